@@ -1,0 +1,101 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The command line of vaeseq-text: train, evaluate, generate."""
+from __future__ import annotations
+
+import argparse
+
+from vaeseq import arguments
+from vaeseq.cli import Command, Program
+
+from .hparams import TextHParams
+
+_MOST_STEPS = 10**9
+_MOST_LENGTH = 10**9
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
+        help="where the run is kept; the same command again goes on from there")
+    add("--train-corpus", type=arguments.readable_file, metavar="FILE",
+        help="UTF-8 text to learn; without it, English prose that every Python carries")
+    add("--valid-corpus", type=arguments.readable_file, metavar="FILE",
+        help="text to validate on; without it, the end of the training text")
+    add("--valid-fraction", type=arguments.fraction, default=0.1, metavar="F",
+        help="how much of the training text is held out where there is no --valid-corpus")
+    add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
+        help="text whose characters make the vocabulary; without it, the training text's")
+    arguments.add_hparams(parser, lambda: TextHParams)
+    add("--num-steps", "--iters", type=arguments.whole(1, _MOST_STEPS), default=5000, metavar="N",
+        help="updates in all, those of earlier sittings counted")
+    add("--max-minutes", type=arguments.minutes, metavar="M",
+        help="end in good order after so long, whatever --num-steps says")
+    add("--valid-every", type=arguments.whole(1, _MOST_STEPS), default=500, metavar="N",
+        help="updates between validations; each is saved, with a sample")
+    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--eval-corpus", type=arguments.readable_file, nargs="+", metavar="FILE",
+        help="texts to score, a row each; without any, the text held out in training")
+    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
+        help="for models with latents; without them every bound is the exact figure")
+    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
+        help="of the latents (default: the hyperparameter log_prob_samples)")
+    add("--seed", type=arguments.seed, default=0, help="of the samples")
+    add("--json", action="store_true", help="print one JSON object a text, and nothing else")
+    add("--per-character", type=arguments.output_file, metavar="FILE",
+        help="write an HTML page with each character of the one text coloured by its surprise")
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--length", type=arguments.whole(1, _MOST_LENGTH), metavar="N",
+        help="characters of each sample, after the prime (default: 1000)")
+    add("--num-samples", "--samples", type=arguments.whole(1, 10**6), default=1, metavar="N",
+        help="how many samples")
+    add("--prime", metavar="TEXT", default="", help="how each sample begins")
+    add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
+        help="below 1 more predictable, above 1 more surprising")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same text")
+    add("--output", type=arguments.output_file, metavar="FILE",
+        help="write to a file rather than to the terminal")
+
+
+def _add_trained(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that take a trained model."""
+    add = parser.add_argument
+    add("--log-dir", type=arguments.directory, required=True, metavar="DIR",
+        help="of the training run")
+    add("--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
+        help="not needed; checked against the vocabulary of the run")
+    arguments.add_hparams(parser, lambda: TextHParams)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.train(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.evaluate(options)
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.generate(options)
+
+
+program = Program(
+    "vaeseq-text", "Models of text, character by character: train one, score texts, write more.",
+    (
+        Command("train", "train a model on a text, or go on training it", _train_arguments, _train),
+        Command("evaluate", "say how probable texts are under a trained model",
+                _evaluate_arguments, _evaluate),
+        Command("generate", "write text with a trained model", _generate_arguments, _generate),
+    ))
+main = program.main

@@ -1,0 +1,69 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Metadata, dependencies and console scripts of vaeseq."""
+
+import pathlib
+import re
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+_README = _HERE / "README.md"
+_VERSION = re.search(r'__version__ = "(.+)"', (_HERE / "vaeseq" / "version.py").read_text())
+assert _VERSION, 'vaeseq/version.py: expected a line __version__ = "..."'
+
+# examples/ stands at the root of the repository and is installed as vaeseq.examples.
+_EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "examples")))]
+
+_PLOT = ["matplotlib>=3.7"]
+_MIDI = ["pretty_midi>=0.2.11"]
+_DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11"]
+
+setuptools.setup(
+    name="vaeseq",
+    version=_VERSION.group(1),
+    description="Models of sequences with and without latent variables: text, music, games",
+    long_description=_README.read_text(encoding="utf-8") if _README.exists() else "",
+    long_description_content_type="text/markdown",
+    author="The vaeseq Authors",
+    license="Apache-2.0",
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10,<3.14",
+    packages=[
+        *setuptools.find_packages(str(_HERE), include=["vaeseq", "vaeseq.*"]),
+        *(f"vaeseq.examples{name}" for name in _EXAMPLES),
+    ],
+    package_dir={"vaeseq": "vaeseq", "vaeseq.examples": "examples"},
+    package_data={"vaeseq": ["py.typed"]},
+    install_requires=[
+        "absl-py>=2",
+        "dm-sonnet>=2.0.2,<3",
+        "numpy>=1.26",
+        # TensorFlow Probability 0.25 does not declare what it needs of TensorFlow: tf_keras (of
+        # the same version) and a version that it was tried with.
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-probability>=0.25,<0.26",
+        "tf_keras>=2.21,<2.22",
+        # tf.summary needs it; TensorFlow itself does not depend on it any more.
+        "tensorboard>=2.19",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "plot": _PLOT,  # the README's plots; the library draws nothing itself
+        "midi": _MIDI,
+        "chorales": [*_MIDI, "music21>=9"],
+        "play": ["gymnasium[classic-control]>=1.0", "pillow>=10"],
+        "dev": [*_DEV, *_PLOT],
+    },
+    entry_points={
+        "console_scripts": ["vaeseq-text=vaeseq.examples.text.cli:main"],
+    },
+)

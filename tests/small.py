@@ -1,0 +1,96 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Small models with weights that are the same every time, for the tests of the library."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import agent, seeds, vae
+from vaeseq.bounds import ELBO
+from vaeseq.codec import decoders, encoders
+from vaeseq.hparams import HParams
+
+REAL = tf.TensorSpec([2], tf.float32)
+SYMBOL = tf.TensorSpec([], tf.int32)
+NUM_SYMBOLS = 4
+SEED = seeds.make(3)
+
+HPARAMS = HParams(
+    latent_size=2,
+    rnn_hidden_sizes=(4,),
+    latent_decoder_fc_layers=(4,),
+    activation="tanh",
+    batch_size=3,
+    sequence_size=5,
+    log_prob_samples=4,
+    divergence_strength_half=0,
+    num_shards=1,
+)
+
+
+def real_codec():
+    """An encoder and a decoder of vectors of two numbers."""
+    return encoders.MLPEncoder(REAL, (3,), activation="tanh"), decoders.Normal(REAL)
+
+
+def symbol_codec():
+    """An encoder and a decoder of symbols."""
+    return encoders.Embed(NUM_SYMBOLS, 3), decoders.Categorical(NUM_SYMBOLS, SYMBOL)
+
+
+def gen_core(vae_type, codec=real_codec, *, window=1, scale=0.5, **hparams):
+    """An agent and a core, built, with weights drawn from a seed."""
+    encoder, decoder = codec()
+    core = vae.make(HPARAMS.replace(vae_type=vae_type, **hparams), decoder, encoder)
+    made = vae.GenCore(agent.EncodeObserved(encoder, decoder.event_spec, window), core)
+    build(made)
+    return set_weights(made, scale)
+
+
+def build(made):
+    """Makes the variables of a `GenCore`."""
+    generated, _ = made.generate(1, made.initial_state(1), seed=SEED)
+    ELBO()(made.core, generated.contexts, generated.observed,
+           ELBO().initial_state(made.core, 1), seed=SEED)
+
+
+def set_weights(module, scale=0.5, number=7):
+    """Normal weights of this standard deviation, the same every time."""
+    for i, variable in enumerate(module.trainable_variables):
+        drawn = tf.random.stateless_normal(variable.shape, [number, i], dtype=variable.dtype)
+        variable.assign(scale * drawn)
+    return module
+
+
+def reals(*leading, number=1):
+    """Observations [*leading, 2]."""
+    return tf.random.stateless_normal([*leading, 2], [number, 0])
+
+
+def symbols(*leading, number=1):
+    """Observations [*leading], 0 to 3."""
+    return tf.random.stateless_uniform(leading, [number, 0], 0, NUM_SYMBOLS, tf.int32)
+
+
+def garbage_after(observed, lengths, value=np.nan):
+    """NumPy copies whose padding is nonsense: `value` in floats, 1 in integers."""
+    def spoil(array):
+        array = np.array(array)
+        for row, length in zip(array, np.asarray(lengths)):
+            row[length:] = value if array.dtype.kind == "f" else 1
+        return array
+    return tf.nest.map_structure(spoil, observed)
+
+
+def close(one, other, rtol=1e-5, atol=1e-6):
+    """Asserts that two nests are equal up to rounding."""
+    tf.nest.assert_same_structure(one, other)
+    for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other)):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=atol)
+
+
+def same(one, other):
+    """Asserts that two nests are equal to the last bit."""
+    for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))

@@ -1,0 +1,173 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""MaskedBernoulli: an exact density, in the order of its dimensions, and its samples."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq import networks
+from vaeseq.codec import decoders
+
+
+def seed(number):
+    return tf.constant([7, number], tf.int32)
+
+
+def features(*leading):
+    return tf.random.stateless_normal([*leading, 5], seed(0), dtype=tf.float64)
+
+
+def make(size, hidden_sizes=(30,), **kwargs):
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([size], tf.float64), hidden_sizes, **kwargs)
+    decoder.dist(decoder(features(1))).log_prob(np.zeros([1, size]))
+    # Weights large enough for the dimensions to depend on one another.
+    for i, variable in enumerate(decoder.trainable_variables):
+        variable.assign(tf.random.stateless_normal(
+            variable.shape, seed(9 + i), stddev=0.5, dtype=tf.float64))
+    return decoder
+
+
+def all_events(size):
+    return np.array(list(itertools.product([0.0, 1.0], repeat=size)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+@pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12), (9, 30, 9)])
+def test_densities_of_all_events_sum_to_one(size, hidden_sizes):
+    decoder = make(size, hidden_sizes)
+    for temperature in (1.0, 0.5):
+        dist = decoder.dist(decoder.temper(decoder(features(3)), temperature))
+        log_probs = dist.log_prob(all_events(size)[:, None])
+        np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12)])
+def test_a_logit_depends_on_all_dimensions_before_it_and_no_others(hidden_sizes):
+    size = 8
+    decoder = make(size, hidden_sizes, activation="tanh")
+    dist = decoder.dist(decoder(features()))
+    event = all_events(size)[37]
+    with tf.GradientTape() as tape:
+        x = tf.constant(event)
+        tape.watch(x)
+        logits = dist.conditional_logits(x)
+    jacobian = tape.jacobian(logits, x).numpy()  # [logit j, input i]
+    assert np.all(np.triu(jacobian) == 0.0)
+    if hidden_sizes != (3,):  # Three units of degrees 0, 2 and 5 cannot see everything.
+        assert np.all(jacobian[np.tril_indices(size, -1)] != 0.0)
+
+
+def test_log_prob_is_the_product_of_its_conditionals():
+    # The conditionals one at a time, by summing the joint density over what comes later.
+    size = 5
+    decoder = make(size)
+    dist = decoder.dist(decoder(features()))
+    events = all_events(size)
+    joint = np.exp(dist.log_prob(events))
+    for event, log_prob in zip(events, dist.log_prob(events).numpy(), strict=True):
+        probs = 1.0 / (1.0 + np.exp(-dist.conditional_logits(event)))
+        for i in range(size):
+            prefix = np.all(events[:, :i] == event[:i], axis=1)
+            one = joint[prefix & (events[:, i] == 1.0)].sum() / joint[prefix].sum()
+            np.testing.assert_allclose(probs[i], one, rtol=1e-9)
+        np.testing.assert_allclose(
+            log_prob, np.log(np.where(event == 1.0, probs, 1.0 - probs)).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(30,), (20, 12)])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_samples_have_the_density(hidden_sizes, compiled, temperature):
+    size, n = 4, 20_000
+    decoder = make(size, hidden_sizes)
+    dist = decoder.dist(decoder.temper(decoder(features(2)), temperature))
+    sample = tf.function(dist.sample, jit_compile=True) if compiled else dist.sample
+    x = sample(n, seed=seed(1)).numpy()
+    assert x.shape == (n, 2, size)
+    p = np.exp(dist.log_prob(all_events(size)[:, None]))
+    number = (x @ (2 ** np.arange(size)[::-1])).astype(int)
+    frequencies = (number[..., None] == np.arange(2 ** size)).mean(0).T
+    error = np.sqrt(p * (1 - p) / n)
+    assert np.all(np.abs(frequencies - p) < 5 * error + 1 / n)
+
+
+def test_dimensions_do_depend_on_one_another():
+    decoder = make(4)
+    dist = decoder.dist(decoder(features()))
+    p = np.exp(dist.log_prob(all_events(4)))
+    events = all_events(4)
+    independent = np.array([
+        np.prod([p[events[:, i] == event[i]].sum() for i in range(4)]) for event in events])
+    assert np.abs(p - independent).max() > 0.01
+
+
+def test_it_learns_what_independent_bernoullis_cannot():
+    # x_1 = x_0 and x_2 = not x_1: one bit of freedom, log 2 nats; independently 3 log 2.
+    events = tf.constant([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    decoder = decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (32,))
+    given = tf.zeros([2, 1])
+
+    @tf.function(jit_compile=True)
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(decoder.dist(decoder(given)).log_prob(events))
+        return loss, tape.gradient(loss, decoder.trainable_variables)
+
+    decoder.dist(decoder(given)).log_prob(events)
+    for _ in range(300):
+        loss, steps = gradients()
+        for variable, step in zip(decoder.trainable_variables, steps, strict=True):
+            variable.assign_sub(0.3 * step)
+    assert loss < np.log(2) + 0.05
+
+
+@pytest.mark.parametrize("dtype", [tf.bool, tf.int32, tf.uint8, tf.float32])
+def test_events_of_any_dtype(dtype):
+    decoder = decoders.MaskedBernoulli(tf.TensorSpec([6], dtype), (12,))
+    dist = decoder.dist(decoder(tf.ones([2, 5])))
+    x = dist.sample(seed=seed(1))
+    assert x.dtype == dtype
+    np.testing.assert_array_equal(dist.log_prob(x), dist.log_prob(tf.cast(x, tf.float32)))
+
+
+def test_parameters_may_have_sample_dimensions_that_events_lack():
+    decoder = make(4)
+    params = decoder(features(3, 2))
+    events = all_events(4)[[3, 9]]
+    log_prob = decoder.dist(params).log_prob(events)
+    assert log_prob.shape == [3, 2]
+    alone = decoder.dist(decoder(features(3, 2)[1, 0])).log_prob(events[0])
+    np.testing.assert_allclose(log_prob[1, 0], alone)
+
+
+def test_initial_logits_are_where_training_starts():
+    logits = np.array([-2.0, 0.0, 3.0])
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([3], tf.float32), (8,), initial_logits=logits)
+    dist = decoder.dist(decoder(tf.zeros([5])))
+    np.testing.assert_allclose(dist.conditional_logits(tf.zeros([3])), logits, rtol=1e-6)
+
+
+def test_dropout_acts_inside_its_seed_only():
+    decoder = make(6, (40,), dropout=0.5)
+    params, event = decoder(features(2)), all_events(6)[5]
+    plain = decoder.dist(params).log_prob(event)
+    with networks.dropout_seed(seed(1)):
+        dropped = decoder.dist(params).log_prob(event)
+    assert np.all(plain != dropped)
+    np.testing.assert_array_equal(plain, decoder.dist(params).log_prob(event))
+
+
+@pytest.mark.parametrize("shape, hidden_sizes, message", [
+    ([2, 3], (8,), r"expects an event_spec of shape \[D\] with D >= 1, got \(2, 3\)"),
+    ([0], (8,), r"got \(0,\)"),
+    ([3], (), r"expects at least one hidden layer, got hidden_sizes=\(\). Without one, use Bern"),
+])
+def test_errors(shape, hidden_sizes, message):
+    with pytest.raises(ValueError, match=message):
+        decoders.MaskedBernoulli(tf.TensorSpec(shape, tf.float32), hidden_sizes)

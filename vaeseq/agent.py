@@ -1,0 +1,294 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Agents: where the context of each step comes from.
+
+A sequence model says how likely the next observation is *given a context*. An `Agent` supplies
+that context from what it has observed so far and from inputs given from outside:
+
+    context_t = agent.context(state_t, inputs_t)           before x_t is known
+    state_t+1 = agent.observe(x_t, context_t, state_t)     after it
+
+The same object serves generation, where the two calls alternate, and training, where `contexts`
+gives the contexts of a whole recorded sequence at once. A contract test holds the two equal
+(`vaeseq.testing.AgentContract`).
+
+Axes: B batch, T time, F features, N window (see `vaeseq.types`).
+"""
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import nest
+from vaeseq import seeds
+from vaeseq import unroll
+from vaeseq.encoder import Encoder
+from vaeseq.types import Nest, Seed, Tensor
+
+
+class Agent(snt.Module, abc.ABC):
+    """Gives a context for every step of a sequence.
+
+    A state is a nest of tensors `[B, ...]` whose shapes never change.
+    """
+
+    @property
+    @abc.abstractmethod
+    def context_size(self) -> int:
+        """F, the width of a context."""
+
+    @abc.abstractmethod
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        """The state before anything was observed, `[B, ...]`."""
+
+    @abc.abstractmethod
+    def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        """The context of the next step, float `[B, F]`.
+
+        Args:
+          state: what `initial_state` or `observe` returned.
+          inputs: this step's inputs from outside, a nest of `[B, ...]`; most agents take none.
+          seed: int32 `[2]`, for agents that act at random.
+        """
+
+    @abc.abstractmethod
+    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
+        """The state after `observation` (a nest of `[B, ...]`) followed `context`."""
+
+    def finished(self, state: Nest) -> Tensor:
+        """Which sequences have come to their end, bool `[B]`. By default none ever does."""
+        first = tf.nest.flatten(state)[0]
+        return tf.zeros(tf.shape(first)[:1], tf.bool)
+
+    def contexts(
+        self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, Nest]:
+        """The contexts of a recorded sequence, as if it had been observed step by step.
+
+        The default is that loop. Agents that can look at all steps at once override it.
+
+        Args:
+          observed: a nest of `[B, T, ...]`.
+          state: a nest of `[B, ...]`, the state before the first step.
+          inputs: a nest of `[B, T, ...]`, the inputs from outside.
+          lengths: int32 `[B]`, the number of valid steps of each row; all of them by default.
+          seed: int32 `[2]`.
+
+        Returns:
+          Contexts `[B, T, F]` and the state after each row's last valid step.
+        """
+        def step(step_inputs: tuple, agent_state: Nest) -> tuple[Tensor, Nest]:
+            observation, outside, step_seed = step_inputs
+            context = self.context(agent_state, outside, seed=step_seed[0])
+            return context, self.observe(observation, context, agent_state)
+
+        step_seeds = seeds.per_step(seed, nest.leading_dim(observed, 1))
+        return unroll.scan(step, (observed, inputs, step_seeds), state, lengths)
+
+
+class Constant(Agent):
+    """The same context at every step; by default an empty one: a model of its own past only."""
+
+    def __init__(self, value: Sequence[float] = (), name: str | None = None):
+        """Args: value: the context's F numbers."""
+        super().__init__(name=name)
+        self._value = tuple(float(number) for number in value)
+
+    @property
+    def context_size(self) -> int:
+        return len(self._value)
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        # A state of no numbers still tells the batch size.
+        return tf.zeros([batch_size, 0])
+
+    def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        del inputs, seed
+        return self._tiled(tf.shape(state)[:1])
+
+    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
+        del observation, context
+        return state
+
+    def contexts(
+        self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, Nest]:
+        del inputs, lengths, seed
+        return self._tiled(tf.shape(tf.nest.flatten(observed)[0])[:2]), state
+
+    def _tiled(self, leading: Tensor) -> Tensor:
+        value = tf.constant(self._value, tf.float32, [self.context_size])
+        return tf.broadcast_to(value, tf.concat([leading, [self.context_size]], 0))
+
+
+class ExternalInputs(Agent):
+    """The context is what comes from outside: a metronome, a control, the actions taken."""
+
+    def __init__(self, encoder: Encoder, name: str | None = None):
+        """Args: encoder: from one step's inputs to features `[..., F]`."""
+        super().__init__(name=name)
+        self._encoder = encoder
+
+    @property
+    def context_size(self) -> int:
+        return self._encoder.output_size
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        return tf.zeros([batch_size, 0])
+
+    def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        del state, seed
+        return self._encoder(inputs)
+
+    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
+        del observation, context
+        return state
+
+    def contexts(
+        self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, Nest]:
+        del observed, lengths, seed
+        return self._encoder(inputs), state
+
+
+class History(NamedTuple):
+    """The last observations, oldest first.
+
+    Attributes:
+      observations: a nest of `[B, N, ...]`.
+      seen: bool `[B, N]`, false where the sequence had not begun yet.
+    """
+
+    observations: Nest
+    seen: Tensor
+
+
+class EncodeObserved(Agent):
+    """The context is the encoding of the last N observations, oldest first.
+
+    Where fewer than N have been observed the features of the missing ones are zeros. The state
+    keeps observations rather than their features, so that the first steps of a window of a long
+    sequence train the encoder as the others do.
+    """
+
+    def __init__(
+        self, encoder: Encoder, observation_spec: Nest, window: int = 1, name: str | None = None
+    ):
+        """Creates the agent.
+
+        Args:
+          encoder: from one observation to features.
+          observation_spec: a nest of `tf.TensorSpec` of one observation.
+          window: N, at least 1.
+
+        Raises:
+          ValueError: the window is smaller than 1.
+        """
+        super().__init__(name=name)
+        if window < 1:
+            raise ValueError(
+                f"EncodeObserved looks at the last `window` observations; expected at least 1, got "
+                f"{window}. For a context that ignores them use agent.Constant().")
+        self._encoder = encoder
+        self._observation_spec = observation_spec
+        self._window = window
+
+    @property
+    def context_size(self) -> int:
+        return self._window * self._encoder.output_size
+
+    def initial_state(self, batch_size: int | Tensor) -> History:
+        spec = tf.nest.map_structure(
+            lambda leaf: tf.TensorSpec([self._window, *leaf.shape], leaf.dtype),
+            self._observation_spec)
+        return History(nest.zeros(spec, batch_size), tf.zeros([batch_size, self._window], tf.bool))
+
+    def context(self, state: History, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        del inputs, seed
+        features = self._features(state)  # [B, N, F]
+        return tf.reshape(features, [tf.shape(features)[0], self.context_size])
+
+    def observe(self, observation: Nest, context: Tensor, state: History) -> History:
+        del context
+        observations = tf.nest.map_structure(
+            lambda past, new: tf.concat([past[:, 1:], tf.cast(new, past.dtype)[:, None]], 1),
+            state.observations, observation)
+        seen = tf.concat([state.seen[:, 1:], tf.ones_like(state.seen[:, :1])], 1)
+        return History(observations, seen)
+
+    def contexts(
+        self, observed: Nest, state: History, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, History]:
+        del inputs, seed
+        every = tf.nest.map_structure(
+            lambda past, new: tf.concat([past, tf.cast(new, past.dtype)], 1),
+            state.observations, observed)  # [B, N + T, ...]
+        steps = tf.nest.flatten(observed)[0].shape[1]
+        seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
+        before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], every)
+        features = self._features(History(before, seen[:, :-1]))  # [B, N + T - 1, F]
+        contexts = tf.concat(
+            [features[:, i:i + steps] for i in range(self._window)], axis=-1)
+        if lengths is None:
+            last = [leaf[:, steps:] for leaf in tf.nest.flatten(every)]
+            return contexts, History(tf.nest.pack_sequence_as(every, last), seen[:, steps:])
+        window = tf.cast(lengths, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
+        return contexts, tf.nest.map_structure(
+            lambda leaf: tf.gather(leaf, window, batch_dims=1), History(every, seen))
+
+    def _features(self, history: History) -> Tensor:
+        features = self._encoder(history.observations)
+        return tf.where(history.seen[..., None], features, tf.zeros_like(features))
+
+
+class Chain(Agent):
+    """Several agents side by side; their contexts are concatenated.
+
+    A sequence is finished when one of them says so.
+    """
+
+    def __init__(self, agents: Sequence[Agent], name: str | None = None):
+        """Args: agents: at least one; all see every observation and the same outside inputs."""
+        super().__init__(name=name)
+        if not agents:
+            raise ValueError("Chain joins the contexts of its agents; expected at least one agent, "
+                             "got none. For an empty context use agent.Constant().")
+        self._agents = tuple(agents)
+
+    @property
+    def context_size(self) -> int:
+        return sum(agent.context_size for agent in self._agents)
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        return tuple(agent.initial_state(batch_size) for agent in self._agents)
+
+    def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        agent_seeds = seeds.split(seed, len(self._agents))
+        return tf.concat(
+            [agent.context(own, inputs, seed=agent_seed)
+             for agent, own, agent_seed in zip(self._agents, state, agent_seeds)], axis=-1)
+
+    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
+        parts = tf.split(context, [agent.context_size for agent in self._agents], axis=-1)
+        return tuple(agent.observe(observation, part, own)
+                     for agent, part, own in zip(self._agents, parts, state))
+
+    def finished(self, state: Nest) -> Tensor:
+        return tf.reduce_any(
+            [agent.finished(own) for agent, own in zip(self._agents, state)], axis=0)
+
+    def contexts(
+        self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, Nest]:
+        agent_seeds = seeds.split(seed, len(self._agents))
+        parts = [agent.contexts(observed, own, inputs, lengths, seed=agent_seed)
+                 for agent, own, agent_seed in zip(self._agents, state, agent_seeds)]
+        return tf.concat([part for part, _ in parts], -1), tuple(own for _, own in parts)

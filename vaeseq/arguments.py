@@ -1,0 +1,238 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The parser of the programs' options, and what an option's value may be.
+
+The parser raises `UsageError`. The converters are for `add_argument(type=...)`; each raises
+`argparse.ArgumentTypeError` with what was expected and what came. Paths may hold anything the file
+system allows (spaces, newlines, bytes that are no UTF-8, a leading dash).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import stat
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from absl import flags
+from absl.flags import argparse_flags
+
+from vaeseq import fields
+from vaeseq.fields import Range, shown, suggestion
+from vaeseq.hparams import HParams
+
+_YEAR_IN_MINUTES = 366 * 24 * 60
+
+
+class UsageError(ValueError):
+    """The command cannot do what it was asked; the message says what it could do."""
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if action.nargs == 0 or action.default in (None, argparse.SUPPRESS, {}):
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+class ArgumentParser(argparse_flags.ArgumentParser):
+    """Takes hyphens and underscores alike, and values that begin with a dash.
+
+    Abbreviates nothing; raises `UsageError` where argparse would print and exit.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+            inherited_absl_flags=_absl_flags(),
+            **arguments,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this and exit")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, after the options were written as they are declared."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(self._normalised(arguments), namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the UsageError for what argparse found wrong."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def refuse(self, argument: str) -> NoReturn:
+        """Raises the UsageError for an argument that no option takes."""
+        hint = suggestion(argument.partition("=")[0], self._option_string_actions)
+        self.error(f"unknown argument {shown(argument)}.{hint}")
+
+    def _normalised(self, arguments: list[str]) -> list[str]:
+        """`--an_option -value` becomes `--an-option=-value`, unless the value is an option too."""
+        result: list[str] = []
+        rest = iter(range(len(arguments)))
+        for i in rest:
+            if arguments[i] == "--":
+                return result + arguments[i:]
+            name, equals, value = self._split(arguments[i])
+            action = self._option_string_actions.get(name)
+            if action is not None and action.nargs is None and not equals:
+                following = arguments[i + 1 : i + 2]
+                if following and self._split(following[0])[0] not in self._option_string_actions:
+                    equals, value = "=", arguments[next(rest)]
+            result.append(name + equals + value)
+        return result
+
+    def _split(self, argument: str) -> tuple[str, str, str]:
+        """An argument's name (as it was declared, where it is an option), "=" and value."""
+        name, equals, value = argument.partition("=")
+        if name.startswith("--"):
+            declared = "--" + name[2:].replace("_", "-")
+            if declared in self._option_string_actions:
+                return declared, equals, value
+        return name, equals, value
+
+
+def _absl_flags() -> flags.FlagValues:
+    """Of abseil's flags only the verbosity: its `--log_dir` would swallow ours in silence."""
+    kept = flags.FlagValues()
+    kept["verbosity"] = flags.FLAGS["verbosity"]
+    return kept
+
+
+def _converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`read`, its ValueErrors as errors that argparse prints as they stand."""
+
+    def convert(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A converter to a whole number from `low` to `high`."""
+    return _converter(fields.reader(int, Range(low, high)))
+
+
+def real(allowed: Range) -> Callable[[str], float]:
+    """A converter to a finite number in a range."""
+    return _converter(fields.reader(float, allowed))
+
+
+seed = whole(0, (1 << 31) - 1)
+temperature = real(Range(0, 100, open_low=True))
+fraction = real(Range(0, 1, open_high=True))
+minutes = real(Range(0, _YEAR_IN_MINUTES, open_low=True))
+
+
+def readable_file(text: str) -> pathlib.Path:
+    """The path of a regular file that exists and may be read."""
+    path, mode = _status(text)
+    if mode is None:
+        raise argparse.ArgumentTypeError(f"no such file: {shown(text)}")
+    if stat.S_ISDIR(mode):
+        raise argparse.ArgumentTypeError(f"expected a file; {shown(text)} is a directory")
+    if not stat.S_ISREG(mode):
+        raise argparse.ArgumentTypeError(
+            f"expected a regular file; {shown(text)} is a pipe or a device: save it in a file first"
+        )
+    if not os.access(path, os.R_OK):
+        raise argparse.ArgumentTypeError(f"no permission to read {shown(text)}")
+    return path
+
+
+def output_file(text: str) -> pathlib.Path:
+    """The path of a file that can be written: in a directory that exists, and no directory."""
+    path, mode = _status(text)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise argparse.ArgumentTypeError(f"expected a file to write; {shown(text)} is a directory")
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"cannot write {shown(text)}: there is no directory {shown(str(parent))}"
+        )
+    if not os.access(path if mode is not None else parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"no permission to write {shown(text)}")
+    return path
+
+
+def directory(text: str) -> pathlib.Path:
+    """The path of a directory that exists."""
+    path, mode = _status(text)
+    if mode is None:
+        raise argparse.ArgumentTypeError(f"no such directory: {shown(text)}")
+    if not stat.S_ISDIR(mode):
+        raise argparse.ArgumentTypeError(f"expected a directory; {shown(text)} is a file")
+    return path
+
+
+def new_directory(text: str) -> pathlib.Path:
+    """The path of a directory that exists and may be written, or can be made."""
+    path, _ = _status(text)
+    ancestor = path.absolute()
+    while not os.path.lexists(ancestor):
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a directory; {shown(str(ancestor))} is not one")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"no permission to write in {shown(str(ancestor))}")
+    return path
+
+
+def _status(text: str) -> tuple[pathlib.Path, int | None]:
+    """The path, and its mode where something is there."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path; got ''")
+    try:
+        return pathlib.Path(text), os.stat(text).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return pathlib.Path(text), None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise argparse.ArgumentTypeError(f"{reason}: {shown(text)}") from None
+
+
+def overrides(hparams_class: Callable[[], type[HParams]]) -> Callable[[str], dict[str, Any]]:
+    """A converter from "key=value,key=value" to the checked values of a class of hyperparameters.
+
+    Args:
+      hparams_class: gives the class; called when the option is used, so that its module need not
+        be imported for `--help`.
+    """
+    return _converter(lambda text: hparams_class().parse_overrides(text))
+
+
+def add_hparams(
+    parser: argparse.ArgumentParser, hparams_class: Callable[[], type[HParams]]
+) -> None:
+    """Adds `--hparams`, whose value is a dict of overrides, and `--help-hparams`."""
+
+    class _Help(argparse.Action):
+        def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+            print(_table(hparams_class()))
+            parser.exit()
+
+    parser.add_argument(
+        "--hparams",
+        type=overrides(hparams_class),
+        default={},
+        metavar="KEY=VALUE,...",
+        help='hyperparameters, such as "vae_type=SRNN,rnn_hidden_sizes=[256,256]"',
+    )
+    parser.add_argument(
+        "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit"
+    )
+
+
+def _table(hparams_class: type[HParams]) -> str:
+    rows = [
+        f"{name}={default}\n    {meaning}\n    {expected}"
+        for name, default, expected, meaning in hparams_class.help_rows()
+    ]
+    return "\n".join(rows)

@@ -1,0 +1,61 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The evidence lower bound (Kingma and Welling, arXiv:1312.6114; over time, arXiv:1605.07571)."""
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from vaeseq import nest
+from vaeseq.bounds.base import Bound, BoundResult, BoundState, weigh
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae.base import VAECore
+
+
+class ELBO(Bound):
+    """mean_s sum_t [log p(x_t | h_t, z_t) - KL(q(z_t) || p(z_t))]."""
+
+    name = "elbo"
+
+    def __init__(
+        self, num_samples: int = 1, *, monte_carlo: bool = False, free_bits: float = 0.0
+    ):
+        """Creates the bound.
+
+        Args:
+          num_samples: S; the bound is the same for any, its variance falls as 1/S.
+          monte_carlo: the divergence at the samples even where it has a closed form.
+          free_bits: bits for each step below which the divergence is not charged in the objective
+            (after Kingma et al., arXiv:1606.04934).
+        """
+        super().__init__(num_samples)
+        self._monte_carlo = monte_carlo
+        self._free_nats = free_bits * math.log(2)
+
+    def __call__(
+        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
+    ) -> BoundResult:
+        drives, drive_state = core.drive(contexts, state.drive, lengths)
+        features = core.summarize(drives, observed, lengths)
+        weighed = weigh(core, drives, features, observed, state.latent, self.num_samples, lengths,
+                        analytic=not self._monte_carlo, seed=seed)
+        charged = tf.maximum(weighed.divergence, self._free_nats)
+        steps = (
+            weighed.log_prob - weighed.divergence,
+            weighed.log_prob - divergence_strength * charged,
+            weighed.log_prob, weighed.divergence, weighed.latent_divergence)
+        steps = nest.mask_time(tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps), lengths)
+        totals = tf.reduce_sum(
+            nest.mask_time(weighed.log_prob - weighed.divergence, lengths, axis=2), 2)  # [B, S]
+        return BoundResult(
+            *steps, self.num_samples * tf.ones_like(steps[0]), self._variance(core, totals),
+            BoundState(drive_state, weighed.latent, state.log_weights))
+
+    def _variance(self, core: VAECore, totals: Tensor) -> Tensor:
+        """Of the mean over samples, from their spread."""
+        if core.latent_size == 0:
+            return tf.zeros_like(totals[:, 0])
+        if self.num_samples == 1:
+            return tf.fill(tf.shape(totals)[:1], tf.constant(math.nan, totals.dtype))
+        return tf.math.reduce_variance(totals, 1) / (self.num_samples - 1)

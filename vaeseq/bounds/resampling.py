@@ -1,0 +1,88 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Weights and resampling, as pure functions (Douc et al., arXiv:cs/0507025).
+
+Axes: B batch, S samples, T time where there is one. Weights are logarithms, unnormalised.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from vaeseq.types import Seed, Tensor
+
+Resampler = Callable[..., Tensor]
+Criterion = Callable[[Tensor], Tensor]
+
+
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """log mean_s w over axis 1: `[B, S, ...] -> [B, ...]`."""
+    num_samples = log_weights.shape[1]
+    return tf.reduce_logsumexp(log_weights, 1) - math.log(num_samples)
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """(sum w)^2 / sum w^2, from 1 to S: `[B, S, ...] -> [B, ...]`."""
+    return tf.exp(2 * tf.reduce_logsumexp(log_weights, 1)
+                  - tf.reduce_logsumexp(2 * log_weights, 1))
+
+
+def log_mean_variance(log_weights: Tensor) -> Tensor:
+    """The variance of log mean_s w by the delta method, `[B, S] -> [B]`; NaN for S = 1."""
+    num_samples = log_weights.shape[1]
+    if num_samples == 1:
+        return tf.fill(tf.shape(log_weights)[:1], tf.constant(math.nan, log_weights.dtype))
+    return (num_samples / effective_sample_size(log_weights) - 1) / (num_samples - 1)
+
+
+def multinomial(log_weights: Tensor, *, seed: Seed) -> Tensor:
+    """S independent draws; the one whose probabilities the score term knows exactly."""
+    points = tf.random.stateless_uniform(tf.shape(log_weights), seed, dtype=log_weights.dtype)
+    return _invert(log_weights, points)
+
+
+def stratified(log_weights: Tensor, *, seed: Seed) -> Tensor:
+    """One draw in each of S equal parts of the unit interval."""
+    jitter = tf.random.stateless_uniform(tf.shape(log_weights), seed, dtype=log_weights.dtype)
+    return _invert(log_weights, _grid(log_weights, jitter))
+
+
+def systematic(log_weights: Tensor, *, seed: Seed) -> Tensor:
+    """S points at equal distances, moved by one draw: the least variance in practice."""
+    batch_size = tf.shape(log_weights)[0]
+    jitter = tf.random.stateless_uniform([batch_size, 1], seed, dtype=log_weights.dtype)
+    return _invert(log_weights, _grid(log_weights, jitter))
+
+
+def never(log_weights: Tensor) -> Tensor:
+    """Resample no row: bool `[B]`."""
+    return tf.zeros(tf.shape(log_weights)[:1], tf.bool)
+
+
+def always(log_weights: Tensor) -> Tensor:
+    """Resample every row: bool `[B]`."""
+    return tf.ones(tf.shape(log_weights)[:1], tf.bool)
+
+
+def when_ess_below(fraction: float = 0.5) -> Criterion:
+    """Resample rows whose effective sample size is under `fraction` of S."""
+    if not 0 < fraction <= 1:
+        raise ValueError(
+            f"when_ess_below compares the effective sample size with a fraction of the samples; "
+            f"expected 0 < fraction <= 1, got {fraction}.")
+    return lambda log_weights: (
+        effective_sample_size(log_weights) < fraction * log_weights.shape[1])
+
+
+def _grid(log_weights: Tensor, jitter: Tensor) -> Tensor:
+    num_samples = log_weights.shape[1]
+    return (tf.range(num_samples, dtype=log_weights.dtype) + jitter) / num_samples
+
+
+def _invert(log_weights: Tensor, points: Tensor) -> Tensor:
+    """Ancestors int32 `[B, S]`: where each point in [0, 1) falls in the cumulative weights."""
+    cumulative = tf.cumsum(tf.nn.softmax(log_weights, 1), 1)
+    below = tf.cast(cumulative[:, None, :] <= points[:, :, None], tf.int32)
+    # Rounding may leave the last cumulative weight a hair under a point.
+    return tf.minimum(tf.reduce_sum(below, 2), log_weights.shape[1] - 1)

@@ -1,0 +1,80 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Layers that codecs need besides `networks.MLP`: a convolution and masked products."""
+
+from __future__ import annotations
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import networks, products
+from vaeseq.types import Tensor
+
+
+class Activation(snt.Module):
+    """An activation function by name, and dropout after it; both as in `networks.MLP`."""
+
+    def __init__(self, activation: str, dropout: float = 0.0, name: str | None = None) -> None:
+        super().__init__(name=name)
+        # An MLP checks both arguments, and says what is wrong with them.
+        networks.MLP((), activation=activation, dropout=dropout)
+        self._function = networks._ACTIVATIONS[activation]
+        self._dropout = dropout
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """[..., H] -> [..., H]."""
+        return networks._dropout(self, self._function(inputs), self._dropout)
+
+
+class Conv2D(snt.Module):
+    """A strided convolution with "SAME" padding: [N, H, W, C] -> [N, H', W', output_channels]."""
+
+    def __init__(self, output_channels: int, kernel_size: int, stride: int,
+                 name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._output_channels = output_channels
+        self._kernel_size = kernel_size
+        self._stride = stride
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        self._initialize(frames)
+        return tf.nn.conv2d(frames, self.w, self._stride, "SAME") + self.b
+
+    @snt.once
+    def _initialize(self, frames: Tensor) -> None:
+        shape = [self._kernel_size, self._kernel_size, frames.shape[-1], self._output_channels]
+        with tf.init_scope():
+            w_init = snt.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
+            self.w = tf.Variable(w_init(shape, frames.dtype), name="w")
+            self.b = tf.Variable(tf.zeros(shape[-1:], frames.dtype), name="b")
+
+
+class MaskedLinear(snt.Module):
+    """A linear layer some of whose weights are held at zero."""
+
+    def __init__(self, mask: np.ndarray, *, use_bias: bool = True,
+                 name: str | None = None) -> None:
+        """Args: mask: [F, H], 1 where a weight is free and 0 where there is none."""
+        super().__init__(name=name)
+        self._mask = mask
+        self._use_bias = use_bias
+
+    def weights(self, dtype: tf.DType) -> Tensor:
+        """The masked weights, [F, H]; the variables come with the first call."""
+        self._initialize(dtype)
+        return self.w * tf.constant(self._mask, dtype)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """[..., F] -> [..., H]."""
+        # The masked product is one dense product: at these sizes (88 inputs, 600 units) leaving
+        # out blocks of zeros was slower with two blocks, and slower still with four.
+        weights = self.weights(inputs.dtype)
+        return products.plain((inputs,), weights, self.b if self._use_bias else None)
+
+    @snt.once
+    def _initialize(self, dtype: tf.DType) -> None:
+        with tf.init_scope():
+            w_init = snt.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+            self.w = tf.Variable(w_init(self._mask.shape, dtype), name="w")
+            if self._use_bias:
+                self.b = tf.Variable(tf.zeros(self._mask.shape[-1:], dtype), name="b")

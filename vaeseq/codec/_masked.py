@@ -1,0 +1,212 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Binary events whose dimensions depend on one another: MADE (Germain et al., arXiv:1502.03509).
+
+Notation: x_i dimension i of the event, D of them; f features; u_k hidden unit k of degree m_k in
+0..D-1, the number of dimensions that it may see.
+
+    p(x | f) = prod_i p(x_i | x_<i, f)        logits of all i at once, in training:
+
+    x_i --> u_k  where i < m_k                u = activation(V f + W x + b)
+    u_k --> logit of x_j  where m_k <= j      logits = U u + C f + c
+
+so that what reaches the logit of x_j has seen x_i for i < j only. Sampling goes through the
+dimensions one by one; each adds its row of W to the hidden units, and reads one column of U.
+
+Deviations: the features condition the first hidden layer and the logits (MADE has none); degrees
+are spread evenly rather than drawn; there is one order of the dimensions, that of the event.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vaeseq.codec import _heads, _layers
+from vaeseq.dist_module import DistModule
+from vaeseq.types import Seed, Spec, Tensor
+
+
+class MaskedParams(NamedTuple):
+    """Parameters of `MaskedBernoulli`: what the features add to its network.
+
+    Attributes:
+      hidden: to the first hidden layer, [..., H].
+      logits: to the logits, [..., D].
+      inverse_temperature: the logits are multiplied by it, [..., 1].
+    """
+    hidden: Tensor
+    logits: Tensor
+    inverse_temperature: Tensor
+
+
+class MaskedBernoulli(DistModule):
+    """Yes or no, each dimension given the ones before it (see module description).
+
+    For chords, words of bits, small pictures: whatever is on together. Training costs a few large
+    products; sampling takes D small steps (compile it).
+
+    Parameters: `MaskedParams`. `temper` is an approximation: it sharpens each p(x_i | x_<i), not
+    the whole event's density.
+    """
+
+    def __init__(self, event_spec: Spec, hidden_sizes: Sequence[int] = (600,), *,
+                 activation: str = "relu", dropout: float = 0.0,
+                 initial_logits: float | np.ndarray = 0.0, name: str | None = None) -> None:
+        """Builds the network; the variables come with the first call.
+
+        Args:
+          event_spec: of shape [D]; events are 0 and 1 in any floating or integer dtype, or bools.
+          hidden_sizes: units of each masked layer, at least one layer.
+          activation: of those layers (see `networks.MLP`).
+          dropout: the share of their units dropped, inside `networks.dropout_seed`.
+          initial_logits: the logits at the start of training where everything else is zero, one
+            number or [D].
+          name: of the module.
+
+        Raises:
+          TypeError: an event_spec that is no spec.
+          ValueError: an event_spec that is not [D], no hidden layer, or initial_logits of another
+            shape.
+        """
+        super().__init__(name=name)
+        self._event_spec = _heads.check_event_spec(
+            "MaskedBernoulli", event_spec, "floating", "integer", "bool")
+        if event_spec.shape.rank != 1 or event_spec.shape[0] < 1:
+            raise ValueError("MaskedBernoulli expects an event_spec of shape [D] with D >= 1, got "
+                             f"{event_spec.shape}. Flatten the observations.")
+        if not hidden_sizes:
+            raise ValueError("MaskedBernoulli expects at least one hidden layer, got "
+                             f"hidden_sizes={hidden_sizes!r}. Without one, use Bernoulli.")
+        initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
+        self._head = _heads.Head([np.zeros(hidden_sizes[0]), initial])
+        self._network = MaskedNetwork(
+            event_spec.shape[0], hidden_sizes, activation=activation, dropout=dropout)
+
+    @property
+    def event_spec(self) -> Spec:
+        return self._event_spec
+
+    def __call__(self, features: Tensor) -> MaskedParams:
+        hidden, logits = self._head(features)
+        return MaskedParams(hidden, logits, tf.ones_like(logits[..., :1]))
+
+    def dist(self, params: MaskedParams) -> tfd.Distribution:
+        return MaskedBernoulliDistribution(params, self._network, self._event_spec.dtype)
+
+    def _temper(self, params: MaskedParams, temperature: float | Tensor) -> MaskedParams:
+        inverse = params.inverse_temperature / tf.cast(temperature, params.hidden.dtype)
+        return params._replace(inverse_temperature=inverse)
+
+
+class MaskedBernoulliDistribution(tfd.Distribution):
+    """Over events [D], batch shape [...]: the parameters, and the network they condition."""
+
+    def __init__(self, params: MaskedParams, network: MaskedNetwork, dtype: tf.DType,
+                 name: str = "MaskedBernoulli") -> None:
+        """Args: params: of the event; network: with D inputs; dtype: of samples."""
+        self._params = params
+        self._network = network
+        super().__init__(
+            dtype=dtype, reparameterization_type=tfd.NOT_REPARAMETERIZED, validate_args=False,
+            allow_nan_stats=True, parameters={"params": params, "network": network}, name=name)
+
+    def conditional_logits(self, event: Tensor) -> Tensor:
+        """Logits of p(x_i = 1 | x_<i) for all i: events [..., D] -> [..., D]."""
+        params = self._params
+        event = tf.cast(event, params.hidden.dtype)
+        logits = self._network(event, params.hidden) + params.logits
+        return logits * params.inverse_temperature
+
+    def _batch_shape(self) -> tf.TensorShape:
+        return self._params.logits.shape[:-1]
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return tf.shape(self._params.logits)[:-1]
+
+    def _event_shape(self) -> tf.TensorShape:
+        return self._params.logits.shape[-1:]
+
+    def _event_shape_tensor(self) -> Tensor:
+        return tf.shape(self._params.logits)[-1:]
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        logits = self.conditional_logits(value)
+        event = tf.cast(value, logits.dtype)
+        return tf.reduce_sum(event * logits - tf.nn.softplus(logits), axis=-1)
+
+    def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
+        params = self._params
+        shape = tf.concat([[n], tf.shape(params.logits)], 0)
+        uniform = tf.random.stateless_uniform(shape, seed, dtype=params.logits.dtype)
+        # x = 1 where the logit is above this: a logistic variable.
+        noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
+        rows = tf.nest.map_structure(
+            lambda part: tf.reshape(tf.broadcast_to(part, tf.concat(
+                [shape[:-1], tf.shape(part)[-1:]], 0)), [-1, part.shape[-1]]), params)
+        samples = self._network.sample(
+            tf.reshape(noise, [-1, params.logits.shape[-1]]), *rows)
+        return tf.cast(tf.reshape(samples, shape), self.dtype)
+
+
+class MaskedNetwork(snt.Module):
+    """The masked layers between an event and the logits of each dimension given those before."""
+
+    def __init__(self, size: int, hidden_sizes: Sequence[int], *, activation: str,
+                 dropout: float, name: str | None = None) -> None:
+        """Args: size: D; hidden_sizes: of one layer or more; the rest as in `MaskedBernoulli`."""
+        super().__init__(name=name)
+        inputs = np.arange(size)
+        degrees = [np.arange(hidden) * size // hidden for hidden in hidden_sizes]
+        self._size = size
+        self._input = _layers.MaskedLinear(inputs[:, None] < degrees[0], use_bias=False,
+                                           name="input")
+        self._upper = [_layers.MaskedLinear(below[:, None] <= above, name="upper")
+                       for below, above in itertools.pairwise(degrees)]
+        self._output = _layers.MaskedLinear(degrees[-1][:, None] <= inputs, use_bias=False,
+                                            name="output")
+        self._activations = [_layers.Activation(activation, dropout) for _ in hidden_sizes]
+
+    def __call__(self, event: Tensor, hidden: Tensor) -> Tensor:
+        """Events [..., D] and what is added to the first layer [..., H] -> logits [..., D]."""
+        return self._output(self._units(self._input(event) + hidden))
+
+    def sample(self, noise: Tensor, hidden: Tensor, logits: Tensor, scale: Tensor) -> Tensor:
+        """Draws events one dimension after the other, R rows at once.
+
+        Args:
+          noise: logistic variables, [R, D].
+          hidden: added to the first layer, [R, H].
+          logits: added to the logits, [R, D].
+          scale: of the logits, [R, 1].
+
+        Returns:
+          Zeros and ones, [R, D].
+        """
+        w_in = self._input.weights(hidden.dtype)
+        w_out = tf.transpose(self._output.weights(hidden.dtype))
+        # Logits are compared with the noise before they are scaled.
+        threshold = tf.transpose(noise / scale - logits)
+
+        def step(i: Tensor, preactivation: Tensor, drawn: tf.TensorArray) -> tuple:
+            logit = tf.linalg.matvec(self._units(preactivation), w_out[i])
+            x = tf.cast(logit > threshold[i], hidden.dtype)
+            return i + 1, preactivation + x[:, None] * w_in[i], drawn.write(i, x)
+
+        drawn = tf.TensorArray(hidden.dtype, self._size, element_shape=noise.shape[:1])
+        _, _, drawn = tf.while_loop(
+            lambda i, *_: i < self._size, step, (tf.constant(0), hidden, drawn),
+            maximum_iterations=self._size)
+        return tf.transpose(drawn.stack())
+
+    def _units(self, preactivation: Tensor) -> Tensor:
+        """The last hidden layer [..., H], from the first one before its activation [..., H]."""
+        units = self._activations[0](preactivation)
+        for layer, activation in zip(self._upper, self._activations[1:], strict=True):
+            units = activation(layer(units))
+        return units

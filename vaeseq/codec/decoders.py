@@ -1,0 +1,37 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The decoders that ship: each is a `DistModule` over an MLP and a spec of one event.
+
+    Categorical, Bernoulli, Binomial     discrete, independent over the event's dimensions
+    MaskedBernoulli                      binary, each dimension given the ones before it
+    Normal, MixtureOfNormals, Beta       real, independent over the event's dimensions
+    Group                                a nest of decoders for a nest of observations
+"""
+
+from vaeseq.codec._continuous import (
+    Beta,
+    BetaParams,
+    MixtureOfNormals,
+    MixtureParams,
+    Normal,
+    NormalParams,
+)
+from vaeseq.codec._discrete import Bernoulli, Binomial, Categorical
+from vaeseq.codec._group import Group, GroupDistribution
+from vaeseq.codec._masked import MaskedBernoulli, MaskedBernoulliDistribution, MaskedParams
+
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "BetaParams",
+    "Binomial",
+    "Categorical",
+    "Group",
+    "GroupDistribution",
+    "MaskedBernoulli",
+    "MaskedBernoulliDistribution",
+    "MaskedParams",
+    "MixtureOfNormals",
+    "MixtureParams",
+    "Normal",
+    "NormalParams",
+]

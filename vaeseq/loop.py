@@ -1,0 +1,206 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The loop of `vaeseq.unroll.scan` inside a `tf.function`: the way forward.
+
+For each step it keeps the state before it and the results of its products (`vaeseq.products`),
+which is what the way back (`vaeseq.loop_gradient`) needs. Products of the inputs alone run before
+the loop, as one product over all steps; products of one tensor with several weights run as one.
+
+Everything here is time-major, [T, B, ...], and nests are flat lists.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from vaeseq import products
+from vaeseq.types import Nest, Tensor
+
+Tensors = list[Tensor]
+# (inputs_t, state) -> (outputs_t, next state)
+FlatStep = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
+
+
+class Product(NamedTuple):
+    """One product that a step asks for: x @ w + b, where x is made of parts.
+
+    Attributes:
+      given: for each part of x, whether it is an input of the loop.
+      projected: [T, B, H], what those parts (and the bias) add to the result; None without any.
+      w: [F, H], the rows of the weights for the other parts; None without any.
+      b: [H], the bias, where it is not in `projected`.
+      group: the number of the group of products whose other parts are the same.
+    """
+    given: tuple[bool, ...]
+    projected: Tensor | None
+    w: Tensor | None
+    b: Tensor | None
+    group: int | None
+
+    def inside(self, parts: Sequence[Tensor]) -> Tensor:
+        """The other parts, known inside the loop only: [B, F]."""
+        return products.joined([part for part, given in zip(parts, self.given) if not given])
+
+
+class Plan(NamedTuple):
+    """What the loop has to do.
+
+    Attributes:
+      step: of the loop.
+      inputs: [T, B, *] each.
+      state: [B, *] each, before the first step.
+      num_steps: T.
+      products: that a step asks for, in order.
+      groups: the numbers of the products in each group.
+      context: of the call, for the step to see it when it is repeated for the gradient.
+    """
+    step: FlatStep
+    inputs: Tensors
+    state: Tensors
+    num_steps: int
+    products: list[Product]
+    groups: list[list[int]]
+    context: contextvars.Context
+
+    def weights(self) -> Tensors:
+        """Of each group, side by side: [F, sum of H]."""
+        return [tf.concat([self.products[k].w for k in group], 1) for group in self.groups]
+
+
+class Kept(NamedTuple):
+    """What the way back needs.
+
+    Attributes:
+      states: [T, B, *] each, before the step.
+      results: [T, B, H] of each product.
+      variables: that a step reads, other than through products.
+      captured: floating tensors from outside of the loop that a step reads.
+    """
+    states: Tensors
+    results: Tensors
+    variables: Sequence[tf.Variable]
+    captured: Tensors
+
+
+def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -> Plan:
+    """Traces one step for what it multiplies; nothing of that trace is run."""
+    found: list[Product] = []
+    groups: dict[tuple[int, ...], list[int]] = {}
+    seen: Tensors = []  # Keeps the parts alive, as they are told apart by their ids.
+    inputs_0 = [x[0] for x in inputs]
+    numbers = {id(x): i for i, x in enumerate(inputs_0)}
+
+    def take(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+        w, b = tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b)
+        seen.extend(parts)
+        given = [inputs[numbers[id(x)]] if id(x) in numbers else None for x in parts]
+        inside = tuple(id(x) for x in parts if id(x) not in numbers)
+        group = None
+        if inside:
+            groups.setdefault(inside, []).append(len(found))
+            group = list(groups).index(inside)
+        found.append(_make_product(w, b, given, [x.shape[-1] for x in parts], group))
+        return products.plain(parts, w, b)
+
+    with products.taken_over_by(take):
+        step(inputs_0, state)
+    return Plan(step, inputs, state, num_steps, found, list(groups.values()),
+                contextvars.copy_context())
+
+
+def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes: list[int],
+                  group: int | None) -> Product:
+    """Splits the rows of `w`; `given` holds, for each part, the input [T, B, F] that it is."""
+    rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
+    projected = None
+    if any(x is not None for x in given):
+        w_given = tf.concat([r for r, x in zip(rows, given) if x is not None], 0)
+        projected = products.plain([x for x in given if x is not None], w_given, b)
+        b = None
+    w_inside = [r for r, x in zip(rows, given) if x is None]
+    return Product(tuple(x is not None for x in given), projected,
+                   tf.concat(w_inside, 0) if w_inside else None, b, group)
+
+
+def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
+    """Runs the loop: outputs [T, B, *], the final state, and what the way back needs."""
+    inputs = [unstack(x) for x in plan.inputs]
+    projected = [None if p.projected is None else unstack(p.projected) for p in plan.products]
+    weights = plan.weights()
+    captured: dict[int, Tensor] = {}
+
+    def step(t: Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
+        taker = _Products(plan, weights, [None if p is None else p.read(t) for p in projected])
+        with products.taken_over_by(taker):
+            outputs_t, next_state = plan.step([x.read(t) for x in inputs], state)
+        results_t = [x for x, p in zip(taker.results, plan.products) if p.group is not None]
+        return [*outputs_t, *state, *results_t], next_state
+
+    def body(t: Tensor, state: Tensors, arrays: Nest) -> tuple[Tensor, Tensors, Nest]:
+        kept_t, next_state = step(t, state)
+        captured.update(_captured([*weights, *(p.b for p in plan.products)]))
+        return t + 1, next_state, [array.write(t, x) for array, x in zip(arrays, kept_t)]
+
+    # Traced, but not run, for the shapes of what a step gives.
+    arrays = [array_of(x, plan.num_steps) for x in step(tf.constant(0), plan.state)[0]]
+    with tf.GradientTape() as tape:
+        _, final, arrays = tf.while_loop(
+            lambda t, *_: t < plan.num_steps, body, (tf.constant(0), plan.state, arrays),
+            maximum_iterations=plan.num_steps)
+    stacked = [array.stack() for array in arrays]
+    num_grouped = sum(p.group is not None for p in plan.products)
+    num_outputs = len(stacked) - len(plan.state) - num_grouped
+    grouped = iter(stacked[len(stacked) - num_grouped:])
+    results = [p.projected if p.group is None else next(grouped) for p in plan.products]
+    states = stacked[num_outputs:num_outputs + len(plan.state)]
+    kept = Kept(states, results, tape.watched_variables(), list(captured.values()))
+    return stacked[:num_outputs], final, kept
+
+
+def _captured(known: list[Tensor | None]) -> dict[int, Tensor]:
+    """By id, the floating tensors that the loop body being traced takes from outside."""
+    graph = tf.compat.v1.get_default_graph()
+    known_ids = {id(x) for x in known}
+    return {id(x): x for x in graph.external_captures
+            if x.dtype.is_floating and id(x) not in known_ids}
+
+
+def unstack(x: Tensor) -> tf.TensorArray:
+    """[T, *] as an array to be read by step."""
+    array = tf.TensorArray(x.dtype, x.shape[0], element_shape=x.shape[1:], clear_after_read=False)
+    return array.unstack(x)
+
+
+def array_of(x: Tensor, num_steps: int) -> tf.TensorArray:
+    """An array for one tensor like `x` a step."""
+    return tf.TensorArray(x.dtype, num_steps, element_shape=x.shape)
+
+
+class _Products:
+    """Computes the products of one step, those of a group at once.
+
+    Attributes:
+      results: of the products so far.
+    """
+
+    def __init__(self, plan: Plan, weights: Tensors, projected: list[Tensor | None]) -> None:
+        self.results: Tensors = []
+        self._plan, self._weights, self._projected = plan, weights, projected
+        self._grouped: dict[int, Tensor] = {}
+
+    def __call__(self, parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+        k = len(self.results)
+        product = self._plan.products[k]
+        terms = [x for x in (self._projected[k], product.b) if x is not None]
+        if product.group is not None:
+            if k not in self._grouped:
+                group = self._plan.groups[product.group]
+                y = products.plain([product.inside(parts)], self._weights[product.group], None)
+                sizes = [self._plan.products[member].w.shape[1] for member in group]
+                self._grouped.update(zip(group, tf.split(y, sizes, axis=-1)))
+            terms.insert(0, self._grouped[k])
+        self.results.append(sum(terms[1:], terms[0]))
+        return self.results[-1]

@@ -1,0 +1,207 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The loop of `vaeseq.unroll.scan` inside a `tf.function`: the way back.
+
+It repeats each step without its products, whose results were kept, and differentiates that. It
+keeps the gradient of each product's result, so that the gradients of the weights are one product
+over all steps each, after the loop.
+
+Everything here is time-major, [T, B, ...], and nests are flat lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from vaeseq import products
+from vaeseq.loop import Kept, Plan, Tensors, array_of, unstack
+from vaeseq.types import Nest, Tensor
+
+MaybeTensors = list[Tensor | None]
+
+
+class Sources(NamedTuple):
+    """All that the results of a loop depend on, or the gradients with respect to it.
+
+    Attributes:
+      inputs: the floating ones, other than through `projected`.
+      state: the floating ones.
+      projected: of each product that has it.
+      w: of each product that has it.
+      b: of each product that has it.
+      outside: variables and captured tensors.
+    """
+    inputs: MaybeTensors
+    state: MaybeTensors
+    projected: MaybeTensors
+    w: MaybeTensors
+    b: MaybeTensors
+    outside: MaybeTensors
+
+
+def attach(plan: Plan, kept: Kept, outputs: Tensors, final: Tensors) -> tuple[Tensors, Tensors]:
+    """The results of the loop as differentiable functions of its sources."""
+    results = [*outputs, *final]
+    sources = Sources(
+        floating(plan.inputs), floating(plan.state),
+        [p.projected for p in plan.products if p.projected is not None],
+        [p.w for p in plan.products if p.w is not None],
+        [p.b for p in plan.products if p.b is not None],
+        [*(tf.convert_to_tensor(v) for v in kept.variables), *kept.captured])
+
+    @tf.custom_gradient
+    def attached(*_: Tensor) -> tuple[Tensors, Callable[..., MaybeTensors]]:
+        def gradient(*d_results: Tensor) -> MaybeTensors:
+            num_outputs = len(floating(outputs))
+            d_sources = plan.context.copy().run(_backwards, plan, kept, outputs,
+                                                list(d_results[:num_outputs]),
+                                                list(d_results[num_outputs:]))
+            return [x for field in d_sources for x in field]
+        return [tf.stop_gradient(x) for x in floating(results)], gradient
+
+    flat_sources = [x for field in sources for x in field]
+    if not flat_sources or not floating(results):
+        return outputs, final
+    differentiable = iter(attached(*flat_sources))
+    results = [next(differentiable) if x.dtype.is_floating else x for x in results]
+    return results[:len(outputs)], results[len(outputs):]
+
+
+def floating(tensors: Sequence[Tensor]) -> Tensors:
+    """Those that have gradients."""
+    return [x for x in tensors if x.dtype.is_floating]
+
+
+class _StepGradient(NamedTuple):
+    """The gradients of one step.
+
+    Attributes:
+      state: with respect to the floating state before the step.
+      outside: with respect to variables and captured tensors; None where there is none.
+      inputs: with respect to the floating inputs; None where there is none.
+      results: with respect to each product's result.
+      inside: for each group of products, the tensor that was multiplied.
+    """
+    state: Tensors
+    outside: MaybeTensors
+    inputs: MaybeTensors
+    results: Tensors
+    inside: Tensors
+
+
+def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
+               d_final: Tensors) -> Sources:
+    """The gradients of all sources, from those of the floating outputs and final state."""
+    weights = [tf.transpose(w) for w in plan.weights()]
+    arrays = [[unstack(x) for x in xs]
+              for xs in (plan.inputs, kept.states, kept.results, d_outputs)]
+    is_floating = [x.dtype.is_floating for x in outputs]
+
+    def step(t: Tensor, d_state: Tensors) -> _StepGradient:
+        inputs_t, state, results_t, d_outputs_t = [[x.read(t) for x in xs] for xs in arrays]
+        return _step_gradient(plan, kept, weights, inputs_t, state, results_t,
+                              [*d_outputs_t, *d_state], is_floating)
+
+    def body(t: Tensor, d_state: Tensors, sums: Tensors, emitted: Nest) -> Nest:
+        g = step(t, d_state)
+        sums = [s if d is None else s + d for s, d in zip(sums, g.outside)]
+        emitted_t = _present([*g.inputs, *g.results, *g.inside])
+        return t - 1, g.state, sums, [x.write(t, e) for x, e in zip(emitted, emitted_t)]
+
+    # Traced, but not run, for what a step gives.
+    last = step(tf.constant(plan.num_steps - 1), d_final)
+    emitted = [array_of(x, plan.num_steps)
+               for x in _present([*last.inputs, *last.results, *last.inside])]
+    sums = [tf.zeros(x.shape, x.dtype) if x.shape.is_fully_defined() else tf.zeros_like(x)
+            for x in (*kept.variables, *kept.captured)]
+    _, d_state, sums, emitted = tf.while_loop(
+        lambda t, *_: t >= 0, body,
+        (tf.constant(plan.num_steps - 1), d_final, sums, emitted),
+        maximum_iterations=plan.num_steps)
+    stacked = iter([x.stack() for x in emitted])
+    d_inputs = [None if x is None else next(stacked) for x in last.inputs]
+    d_results = [next(stacked) for _ in last.results]
+    d_w = _weight_gradients(plan, d_results, list(stacked))
+    return Sources(
+        d_inputs, d_state,
+        [d for d, p in zip(d_results, plan.products) if p.projected is not None], d_w,
+        [tf.reduce_sum(d, list(range(d.shape.rank - 1)))
+         for d, p in zip(d_results, plan.products) if p.b is not None], sums)
+
+
+def _present(tensors: MaybeTensors) -> Tensors:
+    return [x for x in tensors if x is not None]
+
+
+def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensors:
+    """[F, H] of each product that has weights inside the loop, as one product over all steps."""
+    d_w: dict[int, Tensor] = {}
+    for group, x in zip(plan.groups, inside):
+        for k in group:
+            rows, d_rows = [tf.reshape(y, [-1, y.shape[-1]]) for y in (x, d_results[k])]
+            d_w[k] = tf.matmul(rows, d_rows, transpose_a=True)
+    return [d_w[k] for k in sorted(d_w)]
+
+
+def _step_gradient(plan: Plan, kept: Kept, weights: Tensors, inputs_t: Tensors, state: Tensors,
+                   results_t: Tensors, d_floating: Tensors,
+                   is_floating: list[bool]) -> _StepGradient:
+    """Repeats a step from the results of its products, and differentiates it."""
+    # A product of inputs alone is read like an input; the others are tapped for their gradient.
+    taps = [x if p.group is None else tf.zeros_like(x) for x, p in zip(results_t, plan.products)]
+    outside = [*kept.variables, *kept.captured]
+    sources = [floating(state), outside, floating(inputs_t), taps]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(sources)
+        taker = _Products(plan, weights, results_t, taps)
+        with products.taken_over_by(taker):
+            outputs_t, next_state = plan.step(inputs_t, state)
+        targets = floating([*outputs_t, *next_state])
+    d_state, d_outside, d_inputs, d_taps = tape.gradient(
+        targets, sources, output_gradients=d_floating)
+    return _StepGradient(
+        [tf.zeros_like(x) if d is None else d for d, x in zip(d_state, floating(state))],
+        [None if d is None else tf.convert_to_tensor(d) for d in d_outside], d_inputs,
+        [tf.zeros_like(x) if d is None else d for d, x in zip(d_taps, taps)], taker.inside)
+
+
+class _Products:
+    """Repeats the products of one step from their results.
+
+    Attributes:
+      inside: for each group so far, the tensor that was multiplied.
+    """
+
+    def __init__(self, plan: Plan, weights: Tensors, results: Tensors, taps: Tensors) -> None:
+        self.inside: Tensors = []
+        self._plan, self._weights, self._results, self._taps = plan, weights, results, taps
+        self._grouped: dict[int, Tensor] = {}
+        self._count = 0
+
+    def __call__(self, parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+        k = self._count
+        self._count += 1
+        product = self._plan.products[k]
+        if product.group is None:
+            return self._taps[k]
+        if k not in self._grouped:
+            group = self._plan.groups[product.group]
+            self.inside.append(product.inside(parts))
+            self._grouped.update(zip(group, _repeat(
+                self.inside[-1], self._weights[product.group],
+                [self._results[member] for member in group],
+                [self._taps[member] for member in group])))
+        return self._grouped[k]
+
+
+def _repeat(x: Tensor, w_transposed: Tensor, results: Tensors, taps: Tensors) -> Tensors:
+    """`results`, differentiated as x @ w + taps."""
+    @tf.custom_gradient
+    def repeated(*_: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+        def gradient(*d_results: Tensor) -> Tensors:
+            d_all = tf.concat(d_results, -1)
+            return [products.plain([d_all], w_transposed, None), *d_results]
+        return [tf.identity(result) for result in results], gradient
+    return repeated(x, *taps)

@@ -1,0 +1,319 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The base class of whole models: say what an observation is, get training, scores and samples.
+
+    class Waves(Model):
+        observation_spec = tf.TensorSpec([1], tf.float32)
+
+        def make_encoder(self):
+            return codec.MLPEncoder(self.observation_spec, (32,))
+
+        def make_decoder(self):
+            return codec.Normal(self.observation_spec)
+
+    model = Waves(HParams(vae_type="SRNN"), "/tmp/waves")
+    model.train(sequences, num_steps=1000, valid=held_out)
+    model.evaluate(held_out).nats_per_step
+    model.generate(num_samples=3, length=200)
+
+Axes: B batch, T time (see `vaeseq.types`).
+"""
+from __future__ import annotations
+
+import abc
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import agent as agent_lib
+from vaeseq import data as data_lib
+from vaeseq import nest
+from vaeseq import schedules
+from vaeseq import seeds
+from vaeseq import vae
+from vaeseq.agent import Agent
+from vaeseq.bounds import BOUNDS, ELBO, Bound
+from vaeseq.checkpoint import Checkpoints
+from vaeseq.data import Batch, DataSet
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.evaluate import Evaluator, Score
+from vaeseq.hparams import HParams
+from vaeseq.log_dir import LogDir
+from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
+from vaeseq.progress import Progress
+from vaeseq.shards import default_shards
+from vaeseq.train import TrainOps
+from vaeseq.trainer import Periods, Trained, Trainer
+from vaeseq.types import Nest
+
+
+class Model(abc.ABC):
+    """A sequence model with its log directory.
+
+    A subclass defines `observation_spec`, `make_encoder` and `make_decoder`, and where the defaults
+    do not fit, `make_agent` and `data_set`.
+
+    Attributes:
+      hparams: the hyperparameters.
+      log_dir: where the run is kept; what was trained there is restored on creation.
+      gen_core: the agent and the core.
+    """
+
+    program = "vaeseq"
+    unit = "step"
+
+    def __init__(
+        self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int = 0
+    ):
+        """Creates the model, and restores it if `log_dir` holds a run.
+
+        Args:
+          hparams: sizes and kinds.
+          log_dir: of the run; made when training begins.
+          seed: of weights, batches and everything random in training.
+
+        Raises:
+          ValueError: the run there has other hyperparameters or another seed, is damaged or of
+            another program.
+        """
+        self.hparams = hparams
+        self.log_dir = LogDir(log_dir, self.program)
+        self._seed = seed
+        if self.log_dir.exists:
+            self._check_same_run()
+        encoder, decoder = self.make_encoder(), self.make_decoder()
+        core = vae.make(hparams, decoder, encoder)
+        self.gen_core = vae.GenCore(self.make_agent(encoder), core)
+        self._checkpoints = Checkpoints(self.log_dir.checkpoints)
+
+    @property
+    @abc.abstractmethod
+    def observation_spec(self) -> Nest:
+        """A nest of `tf.TensorSpec` of one observation."""
+
+    @abc.abstractmethod
+    def make_encoder(self) -> Encoder:
+        """From an observation to features, for contexts and for inference."""
+
+    @abc.abstractmethod
+    def make_decoder(self) -> DistModule:
+        """The distribution of one observation."""
+
+    def make_agent(self, encoder: Encoder) -> Agent:
+        """Where contexts come from; by default the encoding of the observation before."""
+        return agent_lib.EncodeObserved(encoder, self.observation_spec)
+
+    def data_set(self, sequences: Sequence[Nest]) -> DataSet:
+        """Batches to train on; by default whole sequences, or random windows of long ones."""
+        return data_lib.Sequences(
+            sequences, self.hparams.batch_size, self.hparams.sequence_size, seed=self._seed)
+
+    def validation_batches(self, sequences: Sequence[Nest]) -> Iterable[Batch]:
+        """Batches to validate on; by default every step of every sequence once."""
+        return data_lib.windows(sequences, self.hparams.batch_size, self.hparams.sequence_size)
+
+    def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
+        """Called after each validation while training, to show a sample; by default nothing."""
+
+    def make_bound(self, name: str, num_samples: int) -> Bound:
+        """A bound by name.
+
+        Raises:
+          ValueError: there is none of that name.
+        """
+        if name not in BOUNDS:
+            raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
+        if name == ELBO.name:
+            return ELBO(num_samples, monte_carlo=self.hparams.use_monte_carlo_kl)
+        return BOUNDS[name](num_samples)
+
+    def train(
+        self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
+        max_minutes: float = math.inf, periods: Periods = Periods(),
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Trained:
+        """Trains, going on where the run in `log_dir` stopped.
+
+        Args:
+          sequences: each a nest of arrays `[N, ...]`.
+          num_steps: updates in all, those of earlier sittings counted.
+          valid: held-out sequences; the best state by their score is kept beside the latest.
+          max_minutes: of this sitting.
+          periods: how often metrics are written, and scores and checkpoints made.
+          should_stop: asked after every step.
+
+        Raises:
+          ValueError: there is too little data; another run is training in `log_dir`.
+          NumericsError: a gradient is not finite.
+        """
+        data = self.data_set(sequences)
+        if not self.log_dir.exists:
+            self.log_dir.create(self.hparams, self._seed)
+            self.save_files()
+        with self.log_dir.locked():
+            ops = self._train_ops(num_steps)
+            ops.build(data.batch(0))
+            evaluator = self._evaluator(ELBO())
+            trainer = Trainer(
+                ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
+                validate=(lambda: evaluator.score(
+                    self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
+                after_validation=self.after_validation, periods=periods)
+            done = trainer.restore()
+            with Progress("train", total=num_steps, initial=done, unit=self.unit) as progress, \
+                    self.make_writer(done) as writer:
+                return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
+                                   should_stop=should_stop)
+
+    def restore(self, *, best: bool = True) -> int:
+        """Loads the weights saved in `log_dir`; returns the step they are of.
+
+        Args:
+          best: the best by validation, where there was any; else the latest.
+
+        Raises:
+          ValueError: nothing was saved there, or it does not fit.
+        """
+        self.build()
+        step = self._checkpoints.restore(self._objects(), best=best)
+        if step is None:
+            raise ValueError(
+                f"{str(self.log_dir.path)!r}: expected a checkpoint, found none. Train first.")
+        return step
+
+    def evaluate(
+        self, sequences: Sequence[Nest], *, bound: str = "elbo", num_samples: int | None = None,
+        seed: int = 0, batch_size: int | None = None, window: int | None = None,
+    ) -> Score:
+        """How probable sequences are: every step of each, from its beginning, state carried.
+
+        Args:
+          sequences: each a nest of arrays `[N, ...]`.
+          bound: "elbo", "iwae" or "fivo"; for a model without latents all are the exact figure.
+          num_samples: of the latents; by default the hyperparameter `log_prob_samples`.
+          seed: of those.
+          batch_size: sequences scored at once; by default that of training.
+          window: steps in one compiled call; by default up to 1024.
+        """
+        batches = data_lib.windows(
+            sequences, min(batch_size or self.hparams.batch_size, len(sequences)),
+            window or _window(sequences))
+        return self.evaluator(bound, num_samples).score(batches, seed=seeds.make(seed))
+
+    def evaluator(self, bound: str = "elbo", num_samples: int | None = None) -> Evaluator:
+        """What scores sequences; arguments as for `evaluate`."""
+        samples = self.hparams.log_prob_samples if num_samples is None else num_samples
+        return self._evaluator(self.make_bound(bound, samples))
+
+    def generate(
+        self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
+        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+    ) -> list[Nest]:
+        """Samples sequences.
+
+        Args:
+          num_samples: how many.
+          length: the most steps of each, after the prime.
+          prime: the beginning of all of them, a nest of `[N, ...]`; not repeated in the result.
+          temperature: see `GenCore.generate`.
+          seed: the same seed gives the same sequences.
+          chunk: steps drawn in one compiled call.
+
+        Returns:
+          A list of nests of arrays `[N, ...]`; N is less than `length` where the agent finished.
+        """
+        chunks = list(self.stream(
+            num_samples=num_samples, length=length, prime=prime, temperature=temperature,
+            seed=seed, chunk=chunk))
+        lengths = np.sum([generated.lengths for generated in chunks], axis=0)
+        observed = tf.nest.map_structure(
+            lambda *parts: np.concatenate(parts, axis=1),
+            *[generated.observed for generated in chunks])
+        return [tf.nest.map_structure(lambda array: array[row, :lengths[row]], observed)
+                for row in range(num_samples)]
+
+    def stream(
+        self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
+        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+    ) -> Iterator[vae.Generated]:
+        """Samples sequences chunk after chunk, as NumPy arrays; arguments as for `generate`."""
+        self.build()
+        prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
+        state = self.gen_core.initial_state(num_samples)
+        if prime is not None:
+            rows = tf.nest.map_structure(
+                lambda array: np.repeat(array[None], num_samples, axis=0), prime)
+            state = self.gen_core.prime(rows, state, seed=prime_seed)
+        left = length
+        for generated in self.gen_core.stream(
+                state, chunk=min(chunk, length), temperature=temperature, seed=draw_seed):
+            yield _first_steps(generated, left)
+            left -= chunk
+            if left <= 0:
+                return
+
+    def build(self) -> None:
+        """Makes all variables, with initial weights from the seed."""
+        spec = self.observation_spec
+        one = nest.zeros(spec, 1, 1)
+        ops = self._train_ops(1)
+        ops.build(Batch(one, np.ones([1], np.int32), np.ones([1], bool)))
+
+    def make_writer(self, last_step: int) -> Writer:
+        """Where metrics go while training; lines after `last_step` are of a lost sitting."""
+        return MultiWriter([JsonLines(self.log_dir.metrics, last_step=last_step),
+                            TensorBoard(self.log_dir.events)])
+
+    def save_files(self) -> None:
+        """Writes what else a run's directory needs to say what the model is; by default nothing."""
+
+    def _check_same_run(self) -> None:
+        saved_seed = self.log_dir.seed()
+        differences = self.log_dir.hparams(type(self.hparams)).diff(self.hparams)
+        if differences:
+            first = differences[0]
+            raise ValueError(
+                f"{str(self.log_dir.path)!r} holds a run with {first.name}={first.ours}, but "
+                f"{first.name}={first.theirs} was given. Leave it out, or give another --log-dir.")
+        if saved_seed != self._seed:
+            raise ValueError(
+                f"{str(self.log_dir.path)!r} holds a run with seed {saved_seed}, but seed "
+                f"{self._seed} was given. Leave it out, or give another --log-dir.")
+
+    def _objects(self) -> dict[str, tf.Module]:
+        return {"gen_core": self.gen_core}
+
+    def _evaluator(self, bound: Bound) -> Evaluator:
+        return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
+
+    def _train_ops(self, num_steps: int) -> TrainOps:
+        h = self.hparams
+        return TrainOps(
+            self.gen_core.agent, self.gen_core.core,
+            ELBO(monte_carlo=h.use_monte_carlo_kl, free_bits=h.free_bits),
+            learning_rate=lambda step: schedules.learning_rate(
+                step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
+                num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
+                half=h.learning_rate_half),
+            divergence_strength=lambda step: schedules.divergence_strength(
+                step, start=h.divergence_strength_start, half=h.divergence_strength_half),
+            clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
+            l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
+            adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
+            num_shards=default_shards() if h.num_shards == "auto" else h.num_shards,
+            seed=seeds.make(self._seed))
+
+
+def _window(sequences: Sequence[Nest]) -> int:
+    longest = max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
+    return min(longest, 1024)
+
+
+def _first_steps(generated: vae.Generated, steps: int) -> vae.Generated:
+    """The first `steps` of a chunk, as NumPy arrays."""
+    *sequences, lengths = generated
+    cut = tf.nest.map_structure(lambda array: array[:, :steps].numpy(), sequences)
+    return vae.Generated(*cut, np.minimum(lengths.numpy(), steps))

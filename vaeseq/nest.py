@@ -1,0 +1,135 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Leading dimensions of nests, masks from lengths, and zeros for a spec."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from vaeseq.types import Nest, Tensor
+
+
+def shape_of(tensor: Tensor) -> list[int | Tensor]:
+    """The shape as a list: an int where it is known while tracing, else a scalar tensor."""
+    static = tensor.shape.as_list()
+    if None not in static:
+        return static
+    dynamic = tf.shape(tensor)
+    return [dynamic[i] if size is None else size for i, size in enumerate(static)]
+
+
+def leading_dim(nest: Nest, axis: int = 0) -> int | Tensor:
+    """The size of one leading axis, read from the first tensor of the nest.
+
+    Raises:
+      ValueError: the nest holds no tensor, so its leading dimensions are unknown.
+    """
+    flat = tf.nest.flatten(nest)
+    if not flat:
+        raise ValueError(f"Expected a nest with at least one tensor, got {nest!r}: its leading "
+                         "dimensions cannot be read. Pass the size explicitly.")
+    return shape_of(flat[0])[axis]
+
+
+def mask_from_lengths(lengths: Tensor, num_steps: int | Tensor) -> Tensor:
+    """bool [B, T]: True where a step belongs to its sequence. `lengths` is an integer [B]."""
+    return tf.sequence_mask(lengths, num_steps)
+
+
+def where(mask: Tensor, if_true: Nest, if_false: Nest) -> Nest:
+    """Chooses per leading index between two nests of one structure.
+
+    Args:
+      mask: bool [...].
+      if_true: nest of [..., *].
+      if_false: nest of the same structure and shapes.
+
+    Returns:
+      A nest of [..., *]: `if_true` where the mask is set.
+    """
+    def choose(yes: Tensor, no: Tensor) -> Tensor:
+        trailing = [1] * (yes.shape.rank - mask.shape.rank)
+        return tf.where(tf.reshape(mask, shape_of(mask) + trailing), yes, no)
+    return tf.nest.map_structure(choose, if_true, if_false)
+
+
+def zeros(specs: Nest, *leading: int | Tensor) -> Nest:
+    """Zeros for a nest of specs: `zeros(spec, batch_size)` is [B, *spec.shape]."""
+    return tf.nest.map_structure(
+        lambda spec: tf.zeros([*leading, *spec.shape.as_list()], spec.dtype), specs)
+
+
+def merge_leading(nest: Nest, num_dims: int = 2) -> Nest:
+    """Joins the first `num_dims` dimensions: [B, T, *] -> [B*T, *]."""
+    def merge(tensor: Tensor) -> Tensor:
+        static = tensor.shape.as_list()
+        joined = -1 if None in static[:num_dims] else tf.TensorShape(
+            static[:num_dims]).num_elements()
+        merged = tf.reshape(tensor, [joined] + shape_of(tensor)[num_dims:])
+        return merged
+    return tf.nest.map_structure(merge, nest)
+
+
+def split_leading(nest: Nest, sizes: list[int | Tensor]) -> Nest:
+    """Splits the first dimension: [B*T, *] with sizes [B, T] -> [B, T, *]."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.reshape(tensor, [*sizes, *shape_of(tensor)[1:]]), nest)
+
+
+def swap_leading(nest: Nest) -> Nest:
+    """Exchanges the first two dimensions: [B, T, *] <-> [T, B, *]."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)]), nest)
+
+
+def tile_samples(nest: Nest, num_samples: int) -> Nest:
+    """Repeats the batch for every sample, samples first: [B, *] -> [S*B, *]."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.tile(tensor, [num_samples] + [1] * (tensor.shape.rank - 1)), nest)
+
+
+def fold_samples(nest: Nest, num_samples: int) -> Nest:
+    """The inverse of `tile_samples` as to shape: [S*B, *] -> [S, B, *]."""
+    def fold(tensor: Tensor) -> Tensor:
+        rows = tensor.shape[0]
+        batch = -1 if rows is None else rows // num_samples
+        return tf.reshape(tensor, [num_samples, batch, *shape_of(tensor)[1:]])
+    return tf.nest.map_structure(fold, nest)
+
+
+def repeat_samples(nest: Nest, num_samples: int) -> Nest:
+    """Repeats every row for each sample: [B, *] -> [B, S, *]."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.repeat(tensor[:, tf.newaxis], num_samples, axis=1), nest)
+
+
+def split_samples(nest: Nest, num_samples: int) -> Nest:
+    """Rows back to samples: [B*S, *] -> [B, S, *]."""
+    def split(tensor: Tensor) -> Tensor:
+        rows, *rest = shape_of(tensor)
+        return tf.reshape(tensor, [rows // num_samples, num_samples, *rest])
+    return tf.nest.map_structure(split, nest)
+
+
+def mask(valid: Tensor, nest: Nest) -> Nest:
+    """Zeros (False for bools) where `valid`, bool [...], is not set; nest of [..., *]."""
+    return where(valid, nest, tf.nest.map_structure(tf.zeros_like, nest))
+
+
+def mask_time(nest: Nest, lengths: Tensor | None, axis: int = 1) -> Nest:
+    """Zeros after each row's length.
+
+    Args:
+      nest: nest of [B, T, *], or [B, S, T, *] with `axis` 2.
+      lengths: integer [B], or None where every row has T steps.
+      axis: of time.
+    """
+    if lengths is None:
+        return nest
+    valid = mask_from_lengths(lengths, leading_dim(nest, axis))
+
+    def zero(tensor: Tensor) -> Tensor:
+        shape = shape_of(tensor)
+        ones = [1] * (len(shape) - 1 - axis)
+        this = tf.reshape(valid, [shape_of(valid)[0], *[1] * (axis - 1), shape[axis], *ones])
+        return tf.where(this, tensor, tf.zeros_like(tensor))
+    return tf.nest.map_structure(zero, nest)

@@ -1,0 +1,195 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Feed-forward and recurrent networks from plain arguments.
+
+All of them take [..., F] with any leading dimensions, create their variables (in the dtype of
+their inputs) when they are first called, and can be called inside a loop over time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
+from typing import Callable
+
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import cells, nest as nest_lib, unroll
+from vaeseq.cells import Linear
+from vaeseq.products import Parts, as_parts, joined
+from vaeseq.types import Nest, Seed, Tensor
+
+__all__ = ["Linear", "MLP", "RecurrentStack", "dropout_seed"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
+    "silu": tf.nn.silu, "softplus": tf.nn.softplus, "tanh": tf.tanh}
+
+# The seed of the training step being traced, and the number of each layer that has used it.
+_DROPOUT: contextvars.ContextVar[tuple[Seed, dict[int, int]] | None] = contextvars.ContextVar(
+    "vaeseq_dropout", default=None)
+
+
+@contextlib.contextmanager
+def dropout_seed(seed: Seed) -> Iterator[None]:
+    """Switches dropout on for whatever is called or traced inside; outside it is the identity.
+
+    Layers number themselves in the order of their first use within the context, and each folds
+    its number into the seed. A layer called twice within one context drops the same units twice.
+
+    Args:
+      seed: int32 [2].
+    """
+    token = _DROPOUT.set((seed, {}))
+    try:
+        yield
+    finally:
+        _DROPOUT.reset(token)
+
+
+def _dropout(layer: object, inputs: Tensor, rate: float) -> Tensor:
+    """Drops units of `inputs` [..., F] if a `dropout_seed` is set; `layer` names the caller."""
+    current = _DROPOUT.get()
+    if current is None or rate == 0.0:
+        return inputs
+    seed, numbers = current
+    number = numbers.setdefault(id(layer), len(numbers))
+    layer_seed = tf.random.experimental.stateless_fold_in(seed, number)
+    return tf.nn.experimental.stateless_dropout(inputs, rate, seed=layer_seed)
+
+
+class MLP(snt.Module):
+    """Linear layers with an activation between them."""
+
+    def __init__(self, output_sizes: Sequence[int], *, activation: str = "relu",
+                 activate_final: bool = False, dropout: float = 0.0,
+                 name: str | None = None) -> None:
+        """Builds the layers; the variables come with the first call.
+
+        Args:
+          output_sizes: units of each layer; none at all is the identity.
+          activation: one of "elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh".
+          activate_final: whether the last layer's outputs are activated (and dropped) too.
+          dropout: the share of units dropped after each activation, inside `dropout_seed`.
+          name: of the module.
+
+        Raises:
+          ValueError: an unknown activation or a dropout rate outside [0, 1).
+        """
+        super().__init__(name=name)
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"Expected an activation among {sorted(_ACTIVATIONS)}, "
+                             f"got {activation!r}.")
+        _check_rate(dropout)
+        self._activation = _ACTIVATIONS[activation]
+        self._activate_final = activate_final
+        self._dropout = dropout
+        self._layers = [Linear(size, name=f"linear_{i}") for i, size in enumerate(output_sizes)]
+
+    @property
+    def output_size(self) -> int:
+        """The size of the last layer."""
+        if not self._layers:
+            raise ValueError("An MLP of no layers is the identity: its output size is that of its "
+                             "inputs. Give it at least one size, got output_sizes=().")
+        return self._layers[-1].output_size
+
+    def __call__(self, inputs: Parts) -> Tensor:
+        """[..., F] -> [..., output_sizes[-1]]."""
+        if not self._layers:
+            return joined(as_parts(inputs))
+        outputs = inputs
+        for i, layer in enumerate(self._layers):
+            outputs = layer(outputs)
+            if i + 1 < len(self._layers) or self._activate_final:
+                outputs = _dropout(layer, self._activation(outputs), self._dropout)
+        return outputs
+
+
+class RecurrentStack(snt.Module):
+    """Recurrent layers, each fed by the one below.
+
+    Its state is a tuple with one entry a layer: `cells.LSTMState` or, for the GRU, a tensor.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
+                 residual: bool = False, dtype: tf.DType = tf.float32,
+                 name: str | None = None) -> None:
+        """Builds the layers; the variables come with the first call.
+
+        Args:
+          sizes: hidden units of each layer; none at all is the identity.
+          cell: one of `cells.CELLS`: "lstm" or "gru".
+          dropout: the share of each layer's outputs dropped inside `dropout_seed`; the
+            recurrence itself is never dropped.
+          residual: whether a layer adds its inputs to its outputs where their sizes agree.
+          dtype: of the state; the inputs must have it too.
+          name: of the module.
+
+        Raises:
+          ValueError: an unknown cell or a dropout rate outside [0, 1).
+        """
+        super().__init__(name=name)
+        if cell not in cells.CELLS:
+            raise ValueError(f"Expected a cell among {sorted(cells.CELLS)}, got {cell!r}.")
+        _check_rate(dropout)
+        self._sizes = tuple(sizes)
+        self._dropout = dropout
+        self._residual = residual
+        self._layers = [cells.CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}")
+                        for i, size in enumerate(sizes)]
+
+    @property
+    def output_size(self) -> int:
+        """H, the units of the last layer."""
+        if not self._sizes:
+            raise ValueError("A RecurrentStack of no layers is the identity: its output size is "
+                             "that of its inputs. Give it at least one size, got sizes=().")
+        return self._sizes[-1]
+
+    @property
+    def state_spec(self) -> Nest:
+        """Nest of specs of the state of one sequence."""
+        return tuple(layer.state_spec for layer in self._layers)
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        """Zeros: nest of [B, H]."""
+        return nest_lib.zeros(self.state_spec, batch_size)
+
+    def __call__(self, inputs: Tensor, state: Nest,
+                 lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
+        """Runs whole sequences.
+
+        Args:
+          inputs: [B, T, F].
+          state: nest of [B, H], as `initial_state` gives it.
+          lengths: integer [B], or None where every row has T steps.
+
+        Returns:
+          outputs [B, T, H], zeros past the length, and the state after the last valid step.
+        """
+        return self._run(inputs, state, lambda layer, x, s: layer(x, s, lengths))
+
+    def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
+        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
+        return self._run(inputs, state, lambda layer, x, s: layer.step(x, s))
+
+    def _run(self, inputs: Parts, state: Nest,
+             run: Callable[[cells.Cell, Parts, Nest], tuple[Tensor, Nest]]
+             ) -> tuple[Tensor, Nest]:
+        next_state = []
+        for layer, layer_state in zip(self._layers, state, strict=True):
+            outputs, layer_state = run(layer, inputs, layer_state)
+            outputs = _dropout(layer, outputs, self._dropout)
+            inputs = joined(as_parts(inputs)) if self._residual else inputs
+            if self._residual and outputs.shape[-1] == inputs.shape[-1]:
+                outputs += inputs
+            inputs = outputs
+            next_state.append(layer_state)
+        return inputs, tuple(next_state)
+
+
+def _check_rate(rate: float) -> None:
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"Expected a dropout rate in [0, 1), got {rate}.")

@@ -1,0 +1,80 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Matrix products with weights, which a loop over time may take over.
+
+A product inside the body of a loop is packed, run and differentiated once a step. The loop
+(`vaeseq.unroll`) does better if it knows which products there are:
+
+    - parts of the input that are given for all steps are multiplied before the loop;
+    - the gradient of the weights is one product over all steps after the loop;
+    - the results are kept, so that the way back repeats no product.
+
+So every layer calls `product`, and a loop that traces its body sets `taken_over_by` meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
+from typing import Callable, Union
+
+import tensorflow as tf
+
+from vaeseq import nest as nest_lib
+from vaeseq.types import Tensor
+
+Parts = Union[Tensor, Sequence[Tensor]]  # [..., F], or parts of it, to be taken side by side.
+Taker = Callable[[Sequence[Tensor], tf.Variable, tf.Variable | None], Tensor]
+
+_TAKER: contextvars.ContextVar[Taker | None] = contextvars.ContextVar(
+    "vaeseq_products", default=None)
+
+
+@contextlib.contextmanager
+def taken_over_by(taker: Taker | None) -> Iterator[None]:
+    """Has `taker` compute the products that are asked for inside; None computes them plainly."""
+    token = _TAKER.set(taker)
+    try:
+        yield
+    finally:
+        _TAKER.reset(token)
+
+
+def as_parts(inputs: Parts) -> tuple[Tensor, ...]:
+    """A tensor is one part."""
+    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+
+
+def product(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None = None) -> Tensor:
+    """concat(parts) @ w + b.
+
+    Args:
+      parts: tensors [..., F_i] with the same leading dims, and the sum of F_i is F.
+      w: [F, H].
+      b: [H], or None.
+
+    Returns:
+      [..., H].
+    """
+    taker = _TAKER.get()
+    if taker is not None:
+        return taker(parts, w, b)
+    return plain(parts, tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b))
+
+
+def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
+    """`product` as one matrix product over all leading dims, here and now."""
+    inputs = joined(parts)
+    if inputs.shape.rank == 2:
+        outputs = tf.matmul(inputs, w)
+        return outputs if b is None else outputs + b
+    leading = nest_lib.shape_of(inputs)[:-1]
+    outputs = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), w)
+    if b is not None:
+        outputs += b
+    return tf.reshape(outputs, [*leading, w.shape[-1]])
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """The parts side by side: [..., F]."""
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)

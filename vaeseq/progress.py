@@ -1,0 +1,138 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""How far long work has come: a bar on a terminal, else a plain line from time to time.
+
+Synopsis:
+
+    with Progress("train", total=num_steps, initial=step, unit="character") as progress:
+        for ...:
+            progress.advance(1, num_characters, loss=loss)
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TextIO
+
+import tqdm
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_REDRAW = 0.2  # seconds
+_BAR = "{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} steps, {remaining} left{postfix}"
+
+
+class Progress:
+    """Shows the steps done of a total, units a second, the time that remains, and metrics.
+
+    The first step does not count in the rate: it is the one that compiles.
+
+    Args:
+      description: what is being done.
+      total: steps in all.
+      initial: steps done before this run.
+      unit: the singular name of what is counted in the rate.
+      every: seconds between two lines where the output is not a terminal.
+      file: where to show it; by default what `sys.stderr` is at the time.
+      clock: gives the time in seconds.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        total: int,
+        initial: int = 0,
+        unit: str = "step",
+        every: float = 10.0,
+        file: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._description, self._unit = description, unit
+        self._total, self._done = total, initial
+        self._file = sys.stderr if file is None else file
+        self._clock = clock
+        self._timed_from, self._timed_steps, self._timed_units = clock(), -1, 0
+        self._metrics: dict[str, Any] = {}
+        self._bar = tqdm.tqdm(
+            desc=description,
+            total=total,
+            initial=initial,
+            bar_format=_BAR,
+            dynamic_ncols=True,
+            mininterval=0,
+            disable=None,
+            file=self._file,
+        )
+        self._every = every if self._bar.disable else _REDRAW
+        self._told_at, self._told_done = clock(), -1
+
+    def advance(self, steps: int = 1, units: int | None = None, **metrics: Any) -> None:
+        """Counts steps that were done.
+
+        Args:
+          steps: how many.
+          units: what they amount to in units; by default the number of steps.
+          **metrics: the latest numbers to show beside; they are read only when they are shown.
+        """
+        self._done += steps
+        self._metrics.update(metrics)
+        if self._timed_steps < 0:
+            self._timed_from, self._timed_steps = self._clock(), 0
+        else:
+            self._timed_steps += steps
+            self._timed_units += int(steps if units is None else units)
+        if self._clock() - self._told_at >= self._every:
+            self._tell()
+
+    def write(self, line: str) -> None:
+        """Prints a line of its own, above the bar where there is one."""
+        self._bar.write(line, file=self._file)
+
+    def close(self) -> None:
+        """Shows the last state, and leaves it standing."""
+        if self._told_done != self._done:
+            self._tell()
+        self._bar.close()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _tell(self) -> None:
+        self._told_at, self._told_done = self._clock(), self._done
+        seconds = self._told_at - self._timed_from
+        rates = self._timed_units / seconds if seconds > 0 else 0.0
+        told = [f"{_short(rates)} {self._unit}s/s"] if self._timed_steps > 0 else []
+        told += [f"{name} {float(value):.4g}" for name, value in self._metrics.items()]
+        if not self._bar.disable:
+            self._bar.set_postfix_str(", ".join(told), refresh=False)
+            self._bar.update(self._done - self._bar.n)
+            return
+        if self._timed_steps > 0 and self._done < self._total:
+            left = (self._total - self._done) * seconds / self._timed_steps
+            told.insert(1, f"{duration(left)} left")
+        percent = 100 * self._done // max(self._total, 1)
+        share = f"{self._description} {self._done}/{self._total} steps ({percent} %)"
+        print(", ".join([share, *told]), file=self._file, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A number of seconds as "1:02:03", or "2:03" where it is less than an hour."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // _HOUR, whole % _HOUR // _MINUTE, whole % _MINUTE
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _short(number: float) -> str:
+    """Three figures: "7.25", "31.4k"."""
+    return f"{number:.3g}" if number < 1000 else f"{number / 1000:.3g}k"

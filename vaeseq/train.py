@@ -1,0 +1,270 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""One training step: from a batch to a bound to an update of the weights.
+
+Nothing here knows a model by name: `TrainOps` takes an agent, a core and a bound. A step is
+
+    contexts = agent.contexts(observed)
+    loss     = -sum(bound(core, contexts, observed).objective) / number of steps + regularization
+    weights  = Adam(weights, clipped gradient of the loss)
+
+compiled, with the batch cut into one shard for each processor core. What is random in a step
+depends on the seed and the step's number alone, so that a run that goes on after a stop does what
+it would have done.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import nest
+from vaeseq import networks
+from vaeseq import seeds
+from vaeseq import shards
+from vaeseq.agent import Agent
+from vaeseq.bounds import Bound, BoundState
+from vaeseq.data import Batch, as_tensors
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae.base import VAECore
+
+Schedule = Callable[[int], float]
+
+
+class TrainState(NamedTuple):
+    """What is carried from batch to batch where sequences go on.
+
+    Attributes:
+      agent: the agent's state.
+      bound: the bound's.
+    """
+
+    agent: Nest
+    bound: BoundState
+
+
+class TrainStep(NamedTuple):
+    """What a step says of itself: floats, averages over the valid steps of the batch, in nats.
+
+    Attributes:
+      loss: what was minimised: the negative objective and the regularization.
+      nats_per_step: the negative bound, whatever the divergence's strength.
+      log_prob: of the observations given the latents.
+      divergence: of the posterior from the prior.
+      gradient_norm: global, before clipping.
+      num_steps: valid sequence steps in the batch.
+    """
+
+    loss: float
+    nats_per_step: float
+    log_prob: float
+    divergence: float
+    gradient_norm: float
+    num_steps: int
+
+
+class NumericsError(ArithmeticError):
+    """A loss or a gradient is not finite; the weights are those before the step."""
+
+
+class _Sums(NamedTuple):
+    """Of one shard: sums over its valid steps."""
+
+    gradients: list[Tensor]
+    objective: Tensor
+    increments: Tensor
+    log_prob: Tensor
+    divergence: Tensor
+    num_steps: Tensor
+
+
+class TrainOps(snt.Module):
+    """Trains an agent and a core on a bound, a batch at a time.
+
+    Attributes:
+      step: how many updates there were, an int64 variable.
+    """
+
+    def __init__(
+        self, agent: Agent, core: VAECore, bound: Bound, *,
+        learning_rate: Schedule, divergence_strength: Schedule = lambda step: 1.0,
+        clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
+        l2_regularization: float = 0.0, weight_decay: float = 0.0, adam_beta2: float = 0.999,
+        check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
+        name: str | None = None,
+    ):
+        """Creates the operations; the variables come with `build`.
+
+        Args:
+          agent: where contexts come from.
+          core: the model.
+          bound: what is maximised.
+          learning_rate: of each step, from 0.
+          divergence_strength: weight of the divergence at each step.
+          clip_gradient_norm: the greatest global norm of a gradient; 0 for no limit.
+          l1_regularization: weight of sum |w| over the weights that are matrices.
+          l2_regularization: weight of sum w^2 / 2 over the same.
+          weight_decay: of AdamW (arXiv:1711.05101) over the same, times the learning rate.
+          adam_beta2: decay of Adam's mean of squares (arXiv:1412.6980).
+          check_numerics: stop at a loss or gradient that is not finite.
+          num_shards: parts of the batch computed side by side.
+          jit_compile: compile with XLA.
+          seed: int32 `[2]`, of everything random in training.
+        """
+        super().__init__(name=name)
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+        self._agent = agent
+        self._core = core
+        self._bound = bound
+        self._learning_rate = learning_rate
+        self._divergence_strength = divergence_strength
+        self._clip_gradient_norm = clip_gradient_norm
+        self._l1_regularization = l1_regularization
+        self._l2_regularization = l2_regularization
+        self._weight_decay = weight_decay
+        self._check_numerics = check_numerics
+        self._seed = seed
+        self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
+        self._optimizer = snt.optimizers.Adam(self._rate, beta2=adam_beta2)
+        self._update = tf.function(self._apply, jit_compile=jit_compile)
+        self._gradients = shards.parallel(self._shard, num_shards, jit_compile=jit_compile)
+        self._compiled = tf.function(self._step)
+
+    @property
+    def variables_to_train(self) -> tuple[tf.Variable, ...]:
+        """The weights of the agent and the core, each once."""
+        found = {id(v): v for v in (*self._agent.trainable_variables,
+                                    *self._core.trainable_variables)}
+        return tuple(found.values())
+
+    def initial_state(self, batch_size: int) -> TrainState:
+        """The state in which every row begins a sequence."""
+        return TrainState(self._agent.initial_state(batch_size),
+                          self._bound.initial_state(self._core, batch_size))
+
+    def build(self, batch: Batch) -> None:
+        """Makes all variables, from the first step of one row of a batch."""
+        observed, inputs = tf.nest.map_structure(
+            lambda x: x[:1, :1], (batch.observed, batch.inputs))
+        one = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
+        self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
+        self._optimizer._initialize(self.variables_to_train)
+
+    def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainStep, TrainState]:
+        """Makes one update.
+
+        Args:
+          batch: rows of sequences.
+          state: what `initial_state` or the step before returned.
+
+        Raises:
+          NumericsError: a gradient is not finite; nothing was changed.
+        """
+        number = int(self.step)
+        self._rate.assign(self._learning_rate(number))
+        strength = tf.constant(self._divergence_strength(number), tf.float32)
+        averages, finite, state = self._compiled(
+            self._as_tensors(batch), state, strength, seeds.fold_in(self._seed, number))
+        if self._check_numerics and not bool(tf.reduce_all(finite)):
+            self._explain(number, averages, finite)
+        *floats, num_steps = (float(x) for x in averages)
+        return TrainStep(*floats, int(num_steps)), state
+
+    def _as_tensors(self, batch: Batch) -> Batch:
+        return as_tensors(batch, self._core.decoder.event_spec)
+
+    def _step(
+        self, batch: Batch, state: TrainState, strength: Tensor, seed: Seed
+    ) -> tuple[Tensor, Tensor, TrainState]:
+        numbers = tf.range(batch.lengths.shape[0])
+        sums, state = self._gradients((batch, state, numbers), strength, seed)
+        averages, finite = self._update(sums)
+        return averages, finite, state
+
+    def _shard(
+        self, rows: tuple[Batch, TrainState, Tensor], strength: Tensor, seed: Seed
+    ) -> tuple[_Sums, TrainState]:
+        batch, state, numbers = rows
+        with tf.GradientTape() as tape:
+            sums, state = self._evaluate_bound(
+                batch, state, strength, seeds.fold_in(seed, numbers[0]))
+            loss = -sums.objective
+        # A weight that this bound does not reach (a posterior's, for an RNN) has a gradient of 0.
+        gradients = tape.gradient(loss, self.variables_to_train,
+                                  unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return sums._replace(gradients=gradients), tf.nest.map_structure(tf.stop_gradient, state)
+
+    def _evaluate_bound(
+        self, batch: Batch, state: TrainState, strength: Tensor | float, seed: Seed
+    ) -> tuple[_Sums, TrainState]:
+        agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
+        observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
+        state = nest.where(batch.is_start, self.initial_state(batch.lengths.shape[0]), state)
+        with networks.dropout_seed(dropout_seed):
+            contexts, agent_state = self._agent.contexts(
+                observed, state.agent, inputs, batch.lengths, seed=agent_seed)
+            result = self._bound(
+                self._core, contexts, observed, state.bound, batch.lengths,
+                divergence_strength=strength, seed=bound_seed)
+        totals = [tf.reduce_sum(x) for x in (
+            result.objective, result.increments, result.log_prob, result.divergence)]
+        sums = _Sums([], *totals, tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
+        return sums, TrainState(agent_state, result.state)
+
+    def _apply(self, sums: _Sums) -> tuple[Tensor, Tensor]:
+        """Updates the weights unless something is not finite; the averages and what was finite."""
+        count = tf.maximum(sums.num_steps, 1.0)
+        weights = self.variables_to_train
+        gradients = [
+            gradient / tf.cast(count, gradient.dtype) + self._regularization_gradient(weight)
+            for gradient, weight in zip(sums.gradients, weights)]
+        norm = tf.linalg.global_norm(gradients)
+        loss = self._regularization(weights) - sums.objective / count
+        finite = tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in (loss, *gradients)])
+        if self._clip_gradient_norm:
+            gradients, _ = tf.clip_by_global_norm(
+                gradients, self._clip_gradient_norm, use_norm=norm)
+        if self._check_numerics:
+            tf.cond(tf.reduce_all(finite), lambda: self._move(gradients), lambda: None)
+        else:
+            self._move(gradients)
+        averages = tf.stack([loss, -sums.increments / count, sums.log_prob / count,
+                             sums.divergence / count, norm, sums.num_steps])
+        return averages, finite
+
+    def _move(self, gradients: list[Tensor]) -> None:
+        for weight in self.variables_to_train:
+            if self._weight_decay and weight.shape.rank > 1:
+                weight.assign_sub(self._rate * self._weight_decay * weight)
+        self._optimizer.apply(gradients, self.variables_to_train)
+        self.step.assign_add(1)
+
+    def _regularization(self, weights: tuple[tf.Variable, ...]) -> Tensor:
+        total = tf.zeros([])
+        for weight in weights:
+            if weight.shape.rank > 1 and self._l1_regularization:
+                total += self._l1_regularization * tf.reduce_sum(tf.abs(weight))
+            if weight.shape.rank > 1 and self._l2_regularization:
+                total += self._l2_regularization * tf.nn.l2_loss(weight)
+        return total
+
+    def _regularization_gradient(self, weight: tf.Variable) -> Tensor | float:
+        if weight.shape.rank < 2:
+            return 0.0
+        return self._l1_regularization * tf.sign(weight) + self._l2_regularization * weight
+
+    def _explain(self, number: int, averages: Tensor, finite: Tensor) -> None:
+        loss_is_finite, *gradients_are = finite.numpy()
+        bad = [weight.name for weight, good in zip(self.variables_to_train, gradients_are)
+               if not good]
+        which = f"the gradient of {', '.join(bad[:3])}" if bad else ""
+        if len(bad) > 3:
+            which += f" and {len(bad) - 3} more"
+        if not loss_is_finite:
+            which = f"the loss ({float(averages[0])})" + (f" and {which}" if which else "")
+        raise NumericsError(
+            f"step {number}: {which} is not finite. The weights of the step before are kept. Try a "
+            "smaller learning_rate or clip_gradient_norm, or a larger positive_eps.")

@@ -1,0 +1,29 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Aliases, and the one legend of axis letters.
+
+Every public docstring gives shapes in these letters:
+
+    B   batch: sequences in parallel
+    T   time: steps of a sequence
+    S   samples of the latent variables; always the first axis, [S, B, T]
+    F   features: what an encoder or a network gives for one step
+    H   hidden units of a recurrent layer
+    Z   latent dimensions
+    E   the event dimensions of one observation (none, one or several)
+    V   vocabulary: the number of symbols
+    N   window: a number of past observations
+
+`[...]` stands for any leading dimensions, none included. Sequences are [B, T, ...] wherever a
+person sees them; only `vaeseq.unroll` is time-major inside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = tf.Tensor
+Nest = Any  # A tensor, or tuples, named tuples, lists and dicts of nests (see `tf.nest`).
+Seed = tf.Tensor  # int32 [2]; split it with `tfp.random.split_seed(seed, n)`.
+Spec = tf.TensorSpec  # Shape, dtype and name of one element: the leading dimensions left out.

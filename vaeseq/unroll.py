@@ -1,0 +1,142 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The one loop over time (the only file that is time-major inside).
+
+Executed eagerly, `scan` is a Python loop, differentiated as such. In a `tf.function` it is one
+loop forwards and, with a gradient of its own, one loop backwards:
+
+    forwards (`vaeseq.loop`) products of the inputs alone run before the loop; each step keeps
+        the state before it and the results of its products (`vaeseq.products`);
+    backwards (`vaeseq.loop_gradient`) each step is repeated without its products; the gradients
+        of weights come after the loop, as one product over all steps each.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import tensorflow as tf
+
+from vaeseq import loop, loop_gradient, nest as nest_lib
+from vaeseq.types import Nest, Tensor
+
+Step = Callable[[Nest, Nest], tuple[Nest, Nest]]
+
+
+@tf.autograph.experimental.do_not_convert
+def scan(step: Step, inputs: Nest, state: Nest,
+         lengths: Tensor | None = None) -> tuple[Nest, Nest]:
+    """Runs `step` over time.
+
+    Args:
+      step: (inputs_t: nest of [B, *], state) -> (outputs_t: nest of [B, *], next state). It must
+        be deterministic, as its gradient runs it again: random numbers come in through `inputs`
+        or from stateless seeds.
+      inputs: nest of [B, T, *] with T >= 1 known while tracing.
+      state: nest of [B, *], before the first step. Its shapes and dtypes do not change.
+      lengths: integer [B], or None where every row has T steps. Rows past their length keep
+        their state, and their outputs are zeros.
+
+    Returns:
+      outputs (nest of [B, T, *]) and the state after the last valid step of each row.
+
+    Raises:
+      ValueError: no inputs, an unknown or different T, or a state whose structure changes.
+    """
+    num_steps = _num_steps(inputs)
+    inputs = nest_lib.swap_leading(inputs)
+    if lengths is not None:
+        mask = tf.transpose(nest_lib.mask_from_lengths(lengths, num_steps))
+        step, inputs = _masked(step), (inputs, mask)
+    if tf.executing_eagerly():
+        outputs, state = _python_loop(step, inputs, state, num_steps)
+    else:
+        outputs, state = _compiled_loop(step, inputs, state, num_steps)
+    return nest_lib.swap_leading(outputs), state
+
+
+def reverse(inputs: Nest, lengths: Tensor | None = None) -> Nest:
+    """Reverses the valid part of each row in time; padding stays where it is.
+
+    Args:
+      inputs: nest of [B, T, *].
+      lengths: integer [B], or None where every row has T steps.
+
+    Returns:
+      A nest of [B, T, *].
+    """
+    if lengths is None:
+        return tf.nest.map_structure(lambda x: tf.reverse(x, [1]), inputs)
+    steps = tf.range(nest_lib.leading_dim(inputs, 1), dtype=lengths.dtype)[tf.newaxis]
+    ends = lengths[:, tf.newaxis]
+    source = tf.where(steps < ends, ends - 1 - steps, steps)
+    return tf.nest.map_structure(lambda x: tf.gather(x, source, batch_dims=1), inputs)
+
+
+def _num_steps(inputs: Nest) -> int:
+    flat = tf.nest.flatten(inputs)
+    sizes = {x.shape[1] if x.shape.rank is not None and x.shape.rank >= 2 else None for x in flat}
+    if len(sizes) != 1 or None in sizes or 0 in sizes:
+        raise ValueError("scan expects inputs of shape [B, T, ...] with one T >= 1 that is known "
+                         f"while tracing, got shapes {[x.shape for x in flat]}. Give the "
+                         "tf.function an input_signature or a batch with a fixed length.")
+    return sizes.pop()
+
+
+def _masked(step: Step) -> Step:
+    """`step` with a mask [B] beside its inputs: rows outside it keep their state."""
+    def masked(inputs_t: Nest, state: Nest) -> tuple[Nest, Nest]:
+        inputs_t, mask_t = inputs_t
+        outputs_t, next_state = step(inputs_t, state)
+        zeros = tf.nest.map_structure(tf.zeros_like, outputs_t)
+        return (nest_lib.where(mask_t, outputs_t, zeros),
+                nest_lib.where(mask_t, next_state, state))
+    return masked
+
+
+def _python_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
+    steps = []
+    for t in range(num_steps):
+        outputs_t, next_state = step(tf.nest.map_structure(lambda x: x[t], inputs), state)
+        _check_state(state, next_state)
+        state = next_state
+        steps.append(outputs_t)
+    return tf.nest.map_structure(lambda *xs: tf.stack(xs), *steps), state
+
+
+def _compiled_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
+    outputs_like = None
+
+    def flat_step(inputs_t: list[Tensor], state_t: list[Tensor]
+                  ) -> tuple[list[Tensor], list[Tensor]]:
+        nonlocal outputs_like
+        outputs_like, next_state = step(tf.nest.pack_sequence_as(inputs, inputs_t),
+                                        tf.nest.pack_sequence_as(state, state_t))
+        _check_state(state, next_state)
+        return _flatten(outputs_like), _flatten(next_state)
+
+    plan = loop.make_plan(flat_step, _flatten(inputs), _flatten(state), num_steps)
+    outputs, final, kept = loop.forwards(plan)
+    outputs, final = loop_gradient.attach(plan, kept, outputs, final)
+    return (tf.nest.pack_sequence_as(outputs_like, outputs),
+            tf.nest.pack_sequence_as(state, final))
+
+
+def _flatten(nest: Nest) -> list[Tensor]:
+    return [tf.convert_to_tensor(x) for x in tf.nest.flatten(nest)]
+
+
+def _check_state(before: Nest, after: Nest) -> None:
+    def describe(nest: Nest) -> Nest:
+        return tf.nest.map_structure(lambda x: f"{x.dtype.name}{x.shape}", nest)
+
+    before, after = (tf.nest.map_structure(tf.convert_to_tensor, x) for x in (before, after))
+    try:
+        tf.nest.assert_same_structure(before, after)
+        same = all(x.dtype == y.dtype and x.shape.is_compatible_with(y.shape) for x, y in
+                   zip(tf.nest.flatten(before), tf.nest.flatten(after)))
+    except (ValueError, TypeError):
+        same = False
+    if not same:
+        raise ValueError("A scan's state keeps its structure, dtypes and shapes. It starts as "
+                         f"{describe(before)}, and the step returns {describe(after)}. Give the "
+                         "scan a state like the one that the step returns.")

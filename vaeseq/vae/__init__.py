@@ -1,0 +1,40 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The models, and their registry by `vae_type`.
+
+A new core is one file here, one line in `VAE_TYPES` and its name among the choices of
+`HParams.vae_type`; the contract, replay and generation tests pick it up from the registry.
+"""
+from __future__ import annotations
+
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
+from vaeseq.vae.base import (
+    CoreState, GenCore, Generated, GenState, Inferred, VAECore)
+from vaeseq.vae.independent_sequence import IndependentSequence
+from vaeseq.vae.rnn import RNN
+from vaeseq.vae.srnn import SRNN
+from vaeseq.vae.vrnn import VRNN
+
+__all__ = [
+    "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence",
+    "Inferred", "RNN", "SRNN", "VAECore", "VRNN", "make",
+]
+
+VAE_TYPES = {
+    "RNN": RNN,
+    "ISEQ": IndependentSequence,
+    "SRNN": SRNN,
+    "VRNN": VRNN,
+}
+
+
+def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
+    """The core that `hparams.vae_type` names, built as `hparams` say.
+
+    Args:
+      hparams: sizes and kinds.
+      decoder: the distribution of one observation.
+      encoder: the features of an observation, for inference.
+    """
+    return VAE_TYPES[hparams.vae_type].from_hparams(hparams, decoder, encoder)

@@ -1,0 +1,113 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""ISEQ: a VAE whose latents are independent of each other.
+
+Notation: c_t context, z_t latent, d_t recurrent state and output, x_t observation,
+e_t backward recurrence over what was observed.
+
+    Generative                          Inference
+
+    z_1     z_2     z_3   ~ N(0, I)     z_1     z_2     z_3
+     |       |       |                   ^       ^       ^
+     v       v       v                   |       |       |
+    d_1 --> d_2 --> d_3                 e_1 <-- e_2 <-- e_3
+     |  ^    |  ^    |  ^                ^       ^       ^
+     v  |    v  |    v  |                |       |       |
+    x_1 c_1 x_2 c_2 x_3 c_3            c_1,x_1 c_2,x_2 c_3,x_3
+
+After the model of the same name in VAE-Seq (2017), where it is one of three reference models.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vaeseq import latent
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
+from vaeseq.networks import RecurrentStack
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae import parts
+from vaeseq.vae.base import CoreState, Inferred, VAECore
+
+tfd = tfp.distributions
+
+
+class Hidden(NamedTuple):
+    """h_t.
+
+    Attributes:
+      context: c_t, `[..., F]`.
+      state: the recurrent state that d_t follows.
+    """
+
+    context: Tensor
+    state: Nest
+
+
+class IndependentSequence(VAECore):
+    """Implementation of ISEQ (see module description)."""
+
+    def __init__(
+        self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
+        e_core: RecurrentStack, q_z: latent.DiagonalNormal, name: str | None = None,
+    ):
+        """Creates the core.
+
+        Args:
+          decoder: from d_t to the distribution of x_t.
+          encoder: from x_t to the features that e reads.
+          d_core: the recurrence over contexts and latents.
+          e_core: the backward recurrence over contexts and observations.
+          q_z: from e_t to the distribution of z_t.
+        """
+        super().__init__(decoder, name=name)
+        self._encoder = encoder
+        self._d_core = d_core
+        self._e_core = e_core
+        self._q_z = q_z
+        self._p_z = latent.StandardNormal(self.latent_size)
+
+    @classmethod
+    def from_hparams(
+        cls, hparams: HParams, decoder: DistModule, encoder: Encoder
+    ) -> IndependentSequence:
+        """The core that `hparams` describe."""
+        return cls(decoder, encoder, parts.recurrent_stack(hparams, "d_core"),
+                   parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "q_z"))
+
+    @property
+    def latent_size(self) -> int:
+        return self._q_z.event_spec.shape[0]
+
+    @property
+    def state_spec(self) -> CoreState:
+        return CoreState((), self._d_core.state_spec)
+
+    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+        return parts.backward(
+            self._e_core, tf.concat([drives, self._encoder(observed)], -1), lengths)
+
+    def advance(self, drive: Nest, state: Nest) -> Hidden:
+        return Hidden(drive, state)
+
+    def prior(self, h: Hidden) -> tfd.Distribution:
+        return self._p_z.dist(self._p_z(h.context))
+
+    def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
+        return self._q_z.dist(self._q_z(feature))
+
+    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+        return self._d_core.step(tf.concat([h.context, z], -1), h.state)
+
+    def infer(
+        self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> Inferred:
+        h = Hidden(drives, ())  # no density of z asks for the state
+        q_z = self.posterior(h, features)
+        z = q_z.sample(seed=seed)
+        outputs, state = self._d_core(tf.concat([drives, z], -1), state, lengths)
+        return Inferred(z, self.prior(h), q_z, outputs, state)

@@ -1,0 +1,82 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""RNN: all randomness is in the observations.
+
+Notation: c_t context, d_t recurrent state and output, x_t observation; z_t has size 0.
+
+    Generative                          Inference
+
+    c_1     c_2     c_3                 nothing to infer:
+     |       |       |                  q(z_t) = p(z_t) = 1,
+     v       v       v                  every bound is the exact
+    d_1 --> d_2 --> d_3                 log-likelihood
+     |       |       |
+     v       v       v
+    x_1     x_2     x_3
+"""
+from __future__ import annotations
+
+import tensorflow_probability as tfp
+
+from vaeseq import latent
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
+from vaeseq.networks import RecurrentStack
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae import parts
+from vaeseq.vae.base import CoreState, Inferred, VAECore
+
+tfd = tfp.distributions
+
+
+class RNN(VAECore):
+    """Implementation of an RNN (see module description)."""
+
+    def __init__(self, decoder: DistModule, d_core: RecurrentStack, name: str | None = None):
+        """Creates the core.
+
+        Args:
+          decoder: from d_t to the distribution of x_t.
+          d_core: the recurrence over contexts.
+        """
+        super().__init__(decoder, name=name)
+        self._d_core = d_core
+        self._latent = latent.StandardNormal(0)
+
+    @classmethod
+    def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> RNN:
+        """The core that `hparams` describe; nothing is inferred, so the encoder is not used."""
+        del encoder
+        return cls(decoder, parts.recurrent_stack(hparams, "d_core"))
+
+    @property
+    def latent_size(self) -> int:
+        return 0
+
+    @property
+    def state_spec(self) -> CoreState:
+        return CoreState(self._d_core.state_spec, ())
+
+    def drive(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Nest, Nest]:
+        return self._d_core(contexts, state, lengths)
+
+    def advance(self, drive: Nest, state: Nest) -> Nest:
+        return drive
+
+    def prior(self, h: Nest) -> tfd.Distribution:
+        return self._latent.dist(self._latent(h))
+
+    def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
+        return self._latent.dist(self._latent(h))
+
+    def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+        return h, ()
+
+    def infer(
+        self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> Inferred:
+        q_z = self.posterior(drives, features)
+        return Inferred(q_z.sample(seed=seed), self.prior(drives), q_z, drives, state)

@@ -1,0 +1,123 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""SRNN: a chain of latents over a deterministic recurrence (Fraccaro et al., arXiv:1605.07571).
+
+Notation: c_t context, d_t recurrence over contexts, z_t latent, x_t observation,
+e_t backward recurrence over d_t and x_t (the paper's a_t).
+
+    Generative                          Inference
+
+    c_1     c_2     c_3                 c_1     c_2     c_3
+     |       |       |                   |       |       |
+     v       v       v                   v       v       v
+    d_1 --> d_2 --> d_3                 d_1 --> d_2 --> d_3
+     |\      |\      |\                  |       |       |
+     | v     | v     | v                 v       v       v
+     | z_1 -->z_2 -->z_3                e_1 <-- e_2 <-- e_3 <-- x_t beside each
+     | |     | |     | |                 |       |       |
+     v v     v v     v v                 v       v       v
+     x_1     x_2     x_3                z_1 --> z_2 --> z_3
+
+With `use_res_q` the posterior's mean is the prior's plus what the network says (section 3.2 of the
+paper: "residual parameterisation").
+
+Deviations: the paper's u_t is here whatever context the agent gives; z_0 and the state before d_1
+are zeros rather than learnt; at the end of a window of a longer sequence e starts from zeros, which
+leaves every bound a bound.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vaeseq import latent
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
+from vaeseq.networks import RecurrentStack
+from vaeseq.types import Nest, Tensor
+from vaeseq.vae import parts
+from vaeseq.vae.base import CoreState, VAECore
+
+tfd = tfp.distributions
+
+
+class Hidden(NamedTuple):
+    """h_t.
+
+    Attributes:
+      d: d_t, `[..., H]`.
+      z: z_t-1, `[..., Z]`.
+    """
+
+    d: Tensor
+    z: Tensor
+
+
+class SRNN(VAECore):
+    """Implementation of SRNN (see module description)."""
+
+    def __init__(
+        self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
+        e_core: RecurrentStack, p_z: latent.DiagonalNormal, q_z: latent.DiagonalNormal, *,
+        use_res_q: bool = True, name: str | None = None,
+    ):
+        """Creates the core.
+
+        Args:
+          decoder: from [d_t, z_t] to the distribution of x_t.
+          encoder: from x_t to the features that e reads.
+          d_core: the recurrence over contexts.
+          e_core: the backward recurrence over d_t and observations.
+          p_z: from [d_t, z_t-1] to the distribution of z_t.
+          q_z: from [e_t, z_t-1] to the distribution of z_t.
+          use_res_q: the posterior's mean is relative to the prior's.
+        """
+        super().__init__(decoder, name=name)
+        self._encoder = encoder
+        self._d_core = d_core
+        self._e_core = e_core
+        self._p_z = p_z
+        self._q_z = q_z
+        self._use_res_q = use_res_q
+
+    @classmethod
+    def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SRNN:
+        """The core that `hparams` describe."""
+        return cls(
+            decoder, encoder, parts.recurrent_stack(hparams, "d_core"),
+            parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "p_z"),
+            parts.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
+
+    @property
+    def latent_size(self) -> int:
+        return self._p_z.event_spec.shape[0]
+
+    @property
+    def state_spec(self) -> CoreState:
+        return CoreState(self._d_core.state_spec, self._p_z.event_spec)
+
+    def drive(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Nest, Nest]:
+        return self._d_core(contexts, state, lengths)
+
+    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+        return parts.backward(
+            self._e_core, tf.concat([drives, self._encoder(observed)], -1), lengths)
+
+    def advance(self, drive: Nest, state: Nest) -> Hidden:
+        return Hidden(drive, state)
+
+    def prior(self, h: Hidden) -> tfd.Distribution:
+        return self._p_z.dist(self._p_z(tf.concat(h, -1)))
+
+    def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
+        params = self._q_z(tf.concat([feature, h.z], -1))
+        if self._use_res_q:
+            params = params._replace(loc=params.loc + self._p_z(tf.concat(h, -1)).loc)
+        return self._q_z.dist(params)
+
+    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+        return tf.concat([h.d, z], -1), z

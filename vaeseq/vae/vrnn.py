@@ -1,0 +1,134 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""VRNN: latents inside the recurrence (Chung et al., arXiv:1506.02216).
+
+Notation: c_t context (the agent's features of x_t-1), z_t latent, phi_z features of a latent,
+h_t recurrence over both, x_t observation, phi_x features of an observation.
+
+    Generative                          Inference
+
+    c_1     c_2     c_3                 phi_x(x_1)  phi_x(x_2)  phi_x(x_3)
+     |       |       |                      |           |           |
+     v       v       v                      v           v           v
+    h_1 --> h_2 --> h_3                    z_1         z_2         z_3
+     |\   ^  |\   ^  |\                     ^           ^           ^
+     | v /   | v /   | v                    |           |           |
+     | z_1   | z_2   | z_3                 h_1 ------> h_2 ------> h_3
+     | |     | |     | |                      (as in the generative graph)
+     v v     v v     v v
+     x_1     x_2     x_3
+
+    h_t = cell([c_t, phi_z(z_t-1)], h_t-1)      p(z_t | h_t)      q(z_t | h_t, phi_x(x_t))
+    p(x_t | h_t, phi_z(z_t))
+
+Deviation: the paper's h_t-1 is called h_t here. It has seen x_1:t-1 and z_1:t-1 either way, but a
+context then comes before the latent of its own step, so that the agent may give more than x_t-1;
+the first prior is p(z_1 | h_1) with h_1 = cell([c_1, 0], 0) rather than p(z_1 | 0). The same
+indexing as in the code of FIVO (arXiv:1705.09279).
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vaeseq import latent
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
+from vaeseq.networks import MLP, RecurrentStack
+from vaeseq.types import Nest, Tensor
+from vaeseq.vae import parts
+from vaeseq.vae.base import CoreState, VAECore
+
+tfd = tfp.distributions
+
+
+class State(NamedTuple):
+    """What moves from step to step.
+
+    Attributes:
+      cell: the recurrent state.
+      phi_z: features of z_t-1, `[..., H]`.
+    """
+
+    cell: Nest
+    phi_z: Tensor
+
+
+class Hidden(NamedTuple):
+    """h_t.
+
+    Attributes:
+      output: of the recurrence, `[..., H]`.
+      cell: the recurrent state after it.
+    """
+
+    output: Tensor
+    cell: Nest
+
+
+class VRNN(VAECore):
+    """Implementation of VRNN (see module description)."""
+
+    def __init__(
+        self, decoder: DistModule, encoder: Encoder, cell: RecurrentStack, phi_z: MLP,
+        p_z: latent.DiagonalNormal, q_z: latent.DiagonalNormal, name: str | None = None,
+    ):
+        """Creates the core.
+
+        Args:
+          decoder: from [h_t, phi_z(z_t)] to the distribution of x_t.
+          encoder: phi_x, from x_t to the features that the posterior reads.
+          cell: the recurrence over contexts and latents.
+          phi_z: from z_t to its features.
+          p_z: from h_t to the distribution of z_t.
+          q_z: from [h_t, phi_x(x_t)] to the distribution of z_t.
+        """
+        super().__init__(decoder, name=name)
+        self._encoder = encoder
+        self._cell = cell
+        self._phi_z = phi_z
+        self._p_z = p_z
+        self._q_z = q_z
+
+    @classmethod
+    def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> VRNN:
+        """The core that `hparams` describe.
+
+        Raises:
+          ValueError: `latent_decoder_fc_layers` is empty, so that phi_z would have no layer.
+        """
+        if not hparams.latent_decoder_fc_layers:
+            raise ValueError(
+                "VRNN reads its latents through the layers latent_decoder_fc_layers; expected at "
+                "least one, got []. Try latent_decoder_fc_layers=[64].")
+        phi_z = MLP(hparams.latent_decoder_fc_layers, activation=hparams.activation,
+                    activate_final=True, name="phi_z")
+        return cls(decoder, encoder, parts.recurrent_stack(hparams, "cell"), phi_z,
+                   parts.diagonal_normal(hparams, "p_z"), parts.diagonal_normal(hparams, "q_z"))
+
+    @property
+    def latent_size(self) -> int:
+        return self._p_z.event_spec.shape[0]
+
+    @property
+    def state_spec(self) -> CoreState:
+        phi_z = tf.TensorSpec([self._phi_z.output_size], tf.float32, "phi_z")
+        return CoreState((), State(self._cell.state_spec, phi_z))
+
+    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+        return self._encoder(observed)
+
+    def advance(self, drive: Nest, state: State) -> Hidden:
+        return Hidden(*self._cell.step(tf.concat([drive, state.phi_z], -1), state.cell))
+
+    def prior(self, h: Hidden) -> tfd.Distribution:
+        return self._p_z.dist(self._p_z(h.output))
+
+    def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
+        return self._q_z.dist(self._q_z(tf.concat([h.output, feature], -1)))
+
+    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+        phi_z = self._phi_z(z)
+        return tf.concat([h.output, phi_z], -1), State(h.cell, phi_z)
