@@ -17,7 +17,7 @@ from vaeseq.version import __version__
 # Where each public name comes from; a module stands for itself.
 _MODULES = (
     "agent", "bounds", "checkpoint", "codec", "data", "evaluate", "hparams", "latent", "metrics",
-    "networks", "schedules", "seeds", "testing", "train", "trainer", "unroll", "vae")
+    "networks", "sampler", "schedules", "seeds", "testing", "train", "trainer", "unroll", "vae")
 _NAMES = {
     "Agent": "agent",
     "Batch": "data",
@@ -31,6 +31,7 @@ _NAMES = {
     "HParams": "hparams",
     "IWAE": "bounds",
     "Model": "model",
+    "Sampler": "sampler",
     "Score": "evaluate",
     "TrainOps": "train",
     "VAECore": "vae",

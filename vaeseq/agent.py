@@ -22,13 +22,12 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest
-from vaeseq import seeds
-from vaeseq import unroll
+from vaeseq import nest, seeds, unroll
 from vaeseq.encoder import Encoder
 from vaeseq.types import Nest, Seed, Tensor
 
 
+@snt.allow_empty_variables
 class Agent(snt.Module, abc.ABC):
     """Gives a context for every step of a sequence.
 

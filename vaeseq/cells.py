@@ -19,6 +19,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import products, unroll
+from vaeseq.initializers import Glorot, Initializer, Orthogonal
 from vaeseq.products import Parts, as_parts
 from vaeseq.types import Nest, Spec, Tensor
 
@@ -27,8 +28,8 @@ class Linear(snt.Module):
     """y = x @ w + b over the last axis."""
 
     def __init__(self, output_size: int, *, use_bias: bool = True,
-                 w_init: snt.initializers.Initializer | None = None,
-                 b_init: snt.initializers.Initializer | None = None,
+                 w_init: Initializer | None = None,
+                 b_init: Initializer | None = None,
                  name: str | None = None) -> None:
         """Builds the layer; the variables come with the first call.
 
@@ -42,8 +43,7 @@ class Linear(snt.Module):
         super().__init__(name=name)
         self.output_size = output_size
         self._use_bias = use_bias
-        self._w_init = w_init or snt.initializers.VarianceScaling(
-            1.0, "fan_avg", "uniform")
+        self._w_init = w_init or Glorot()
         self._b_init = b_init or snt.initializers.Zeros()
 
     def __call__(self, inputs: Parts) -> Tensor:
@@ -109,7 +109,8 @@ class LSTM(Cell):
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
         super().__init__(size, dtype=dtype, name=name)
-        self._gates = Linear(4 * size, name="gates", b_init=_ForgetBias(size))
+        self._gates = Linear(4 * size, name="gates", w_init=_GateWeights(size),
+                             b_init=_ForgetBias(size))
 
     @property
     def state_spec(self) -> LSTMState:
@@ -133,8 +134,8 @@ class GRU(Cell):
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
         super().__init__(size, dtype=dtype, name=name)
-        self._input = Linear(3 * size, name="input")
-        self._recurrent = Linear(3 * size, name="recurrent", w_init=_OrthogonalBlocks(3))
+        self._input = Linear(3 * size, name="input", w_init=_GateWeights(size, recurrent=False))
+        self._recurrent = Linear(3 * size, name="recurrent", w_init=_GateWeights(size))
 
     @property
     def state_spec(self) -> Spec:
@@ -153,19 +154,28 @@ class GRU(Cell):
 CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU}
 
 
-class _OrthogonalBlocks(snt.initializers.Initializer):
-    """An orthogonal matrix [H, H] for each gate (arXiv:1312.6120)."""
+class _GateWeights(Initializer):
+    """For each gate Glorot's uniform [F, H] above an orthogonal [H, H] (arXiv:1312.6120)."""
 
-    def __init__(self, num_blocks: int) -> None:
-        self._num_blocks = num_blocks
+    def __init__(self, size: int, *, recurrent: bool = True) -> None:
+        self._size = size
+        self._num_recurrent = size if recurrent else 0
 
     def __call__(self, shape: list[int], dtype: tf.DType) -> Tensor:
-        block = [shape[0], shape[1] // self._num_blocks]
-        init = snt.initializers.Orthogonal()
-        return tf.concat([init(block, dtype) for _ in range(self._num_blocks)], axis=1)
+        return tf.concat([self._gate(shape[0] - self._num_recurrent, dtype)
+                          for _ in range(shape[1] // self._size)], axis=1)
+
+    def _gate(self, num_inputs: int, dtype: tf.DType) -> Tensor:
+        rows = []
+        if num_inputs:
+            glorot = Glorot()
+            rows.append(glorot([num_inputs, self._size], dtype))
+        if self._num_recurrent:
+            rows.append(Orthogonal()([self._size, self._size], dtype))
+        return tf.concat(rows, axis=0)
 
 
-class _ForgetBias(snt.initializers.Initializer):
+class _ForgetBias(Initializer):
     """Zeros, and ones for the forget gate (Jozefowicz et al. 2015)."""
 
     def __init__(self, size: int) -> None:

@@ -13,9 +13,11 @@ nothing in them is executed.
 """
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,10 @@ from vaeseq.types import Nest
 
 _FILES = "state"
 _NAME = re.compile(r"(step|best)-(\d{9,})")
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 class Carried(tf.Module):
@@ -57,7 +63,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, keep: int = 3,
-                 say: Callable[[str], None] = print):
+                 say: Callable[[str], None] = _warn):
         """Args: directory: made when first saved to. keep: of the latest. say: tells of damage."""
         self._directory = Path(directory)
         self._keep = keep
@@ -65,7 +71,7 @@ class Checkpoints:
 
     def steps(self, kind: str = "step") -> list[int]:
         """The steps saved as "step" or as "best", ascending."""
-        if not self._directory.is_dir():
+        if not self._directory.exists():
             return []
         names = (_NAME.fullmatch(path.name) for path in self._directory.iterdir())
         return sorted(int(name[2]) for name in names if name and name[1] == kind)
@@ -80,30 +86,30 @@ class Checkpoints:
             self._write(self._path(kind, step), objects)
             keep = 1 if kind == "best" else self._keep
             for old in self.steps(kind)[:-keep]:
-                shutil.rmtree(self._path(kind, old), ignore_errors=True)
+                _remove(self._path(kind, old))
 
     def restore(self, objects: dict[str, tf.Module], *, best: bool = False) -> int | None:
         """Restores the latest whole checkpoint, or the best one; returns its step.
 
-        A damaged one is passed over for the one before, and a line says so. None where nothing
-        was saved.
+        A damaged one is passed over for the one before (the best for the latest), and a line says
+        so. None where nothing was saved.
 
         Raises:
           ValueError: all are damaged, or the checkpoint is of another model.
         """
-        kind = "best" if best and self.steps("best") else "step"
-        steps = self.steps(kind)
-        for step in reversed(steps):
+        kinds = ("best", "step") if best else ("step",)
+        saved = [(kind, step) for kind in kinds for step in reversed(self.steps(kind))]
+        for kind, step in saved:
             path = self._path(kind, step)
             damage = _damage(path)
             if damage:
-                self._say(f"{path} is damaged ({damage}); the checkpoint before it is used.")
+                self._say(f"{path} is damaged ({damage}); another checkpoint is looked for.")
                 continue
             _read(path, objects)
             return step
-        if steps:
+        if saved:
             raise ValueError(
-                f"{self._directory}: expected a whole checkpoint; all {len(steps)} are damaged. "
+                f"{self._directory}: expected a whole checkpoint; all {len(saved)} are damaged. "
                 "Give another --log-dir, or remove this one to begin anew.")
         return None
 
@@ -122,8 +128,15 @@ class Checkpoints:
         damage = _damage(aside)
         if damage:
             raise OSError(f"{path}: what was written cannot be read back: {damage}")
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
         aside.rename(path)
+
+
+def _remove(path: Path) -> None:
+    """Removes a directory, or whatever else stands under its name."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _damage(path: Path) -> str:

@@ -36,7 +36,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from vaeseq.arguments import ArgumentParser, UsageError
 from vaeseq.fields import shown
@@ -80,6 +80,8 @@ class Program:
             sys.stdout.reconfigure(errors="backslashreplace")
         # The options are parsed in `run`, under its roof; abseil's own would take `--log_dir`.
         flags.FLAGS.mark_as_parsed()
+        # TensorFlow notes its doings at abseil's default level; `--verbosity=0` shows them.
+        flags.FLAGS.verbosity = logging.WARNING
         app.run(
             lambda arguments: self.run(arguments[1:]),
             argv=None if argv is None else [self.name, *argv],
@@ -101,7 +103,9 @@ class Program:
             if debug:
                 traceback.print_exc()
             status, line = _told(error)
-            status = max(status, _flushed(status))
+            unwritten = _flush_stdout()
+            if unwritten is not None and not line:
+                status, line = _told(unwritten)
             if line:
                 print(f"{self.name}: {one_line(line)}", file=sys.stderr, flush=True)
             return status
@@ -182,6 +186,8 @@ def _told(error: BaseException) -> tuple[int, str]:
         return _FAILURE, f"error: {_os_error(error)}"
     if isinstance(error, UsageError) or (isinstance(error, ValueError) and _is_ours(error)):
         return _WRONG_USE, f"error: {text}"
+    if isinstance(error, ArithmeticError) and _is_ours(error):
+        return _FAILURE, f"error: {text}"
     return _FAILURE, f"error: unexpected {type(error).__name__}: {text} (--debug shows where)"
 
 
@@ -205,15 +211,15 @@ def _is_ours(error: BaseException) -> bool:
     return module.split(".")[0] in ("vaeseq", "examples")
 
 
-def _flushed(status: int) -> int:
-    """Flushes stdout; where that fails, lets what is left go, so that exiting cannot fail too."""
+def _flush_stdout() -> Exception | None:
+    """Flushes; where that fails, drops what is left, so that Python's exit does not fail on it."""
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILURE
-    return status
+        return error
+    return None
 
 
 def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:

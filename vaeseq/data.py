@@ -61,9 +61,9 @@ class DataSet(abc.ABC):
 class Streams(DataSet):
     """One long sequence, read as B contiguous streams side by side.
 
-    Each epoch begins a random part of a window later in each stream, so that windows are not cut
+    Each epoch begins a random number of steps later in each stream, so that windows are not cut
     at the same places again; the fewer than two windows a stream that are left over at either end
-    are seen in other epochs.
+    are seen in other epochs. Only the last N mod B steps never are.
     """
 
     def __init__(self, sequence: np.ndarray, batch_size: int, sequence_size: int, *, seed: int):
@@ -98,8 +98,7 @@ class Streams(DataSet):
 
     def batch(self, step: int) -> Batch:
         epoch, window = divmod(step, self._windows)
-        most = min(self._slack, self._sequence_size - 1)
-        offset = int(np.random.default_rng([self._seed, epoch]).integers(most + 1))
+        offset = int(np.random.default_rng([self._seed, epoch]).integers(self._slack + 1))
         starts = self._starts + offset + window * self._sequence_size
         observed = np.stack(
             [self._sequence[start:start + self._sequence_size] for start in starts])
@@ -161,7 +160,7 @@ class Sequences(DataSet):
         steps = _steps(sequence)
         size = min(steps, self._sequence_size)
         start = int(rng.integers(steps - size + 1))
-        return tf.nest.map_structure(lambda array: array[start:start + size], sequence)
+        return _steps_of(sequence, start, start + size)
 
     def _bucket(self, longest: int) -> int:
         size = self._sequence_size
@@ -203,12 +202,15 @@ def windows(sequences: Sequence[Nest], batch_size: int, size: int) -> Iterator[B
     """
     for first in range(0, len(sequences), batch_size):
         group = [sequences[i] for i in range(first, min(first + batch_size, len(sequences)))]
-        empty = tf.nest.map_structure(lambda array: array[:0], group[0])
+        empty = _steps_of(group[0], 0, 0)
         group += [empty] * (batch_size - len(group))
         for start in range(0, max(1, *map(_steps, group)), size):
-            parts = [tf.nest.map_structure(lambda array: array[start:start + size], sequence)
-                     for sequence in group]
+            parts = [_steps_of(sequence, start, start + size) for sequence in group]
             yield pad(parts, size)._replace(is_start=np.full([batch_size], start == 0))
+
+
+def _steps_of(sequence: Nest, start: int, stop: int) -> Nest:
+    return tf.nest.map_structure(lambda array: array[start:stop], sequence)
 
 
 def _steps(sequence: Nest) -> int:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import nest
-from vaeseq import seeds
+from vaeseq import nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
 from vaeseq.data import Batch, as_tensors
@@ -64,7 +63,8 @@ class Score(NamedTuple):
     @property
     def standard_error(self) -> float:
         """Of `nats_per_step`, from the sampling of latents."""
-        return math.sqrt(self.variance) / self.steps
+        # Windows' variances telescope: their sum may come out a hair under 0; NaN stays NaN.
+        return math.sqrt(0.0 if self.variance < 0 else self.variance) / self.steps
 
     @property
     def active_units(self) -> int:

@@ -72,13 +72,17 @@ class HParams:
     srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean starts at the prior's")
 
     # The bound.
+    train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "what training maximises")
+    train_samples: int = declare(1, "samples of that bound", Range(1, 1 << 10))
     divergence_strength_start: float = declare(
         1e-5, "weight of the divergence at step 0", Range(0, 1)
     )
     divergence_strength_half: float = declare(
         1e3, "steps in which that weight's distance to 1 halves; 0: it is 1 at once", _STEPS
     )
-    free_bits: float = declare(0.0, "nats of divergence a step that cost nothing", Range(0, 1e6))
+    free_bits: float = declare(
+        0.0, "ELBO: bits of divergence a step that cost nothing", Range(0, 1e6)
+    )
     use_monte_carlo_kl: bool = declare(False, "estimate the divergence from the sample drawn")
     log_prob_samples: int = declare(16, "samples of a bound in evaluation", Range(1, 1 << 16))
 

@@ -57,10 +57,10 @@ class LogDir:
     @property
     def exists(self) -> bool:
         """Whether a run has been here."""
-        return (self.path / "run.json").is_file()
+        return (self.path / "run.json").exists()
 
     def create(self, hparams: HParams, seed: int) -> None:
-        """Begins a run: makes the directory and writes what it is.
+        """Begins a run: makes the directory and writes what it is, `run.json` last.
 
         Raises:
           OSError: it cannot be made or written.
@@ -76,17 +76,15 @@ class LogDir:
         Raises:
           ValueError: there is no run here, or one of another program.
         """
-        try:
-            text = (self.path / "run.json").read_text("utf-8")
-        except FileNotFoundError:
+        if not self.exists:
             raise ValueError(
                 f"{str(self.path)!r}: expected the log directory of a {self.program} run, found "
-                "no run.json there. Train first, or give the --log-dir of a run.") from None
-        except (UnicodeDecodeError, NotADirectoryError):
-            text = ""
+                "no run.json there. Train first, or give the --log-dir of a run.")
         try:
-            run = json.loads(text)
-            program, seed = run["program"], int(run["seed"])
+            run = json.loads(self.read("run.json"))
+            program, seed = run["program"], run["seed"]
+            if not (isinstance(seed, int) and 0 <= seed < 1 << 62):
+                raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(
                 f"{str(self.path / 'run.json')!r}: expected a JSON object with program and seed. "
@@ -123,11 +121,11 @@ class LogDir:
         Raises:
           ValueError: it is missing, longer than `most` characters or no text.
         """
-        try:
-            with open(self.path / name, encoding="utf-8") as file:
+        text = ""
+        if (self.path / name).is_file():  # a pipe would be waited for
+            with contextlib.suppress(UnicodeDecodeError), \
+                    open(self.path / name, encoding="utf-8") as file:
                 text = file.read(most + 1)
-        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
-            text = ""
         if not 0 < len(text) <= most:
             raise ValueError(
                 f"{str(self.path / name)!r}: expected a text file of 1 to {most} characters. The "
@@ -136,11 +134,14 @@ class LogDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside, no other training run may write here.
+        """Inside, no other training run may write here; makes the directory where there is none.
 
         Raises:
-          ValueError: another run is writing here.
+          OSError: it cannot be made or written.
+          ValueError: another run is writing here, or the directory holds what is no run's.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._check_no_strangers()
         with open(self.path / "lock", "a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,3 +150,14 @@ class LogDir:
                     f"{str(self.path)!r}: expected a log directory of its own, but another run is "
                     "training there. Wait for it, or give another --log-dir.") from None
             yield
+
+    def _check_no_strangers(self) -> None:
+        """Raises ValueError where no run could begin without mixing with what is there."""
+        found = {path.name for path in self.path.iterdir()}
+        # A run makes `lock` first and `checkpoints` after `run.json`: one that was stopped while
+        # it began has the one and not the other.
+        if self.exists or not found or ("lock" in found and "checkpoints" not in found):
+            return
+        raise ValueError(
+            f"{str(self.path)!r}: expected an empty directory or that of a run, found no run.json "
+            f"but {min(found)!r}. Give another --log-dir.")

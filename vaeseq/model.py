@@ -5,10 +5,10 @@
         observation_spec = tf.TensorSpec([1], tf.float32)
 
         def make_encoder(self):
-            return codec.MLPEncoder(self.observation_spec, (32,))
+            return encoders.MLPEncoder(self.observation_spec, (32,))
 
         def make_decoder(self):
-            return codec.Normal(self.observation_spec)
+            return decoders.Normal(self.observation_spec)
 
     model = Waves(HParams(vae_type="SRNN"), "/tmp/waves")
     model.train(sequences, num_steps=1000, valid=held_out)
@@ -28,13 +28,10 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import agent as agent_lib
+from vaeseq import bounds, nest, schedules, seeds, vae
 from vaeseq import data as data_lib
-from vaeseq import nest
-from vaeseq import schedules
-from vaeseq import seeds
-from vaeseq import vae
 from vaeseq.agent import Agent
-from vaeseq.bounds import BOUNDS, ELBO, Bound
+from vaeseq.bounds import ELBO, Bound
 from vaeseq.checkpoint import Checkpoints
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
@@ -44,6 +41,7 @@ from vaeseq.hparams import HParams
 from vaeseq.log_dir import LogDir
 from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.progress import Progress
+from vaeseq.sampler import Sampler
 from vaeseq.shards import default_shards
 from vaeseq.train import TrainOps
 from vaeseq.trainer import Periods, Trained, Trainer
@@ -58,8 +56,10 @@ class Model(abc.ABC):
 
     Attributes:
       hparams: the hyperparameters.
-      log_dir: where the run is kept; what was trained there is restored on creation.
+      log_dir: where the run is kept; what was trained there is restored when it is first asked
+        for a score or a sample.
       gen_core: the agent and the core.
+      sampler: draws from them.
     """
 
     program = "vaeseq"
@@ -68,7 +68,7 @@ class Model(abc.ABC):
     def __init__(
         self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int = 0
     ):
-        """Creates the model, and restores it if `log_dir` holds a run.
+        """Creates the model; if `log_dir` holds a run, it must be one of this model.
 
         Args:
           hparams: sizes and kinds.
@@ -87,7 +87,9 @@ class Model(abc.ABC):
         encoder, decoder = self.make_encoder(), self.make_decoder()
         core = vae.make(hparams, decoder, encoder)
         self.gen_core = vae.GenCore(self.make_agent(encoder), core)
+        self.sampler = Sampler(self.gen_core)
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
+        self._ready = False
 
     @property
     @abc.abstractmethod
@@ -118,18 +120,6 @@ class Model(abc.ABC):
     def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
         """Called after each validation while training, to show a sample; by default nothing."""
 
-    def make_bound(self, name: str, num_samples: int) -> Bound:
-        """A bound by name.
-
-        Raises:
-          ValueError: there is none of that name.
-        """
-        if name not in BOUNDS:
-            raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
-        if name == ELBO.name:
-            return ELBO(num_samples, monte_carlo=self.hparams.use_monte_carlo_kl)
-        return BOUNDS[name](num_samples)
-
     def train(
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
         max_minutes: float = math.inf, periods: Periods = Periods(),
@@ -146,14 +136,17 @@ class Model(abc.ABC):
           should_stop: asked after every step.
 
         Raises:
-          ValueError: there is too little data; another run is training in `log_dir`.
+          ValueError: there is too little data; another run is training in `log_dir`, or it holds
+            files that are no run's.
           NumericsError: a gradient is not finite.
         """
         data = self.data_set(sequences)
-        if not self.log_dir.exists:
-            self.log_dir.create(self.hparams, self._seed)
-            self.save_files()
         with self.log_dir.locked():
+            if self.log_dir.exists:
+                self._check_same_run()
+            else:
+                self.save_files()
+                self.log_dir.create(self.hparams, self._seed)
             ops = self._train_ops(num_steps)
             ops.build(data.batch(0))
             evaluator = self._evaluator(ELBO())
@@ -163,8 +156,11 @@ class Model(abc.ABC):
                     self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
                 after_validation=self.after_validation, periods=periods)
             done = trainer.restore()
+            self._ready = True
             with Progress("train", total=num_steps, initial=done, unit=self.unit) as progress, \
                     self.make_writer(done) as writer:
+                if done:
+                    progress.write(f"step {done}: going on from here")
                 return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                    should_stop=should_stop)
 
@@ -182,6 +178,7 @@ class Model(abc.ABC):
         if step is None:
             raise ValueError(
                 f"{str(self.log_dir.path)!r}: expected a checkpoint, found none. Train first.")
+        self._ready = True
         return step
 
     def evaluate(
@@ -197,7 +194,12 @@ class Model(abc.ABC):
           seed: of those.
           batch_size: sequences scored at once; by default that of training.
           window: steps in one compiled call; by default up to 1024.
+
+        Raises:
+          ValueError: there is no sequence, or no bound of that name.
         """
+        if not len(sequences):
+            raise ValueError("expected at least one sequence to score, got none.")
         batches = data_lib.windows(
             sequences, min(batch_size or self.hparams.batch_size, len(sequences)),
             window or _window(sequences))
@@ -205,55 +207,28 @@ class Model(abc.ABC):
 
     def evaluator(self, bound: str = "elbo", num_samples: int | None = None) -> Evaluator:
         """What scores sequences; arguments as for `evaluate`."""
+        self._get_ready()
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
-        return self._evaluator(self.make_bound(bound, samples))
+        return self._evaluator(bounds.make(
+            bound, samples, monte_carlo=self.hparams.use_monte_carlo_kl))
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+        temperature: float = 1.0, seed: int = 0,
     ) -> list[Nest]:
-        """Samples sequences.
-
-        Args:
-          num_samples: how many.
-          length: the most steps of each, after the prime.
-          prime: the beginning of all of them, a nest of `[N, ...]`; not repeated in the result.
-          temperature: see `GenCore.generate`.
-          seed: the same seed gives the same sequences.
-          chunk: steps drawn in one compiled call.
-
-        Returns:
-          A list of nests of arrays `[N, ...]`; N is less than `length` where the agent finished.
-        """
-        chunks = list(self.stream(
-            num_samples=num_samples, length=length, prime=prime, temperature=temperature,
-            seed=seed, chunk=chunk))
-        lengths = np.sum([generated.lengths for generated in chunks], axis=0)
-        observed = tf.nest.map_structure(
-            lambda *parts: np.concatenate(parts, axis=1),
-            *[generated.observed for generated in chunks])
-        return [tf.nest.map_structure(lambda array: array[row, :lengths[row]], observed)
-                for row in range(num_samples)]
+        """Samples sequences, a list of nests of arrays `[N, ...]`: see `Sampler.generate`."""
+        self._get_ready()
+        return self.sampler.generate(num_samples=num_samples, length=length, prime=prime,
+                                     temperature=temperature, seed=seed)
 
     def stream(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+        temperature: float = 1.0, seed: int = 0,
     ) -> Iterator[vae.Generated]:
-        """Samples sequences chunk after chunk, as NumPy arrays; arguments as for `generate`."""
-        self.build()
-        prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
-        state = self.gen_core.initial_state(num_samples)
-        if prime is not None:
-            rows = tf.nest.map_structure(
-                lambda array: np.repeat(array[None], num_samples, axis=0), prime)
-            state = self.gen_core.prime(rows, state, seed=prime_seed)
-        left = length
-        for generated in self.gen_core.stream(
-                state, chunk=min(chunk, length), temperature=temperature, seed=draw_seed):
-            yield _first_steps(generated, left)
-            left -= chunk
-            if left <= 0:
-                return
+        """Samples sequences chunk after chunk, as NumPy arrays: see `Sampler.stream`."""
+        self._get_ready()
+        return self.sampler.stream(num_samples=num_samples, length=length, prime=prime,
+                                   temperature=temperature, seed=seed)
 
     def build(self) -> None:
         """Makes all variables, with initial weights from the seed."""
@@ -261,6 +236,15 @@ class Model(abc.ABC):
         one = nest.zeros(spec, 1, 1)
         ops = self._train_ops(1)
         ops.build(Batch(one, np.ones([1], np.int32), np.ones([1], bool)))
+
+    def _get_ready(self) -> None:
+        """Has weights: those in memory, else the saved ones, else initial ones."""
+        if self._ready:
+            return
+        if self._checkpoints.steps():
+            self.restore()
+        else:
+            self.build()
 
     def make_writer(self, last_step: int) -> Writer:
         """Where metrics go while training; lines after `last_step` are of a lost sitting."""
@@ -293,7 +277,8 @@ class Model(abc.ABC):
         h = self.hparams
         return TrainOps(
             self.gen_core.agent, self.gen_core.core,
-            ELBO(monte_carlo=h.use_monte_carlo_kl, free_bits=h.free_bits),
+            bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
+                        free_bits=h.free_bits),
             learning_rate=lambda step: schedules.learning_rate(
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
@@ -310,10 +295,3 @@ class Model(abc.ABC):
 def _window(sequences: Sequence[Nest]) -> int:
     longest = max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
     return min(longest, 1024)
-
-
-def _first_steps(generated: vae.Generated, steps: int) -> vae.Generated:
-    """The first `steps` of a chunk, as NumPy arrays."""
-    *sequences, lengths = generated
-    cut = tf.nest.map_structure(lambda array: array[:, :steps].numpy(), sequences)
-    return vae.Generated(*cut, np.minimum(lengths.numpy(), steps))

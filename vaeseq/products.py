@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator, Sequence
-from typing import Callable, Union
+from collections.abc import Callable, Iterator, Sequence
+from typing import Union
 
 import tensorflow as tf
 

@@ -2,6 +2,7 @@
 """Random seeds as values: int32 `[2]` tensors, split and never drawn from a global generator."""
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -10,7 +11,8 @@ from vaeseq.types import Seed, Tensor
 
 def make(seed: int | Seed) -> Seed:
     """A seed from a number that a person chose; a seed is returned as it is."""
-    if isinstance(seed, int):
+    if isinstance(seed, (int, np.integer)):
+        seed = int(seed)
         return tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)
     return seed
 

@@ -13,6 +13,7 @@ it would have done.
 """
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,10 +21,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest
-from vaeseq import networks
-from vaeseq import seeds
-from vaeseq import shards
+from vaeseq import initializers, nest, networks, seeds, shards
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound, BoundState
 from vaeseq.data import Batch, as_tensors
@@ -54,6 +52,7 @@ class TrainStep(NamedTuple):
       log_prob: of the observations given the latents.
       divergence: of the posterior from the prior.
       gradient_norm: global, before clipping.
+      steps_per_second: valid sequence steps by wall time, the first time with compilation.
       num_steps: valid sequence steps in the batch.
     """
 
@@ -62,6 +61,7 @@ class TrainStep(NamedTuple):
     log_prob: float
     divergence: float
     gradient_norm: float
+    steps_per_second: float
     num_steps: int
 
 
@@ -145,11 +145,12 @@ class TrainOps(snt.Module):
                           self._bound.initial_state(self._core, batch_size))
 
     def build(self, batch: Batch) -> None:
-        """Makes all variables, from the first step of one row of a batch."""
+        """Makes all variables, from the first step of one row of a batch; the seed decides them."""
         observed, inputs = tf.nest.map_structure(
             lambda x: x[:1, :1], (batch.observed, batch.inputs))
         one = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
-        self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
+        with initializers.weights_seed(self._seed):
+            self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
         self._optimizer._initialize(self.variables_to_train)
 
     def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainStep, TrainState]:
@@ -162,6 +163,7 @@ class TrainOps(snt.Module):
         Raises:
           NumericsError: a gradient is not finite; nothing was changed.
         """
+        began = time.perf_counter()
         number = int(self.step)
         self._rate.assign(self._learning_rate(number))
         strength = tf.constant(self._divergence_strength(number), tf.float32)
@@ -169,8 +171,9 @@ class TrainOps(snt.Module):
             self._as_tensors(batch), state, strength, seeds.fold_in(self._seed, number))
         if self._check_numerics and not bool(tf.reduce_all(finite)):
             self._explain(number, averages, finite)
-        *floats, num_steps = (float(x) for x in averages)
-        return TrainStep(*floats, int(num_steps)), state
+        *floats, num_steps = averages.numpy().tolist()
+        rate = num_steps / (time.perf_counter() - began)
+        return TrainStep(*floats, rate, int(num_steps)), state
 
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)

@@ -21,8 +21,11 @@ from vaeseq.metrics import Writer
 from vaeseq.progress import Progress
 from vaeseq.train import TrainOps, TrainState, TrainStep
 
-
 Say = Callable[[str], None]
+
+# What is written of a step; nothing that depends on the clock, so that a run that was resumed
+# leaves the same metrics as one that was not.
+_AVERAGED = ("loss", "nats_per_step", "log_prob", "divergence", "gradient_norm")
 
 
 class Periods(NamedTuple):
@@ -83,7 +86,7 @@ class Trainer:
         self._periods = periods
         self._unit = unit
         self._state = Carried(ops.initial_state(data.batch_size))
-        self._recent = tf.Variable(np.zeros(len(TrainStep._fields)), trainable=False)
+        self._recent = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         self._objects = {
             **objects, "ops": ops, "carried": self._state, "recent": self._recent,
@@ -124,8 +127,9 @@ class Trainer:
                 self._save(step, state, recent, best=is_best)
                 saved = step
                 self._after_validation(step, writer, progress.write)
-            if should_stop() or time.monotonic() - began > 60 * max_minutes:
-                reason = "stopped" if should_stop() else "time"
+            stopped = should_stop()
+            if stopped or time.monotonic() - began > 60 * max_minutes:
+                reason = "stopped" if stopped else "time"
                 break
         if step > saved:
             self._save(step, state, recent)
@@ -147,6 +151,7 @@ class Trainer:
             say(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
                 + (", the best so far" if best else ""))
         writer.scalars(step, values)
+        writer.flush()
         return best
 
     def _save(
@@ -159,10 +164,11 @@ class Trainer:
 
 def _weighted(metrics: TrainStep) -> np.ndarray:
     """Averages times the steps they are of, so that they add up; and those steps."""
-    return np.array([*metrics[:-1], 1.0]) * metrics.num_steps
+    averages = [getattr(metrics, name) for name in _AVERAGED]
+    return np.array([*averages, 1.0]) * metrics.num_steps
 
 
 def _averages(recent: np.ndarray) -> dict[str, float]:
     """The averages by name, over all steps since `recent` was zeros."""
     num_steps = max(recent[-1], 1.0)
-    return dict(zip(TrainStep._fields[:-1], recent[:-1] / num_steps))
+    return dict(zip(_AVERAGED, recent[:-1] / num_steps))

@@ -12,11 +12,12 @@ loop forwards and, with a gradient of its own, one loop backwards:
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from vaeseq import loop, loop_gradient, nest as nest_lib
+from vaeseq import loop, loop_gradient
+from vaeseq import nest as nest_lib
 from vaeseq.types import Nest, Tensor
 
 Step = Callable[[Nest, Nest], tuple[Nest, Nest]]

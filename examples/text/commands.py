@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,36 +19,29 @@ from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
 from vaeseq.fields import shown
 from vaeseq.log_dir import LogDir
-from vaeseq.trainer import Periods
+from vaeseq.trainer import Periods, Trained
 
-from . import page
-from .data import Corpus, Vocabulary, checksum, embedded_prose, from_file
+from . import page, texts
+from .data import Corpus, FewCharactersError, Vocabulary
 from .hparams import TextHParams
 from .model import PROGRAM, TextModel, saved_vocabulary
 
-_CORPUS = "corpus.json"
 _SIDE_BY_SIDE = 64  # samples drawn at once
 _MOST_BUFFERED = 1 << 26  # characters of samples held while the first is printed
+_SEED_BITS = 31  # of --seed; what is above tells one group of samples from another
 
 
-class _Texts(NamedTuple):
-    """What a run trains and validates on, and how `evaluate` finds it again.
+class _Row(NamedTuple):
+    """Of the table of scores: a text's name, its score, its characters outside the vocabulary."""
 
-    Attributes:
-      train: symbols `[N]`.
-      valid: symbols `[N]`, perhaps none.
-      description: of both, for the log directory.
-    """
-
-    train: np.ndarray
-    valid: np.ndarray
-    description: dict[str, str | float | int | None]
+    name: str
+    score: Score
+    unknown: int
 
 
 def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    train_corpus = _corpus(options.train_corpus)
     if log_dir.exists:
         hparams = _agreed(log_dir, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
@@ -57,45 +51,54 @@ def train(options: argparse.Namespace) -> None:
     else:
         hparams, seed = TextHParams().replace(**options.hparams), options.seed or 0
         vocabulary = _vocabulary(
-            _corpus(options.vocab_corpus) if options.vocab_corpus else train_corpus, hparams)
-    texts = _texts(options, train_corpus, vocabulary)
-    model = TextModel(hparams, vocabulary, options.log_dir, seed=seed)
-    model.data_set([texts.train])  # too little text is told before a directory is made
-    _keep_description(log_dir, texts.description)
-    print(f"{train_corpus.name}: {len(texts.train):,} characters to train on, "
-          f"{len(texts.valid):,} to validate on, {len(vocabulary.characters)} different ones")
+            texts.corpus_of(options.vocab_corpus or options.train_corpus), hparams)
+    read = texts.read(
+        options.train_corpus, options.valid_corpus, options.valid_fraction, vocabulary)
+    if log_dir.exists:
+        texts.check_same(log_dir, read.description)
+    model = TextModel(hparams, vocabulary, options.log_dir, seed=seed, trained_on=read.description)
+    name = cli.one_line(texts.corpus_of(options.train_corpus).name)
+    try:
+        model.data_set([read.train])  # too little text is told before a directory is made
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+    print(f"Training on {name}: {len(read.train):,} characters, {len(vocabulary.characters)} "
+          f"different ones; validating on {len(read.valid):,}.", flush=True)
     with cli.stop_when_asked() as stop:
         trained = model.train(
-            [texts.train], num_steps=options.num_steps,
-            valid=[texts.valid] if len(texts.valid) else [],
+            [read.train], num_steps=options.num_steps,
+            valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
             periods=Periods(valid=options.valid_every), should_stop=stop.asked)
-    _tell_end(trained, options)
+    _tell_end(trained, options.log_dir)
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """vaeseq-text evaluate."""
     model = _trained(options)
-    corpora = [from_file(path) for path in options.eval_corpus or ()]
+    corpora = [texts.corpus_of(path) for path in options.eval_corpus or ()]
     if not corpora:
-        corpora = [_held_out(model.log_dir)]
+        corpora = [texts.held_out(model.log_dir, model.vocabulary)]
     if options.per_character and len(corpora) > 1:
         raise UsageError(
             f"--per-character colours one text; expected one --eval-corpus, got {len(corpora)}.")
+    for corpus in corpora:  # what cannot be read is told before the first is scored
+        if not corpus.size():
+            raise UsageError(f"{shown(corpus.name)}: expected text to score, got none.")
     rows = []
     for corpus in corpora:
         symbols = corpus.symbols(model.vocabulary)
-        if not len(symbols):
-            raise UsageError(f"{shown(corpus.name)}: expected text to score, got none.")
         score, surprises = model.score_text(
             symbols, bound=options.bound, num_samples=options.num_samples, seed=options.seed)
-        rows.append((corpus.name, score))
+        unknown = int(np.count_nonzero(symbols >= len(model.vocabulary.characters)))
+        rows.append(_Row(corpus.name, score, unknown))
         if options.per_character:
-            text = "".join(corpus.pieces())
-            options.per_character.write_text(page.render(corpus.name, text, surprises), "utf-8")
+            with open(options.per_character, "w", encoding="utf-8") as file:
+                file.writelines(
+                    page.render(cli.one_line(corpus.name), corpus.pieces(), surprises))
         if options.json:
             named = {"corpus": corpus.name} if len(corpora) > 1 else {}
-            print(json.dumps({**named, **score.as_dict()}, allow_nan=False))
+            print(json.dumps({**named, **score.as_dict()}, allow_nan=False), flush=True)
     if not options.json:
         _print_scores(rows)
 
@@ -127,7 +130,7 @@ def _write_samples(
     _begin_sample(options, file, first)
     for chunk in model.stream(
             num_samples=count, length=length, prime=prime, temperature=options.temperature,
-            seed=options.seed + first):
+            seed=options.seed + (first << _SEED_BITS)):
         file.write(model.vocabulary.decode(chunk.observed[0]))
         file.flush()
         for parts, row in zip(rest, chunk.observed[1:]):
@@ -157,70 +160,11 @@ def _output(path: Path | None) -> Iterator[TextIO]:
             yield file
 
 
-def _corpus(path: Path | None) -> Corpus:
-    return from_file(path) if path else embedded_prose()
-
-
 def _vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
-    return Vocabulary.of(corpus.pieces(), hparams.vocab_size, hparams.oov_buckets)
-
-
-def _texts(options: argparse.Namespace, corpus: Corpus, vocabulary: Vocabulary) -> _Texts:
-    symbols = corpus.symbols(vocabulary)
-    description: dict[str, str | float | int | None] = {
-        "train_corpus": _absolute(options.train_corpus), "train_checksum": checksum(symbols),
-        "valid_corpus": _absolute(options.valid_corpus), "valid_fraction": options.valid_fraction}
-    if options.valid_corpus:
-        valid = from_file(options.valid_corpus).symbols(vocabulary)
-        return _Texts(symbols, valid, description)
-    cut = int(len(symbols) * (1 - options.valid_fraction))
-    return _Texts(symbols[:cut], symbols[cut:], description)
-
-
-def _absolute(path: Path | None) -> str | None:
-    return str(path.absolute()) if path else None
-
-
-def _keep_description(log_dir: LogDir, description: dict) -> None:
-    """Writes what the run is trained on, or checks that it is still the same."""
-    if not log_dir.exists:
-        log_dir.path.mkdir(parents=True, exist_ok=True)
-        log_dir.write(_CORPUS, json.dumps(description, indent=2) + "\n")
-        return
-    saved = _description(log_dir)
-    for key in ("train_checksum", "valid_corpus", "valid_fraction"):
-        if saved.get(key) != description[key]:
-            raise UsageError(
-                f"{str(log_dir.path)!r} holds a run with {key}={saved.get(key)} (of the text "
-                f"{saved.get('train_corpus') or 'that Python carries'}), but {key}="
-                f"{description[key]} was given. Give the same text, or another --log-dir.")
-
-
-def _description(log_dir: LogDir) -> dict:
     try:
-        description = json.loads(log_dir.read(_CORPUS))
-        if not isinstance(description, dict):
-            raise TypeError
-        return description
-    except (json.JSONDecodeError, RecursionError, TypeError):
-        raise ValueError(
-            f"{str(log_dir.path / _CORPUS)!r}: expected a JSON object. The log directory is "
-            "damaged; begin anew in another.") from None
-
-
-def _held_out(log_dir: LogDir) -> Corpus:
-    """The text that the run was validated on."""
-    saved = _description(log_dir)
-    for key in ("valid_corpus", "train_corpus"):
-        if saved.get(key) and not Path(saved[key]).is_file():
-            raise UsageError(
-                f"the run's {key} was {shown(saved[key])}, which is not there any more. Name a "
-                "text with --eval-corpus.")
-    if saved.get("valid_corpus"):
-        return from_file(saved["valid_corpus"])
-    path = saved.get("train_corpus")
-    _, held_out = _corpus(Path(path) if path else None).split(saved["valid_fraction"])
-    return Corpus(f"{held_out.name} (the held-out end)", held_out.pieces)
+        return Vocabulary.of(corpus.pieces(), hparams.vocab_size, hparams.oov_buckets)
+    except FewCharactersError as error:
+        raise UsageError(f"{shown(corpus.name)}: {error}") from None
 
 
 def _trained(options: argparse.Namespace) -> TextModel:
@@ -244,7 +188,7 @@ def _agreed(log_dir: LogDir, overrides: dict) -> TextHParams:
 
 
 def _check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None:
-    saved, given = saved_vocabulary(log_dir), _vocabulary(from_file(path), hparams)
+    saved, given = saved_vocabulary(log_dir), _vocabulary(texts.corpus_of(path), hparams)
     if saved != given:
         raise UsageError(
             f"{shown(str(path))} has another vocabulary than the run in {str(log_dir.path)!r}: "
@@ -253,29 +197,41 @@ def _check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None
             f"{shown(''.join(given.unknown(saved.characters)))}. Leave it out: the run has its own.")
 
 
-def _tell_end(trained: object, options: argparse.Namespace) -> None:
-    step, reason, best, first = trained
-    said = {"done": "done", "stopped": "stopped, all is saved", "time": "time is up, all is saved"}
-    print(f"step {step}: {said[reason]}"
-          + (f"; best validation {best:.4f} nats per character" if math.isfinite(best) else "")
-          + (f"; the first step took {first:.1f} s" if first else ""))
-    if reason != "done":
-        print("The same command again goes on from here.")
-    print(f"Next: {PROGRAM} generate --log-dir {options.log_dir}\n"
-          f"      {PROGRAM} evaluate --log-dir {options.log_dir}")
+def _tell_end(trained: Trained, log_dir: Path) -> None:
+    best = (f" Best validation: {trained.best:.4f} nats per character."
+            if math.isfinite(trained.best) else "")
+    if trained.reason != "done":
+        why = "stopped" if trained.reason == "stopped" else "time is up"
+        print(f"Step {trained.step}: {why}, everything is saved.{best}\n"
+              "The same command again goes on from here.")
+    elif not trained.first_step_seconds:
+        print(f"Step {trained.step}: nothing to do, this many updates were made before; a larger "
+              f"--num-steps goes on from here.{best}")
+    else:
+        print(f"Step {trained.step}: done.{best} "
+              f"The first update came after {trained.first_step_seconds:.1f} s.")
+    directory = shlex.quote(str(log_dir)) if str(log_dir).isprintable() else shown(str(log_dir))
+    print(f"Next:\n  {PROGRAM} generate --log-dir {directory}\n"
+          f"  {PROGRAM} evaluate --log-dir {directory}")
 
 
-def _print_scores(rows: list[tuple[str, Score]]) -> None:
+def _print_scores(rows: list[_Row]) -> None:
     """A table, the most probable text first."""
     print(f"{'nats/char':>10} {'bits/char':>10} {'perplexity':>11} {'characters':>11}  text")
-    for name, score in sorted(rows, key=lambda row: row[1].nats_per_step):
+    for row in sorted(rows, key=lambda row: row.score.nats_per_step):
+        score = row.score
         print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.perplexity:11.3f} "
-              f"{score.steps:11,}  {cli.one_line(name)}{_bound_note(score)}")
+              f"{score.steps:11,}  {cli.one_line(row.name)}{_note(row)}")
 
 
-def _bound_note(score: Score) -> str:
-    if score.bound == "exact":
-        return ""
-    error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
-    return (f"  ({score.bound}, {score.num_samples} samples{error}; divergence "
-            f"{score.divergence:.4f} nats/char, {score.active_units} active units)")
+def _note(row: _Row) -> str:
+    """What else there is to know of a figure: how it is bounded, what was not known."""
+    score, notes = row.score, []
+    if score.bound != "exact":
+        error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
+        notes = [f"{score.bound}, {score.num_samples} samples{error}",
+                 f"divergence {score.divergence:.4f} nats/char",
+                 f"{score.active_units} active units"]
+    if row.unknown:
+        notes.append(f"{row.unknown:,} characters outside the vocabulary")
+    return f"  ({'; '.join(notes)})" if notes else ""

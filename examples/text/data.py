@@ -16,9 +16,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from .hparams import MOST_BUCKETS
+
 _PIECE = 1 << 22  # bytes read at once
 _CODE_POINTS = 0x110000
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # how a symbol outside the vocabulary is written
+
+
+class FewCharactersError(ValueError):
+    """A text has not two different characters."""
 
 
 class Vocabulary:
@@ -30,13 +36,16 @@ class Vocabulary:
     """
 
     def __init__(self, characters: str, oov_buckets: int):
-        """Args: characters: each once. oov_buckets: at least 1."""
+        """Args: characters: each once. oov_buckets: 1 to `MOST_BUCKETS`."""
         repeated = [c for c, count in collections.Counter(characters).items() if count > 1]
-        if not characters or repeated or oov_buckets < 1:
+        unwritable = [c for c in characters if 0xD800 <= ord(c) < 0xE000]
+        if not characters or repeated or unwritable or not 1 <= oov_buckets <= MOST_BUCKETS:
             raise ValueError(
-                "expected a vocabulary of at least one character, each once, and at least one "
-                f"bucket for those outside it; got {len(characters)} characters"
+                "expected a vocabulary of at least one character, each once and none of them half "
+                f"a surrogate pair, and 1 to {MOST_BUCKETS} buckets for those outside it; got "
+                f"{len(characters)} characters"
                 + (f" with {repeated[0]!r} repeated" if repeated else "")
+                + (f" with {unwritable[0]!r}" if unwritable else "")
                 + f" and oov_buckets={oov_buckets}.")
         self.characters = characters
         self.oov_buckets = oov_buckets
@@ -47,7 +56,7 @@ class Vocabulary:
         """The `most` frequent characters of texts; ties and order by code point.
 
         Raises:
-          ValueError: the texts hold fewer than two different characters.
+          FewCharactersError: the texts hold fewer than two different characters.
         """
         counts = np.zeros(_CODE_POINTS, np.int64)
         for text in texts:
@@ -56,7 +65,7 @@ class Vocabulary:
         ranked = np.argsort(-counts, kind="stable")[:most]
         kept = np.sort(ranked[counts[ranked] > 0])
         if np.count_nonzero(counts) < 2:
-            raise ValueError(
+            raise FewCharactersError(
                 "expected a text with at least two different characters to learn from, got "
                 f"{np.count_nonzero(counts)}.")
         return cls("".join(map(chr, kept)), oov_buckets)
@@ -155,11 +164,6 @@ def _decoded(
     return text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if position == 0 else text
 
 
-def embedded_prose() -> str:
-    """English prose that every Python carries: its language reference's topics."""
-    return "\n".join(pydoc_data.topics.topics[key] for key in sorted(pydoc_data.topics.topics))
-
-
 @dataclasses.dataclass(frozen=True)
 class Corpus:
     """A text that can be read again and again, piece by piece.
@@ -173,7 +177,7 @@ class Corpus:
     pieces: Callable[[], Iterator[str]]
 
     def symbols(self, vocabulary: Vocabulary) -> np.ndarray:
-        """The whole text as symbols `[N]`."""
+        """The whole text as symbols `[N]`; raises as `pieces`."""
         return np.concatenate([vocabulary.encode(piece) for piece in self.pieces()])
 
     def size(self) -> int:
@@ -193,8 +197,13 @@ class Corpus:
     def split(self, last: float) -> tuple[Corpus, Corpus]:
         """The beginning, and the fraction `last` at the end."""
         size = self.size()
-        cut = int(size * (1 - last))
+        cut = split_at(size, last)
         return self.part(0, cut), self.part(cut, size)
+
+
+def split_at(size: int, last: float) -> int:
+    """Where the fraction `last` at the end of `size` characters begins."""
+    return int(size * (1 - last))
 
 
 def from_file(path: str | os.PathLike[str]) -> Corpus:

@@ -8,6 +8,8 @@ from vaeseq import fields
 from vaeseq.fields import Range
 from vaeseq.hparams import HParams
 
+MOST_BUCKETS = 1 << 10
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextHParams(HParams):
@@ -17,4 +19,4 @@ class TextHParams(HParams):
     vocab_size: int = fields.declare(
         4096, "most characters in the vocabulary", Range(1, 1 << 20))
     oov_buckets: int = fields.declare(
-        1, "symbols for the characters outside the vocabulary", Range(1, 1 << 10))
+        1, "symbols for the characters outside the vocabulary", Range(1, MOST_BUCKETS))

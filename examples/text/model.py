@@ -20,8 +20,9 @@ from vaeseq.metrics import Writer
 from vaeseq.model import Model
 from vaeseq.progress import Progress
 
-from .data import Vocabulary, contiguous
+from .data import UNKNOWN, Vocabulary, contiguous
 from .hparams import TextHParams
+from .texts import Description
 
 PROGRAM = "vaeseq-text"
 _VOCABULARY = "vocabulary.json"
@@ -38,15 +39,24 @@ class TextModel(Model):
     """
 
     program = PROGRAM
-    unit = "char"
+    unit = "character"
     observation_spec = tf.TensorSpec([], tf.int32, "symbol")
 
     def __init__(
         self, hparams: TextHParams, vocabulary: Vocabulary, log_dir: str | os.PathLike[str], *,
-        seed: int = 0,
+        seed: int = 0, trained_on: Description | None = None,
     ):
-        """Creates the model; arguments as for `Model`, and the vocabulary."""
+        """Creates the model; arguments as for `Model`, and the vocabulary.
+
+        Args:
+          hparams: sizes and kinds.
+          vocabulary: what the symbols mean.
+          log_dir: of the run.
+          seed: of everything random in training.
+          trained_on: kept in the log directory, so that the held-out text is found again.
+        """
         self.vocabulary = vocabulary
+        self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
     @classmethod
@@ -119,12 +129,19 @@ class TextModel(Model):
 
     def save_files(self) -> None:
         self.log_dir.write(_VOCABULARY, self.vocabulary.to_json())
+        if self._trained_on is not None:
+            self._trained_on.save(self.log_dir)
 
     def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
         (symbols,) = self.generate(length=200, seed=step)
         text = self.vocabulary.decode(symbols)
         writer.text(step, "sample", text)
-        say(text)
+        say("\n".join(f"    | {line}" for line in _printable(text).split("\n")))
+
+
+def _printable(text: str) -> str:
+    """The text without the control characters that could command a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
 
 
 def saved_vocabulary(log_dir: LogDir) -> Vocabulary:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -10,34 +12,43 @@ _LEVELS = 10  # of colour
 _NATS_A_LEVEL = 0.8
 _HEAD = """<!doctype html>
 <html lang="en">
+<head>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-  body {{ font: 16px/1.6 ui-monospace, monospace; max-width: 60em; margin: 2em auto; color: #111; }}
-  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+  body {{ font: 16px/1.6 ui-monospace, monospace; max-width: 60em; margin: 2em auto; color: #111;
+         background: #fff; padding: 0 1em; }}
+  pre {{ font: inherit; white-space: pre-wrap; overflow-wrap: anywhere; }}
   .legend span {{ padding: 0.2em 0.6em; }}
 {colours}
 </style>
+</head>
+<body>
 <h1>{title}</h1>
 <p>{steps:,} characters, {mean:.4f} nats each on average. The darker, the more surprising; point at a
 character for its surprise in nats.</p>
 <p class="legend">{legend}</p>
-<pre>"""
+<pre dir="auto">"""
+_FOOT = "</pre>\n</body>\n</html>\n"
 
 
-def render(name: str, text: str, surprises: np.ndarray) -> str:
-    """The page.
+def render(name: str, pieces: Iterable[str], surprises: np.ndarray) -> Iterator[str]:
+    """The page, piece by piece.
 
     Args:
       name: of the text.
-      text: its N characters.
+      pieces: its N characters, in pieces of any size.
       surprises: nats of each, `[N]`.
     """
-    levels = np.clip(surprises / _NATS_A_LEVEL, 0, _LEVELS - 1).astype(int)
-    marked = "".join(
-        f'<span class="s{level}" title="{surprise:.2f}">{_visible(character)}</span>'
-        for character, level, surprise in zip(text, levels, surprises, strict=True))
-    return _head(name, surprises) + marked + "</pre>\n</html>\n"
+    yield _head(name, surprises)
+    start = 0
+    for piece in pieces:
+        nats = surprises[start:start + len(piece)]
+        start += len(piece)
+        levels = np.clip(np.nan_to_num(nats) / _NATS_A_LEVEL, 0, _LEVELS - 1).astype(int)
+        for character, level, surprise in zip(piece, levels, nats, strict=True):
+            yield f'<span class="s{level}" title="{surprise:.2f}">{_visible(character)}</span>'
+    yield _FOOT
 
 
 def _head(name: str, surprises: np.ndarray) -> str:
@@ -54,4 +65,7 @@ def _visible(character: str) -> str:
     """The character in HTML; a line break is shown as a mark before it breaks the line."""
     if character == "\n":
         return "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}\n"
-    return html.escape(character) if character.isprintable() or character == "\t" else "\ufffd"
+    if character == "\t" or character.isprintable():
+        return html.escape(character)
+    # A mark may be what joins or directs its neighbours; a control character is for no page.
+    return character if unicodedata.category(character) == "Cf" else "\ufffd"

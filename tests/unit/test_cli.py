@@ -305,19 +305,22 @@ PROGRAM = """
     def work(options):
         import tensorflow
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
-        print("\\udcff ready", flush=True)
         {work}
     main = cli.Program("prog", "Works.", (cli.Command("go", "do it", lambda p: None, work),)).main
     main()
 """
 
 
+READY = 'print("\\udcff ready", flush=True); '
+
+
 def _process(work, *words, flags=(), **keywords):
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     code = textwrap.dedent(PROGRAM).format(work=work)
     return subprocess.Popen(
         [sys.executable, *flags, "-c", code, *words],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        env={**environment, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         stderr=subprocess.PIPE,
         **{"stdout": subprocess.PIPE, **keywords},
     )
@@ -331,16 +334,23 @@ def test_help_needs_neither_tensorflow_nor_numpy():
 
 
 def test_a_process_tells_nothing_about_the_machine():
-    process = _process("pass", "go")
+    process = _process(READY, "go")
     assert process.communicate(timeout=60) == (b"\\udcff ready\n", b"")
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], False), (["--verbosity=0"], True)])
+def test_notes_of_libraries_are_shown_on_demand(words, shown):
+    process = _process("from absl import logging; logging.info('a note')", "go", *words)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and (b"a note" in err) == shown
 
 
 @pytest.mark.parametrize(
     ("number", "line"), [(signal.SIGTERM, b"prog: terminated\n"), (signal.SIGINT, b"prog: interr")]
 )
 def test_a_process_that_is_asked_to_end(number, line):
-    process = _process("time.sleep(60)", "go")
+    process = _process(READY + "time.sleep(60)", "go")
     process.stdout.readline()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -348,16 +358,25 @@ def test_a_process_that_is_asked_to_end(number, line):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_device_is_told_in_one_line():
+@pytest.mark.parametrize(
+    ("work", "word", "line"),
+    [
+        (READY, "go", b"no space left"),
+        ("print('buffered')", "go", b"no space left"),
+        ("print('buffered'); 1 // 0", "go", b"unexpected ZeroDivisionError"),
+        ("pass", "--help", b"no space left"),
+    ],
+)
+def test_a_full_device_is_told_in_one_line(work, word, line):
     with open("/dev/full", "wb") as full:
-        process = _process("pass", "go", stdout=full)
+        process = _process(work, word, stdout=full)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err.startswith(b"prog: error: no space left") and err.count(b"\n") == 1
+    assert err.startswith(b"prog: error: " + line) and err.count(b"\n") == 1
 
 
 def test_a_reader_that_has_read_enough():
-    process = _process("[print('x' * 1000) for _ in range(10_000)]", "go")
+    process = _process(READY + "[print('x' * 1000) for _ in range(10_000)]", "go")
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait(timeout=60) == 1

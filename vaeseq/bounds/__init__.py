@@ -8,6 +8,30 @@ from vaeseq.bounds.elbo import ELBO
 from vaeseq.bounds.fivo import FIVO
 from vaeseq.bounds.iwae import IWAE
 
-__all__ = ["BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "resampling"]
+__all__ = ["BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "make", "resampling"]
 
 BOUNDS = {"elbo": ELBO, "iwae": IWAE, "fivo": FIVO}
+
+
+def make(
+    name: str, num_samples: int = 1, *, monte_carlo: bool = False, free_bits: float = 0.0
+) -> Bound:
+    """A bound by name.
+
+    Args:
+      name: "elbo", "iwae" or "fivo".
+      num_samples: of the latents.
+      monte_carlo: ELBO: the divergence at the samples even where it has a closed form.
+      free_bits: ELBO: see there.
+
+    Raises:
+      ValueError: there is none of that name, or it knows no free bits.
+    """
+    if name not in BOUNDS:
+        raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
+    if name == ELBO.name:
+        return ELBO(num_samples, monte_carlo=monte_carlo, free_bits=free_bits)
+    if free_bits:
+        raise ValueError(f"free_bits={free_bits}: only the elbo charges a divergence of its own; "
+                         f"expected 0 with {name!r}.")
+    return BOUNDS[name](num_samples)

@@ -21,6 +21,7 @@ import abc
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
 from vaeseq.types import Nest, Seed, Tensor
@@ -33,7 +34,8 @@ class BoundState(NamedTuple):
     Attributes:
       drive: `CoreState.drive`, a nest of `[B, ...]`; latents do not reach it.
       latent: `CoreState.latent` of each sample, a nest of `[B, S, ...]`.
-      log_weights: `[B, S]`, relative to their mean.
+      log_weights: `[B, S]`, of each sample so far, relative to their mean (ELBO: to the mean of
+        the logarithms).
     """
 
     drive: Nest
@@ -111,6 +113,34 @@ class Bound(abc.ABC):
         """
 
 
+class Passes(NamedTuple):
+    """What the passes over whole sequences give, before any latent is drawn.
+
+    Attributes:
+      drives: of `VAECore.drive`, a nest of `[B, T, ...]`.
+      features: of `VAECore.summarize`, the same.
+      observed: the observations, zeros after a row's length.
+      drive_state: the next `CoreState.drive`.
+    """
+
+    drives: Nest
+    features: Nest
+    observed: Nest
+    drive_state: Nest
+
+
+def passes(
+    core: VAECore, contexts: Tensor, observed: Nest, state: BoundState, lengths: Tensor | None
+) -> Passes:
+    """Runs `drive` and `summarize`.
+
+    Padding is zeros from here on: whatever stood there, a NaN say, would reach gradients.
+    """
+    contexts, observed = nest.mask_time((contexts, observed), lengths)
+    drives, drive_state = core.drive(contexts, state.drive, lengths)
+    return Passes(drives, core.summarize(drives, observed, lengths), observed, drive_state)
+
+
 class Weighed(NamedTuple):
     """Samples of whole sequences and their densities, each `[B, S, T]` but the last.
 
@@ -130,14 +160,14 @@ class Weighed(NamedTuple):
 
 
 def weigh(
-    core: VAECore, drives: Nest, features: Nest, observed: Nest, latent: Nest, num_samples: int,
-    lengths: Tensor | None, *, analytic: bool, seed: Seed,
+    core: VAECore, passed: Passes, latent: Nest, num_samples: int, lengths: Tensor | None, *,
+    analytic: bool, seed: Seed,
 ) -> Weighed:
     """Draws latents for whole sequences, all samples at once, and scores them.
 
     Samples are rows of one large batch in the loop over time; densities are made after it.
     """
-    tiled = nest.merge_leading(nest.repeat_samples((drives, features, observed), num_samples))
+    tiled = nest.merge_leading(nest.repeat_samples(tuple(passed[:3]), num_samples))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
     inferred = core.infer(
         *tiled[:2], nest.merge_leading(latent), row_lengths, seed=seed)
@@ -162,7 +192,10 @@ def analytic_divergence(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor
 
 def latent_divergence(posterior: Any, prior: Any) -> Tensor:
     """KL of each latent dimension, `[..., Z]`; `[..., 0]` where there is no closed form."""
-    try:
-        return posterior.distribution.kl_divergence(prior.distribution)
-    except (AttributeError, NotImplementedError):
-        return tf.zeros([*posterior.batch_shape, 0])
+    # Only there is `distribution` that of the dimensions; elsewhere it may be a base to transform.
+    if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):
+        try:
+            return posterior.distribution.kl_divergence(prior.distribution)
+        except NotImplementedError:
+            pass
+    return tf.zeros([*posterior.batch_shape, 0])

@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds.base import Bound, BoundResult, BoundState, weigh
+from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -36,26 +36,31 @@ class ELBO(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        drives, drive_state = core.drive(contexts, state.drive, lengths)
-        features = core.summarize(drives, observed, lengths)
-        weighed = weigh(core, drives, features, observed, state.latent, self.num_samples, lengths,
+        passed = passes(core, contexts, observed, state, lengths)
+        weighed = weigh(core, passed, state.latent, self.num_samples, lengths,
                         analytic=not self._monte_carlo, seed=seed)
         charged = tf.maximum(weighed.divergence, self._free_nats)
         steps = (
             weighed.log_prob - weighed.divergence,
             weighed.log_prob - divergence_strength * charged,
             weighed.log_prob, weighed.divergence, weighed.latent_divergence)
-        steps = nest.mask_time(tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps), lengths)
-        totals = tf.reduce_sum(
+        steps = tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps)
+        sizes = self.num_samples * tf.ones_like(steps[0])
+        # The parts of a sequence are not independent: totals are carried, and a part's variance
+        # is what it adds to theirs.
+        totals = state.log_weights + tf.reduce_sum(
             nest.mask_time(weighed.log_prob - weighed.divergence, lengths, axis=2), 2)  # [B, S]
+        totals -= tf.reduce_mean(totals, 1, keepdims=True)
+        variance = _mean_variance(totals) - _mean_variance(state.log_weights)
         return BoundResult(
-            *steps, self.num_samples * tf.ones_like(steps[0]), self._variance(core, totals),
-            BoundState(drive_state, weighed.latent, state.log_weights))
+            *nest.mask_time((*steps, sizes), lengths),
+            variance if core.latent_size else tf.zeros_like(variance),
+            BoundState(passed.drive_state, weighed.latent, totals))
 
-    def _variance(self, core: VAECore, totals: Tensor) -> Tensor:
-        """Of the mean over samples, from their spread."""
-        if core.latent_size == 0:
-            return tf.zeros_like(totals[:, 0])
-        if self.num_samples == 1:
-            return tf.fill(tf.shape(totals)[:1], tf.constant(math.nan, totals.dtype))
-        return tf.math.reduce_variance(totals, 1) / (self.num_samples - 1)
+
+def _mean_variance(totals: Tensor) -> Tensor:
+    """The variance of the mean over samples, `[B, S] -> [B]`; NaN for S = 1."""
+    num_samples = totals.shape[1]
+    if num_samples == 1:
+        return tf.fill(tf.shape(totals)[:1], tf.constant(math.nan, totals.dtype))
+    return tf.math.reduce_variance(totals, 1) / (num_samples - 1)

@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq import nest
-from vaeseq import seeds
-from vaeseq import unroll
+from vaeseq import nest, seeds, unroll
 from vaeseq.bounds import resampling
 from vaeseq.bounds.base import (
-    Bound, BoundResult, BoundState, analytic_divergence, latent_divergence)
+    Bound,
+    BoundResult,
+    BoundState,
+    analytic_divergence,
+    latent_divergence,
+    passes,
+)
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -61,8 +65,7 @@ class FIVO(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        drives, drive_state = core.drive(contexts, state.drive, lengths)
-        features = core.summarize(drives, observed, lengths)
+        drives, features, observed, drive_state = passes(core, contexts, observed, state, lengths)
 
         def step(inputs: tuple, particles: tuple) -> tuple[_Filtered, tuple]:
             *seen, step_seed = inputs

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.bounds import resampling
-from vaeseq.bounds.base import Bound, BoundResult, BoundState, weigh
+from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -24,10 +24,9 @@ class IWAE(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        drives, drive_state = core.drive(contexts, state.drive, lengths)
-        features = core.summarize(drives, observed, lengths)
-        weighed = weigh(core, drives, features, observed, state.latent, self.num_samples, lengths,
-                        analytic=False, seed=seed)
+        passed = passes(core, contexts, observed, state, lengths)
+        weighed = weigh(core, passed, state.latent, self.num_samples, lengths, analytic=False,
+                        seed=seed)
         log_prob, log_ratio = nest.mask_time(
             (weighed.log_prob, weighed.log_ratio), lengths, axis=2)  # [B, S, T]
         log_weights = (state.log_weights[..., None]
@@ -45,4 +44,4 @@ class IWAE(Bound):
             increments, increments, *averages,
             nest.mask_time(resampling.effective_sample_size(log_weights), lengths),
             variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(drive_state, weighed.latent, last - log_means[:, -1:]))
+            BoundState(passed.drive_state, weighed.latent, last - log_means[:, -1:]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq.types import Seed, Tensor
@@ -83,6 +84,8 @@ def _grid(log_weights: Tensor, jitter: Tensor) -> Tensor:
 def _invert(log_weights: Tensor, points: Tensor) -> Tensor:
     """Ancestors int32 `[B, S]`: where each point in [0, 1) falls in the cumulative weights."""
     cumulative = tf.cumsum(tf.nn.softmax(log_weights, 1), 1)
-    below = tf.cast(cumulative[:, None, :] <= points[:, :, None], tf.int32)
-    # Rounding may leave the last cumulative weight a hair under a point.
-    return tf.minimum(tf.reduce_sum(below, 2), log_weights.shape[1] - 1)
+    # Rounding may leave the last weight a hair under 1, or a point at 1: neither may choose a
+    # sample of no weight.
+    cumulative /= cumulative[:, -1:]
+    points = tf.minimum(points, 1 - np.finfo(points.dtype.as_numpy_dtype).epsneg)
+    return tf.reduce_sum(tf.cast(cumulative[:, None, :] <= points[:, :, None], tf.int32), 2)

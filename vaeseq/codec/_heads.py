@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
+from vaeseq.initializers import Initializer
 from vaeseq.networks import MLP, Linear
 from vaeseq.types import Spec, Tensor
 
@@ -52,7 +53,7 @@ class Head(snt.Module):
                 for piece, shape in zip(pieces, self._shapes, strict=True)]
 
 
-class _Values(snt.initializers.Initializer):
+class _Values(Initializer):
     """The values given, in the dtype asked for."""
 
     def __init__(self, values: np.ndarray) -> None:

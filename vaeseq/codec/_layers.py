@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import networks, products
+from vaeseq import initializers, networks, products
 from vaeseq.types import Tensor
 
 
@@ -44,7 +46,8 @@ class Conv2D(snt.Module):
     def _initialize(self, frames: Tensor) -> None:
         shape = [self._kernel_size, self._kernel_size, frames.shape[-1], self._output_channels]
         with tf.init_scope():
-            w_init = snt.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
+            fan_in = shape[0] * shape[1] * shape[2]
+            w_init = initializers.Normal(math.sqrt(2 / fan_in))  # He et al., arXiv:1502.01852
             self.w = tf.Variable(w_init(shape, frames.dtype), name="w")
             self.b = tf.Variable(tf.zeros(shape[-1:], frames.dtype), name="b")
 
@@ -74,7 +77,7 @@ class MaskedLinear(snt.Module):
     @snt.once
     def _initialize(self, dtype: tf.DType) -> None:
         with tf.init_scope():
-            w_init = snt.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+            w_init = initializers.Glorot()
             self.w = tf.Variable(w_init(self._mask.shape, dtype), name="w")
             if self._use_bias:
                 self.b = tf.Variable(tf.zeros(self._mask.shape[-1:], dtype), name="b")

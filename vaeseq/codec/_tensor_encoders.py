@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest
+from vaeseq import initializers, nest
 from vaeseq.codec import _layers
 from vaeseq.encoder import Encoder
 from vaeseq.networks import MLP
@@ -95,7 +95,7 @@ class Embed(Encoder):
     @snt.once
     def _initialize(self) -> None:
         with tf.init_scope():
-            init = snt.initializers.TruncatedNormal(stddev=self._stddev)
+            init = initializers.Normal(self._stddev)
             self.embeddings = tf.Variable(
                 init([self._vocab_size, self._size], self._dtype), name="embeddings")
 

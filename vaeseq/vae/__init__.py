@@ -9,8 +9,8 @@ from __future__ import annotations
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
-from vaeseq.vae.base import (
-    CoreState, GenCore, Generated, GenState, Inferred, VAECore)
+from vaeseq.vae.base import CoreState, Inferred, VAECore
+from vaeseq.vae.gen_core import GenCore, Generated, GenState
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.srnn import SRNN
@@ -36,5 +36,11 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
       hparams: sizes and kinds.
       decoder: the distribution of one observation.
       encoder: the features of an observation, for inference.
+
+    Raises:
+      ValueError: `vae_type` names no model.
     """
+    if hparams.vae_type not in VAE_TYPES:
+        raise ValueError(
+            f"vae_type: expected one of {', '.join(VAE_TYPES)}; got {hparams.vae_type!r}.")
     return VAE_TYPES[hparams.vae_type].from_hparams(hparams, decoder, encoder)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
 from vaeseq.dist_module import DistModule
@@ -31,8 +31,6 @@ from vaeseq.networks import RecurrentStack
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import parts
 from vaeseq.vae.base import CoreState, Inferred, VAECore
-
-tfd = tfp.distributions
 
 
 class Hidden(NamedTuple):

@@ -2,8 +2,7 @@
 """The parts that cores are made of, built as hyperparameters say."""
 from __future__ import annotations
 
-from vaeseq import nest
-from vaeseq import unroll
+from vaeseq import nest, unroll
 from vaeseq.hparams import HParams
 from vaeseq.latent import DiagonalNormal
 from vaeseq.networks import RecurrentStack

@@ -15,7 +15,7 @@ Notation: c_t context, d_t recurrent state and output, x_t observation; z_t has 
 """
 from __future__ import annotations
 
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
 from vaeseq.dist_module import DistModule
@@ -25,8 +25,6 @@ from vaeseq.networks import RecurrentStack
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import parts
 from vaeseq.vae.base import CoreState, Inferred, VAECore
-
-tfd = tfp.distributions
 
 
 class RNN(VAECore):

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""SRNN: a chain of latents over a deterministic recurrence (Fraccaro et al., arXiv:1605.07571).
+r"""SRNN: a chain of latents over a deterministic recurrence (Fraccaro et al., arXiv:1605.07571).
 
 Notation: c_t context, d_t recurrence over contexts, z_t latent, x_t observation,
 e_t backward recurrence over d_t and x_t (the paper's a_t).
@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
 from vaeseq.dist_module import DistModule
@@ -39,8 +39,6 @@ from vaeseq.networks import RecurrentStack
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import parts
 from vaeseq.vae.base import CoreState, VAECore
-
-tfd = tfp.distributions
 
 
 class Hidden(NamedTuple):
@@ -116,7 +114,7 @@ class SRNN(VAECore):
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
         params = self._q_z(tf.concat([feature, h.z], -1))
         if self._use_res_q:
-            params = params._replace(loc=params.loc + self._p_z(tf.concat(h, -1)).loc)
+            params = latent.residual(self._p_z(tf.concat(h, -1)), params)
         return self._q_z.dist(params)
 
     def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""VRNN: latents inside the recurrence (Chung et al., arXiv:1506.02216).
+r"""VRNN: latents inside the recurrence (Chung et al., arXiv:1506.02216).
 
 Notation: c_t context (the agent's features of x_t-1), z_t latent, phi_z features of a latent,
 h_t recurrence over both, x_t observation, phi_x features of an observation.
@@ -30,7 +30,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
 from vaeseq.dist_module import DistModule
@@ -40,8 +40,6 @@ from vaeseq.networks import MLP, RecurrentStack
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import parts
 from vaeseq.vae.base import CoreState, VAECore
-
-tfd = tfp.distributions
 
 
 class State(NamedTuple):

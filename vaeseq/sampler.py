@@ -1,0 +1,100 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Sequences drawn from a model, as NumPy arrays: whole, or chunk after chunk."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import data, nest, seeds
+from vaeseq.types import Nest, Seed
+from vaeseq.vae import GenCore, Generated, GenState
+
+_MOST_PRIMED = 256  # steps of a prime read in one compiled call
+
+
+class Sampler:
+    """Draws sequences from an agent and a core, after a given beginning if there is one."""
+
+    def __init__(self, gen_core: GenCore):
+        """Args: gen_core: the agent and the core."""
+        self._gen_core = gen_core
+        self._spec = gen_core.core.decoder.event_spec
+        self._prime = tf.function(gen_core.prime)
+
+    def generate(
+        self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
+        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+    ) -> list[Nest]:
+        """Samples sequences.
+
+        Args:
+          num_samples: how many.
+          length: the most steps of each, after the prime.
+          prime: the beginning of all of them, a nest of `[N, ...]`; not repeated in the result.
+          temperature: see `GenCore.generate`.
+          seed: the same seed gives the same sequences.
+          chunk: steps drawn in one compiled call.
+
+        Returns:
+          A list of nests of arrays `[N, ...]`; N is less than `length` where the agent finished.
+        """
+        chunks = list(self.stream(
+            num_samples=num_samples, length=length, prime=prime, temperature=temperature,
+            seed=seed, chunk=chunk))
+        none = tf.nest.map_structure(
+            lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, 0))
+        lengths = sum((generated.lengths for generated in chunks), np.zeros(num_samples, int))
+        observed = tf.nest.map_structure(
+            lambda *parts: np.concatenate(parts, axis=1),
+            none, *[generated.observed for generated in chunks])
+        return [_row(observed, row, size) for row, size in enumerate(lengths)]
+
+    def stream(
+        self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
+        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+    ) -> Iterator[Generated]:
+        """Samples sequences chunk after chunk, keeping none; arguments as for `generate`.
+
+        Raises:
+          ValueError: a length, a chunk or a number of samples under 1, or a temperature that is
+            not above 0.
+        """
+        if min(length, num_samples) < 1:
+            raise ValueError(f"expected at least one sequence of at least one step to sample, got "
+                             f"num_samples={num_samples}, length={length}.")
+        prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
+        state = self._gen_core.initial_state(num_samples)
+        if prime is not None and len(tf.nest.flatten(prime)[0]):
+            state = self._primed(prime, state, seed=prime_seed)
+        left = length
+        for generated in self._gen_core.stream(
+                state, chunk=min(chunk, length), temperature=temperature, seed=draw_seed):
+            yield _first_steps(generated, left)
+            left -= chunk
+            if left <= 0:
+                return
+
+    def _primed(self, prime: Nest, state: GenState, *, seed: Seed) -> GenState:
+        """The state after `prime`, a nest of `[N, ...]`, read in windows of one size."""
+        num_samples = state.steps.shape[0]
+        size = min(len(tf.nest.flatten(prime)[0]), _MOST_PRIMED)
+        for number, batch in enumerate(data.windows([prime], 1, size)):
+            batch = data.as_tensors(batch, self._spec)
+            observed, lengths = tf.nest.map_structure(
+                lambda leaf: tf.repeat(leaf, num_samples, axis=0),
+                (batch.observed, batch.lengths))
+            state = self._prime(observed, state, lengths=lengths, seed=seeds.fold_in(seed, number))
+        return state
+
+
+def _row(observed: Nest, row: int, size: int) -> Nest:
+    return tf.nest.map_structure(lambda array: array[row, :size], observed)
+
+
+def _first_steps(generated: Generated, steps: int) -> Generated:
+    """The first `steps` of a chunk, as NumPy arrays."""
+    *sequences, lengths = generated
+    cut = tf.nest.map_structure(lambda array: array[:, :steps].numpy(), sequences)
+    return Generated(*cut, np.minimum(lengths.numpy(), steps))
