@@ -19,7 +19,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import products, unroll
-from vaeseq.initializers import Glorot, Initializer, Orthogonal
+from vaeseq.initializers import Glorot, Initializer, Orthogonal, Zeros
 from vaeseq.products import Parts, as_parts
 from vaeseq.types import Nest, Spec, Tensor
 
@@ -44,10 +44,10 @@ class Linear(snt.Module):
         self.output_size = output_size
         self._use_bias = use_bias
         self._w_init = w_init or Glorot()
-        self._b_init = b_init or snt.initializers.Zeros()
+        self._b_init = b_init or Zeros()
 
     def __call__(self, inputs: Parts) -> Tensor:
-        """[..., F] -> [..., output_size]."""
+        """[..., F], or parts of it side by side -> [..., output_size]."""
         parts = as_parts(inputs)
         self._initialize(parts)
         return products.product(parts, self.w, self.b if self._use_bias else None)
@@ -161,7 +161,7 @@ class _GateWeights(Initializer):
         self._size = size
         self._num_recurrent = size if recurrent else 0
 
-    def __call__(self, shape: list[int], dtype: tf.DType) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
         return tf.concat([self._gate(shape[0] - self._num_recurrent, dtype)
                           for _ in range(shape[1] // self._size)], axis=1)
 
@@ -181,5 +181,5 @@ class _ForgetBias(Initializer):
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def __call__(self, shape: list[int], dtype: tf.DType) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
         return tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype), self._size)

@@ -73,7 +73,7 @@ class Score(NamedTuple):
 
     def as_dict(self) -> dict[str, float | int | str | None]:
         """What `--json` prints; NaN and infinity, which JSON lacks, become None."""
-        values = {
+        values: dict[str, float | int | str] = {
             "nats_per_step": self.nats_per_step, "bits_per_step": self.bits_per_step,
             "perplexity": self.perplexity, "steps": self.steps, "bound": self.bound,
             "num_samples": self.num_samples, "standard_error": self.standard_error}
@@ -126,7 +126,9 @@ class Evaluator:
             result, state = self._score(
                 as_tensors(batch, self._core.decoder.event_spec), state,
                 seeds.fold_in(seed, number))
-            yield Window(*(array.numpy() for array in result), batch.lengths)
+            increments, divergence, latent_divergence, sizes, variance = (
+                array.numpy() for array in result)
+            yield Window(increments, divergence, latent_divergence, sizes, variance, batch.lengths)
 
     def score(self, batches: Iterable[Batch], *, seed: Seed) -> Score:
         """The pooled score of all batches.

@@ -2,19 +2,34 @@
 """First values of weights, drawn from a seed that is given and not from a global generator."""
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import seeds
 from vaeseq.types import Seed, Tensor
 
-Initializer = snt.initializers.Initializer
+
+
+class Initializer(abc.ABC):
+    """Gives the first value of a weight."""
+
+    @abc.abstractmethod
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
+        """A tensor of this shape and dtype."""
+
+
+class Zeros(Initializer):
+    """Zeros."""
+
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
+        return tf.zeros(shape, dtype)
+
 
 _SEEDS: contextvars.ContextVar[Iterator[Seed] | None] = contextvars.ContextVar(
     "vaeseq_weights", default=None)

@@ -142,6 +142,7 @@ class LogDir:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._check_no_strangers()
+        self._check_kinds()
         with open(self.path / "lock", "a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,3 +162,13 @@ class LogDir:
         raise ValueError(
             f"{str(self.path)!r}: expected an empty directory or that of a run, found no run.json "
             f"but {min(found)!r}. Give another --log-dir.")
+
+    def _check_kinds(self) -> None:
+        """Raises ValueError where a file or directory of the run is something else."""
+        for path, is_kind, kind in (
+                (self.path / "lock", Path.is_file, "a file"), (self.metrics, Path.is_file, "a file"),
+                (self.checkpoints, Path.is_dir, "a directory"),
+                (self.events, Path.is_dir, "a directory")):
+            if os.path.lexists(path) and not is_kind(path):
+                raise ValueError(
+                    f"{str(path)!r}: expected {kind}. Remove it, or give another --log-dir.")

@@ -42,7 +42,8 @@ class Product(NamedTuple):
 
     def inside(self, parts: Sequence[Tensor]) -> Tensor:
         """The other parts, known inside the loop only: [B, F]."""
-        return products.joined([part for part, given in zip(parts, self.given) if not given])
+        return products.joined(
+            [part for part, given in zip(parts, self.given, strict=True) if not given])
 
 
 class Plan(NamedTuple):
@@ -117,10 +118,10 @@ def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes
     rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
     projected = None
     if any(x is not None for x in given):
-        w_given = tf.concat([r for r, x in zip(rows, given) if x is not None], 0)
+        w_given = tf.concat([r for r, x in zip(rows, given, strict=True) if x is not None], 0)
         projected = products.plain([x for x in given if x is not None], w_given, b)
         b = None
-    w_inside = [r for r, x in zip(rows, given) if x is None]
+    w_inside = [r for r, x in zip(rows, given, strict=True) if x is None]
     return Product(tuple(x is not None for x in given), projected,
                    tf.concat(w_inside, 0) if w_inside else None, b, group)
 
@@ -136,13 +137,15 @@ def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
         taker = _Products(plan, weights, [None if p is None else p.read(t) for p in projected])
         with products.taken_over_by(taker):
             outputs_t, next_state = plan.step([x.read(t) for x in inputs], state)
-        results_t = [x for x, p in zip(taker.results, plan.products) if p.group is not None]
+        results_t = [x for x, p in zip(taker.results, plan.products, strict=True)
+                     if p.group is not None]
         return [*outputs_t, *state, *results_t], next_state
 
     def body(t: Tensor, state: Tensors, arrays: Nest) -> tuple[Tensor, Tensors, Nest]:
         kept_t, next_state = step(t, state)
         captured.update(_captured([*weights, *(p.b for p in plan.products)]))
-        return t + 1, next_state, [array.write(t, x) for array, x in zip(arrays, kept_t)]
+        arrays = [array.write(t, x) for array, x in zip(arrays, kept_t, strict=True)]
+        return t + 1, next_state, arrays
 
     # Traced, but not run, for the shapes of what a step gives.
     arrays = [array_of(x, plan.num_steps) for x in step(tf.constant(0), plan.state)[0]]

@@ -83,12 +83,19 @@ class _StepGradient(NamedTuple):
       inputs: with respect to the floating inputs; None where there is none.
       results: with respect to each product's result.
       inside: for each group of products, the tensor that was multiplied.
+      inside_states: for each of them the number of the state that it is, or None.
     """
     state: Tensors
     outside: MaybeTensors
     inputs: MaybeTensors
     results: Tensors
     inside: Tensors
+    inside_states: list[int | None]
+
+    def emitted(self) -> Tensors:
+        """What is to be kept of each step."""
+        inside = [x for x, i in zip(self.inside, self.inside_states, strict=True) if i is None]
+        return [*self.results, *(x for x in self.inputs if x is not None), *inside]
 
 
 def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
@@ -106,33 +113,28 @@ def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
 
     def body(t: Tensor, d_state: Tensors, sums: Tensors, emitted: Nest) -> Nest:
         g = step(t, d_state)
-        sums = [s if d is None else s + d for s, d in zip(sums, g.outside)]
-        emitted_t = _present([*g.inputs, *g.results, *g.inside])
-        return t - 1, g.state, sums, [x.write(t, e) for x, e in zip(emitted, emitted_t)]
+        sums = [s if d is None else s + d for s, d in zip(sums, g.outside, strict=True)]
+        emitted = [x.write(t, e) for x, e in zip(emitted, g.emitted(), strict=True)]
+        return t - 1, g.state, sums, emitted
 
     # Traced, but not run, for what a step gives.
     last = step(tf.constant(plan.num_steps - 1), d_final)
-    emitted = [array_of(x, plan.num_steps)
-               for x in _present([*last.inputs, *last.results, *last.inside])]
-    sums = [tf.zeros(x.shape, x.dtype) if x.shape.is_fully_defined() else tf.zeros_like(x)
-            for x in (*kept.variables, *kept.captured)]
+    emitted = [array_of(x, plan.num_steps) for x in last.emitted()]
+    sums = [tf.zeros_like(x) for x in (*kept.variables, *kept.captured)]
     _, d_state, sums, emitted = tf.while_loop(
         lambda t, *_: t >= 0, body,
         (tf.constant(plan.num_steps - 1), d_final, sums, emitted),
         maximum_iterations=plan.num_steps)
     stacked = iter([x.stack() for x in emitted])
-    d_inputs = [None if x is None else next(stacked) for x in last.inputs]
     d_results = [next(stacked) for _ in last.results]
-    d_w = _weight_gradients(plan, d_results, list(stacked))
+    d_inputs = [None if x is None else next(stacked) for x in last.inputs]
+    inside = [next(stacked) if i is None else kept.states[i] for i in last.inside_states]
     return Sources(
         d_inputs, d_state,
-        [d for d, p in zip(d_results, plan.products) if p.projected is not None], d_w,
+        [d for d, p in zip(d_results, plan.products, strict=True) if p.projected is not None],
+        _weight_gradients(plan, d_results, inside),
         [tf.reduce_sum(d, list(range(d.shape.rank - 1)))
-         for d, p in zip(d_results, plan.products) if p.b is not None], sums)
-
-
-def _present(tensors: MaybeTensors) -> Tensors:
-    return [x for x in tensors if x is not None]
+         for d, p in zip(d_results, plan.products, strict=True) if p.b is not None], sums)
 
 
 def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensors:
@@ -152,6 +154,7 @@ def _step_gradient(plan: Plan, kept: Kept, weights: Tensors, inputs_t: Tensors, 
     # A product of inputs alone is read like an input; the others are tapped for their gradient.
     taps = [x if p.group is None else tf.zeros_like(x) for x, p in zip(results_t, plan.products)]
     outside = [*kept.variables, *kept.captured]
+    states = {id(x): i for i, x in enumerate(state)}
     sources = [floating(state), outside, floating(inputs_t), taps]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
@@ -164,7 +167,8 @@ def _step_gradient(plan: Plan, kept: Kept, weights: Tensors, inputs_t: Tensors, 
     return _StepGradient(
         [tf.zeros_like(x) if d is None else d for d, x in zip(d_state, floating(state))],
         [None if d is None else tf.convert_to_tensor(d) for d in d_outside], d_inputs,
-        [tf.zeros_like(x) if d is None else d for d, x in zip(d_taps, taps)], taker.inside)
+        [tf.zeros_like(x) if d is None else d for d, x in zip(d_taps, taps)], taker.inside,
+        [states.get(id(x)) for x in taker.inside])
 
 
 class _Products:

@@ -97,7 +97,11 @@ class MLP(snt.Module):
         return self._layers[-1].output_size
 
     def __call__(self, inputs: Parts) -> Tensor:
-        """[..., F] -> [..., output_sizes[-1]]."""
+        """[..., F], or parts of it side by side -> [..., output_sizes[-1]].
+
+        In the step of a `scan`, parts that are the scan's inputs as they come are multiplied
+        before the loop; so pass `(inputs_t, z)` rather than a concatenation.
+        """
         if not self._layers:
             return joined(as_parts(inputs))
         outputs = inputs
@@ -177,7 +181,10 @@ class RecurrentStack(snt.Module):
         return outputs, state
 
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
-        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
+        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H]).
+
+        The inputs may be a tuple of parts, as for an `MLP`.
+        """
         return self._run(inputs, state, lambda layer, x, s: layer.step(x, s))
 
     def _run(self, inputs: Parts, state: Nest,

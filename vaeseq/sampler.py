@@ -95,6 +95,6 @@ def _row(observed: Nest, row: int, size: int) -> Nest:
 
 def _first_steps(generated: Generated, steps: int) -> Generated:
     """The first `steps` of a chunk, as NumPy arrays."""
-    *sequences, lengths = generated
+    sequences = generated._replace(lengths=())
     cut = tf.nest.map_structure(lambda array: array[:, :steps].numpy(), sequences)
-    return Generated(*cut, np.minimum(lengths.numpy(), steps))
+    return cut._replace(lengths=np.minimum(generated.lengths.numpy(), steps))

@@ -171,9 +171,10 @@ class TrainOps(snt.Module):
             self._as_tensors(batch), state, strength, seeds.fold_in(self._seed, number))
         if self._check_numerics and not bool(tf.reduce_all(finite)):
             self._explain(number, averages, finite)
-        *floats, num_steps = averages.numpy().tolist()
+        loss, nats, log_prob, divergence, norm, num_steps = averages.numpy().tolist()
         rate = num_steps / (time.perf_counter() - began)
-        return TrainStep(*floats, rate, int(num_steps)), state
+        step = TrainStep(loss, nats, log_prob, divergence, norm, rate, int(num_steps))
+        return step, state
 
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)
@@ -212,9 +213,10 @@ class TrainOps(snt.Module):
             result = self._bound(
                 self._core, contexts, observed, state.bound, batch.lengths,
                 divergence_strength=strength, seed=bound_seed)
-        totals = [tf.reduce_sum(x) for x in (
-            result.objective, result.increments, result.log_prob, result.divergence)]
-        sums = _Sums([], *totals, tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
+        sums = _Sums(
+            [], tf.reduce_sum(result.objective), tf.reduce_sum(result.increments),
+            tf.reduce_sum(result.log_prob), tf.reduce_sum(result.divergence),
+            tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
         return sums, TrainState(agent_state, result.state)
 
     def _apply(self, sums: _Sums) -> tuple[Tensor, Tensor]:

@@ -134,7 +134,7 @@ def _check_state(before: Nest, after: Nest) -> None:
     try:
         tf.nest.assert_same_structure(before, after)
         same = all(x.dtype == y.dtype and x.shape.is_compatible_with(y.shape) for x, y in
-                   zip(tf.nest.flatten(before), tf.nest.flatten(after)))
+                   zip(tf.nest.flatten(before), tf.nest.flatten(after), strict=True))
     except (ValueError, TypeError):
         same = False
     if not same:

@@ -20,6 +20,7 @@ from .hparams import MOST_BUCKETS
 
 _PIECE = 1 << 22  # bytes read at once
 _CODE_POINTS = 0x110000
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # how a symbol outside the vocabulary is written
 
 
@@ -138,10 +139,12 @@ def read(path: str | os.PathLike[str]) -> Iterator[str]:
       ValueError: it is empty or not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    position = 0
+    position, begun = 0, False
     with open(path, "rb") as file:
         while piece := file.read(_PIECE):
-            yield _decoded(decoder, piece, path, position)
+            text = _decoded(decoder, piece, path, position)
+            yield text if begun else text.removeprefix(_BYTE_ORDER_MARK)
+            begun = begun or bool(text)
             position += len(piece)
         if not position:
             raise ValueError(f"{os.fspath(path)!r}: expected UTF-8 text, got an empty file.")
@@ -154,14 +157,13 @@ def _decoded(
 ) -> str:
     pending = len(decoder.getstate()[0])
     try:
-        text = decoder.decode(piece, final)
+        return decoder.decode(piece, final)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(
             f"{os.fspath(path)!r}: expected UTF-8 text, got byte 0x{byte:02x} at offset "
             f"{position - pending + error.start}. Convert the file, with `iconv -t utf-8` say, or "
             "give another.") from None
-    return text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}") if position == 0 else text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,7 @@ class TextModel(Model):
       vocabulary: what the symbols mean.
     """
 
+    hparams: TextHParams
     program = PROGRAM
     unit = "character"
     observation_spec = tf.TensorSpec([], tf.int32, "symbol")

@@ -67,8 +67,7 @@ def test_padding_is_in_no_figure(bound):
     batches = [batch._replace(observed=small.garbage_after(batch.observed, batch.lengths))
                for batch in data.windows(given, 4, 7)]
     score = scorer.score(batches, seed=small.SEED)
-    assert score == scorer.score(data.windows(given, 4, 7), seed=small.SEED) or math.isfinite(
-        score.nats)
+    small.same(tuple(score), tuple(scorer.score(data.windows(given, 4, 7), seed=small.SEED)))
     assert 1.0 <= score.effective_sample_size <= 4.0
     assert score.latent_divergence.shape == (2,)
     assert score.latent_divergence.sum() == pytest.approx(score.divergence, 1e-4)
@@ -86,10 +85,13 @@ def test_the_seed_fixes_the_score():
     assert one == other != third
 
 
-@pytest.mark.parametrize("bound", [ELBO(8), IWAE(16)])
-def test_the_standard_error_is_that_of_repeated_evaluations(bound):
-    """In windows too, whose samples are not independent of those of the window before."""
-    model, given = small.gen_core("SRNN", scale=0.3), sequences(6, 3)
+@pytest.mark.parametrize(("bound", "scale"), [(ELBO(8), 0.3), (IWAE(32), 0.1)])
+def test_the_standard_error_is_that_of_repeated_evaluations(bound, scale):
+    """In windows too, whose samples are not independent of those of the window before.
+
+    (For IWAE where the weights are not too uneven: the delta method knows no heavy tails.)
+    """
+    model, given = small.gen_core("SRNN", scale=scale), sequences(6, 3)
     scorer, runs = evaluator(model, bound), 300
     scores = [scorer.score(data.windows(given, 2, 3), seed=seeds.make(n)) for n in range(runs)]
     spread = np.var([score.nats for score in scores], ddof=1)

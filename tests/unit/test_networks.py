@@ -105,6 +105,15 @@ def test_dropout_repeats_with_its_seed_in_any_instance():
     assert np.any(masks([1, 3])[0] != a)
 
 
+def test_dropout_is_the_same_eager_and_compiled():
+    mlp = networks.MLP((50, 2), dropout=0.5)
+
+    def run():
+        with networks.dropout_seed(tf.constant([1, 2])):
+            return mlp(tf.ones([3, 4]))
+    np.testing.assert_allclose(tf.function(run, jit_compile=True)(), run(), atol=1e-5)
+
+
 def test_dropout_keeps_the_mean():
     layer = networks.MLP((20000,), activate_final=True, dropout=0.25)
     x = tf.ones([1, 1])

@@ -8,7 +8,8 @@ from vaeseq.bounds.elbo import ELBO
 from vaeseq.bounds.fivo import FIVO
 from vaeseq.bounds.iwae import IWAE
 
-__all__ = ["BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "make", "resampling"]
+__all__ = [
+    "BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "make", "resampling"]
 
 BOUNDS = {"elbo": ELBO, "iwae": IWAE, "fivo": FIVO}
 

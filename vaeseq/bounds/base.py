@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest
+from vaeseq import nest, seeds
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -113,6 +113,19 @@ class Bound(abc.ABC):
         """
 
 
+def samples_at_once(num_samples: int, at_once: int) -> int:
+    """The size of the chunks in which a bound takes its samples; 0 asks for a single one.
+
+    Raises:
+      ValueError: the samples do not divide into such chunks.
+    """
+    if at_once < 0 or num_samples % (at_once or num_samples):
+        raise ValueError(
+            f"expected samples_at_once to divide num_samples={num_samples}, or 0 for all of them "
+            f"at once, got {at_once}.")
+    return at_once or num_samples
+
+
 class Passes(NamedTuple):
     """What the passes over whole sequences give, before any latent is drawn.
 
@@ -142,9 +155,10 @@ def passes(
 
 
 class Weighed(NamedTuple):
-    """Samples of whole sequences and their densities, each `[B, S, T]` but the last.
+    """Samples of whole sequences and their densities, each `[B, S, T]` unless it says otherwise.
 
     Attributes:
+      z: the samples, `[B, S, T, Z]`.
       log_prob: log p(x_t | h_t, z_t).
       log_ratio: log q(z_t) - log p(z_t) at the sample.
       divergence: the same analytically where that exists and was asked for.
@@ -152,6 +166,7 @@ class Weighed(NamedTuple):
       latent: the next `CoreState.latent`, a nest of `[B, S, ...]`.
     """
 
+    z: Tensor
     log_prob: Tensor
     log_ratio: Tensor
     divergence: Tensor
@@ -167,10 +182,11 @@ def weigh(
 
     Samples are rows of one large batch in the loop over time; densities are made after it.
     """
-    tiled = nest.merge_leading(nest.repeat_samples(tuple(passed[:3]), num_samples))
+    drives, features, observed = nest.merge_leading(
+        nest.repeat_samples((passed.drives, passed.features, passed.observed), num_samples))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
     inferred = core.infer(
-        *tiled[:2], nest.merge_leading(latent), row_lengths, seed=seed)
+        drives, features, nest.merge_leading(latent), row_lengths, seed=seed)
     decoded = core.decoder.dist(core.decoder(inferred.outputs))
     log_ratio = (inferred.posterior.log_prob(inferred.latents)
                  - inferred.prior.log_prob(inferred.latents))
@@ -178,8 +194,72 @@ def weigh(
     divergence = log_ratio
     if analytic:
         divergence = analytic_divergence(inferred.posterior, inferred.prior, log_ratio)
-    parts = (decoded.log_prob(tiled[2]), log_ratio, divergence, per_latent, inferred.state)
+    parts = (inferred.latents, decoded.log_prob(observed), log_ratio, divergence, per_latent,
+             inferred.state)
     return Weighed(*nest.split_samples(parts, num_samples))
+
+
+def weigh_in_chunks(
+    core: VAECore, passed: Passes, latent: Nest, num_samples: int, at_once: int,
+    lengths: Tensor | None, *, analytic: bool, seed: Seed,
+) -> Weighed:
+    """`weigh`, with no more than `at_once` of the samples in memory, but for what it returns."""
+    if at_once == num_samples:
+        return weigh(core, passed, latent, num_samples, lengths, analytic=analytic, seed=seed)
+
+    def some(given: tuple[Nest, Seed]) -> Weighed:
+        return weigh(core, passed, given[0], at_once, lengths, analytic=analytic, seed=given[1])
+
+    num_chunks = num_samples // at_once
+    chunks = nest.swap_leading(tf.nest.map_structure(
+        lambda x: tf.reshape(x, [-1, num_chunks, at_once, *x.shape[2:]]), latent))
+    dtype = tf.nest.flatten(passed.drives)[0].dtype
+    weighed = tf.map_fn(
+        some, (chunks, tf.stack(seeds.split(seed, num_chunks))),
+        fn_output_signature=Weighed(
+            *[dtype] * 5, tf.nest.map_structure(lambda x: x.dtype, latent)))
+    return tf.nest.map_structure(  # [C, B, S / C, ...] -> [B, S, ...]
+        lambda x: tf.reshape(x, [x.shape[0], num_samples, *x.shape[3:]]),
+        nest.swap_leading(weighed))
+
+
+class Densities(NamedTuple):
+    """Of given samples, each `[B, S, T]`.
+
+    Attributes:
+      p_x: log p(x_t | h_t, z_t).
+      p_z: log p(z_t | h_t).
+      q_z: log q(z_t | h_t, f_t).
+    """
+
+    p_x: Tensor
+    p_z: Tensor
+    q_z: Tensor
+
+
+def densities(
+    core: VAECore, passed: Passes, z: Tensor, latent: Nest, lengths: Tensor | None
+) -> Densities:
+    """Scores given samples, `[B, S, T, Z]`: gradients do not pass through how they were drawn.
+
+    Raises:
+      ValueError: the posterior's samples are not differentiable functions of its parameters.
+    """
+    num_samples = z.shape[1]
+    drives, features, observed = nest.merge_leading(
+        nest.repeat_samples((passed.drives, passed.features, passed.observed), num_samples))
+    z = tf.stop_gradient(nest.merge_leading(z))
+    row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
+    replayed = core.replay(drives, features, z, nest.merge_leading(latent), row_lengths)
+    kind = replayed.posterior.reparameterization_type
+    if kind != tfd.FULLY_REPARAMETERIZED:
+        raise ValueError(
+            f"doubly reparameterized gradients need a reparameterized posterior; that of "
+            f"{type(core).__name__} is {kind!r}. Train without them.")
+    decoded = core.decoder.dist(core.decoder(replayed.outputs))
+    return Densities(*nest.split_samples(
+        (decoded.log_prob(observed), replayed.prior.log_prob(z), replayed.posterior.log_prob(z)),
+        num_samples))
 
 
 def analytic_divergence(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh
+from vaeseq.bounds import base
+from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh_in_chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -18,17 +19,20 @@ class ELBO(Bound):
     name = "elbo"
 
     def __init__(
-        self, num_samples: int = 1, *, monte_carlo: bool = False, free_bits: float = 0.0
+        self, num_samples: int = 1, *, samples_at_once: int = 0, monte_carlo: bool = False,
+        free_bits: float = 0.0,
     ):
         """Creates the bound.
 
         Args:
           num_samples: S; the bound is the same for any, its variance falls as 1/S.
+          samples_at_once: how many of them are in memory together; 0 for all.
           monte_carlo: the divergence at the samples even where it has a closed form.
           free_bits: bits for each step below which the divergence is not charged in the objective
             (after Kingma et al., arXiv:1606.04934).
         """
         super().__init__(num_samples)
+        self._at_once = base.samples_at_once(num_samples, samples_at_once)
         self._monte_carlo = monte_carlo
         self._free_nats = free_bits * math.log(2)
 
@@ -37,15 +41,20 @@ class ELBO(Bound):
         lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
         passed = passes(core, contexts, observed, state, lengths)
-        weighed = weigh(core, passed, state.latent, self.num_samples, lengths,
-                        analytic=not self._monte_carlo, seed=seed)
-        charged = tf.maximum(weighed.divergence, self._free_nats)
+        weighed = weigh_in_chunks(
+            core, passed, state.latent, self.num_samples, self._at_once, lengths,
+            analytic=not self._monte_carlo, seed=seed)
+        charged = weighed.divergence  # A sampled one may be negative.
+        if self._free_nats:
+            charged = tf.maximum(charged, self._free_nats)
         steps = (
             weighed.log_prob - weighed.divergence,
             weighed.log_prob - divergence_strength * charged,
             weighed.log_prob, weighed.divergence, weighed.latent_divergence)
         steps = tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps)
         sizes = self.num_samples * tf.ones_like(steps[0])
+        increments, objective, log_prob, divergence, latent_divergence, sizes = nest.mask_time(
+            (*steps, sizes), lengths)
         # The parts of a sequence are not independent: totals are carried, and a part's variance
         # is what it adds to theirs.
         totals = state.log_weights + tf.reduce_sum(
@@ -53,7 +62,7 @@ class ELBO(Bound):
         totals -= tf.reduce_mean(totals, 1, keepdims=True)
         variance = _mean_variance(totals) - _mean_variance(state.log_weights)
         return BoundResult(
-            *nest.mask_time((*steps, sizes), lengths),
+            increments, objective, log_prob, divergence, latent_divergence, sizes,
             variance if core.latent_size else tf.zeros_like(variance),
             BoundState(passed.drive_state, weighed.latent, totals))
 

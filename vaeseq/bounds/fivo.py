@@ -107,11 +107,12 @@ class FIVO(Bound):
         log_weights -= increments[:, None]
         chosen = self._criterion(log_weights)
         ancestors = self._ancestors(log_weights, chosen, seed=resample_seed)
-        averages = tf.nest.map_structure(
+        mean_log_prob, divergence, per_latent = tf.nest.map_structure(
             lambda x: tf.reduce_mean(x, 1),
             (log_prob, analytic_divergence(q_z, p_z, log_ratio), latent_divergence(q_z, p_z)))
         filtered = _Filtered(
-            increments, *averages, resampling.effective_sample_size(log_weights),
+            increments, mean_log_prob, divergence, per_latent,
+            resampling.effective_sample_size(log_weights),
             tf.where(chosen, resampling.log_mean_variance(log_weights), 0.0),
             tf.where(chosen, _log_chosen(log_weights, ancestors), 0.0))
         latent = tf.nest.map_structure(

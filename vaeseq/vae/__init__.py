@@ -21,7 +21,7 @@ __all__ = [
     "Inferred", "RNN", "SRNN", "VAECore", "VRNN", "make",
 ]
 
-VAE_TYPES = {
+VAE_TYPES: dict[str, type[VAECore]] = {
     "RNN": RNN,
     "ISEQ": IndependentSequence,
     "SRNN": SRNN,

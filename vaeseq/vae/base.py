@@ -38,6 +38,8 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest, seeds, unroll
 from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.hparams import HParams
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -86,6 +88,14 @@ class VAECore(snt.Module, abc.ABC):
     def __init__(self, decoder: DistModule, name: str | None = None):
         super().__init__(name=name)
         self.decoder = decoder
+
+    @classmethod
+    def from_hparams(
+        cls, hparams: HParams, decoder: DistModule, encoder: Encoder
+    ) -> VAECore:
+        """The core that `hparams` describe; what a core in the registry defines."""
+        raise NotImplementedError(
+            f"{cls.__name__} is not built from hyperparameters; call it, or define from_hparams.")
 
     @property
     @abc.abstractmethod
@@ -175,3 +185,20 @@ class VAECore(snt.Module, abc.ABC):
         steps = (drives, features, seeds.per_step(seed, nest.leading_dim(drives, 1)))
         (h, z, outputs), state = unroll.scan(step, steps, state, lengths)
         return Inferred(z, self.prior(h), self.posterior(h, features), outputs, state)
+
+    def replay(
+        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+        lengths: Tensor | None = None,
+    ) -> Inferred:
+        """What `infer` gives when it draws these `latents`, `[B, T, Z]`; other arguments as there.
+
+        A subclass that overrides `infer` overrides this one alike.
+        """
+        def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
+            drive, z = inputs
+            h = self.advance(drive, latent_state)
+            outputs, latent_state = self.transition(h, z)
+            return (h, outputs), latent_state
+
+        (h, outputs), state = unroll.scan(step, (drives, latents), state, lengths)
+        return Inferred(latents, self.prior(h), self.posterior(h, features), outputs, state)

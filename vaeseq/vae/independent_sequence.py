@@ -104,8 +104,19 @@ class IndependentSequence(VAECore):
         self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        h = Hidden(drives, ())  # no density of z asks for the state
-        q_z = self.posterior(h, features)
-        z = q_z.sample(seed=seed)
+        q_z = self.posterior(Hidden(drives, ()), features)
+        return self._run(drives, q_z, q_z.sample(seed=seed), state, lengths)
+
+    def replay(
+        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+        lengths: Tensor | None = None,
+    ) -> Inferred:
+        return self._run(
+            drives, self.posterior(Hidden(drives, ()), features), latents, state, lengths)
+
+    def _run(
+        self, drives: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest, lengths: Tensor | None
+    ) -> Inferred:
         outputs, state = self._d_core(tf.concat([drives, z], -1), state, lengths)
-        return Inferred(z, self.prior(h), q_z, outputs, state)
+        # No density of z asks for the state.
+        return Inferred(z, self.prior(Hidden(drives, ())), q_z, outputs, state)

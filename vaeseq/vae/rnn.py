@@ -78,3 +78,10 @@ class RNN(VAECore):
     ) -> Inferred:
         q_z = self.posterior(drives, features)
         return Inferred(q_z.sample(seed=seed), self.prior(drives), q_z, drives, state)
+
+    def replay(
+        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+        lengths: Tensor | None = None,
+    ) -> Inferred:
+        return Inferred(
+            latents, self.prior(drives), self.posterior(drives, features), drives, state)

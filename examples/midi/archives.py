@@ -1,0 +1,82 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Archives of piano rolls: the polyphonic music sets of Boulanger-Lewandowski et al. (2012).
+
+An archive is a NumPy `.npz` with, for each split "train", "valid" and "test", the array `<split>`,
+uint8 [frames, 88], pieces laid end to end, 1 where a note sounds (MIDI pitches 21 to 108), and
+`<split>_lengths`, int32 [pieces].
+"""
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+LOWEST, NOTES = 21, 88
+SPLITS = ("train", "valid", "test")
+_MOST_BYTES = 1 << 28  # of one array, unpacked
+# What NumPy and the unpacker under it raise where the file is none, or damaged.
+DAMAGED = (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OverflowError,
+            RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+def load(
+    path: str | os.PathLike[str], splits: Sequence[str] = SPLITS
+) -> dict[str, list[np.ndarray]]:
+    """The pieces of each split asked for, uint8 [frames, 88].
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no such archive.
+    """
+    name = repr(os.fspath(path))
+    wanted = [key for split in splits for key in (split, f"{split}_lengths")]
+    try:
+        _check_sizes(path, name)
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files if key in wanted}
+    except DAMAGED as error:
+        said = str(error) or type(error).__name__
+        raise ValueError(f"{name}: expected an archive of piano rolls (.npz); {said}") from None
+    return {split: _pieces(arrays, split, name) for split in splits}
+
+
+def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> None:
+    """Writes an archive that `load` reads."""
+    arrays = {}
+    for split in pieces:
+        arrays[split] = np.concatenate(pieces[split]).astype(np.uint8)
+        arrays[f"{split}_lengths"] = np.array([len(piece) for piece in pieces[split]], np.int32)
+    np.savez_compressed(path, **arrays)
+
+
+def _check_sizes(path: str | os.PathLike[str], name: str) -> None:
+    """A small file may claim to unpack to anything; it is not believed."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > _MOST_BYTES:
+                raise ValueError(f"{name}: {member.filename} claims {member.file_size} bytes; "
+                                 f"expected at most {_MOST_BYTES}")
+
+
+def _pieces(arrays: dict[str, np.ndarray], split: str, name: str) -> list[np.ndarray]:
+    for key in (split, f"{split}_lengths"):
+        if key not in arrays:
+            raise ValueError(f"{name}: expected the arrays {split!r} and '{split}_lengths', found "
+                             f"{', '.join(sorted(arrays)) or 'none'}.")
+    frames, lengths = arrays[split], arrays[f"{split}_lengths"]
+    if frames.ndim != 2 or frames.shape[1] != NOTES:
+        raise ValueError(f"{name}: expected {split!r} of shape [frames, {NOTES}], got "
+                         f"{list(frames.shape)}.")
+    if not np.isin(frames, (0, 1)).all():
+        bad = frames[~np.isin(frames, (0, 1))].flat[0]
+        raise ValueError(f"{name}: expected only 0 and 1 in {split!r}, found {bad}.")
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
+        raise ValueError(f"{name}: expected '{split}_lengths' to be whole numbers above 0, one a "
+                         f"piece, got {lengths.dtype} {list(lengths.shape)}.")
+    if lengths.sum(dtype=np.int64) != len(frames):
+        raise ValueError(f"{name}: '{split}_lengths' add up to {lengths.sum(dtype=np.int64)}, but "
+                         f"{split!r} has {len(frames)} frames.")
+    return np.split(frames.astype(np.uint8), np.cumsum(lengths, dtype=np.int64)[:-1])

@@ -1,0 +1,80 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Bach's chorales from the corpus that music21 carries, as an archive of piano rolls.
+
+A frame is a sixteenth note. Every tenth piece is of the split "valid", the one after it of "test".
+The archive is made once, in half a minute, and kept in the user's cache folder.
+"""
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaeseq.arguments import UsageError
+from vaeseq.progress import Progress
+
+from . import archives, cache
+
+FRAMES_PER_BEAT = 4
+_NAME = "bach_chorales-1.npz"
+
+
+def archive() -> Path:
+    """The path of the archive, made if it is not there.
+
+    Raises:
+      UsageError: it is not there, and music21 is not installed.
+      OSError: it cannot be written.
+    """
+    path = cache.folder() / _NAME
+    if path.is_file():
+        return path
+    if importlib.util.find_spec("music21") is None:
+        raise UsageError(
+            "no files were named, and the Bach chorales come with music21, which is not installed. "
+            "Name files with --train-files, or `pip install vaeseq[chorales]`.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rolls = _rolls()
+    splits = {"train": [], "valid": [], "test": []}
+    for number, roll in enumerate(rolls):
+        splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
+    with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+        archives.save(Path(aside) / _NAME, splits)
+        os.replace(Path(aside) / _NAME, path)
+    return path
+
+
+def _rolls() -> list[np.ndarray]:
+    """The distinct pieces, uint8 `[frames, 88]`, in the order of their names."""
+    from music21 import corpus
+    names = sorted(corpus.getComposer("bach"), key=str)
+    chorales = [name for name in names if Path(name).name.startswith("bwv")]
+    rolls: dict[bytes, np.ndarray] = {}
+    with Progress("read the chorales", total=len(chorales), unit="piece") as progress:
+        for name in chorales:
+            roll = _roll(corpus.parse(name))
+            if roll is not None:
+                rolls.setdefault(roll.tobytes(), roll)
+            progress.advance()
+    return list(rolls.values())
+
+
+def _roll(score: Any) -> np.ndarray | None:
+    """One piece; None where it has not four voices or more."""
+    if len(score.parts) < 4:
+        return None
+    events = [(_frame(note.offset), _frame(note.offset + note.quarterLength), pitch.midi)
+              for note in score.flatten().notes for pitch in note.pitches]
+    events = [event for event in events if 0 <= event[2] - archives.LOWEST < archives.NOTES]
+    roll = np.zeros([max((end for _, end, _ in events), default=0), archives.NOTES], np.uint8)
+    for start, end, pitch in events:
+        roll[start:max(end, start + 1), pitch - archives.LOWEST] = 1
+    return roll if len(roll) else None
+
+
+def _frame(beats: Any) -> int:
+    return int(np.floor(float(beats) * FRAMES_PER_BEAT + 0.5))

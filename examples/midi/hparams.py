@@ -1,0 +1,66 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The hyperparameters of vaeseq-midi (imports no TensorFlow, so that wrong ones are told at once)."""
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from vaeseq import fields
+from vaeseq.fields import Range, redeclare
+from vaeseq.hparams import HParams
+
+from .rolls import HIGHEST, LOWEST, Grid
+
+_PITCH = Range(0, 127)
+_SIZE = Range(1, 1 << 14)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MidiHParams(HParams):
+    """Hyperparameters of a model of music."""
+
+    # What a frame is.
+    rate: float = fields.declare(8.0, "frames a second, where there is no grid", Range(0.5, 100))
+    grid: int = fields.declare(
+        0, "frames follow the tempo: 16 for sixteenth notes; 0: they follow the clock",
+        Range(0, 192))
+    lowest_note: int = fields.declare(LOWEST, "MIDI number of the lowest note kept", _PITCH)
+    highest_note: int = fields.declare(HIGHEST, "MIDI number of the highest note kept", _PITCH)
+    onsets: bool = fields.declare(False, "tell notes struck again from notes held")
+    drums: bool = fields.declare(False, "keep drums among the notes")
+    sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
+    transpose: int = fields.declare(
+        6, "most semitones by which training pieces are moved up or down", Range(0, 24))
+
+    # The model.
+    decoder: Literal["masked", "bernoulli", "scores"] = fields.declare(
+        "masked", "notes given those below, or on their own, or the highest scores of VAE-Seq")
+    masked_hidden_size: int = fields.declare(600, "units of the masked output layer", _SIZE)
+    most_notes: int = fields.declare(
+        10, "decoder=scores: most notes that sound at once", Range(1, 128))
+    history_size: int = fields.declare(1, "how many frames back a step sees", Range(1, 256))
+    history_encoder_fc_layers: tuple[int, ...] = fields.declare(
+        (), "layers that encode those frames together", _SIZE)
+
+    vae_type: str = redeclare(HParams, "vae_type", "RNN")
+    sequence_size: int = redeclare(HParams, "sequence_size", 160)
+    learning_rate: float = redeclare(HParams, "learning_rate", 2e-3)
+    learning_rate_final: float = redeclare(HParams, "learning_rate_final", 0.01)
+    dropout: float = redeclare(HParams, "dropout", 0.4)
+    weight_decay: float = redeclare(HParams, "weight_decay", 0.02)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lowest_note > self.highest_note:
+            raise ValueError(f"lowest_note: expected at most highest_note={self.highest_note}; got "
+                             f"{self.lowest_note}")
+        if self.decoder == "scores" and self.most_notes > self.frames.columns:
+            raise ValueError(f"most_notes: expected at most one a column, {self.frames.columns}; "
+                             f"got {self.most_notes}")
+
+    @property
+    def frames(self) -> Grid:
+        """What a frame is, and its columns."""
+        return Grid(
+            rate=self.rate, note=self.grid, lowest=self.lowest_note, highest=self.highest_note,
+            onsets=self.onsets, drums=self.drums, pedal=self.sustain_pedal)

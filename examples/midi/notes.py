@@ -1,0 +1,194 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Notes read from MIDI files: when each starts and ends, in seconds and in beats.
+
+What a file says is not believed: its size, its number of events and its duration are bounded, so
+that a few bytes cannot ask for months of music. Nothing here imports TensorFlow; worker processes
+read files with it.
+
+Axes: N notes.
+"""
+from __future__ import annotations
+
+import collections
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_BYTES = 1 << 21  # of a file; three minutes of piano are 50 kB
+MOST_HOURS = 4  # of music in a file
+MOST_BEATS = 100_000
+DRUM_CHANNEL = 9
+END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
+
+_MOST_TICKS = 1 << 40
+_MOST_NOTES = 1 << 18
+# A number in a MIDI file goes on while bytes are above 127; no number is this long.
+_ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{16384}")
+_DEFAULT_TEMPO = 500_000  # microseconds a beat
+_SUSTAIN, _PEDAL_DOWN = 64, 64
+
+
+class BadMidi(ValueError):  # noqa: N818 (a file is bad, not the program)
+    """A file holds no music that can be read; the message says why."""
+
+
+class Notes(NamedTuple):
+    """The notes of a piece.
+
+    Attributes:
+      seconds: float64 `[N, 3]`: start, end, and end where the sustain pedal is obeyed.
+      beats: float64 `[N, 3]`: the same in quarter notes, by the file's tempo.
+      pitch: uint8 `[N]`, MIDI numbers: 60 is middle C.
+      drum: bool `[N]`: on the channel of the drums.
+      end: float64 `[2]`: where the piece ends, in seconds and beats: with the last note, or in the
+        silence after it where the file marks that.
+    """
+
+    seconds: np.ndarray
+    beats: np.ndarray
+    pitch: np.ndarray
+    drum: np.ndarray
+    end: np.ndarray
+
+
+class _Event(NamedTuple):
+    """A note in ticks."""
+
+    start: int
+    end: int
+    held: int
+    pitch: int
+    drum: bool
+
+
+def read(content: bytes) -> Notes:
+    """The notes in the bytes of a MIDI file, in order of their starts; perhaps none.
+
+    Raises:
+      BadMidi: it is none, is damaged, or claims more than is believed.
+    """
+    import mido  # with pretty_midi
+    if not content:
+        raise BadMidi("the file is empty")
+    if len(content) > MOST_BYTES:
+        raise BadMidi(f"{len(content):,} bytes; at most {MOST_BYTES:,} are read")
+    if not content.startswith(b"MThd"):
+        raise BadMidi("it does not begin as a MIDI file")
+    if _ENDLESS_NUMBER.search(content):
+        raise BadMidi("it holds a number without end")
+    try:
+        file = mido.MidiFile(file=io.BytesIO(content))
+    except Exception as error:  # noqa: BLE001 (it raises whatever the bytes lead it to)
+        said = str(error) if isinstance(error, (OSError, ValueError)) else ""
+        raise BadMidi(f"damaged: {said or 'it ends too early'}") from None
+    if file.ticks_per_beat <= 0:
+        raise BadMidi("its time is in film frames (SMPTE), not in beats")
+    tracks = [list(_absolute(track)) for track in file.tracks]
+    events, marked = _events(tracks), _marked_end(tracks)
+    return _notes(events, marked, _tempi(tracks, file.ticks_per_beat), file.ticks_per_beat)
+
+
+def _absolute(track: Iterable) -> Iterator[tuple[int, object]]:
+    """The messages of a track, each with its tick."""
+    tick = 0
+    for message in track:
+        tick += message.time
+        if tick > _MOST_TICKS:
+            raise BadMidi("it claims more music than there is time")
+        yield tick, message
+
+
+def _events(tracks: list[list]) -> list[_Event]:
+    """The notes of all tracks; a note that is never ended is none."""
+    keys = [note for track in tracks for note in _pressed(track)]
+    if len(keys) > _MOST_NOTES:
+        raise BadMidi(f"{len(keys):,} notes; at most {_MOST_NOTES:,} are read")
+    pedals = _pedals(tracks, max((note[1] for note in keys), default=0))
+    events = []
+    for start, end, channel, pitch in keys:
+        ups, downs = pedals.get(channel, (np.zeros(0), np.zeros(0)))
+        following = int(np.searchsorted(ups, end, "right"))
+        # The pedal was down when the key came up: it sounds until the pedal comes up.
+        down = following < len(ups) and downs[following] <= end
+        held = int(ups[following]) if down else end
+        events.append(_Event(start, end, held, pitch, channel == DRUM_CHANNEL))
+    return sorted(events)
+
+
+def _pressed(track: list) -> Iterator[tuple[int, int, int, int]]:
+    """Start, end, channel and pitch of each note of a track."""
+    sounding: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
+    for tick, message in track:
+        if message.type == "note_on" and message.velocity > 0:
+            sounding[message.channel, message.note].append(tick)
+        elif message.type in ("note_on", "note_off"):
+            # A note that starts in this very tick goes on; those before it end here.
+            key = message.channel, message.note
+            ending = [start for start in sounding[key] if start < tick]
+            sounding[key] = [start for start in sounding[key] if start >= tick and ending]
+            for start in ending:
+                yield start, tick, *key
+
+
+def _pedals(tracks: list[list], last: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """For each channel, when the sustain pedal comes up, and when it went down before that."""
+    changes = collections.defaultdict(list)
+    for track in tracks:
+        for tick, message in track:
+            if message.type == "control_change" and message.control == _SUSTAIN:
+                changes[message.channel].append((tick, message.value >= _PEDAL_DOWN))
+    pedals = {}
+    for channel, moves in changes.items():
+        ups, downs, since = [], [], None
+        moves.sort(key=lambda move: move[0])
+        for tick, is_down in [*moves, (max(last, moves[-1][0]), False)]:
+            if is_down:
+                since = tick if since is None else since
+            elif since is not None:
+                ups.append(tick)
+                downs.append(since)
+                since = None
+        pedals[channel] = np.array(ups), np.array(downs)
+    return pedals
+
+
+def _marked_end(tracks: list[list]) -> int:
+    return max((tick for track in tracks for tick, message in track
+                if message.type == "text" and message.text == END_MARK), default=0)
+
+
+def _tempi(tracks: list[list], ticks_per_beat: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ticks of tempo changes, seconds there, and seconds a tick from there on."""
+    changes = {0: _DEFAULT_TEMPO}
+    for tick, message in sorted(
+            (item for track in tracks for item in track if item[1].type == "set_tempo"),
+            key=lambda item: item[0]):
+        changes[tick] = message.tempo
+    ticks = np.array(list(changes), np.int64)
+    lengths = np.array(list(changes.values())) / 1e6 / ticks_per_beat
+    seconds = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * lengths[:-1])])
+    return ticks, seconds, lengths
+
+
+def _notes(
+    events: list[_Event], marked: int, tempi: tuple[np.ndarray, ...], ticks_per_beat: int
+) -> Notes:
+    times = np.array([event[:3] for event in events], np.int64).reshape(-1, 3)
+    end = np.array([max(marked, times.max(initial=0))])
+    seconds, beats = _seconds(times, tempi), times / ticks_per_beat
+    ends = np.concatenate([_seconds(end, tempi), end / ticks_per_beat])
+    if ends[0] > 3600 * MOST_HOURS or ends[1] > MOST_BEATS or not math.isfinite(ends.sum()):
+        raise BadMidi(f"it claims {ends[0] / 3600:,.1f} hours and {ends[1]:,.0f} beats of music; "
+                      f"at most {MOST_HOURS} hours and {MOST_BEATS:,} beats are read")
+    return Notes(seconds, beats, np.array([event.pitch for event in events], np.uint8),
+                 np.array([event.drum for event in events], bool), ends)
+
+
+def _seconds(ticks: np.ndarray, tempi: tuple[np.ndarray, ...]) -> np.ndarray:
+    changes, seconds, lengths = tempi
+    at = np.searchsorted(changes, ticks, "right") - 1
+    return seconds[at] + (ticks - changes[at]) * lengths[at]

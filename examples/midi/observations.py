@@ -1,0 +1,143 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What a model observes of a frame, and the distribution of it: three ways.
+
+    bernoulli   each note on or off, independent given the features
+    masked      each note on or off, given the notes below it in the frame
+    scores      VAE-Seq's: a Beta variable scores each note, a categorical one counts the notes that
+                sound; they are the ones with the highest scores. As data, a note that sounds has
+                the score 0.95 and one that does not 0.05.
+
+Axes: T time, P columns of a roll (see `vaeseq.types`).
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq.codec import decoders, encoders
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.types import Nest
+
+from .hparams import MidiHParams
+
+_SOUNDS, _SILENT = 0.95, 0.05  # scores, as data
+_RARELY, _HARDLY_EVER = 1e-3, 1e-5  # the least that a note is expected: it sounds, it begins
+
+
+class Scored(NamedTuple):
+    """A frame as VAE-Seq observes it.
+
+    Attributes:
+      scores: strictly between 0 and 1, `[..., P]`.
+      count: how many notes sound, int32 `[...]`.
+    """
+
+    scores: Nest
+    count: Nest
+
+
+def spec(hparams: MidiHParams) -> Nest:
+    """Of one observation."""
+    notes = tf.TensorSpec([hparams.frames.columns], tf.float32, "notes")
+    if hparams.decoder == "scores":
+        return Scored(notes, tf.TensorSpec([], tf.int32, "count"))
+    return notes
+
+
+def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
+    """The observations of a roll, uint8 `[T, P]`."""
+    if hparams.decoder != "scores":
+        return roll
+    scores = np.where(roll > 0, np.float32(_SOUNDS), np.float32(_SILENT))
+    return Scored(scores, np.minimum(roll.sum(axis=1), hparams.most_notes).astype(np.int32))
+
+
+def roll_of(observed: Nest, hparams: MidiHParams) -> np.ndarray:
+    """The roll, uint8 `[T, P]`, of observations."""
+    if hparams.decoder != "scores":
+        return (np.asarray(observed) > 0.5).astype(np.uint8)
+    order = np.argsort(-observed.scores, axis=1, kind="stable")
+    roll = np.zeros(observed.scores.shape, np.uint8)
+    ranks = np.arange(roll.shape[1])[None] < observed.count[:, None]
+    np.put_along_axis(roll, order, ranks.astype(np.uint8), axis=1)
+    return roll
+
+
+class Observed(Sequence):
+    """The observations of rolls, made when they are asked for."""
+
+    def __init__(self, rolls: Sequence[np.ndarray], hparams: MidiHParams):
+        """Args: rolls: uint8 `[T, P]` each. hparams: how frames are observed."""
+        self._rolls = rolls
+        self._hparams = hparams
+
+    def __len__(self) -> int:
+        return len(self._rolls)
+
+    def __getitem__(self, number: int) -> Nest:  # type: ignore[override]
+        return observe(self._rolls[number], self._hparams)
+
+
+def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
+    """How often each column is on in training, over all transpositions, `[P]`."""
+    on = sum(roll.sum(axis=0, dtype=np.float64) for roll in rolls)
+    share = np.asarray(on) / sum(len(roll) for roll in rolls)
+    parts = share.reshape([2 if hparams.onsets else 1, -1])
+    shifts = range(-hparams.transpose, hparams.transpose + 1)
+    return np.mean([np.roll(parts, shift, axis=1) for shift in shifts], axis=0).reshape(-1)
+
+
+def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
+    """From an observation to features; notes are centred by their means `[P]`."""
+    notes: Encoder = Centred(mean)
+    if hparams.decoder == "scores":
+        scored = spec(hparams)
+        notes = encoders.Group(Scored(encoders.Flatten(scored.scores),
+                                      encoders.Flatten(scored.count)))
+    flat = tf.TensorSpec([notes.output_size], tf.float32)
+    layers = encoders.MLPEncoder(
+        flat, hparams.obs_encoder_fc_layers, activation=hparams.activation)
+    return encoders.EncoderSequence([notes, layers])
+
+
+def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
+    """The distribution of an observation; notes are expected as often as their means `[P]`."""
+    observed = spec(hparams)
+    layers = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
+              "activation": hparams.activation}
+    if hparams.decoder == "scores":
+        return decoders.Group(Scored(
+            decoders.Beta(observed.scores, positive_projection=hparams.positive_projection,
+                          **layers),
+            decoders.Categorical(hparams.most_notes + 1, observed.count, **layers)))
+    least = _HARDLY_EVER if hparams.onsets else _RARELY
+    odds = np.clip(mean, least, 1 - least)
+    logits = np.log(odds) - np.log1p(-odds)
+    if hparams.decoder == "masked":
+        return decoders.MaskedBernoulli(
+            observed, (hparams.masked_hidden_size,), initial_logits=logits)
+    return decoders.Bernoulli(observed, initial_logits=logits, **layers)
+
+
+class Centred(Encoder):
+    """Notes less their mean over the training set, so that a silent frame is no zero input."""
+
+    def __init__(self, mean: np.ndarray, name: str | None = None):
+        """Args: mean: `[P]`."""
+        super().__init__(name=name)
+        self._mean = mean
+
+    @property
+    def input_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec(self._mean.shape, tf.float32)
+
+    @property
+    def output_size(self) -> int:
+        return len(self._mean)
+
+    def __call__(self, observation: tf.Tensor) -> tf.Tensor:
+        return tf.cast(observation, tf.float32) - tf.constant(self._mean, tf.float32)

@@ -1,0 +1,182 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Piano rolls: frames of notes that are on or off, from notes and back to MIDI.
+
+Times become frames by rounding to the nearest. A roll has P columns, one a pitch, 1 where the note
+sounds; or 2 P columns where held and re-struck notes are told apart: first P onsets, 1 where a
+note begins, then P sustains, 1 where it goes on from the frame before.
+
+Axes: T frames, P pitches, N notes.
+"""
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from .notes import END_MARK, MOST_BEATS, MOST_HOURS, Notes
+
+RESOLUTION = 480  # ticks a beat of the files written
+LOWEST, HIGHEST = 21, 108  # of a piano with 88 keys
+_TEMPO = 120.0
+_VELOCITY = 80
+# Times that lie between two frames are later by more than rounding errors.
+_TIE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """What a frame is.
+
+    Attributes:
+      rate: frames a second, where `note` is 0.
+      note: which note a frame lasts, following the tempo: 4 for quarters, 16 for sixteenths.
+      lowest: MIDI number of the first column.
+      highest: of the last.
+      onsets: whether onsets have columns of their own.
+      drums: whether they are kept among the other notes.
+      pedal: whether the sustain pedal holds notes.
+    """
+
+    rate: float = 8.0
+    note: int = 0
+    lowest: int = LOWEST
+    highest: int = HIGHEST
+    onsets: bool = False
+    drums: bool = False
+    pedal: bool = True
+
+    @property
+    def pitches(self) -> int:
+        """P."""
+        return self.highest - self.lowest + 1
+
+    @property
+    def columns(self) -> int:
+        """P, or 2 P with onsets."""
+        return self.pitches * (2 if self.onsets else 1)
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long a frame sounds when it is played, seconds; on a note grid at 120 beats."""
+        return 60 / _TEMPO * 4 / self.note if self.note else 1 / self.rate
+
+    @property
+    def most_frames(self) -> int:
+        """More than any file that was read can have."""
+        return int(MOST_BEATS * self.note / 4 if self.note else 3600 * MOST_HOURS * self.rate) + 2
+
+
+class Played(NamedTuple):
+    """Notes of a roll.
+
+    Attributes:
+      pitch: MIDI numbers, int `[N]`.
+      start: frames, int `[N]`.
+      end: frames, int `[N]`, after `start`.
+    """
+
+    pitch: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
+def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
+    """The roll of a piece, uint8 `[T, P]`, with onsets `[T, 2 P]`.
+
+    T is where the last note of those kept ends, or the silence after it that the file marks.
+    """
+    inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
+    kept = inside if grid.drums else inside & ~notes.drum
+    times, scale = (notes.beats, grid.note / 4) if grid.note else (notes.seconds, grid.rate)
+    starts = _rounded(times[kept, 0] * scale)
+    ends = np.maximum(_rounded(times[kept, 2 if grid.pedal else 1] * scale), starts + 1)
+    columns = notes.pitch[kept].astype(int) - grid.lowest
+    length = max(int(ends.max(initial=0)), _marked(notes, grid, scale))
+    onsets, sounding = np.zeros([2, length, grid.pitches], np.uint8)
+    for start, end, column in zip(starts, ends, columns):
+        sounding[start:end, column] = 1
+        onsets[start, column] = 1
+    return np.concatenate([onsets, sounding & ~onsets & 1], 1) if grid.onsets else sounding
+
+
+def _marked(notes: Notes, grid: Grid, scale: float) -> int:
+    """The frame where the silence after the last note ends, if the file marks one."""
+    end = notes.end[1 if grid.note else 0]
+    last = (notes.beats if grid.note else notes.seconds).max(initial=0.0)
+    return int(_rounded(end * scale)) if end > last or not len(notes.pitch) else 0
+
+
+def _rounded(frames: np.ndarray) -> np.ndarray:
+    return np.floor(frames + 0.5 + _TIE).astype(np.int64)
+
+
+def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
+    """Which notes sound in each frame, bool `[T, P]`, from a roll of any kind."""
+    on = np.asarray(roll) > 0.5
+    return on[:, :grid.pitches] | on[:, grid.pitches:] if grid.onsets else on
+
+
+def struck(roll: np.ndarray, grid: Grid) -> np.ndarray:
+    """Which notes begin in each frame, bool `[T, P]`; one that goes on from silence begins."""
+    on = sounding(roll, grid)
+    before = np.concatenate([np.zeros_like(on[:1]), on[:-1]])
+    begins = on & ~before
+    return begins | (np.asarray(roll)[:, :grid.pitches] > 0.5) if grid.onsets else begins
+
+
+def played(roll: np.ndarray, grid: Grid) -> Played:
+    """The notes of a roll, by start and pitch."""
+    on, begins = sounding(roll, grid), struck(roll, grid)
+    after = np.concatenate([on[1:] & ~begins[1:], np.zeros_like(on[:1])])
+    # A note ends in the first frame from its start on after which it does not go on.
+    starts, columns = np.nonzero(begins)
+    pitch_of_end, ends = np.nonzero((on & ~after).T)
+    order = np.lexsort((starts, columns))
+    result = np.stack([columns[order] + grid.lowest, starts[order], ends + 1])
+    assert np.array_equal(columns[order], pitch_of_end)
+    return Played(*result[:, np.lexsort((result[0], result[1]))])
+
+
+def with_grid(roll: np.ndarray, grid: Grid, wanted: Grid) -> np.ndarray:
+    """The roll with the columns of another grid; notes outside it are left out."""
+    on, begins = sounding(roll, grid), struck(roll, grid)
+    low, high = max(grid.lowest, wanted.lowest), min(grid.highest, wanted.highest)
+    result = np.zeros([2, len(roll), wanted.pitches], np.uint8)
+    if low <= high:
+        source = slice(low - grid.lowest, high + 1 - grid.lowest)
+        target = slice(low - wanted.lowest, high + 1 - wanted.lowest)
+        result[0, :, target], result[1, :, target] = begins[:, source], on[:, source]
+    onsets, sounds = result
+    return np.concatenate([onsets, sounds & ~onsets & 1], 1) if wanted.onsets else sounds
+
+
+def transposed(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+    """The roll moved by a random number of semitones, up to `most`, that keeps all its notes."""
+    used = np.flatnonzero(sounding(roll, grid).any(axis=0))
+    if not len(used) or not most:
+        return roll
+    low = -min(most, int(used[0]))
+    high = min(most, grid.pitches - 1 - int(used[-1]))
+    shift = int(rng.integers(low, high + 1))
+    parts = np.split(roll, 2, axis=1) if grid.onsets else [roll]
+    return np.concatenate([np.roll(part, shift, axis=1) for part in parts], axis=1)
+
+
+def to_midi(roll: np.ndarray, grid: Grid, program: int = 0):  # noqa: ANN201
+    """A `pretty_midi.PrettyMIDI` of the roll that gives the same roll when it is read.
+
+    Args:
+      roll: `[T, P]`, with onsets `[T, 2 P]`.
+      grid: what its frames and columns are.
+      program: MIDI number of the instrument; 0 is a piano.
+    """
+    import pretty_midi
+    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=_TEMPO)
+    instrument = pretty_midi.Instrument(program=program)
+    for pitch, start, end in zip(*played(roll, grid)):
+        instrument.notes.append(pretty_midi.Note(
+            _VELOCITY, int(pitch), start * grid.frame_seconds, end * grid.frame_seconds))
+    midi.instruments.append(instrument)
+    midi.text_events.append(pretty_midi.Text(END_MARK, len(roll) * grid.frame_seconds))
+    return midi

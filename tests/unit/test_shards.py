@@ -1,0 +1,55 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Shards of a batch against the whole batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq import networks, shards
+
+
+def make_step(stack):
+    def step(batch, scale):
+        inputs, lengths = batch["inputs"], batch["lengths"]
+        with tf.GradientTape() as tape:
+            outputs, _ = stack(inputs, stack.initial_state(inputs.shape[0]), lengths)
+            loss = scale * tf.reduce_sum(outputs ** 2)
+        gradients = tape.gradient(loss, stack.trainable_variables)
+        return {"loss": loss, "gradients": list(gradients)}, outputs
+    return step
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("batch_size,num_shards", [(4, 1), (4, 2), (5, 2), (1, 2), (3, 8)])
+def test_shards_add_up(batch_size, num_shards, jit_compile):
+    rng = np.random.default_rng(2)
+    stack = networks.RecurrentStack((3,), dtype=tf.float64)
+    batch = {"inputs": tf.constant(rng.normal(size=[batch_size, 4, 2])),
+             "lengths": tf.constant(rng.integers(0, 5, size=[batch_size]))}
+    step = make_step(stack)
+    expected_sums, expected_rows = step(batch, 0.5)
+    sharded = shards.parallel(step, num_shards, jit_compile=jit_compile)
+    sums, rows = tf.function(sharded, autograph=False)(batch, tf.constant(0.5, tf.float64))
+    np.testing.assert_allclose(rows, expected_rows, atol=1e-12)
+    for ours, theirs in zip(tf.nest.flatten(sums), tf.nest.flatten(expected_sums), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_rows_may_be_empty():
+    sharded = shards.parallel(lambda x: (tf.reduce_sum(x), ()), 2)
+    sums, rows = tf.function(sharded)(tf.ones([4, 3]))
+    assert (float(sums), rows) == (12.0, ())
+
+
+def test_there_is_at_least_one_shard():
+    with pytest.raises(ValueError, match="at least one shard, got num_shards=0"):
+        shards.parallel(lambda x: (x, x), 0)
+
+
+def test_the_batch_size_must_be_known():
+    sharded = shards.parallel(lambda x: (tf.reduce_sum(x), x), 2)
+    function = tf.function(sharded, input_signature=[tf.TensorSpec([None, 3])])
+    with pytest.raises(ValueError, match="batch size that is known while tracing.*is None"):
+        function.get_concrete_function()

@@ -1,0 +1,94 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What the contracts check with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import nest
+from vaeseq.types import Nest, Seed, Tensor
+
+
+def spoiled(tensors: Nest, lengths: Tensor) -> Nest:
+    """NaN in the padding of floats, 1 in that of the others."""
+    def spoil(x: Tensor) -> Tensor:
+        wrong = tf.fill(tf.shape(x), tf.cast(np.nan if x.dtype.is_floating else 1, x.dtype))
+        return nest.where(nest.mask_from_lengths(lengths, x.shape[1]), x, wrong)
+    return tf.nest.map_structure(spoil, tensors)
+
+
+def at(tensors: Nest, index: int | slice, axis: int = 1) -> Nest:
+    """One step or a part of [B, T, ...], or (axis 0) one row or some of [B, ...]."""
+    where = (slice(None),) * axis + (index,)
+    return tf.nest.map_structure(lambda x: x[where], tensors)
+
+
+def take(tensors: Nest, order: np.ndarray) -> Nest:
+    return tf.nest.map_structure(lambda x: tf.gather(x, order), tensors)
+
+
+def seed(number: int) -> Seed:
+    return tf.constant([0, number], tf.int32)
+
+
+def random_nest(specs: Nest, leading: Sequence[int]) -> Nest:
+    """Random tensors [*leading, *spec.shape]: normal floats, integers and bools of 0 and 1."""
+    def draw(spec: tf.TensorSpec) -> Tensor:
+        shape = [*leading, *spec.shape]
+        if spec.dtype.is_floating:
+            return tf.random.stateless_normal(shape, seed(1), dtype=spec.dtype)
+        bits = tf.random.stateless_uniform(shape, seed(1), 0, 2, tf.int32)
+        return tf.cast(bits, spec.dtype)
+    return tf.nest.map_structure(draw, specs)
+
+
+def pairs(one: Nest, other: Nest) -> list[tuple]:
+    return list(zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True))
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+def require_finite(tensor: Tensor, what: str) -> None:
+    require(bool(tf.reduce_all(tf.math.is_finite(tensor))),
+             f"{what} must be finite, got {tensor.numpy()}.")
+
+
+def require_close(one: Tensor, other: Tensor, message: str, tolerance: float = 1e-4) -> None:
+    one, other = (np.asarray(x, np.float64) for x in (one, other))
+    difference = np.abs(one - other)
+    scale = 1.0 + np.abs(other)
+    require(bool(np.all(difference <= tolerance * scale)),
+             f"{message} The largest difference is {np.max(difference, initial=0.0)}.")
+
+
+def require_all_close(one: Nest, other: Nest, message: str) -> None:
+    for a, b in pairs(one, other):
+        require_close(a, b, message)
+
+
+def require_like(one: Nest, other: Nest, message: str) -> None:
+    tf.nest.assert_same_structure(other, one)
+    for a, b in pairs(one, other):
+        require(a.dtype == b.dtype and a.shape.as_list() == b.shape.as_list(),
+                 f"{message} It is {a.dtype.name} {a.shape.as_list()} instead of {b.dtype.name} "
+                 f"{b.shape.as_list()}.")
+
+
+def check_gradients(module: tf.Module, loss: Callable[[], Tensor], where: str = "") -> None:
+    """Every trainable variable gets a gradient, and all of it is finite."""
+    loss()  # Creates the variables.
+    with tf.GradientTape() as tape:
+        value = loss()
+    require_finite(value, f"The loss{where}")
+    variables = module.trainable_variables
+    for variable, gradient in zip(
+            variables, tape.gradient(value, variables), strict=True):
+        require(gradient is not None, f"Variable {variable.name} gets no gradient{where}.")
+        require_finite(tf.convert_to_tensor(gradient),
+                        f"The gradient of {variable.name}{where}")

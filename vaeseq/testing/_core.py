@@ -1,0 +1,239 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+
+"""The contract of cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import nest
+from vaeseq.bounds import ELBO
+from vaeseq.testing._checks import (
+    at,
+    check_gradients,
+    pairs,
+    random_nest,
+    require,
+    require_all_close,
+    require_close,
+    require_like,
+    seed,
+    spoiled,
+    take,
+)
+from vaeseq.testing._paths import Path, elbo, generate, verbs, with_given_latents
+from vaeseq.types import Nest, Tensor
+from vaeseq.vae import CoreState, Inferred, VAECore
+
+
+class VAECoreContract:
+    """What every `VAECore` must do.
+
+    Attributes:
+      context_size: F of the contexts the tests give.
+      batch_size: B of the sequences the tests make.
+      num_steps: T.
+      forward_only: whether `summarize` sees the past only, so that the features of a sequence
+        cut in two are those of the whole.
+    """
+
+    context_size: int = 3
+    batch_size: int = 3
+    num_steps: int = 5
+    forward_only: bool = True
+
+    def make_object_under_test(self) -> VAECore:
+        """A new core."""
+        raise NotImplementedError("Define make_object_under_test(self) to return a new VAECore.")
+
+    def make_observations(self, core: VAECore, leading: Sequence[int]) -> Nest:
+        """Observations [*leading, E]; by default normal floats, integers and bools of 0 and 1."""
+        return random_nest(core.decoder.event_spec, leading)
+
+    def make_contexts(self, leading: Sequence[int]) -> Tensor:
+        """Contexts [*leading, F]."""
+        return tf.random.stateless_normal([*leading, self.context_size], [3, 4])
+
+    def test_states_match_the_spec(self) -> None:
+        core, contexts, observed, z = self._made()
+        initial = core.initial_state(self.batch_size)
+        require_like(initial, nest.zeros(core.state_spec, self.batch_size),
+                      "initial_state must have the shapes of state_spec.")
+        require_like(self._path(core, contexts, observed, z).state, initial,
+                      "The state after a sequence must be like the initial one.")
+        generated, state = generate(core, contexts)
+        require_like(state.core, initial, "The state after sampling must be like the initial one.")
+        require(generated.latents.shape[-1] == core.latent_size,
+                 f"latent_size is {core.latent_size}, but latents have {generated.latents.shape}.")
+
+    def test_verbs_accept_any_leading_axes(self) -> None:
+        core, contexts, observed, z = self._made()
+        drives, _ = core.drive(contexts, core.initial_state(self.batch_size).drive)
+        features = core.summarize(drives, observed)
+        state = random_nest(core.state_spec.latent, [self.batch_size, self.num_steps])
+        given = (drives, features, state, z, observed)
+        whole = verbs(core, *given)
+        for rows in ((slice(None), 1), (2, 3)):
+            cut = tf.nest.map_structure(lambda x, rows=rows: x[rows], whole)
+            alone = verbs(core, *tf.nest.map_structure(lambda x, rows=rows: x[rows], given))
+            require_all_close(alone, cut, "advance, prior, posterior, transition and emit must "
+                               f"give the same for {3 - len(np.shape(rows)) } leading axes, "
+                               "pointwise.")
+
+    def test_infer_equals_the_loop(self) -> None:
+        core, contexts, observed, z = self._made()
+        for lengths in (None, self._lengths()):
+            own = self._path(core, contexts, observed, z, lengths)
+            loop = self._path(core, contexts, observed, z, lengths, infer=VAECore.infer)
+            own, loop = (nest.mask_time(path[:-1], lengths) + (path.state,) for path in (own, loop))
+            require_all_close(own, loop, "infer must equal VAECore.infer, the loop over steps.")
+
+    def test_replay_of_latents(self) -> None:
+        core, contexts, observed, _ = self._made()
+        lengths, state = self._lengths(), core.initial_state(self.batch_size)
+        drives, _ = core.drive(contexts, state.drive, lengths)
+        features = core.summarize(drives, observed, lengths)
+        drawn = core.infer(drives, features, state.latent, lengths, seed=seed(1))
+        again = core.replay(drives, features, drawn.latents, state.latent, lengths)
+        one, other = (nest.mask_time(
+            (x.latents, x.outputs, x.prior.log_prob(drawn.latents),
+             x.posterior.log_prob(drawn.latents)), lengths) for x in (again, drawn))
+        require_all_close((one, again.state), (other, drawn.state), "replay of the latents that "
+                           "infer drew must give what infer gave.")
+
+    def test_replay(self) -> None:
+        core, contexts, *_ = self._made()
+        generated, state = generate(core, contexts)
+        path = self._path(core, contexts, generated.observed, generated.latents)
+        require_close(path.log_prob, generated.log_prob, "The log-density of generated "
+                       "observations must be the one that training computes for them.")
+        require_close(path.latent_log_prob, generated.latent_log_prob, "The log-density of "
+                       "generated latents must be the one that training computes for them.")
+        require_all_close(path.state, state.core, "Generating must end in the state that "
+                           "training computes for the same sequence.")
+
+    def test_whole_sequence_equals_two_parts(self) -> None:
+        core, contexts, observed, z = self._made()
+        whole = self._path(core, contexts, observed, z)
+        state, parts, cut = core.initial_state(self.batch_size), [], self.num_steps // 2
+        for part in (slice(None, cut), slice(cut, None)):
+            path = self._path(core, *(at(x, part) for x in (contexts, observed, z)), state=state)
+            state = path.state
+            parts.append(path)
+        for name in Path._fields[:-1]:
+            if name == "posterior_log_prob" and not self.forward_only:
+                continue
+            joined = tf.concat([getattr(part, name) for part in parts], 1)
+            require_close(joined, getattr(whole, name), f"A sequence cut in two, with the state "
+                           f"carried, must have the {name} of the whole.")
+        require_all_close(state, whole.state, "A sequence cut in two must end in the state of the "
+                           "whole.")
+
+    def test_padding_changes_nothing(self) -> None:
+        core, contexts, observed, z = self._made()
+        lengths = self._lengths()
+        padded = self._path(core, *nest.mask_time((contexts, observed), lengths), z, lengths)
+        for row, length in enumerate(lengths.numpy()):
+            if length:
+                one = (at(at(x, slice(row, row + 1), 0), slice(None, length))
+                       for x in (contexts, observed, z))
+                alone = self._path(core, *one)
+                require_all_close(
+                    tuple(at(x, row, 0)[:length] for x in padded[:-1]),
+                    tuple(x[0] for x in alone[:-1]), "A padded row must give what it gives alone.")
+                require_all_close(at(padded.state, row, 0), at(alone.state, 0, 0),
+                                   "A padded row must end in the state in which it ends alone.")
+
+    def test_what_stands_in_padding_reaches_no_gradient(self) -> None:
+        core, contexts, observed, _ = self._made()
+        lengths = self._lengths()
+        results = [elbo(core, *padding, lengths) for padding in (
+            nest.mask_time((contexts, observed), lengths),
+            spoiled((contexts, observed), lengths))]
+        for one, other in pairs(*results):
+            require(np.array_equal(one, other), "What stands in padding, NaN say, must not reach "
+                     "the bound, its gradients or the next state.")
+
+    def test_batch_order_changes_nothing(self) -> None:
+        core, contexts, observed, z = self._made()
+        order, lengths = np.arange(self.batch_size)[::-1].copy(), self._lengths()
+        path = self._path(core, contexts, observed, z, lengths)
+        turned = self._path(core, *(take(x, order) for x in (contexts, observed, z)),
+                            tf.gather(lengths, order))
+        require_all_close(nest.mask_time(take(turned[:-1], order), lengths),
+                           nest.mask_time(path[:-1], lengths),
+                           "Rows must not depend on their place in the batch.")
+        require_all_close(take(turned.state, order), path.state,
+                           "States must not depend on their place in the batch.")
+
+    def test_gradients_reach_every_variable(self) -> None:
+        core, contexts, observed, _ = self._made()
+
+        def loss() -> Tensor:
+            bound = ELBO(monte_carlo=True)
+            return -tf.reduce_sum(bound(
+                core, contexts, observed, bound.initial_state(core, self.batch_size),
+                seed=seed(1)).objective)
+
+        check_gradients(core, loss)
+
+    def test_compiled_equals_eager(self) -> None:
+        core, contexts, observed, z = self._made()
+
+        def run() -> tuple[Path, list[Tensor]]:
+            return (self._path(core, contexts, observed, z, self._lengths()),
+                    self._gradients(core, contexts, observed, z))
+
+        @tf.function(jit_compile=True)
+        def compiled() -> tuple:
+            generated, _ = generate(core, contexts)
+            replayed = self._path(core, contexts, generated.observed, generated.latents)
+            return run(), generated.log_prob, replayed.log_prob
+
+        results, log_prob, replayed = compiled()
+        for one, other in pairs(results, run()):
+            require_close(one, other, "Densities, states and gradients must be the same compiled "
+                           "(jit_compile=True) and eager.", tolerance=1e-3)
+        require_close(log_prob, replayed, "The log-density of observations that were generated "
+                       "compiled must be the one that training computes for them.")
+
+    def _gradients(
+        self, core: VAECore, contexts: Tensor, observed: Nest, z: Tensor
+    ) -> list[Tensor]:
+        with tf.GradientTape() as tape:
+            path = self._path(core, contexts, observed, z)
+            loss = tf.reduce_sum(path.log_prob + path.latent_log_prob - path.posterior_log_prob)
+        gradients = tape.gradient(loss, core.trainable_variables,
+                                  unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _made(self) -> tuple[VAECore, Tensor, Nest, Tensor]:
+        """A core, contexts, observations and latents; all variables exist."""
+        core, leading = self.make_object_under_test(), [self.batch_size, self.num_steps]
+        contexts = self.make_contexts(leading)
+        observed = self.make_observations(core, leading)
+        elbo(core, contexts, observed, self._lengths())
+        z = tf.random.stateless_normal([*leading, core.latent_size], seed(5))
+        return core, contexts, observed, z
+
+    def _lengths(self) -> Tensor:
+        return tf.constant(np.linspace(self.num_steps, 0, self.batch_size).astype(np.int32))
+
+    def _path(
+        self, core: VAECore, contexts: Tensor, observed: Nest, z: Tensor,
+        lengths: Tensor | None = None, *, state: CoreState | None = None,
+        infer: Callable[..., Inferred] | None = None,
+    ) -> Path:
+        """The training path with the latents given instead of drawn."""
+        state = core.initial_state(nest.leading_dim(contexts)) if state is None else state
+        drives, drive_state = core.drive(contexts, state.drive, lengths)
+        features = core.summarize(drives, observed, lengths)
+        inferred = (infer or type(core).infer)(
+            with_given_latents(core), drives, (z, features), state.latent, lengths, seed=seed(1))
+        decoded = core.decoder.dist(core.decoder(inferred.outputs))
+        return Path(decoded.log_prob(observed), inferred.prior.log_prob(z),
+                     inferred.posterior.log_prob(z), inferred.outputs,
+                     CoreState(drive_state, inferred.state))
