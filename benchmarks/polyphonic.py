@@ -1,13 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Polyphonic music: test nats per frame beside the published figures.
 
-    python -m benchmarks.polyphonic run ARCHIVE.npz --log-dir DIR [--models rnn,vrnn-fivo] [--seeds 0,1,2]
+    python -m benchmarks.polyphonic run ARCHIVE.npz --log-dir DIR [--models rnn,srnn] [--seeds 0,1]
     python -m benchmarks.polyphonic convert IN.mat OUT.npz
 
 `run` trains and scores each model with each seed and prints one JSON line for each, then the table.
-Figures are pooled: the sum over all frames of the split divided by their number, every frame scored,
-the first too, each piece whole from its own beginning. The state of the best validation score is
-scored on the test split, once. Interrupted, the same command goes on where it stopped.
+Figures are pooled: the sum over all frames of the split divided by their number, every frame
+scored, the first too, each piece whole from its own beginning. The state of the best validation
+score is scored on the test split, once. Interrupted, the same command goes on where it stopped.
 """
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from examples.midi import archives
 from vaeseq import arguments
 from vaeseq.cli import Command, Program
-
-from . import piano_rolls
 
 
 class Recipe(NamedTuple):
@@ -46,6 +45,8 @@ class Recipe(NamedTuple):
     published: str
 
 
+# What a row does not name.
+_BASE = "decoder=bernoulli,dropout=0.0,weight_decay=0.0"
 _COMMON = "batch_size=16,sequence_size=160,learning_rate_final=0.01"
 _LATENT = (
     f"{_COMMON},rnn_hidden_sizes=[256],latent_decoder_fc_layers=[256],latent_size=64,"
@@ -102,7 +103,7 @@ def _run(options: argparse.Namespace) -> None:
             raise arguments.UsageError(
                 f"--models: expected some of {', '.join(RECIPES)}; got {name!r}.")
     seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
-    pieces = piano_rolls.load(options.archive)
+    pieces = archives.load(options.archive)
     rows = []
     for name in names:
         for seed in seeds:
@@ -126,14 +127,14 @@ def _row(name: str, seed: int, pieces: dict, options: argparse.Namespace) -> dic
 def _train_and_score(
     name: str, seed: int, pieces: dict, options: argparse.Namespace, log_dir: Path
 ) -> dict:
+    from examples.midi.hparams import MidiHParams
+    from examples.midi.model import MidiModel
+    from examples.midi.observations import means
+    from examples.midi.statistics import statistics_of
     from vaeseq.trainer import Periods
-
-    from .free_running import statistics_of
-    from .piano_model import PianoHParams, PianoModel, note_means
     recipe = RECIPES[name]
-    hparams = PianoHParams().parse(recipe.overrides)
-    mean = note_means(pieces["train"], hparams.transpose)
-    model = PianoModel(hparams, log_dir, mean=mean, seed=seed)
+    hparams = MidiHParams().parse(_BASE).parse(recipe.overrides)
+    model = MidiModel(hparams, log_dir, mean=means(pieces["train"], hparams), seed=seed)
     began = time.monotonic()
     trained = model.train(
         pieces["train"], num_steps=max(1, round(recipe.steps * options.scale_steps)),
@@ -142,7 +143,7 @@ def _train_and_score(
     best_step = model.restore()
     test = model.evaluate(pieces["test"], bound=recipe.bound, num_samples=recipe.samples,
                           batch_size=8, window=160)
-    samples = model.generate(num_samples=64, length=64, seed=seed)
+    samples = model.compose(num_samples=64, length=64, seed=seed)
     return {
         "model": name, "seed": seed, "split": "test", **test.as_dict(),
         "divergence": test.divergence, "active_units": test.active_units,
@@ -179,15 +180,15 @@ def _convert(options: argparse.Namespace) -> None:
         raise arguments.UsageError(
             f"{str(options.source)!r}: expected a MATLAB file; {error}") from None
     pieces = {}
-    for split in piano_rolls.SPLITS:
+    for split in archives.SPLITS:
         key = f"{split}data"
         if key not in source:
             raise arguments.UsageError(
                 f"{str(options.source)!r}: expected a variable {key!r}, one cell a piece; found "
                 f"{', '.join(k for k in source if not k.startswith('__')) or 'none'}.")
         pieces[split] = [np.atleast_2d(piece).astype(np.uint8) for piece in source[key]]
-    piano_rolls.save(options.output, pieces)
-    piano_rolls.load(options.output)
+    archives.save(options.output, pieces)
+    archives.load(options.output)
 
 
 program = Program("python -m benchmarks.polyphonic", "Polyphonic music, measured.", (

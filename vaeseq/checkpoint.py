@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -121,7 +121,8 @@ class Checkpoints:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            tf.train.Checkpoint(**objects).write(str(aside / _FILES))
+            with _named(aside) as directory:
+                tf.train.Checkpoint(**objects).write(os.path.join(directory, _FILES))
         except tf.errors.OpError as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise OSError(f"{path}: cannot be written: {error.message}") from None
@@ -139,22 +140,38 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _named(directory: Path) -> Iterator[str]:
+    """A name of a directory that TensorFlow takes: it knows none that is not UTF-8."""
+    name = str(directory)
+    if not any("\ud800" <= character <= "\udfff" for character in name):
+        yield name
+        return
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{opened}"
+    finally:
+        os.close(opened)
+
+
 def _damage(path: Path) -> str:
     """What is wrong with a checkpoint's files; "" where every tensor's checksum is right."""
     try:
-        reader = tf.train.load_checkpoint(str(path / _FILES))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError) as error:
+        with _named(path) as directory:
+            reader = tf.train.load_checkpoint(os.path.join(directory, _FILES))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+    except (OSError, tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError) as error:
         return (str(getattr(error, "message", None) or error).splitlines() or ["unreadable"])[0]
     return ""
 
 
 def _read(path: Path, objects: dict[str, tf.Module]) -> None:
     try:
-        status = tf.train.Checkpoint(**objects).read(str(path / _FILES))
-        status.assert_existing_objects_matched()
-        status.expect_partial()
+        with _named(path) as directory:
+            status = tf.train.Checkpoint(**objects).read(os.path.join(directory, _FILES))
+            status.assert_existing_objects_matched()
+            status.expect_partial()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         said = str(getattr(error, "message", None) or error).splitlines()[0]
         raise ValueError(

@@ -15,7 +15,6 @@ from vaeseq import seeds
 from vaeseq.types import Seed, Tensor
 
 
-
 class Initializer(abc.ABC):
     """Gives the first value of a weight."""
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
+from vaeseq.codec import _drawn
 from vaeseq.codec.decoders import Normal, NormalParams
 from vaeseq.dist_module import DistModule
 from vaeseq.products import as_parts
@@ -85,7 +86,7 @@ class StandardNormal(DistModule):
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
         """Over [Z], batch shape [...]."""
-        return tfd.Independent(tfd.Normal(params.loc, params.scale), 1)
+        return tfd.Independent(_drawn.Normal(params.loc, params.scale), 1)
 
     def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         root = tf.sqrt(tf.cast(temperature, params.scale.dtype))

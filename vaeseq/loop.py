@@ -40,6 +40,12 @@ class Product(NamedTuple):
     b: Tensor | None
     group: int | None
 
+    @property
+    def size(self) -> int:
+        """H, of a product with weights inside the loop."""
+        assert self.w is not None
+        return self.w.shape[1]
+
     def inside(self, parts: Sequence[Tensor]) -> Tensor:
         """The other parts, known inside the loop only: [B, F]."""
         return products.joined(
@@ -202,7 +208,7 @@ class _Products:
             if k not in self._grouped:
                 group = self._plan.groups[product.group]
                 y = products.plain([product.inside(parts)], self._weights[product.group], None)
-                sizes = [self._plan.products[member].w.shape[1] for member in group]
+                sizes = [self._plan.products[member].size for member in group]
                 self._grouped.update(zip(group, tf.split(y, sizes, axis=-1)))
             terms.insert(0, self._grouped[k])
         self.results.append(sum(terms[1:], terms[0]))

@@ -156,7 +156,7 @@ class TensorBoard(Writer):
     def audio(self, step: int, name: str, audio: np.ndarray, rate: int) -> None:
         """Writes a sound."""
         with self._writer.as_default():
-            tf.summary.audio(name, audio[np.newaxis], rate, step=step)
+            tf.summary.audio(name, np.float32(audio)[np.newaxis], rate, step=step)
 
     def flush(self) -> None:
         """Writes what is buffered to the event file."""

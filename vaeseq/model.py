@@ -89,6 +89,7 @@ class Model(abc.ABC):
         self.gen_core = vae.GenCore(self.make_agent(encoder), core)
         self.sampler = Sampler(self.gen_core)
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
+        self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False
 
     @property
@@ -209,8 +210,10 @@ class Model(abc.ABC):
         """What scores sequences; arguments as for `evaluate`."""
         self._get_ready()
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
-        return self._evaluator(bounds.make(
-            bound, samples, monte_carlo=self.hparams.use_monte_carlo_kl))
+        if (bound, samples) not in self._evaluators:  # each compiles anew
+            self._evaluators[bound, samples] = self._evaluator(bounds.make(
+                bound, samples, monte_carlo=self.hparams.use_monte_carlo_kl))
+        return self._evaluators[bound, samples]
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,

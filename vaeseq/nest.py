@@ -64,8 +64,7 @@ def merge_leading(nest: Nest, num_dims: int = 2) -> Nest:
         static = tensor.shape.as_list()
         joined = -1 if None in static[:num_dims] else tf.TensorShape(
             static[:num_dims]).num_elements()
-        merged = tf.reshape(tensor, [joined] + shape_of(tensor)[num_dims:])
-        return merged
+        return tf.reshape(tensor, [joined] + shape_of(tensor)[num_dims:])
     return tf.nest.map_structure(merge, nest)
 
 

@@ -194,9 +194,8 @@ class RecurrentStack(snt.Module):
         for layer, layer_state in zip(self._layers, state, strict=True):
             outputs, layer_state = run(layer, inputs, layer_state)
             outputs = _dropout(layer, outputs, self._dropout)
-            inputs = joined(as_parts(inputs)) if self._residual else inputs
-            if self._residual and outputs.shape[-1] == inputs.shape[-1]:
-                outputs += inputs
+            if self._residual and outputs.shape[-1] == sum(x.shape[-1] for x in as_parts(inputs)):
+                outputs += joined(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
         return inputs, tuple(next_state)

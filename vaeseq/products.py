@@ -16,14 +16,14 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
-from typing import Union
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
 from vaeseq.types import Tensor
 
-Parts = Union[Tensor, Sequence[Tensor]]  # [..., F], or parts of it, to be taken side by side.
+Parts: TypeAlias = Tensor | Sequence[Tensor]  # [..., F], or parts of it, to be taken side by side.
 Taker = Callable[[Sequence[Tensor], tf.Variable, tf.Variable | None], Tensor]
 
 _TAKER: contextvars.ContextVar[Taker | None] = contextvars.ContextVar(

@@ -128,7 +128,7 @@ class Trainer:
                 saved = step
                 self._after_validation(step, writer, progress.write)
             stopped = should_stop()
-            if stopped or time.monotonic() - began > 60 * max_minutes:
+            if step < num_steps and (stopped or time.monotonic() - began > 60 * max_minutes):
                 reason = "stopped" if stopped else "time"
                 break
         if step > saved:

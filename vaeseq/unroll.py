@@ -12,6 +12,7 @@ loop forwards and, with a gradient of its own, one loop backwards:
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -76,11 +77,12 @@ def reverse(inputs: Nest, lengths: Tensor | None = None) -> Nest:
 def _num_steps(inputs: Nest) -> int:
     flat = tf.nest.flatten(inputs)
     sizes = {x.shape[1] if x.shape.rank is not None and x.shape.rank >= 2 else None for x in flat}
-    if len(sizes) != 1 or None in sizes or 0 in sizes:
+    num_steps = next(iter(sizes), None)
+    if len(sizes) != 1 or not num_steps:
         raise ValueError("scan expects inputs of shape [B, T, ...] with one T >= 1 that is known "
                          f"while tracing, got shapes {[x.shape for x in flat]}. Give the "
                          "tf.function an input_signature or a batch with a fixed length.")
-    return sizes.pop()
+    return num_steps
 
 
 def _masked(step: Step) -> Step:
@@ -97,7 +99,8 @@ def _masked(step: Step) -> Step:
 def _python_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
     steps = []
     for t in range(num_steps):
-        outputs_t, next_state = step(tf.nest.map_structure(lambda x: x[t], inputs), state)
+        inputs_t = tf.nest.map_structure(operator.itemgetter(t), inputs)
+        outputs_t, next_state = step(inputs_t, state)
         _check_state(state, next_state)
         state = next_state
         steps.append(outputs_t)

@@ -11,6 +11,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def load(
 
 def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> None:
     """Writes an archive that `load` reads."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split in pieces:
         arrays[split] = np.concatenate(pieces[split]).astype(np.uint8)
         arrays[f"{split}_lengths"] = np.array([len(piece) for piece in pieces[split]], np.int32)

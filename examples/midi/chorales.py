@@ -39,7 +39,7 @@ def archive() -> Path:
             "Name files with --train-files, or `pip install vaeseq[chorales]`.")
     path.parent.mkdir(parents=True, exist_ok=True)
     rolls = _rolls()
-    splits = {"train": [], "valid": [], "test": []}
+    splits: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
     for number, roll in enumerate(rolls):
         splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
     with tempfile.TemporaryDirectory(dir=path.parent) as aside:
@@ -49,13 +49,13 @@ def archive() -> Path:
 
 
 def _rolls() -> list[np.ndarray]:
-    """The distinct pieces, uint8 `[frames, 88]`, in the order of their names."""
+    """The distinct pieces, uint8 `[frames, 88]`, in the order of Riemenschneider's list."""
     from music21 import corpus
-    names = sorted(corpus.getComposer("bach"), key=str)
-    chorales = [name for name in names if Path(name).name.startswith("bwv")]
+    # Some pieces are in the list of 371 more than once.
+    names = list(dict.fromkeys(corpus.chorales.Iterator(returnType="filename")))
     rolls: dict[bytes, np.ndarray] = {}
-    with Progress("read the chorales", total=len(chorales), unit="piece") as progress:
-        for name in chorales:
+    with Progress("read the chorales", total=len(names), unit="piece") as progress:
+        for name in names:
             roll = _roll(corpus.parse(name))
             if roll is not None:
                 rolls.setdefault(roll.tobytes(), roll)

@@ -1,2 +1,119 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-midi."""
+"""The command line of vaeseq-midi: train, evaluate, generate, latent."""
+from __future__ import annotations
+
+import argparse
+
+from vaeseq import arguments, runs
+from vaeseq.cli import Command, Program
+from vaeseq.fields import Range
+
+from .hparams import MidiHParams
+
+_MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
+_MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
+_seconds = arguments.real(Range(0, _MOST_SECONDS, open_low=True))
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    runs.add_new_run(parser)
+    add("--train-files", nargs="+", metavar="NAME", default=[],
+        help=f"{_MUSIC}; without any, the Bach chorales that music21 carries")
+    add("--valid-files", nargs="+", metavar="NAME", default=[],
+        help="music to validate on; without any, some of the training music")
+    add("--valid-fraction", type=arguments.fraction, default=0.1, metavar="F",
+        help="how much of the training music is held out where there are no --valid-files")
+    add("--grid", type=arguments.whole(0, 192), metavar="N",
+        help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
+    runs.add_training(parser, lambda: MidiHParams, valid_every=250)
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--eval-files", nargs="+", metavar="NAME", default=[],
+        help=f"music to score, a row each: {_MUSIC}; without any, what was held out in training")
+    runs.add_scoring(parser, "name")
+    add("--histograms", type=arguments.output_file, metavar="FILE.png",
+        help="draw free-running samples' notes, pitch classes and intervals beside the music's; "
+             "the numbers go into FILE.json")
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    _add_output(parser)
+    add("--length", type=_seconds, default=30.0, metavar="SECONDS",
+        help="of each sample, after the prime")
+    add("--num-samples", "--samples", type=arguments.whole(1, 1000), default=1, metavar="N",
+        help="how many samples")
+    add("--prime", metavar="FILE.mid", help="a piece that each sample continues")
+    add("--prime-length", type=_seconds, metavar="SECONDS",
+        help="how much of its beginning (default: all of it)")
+
+
+def _latent_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    _add_output(parser)
+    add("--from", dest="start", metavar="FILE.mid",
+        help="the piece whose latents are taken; without it, they are drawn from the prior")
+    add("--to", dest="goal", metavar="FILE.mid",
+        help="another piece: walk from the latents of the one to those of the other")
+    add("--dimension", type=arguments.whole(0, 1 << 16), default=0, metavar="N",
+        help="without --to: the dimension that is moved, the rest being held")
+    add("--range", type=arguments.real(Range(0, 100, open_low=True)), default=3.0, metavar="X",
+        help="how far it is moved, either way")
+    add("--num-samples", "--samples", type=arguments.whole(2, 100), default=5, metavar="N",
+        help="how many steps on the way")
+    add("--length", type=_seconds, default=15.0, metavar="SECONDS", help="of each sample")
+
+
+def _add_trained(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that take a trained model."""
+    runs.add_trained(parser)
+    arguments.add_hparams(parser, lambda: MidiHParams)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that write music."""
+    add = parser.add_argument
+    add("--out-dir", type=arguments.new_directory, metavar="DIR",
+        help="where the MIDI, WAV and PNG files and index.html go (default: samples in --log-dir)")
+    add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
+        help="below 1 more predictable, above 1 more surprising")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.train(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.evaluate(options)
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from . import compose
+    compose.generate(options)
+
+
+def _latent(options: argparse.Namespace) -> None:
+    from . import compose
+    compose.latent(options)
+
+
+program = Program(
+    "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, write more.",
+    (
+        Command("train", "train a model on music, or go on training it", _train_arguments, _train),
+        Command("evaluate", "say how probable pieces are under a trained model",
+                _evaluate_arguments, _evaluate),
+        Command("generate", "write music with a trained model", _generate_arguments, _generate),
+        Command("latent", "hear what the latents of a trained model mean", _latent_arguments,
+                _latent),
+    ))
+main = program.main

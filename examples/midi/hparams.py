@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The hyperparameters of vaeseq-midi (imports no TensorFlow, so that wrong ones are told at once)."""
+"""The hyperparameters of vaeseq-midi (imports no TensorFlow: wrong ones are told at once)."""
 from __future__ import annotations
 
 import dataclasses

@@ -82,7 +82,7 @@ def read(content: bytes) -> Notes:
         raise BadMidi("it holds a number without end")
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
-    except Exception as error:  # noqa: BLE001 (it raises whatever the bytes lead it to)
+    except Exception as error:
         said = str(error) if isinstance(error, (OSError, ValueError)) else ""
         raise BadMidi(f"damaged: {said or 'it ends too early'}") from None
     if file.ticks_per_beat <= 0:

@@ -12,7 +12,7 @@ Axes: T time, P columns of a roll (see `vaeseq.types`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -107,8 +107,8 @@ def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
 def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     """The distribution of an observation; notes are expected as often as their means `[P]`."""
     observed = spec(hparams)
-    layers = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
-              "activation": hparams.activation}
+    layers: dict[str, Any] = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
+                              "activation": hparams.activation}
     if hparams.decoder == "scores":
         return decoders.Group(Scored(
             decoders.Beta(observed.scores, positive_projection=hparams.positive_projection,

@@ -10,7 +10,7 @@ Axes: T frames, P pitches, N notes.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def transposed(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator
     return np.concatenate([np.roll(part, shift, axis=1) for part in parts], axis=1)
 
 
-def to_midi(roll: np.ndarray, grid: Grid, program: int = 0):  # noqa: ANN201
+def to_midi(roll: np.ndarray, grid: Grid, program: int = 0) -> Any:
     """A `pretty_midi.PrettyMIDI` of the roll that gives the same roll when it is read.
 
     Args:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from vaeseq import arguments
+from vaeseq import arguments, runs
 from vaeseq.cli import Command, Program
 
 from .hparams import TextHParams
 
-_MOST_STEPS = 10**9
 _MOST_LENGTH = 10**9
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
-        help="where the run is kept; the same command again goes on from there")
+    runs.add_new_run(parser)
     add("--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="UTF-8 text to learn; without it, English prose that every Python carries")
     add("--valid-corpus", type=arguments.readable_file, metavar="FILE",
@@ -25,14 +23,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training text is held out where there is no --valid-corpus")
     add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
         help="text whose characters make the vocabulary; without it, the training text's")
-    arguments.add_hparams(parser, lambda: TextHParams)
-    add("--num-steps", "--iters", type=arguments.whole(1, _MOST_STEPS), default=5000, metavar="N",
-        help="updates in all, those of earlier sittings counted")
-    add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="end in good order after so long, whatever --num-steps says")
-    add("--valid-every", type=arguments.whole(1, _MOST_STEPS), default=500, metavar="N",
-        help="updates between validations; each is saved, with a sample")
-    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+    runs.add_training(parser, lambda: TextHParams, valid_every=500)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +31,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     add("--eval-corpus", type=arguments.readable_file, nargs="+", metavar="FILE",
         help="texts to score, a row each; without any, the text held out in training")
-    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="for models with latents; without them every bound is the exact figure")
-    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="of the latents (default: the hyperparameter log_prob_samples)")
-    add("--seed", type=arguments.seed, default=0, help="of the samples")
-    add("--json", action="store_true", help="print one JSON object a text, and nothing else")
+    runs.add_scoring(parser, "text")
     add("--per-character", type=arguments.output_file, metavar="FILE",
         help="write an HTML page with each character of the one text coloured by its surprise")
 
@@ -68,8 +54,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
     add = parser.add_argument
-    add("--log-dir", type=arguments.directory, required=True, metavar="DIR",
-        help="of the training run")
+    runs.add_trained(parser)
     add("--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="not needed; checked against the vocabulary of the run")
     arguments.add_hparams(parser, lambda: TextHParams)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import math
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq import cli
+from vaeseq import cli, runs
 from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
 from vaeseq.fields import shown
 from vaeseq.log_dir import LogDir
-from vaeseq.trainer import Periods, Trained
+from vaeseq.trainer import Periods
 
 from . import page, texts
 from .data import Corpus, FewCharactersError, Vocabulary
@@ -43,7 +42,7 @@ def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     if log_dir.exists:
-        hparams = _agreed(log_dir, options.hparams)
+        hparams = runs.agreed(log_dir, TextHParams, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
         vocabulary = saved_vocabulary(log_dir)
         if options.vocab_corpus:
@@ -70,7 +69,7 @@ def train(options: argparse.Namespace) -> None:
             valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
             periods=Periods(valid=options.valid_every), should_stop=stop.asked)
-    _tell_end(trained, options.log_dir)
+    runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -170,21 +169,11 @@ def _vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
 def _trained(options: argparse.Namespace) -> TextModel:
     """The model in --log-dir, checked against what else was given."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    hparams = _agreed(log_dir, {k: v for k, v in options.hparams.items() if k != "sequence_size"})
+    overrides = {k: v for k, v in options.hparams.items() if k != "sequence_size"}
+    hparams = runs.agreed(log_dir, TextHParams, overrides)
     if options.vocab_corpus:
         _check_vocabulary(log_dir, hparams, options.vocab_corpus)
     return TextModel.load(options.log_dir)
-
-
-def _agreed(log_dir: LogDir, overrides: dict) -> TextHParams:
-    """The run's hyperparameters; raises UsageError where an override contradicts them."""
-    saved = log_dir.hparams(TextHParams)
-    for difference in saved.diff(saved.replace(**overrides)):
-        raise UsageError(
-            f"--hparams: {str(log_dir.path)!r} holds a run with {difference.name}="
-            f"{difference.ours}, but {difference.name}={difference.theirs} was given. Leave it "
-            "out, or give another --log-dir.")
-    return saved
 
 
 def _check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None:
@@ -195,24 +184,6 @@ def _check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None
             f"{len(given.characters)} characters against {len(saved.characters)}; only in the "
             f"text {shown(''.join(saved.unknown(given.characters)))}, only in the run "
             f"{shown(''.join(given.unknown(saved.characters)))}. Leave it out: the run has its own.")
-
-
-def _tell_end(trained: Trained, log_dir: Path) -> None:
-    best = (f" Best validation: {trained.best:.4f} nats per character."
-            if math.isfinite(trained.best) else "")
-    if trained.reason != "done":
-        why = "stopped" if trained.reason == "stopped" else "time is up"
-        print(f"Step {trained.step}: {why}, everything is saved.{best}\n"
-              "The same command again goes on from here.")
-    elif not trained.first_step_seconds:
-        print(f"Step {trained.step}: nothing to do, this many updates were made before; a larger "
-              f"--num-steps goes on from here.{best}")
-    else:
-        print(f"Step {trained.step}: done.{best} "
-              f"The first update came after {trained.first_step_seconds:.1f} s.")
-    directory = shlex.quote(str(log_dir)) if str(log_dir).isprintable() else shown(str(log_dir))
-    print(f"Next:\n  {PROGRAM} generate --log-dir {directory}\n"
-          f"  {PROGRAM} evaluate --log-dir {directory}")
 
 
 def _print_scores(rows: list[_Row]) -> None:
@@ -226,12 +197,7 @@ def _print_scores(rows: list[_Row]) -> None:
 
 def _note(row: _Row) -> str:
     """What else there is to know of a figure: how it is bounded, what was not known."""
-    score, notes = row.score, []
-    if score.bound != "exact":
-        error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
-        notes = [f"{score.bound}, {score.num_samples} samples{error}",
-                 f"divergence {score.divergence:.4f} nats/char",
-                 f"{score.active_units} active units"]
+    notes = runs.bound_notes(row.score, "char")
     if row.unknown:
         notes.append(f"{row.unknown:,} characters outside the vocabulary")
     return f"  ({'; '.join(notes)})" if notes else ""

@@ -122,7 +122,7 @@ class Vocabulary:
 
     def _make_table(self) -> np.ndarray:
         known = len(self.characters)
-        table = np.full(_CODE_POINTS, known, self.dtype)
+        table: np.ndarray = np.full(_CODE_POINTS, known, self.dtype)
         if self.oov_buckets > 1:
             everything = np.arange(_CODE_POINTS)
             # Knuth's multiplicative hash: the same on every machine.
@@ -228,7 +228,7 @@ def contiguous(symbols: np.ndarray, most: int) -> Sequence[np.ndarray]:
 
 def checksum(symbols: np.ndarray) -> int:
     """Tells one training text from another."""
-    return zlib.crc32(np.ascontiguousarray(symbols).view(np.uint8))
+    return zlib.crc32(symbols.tobytes())
 
 
 def _code_points(text: str) -> np.ndarray:

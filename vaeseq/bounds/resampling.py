@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import seeds
 from vaeseq.types import Seed, Tensor
 
 Resampler = Callable[..., Tensor]
@@ -39,20 +40,20 @@ def log_mean_variance(log_weights: Tensor) -> Tensor:
 
 def multinomial(log_weights: Tensor, *, seed: Seed) -> Tensor:
     """S independent draws; the one whose probabilities the score term knows exactly."""
-    points = tf.random.stateless_uniform(tf.shape(log_weights), seed, dtype=log_weights.dtype)
+    points = seeds.uniform(tf.shape(log_weights), seed, log_weights.dtype)
     return _invert(log_weights, points)
 
 
 def stratified(log_weights: Tensor, *, seed: Seed) -> Tensor:
     """One draw in each of S equal parts of the unit interval."""
-    jitter = tf.random.stateless_uniform(tf.shape(log_weights), seed, dtype=log_weights.dtype)
+    jitter = seeds.uniform(tf.shape(log_weights), seed, log_weights.dtype)
     return _invert(log_weights, _grid(log_weights, jitter))
 
 
 def systematic(log_weights: Tensor, *, seed: Seed) -> Tensor:
     """S points at equal distances, moved by one draw: the least variance in practice."""
     batch_size = tf.shape(log_weights)[0]
-    jitter = tf.random.stateless_uniform([batch_size, 1], seed, dtype=log_weights.dtype)
+    jitter = seeds.uniform([batch_size, 1], seed, log_weights.dtype)
     return _invert(log_weights, _grid(log_weights, jitter))
 
 

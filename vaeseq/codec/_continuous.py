@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec import _heads
+from vaeseq.codec import _drawn, _heads
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Spec, Tensor
 
@@ -82,7 +82,7 @@ class Normal(DistModule):
         return NormalParams(loc, self._positive(scale))
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
-        return _heads.independent(tfd.Normal(params.loc, params.scale), self._event_spec)
+        return _heads.independent(_drawn.Normal(params.loc, params.scale), self._event_spec)
 
     def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         root = tf.sqrt(tf.cast(temperature, params.scale.dtype))
@@ -236,8 +236,8 @@ class MixtureOfNormals(DistModule):
         return MixtureParams(logits, loc, self._positive(scale))
 
     def dist(self, params: MixtureParams) -> tfd.Distribution:
-        components = tfd.Normal(params.loc, params.scale)
-        weights = tfd.Categorical(logits=params.logits)
+        components = _drawn.Normal(params.loc, params.scale)
+        weights = _drawn.Categorical(logits=params.logits)
         return _heads.independent(
             tfd.MixtureSameFamily(weights, components), self._event_spec)
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec import _heads
+from vaeseq.codec import _drawn, _heads
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Spec, Tensor
 
@@ -77,7 +77,7 @@ class Categorical(_LogitsDecoder):
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         return _heads.independent(
-            tfd.Categorical(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+            _drawn.Categorical(logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
 
 class Bernoulli(_LogitsDecoder):
@@ -112,7 +112,7 @@ class Bernoulli(_LogitsDecoder):
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         return _heads.independent(
-            tfd.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+            _drawn.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
 
 class Binomial(_LogitsDecoder):

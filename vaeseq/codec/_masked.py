@@ -27,6 +27,7 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from vaeseq import seeds
 from vaeseq.codec import _heads, _layers
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Seed, Spec, Tensor
@@ -143,7 +144,7 @@ class MaskedBernoulliDistribution(tfd.Distribution):
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         params = self._params
         shape = tf.concat([[n], tf.shape(params.logits)], 0)
-        uniform = tf.random.stateless_uniform(shape, seed, dtype=params.logits.dtype)
+        uniform = seeds.uniform(shape, seed, params.logits.dtype)
         # x = 1 where the logit is above this: a logistic variable.
         noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
         rows = tf.nest.map_structure(

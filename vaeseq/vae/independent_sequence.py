@@ -98,7 +98,7 @@ class IndependentSequence(VAECore):
         return self._q_z.dist(self._q_z(feature))
 
     def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
-        return self._d_core.step(tf.concat([h.context, z], -1), h.state)
+        return self._d_core.step((h.context, z), h.state)
 
     def infer(
         self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,

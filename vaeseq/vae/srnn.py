@@ -109,12 +109,12 @@ class SRNN(VAECore):
         return Hidden(drive, state)
 
     def prior(self, h: Hidden) -> tfd.Distribution:
-        return self._p_z.dist(self._p_z(tf.concat(h, -1)))
+        return self._p_z.dist(self._p_z((h.d, h.z)))
 
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
-        params = self._q_z(tf.concat([feature, h.z], -1))
+        params = self._q_z((feature, h.z))
         if self._use_res_q:
-            params = latent.residual(self._p_z(tf.concat(h, -1)), params)
+            params = latent.residual(self._p_z((h.d, h.z)), params)
         return self._q_z.dist(params)
 
     def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:

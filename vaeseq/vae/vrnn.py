@@ -119,13 +119,13 @@ class VRNN(VAECore):
         return self._encoder(observed)
 
     def advance(self, drive: Nest, state: State) -> Hidden:
-        return Hidden(*self._cell.step(tf.concat([drive, state.phi_z], -1), state.cell))
+        return Hidden(*self._cell.step((drive, state.phi_z), state.cell))
 
     def prior(self, h: Hidden) -> tfd.Distribution:
         return self._p_z.dist(self._p_z(h.output))
 
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
-        return self._q_z.dist(self._q_z(tf.concat([h.output, feature], -1)))
+        return self._q_z.dist(self._q_z((h.output, feature)))
 
     def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         phi_z = self._phi_z(z)

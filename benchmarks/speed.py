@@ -1,0 +1,179 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""How fast training and sampling are, as a ratio to a peer and as a share of the matrix rate.
+
+    python -m benchmarks.speed run [--peers PEER.py --peer-python PYTHON] [--rounds 5]
+
+Each row runs in a process of its own. With a peer (a script that takes `train --model rnn --hidden
+512 --batch 32 --steps 64 --runs N` and prints a JSON line with `seconds_per_step`) the two sides
+take turns, round by round, and medians are compared: a machine that others use is only comparable
+with itself. One JSON line a row, then the table:
+
+    seconds, peer_seconds  medians: of an update, or of sampling `steps` steps
+    ratio                  theirs / ours
+    share_of_matrix_rate   operations of the products, counted from the weights (three products a
+                           weight and step in training, one in sampling), over the rate of one large
+                           fp32 product measured in the same process
+    peak_memory_bytes      of our process
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from vaeseq import arguments
+from vaeseq.cli import Command, Program
+
+_WARM_UP = 3
+_PAUSE = 0.3  # seconds in which the other side's threads come to rest
+
+
+class Row(NamedTuple):
+    """One thing to measure."""
+
+    work: str
+    model: str
+    hidden: int
+    latent: int
+    batch: int
+    steps: int
+
+
+ROWS = {
+    "rnn-512": Row("train", "rnn", 512, 0, 32, 64),
+    "rnn-256": Row("train", "rnn", 256, 0, 32, 64),
+    "srnn": Row("train", "srnn", 256, 64, 16, 100),
+    "vrnn": Row("train", "vrnn", 256, 64, 16, 100),
+    "sample-1": Row("generate", "rnn", 512, 0, 1, 500),
+    "sample-64": Row("generate", "rnn", 512, 0, 64, 500),
+}
+
+
+class Timed(NamedTuple):
+    """What our process answers: seconds of each run, matrix rate, operations of a run, memory."""
+
+    seconds: list[float]
+    matrix_rate: float
+    operations: float
+    peak_memory_bytes: int
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--rows", default=",".join(ROWS), metavar="A,B", help="which rows")
+    add("--peers", type=arguments.readable_file, metavar="FILE", help="the peer's script")
+    add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
+    add("--rounds", type=arguments.whole(1, 1000), default=5, metavar="N", help="turns a side")
+    add("--runs", type=arguments.whole(1, 1000), default=10, metavar="N", help="runs a turn")
+    add("--shards", type=arguments.whole(1, 64), metavar="N",
+        help="parts of a batch side by side (default: one a core)")
+
+
+def _run(options: argparse.Namespace) -> None:
+    results = []
+    for name in options.rows.split(","):
+        if name not in ROWS:
+            raise arguments.UsageError(
+                f"--rows: expected some of {', '.join(ROWS)}; got {name!r}.")
+        results.append(_measure(name, ROWS[name], options))
+        print(json.dumps(results[-1]), flush=True)
+    print()
+    print(_table(results))
+
+
+def _measure(name: str, row: Row, options: argparse.Namespace) -> dict:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, row, options.shards))
+    process.start()
+    try:
+        mine, peer = [], []
+        for _ in range(options.rounds):
+            ours.send(options.runs)
+            mine.append(ours.recv())
+            if options.peers:
+                time.sleep(_PAUSE)
+                peer.append(_peer_seconds(row, options))
+                time.sleep(_PAUSE)
+        ours.send(0)
+    finally:
+        process.join(10)
+        process.kill()
+    seconds = statistics.median(s for timed in mine for s in timed.seconds)
+    rate = statistics.median(timed.matrix_rate for timed in mine)
+    return {
+        "row": name, **row._asdict(), "threads": os.cpu_count(), "seconds": seconds,
+        "peer_seconds": statistics.median(peer) if peer else None,
+        "ratio": statistics.median(peer) / seconds if peer else None,
+        "matrix_gflops": rate / 1e9,
+        "share_of_matrix_rate": mine[0].operations / seconds / rate,
+        "sequence_steps_per_second": row.batch * row.steps / seconds,
+        "peak_memory_bytes": mine[-1].peak_memory_bytes}
+
+
+def _peer_seconds(row: Row, options: argparse.Namespace) -> float:
+    """The peer's median seconds of one run."""
+    sizes = ["--hidden", row.hidden, "--batch", row.batch, "--steps", row.steps]
+    if row.work == "train":
+        sizes += ["--model", row.model]
+    if row.latent:
+        sizes += ["--latent", row.latent]
+    done = subprocess.run(
+        [options.peer_python, options.peers, row.work, *map(str, sizes), "--runs",
+         str(options.runs)], capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise arguments.UsageError(f"{str(options.peers)!r} failed: {last}")
+    return float(json.loads(done.stdout)["seconds_per_step"])
+
+
+def _serve(
+    connection: multiprocessing.connection.Connection, row: Row, shards: int | None
+) -> None:
+    """Our side: for each number received, runs that often and answers with `Timed`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from . import speed_models
+    run, operations = speed_models.make(row, shards)
+    for _ in range(_WARM_UP):
+        run()
+    while runs := connection.recv():
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        connection.send(Timed(
+            [_seconds(run) for _ in range(runs)], speed_models.matrix_rate(), operations, memory))
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def _table(results: list[dict]) -> str:
+    lines = ["| work | ours, ms | peer, ms | ratio | share of matrix rate | memory |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for r in results:
+        sizes = f"{r['model'].upper()} {r['hidden']}" + (f"/{r['latent']}" if r["latent"] else "")
+        peer = "" if r["peer_seconds"] is None else f"{1e3 * r['peer_seconds']:.1f}"
+        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
+        lines.append(
+            f"| {r['work']}, {sizes}, batch {r['batch']}, {r['steps']} steps | "
+            f"{1e3 * r['seconds']:.1f} | {peer} | {ratio} | "
+            f"{100 * r['share_of_matrix_rate']:.0f} % | "
+            f"{r['peak_memory_bytes'] / 2**20:.0f} MiB |")
+    return "\n".join(lines)
+
+
+program = Program("python -m benchmarks.speed", "Speed, measured.", (
+    Command("run", "time training and sampling", _run_arguments, _run),))
+
+if __name__ == "__main__":
+    program.main()

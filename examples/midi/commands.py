@@ -1,0 +1,146 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What train and evaluate of vaeseq-midi do (imports TensorFlow; `cli` does not)."""
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq import cli, runs
+from vaeseq.arguments import UsageError
+from vaeseq.evaluate import Score
+from vaeseq.log_dir import LogDir
+from vaeseq.trainer import Periods
+
+from . import observations, pictures, rolls, sources
+from .hparams import MidiHParams
+from .model import PROGRAM, MidiModel, saved_mean
+from .statistics import PITCH_CLASSES, statistics_of
+
+_FREE_RUNNING = 32  # samples that the histograms are of
+_MOST_FRAMES = 256  # of each
+
+
+class _Row(NamedTuple):
+    """Of the table of scores: what was named, and its score."""
+
+    name: str
+    score: Score
+
+
+def train(options: argparse.Namespace) -> None:
+    """vaeseq-midi train."""
+    check_installed()
+    log_dir = LogDir(options.log_dir, PROGRAM)
+    overrides = dict(options.hparams)
+    if options.grid is not None:
+        overrides["grid"] = options.grid
+    if log_dir.exists:
+        hparams = runs.agreed(log_dir, MidiHParams, overrides)
+        seed = log_dir.seed() if options.seed is None else options.seed
+    else:
+        hparams, seed = MidiHParams().replace(**overrides), options.seed or 0
+    music = sources.read(
+        options.train_files, options.valid_files, options.valid_fraction, hparams.frames, _say)
+    train_rolls = [piece.roll for piece in music.train]
+    if log_dir.exists:
+        sources.check_same(log_dir, music.description)
+        mean = saved_mean(log_dir, hparams)
+    else:
+        mean = observations.means(train_rolls, hparams)
+    model = MidiModel(
+        hparams, options.log_dir, mean=mean, seed=seed, trained_on=music.description)
+    print(f"Training on {len(music.train):,} pieces of {sum(map(len, train_rolls)):,} frames; "
+          f"validating on {len(music.valid):,}.", flush=True)
+    with cli.stop_when_asked() as stop:
+        trained = model.train(
+            train_rolls, num_steps=options.num_steps, valid=[piece.roll for piece in music.valid],
+            max_minutes=options.max_minutes or math.inf,
+            periods=Periods(valid=options.valid_every), should_stop=stop.asked)
+    runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """vaeseq-midi evaluate."""
+    check_installed()
+    model = trained_model(options)
+    grid = model.hparams.frames
+    groups = {name: sources.loaded([name], grid, _say, f"to score in {cli.one_line(name)}").rolls
+              for name in options.eval_files}
+    if not groups:
+        held_out = sources.held_out(model.log_dir, grid, _say)
+        groups = {"the held-out music": [piece.roll for piece in held_out]}
+    rows = []
+    for name, pieces in groups.items():
+        score = model.evaluate(pieces, bound=options.bound, num_samples=options.num_samples,
+                               seed=options.seed)
+        rows.append(_Row(name, score))
+        if options.json:
+            named = {"corpus": name} if len(groups) > 1 else {}
+            print(json.dumps({**named, **score.as_dict()}, allow_nan=False), flush=True)
+    if not options.json:
+        _print_scores(rows)
+    if options.histograms:
+        music = [roll for pieces in groups.values() for roll in pieces]
+        _compare(model, music, options)
+
+
+def _compare(model: MidiModel, music: Sequence[np.ndarray], options: argparse.Namespace) -> None:
+    """Draws the histograms of free-running samples beside the music's, and tells the numbers."""
+    grid = model.hparams.frames
+    length = min(_MOST_FRAMES, max(map(len, music)))
+    samples = model.compose(num_samples=_FREE_RUNNING, length=length, seed=options.seed)
+    of_samples, of_music = (
+        statistics_of([rolls.sounding(roll, grid) for roll in pieces], grid.lowest)
+        for pieces in (samples, music))
+    pictures.save_histograms(options.histograms, of_samples, of_music)
+    numbers = {"samples": of_samples, "data": of_music}
+    options.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")
+    if not options.json:
+        print(f"\n{'':16} {'samples':>9} {'data':>9}")
+        for name in ("notes_per_frame", "silent_frames", "held"):
+            print(f"{name:16} {of_samples[name]:9.4f} {of_music[name]:9.4f}")
+        for name in ("density", "pitch_classes", "intervals"):
+            for number, pair in enumerate(zip(of_samples[name], of_music[name])):
+                label = PITCH_CLASSES[number] if name == "pitch_classes" else number
+                print(f"{f'{name} {label}':16} {pair[0]:9.4f} {pair[1]:9.4f}")
+
+
+def trained_model(options: argparse.Namespace) -> MidiModel:
+    """The model in --log-dir, checked against what else was given."""
+    runs.agreed(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
+    return MidiModel.load(options.log_dir)
+
+
+def check_installed() -> None:
+    """Raises UsageError where the libraries for music are missing."""
+    missing = [name for name in ("pretty_midi", "matplotlib")
+               if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
+
+
+def _say(line: str) -> None:
+    """Tells what was loaded; stdout is for results."""
+    print("\n".join(map(cli.one_line, line.split("\n"))), file=sys.stderr, flush=True)
+
+
+def _print_scores(rows: list[_Row]) -> None:
+    """A table, the most probable music first."""
+    print(f"{'nats/frame':>10} {'bits/frame':>10} {'frames':>11}  music")
+    for row in sorted(rows, key=lambda row: row.score.nats_per_step):
+        score = row.score
+        print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.steps:11,}  "
+              f"{cli.one_line(row.name)}{_note(score)}")
+
+
+def _note(score: Score) -> str:
+    """How a figure is bounded, where it is not exact."""
+    notes = runs.bound_notes(score, "frame")
+    return f"  ({'; '.join(notes)})" if notes else ""

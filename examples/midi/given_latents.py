@@ -1,0 +1,70 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""A core whose latents are given rather than drawn: to hear what they mean.
+
+Axes: B batch, T time, Z latent.
+"""
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vaeseq import nest
+from vaeseq.types import Nest, Tensor
+from vaeseq.vae import CoreState, VAECore
+
+
+class GivenLatents(VAECore):
+    """Another core with z_1:T fixed: its prior is certain of them, all else is the core's.
+
+    The latents are carried in the state, so that `GenCore` draws from this core as from any.
+    """
+
+    def __init__(self, core: VAECore, latents: Tensor, name: str | None = None):
+        """Args: core: a model. latents: `[B, T, Z]`, those of as many steps as are drawn."""
+        super().__init__(core.decoder, name=name)
+        self._core = core
+        self._latents = latents
+
+    @property
+    def latent_size(self) -> int:
+        return self._core.latent_size
+
+    @property
+    def state_spec(self) -> CoreState:
+        drive, latent = self._core.state_spec
+        left = tf.TensorSpec(self._latents.shape[1:], self._latents.dtype)
+        return CoreState(drive, (latent, left))
+
+    def initial_state(self, batch_size: int | Tensor) -> CoreState:
+        drive, latent = self._core.initial_state(batch_size)
+        return CoreState(drive, (latent, tf.convert_to_tensor(self._latents)))
+
+    def drive(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Nest, Nest]:
+        return self._core.drive(contexts, state, lengths)
+
+    def advance(self, drive: Nest, state: Nest) -> Nest:
+        latent, left = state
+        return self._core.advance(drive, latent), left
+
+    def prior(self, h: Nest) -> tfd.Distribution:
+        _, left = h
+        return tfd.Independent(tfd.Deterministic(left[:, 0]), 1)
+
+    def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
+        del feature
+        return self.prior(h)
+
+    def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+        inner, left = h
+        outputs, latent = self._core.transition(inner, z)
+        return outputs, (latent, tf.roll(left, -1, axis=1))
+
+
+def infer(core: VAECore, contexts: Tensor, observed: Nest, *, seed: Tensor) -> Tensor:
+    """Latents `[B, T, Z]` of observed sequences, drawn from the posterior."""
+    state = core.initial_state(nest.leading_dim(contexts, 0))
+    drives, _ = core.drive(contexts, state.drive)
+    features = core.summarize(drives, observed)
+    return core.infer(drives, features, state.latent, seed=seed).latents

@@ -1,0 +1,86 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Samples in a folder: MIDI, sound and picture of each, and a page that plays and shows them all.
+
+The page loads nothing but the files beside it.
+"""
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import pictures, rolls, sound
+from .rolls import Grid
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em;
+         color: #111; background: #fff; }}
+  figure {{ margin: 0 0 2.5em; }}
+  .roll {{ overflow-x: auto; border: 1px solid #ccc; }}
+  img {{ display: block; max-height: 28em; }}
+  audio {{ width: 100%; margin: 0.5em 0; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{subtitle}</p>
+{figures}
+</body>
+</html>
+"""
+_FIGURE = """<figure>
+<figcaption>{caption} (<a href="{name}.mid" download>MIDI</a>,
+<a href="{name}.wav" download>WAV</a>)</figcaption>
+<audio controls preload="metadata" src="{name}.wav"></audio>
+<div class="roll"><img src="{name}.png" alt="Piano roll of {caption}"></div>
+</figure>"""
+
+
+class Sample(NamedTuple):
+    """A piece to show.
+
+    Attributes:
+      name: of its files, without a suffix.
+      caption: above it.
+      roll: `[T, P]`, with onsets `[T, 2 P]`.
+      given: how many frames at its beginning the model continued.
+    """
+
+    name: str
+    caption: str
+    roll: np.ndarray
+    given: int = 0
+
+
+def write(
+    folder: Path, samples: Iterable[Sample], grid: Grid, *, title: str, subtitle: str
+) -> list[str]:
+    """Writes the files of samples and their page; returns the samples' names.
+
+    Raises:
+      OSError: the folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures, names = [], []
+    for sample in samples:
+        path = folder / sample.name
+        rolls.to_midi(sample.roll, grid).write(f"{path}.mid")
+        sound.save(f"{path}.wav", sound.play(sample.roll, grid))
+        pictures.save_roll(
+            f"{path}.png", sample.roll, grid, title=sample.caption, given=sample.given)
+        figures.append(_FIGURE.format(name=html.escape(sample.name, quote=True),
+                                      caption=html.escape(sample.caption, quote=True)))
+        names.append(sample.name)
+    (folder / "index.html").write_text(_PAGE.format(
+        title=html.escape(title), subtitle=html.escape(subtitle), figures="\n".join(figures)),
+        encoding="utf-8")
+    return names

@@ -1,0 +1,51 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""One tiny trained model for the tests of the programs, and how a command is run in-process."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import NamedTuple
+
+import pytest
+
+from examples.text.cli import program
+from tests.tiny_text import SMALL, TEXT
+
+
+class Run(NamedTuple):
+    """A trained run: its text's file and its log directory."""
+
+    corpus: pathlib.Path
+    log_dir: pathlib.Path
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command of vaeseq-text in this process."""
+    def run_command(*words):
+        capsys.readouterr()
+        status = program.run([str(word) for word in words])
+        return Ended(status, *capsys.readouterr())
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A run that is only read; a test that writes copies it."""
+    folder = tmp_path_factory.mktemp("trained")
+    corpus = folder / "corpus.txt"
+    corpus.write_text(TEXT, encoding="utf-8")
+    status = program.run([
+        "train", "--log-dir", str(folder / "log"), "--train-corpus", str(corpus), "--hparams",
+        SMALL, "--num-steps", "60", "--valid-every", "30"])
+    assert status == 0
+    return Run(corpus, folder / "log")

@@ -1,0 +1,186 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The model of music: exact densities by enumeration, the history agent, given latents, sound."""
+
+from __future__ import annotations
+
+import itertools
+import wave
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special, stats
+
+from examples.midi import observations, pictures, rolls, sound, statistics
+from examples.midi.given_latents import GivenLatents
+from examples.midi.history import EncodedContext
+from examples.midi.hparams import MidiHParams
+from examples.midi.model import MidiModel
+from examples.midi.observations import Scored
+from examples.midi.rolls import Grid
+from tests import small
+from vaeseq import agent, seeds, vae
+from vaeseq.codec import encoders
+from vaeseq.testing import AgentContract
+
+TINY = MidiHParams().parse(
+    "lowest_note=60,highest_note=63,rnn_hidden_sizes=[5],masked_hidden_size=8,most_notes=2,"
+    "batch_size=2,sequence_size=8,num_shards=1,latent_size=2,latent_decoder_fc_layers=[4]")
+MEAN = np.array([0.1, 0.2, 0.4, 0.3])
+
+
+def _params(hparams, mean=MEAN, scale=0.7):
+    """A decoder with weights drawn from a seed, and its parameters for a frame."""
+    decoder = observations.make_decoder(hparams, mean)
+    features = tf.random.stateless_normal([1, 5], [1, 2])
+    decoder(features)
+    observed = decoder.dist(decoder(features)).sample(seed=seeds.make(0))
+    decoder.dist(decoder(features)).log_prob(observed)
+    small.set_weights(decoder, scale)
+    return decoder, decoder(features)
+
+
+@pytest.mark.parametrize("overrides", [
+    "decoder=bernoulli", "decoder=masked", "decoder=bernoulli,obs_decoder_fc_hidden_layers=[6]",
+    "decoder=masked,onsets=true,highest_note=61", "decoder=bernoulli,onsets=true,highest_note=61"])
+def test_the_probabilities_of_all_frames_add_up_to_one(overrides):
+    decoder, params = _params(TINY.parse(overrides))
+    frames = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32)
+    log_prob = decoder.dist(params).log_prob(frames).numpy()
+    assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
+    assert log_prob.std() > 0.1
+
+
+def test_the_score_decoder_is_beta_times_categorical():
+    decoder, params = _params(TINY.parse("decoder=scores"))
+    scores = np.array([0.95, 0.05, 0.05, 0.95], np.float32)
+    one, zero = (np.asarray(x)[0] for x in params.scores)
+    logits = np.asarray(params.count)[0]
+    for count in range(3):
+        expected = stats.beta.logpdf(scores, one, zero).sum() + special.log_softmax(logits)[count]
+        got = decoder.dist(params).log_prob(Scored(scores[None], np.array([count], np.int32)))
+        np.testing.assert_allclose(got, [expected], rtol=1e-4)
+
+
+def test_the_score_decoder_integrates_to_one():
+    hparams = TINY.parse("decoder=scores,highest_note=60,most_notes=1")
+    decoder, params = _params(hparams, np.array([0.3]), scale=0.2)
+    grid = (np.arange(20_000) + 0.5) / 20_000
+    dist = decoder.dist(tf.nest.map_structure(lambda x: x[0], params))
+    total = sum(np.exp(dist.log_prob(Scored(
+        np.float32(grid[:, None]), np.full([20_000], count, np.int32)))).mean()
+        for count in range(2))
+    assert total == pytest.approx(1, abs=5e-3)
+
+
+def test_the_probabilities_of_all_short_pieces_add_up_to_one(tmp_path):
+    hparams = TINY.parse("highest_note=61,history_size=2,history_encoder_fc_layers=[3]")
+    model = MidiModel(hparams, tmp_path, mean=MEAN[:2])
+    model.build()
+    small.set_weights(model.gen_core, 0.8)
+    model._ready = True
+    frames = [np.array(frame, np.uint8) for frame in itertools.product([0, 1], repeat=2)]
+    pieces = [np.stack(piece) for piece in itertools.product(frames, repeat=2)]
+    total = sum(np.exp(model.evaluate([piece], batch_size=1, window=2).nats) for piece in pieces)
+    assert len(pieces) == 16 and total == pytest.approx(1, abs=1e-4)
+
+
+def test_a_roll_becomes_scores_and_back():
+    hparams = TINY.parse("decoder=scores")
+    roll = np.array([[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 1]], np.uint8)
+    observed = observations.observe(roll, hparams)
+    assert observed.count.tolist() == [0, 2, 2]  # at most two notes
+    np.testing.assert_array_equal(observations.roll_of(observed, hparams)[:2], roll[:2])
+    top = Scored(np.array([[0.3, 0.9, 0.2, 0.8]]), np.array([2]))
+    np.testing.assert_array_equal(observations.roll_of(top, hparams), [[0, 1, 0, 1]])
+
+
+def test_means_are_over_transpositions():
+    roll = np.array([[0, 1, 0, 0]] * 3 + [[0, 0, 0, 0]], np.uint8)
+    hparams = TINY.parse("transpose=1")
+    np.testing.assert_allclose(observations.means([roll], hparams), [0.25, 0.25, 0.25, 0])
+
+
+@pytest.mark.parametrize("overrides, message", [
+    ("lowest_note=70,highest_note=60", "lowest_note: expected at most highest_note=60; got 70"),
+    ("decoder=scores,highest_note=60", "most_notes: expected at most one a column, 1; got 2"),
+    ("rate=0", "rate: expected a finite number, at least 0.5"),
+])
+def test_hyperparameters_that_cannot_be(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        TINY.parse(overrides)
+
+
+class TestHistory(AgentContract):
+    def make_object_under_test(self):
+        spec = tf.TensorSpec([4], tf.float32)
+        frames = agent.EncodeObserved(encoders.Flatten(spec), spec, 3)
+        return EncodedContext(frames, (6, 5), activation="tanh")
+
+    def make_observations(self, leading):
+        return tf.random.stateless_uniform([*leading, 4], [1, 2])
+
+
+@pytest.mark.parametrize("vae_type", ["ISEQ", "SRNN", "VRNN"])
+def test_given_latents_are_those_that_are_used(vae_type):
+    made = small.gen_core(vae_type, small.symbol_codec)
+    drawn, _ = made.generate(6, made.initial_state(2), seed=seeds.make(5))
+    given = vae.GenCore(made.agent, GivenLatents(made.core, drawn.latents))
+    again, _ = given.generate(6, given.initial_state(2), seed=seeds.make(5))
+    small.close(again.latents, drawn.latents)
+    small.same(again.observed, drawn.observed)
+    moved = vae.GenCore(made.agent, GivenLatents(made.core, drawn.latents + 3.0))
+    other, _ = moved.generate(6, moved.initial_state(2), seed=seeds.make(5))
+    small.close(other.latents, drawn.latents + 3.0)
+
+
+# Sound and pictures.
+
+
+@pytest.mark.parametrize("pitches", [(69,), (60, 64, 67)])
+def test_the_sound_is_as_long_as_the_notes_and_as_high(pitches, tmp_path):
+    grid = Grid(rate=7)
+    roll = np.zeros([21, 88], np.uint8)
+    for pitch in pitches:
+        roll[:, pitch - 21] = 1
+    sound.save(tmp_path / "a.wav", sound.synthesize(roll, grid))
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert file.getnframes() == 3 * sound.RATE and file.getframerate() == sound.RATE
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert np.abs(samples).max() == pytest.approx(0.9 * 32767, rel=1e-3)
+    strength = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    hertz = np.fft.rfftfreq(len(samples), 1 / sound.RATE)
+    loudest = []
+    for _ in pitches:
+        peak = int(np.argmax(strength))
+        loudest.append(hertz[peak])
+        strength[np.abs(hertz - hertz[peak]) < 10] = 0
+    np.testing.assert_allclose(
+        sorted(loudest), [440 * 2 ** ((pitch - 69) / 12) for pitch in sorted(pitches)], atol=1)
+
+
+def test_silence_is_silent():
+    assert not sound.play(np.zeros([8, 88], np.uint8), Grid()).any()
+
+
+def test_pitch_names():
+    assert [pictures.pitch_name(pitch) for pitch in (21, 60, 66, 108)] == ["A0", "C4", "F#4", "C8"]
+
+
+def test_pictures_are_written(tmp_path):
+    grid = Grid(onsets=True)
+    for name, roll in {"silent": np.zeros([0, 176]), "notes": np.eye(40, 176)}.items():
+        pictures.save_roll(tmp_path / name, roll, grid, title="$a <", given=min(5, len(roll)))
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    bitmap = pictures.bitmap(rolls.sounding(np.eye(3, 176), grid))
+    assert bitmap.shape == (264, 9, 1) and bitmap[-1, 0, 0] == 255 and bitmap[0].sum() == 0
+
+
+def test_statistics_worked_out_by_hand():
+    # C4 held for three frames, E4 with it in the last two, then silence.
+    piece = np.array([[1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
+    found = statistics.statistics_of([piece], lowest=60)
+    assert found["notes_per_frame"] == 1.25 and found["silent_frames"] == 0.25
+    assert found["density"][:3] == [0.25, 0.25, 0.5]
+    assert found["pitch_classes"][0] == 0.6 and found["pitch_classes"][4] == 0.4
+    assert found["intervals"][4] == 1.0 and found["held"] == 2.5
