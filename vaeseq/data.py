@@ -124,7 +124,7 @@ class Sequences(DataSet):
           batch_size: B; fewer sequences than that are repeated within a batch.
           sequence_size: the largest T.
           seed: of the order, the windows and the transform.
-          transform: augments one sequence.
+          transform: augments one window of a sequence.
 
         Raises:
           ValueError: there is no sequence, or one of no steps.
@@ -155,12 +155,11 @@ class Sequences(DataSet):
         return pad(chosen, self._bucket(longest))
 
     def _window(self, sequence: Nest, rng: np.random.Generator) -> Nest:
-        if self._transform is not None:
-            sequence = self._transform(sequence, rng)
         steps = _steps(sequence)
         size = min(steps, self._sequence_size)
         start = int(rng.integers(steps - size + 1))
-        return _steps_of(sequence, start, start + size)
+        window = _steps_of(sequence, start, start + size)
+        return window if self._transform is None else self._transform(window, rng)
 
     def _bucket(self, longest: int) -> int:
         size = self._sequence_size

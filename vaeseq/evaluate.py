@@ -110,7 +110,8 @@ class Evaluator:
         self._agent = agent
         self._core = core
         self._bound = bound
-        self._score = tf.function(self._score_batch, jit_compile=jit_compile)
+        self._score = tf.function(
+            self._score_batch, jit_compile=jit_compile, autograph=False)
 
     @property
     def bound_name(self) -> str:

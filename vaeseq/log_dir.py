@@ -166,7 +166,8 @@ class LogDir:
     def _check_kinds(self) -> None:
         """Raises ValueError where a file or directory of the run is something else."""
         for path, is_kind, kind in (
-                (self.path / "lock", Path.is_file, "a file"), (self.metrics, Path.is_file, "a file"),
+                (self.path / "lock", Path.is_file, "a file"),
+                (self.metrics, Path.is_file, "a file"),
                 (self.checkpoints, Path.is_dir, "a directory"),
                 (self.events, Path.is_dir, "a directory")):
             if os.path.lexists(path) and not is_kind(path):

@@ -248,6 +248,7 @@ class Model(abc.ABC):
             self.restore()
         else:
             self.build()
+            self._ready = True
 
     def make_writer(self, last_step: int) -> Writer:
         """Where metrics go while training; lines after `last_step` are of a lost sitting."""

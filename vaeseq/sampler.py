@@ -21,7 +21,7 @@ class Sampler:
         """Args: gen_core: the agent and the core."""
         self._gen_core = gen_core
         self._spec = gen_core.core.decoder.event_spec
-        self._prime = tf.function(gen_core.prime)
+        self._prime = tf.function(gen_core.prime, autograph=False)
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,

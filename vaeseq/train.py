@@ -128,9 +128,10 @@ class TrainOps(snt.Module):
         self._seed = seed
         self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
         self._optimizer = snt.optimizers.Adam(self._rate, beta2=adam_beta2)
-        self._update = tf.function(self._apply, jit_compile=jit_compile)
+        self._update = tf.function(
+            self._apply, jit_compile=jit_compile, autograph=False)
         self._gradients = shards.parallel(self._shard, num_shards, jit_compile=jit_compile)
-        self._compiled = tf.function(self._step)
+        self._compiled = tf.function(self._step, autograph=False)
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:

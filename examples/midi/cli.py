@@ -10,9 +10,9 @@ from vaeseq.fields import Range
 
 from .hparams import MidiHParams
 
-_MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
+MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
 _MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
-_seconds = arguments.real(Range(0, _MOST_SECONDS, open_low=True))
+_seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:

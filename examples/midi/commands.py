@@ -7,14 +7,15 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vaeseq import cli, runs
 from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
+from vaeseq.fields import shown
 from vaeseq.log_dir import LogDir
 from vaeseq.trainer import Periods
 
@@ -25,6 +26,7 @@ from .statistics import PITCH_CLASSES, statistics_of
 
 _FREE_RUNNING = 32  # samples that the histograms are of
 _MOST_FRAMES = 256  # of each
+_MOST_HEARD = 1 << 18  # frames of music that they are compared with
 
 
 class _Row(NamedTuple):
@@ -69,26 +71,45 @@ def train(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """vaeseq-midi evaluate."""
     check_installed()
+    if options.histograms and options.histograms.suffix != ".png":
+        raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
+                         f"{shown(str(options.histograms))}.")
     model = trained_model(options)
-    grid = model.hparams.frames
-    groups = {name: sources.loaded([name], grid, _say, f"to score in {cli.one_line(name)}").rolls
-              for name in options.eval_files}
-    if not groups:
-        held_out = sources.held_out(model.log_dir, grid, _say)
-        groups = {"the held-out music": [piece.roll for piece in held_out]}
+    heard: list[np.ndarray] = []
     rows = []
-    for name, pieces in groups.items():
+    for name, pieces in _named(model, options.eval_files):
         score = model.evaluate(pieces, bound=options.bound, num_samples=options.num_samples,
                                seed=options.seed)
         rows.append(_Row(name, score))
+        heard += _first_frames(pieces, _MOST_HEARD - sum(map(len, heard)))
         if options.json:
-            named = {"corpus": name} if len(groups) > 1 else {}
+            named = {"corpus": name} if len(options.eval_files) > 1 else {}
             print(json.dumps({**named, **score.as_dict()}, allow_nan=False), flush=True)
     if not options.json:
         _print_scores(rows)
     if options.histograms:
-        music = [roll for pieces in groups.values() for roll in pieces]
-        _compare(model, music, options)
+        _compare(model, heard, options)
+
+
+def _named(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """What each row is of, and its rolls; those of one row are in memory at a time."""
+    grid = model.hparams.frames
+    if not names:
+        held_out = sources.held_out(model.log_dir, grid, _say)
+        yield "the held-out music", [piece.roll for piece in held_out]
+    for name in names:
+        found = sources.loaded([name], grid, _say, f"to score in {cli.one_line(name)}")
+        yield name, found.rolls
+
+
+def _first_frames(pieces: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """The first `count` frames of pieces laid end to end, copied."""
+    kept = []
+    for roll in pieces:
+        if count > 0:
+            kept.append(roll[:count].copy())
+            count -= len(roll)
+    return kept
 
 
 def _compare(model: MidiModel, music: Sequence[np.ndarray], options: argparse.Namespace) -> None:
@@ -103,13 +124,18 @@ def _compare(model: MidiModel, music: Sequence[np.ndarray], options: argparse.Na
     numbers = {"samples": of_samples, "data": of_music}
     options.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")
     if not options.json:
-        print(f"\n{'':16} {'samples':>9} {'data':>9}")
-        for name in ("notes_per_frame", "silent_frames", "held"):
-            print(f"{name:16} {of_samples[name]:9.4f} {of_music[name]:9.4f}")
-        for name in ("density", "pitch_classes", "intervals"):
-            for number, pair in enumerate(zip(of_samples[name], of_music[name])):
-                label = PITCH_CLASSES[number] if name == "pitch_classes" else number
-                print(f"{f'{name} {label}':16} {pair[0]:9.4f} {pair[1]:9.4f}")
+        _print_statistics(of_samples, of_music)
+
+
+def _print_statistics(of_samples: dict[str, Any], of_music: dict[str, Any]) -> None:
+    """The numbers of the histograms, a line each."""
+    print(f"\n{'':16} {'samples':>9} {'data':>9}")
+    for name in ("notes_per_frame", "silent_frames", "held"):
+        print(f"{name:16} {of_samples[name]:9.4f} {of_music[name]:9.4f}")
+    for name in ("density", "pitch_classes", "intervals"):
+        for number, pair in enumerate(zip(of_samples[name], of_music[name])):
+            label = PITCH_CLASSES[number] if name == "pitch_classes" else number
+            print(f"{f'{name} {label}':16} {pair[0]:9.4f} {pair[1]:9.4f}")
 
 
 def trained_model(options: argparse.Namespace) -> MidiModel:

@@ -13,6 +13,7 @@ from vaeseq.arguments import UsageError
 from vaeseq.fields import shown
 
 from . import commands, given_latents, loading, observations, page
+from .cli import MOST_SECONDS
 from .model import MidiModel
 from .page import Sample
 from .rolls import Grid
@@ -29,6 +30,10 @@ def generate(options: argparse.Namespace) -> None:
     grid = model.hparams.frames
     prime = _prime(options, grid)
     length = _frames(options.length, grid)
+    given = 0.0 if prime is None else len(prime) * grid.frame_seconds
+    if given + options.length > MOST_SECONDS:
+        raise UsageError(f"expected a prime and a --length of at most {MOST_SECONDS} seconds "
+                         f"together, got {given:.0f} and {options.length:g}. Give a --prime-length.")
     about = f"{options.log_dir}, temperature {options.temperature:g}, seed {options.seed}"
     _write(options, _samples(model, options, prime, length), grid, "Samples", about)
 
@@ -88,8 +93,7 @@ def _prime(options: argparse.Namespace, grid: Grid) -> np.ndarray | None:
 def _piece(name: str, seconds: float, grid: Grid) -> np.ndarray:
     """The beginning of the one piece that a name names."""
     roll = loading.load([name], grid).pieces[0].roll
-    most = 1800 / grid.frame_seconds
-    return roll[:max(1, round(min(seconds / grid.frame_seconds, most)))]
+    return roll[:max(1, round(min(seconds / grid.frame_seconds, len(roll))))]
 
 
 def _frames(seconds: float, grid: Grid) -> int:

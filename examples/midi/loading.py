@@ -1,16 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Piano rolls of many files: found, read in parallel, summed up, the bad ones named.
-
-A name is a file, a folder (searched for MIDI files), a pattern such as `music/**/*.mid`, or a split
-of an archive of piano rolls, `PATH.npz:train`.
-"""
+"""Piano rolls of many files: read in parallel, summed up, the bad ones named."""
 from __future__ import annotations
 
 import concurrent.futures
-import glob
 import multiprocessing
 import os
-import re
 import signal
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +17,11 @@ from vaeseq.fields import shown
 from vaeseq.progress import Progress
 
 from . import archives, cache, notes, rolls
+from .finding import Skipped, Source, find
 from .notes import BadMidi, Notes
 from .rolls import Grid
 
-MOST_BYTES = 3 << 28  # of all rolls together
-_SUFFIXES = (".mid", ".midi", ".kar")
-_SPLIT = re.compile(r"(.+\.npz):([a-z_]+)", re.DOTALL)
+MOST_BYTES = 1 << 29  # of all rolls together
 _FEW = 16  # files that are read sooner than worker processes are started
 _ARCHIVE_GRID = Grid(lowest=archives.LOWEST, highest=archives.LOWEST + archives.NOTES - 1)
 _MOST_NAMED = 20  # skipped files told one by one
@@ -44,18 +37,6 @@ class Piece(NamedTuple):
 
     name: str
     roll: np.ndarray
-
-
-class Skipped(NamedTuple):
-    """A file that was left out.
-
-    Attributes:
-      name: as it was found.
-      reason: why.
-    """
-
-    name: str
-    reason: str
 
 
 class Collection(NamedTuple):
@@ -92,23 +73,18 @@ class Collection(NamedTuple):
         return "\n".join([f"{head}; {_count(len(self.skipped), 'file')} skipped:", *lines])
 
 
-class _Source(NamedTuple):
-    path: str
-    split: str  # of an archive; "" for a MIDI file
-
-
 def load(names: Sequence[str], grid: Grid, *, jobs: int | None = None) -> Collection:
     """Loads all that names name.
 
     Args:
-      names: see the module description.
+      names: see `finding`.
       grid: what frames and columns are.
       jobs: worker processes; by default one a core.
 
     Raises:
       UsageError: a name names nothing, or nothing is left.
     """
-    sources, skipped = _find(names)
+    sources, skipped = find(names)
     loading = _Loading(grid, skipped)
     for source, got in _read(sources, jobs or os.cpu_count() or 1):
         loading.take(source, got)
@@ -128,7 +104,7 @@ class _Loading:
         self._pieces: list[Piece] = []
         self._files = self._notes = self._bytes = 0
 
-    def take(self, source: _Source, got: Notes | list[np.ndarray] | str) -> None:
+    def take(self, source: Source, got: Notes | list[np.ndarray] | str) -> None:
         """Adds the pieces of a source, or names it among the skipped."""
         name = f"{source.path}:{source.split}" if source.split else source.path
         if isinstance(got, str):
@@ -168,54 +144,9 @@ def _kind(read: Notes, grid: Grid) -> str:
     return f"it holds no notes from {grid.lowest} to {grid.highest}"
 
 
-def _find(names: Sequence[str]) -> tuple[list[_Source], list[Skipped]]:
-    """The files that names name, each once."""
-    skipped: list[Skipped] = []
-    found: dict[tuple[str, str], _Source] = {}
-    for name in names:
-        for source in _named(name, skipped):
-            found.setdefault((os.path.realpath(source.path), source.split), source)
-    return list(found.values()), skipped
-
-
-def _named(name: str, skipped: list[Skipped]) -> Iterator[_Source]:
-    split = _SPLIT.fullmatch(name)
-    if split and not os.path.lexists(name):
-        yield _Source(*split.groups())
-    elif os.path.isdir(name):
-        yield from _searched(name, skipped)
-    elif os.path.lexists(name):
-        yield _Source(name, "")
-    elif glob.has_magic(name):
-        yield from _matching(name, skipped)
-    else:
-        raise UsageError(f"no such file or folder: {shown(name)}")
-
-
-def _matching(pattern: str, skipped: list[Skipped]) -> Iterator[_Source]:
-    paths = sorted(glob.iglob(pattern, recursive=True))
-    if not paths:
-        raise UsageError(f"{shown(pattern)}: expected a pattern that matches files, but none does")
-    for path in paths:
-        if not os.path.isdir(path):
-            yield _Source(path, "")
-        elif "**" not in pattern:  # that pattern matches what the folders hold too
-            yield from _searched(path, skipped)
-
-
-def _searched(folder: str, skipped: list[Skipped]) -> Iterator[_Source]:
-    def unreadable(error: OSError) -> None:
-        skipped.append(Skipped(str(error.filename), error.strerror or "it cannot be read"))
-
-    for where, folders, files in os.walk(folder, onerror=unreadable):
-        folders.sort()
-        yield from (_Source(os.path.join(where, file), "") for file in sorted(files)
-                    if file.lower().endswith(_SUFFIXES))
-
-
 def _read(
-    sources: Sequence[_Source], jobs: int
-) -> Iterator[tuple[_Source, Notes | list[np.ndarray] | str]]:
+    sources: Sequence[Source], jobs: int
+) -> Iterator[tuple[Source, Notes | list[np.ndarray] | str]]:
     """What each source holds, in their order: notes, the pieces of an archive, or what is wrong."""
     new = [number for number, source in enumerate(sources)
            if not source.split and not source.path.endswith(".npz")
@@ -229,7 +160,7 @@ def _read(
             yield source, got
 
 
-def _one(source: _Source) -> Notes | list[np.ndarray] | str:
+def _one(source: Source) -> Notes | list[np.ndarray] | str:
     if not source.split:
         if source.path.endswith(".npz"):
             return "an archive: say which of its splits, as in PATH.npz:train"

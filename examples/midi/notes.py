@@ -27,7 +27,7 @@ END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 _MOST_TICKS = 1 << 40
 _MOST_NOTES = 1 << 18
 # A number in a MIDI file goes on while bytes are above 127; no number is this long.
-_ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{16384}")
+_ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{2048}")
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 

@@ -183,7 +183,7 @@ def _check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None
             f"{shown(str(path))} has another vocabulary than the run in {str(log_dir.path)!r}: "
             f"{len(given.characters)} characters against {len(saved.characters)}; only in the "
             f"text {shown(''.join(saved.unknown(given.characters)))}, only in the run "
-            f"{shown(''.join(given.unknown(saved.characters)))}. Leave it out: the run has its own.")
+            f"{shown(''.join(given.unknown(saved.characters)))}. Leave it out: the run has one.")
 
 
 def _print_scores(rows: list[_Row]) -> None:

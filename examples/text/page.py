@@ -25,8 +25,8 @@ _HEAD = """<!doctype html>
 </head>
 <body>
 <h1>{title}</h1>
-<p>{steps:,} characters, {mean:.4f} nats each on average. The darker, the more surprising; point at a
-character for its surprise in nats.</p>
+<p>{steps:,} characters, {mean:.4f} nats each on average. The darker, the more surprising; point at
+a character for its surprise in nats.</p>
 <p class="legend">{legend}</p>
 <pre dir="auto">"""
 _FOOT = "</pre>\n</body>\n</html>\n"

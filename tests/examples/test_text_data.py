@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Text as symbols: vocabulary, files in pieces, what is held out, and what a run remembers of it."""
+"""Text as symbols: vocabulary, files in pieces, what is held out and what a run remembers."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import networks, unroll
+from vaeseq import nest, networks, unroll
 
 MODES = ("eager", "function", "compiled")
 TOLERANCE = {tf.float64: 1e-10, tf.float32: 2e-5}
@@ -24,14 +24,11 @@ def python_loop(step, inputs, state, lengths=None):
     """What `scan` promises, one step after the other."""
     outputs = []
     for t in range(tf.nest.flatten(inputs)[0].shape[1]):
-        outputs_t, next_state = step(tf.nest.map_structure(lambda x: x[:, t], inputs), state)
+        outputs_t, next_state = step(tf.nest.map_structure(lambda x, t=t: x[:, t], inputs), state)
         if lengths is not None:
-            valid = t < lengths
-
-            def keep(new, old):
-                return tf.where(tf.reshape(valid, [-1] + [1] * (new.shape.rank - 1)), new, old)
-            outputs_t = tf.nest.map_structure(lambda x: keep(x, tf.zeros_like(x)), outputs_t)
-            next_state = tf.nest.map_structure(keep, next_state, state)
+            zeros = tf.nest.map_structure(tf.zeros_like, outputs_t)
+            outputs_t = nest.where(t < lengths, outputs_t, zeros)
+            next_state = nest.where(t < lengths, next_state, state)
         outputs.append(outputs_t)
         state = next_state
     return tf.nest.map_structure(lambda *xs: tf.stack(xs, 1), *outputs), state

@@ -217,7 +217,7 @@ def weigh_in_chunks(
     weighed = tf.map_fn(
         some, (chunks, tf.stack(seeds.split(seed, num_chunks))),
         fn_output_signature=Weighed(
-            *[dtype] * 5, tf.nest.map_structure(lambda x: x.dtype, latent)))
+            dtype, dtype, dtype, dtype, dtype, tf.nest.map_structure(lambda x: x.dtype, latent)))
     return tf.nest.map_structure(  # [C, B, S / C, ...] -> [B, S, ...]
         lambda x: tf.reshape(x, [x.shape[0], num_samples, *x.shape[3:]]),
         nest.swap_leading(weighed))

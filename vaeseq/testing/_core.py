@@ -76,7 +76,8 @@ class VAECoreContract:
         state = random_nest(core.state_spec.latent, [self.batch_size, self.num_steps])
         given = (drives, features, state, z, observed)
         whole = verbs(core, *given)
-        for rows in ((slice(None), 1), (2, 3)):
+        cuts: tuple[tuple, ...] = ((slice(None), 1), (2, 3))
+        for rows in cuts:
             cut = tf.nest.map_structure(lambda x, rows=rows: x[rows], whole)
             alone = verbs(core, *tf.nest.map_structure(lambda x, rows=rows: x[rows], given))
             require_all_close(alone, cut, "advance, prior, posterior, transition and emit must "
@@ -135,7 +136,8 @@ class VAECoreContract:
     def test_padding_changes_nothing(self) -> None:
         core, contexts, observed, z = self._made()
         lengths = self._lengths()
-        padded = self._path(core, *nest.mask_time((contexts, observed), lengths), z, lengths)
+        clean_contexts, clean_observed = nest.mask_time((contexts, observed), lengths)
+        padded = self._path(core, clean_contexts, clean_observed, z, lengths)
         for row, length in enumerate(lengths.numpy()):
             if length:
                 one = (at(at(x, slice(row, row + 1), 0), slice(None, length))
@@ -150,9 +152,10 @@ class VAECoreContract:
     def test_what_stands_in_padding_reaches_no_gradient(self) -> None:
         core, contexts, observed, _ = self._made()
         lengths = self._lengths()
-        results = [elbo(core, *padding, lengths) for padding in (
-            nest.mask_time((contexts, observed), lengths),
-            spoiled((contexts, observed), lengths))]
+        results = [elbo(core, padded_contexts, padded_observed, lengths)
+                   for padded_contexts, padded_observed in (
+                       nest.mask_time((contexts, observed), lengths),
+                       spoiled((contexts, observed), lengths))]
         for one, other in pairs(*results):
             require(np.array_equal(one, other), "What stands in padding, NaN say, must not reach "
                      "the bound, its gradients or the next state.")
@@ -161,7 +164,7 @@ class VAECoreContract:
         core, contexts, observed, z = self._made()
         order, lengths = np.arange(self.batch_size)[::-1].copy(), self._lengths()
         path = self._path(core, contexts, observed, z, lengths)
-        turned = self._path(core, *(take(x, order) for x in (contexts, observed, z)),
+        turned = self._path(core, take(contexts, order), take(observed, order), take(z, order),
                             tf.gather(lengths, order))
         require_all_close(nest.mask_time(take(turned[:-1], order), lengths),
                            nest.mask_time(path[:-1], lengths),

@@ -63,7 +63,8 @@ class Given:
 def with_given_latents(core: VAECore) -> VAECore:
     """The same core, but features are pairs of latents and features, and those are "drawn"."""
     twin = copy.copy(core)
-    twin.posterior = lambda h, given: Given(given[0], core.posterior(h, given[1]))
+    twin.posterior = (  # type: ignore[method-assign]
+        lambda h, given: Given(given[0], core.posterior(h, given[1])))  # type: ignore[assignment]
     return twin
 
 

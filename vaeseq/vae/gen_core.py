@@ -68,7 +68,7 @@ class GenCore(snt.Module):
         super().__init__(name=name)
         self.agent = agent
         self.core = core
-        self._compiled = tf.function(self.generate, jit_compile=True)
+        self._compiled = tf.function(self.generate, jit_compile=True, autograph=False)
 
     def initial_state(self, batch_size: int | Tensor) -> GenState:
         """The state of sequences that have not begun."""
