@@ -15,7 +15,7 @@ assert _VERSION, 'vaeseq/version.py: expected a line __version__ = "..."'
 _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "examples")))]
 
 _PLOT = ["matplotlib>=3.7"]
-_MIDI = ["pretty_midi>=0.2.11"]
+_MIDI = ["pretty_midi>=0.2.11", *_PLOT]
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11"]
 
 setuptools.setup(
@@ -60,10 +60,12 @@ setuptools.setup(
         "plot": _PLOT,  # the README's plots; the library draws nothing itself
         "midi": _MIDI,
         "chorales": [*_MIDI, "music21>=9"],
-        "play": ["gymnasium[classic-control]>=1.0", "pillow>=10"],
-        "dev": [*_DEV, *_PLOT],
+        "dev": [*_DEV, *_MIDI],
     },
     entry_points={
-        "console_scripts": ["vaeseq-text=vaeseq.examples.text.cli:main"],
+        "console_scripts": [
+            "vaeseq-text=vaeseq.examples.text.cli:main",
+            "vaeseq-midi=vaeseq.examples.midi.cli:main",
+        ],
     },
 )

@@ -148,7 +148,8 @@ def _train_and_score(
         "model": name, "seed": seed, "split": "test", **test.as_dict(),
         "divergence": test.divergence, "active_units": test.active_units,
         "valid_nats_per_step": trained.best, "best_step": best_step, "step": trained.step,
-        "train_seconds": round(train_seconds), "hparams": recipe.overrides,
+        "train_seconds": round(train_seconds),
+        "hparams": {d.name: d.theirs for d in MidiHParams().diff(hparams)},
         "free_running": statistics_of(samples), "training_set": statistics_of(pieces["train"]),
         "command": shlex.join(["python", "-m", "benchmarks.polyphonic", *sys.argv[1:]])}
 

@@ -117,8 +117,9 @@ class Checkpoints:
         return self._directory / f"{kind}-{step:09d}"
 
     def _write(self, path: Path, objects: dict[str, tf.Module]) -> None:
+        for left in path.parent.glob("writing-*"):  # by a run that was killed as it saved
+            _remove(left)
         aside = path.with_name(f"writing-{path.name}")
-        shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
             with _named(aside) as directory:

@@ -137,8 +137,7 @@ class Model(abc.ABC):
           should_stop: asked after every step.
 
         Raises:
-          ValueError: there is too little data; another run is training in `log_dir`, or it holds
-            files that are no run's.
+          ValueError: too little data; `log_dir` is in use by another run, or is no run's.
           NumericsError: a gradient is not finite.
         """
         data = self.data_set(sequences)
@@ -297,5 +296,4 @@ class Model(abc.ABC):
 
 
 def _window(sequences: Sequence[Nest]) -> int:
-    longest = max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
-    return min(longest, 1024)
+    return min(1024, max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences))

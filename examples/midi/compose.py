@@ -32,8 +32,9 @@ def generate(options: argparse.Namespace) -> None:
     length = _frames(options.length, grid)
     given = 0.0 if prime is None else len(prime) * grid.frame_seconds
     if given + options.length > MOST_SECONDS:
-        raise UsageError(f"expected a prime and a --length of at most {MOST_SECONDS} seconds "
-                         f"together, got {given:.0f} and {options.length:g}. Give a --prime-length.")
+        raise UsageError(
+            f"expected a prime and a --length of at most {MOST_SECONDS} seconds together, got "
+            f"{given:.0f} and {options.length:g}. Give a --prime-length.")
     about = f"{options.log_dir}, temperature {options.temperature:g}, seed {options.seed}"
     _write(options, _samples(model, options, prime, length), grid, "Samples", about)
 

@@ -85,6 +85,20 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         loading.load([str(tmp_path)], GRID)
 
 
+def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if "deep" in os.fspath(path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = loading.load([str(folder)], GRID)
+    assert found.files == 1
+    assert [reason for name, reason in found.skipped if "deep" in name] == ["Permission denied"]
+
+
 def test_many_files_are_read_in_processes_in_their_order(tmp_path):
     for number in range(20):
         (tmp_path / f"{number:02}.mid").write_bytes(midi_files.melody([40 + number]))

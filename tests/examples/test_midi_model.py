@@ -73,6 +73,14 @@ def test_the_score_decoder_integrates_to_one():
     assert total == pytest.approx(1, abs=5e-3)
 
 
+def test_pieces_of_unequal_length_train_the_score_decoder(tmp_path):
+    hparams = TINY.parse("decoder=scores,transpose=0")
+    model = MidiModel(hparams, tmp_path, mean=MEAN)
+    pieces = [np.eye(8, 4, dtype=np.uint8), np.eye(3, 4, dtype=np.uint8)]
+    trained = model.train(pieces, num_steps=3, valid=pieces)
+    assert np.isfinite(trained.best) and np.isfinite(model.evaluate(pieces[1:]).nats_per_step)
+
+
 def test_the_probabilities_of_all_short_pieces_add_up_to_one(tmp_path):
     hparams = TINY.parse("highest_note=61,history_size=2,history_encoder_fc_layers=[3]")
     model = MidiModel(hparams, tmp_path, mean=MEAN[:2])

@@ -117,7 +117,9 @@ def test_a_run_in_pieces_equals_one_in_one(run, trained, tmp_path, monkeypatch):
     ended = run(*words, "--log-dir", pieces, "--max-minutes", "0.000001")
     assert ended.status == 0 and "Step 1: time is up" in ended.out
     assert "The same command again goes on from here." in ended.out
+    (pieces / "checkpoints" / "writing-step-000000002").mkdir()  # left by a run that was killed
     assert "Step 3: done." in run(*words, "--log-dir", pieces).out
+    assert not list((pieces / "checkpoints").glob("writing-*"))
     one, other = _weights(whole), _weights(pieces)
     assert one.keys() == other.keys() and len(one) > 10
     for name in one:

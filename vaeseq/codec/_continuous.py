@@ -159,12 +159,23 @@ class Beta(DistModule):
 
 
 class _OpenBeta(tfd.Beta):
-    """A beta distribution whose samples are not rounded to 0 or 1."""
+    """A beta distribution whose samples are not rounded to 0 or 1.
+
+    The density of 0 and 1 is that of the numbers next to them: padding is 0, and a gradient that is
+    infinite there would not be finite when it is masked.
+    """
 
     def _sample_n(self, n: int | Tensor, seed: Tensor | None = None) -> Tensor:
-        samples = super()._sample_n(n, seed=seed)
-        limits = np.finfo(samples.dtype.as_numpy_dtype)
-        return tf.clip_by_value(samples, limits.tiny, 1.0 - limits.epsneg)
+        return _inside(super()._sample_n(n, seed=seed))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return super()._log_prob(_inside(x))
+
+
+def _inside(x: Tensor) -> Tensor:
+    """The nearest number strictly between 0 and 1."""
+    limits = np.finfo(x.dtype.as_numpy_dtype)
+    return tf.clip_by_value(x, limits.tiny, 1.0 - limits.epsneg)
 
 
 class MixtureParams(NamedTuple):
