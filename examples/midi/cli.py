@@ -8,9 +8,8 @@ from vaeseq import arguments, runs
 from vaeseq.cli import Command, Program
 from vaeseq.fields import Range
 
-from .hparams import MidiHParams
+from .hparams import MOST_SECONDS, MidiHParams
 
-MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
 _MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
 _seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
 

@@ -13,7 +13,7 @@ from vaeseq.arguments import UsageError
 from vaeseq.fields import shown
 
 from . import commands, given_latents, loading, observations, page
-from .cli import MOST_SECONDS
+from .hparams import MOST_SECONDS
 from .model import MidiModel
 from .page import Sample
 from .rolls import Grid

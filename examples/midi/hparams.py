@@ -11,6 +11,7 @@ from vaeseq.hparams import HParams
 
 from .rolls import HIGHEST, LOWEST, Grid
 
+MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
 _PITCH = Range(0, 127)
 _SIZE = Range(1, 1 << 14)
 
