@@ -33,7 +33,7 @@ demo: $(VENV)/.installed
 	@echo '  $(BIN)/tensorboard --logdir $(LOG_DIR)'
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "
 
 _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
-_DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11"]
+# scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.polyphonic convert`.
+_DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11"]
 
 setuptools.setup(
     name="vaeseq",

@@ -38,9 +38,13 @@ class Refused(Exception):  # noqa: N818 (never leaves this module)
 
 
 def shown(value: object, most: int = 80) -> str:
-    """The `repr` of an offending value, shortened so that it fits a one-line message."""
+    """The `repr` of an offending value, its middle left out where a line would be too long.
+
+    The ends stay, as a path's last part tells more than its first.
+    """
     text = repr(value)
-    return text if len(text) <= most else f"{text[: most - 4]}...{text[-1]}"
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
