@@ -80,21 +80,6 @@ def swap_leading(nest: Nest) -> Nest:
         lambda tensor: tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)]), nest)
 
 
-def tile_samples(nest: Nest, num_samples: int) -> Nest:
-    """Repeats the batch for every sample, samples first: [B, *] -> [S*B, *]."""
-    return tf.nest.map_structure(
-        lambda tensor: tf.tile(tensor, [num_samples] + [1] * (tensor.shape.rank - 1)), nest)
-
-
-def fold_samples(nest: Nest, num_samples: int) -> Nest:
-    """The inverse of `tile_samples` as to shape: [S*B, *] -> [S, B, *]."""
-    def fold(tensor: Tensor) -> Tensor:
-        rows = tensor.shape[0]
-        batch = -1 if rows is None else rows // num_samples
-        return tf.reshape(tensor, [num_samples, batch, *shape_of(tensor)[1:]])
-    return tf.nest.map_structure(fold, nest)
-
-
 def repeat_samples(nest: Nest, num_samples: int) -> Nest:
     """Repeats every row for each sample: [B, *] -> [B, S, *]."""
     return tf.nest.map_structure(
