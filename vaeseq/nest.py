@@ -68,12 +68,6 @@ def merge_leading(nest: Nest, num_dims: int = 2) -> Nest:
     return tf.nest.map_structure(merge, nest)
 
 
-def split_leading(nest: Nest, sizes: list[int | Tensor]) -> Nest:
-    """Splits the first dimension: [B*T, *] with sizes [B, T] -> [B, T, *]."""
-    return tf.nest.map_structure(
-        lambda tensor: tf.reshape(tensor, [*sizes, *shape_of(tensor)[1:]]), nest)
-
-
 def swap_leading(nest: Nest) -> Nest:
     """Exchanges the first two dimensions: [B, T, *] <-> [T, B, *]."""
     return tf.nest.map_structure(
