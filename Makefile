@@ -12,11 +12,12 @@ LOG_DIR ?= demo-log
 MINUTES ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format types clean
+.PHONY: help demo test test-slow lint format types clean
 
 help:
 	@echo 'make demo    train for two minutes on text that Python carries; samples and the score'
-	@echo 'make test    every test (PYTEST_ARGS="tests/unit -k name" for some of them)'
+	@echo 'make test    the tests but the slow ones (PYTEST_ARGS="tests/unit -k name" for some of them)'
+	@echo 'make test-slow  the tests that take long'
 	@echo 'make lint    ruff; make format applies what it can'
 	@echo 'make types   mypy'
 	@echo 'make clean   remove .venv, the demonstration and caches'
@@ -34,6 +35,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "
 
 _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
+_PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.polyphonic convert`.
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11"]
 
@@ -61,12 +62,14 @@ setuptools.setup(
         "plot": _PLOT,  # the README's plots; the library draws nothing itself
         "midi": _MIDI,
         "chorales": [*_MIDI, "music21>=9"],
-        "dev": [*_DEV, *_MIDI],
+        "play": _PLAY,
+        "dev": [*_DEV, *_MIDI, *_PLAY],
     },
     entry_points={
         "console_scripts": [
             "vaeseq-text=vaeseq.examples.text.cli:main",
             "vaeseq-midi=vaeseq.examples.midi.cli:main",
+            "vaeseq-play=vaeseq.examples.play.cli:main",
         ],
     },
 )

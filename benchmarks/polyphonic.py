@@ -2,80 +2,42 @@
 """Polyphonic music: test nats per frame beside the published figures.
 
     python -m benchmarks.polyphonic run ARCHIVE.npz --log-dir DIR [--models rnn,srnn] [--seeds 0,1]
+    python -m benchmarks.polyphonic table [--results DIR]
     python -m benchmarks.polyphonic convert IN.mat OUT.npz
 
-`run` trains and scores each model with each seed and prints one JSON line for each, then the table.
-Figures are pooled: the sum over all frames of the split divided by their number, every frame
-scored, the first too, each piece whole from its own beginning. The state of the best validation
-score is scored on the test split, once. Interrupted, the same command goes on where it stopped.
+`run` trains and scores each model with each seed, all models with the first seed first, and prints
+one JSON line for each, then the table. Results are kept in a folder, a small file each; what is
+there is not made again, and what was interrupted goes on where it stopped. Figures are pooled: the
+sum over all frames of the split divided by their number, every frame scored, the first too, each
+piece whole from its own beginning. The state of the best validation score is scored on the test
+split, once. Models without latents are averaged over their seeds as well, in probability and frame
+by frame, which is a density too.
 """
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import statistics
-import sys
-import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
+from benchmarks import free_running, polyphonic_models
+from benchmarks.machine import circumstances
+from benchmarks.polyphonic_models import RECIPES, Pieces
 from examples.midi import archives
 from vaeseq import arguments
 from vaeseq.cli import Command, Program
 
-
-class Recipe(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-      overrides: hyperparameters, as after `--hparams`.
-      steps: updates.
-      bound: that is reported.
-      samples: of it.
-      published: beside it.
-    """
-
-    overrides: str
-    steps: int
-    bound: str
-    samples: int
-    published: str
+_MODULE = "benchmarks.polyphonic"
+_RESULTS = Path(__file__).parent / "results" / "polyphonic"
+_FRAMES = "test.npy"  # in a run's log directory: log p of each frame
 
 
-# What a row does not name.
-_BASE = "decoder=bernoulli,dropout=0.0,weight_decay=0.0"
-_COMMON = "batch_size=16,sequence_size=160,learning_rate_final=0.01"
-_LATENT = (
-    f"{_COMMON},rnn_hidden_sizes=[256],latent_decoder_fc_layers=[256],latent_size=64,"
-    "obs_encoder_fc_layers=[256],obs_decoder_fc_hidden_layers=[256],learning_rate=0.001,"
-    "divergence_strength_start=0.2,divergence_strength_half=300")
-
-RECIPES = {
-    "rnn": Recipe(
-        f"{_COMMON},vae_type=RNN,rnn_hidden_sizes=[256],learning_rate=0.003,dropout=0.4,"
-        "weight_decay=0.02", 5000, "elbo", 1, "8.71 RNN, 8.45 LSTM, 8.10 TCN"),
-    "srnn": Recipe(
-        f"{_LATENT},vae_type=SRNN,dropout=0.2", 5000, "iwae", 128,
-        "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
-    "vrnn-elbo": Recipe(
-        f"{_LATENT},vae_type=VRNN,dropout=0.2", 4000, "fivo", 128, "8.63 VRNN"),
-    "vrnn-iwae": Recipe(
-        f"{_LATENT},vae_type=VRNN,dropout=0.2,train_bound=iwae,train_samples=16", 3000, "fivo",
-        128, "7.41 VRNN"),
-    "vrnn-fivo": Recipe(
-        f"{_LATENT},vae_type=VRNN,dropout=0.2,train_bound=fivo,train_samples=16", 3000, "fivo",
-        128, "6.72 VRNN"),
-    "rnn-masked": Recipe(
-        f"{_COMMON},vae_type=RNN,rnn_hidden_sizes=[320],decoder=masked,masked_hidden_size=880,"
-        "learning_rate=0.002,dropout=0.4,weight_decay=0.02", 12000, "elbo", 1,
-        "5.19 RNN-NADE"),
-    "srnn-masked": Recipe(
-        f"{_LATENT},vae_type=SRNN,rnn_hidden_sizes=[320],decoder=masked,masked_hidden_size=880,"
-        "dropout=0.4,weight_decay=0.02,free_bits=0.1", 8000, "iwae", 128, "5.12 DMM-Aug-NADE"),
-}
+def _results_argument(parser: argparse.ArgumentParser, kind: Any) -> None:
+    parser.add_argument("--results", type=kind, default=_RESULTS, metavar="DIR",
+                        help="where the results are kept")
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +45,17 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("archive", type=arguments.readable_file, help="piano rolls (.npz)")
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
         help="where runs are kept, so that they can go on")
+    _results_argument(parser, arguments.new_directory)
     add("--models", default=",".join(RECIPES), metavar="A,B", help="rows of the table")
     add("--seeds", default="0,1,2", metavar="N,N", help="one run each")
     add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
         help="of training, for one run")
     add("--scale-steps", type=float, default=1.0, metavar="X",
-        help="multiplies every number of updates, for a trial")
+        help="multiplies every number of updates, for a trial; with --results elsewhere")
+
+
+def _table_arguments(parser: argparse.ArgumentParser) -> None:
+    _results_argument(parser, arguments.directory)
 
 
 def _convert_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,72 +71,99 @@ def _run(options: argparse.Namespace) -> None:
                 f"--models: expected some of {', '.join(RECIPES)}; got {name!r}.")
     seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     pieces = archives.load(options.archive)
-    rows = []
+    options.results.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        for name in names:
+            print(json.dumps(_row(name, seed, pieces, options)), flush=True)
     for name in names:
-        for seed in seeds:
-            rows.append(_row(name, seed, pieces, options))
-            print(json.dumps(rows[-1]), flush=True)
+        _average(name, seeds, options)
     print()
-    print(_table(rows))
+    _table(options)
 
 
-def _row(name: str, seed: int, pieces: dict, options: argparse.Namespace) -> dict:
+def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> dict[str, Any]:
     """The result of one run, made unless it is there."""
-    log_dir = options.log_dir / f"{name}-{seed}"
-    result = log_dir / "result.json"
-    if result.is_file():
-        return json.loads(result.read_text())
-    row = _train_and_score(name, seed, pieces, options, log_dir)
-    result.write_text(json.dumps(row) + "\n")
+    path = options.results / f"{name}-{seed}.json"
+    recipe = RECIPES[name]
+    hparams = recipe.hparams(options.scale_steps)
+    made_with = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
+                 "updates": recipe.num_steps(options.scale_steps)}
+    made_with = json.loads(json.dumps(made_with))  # lists for tuples, as they come back
+    if path.is_file():
+        row = json.loads(path.read_text())
+        if {key: row[key] for key in made_with} != made_with:
+            raise arguments.UsageError(
+                f"{str(path)!r} was made with another recipe. Remove it to make it anew, or give "
+                "other --results.")
+        return row
+    log_dir = options.log_dir / path.stem
+    found = polyphonic_models.run(
+        recipe, seed, pieces, log_dir, max_minutes=options.max_minutes,
+        scale_steps=options.scale_steps)
+    if found.nats is not None:
+        np.save(log_dir / _FRAMES, found.nats)
+    row = {"model": name, "seed": seed, **found.figures, **made_with, **circumstances(_MODULE),
+           "command": f"python -m {_MODULE} run {options.archive.name} --models {name} "
+                      f"--seeds {seed}"}
+    _write(path, row)
     return row
 
 
-def _train_and_score(
-    name: str, seed: int, pieces: dict, options: argparse.Namespace, log_dir: Path
-) -> dict:
-    from examples.midi.hparams import MidiHParams
-    from examples.midi.model import MidiModel
-    from examples.midi.observations import means
-    from examples.midi.statistics import statistics_of
-    from vaeseq.trainer import Periods
-    recipe = RECIPES[name]
-    hparams = MidiHParams().parse(_BASE).parse(recipe.overrides)
-    model = MidiModel(hparams, log_dir, mean=means(pieces["train"], hparams), seed=seed)
-    began = time.monotonic()
-    trained = model.train(
-        pieces["train"], num_steps=max(1, round(recipe.steps * options.scale_steps)),
-        valid=pieces["valid"], max_minutes=options.max_minutes, periods=Periods(valid=100))
-    train_seconds = time.monotonic() - began
-    best_step = model.restore()
-    test = model.evaluate(pieces["test"], bound=recipe.bound, num_samples=recipe.samples,
-                          batch_size=8, window=160)
-    samples = model.compose(num_samples=64, length=64, seed=seed)
-    return {
-        "model": name, "seed": seed, "split": "test", **test.as_dict(),
-        "divergence": test.divergence, "active_units": test.active_units,
-        "valid_nats_per_step": trained.best, "best_step": best_step, "step": trained.step,
-        "train_seconds": round(train_seconds),
-        "hparams": {d.name: d.theirs for d in MidiHParams().diff(hparams)},
-        "free_running": statistics_of(samples), "training_set": statistics_of(pieces["train"]),
-        "command": shlex.join(["python", "-m", "benchmarks.polyphonic", *sys.argv[1:]])}
+def _average(name: str, seeds: list[int], options: argparse.Namespace) -> None:
+    """Writes the result of the average over seeds, of a model without latents."""
+    frames = [options.log_dir / f"{name}-{seed}" / _FRAMES for seed in seeds]
+    if len(seeds) < 2 or not all(path.is_file() for path in frames):
+        return
+    rows = [json.loads((options.results / f"{name}-{seed}.json").read_text()) for seed in seeds]
+    _write(options.results / f"{name}-average.json", {
+        "model": f"{name}, {len(seeds)} averaged", "of": name, "seeds": seeds,
+        "nats_per_step": polyphonic_models.averaged([np.load(path) for path in frames]),
+        "train_seconds": sum(row["train_seconds"] for row in rows)})
 
 
-def _table(rows: list[dict]) -> str:
+def _write(path: Path, row: dict[str, Any]) -> None:
+    path.write_text(json.dumps(row, indent=1) + "\n")
+
+
+def _table(options: argparse.Namespace) -> None:
+    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
+    if not rows:
+        raise arguments.UsageError(
+            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
+    print(_figures(rows))
+    print("\nFree-running samples: how far each statistic is from the training set's, (!) where "
+          "that is\nfurther than 95 % of as many pieces of the training set are.\n")
+    print(free_running.table([
+        (f"{row['model']}, seed {row['seed']}", row["free_running"])
+        for name in RECIPES for row in rows if row["model"] == name]))
+
+
+def _figures(rows: list[dict[str, Any]]) -> str:
     """Markdown: the median over seeds beside the published figures."""
     lines = ["| model | test nats per frame, median (seeds) | bound | best step | training | "
              "published |", "| --- | --- | --- | --- | --- | --- |"]
-    for name in dict.fromkeys(row["model"] for row in rows):
+    for name, recipe in RECIPES.items():
         runs = [row for row in rows if row["model"] == name]
-        figures = [row["nats_per_step"] for row in runs]
-        bound = runs[0]["bound"] + (
-            f", {runs[0]['num_samples']} samples" if runs[0]["bound"] != "exact" else "")
-        seeds = ", ".join(f"{figure:.2f}" for figure in figures)
-        lines.append(
-            f"| {name} | {statistics.median(figures):.2f} ({seeds}) | {bound} | "
-            f"{statistics.median(row['best_step'] for row in runs):.0f} | "
-            f"{statistics.median(row['train_seconds'] for row in runs) / 60:.0f} min | "
-            f"{RECIPES[name].published} |")
+        if runs:
+            lines.append(_line(name, runs, recipe.published))
+        for row in rows:
+            if row.get("of") == name:
+                lines.append(f"| {row['model']} | {row['nats_per_step']:.3f} | exact | | "
+                             f"{row['train_seconds'] / 60:.0f} min | {recipe.published} |")
     return "\n".join(lines)
+
+
+def _line(name: str, runs: list[dict[str, Any]], published: str) -> str:
+    """Of the table: the runs of one model."""
+    figures = [run["nats_per_step"] for run in runs]
+    bound = runs[0]["bound"]
+    if bound != "exact":
+        bound += f", {runs[0]['num_samples']} samples"
+    seeds = ", ".join(f"{figure:.3f}" for figure in figures)
+    return (f"| {name} | {statistics.median(figures):.3f} ({seeds}) | {bound} | "
+            f"{statistics.median(run['best_step'] for run in runs):.0f} | "
+            f"{statistics.median(run['train_seconds'] for run in runs) / 60:.0f} min | "
+            f"{published} |")
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -194,6 +188,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 program = Program("python -m benchmarks.polyphonic", "Polyphonic music, measured.", (
     Command("run", "train and score models, and print the table", _run_arguments, _run),
+    Command("table", "print the table of the results there are", _table_arguments, _table),
     Command("convert", "make an archive from a published MATLAB file", _convert_arguments,
             _convert),
 ))

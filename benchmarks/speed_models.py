@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import agent, bounds, data, hparams, seeds, shards, train, vae
+from vaeseq import agent, bounds, data, distribute, hparams, seeds, shards, train, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.types import Spec
 
@@ -33,6 +33,31 @@ def make(row: Row, num_shards: int | None) -> tuple[Callable[[], object], float]
         return _sampling(gen_core, row), products
     state = ops.initial_state(row.batch)
     return lambda: ops(batch, state), 3 * products
+
+
+def distributed(
+    row: Row, num_workers: int
+) -> tuple[Callable[[], object], Callable[[], object], int]:
+    """What `benchmarks.distributed` times, in a worker of `TF_CONFIG` with `row.batch` rows.
+
+    Returns:
+      A step as the training loop takes it, an all-reduce of two numbers, and the bytes of what a
+      step adds up.
+    """
+    workers = distribute.start("multi-worker", {}, seconds=300) if num_workers > 1 else (
+        distribute.ALONE)
+    gen_core, batch = _model(row._replace(batch=row.batch * num_workers))
+    ops = train.TrainOps(
+        gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
+        seed=seeds.make(0), workers=workers)
+    ops.build(batch)
+    state = workers.rows(ops.initial_state(row.batch * num_workers))
+    gradient = sum(w.shape.num_elements() * w.dtype.size for w in ops.variables_to_train)
+
+    def small() -> object:
+        return workers.any(False, False)
+
+    return lambda: (ops(batch, state), small()), small, gradient
 
 
 def matrix_rate(size: int = 2048) -> float:

@@ -32,25 +32,37 @@ FLOORS = """
     loop
     loop_gradient
     unroll
+    linear_scan
     agent
+    shards
     cells
+    parallel_cells
     networks
     codec
     latent
     vae
     bounds
     data
-    shards
+    adam
+    cluster
+    distribute
     train
     evaluate
     sampler
+    bundle
     checkpoint
     log_dir
+    init_from
+    named_tensors
+    windows
+    signatures
+    export
     metrics
     progress
     trainer
     model
     arguments
+    limits
     cli
     runs
     testing

@@ -16,8 +16,9 @@ from vaeseq.version import __version__
 
 # Where each public name comes from; a module stands for itself.
 _MODULES = (
-    "agent", "bounds", "checkpoint", "codec", "data", "evaluate", "hparams", "latent", "metrics",
-    "networks", "sampler", "schedules", "seeds", "testing", "train", "trainer", "unroll", "vae")
+    "agent", "bounds", "checkpoint", "codec", "data", "evaluate", "export", "hparams", "init_from",
+    "latent", "metrics", "networks", "sampler", "schedules", "seeds", "testing", "train", "trainer",
+    "unroll", "vae")
 _NAMES = {
     "Agent": "agent",
     "Batch": "data",

@@ -172,6 +172,11 @@ def directory(text: str) -> pathlib.Path:
     return path
 
 
+def any_path(text: str) -> pathlib.Path:
+    """A path at which there may be nothing."""
+    return _status(text)[0]
+
+
 def new_directory(text: str) -> pathlib.Path:
     """The path of a directory that exists and may be written, or can be made."""
     path, _ = _status(text)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from vaeseq import bundle
 from vaeseq.types import Nest
 
 _FILES = "state"
@@ -122,7 +123,7 @@ class Checkpoints:
         aside = path.with_name(f"writing-{path.name}")
         aside.mkdir(parents=True)
         try:
-            with _named(aside) as directory:
+            with named(aside) as directory:
                 tf.train.Checkpoint(**objects).write(os.path.join(directory, _FILES))
         except tf.errors.OpError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -142,7 +143,7 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _named(directory: Path) -> Iterator[str]:
+def named(directory: Path) -> Iterator[str]:
     """A name of a directory that TensorFlow takes: it knows none that is not UTF-8."""
     name = str(directory)
     if not any("\ud800" <= character <= "\udfff" for character in name):
@@ -158,7 +159,10 @@ def _named(directory: Path) -> Iterator[str]:
 def _damage(path: Path) -> str:
     """What is wrong with a checkpoint's files; "" where every tensor's checksum is right."""
     try:
-        with _named(path) as directory:
+        wrong = bundle.damage(path / _FILES)
+        if wrong:
+            return wrong
+        with named(path) as directory:
             reader = tf.train.load_checkpoint(os.path.join(directory, _FILES))
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
@@ -169,12 +173,13 @@ def _damage(path: Path) -> str:
 
 def _read(path: Path, objects: dict[str, tf.Module]) -> None:
     try:
-        with _named(path) as directory:
+        with named(path) as directory:
             status = tf.train.Checkpoint(**objects).read(os.path.join(directory, _FILES))
+            status.expect_partial()  # before the check, or what it finds is told twice
             status.assert_existing_objects_matched()
-            status.expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        said = str(getattr(error, "message", None) or error).splitlines()[0]
+    except Exception as error:  # an object graph that makes no sense raises anything
+        said = (str(getattr(error, "message", None) or error).splitlines()
+                or [type(error).__name__])[0]
         raise ValueError(
             f"{path}: expected a checkpoint of this model, got one whose weights do not fit "
             f"({said}). Give the hyperparameters it was trained with, or another --log-dir."

@@ -38,12 +38,14 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
+from vaeseq import limits
 from vaeseq.arguments import ArgumentParser, UsageError
 from vaeseq.fields import shown
 from vaeseq.version import __version__
 
 _FAILURE = 1
 _WRONG_USE = 2
+_MOST_TOLD = 3000  # characters of an error
 _NO_SPACE = "no space left on the device: free some and give the same command again"
 _NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
 
@@ -93,7 +95,7 @@ class Program:
         """Runs the command in `arguments` in this process; returns the exit status."""
         debug = "--debug" in arguments
         try:
-            with _sigterm_as_ctrl_c():
+            with _sigterm_as_ctrl_c(), limits.bounded_memory():
                 options = self.parse(arguments)
                 _import_tensorflow(debug)
                 options.run(options)
@@ -107,7 +109,7 @@ class Program:
             if unwritten is not None and not line:
                 status, line = _told(unwritten)
             if line:
-                print(f"{self.name}: {one_line(line)}", file=sys.stderr, flush=True)
+                print(f"{self.name}: {_shortened(one_line(line))}", file=sys.stderr, flush=True)
             return status
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -167,6 +169,12 @@ def one_line(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def _shortened(line: str) -> str:
+    """A line without its middle, where that is what somebody gave and no person reads."""
+    half = _MOST_TOLD // 2
+    return line if len(line) <= _MOST_TOLD else f"{line[:half]} ... {line[-half:]}"
 
 
 def _told(error: BaseException) -> tuple[int, str]:

@@ -138,6 +138,7 @@ class Sequences(DataSet):
         self.batch_size = batch_size
         self._sequences = sequences
         self._sequence_size = min(sequence_size, max(sizes))
+        self._padded = np.array([self._bucket(min(size, self._sequence_size)) for size in sizes])
         self._seed = seed
         self._transform = transform
 
@@ -147,12 +148,24 @@ class Sequences(DataSet):
 
     def batch(self, step: int) -> Batch:
         epoch, index = divmod(step, self.batches_per_epoch)
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._sequences))
+        rows = self._rows(np.random.default_rng([self._seed, epoch]))[index]
         rng = np.random.default_rng([self._seed, epoch, index])
-        rows = order[(index * self.batch_size + np.arange(self.batch_size)) % len(order)]
         chosen = [self._window(self._sequences[row], rng) for row in rows]
         longest = max(_steps(sequence) for sequence in chosen)
         return pad(chosen, self._bucket(longest))
+
+    def _rows(self, rng: np.random.Generator) -> np.ndarray:
+        """The sequences in each batch of an epoch, `[batches, B]`.
+
+        Those that are padded to one size are taken together: less is padding. The order begins at
+        a random place, so that those left over are others each time.
+        """
+        order = rng.permutation(len(self._sequences))
+        order = order[np.argsort(self._padded[order], kind="stable")]
+        batches = rng.permutation(self.batches_per_epoch)
+        places = (rng.integers(len(order)) + batches[:, None] * self.batch_size
+                  + np.arange(self.batch_size))
+        return order[places % len(order)]
 
     def _window(self, sequence: Nest, rng: np.random.Generator) -> Nest:
         steps = _steps(sequence)
@@ -166,6 +179,37 @@ class Sequences(DataSet):
         while size // 2 >= longest:
             size = -(-size // 2)
         return size
+
+
+class Switched(DataSet):
+    """One data set up to a step, and from then on another: first with augmentation, say."""
+
+    def __init__(self, first: DataSet, then: DataSet, step: int):
+        """Args: first, then: of one batch size. step: the first that is of the second."""
+        if first.batch_size != then.batch_size:
+            raise ValueError(
+                f"expected data sets of one batch size, got {first.batch_size} and "
+                f"{then.batch_size}.")
+        self.batch_size = first.batch_size
+        self._first = first
+        self._then = then
+        self._step = step
+
+    def batch(self, step: int) -> Batch:
+        return (self._first if step < self._step else self._then).batch(step)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self._first.batches_per_epoch
+
+
+def bucket(size: int) -> int:
+    """The least of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... that is not less than `size`.
+
+    What is padded to such a size is compiled for few shapes; at most a third of it is padding.
+    """
+    power = 1 << max(0, size - 1).bit_length()
+    return power // 4 * 3 if power >= 4 and size <= power // 4 * 3 else power
 
 
 def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:

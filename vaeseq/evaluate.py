@@ -102,29 +102,34 @@ class Window(NamedTuple):
 
 
 class Evaluator:
-    """Scores batches of sequences under an agent, a core and a bound, compiled once a shape."""
+    """Scores batches of sequences under an agent, a core and a bound, compiled once a shape.
+
+    Attributes:
+      bound: what the scores are.
+      score_batch: (batch of tensors, state, seed) -> (the tensors of `Window`, next state).
+    """
 
     def __init__(
         self, agent: Agent, core: VAECore, bound: Bound, *, jit_compile: bool = True
     ):
         self._agent = agent
         self._core = core
-        self._bound = bound
-        self._score = tf.function(
+        self.bound = bound
+        self.score_batch = tf.function(
             self._score_batch, jit_compile=jit_compile, autograph=False)
 
     @property
     def bound_name(self) -> str:
         """"exact" for a model without latents."""
-        return self._bound.name if self._core.latent_size else "exact"
+        return self.bound.name if self._core.latent_size else "exact"
 
     def windows(self, batches: Iterable[Batch], *, seed: Seed) -> Iterator[Window]:
         """Scores batch after batch; rows that do not start a sequence go on with their state."""
         state = None
         for number, batch in enumerate(batches):
             if state is None:
-                state = self._initial_state(len(batch.lengths))
-            result, state = self._score(
+                state = self.initial_state(len(batch.lengths))
+            result, state = self.score_batch(
                 as_tensors(batch, self._core.decoder.event_spec), state,
                 seeds.fold_in(seed, number))
             increments, divergence, latent_divergence, sizes, variance = (
@@ -146,20 +151,21 @@ class Evaluator:
           ValueError: they hold no step.
         """
         return pool(windows, self.bound_name,
-                    self._bound.num_samples if self._core.latent_size else 1)
+                    self.bound.num_samples if self._core.latent_size else 1)
 
-    def _initial_state(self, batch_size: int | Tensor) -> tuple:
+    def initial_state(self, batch_size: int | Tensor) -> tuple:
+        """The state of rows that have not begun."""
         return (self._agent.initial_state(batch_size),
-                self._bound.initial_state(self._core, batch_size))
+                self.bound.initial_state(self._core, batch_size))
 
     def _score_batch(self, batch: Batch, state: tuple, seed: Seed) -> tuple[tuple, tuple]:
         agent_seed, bound_seed = seeds.split(seed, 2)
         observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
-        initial = self._initial_state(batch.lengths.shape[0])
+        initial = self.initial_state(batch.lengths.shape[0])
         agent_state, bound_state = nest.where(batch.is_start, initial, state)
         contexts, agent_state = self._agent.contexts(
             observed, agent_state, inputs, batch.lengths, seed=agent_seed)
-        result = self._bound(
+        result = self.bound(
             self._core, contexts, observed, bound_state, batch.lengths, seed=bound_seed)
         scores = (result.increments, result.divergence, result.latent_divergence,
                   result.effective_sample_size, result.variance)

@@ -53,8 +53,13 @@ class HParams:
     vae_type: str = declare("RNN", "the sequence model: a name in the registry of vaeseq.vae")
     latent_size: int = declare(32, "size of the latent variable z_t", Range(0, 1 << 16))
     rnn_hidden_sizes: tuple[int, ...] = declare((256,), "units of each recurrent layer", _SIZE)
-    cell: Literal["lstm", "gru"] = declare("lstm", "the recurrent cell")
+    cell: Literal["lstm", "gru", "mingru", "rglru"] = declare(
+        "lstm", "the recurrent cell; mingru and rglru train in parallel over time"
+    )
     residual: bool = declare(False, "add each recurrent layer's input to its output")
+    context_skip: bool = declare(
+        False, "what reads the recurrence sees its inputs too, as they came"
+    )
     obs_encoder_fc_layers: tuple[int, ...] = declare((), "layers that encode an observation", _SIZE)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = declare(
         (), "hidden layers from the state to an observation's distribution", _SIZE

@@ -109,9 +109,24 @@ class LogDir:
                 f"{str(self.path)!r}: expected a file hparams.json in it. The log directory is "
                 "damaged; begin anew in another.") from None
 
+    def check_same(self, hparams: HParams, seed: int) -> None:
+        """Raises ValueError where the run here began with others, or is damaged."""
+        saved_seed = self.seed()
+        differences = self.hparams(type(hparams)).diff(hparams)
+        if differences:
+            first = differences[0]
+            raise ValueError(
+                f"{str(self.path)!r} holds a run with {first.name}={first.ours}, but "
+                f"{first.name}={first.theirs} was given. Leave it out, or give another --log-dir.")
+        if saved_seed != seed:
+            raise ValueError(
+                f"{str(self.path)!r} holds a run with seed {saved_seed}, but seed {seed} was "
+                "given. Leave it out, or give another --log-dir.")
+
     def write(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
         aside = self.path / f"{name}.writing"
+        aside.unlink(missing_ok=True)  # a link there would lead elsewhere
         aside.write_text(text, "utf-8")
         aside.replace(self.path / name)
 
@@ -170,6 +185,7 @@ class LogDir:
                 (self.metrics, Path.is_file, "a file"),
                 (self.checkpoints, Path.is_dir, "a directory"),
                 (self.events, Path.is_dir, "a directory")):
-            if os.path.lexists(path) and not is_kind(path):
+            if os.path.lexists(path) and (path.is_symlink() or not is_kind(path)):
                 raise ValueError(
-                    f"{str(path)!r}: expected {kind}. Remove it, or give another --log-dir.")
+                    f"{str(path)!r}: expected {kind}{', not a link' * path.is_symlink()}. Remove "
+                    "it, or give another --log-dir.")

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
+from vaeseq import nest as nest_lib
 from vaeseq import products
 from vaeseq.types import Nest, Tensor
 
@@ -29,7 +31,8 @@ class Product(NamedTuple):
 
     Attributes:
       given: for each part of x, whether it is an input of the loop.
-      projected: [T, B, H], what those parts (and the bias) add to the result; None without any.
+      projected: [T, B, H], what those parts add to the result, with the bias where there are no
+        others; None without any.
       w: [F, H], the rows of the weights for the other parts; None without any.
       b: [H], the bias, where it is not in `projected`.
       group: the number of the group of products whose other parts are the same.
@@ -52,6 +55,19 @@ class Product(NamedTuple):
             [part for part, given in zip(parts, self.given, strict=True) if not given])
 
 
+class Weights(NamedTuple):
+    """Of a group of products, side by side.
+
+    Attributes:
+      w: [F, sum of H].
+      w_transposed: [sum of H, F].
+      b: [sum of H], the biases that are added inside the loop; None without any.
+    """
+    w: Tensor
+    w_transposed: Tensor
+    b: Tensor | None
+
+
 class Plan(NamedTuple):
     """What the loop has to do.
 
@@ -72,9 +88,16 @@ class Plan(NamedTuple):
     groups: list[list[int]]
     context: contextvars.Context
 
-    def weights(self) -> Tensors:
-        """Of each group, side by side: [F, sum of H]."""
-        return [tf.concat([self.products[k].w for k in group], 1) for group in self.groups]
+    def weights(self) -> list[Weights]:
+        """Of each group, side by side."""
+        return [self._weights([self.products[k] for k in group]) for group in self.groups]
+
+    def _weights(self, group: list[Product]) -> Weights:
+        w = _side_by_side([p.w for p in group])
+        b = None
+        if any(p.b is not None for p in group):
+            b = _side_by_side([tf.zeros([p.size], w.dtype) if p.b is None else p.b for p in group])
+        return Weights(w, tf.transpose(w), b)
 
 
 class Kept(NamedTuple):
@@ -125,8 +148,10 @@ def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes
     projected = None
     if any(x is not None for x in given):
         w_given = tf.concat([r for r, x in zip(rows, given, strict=True) if x is not None], 0)
-        projected = products.plain([x for x in given if x is not None], w_given, b)
-        b = None
+        is_whole = all(x is not None for x in given)
+        projected = products.plain([x for x in given if x is not None], w_given,
+                                   b if is_whole else None)
+        b = None if is_whole else b
     w_inside = [r for r, x in zip(rows, given, strict=True) if x is None]
     return Product(tuple(x is not None for x in given), projected,
                    tf.concat(w_inside, 0) if w_inside else None, b, group)
@@ -149,13 +174,15 @@ def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
 
     def body(t: Tensor, state: Tensors, arrays: Nest) -> tuple[Tensor, Tensors, Nest]:
         kept_t, next_state = step(t, state)
-        captured.update(_captured([*weights, *(p.b for p in plan.products)]))
+        captured.update(_captured([x for group in weights for x in group]))
         arrays = [array.write(t, x) for array, x in zip(arrays, kept_t, strict=True)]
         return t + 1, next_state, arrays
 
     # Traced, but not run, for the shapes of what a step gives.
     arrays = [array_of(x, plan.num_steps) for x in step(tf.constant(0), plan.state)[0]]
-    with tf.GradientTape() as tape:
+    # A tape would do, but TensorFlow takes it, beside the caller's, for a second derivative and
+    # traces a gradient of the loop that nobody runs.
+    with record.VariableWatcher() as watcher:
         _, final, arrays = tf.while_loop(
             lambda t, *_: t < plan.num_steps, body, (tf.constant(0), plan.state, arrays),
             maximum_iterations=plan.num_steps)
@@ -165,8 +192,12 @@ def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
     grouped = iter(stacked[len(stacked) - num_grouped:])
     results = [p.projected if p.group is None else next(grouped) for p in plan.products]
     states = stacked[num_outputs:num_outputs + len(plan.state)]
-    kept = Kept(states, results, tape.watched_variables(), list(captured.values()))
+    kept = Kept(states, results, watcher.watched_variables(), list(captured.values()))
     return stacked[:num_outputs], final, kept
+
+
+def _side_by_side(tensors: Tensors) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, -1)
 
 
 def _captured(known: list[Tensor | None]) -> dict[int, Tensor]:
@@ -195,7 +226,7 @@ class _Products:
       results: of the products so far.
     """
 
-    def __init__(self, plan: Plan, weights: Tensors, projected: list[Tensor | None]) -> None:
+    def __init__(self, plan: Plan, weights: list[Weights], projected: list[Tensor | None]) -> None:
         self.results: Tensors = []
         self._plan, self._weights, self._projected = plan, weights, projected
         self._grouped: dict[int, Tensor] = {}
@@ -203,13 +234,21 @@ class _Products:
     def __call__(self, parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
         k = len(self.results)
         product = self._plan.products[k]
-        terms = [x for x in (self._projected[k], product.b) if x is not None]
-        if product.group is not None:
-            if k not in self._grouped:
-                group = self._plan.groups[product.group]
-                y = products.plain([product.inside(parts)], self._weights[product.group], None)
-                sizes = [self._plan.products[member].size for member in group]
-                self._grouped.update(zip(group, tf.split(y, sizes, axis=-1)))
-            terms.insert(0, self._grouped[k])
-        self.results.append(sum(terms[1:], terms[0]))
+        if product.group is not None and k not in self._grouped:
+            self._multiply(product.group, product.inside(parts))
+        self.results.append(self._projected[k] if product.group is None else self._grouped[k])
         return self.results[-1]
+
+    def _multiply(self, group: int, x: Tensor) -> None:
+        members = self._plan.groups[group]
+        w, w_transposed, b = self._weights[group]
+        terms = [] if b is None else [b]
+        projected = [self._projected[k] for k in members]
+        sizes = [self._plan.products[k].size for k in members]
+        if any(p is not None for p in projected):
+            leading = nest_lib.shape_of(x)[:-1]
+            terms.append(_side_by_side([
+                tf.zeros([*leading, size], x.dtype) if p is None else p
+                for p, size in zip(projected, sizes, strict=True)]))
+        y = products.in_loop(x, w, w_transposed, terms)
+        self._grouped.update(zip(members, tf.split(y, sizes, axis=-1), strict=True))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from vaeseq import products
-from vaeseq.loop import Kept, Plan, Tensors, array_of, unstack
+from vaeseq.loop import Kept, Plan, Tensors, Weights, array_of, unstack
 from vaeseq.types import Nest, Tensor
 
 MaybeTensors = list[Tensor | None]
@@ -101,7 +101,7 @@ class _StepGradient(NamedTuple):
 def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
                d_final: Tensors) -> Sources:
     """The gradients of all sources, from those of the floating outputs and final state."""
-    weights = [tf.transpose(w) for w in plan.weights()]
+    weights = plan.weights()
     arrays = [[unstack(x) for x in xs]
               for xs in (plan.inputs, kept.states, kept.results, d_outputs)]
     is_floating = [x.dtype.is_floating for x in outputs]
@@ -147,8 +147,8 @@ def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensor
     return [d_w[k] for k in sorted(d_w)]
 
 
-def _step_gradient(plan: Plan, kept: Kept, weights: Tensors, inputs_t: Tensors, state: Tensors,
-                   results_t: Tensors, d_floating: Tensors,
+def _step_gradient(plan: Plan, kept: Kept, weights: list[Weights], inputs_t: Tensors,
+                   state: Tensors, results_t: Tensors, d_floating: Tensors,
                    is_floating: list[bool]) -> _StepGradient:
     """Repeats a step from the results of its products, and differentiates it."""
     # A product of inputs alone is read like an input; the others are tapped for their gradient.
@@ -178,7 +178,8 @@ class _Products:
       inside: for each group so far, the tensor that was multiplied.
     """
 
-    def __init__(self, plan: Plan, weights: Tensors, results: Tensors, taps: Tensors) -> None:
+    def __init__(self, plan: Plan, weights: list[Weights], results: Tensors,
+                 taps: Tensors) -> None:
         self.inside: Tensors = []
         self._plan, self._weights, self._results, self._taps = plan, weights, results, taps
         self._grouped: dict[int, Tensor] = {}
@@ -200,12 +201,12 @@ class _Products:
         return self._grouped[k]
 
 
-def _repeat(x: Tensor, w_transposed: Tensor, results: Tensors, taps: Tensors) -> Tensors:
+def _repeat(x: Tensor, weights: Weights, results: Tensors, taps: Tensors) -> Tensors:
     """`results`, differentiated as x @ w + taps."""
     @tf.custom_gradient
     def repeated(*_: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
         def gradient(*d_results: Tensor) -> Tensors:
             d_all = tf.concat(d_results, -1)
-            return [products.plain([d_all], w_transposed, None), *d_results]
+            return [products.in_loop(d_all, weights.w_transposed, weights.w), *d_results]
         return [tf.identity(result) for result in results], gradient
     return repeated(x, *taps)

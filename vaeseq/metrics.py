@@ -223,6 +223,7 @@ def _keep_steps(path: pathlib.Path, last_step: int) -> None:
     if not path.exists():
         return
     kept = path.with_name(path.name + ".kept")
+    kept.unlink(missing_ok=True)  # a link there would lead elsewhere
     changed = False
     with open(path, "rb") as old, open(kept, "wb") as new:
         for line in _lines(old):

@@ -20,6 +20,7 @@ Axes: B batch, T time (see `vaeseq.types`).
 from __future__ import annotations
 
 import abc
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,10 +32,10 @@ from vaeseq import agent as agent_lib
 from vaeseq import bounds, nest, schedules, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
-from vaeseq.bounds import ELBO, Bound
 from vaeseq.checkpoint import Checkpoints
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
+from vaeseq.distribute import ALONE, Workers, check_batch_size
 from vaeseq.encoder import Encoder
 from vaeseq.evaluate import Evaluator, Score
 from vaeseq.hparams import HParams
@@ -83,7 +84,7 @@ class Model(abc.ABC):
         self.log_dir = LogDir(log_dir, self.program)
         self._seed = seed
         if self.log_dir.exists:
-            self._check_same_run()
+            self.log_dir.check_same(hparams, seed)
         encoder, decoder = self.make_encoder(), self.make_decoder()
         core = vae.make(hparams, decoder, encoder)
         self.gen_core = vae.GenCore(self.make_agent(encoder), core)
@@ -124,7 +125,7 @@ class Model(abc.ABC):
     def train(
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
         max_minutes: float = math.inf, periods: Periods = Periods(),
-        should_stop: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False, workers: Workers = ALONE,
     ) -> Trained:
         """Trains, going on where the run in `log_dir` stopped.
 
@@ -135,30 +136,30 @@ class Model(abc.ABC):
           max_minutes: of this sitting.
           periods: how often metrics are written, and scores and checkpoints made.
           should_stop: asked after every step.
+          workers: who trains together; the chief of them reads and writes `log_dir`.
 
         Raises:
-          ValueError: too little data; `log_dir` is in use by another run, or is no run's.
+          ValueError: too little data; `log_dir` is in use by another run, or is no run's; the
+            workers cannot share a batch evenly.
           NumericsError: a gradient is not finite.
+          LostWorkerError: another worker is gone.
         """
         data = self.data_set(sequences)
-        with self.log_dir.locked():
-            if self.log_dir.exists:
-                self._check_same_run()
-            else:
-                self.save_files()
-                self.log_dir.create(self.hparams, self._seed)
-            ops = self._train_ops(num_steps)
+        check_batch_size(data.batch_size, workers)
+        with self._opened() if workers.is_chief else contextlib.nullcontext(), workers.watched():
+            ops = self._train_ops(num_steps, workers)
             ops.build(data.batch(0))
-            evaluator = self._evaluator(ELBO())
+            evaluator = self._evaluator(bounds.ELBO())
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
                 validate=(lambda: evaluator.score(
                     self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
-                after_validation=self.after_validation, periods=periods)
+                after_validation=self.after_validation, periods=periods, workers=workers)
             done = trainer.restore()
             self._ready = True
-            with Progress("train", total=num_steps, initial=done, unit=self.unit) as progress, \
-                    self.make_writer(done) as writer:
+            writer = self.make_writer(done) if workers.is_chief else MultiWriter([])
+            with writer, Progress("train", total=num_steps, initial=done, unit=self.unit,
+                                  hidden=not workers.is_chief) as progress:
                 if done:
                     progress.write(f"step {done}: going on from here")
                 return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
@@ -200,18 +201,19 @@ class Model(abc.ABC):
         """
         if not len(sequences):
             raise ValueError("expected at least one sequence to score, got none.")
-        batches = data_lib.windows(
-            sequences, min(batch_size or self.hparams.batch_size, len(sequences)),
-            window or _window(sequences))
+        rows = min(batch_size or self.hparams.batch_size, data_lib.bucket(len(sequences)))
+        batches = data_lib.windows(sequences, rows, window or _window(sequences))
         return self.evaluator(bound, num_samples).score(batches, seed=seeds.make(seed))
 
     def evaluator(self, bound: str = "elbo", num_samples: int | None = None) -> Evaluator:
         """What scores sequences; arguments as for `evaluate`."""
         self._get_ready()
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
+        if not self.gen_core.core.latent_size:
+            samples = 1  # all would be the same
         if (bound, samples) not in self._evaluators:  # each compiles anew
             self._evaluators[bound, samples] = self._evaluator(bounds.make(
-                bound, samples, monte_carlo=self.hparams.use_monte_carlo_kl))
+                bound, samples, samples_at_once=None, monte_carlo=self.hparams.use_monte_carlo_kl))
         return self._evaluators[bound, samples]
 
     def generate(
@@ -249,6 +251,17 @@ class Model(abc.ABC):
             self.build()
             self._ready = True
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Inside, the log directory is this run's and no other may write there."""
+        with self.log_dir.locked():
+            if self.log_dir.exists:
+                self.log_dir.check_same(self.hparams, self._seed)
+            else:
+                self.save_files()
+                self.log_dir.create(self.hparams, self._seed)
+            yield
+
     def make_writer(self, last_step: int) -> Writer:
         """Where metrics go while training; lines after `last_step` are of a lost sitting."""
         return MultiWriter([JsonLines(self.log_dir.metrics, last_step=last_step),
@@ -257,26 +270,13 @@ class Model(abc.ABC):
     def save_files(self) -> None:
         """Writes what else a run's directory needs to say what the model is; by default nothing."""
 
-    def _check_same_run(self) -> None:
-        saved_seed = self.log_dir.seed()
-        differences = self.log_dir.hparams(type(self.hparams)).diff(self.hparams)
-        if differences:
-            first = differences[0]
-            raise ValueError(
-                f"{str(self.log_dir.path)!r} holds a run with {first.name}={first.ours}, but "
-                f"{first.name}={first.theirs} was given. Leave it out, or give another --log-dir.")
-        if saved_seed != self._seed:
-            raise ValueError(
-                f"{str(self.log_dir.path)!r} holds a run with seed {saved_seed}, but seed "
-                f"{self._seed} was given. Leave it out, or give another --log-dir.")
-
     def _objects(self) -> dict[str, tf.Module]:
         return {"gen_core": self.gen_core}
 
-    def _evaluator(self, bound: Bound) -> Evaluator:
+    def _evaluator(self, bound: bounds.Bound) -> Evaluator:
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
-    def _train_ops(self, num_steps: int) -> TrainOps:
+    def _train_ops(self, num_steps: int, workers: Workers = ALONE) -> TrainOps:
         h = self.hparams
         return TrainOps(
             self.gen_core.agent, self.gen_core.core,
@@ -292,8 +292,8 @@ class Model(abc.ABC):
             l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
             adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
             num_shards=default_shards() if h.num_shards == "auto" else h.num_shards,
-            seed=seeds.make(self._seed))
+            seed=seeds.make(self._seed), workers=workers)
 
 
 def _window(sequences: Sequence[Nest]) -> int:
-    return min(1024, max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences))
+    return min(1024, data_lib.bucket(max(len(tf.nest.flatten(s)[0]) for s in sequences)))

@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import cells
+from vaeseq import cells, unroll
 from vaeseq import nest as nest_lib
 from vaeseq.cells import Linear
+from vaeseq.parallel_cells import PARALLEL_CELLS
 from vaeseq.products import Parts, as_parts, joined
 from vaeseq.types import Nest, Seed, Tensor
 
-__all__ = ["Linear", "MLP", "RecurrentStack", "dropout_seed"]
+__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "dropout_seed", "segment_dropout"]
+
+CELLS: dict[str, type[cells.Cell]] = {**cells.CELLS, **PARALLEL_CELLS}
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
@@ -42,6 +45,26 @@ def dropout_seed(seed: Seed) -> Iterator[None]:
       seed: int32 [2].
     """
     token = _DROPOUT.set((seed, {}))
+    try:
+        yield
+    finally:
+        _DROPOUT.reset(token)
+
+
+@contextlib.contextmanager
+def segment_dropout(number: Tensor | None) -> Iterator[None]:
+    """Inside, dropout differs from that of other segments of a sequence (`unroll.by_segments`).
+
+    Args:
+      number: scalar int32, of the segment; None where the sequence is whole.
+    """
+    current = _DROPOUT.get()
+    if current is None or number is None:
+        yield
+        return
+    seed, numbers = current
+    token = _DROPOUT.set(
+        (tf.random.experimental.stateless_fold_in(seed, number, alg="philox"), numbers))
     try:
         yield
     finally:
@@ -115,20 +138,24 @@ class MLP(snt.Module):
 class RecurrentStack(snt.Module):
     """Recurrent layers, each fed by the one below.
 
-    Its state is a tuple with one entry a layer: `cells.LSTMState` or, for the GRU, a tensor.
+    Its state is a tuple with one entry a layer: `cells.LSTMState`, `parallel_cells.ParallelState`
+    or, for the GRU, a tensor.
     """
 
     def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
-                 residual: bool = False, dtype: tf.DType = tf.float32,
+                 residual: bool = False, skip: bool = False, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
         """Builds the layers; the variables come with the first call.
 
         Args:
           sizes: hidden units of each layer; none at all is the identity.
-          cell: one of `cells.CELLS`: "lstm" or "gru".
+          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru" or "rglru".
           dropout: the share of each layer's outputs dropped inside `dropout_seed`; the
             recurrence itself is never dropped.
-          residual: whether a layer adds its inputs to its outputs where their sizes agree.
+          residual: whether a layer adds its inputs to its outputs where their sizes agree; one that
+            is parallel in time always does.
+          skip: whether the outputs are followed by the inputs, [..., H + F], so that what reads
+            them need not have come through the recurrence.
           dtype: of the state; the inputs must have it too.
           name: of the module.
 
@@ -136,18 +163,19 @@ class RecurrentStack(snt.Module):
           ValueError: an unknown cell or a dropout rate outside [0, 1).
         """
         super().__init__(name=name)
-        if cell not in cells.CELLS:
-            raise ValueError(f"Expected a cell among {sorted(cells.CELLS)}, got {cell!r}.")
+        if cell not in CELLS:
+            raise ValueError(f"Expected a cell among {sorted(CELLS)}, got {cell!r}.")
         _check_rate(dropout)
         self._sizes = tuple(sizes)
         self._dropout = dropout
-        self._residual = residual
-        self._layers = [cells.CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}")
+        self._residual = residual or cell in PARALLEL_CELLS
+        self._skip = skip
+        self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}")
                         for i, size in enumerate(sizes)]
 
     @property
     def output_size(self) -> int:
-        """H, the units of the last layer."""
+        """H, the units of the last layer, without inputs that follow them."""
         if not self._sizes:
             raise ValueError("A RecurrentStack of no layers is the identity: its output size is "
                              "that of its inputs. Give it at least one size, got sizes=().")
@@ -174,11 +202,18 @@ class RecurrentStack(snt.Module):
         Returns:
           outputs [B, T, H], zeros past the length, and the state after the last valid step.
         """
-        outputs, state = self._run(inputs, state, lambda layer, x, s: layer(x, s, lengths))
-        if self._residual and lengths is not None:
-            mask = nest_lib.mask_from_lengths(lengths, inputs.shape[1])
-            outputs = nest_lib.where(mask, outputs, tf.zeros_like(outputs))
-        return outputs, state
+        def run(part: Tensor, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            left = lengths
+            if lengths is not None and number is not None:
+                done = tf.cast(number * unroll.segment_size(inputs.shape[1]), lengths.dtype)
+                left = tf.clip_by_value(lengths - done, 0, part.shape[1])
+            with segment_dropout(number):
+                outputs, state = self._run(part, state, lambda layer, x, s: layer(x, s, left))
+            if (self._residual or self._skip) and left is not None:
+                outputs = nest_lib.mask(nest_lib.mask_from_lengths(left, part.shape[1]), outputs)
+            return outputs, state
+
+        return unroll.by_segments(run, inputs, state)
 
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
         """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H]).
@@ -190,7 +225,7 @@ class RecurrentStack(snt.Module):
     def _run(self, inputs: Parts, state: Nest,
              run: Callable[[cells.Cell, Parts, Nest], tuple[Tensor, Nest]]
              ) -> tuple[Tensor, Nest]:
-        next_state = []
+        given, next_state = inputs, []
         for layer, layer_state in zip(self._layers, state, strict=True):
             outputs, layer_state = run(layer, inputs, layer_state)
             outputs = _dropout(layer, outputs, self._dropout)
@@ -198,6 +233,8 @@ class RecurrentStack(snt.Module):
                 outputs += joined(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
+        if self._skip:
+            inputs = joined((*as_parts(inputs), *as_parts(given)))
         return inputs, tuple(next_state)
 
 

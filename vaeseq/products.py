@@ -26,6 +26,9 @@ from vaeseq.types import Tensor
 Parts: TypeAlias = Tensor | Sequence[Tensor]  # [..., F], or parts of it, to be taken side by side.
 Taker = Callable[[Sequence[Tensor], tf.Variable, tf.Variable | None], Tensor]
 
+# Where `in_loop` transposes: measured on x86-64, with weights of 256 to 2048 rows and columns.
+_FEW_ROWS = (8, 32)
+
 _TAKER: contextvars.ContextVar[Taker | None] = contextvars.ContextVar(
     "vaeseq_products", default=None)
 
@@ -73,6 +76,33 @@ def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
     if b is not None:
         outputs += b
     return tf.reshape(outputs, [*leading, w.shape[-1]])
+
+
+def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] = ()) -> Tensor:
+    """x @ w + sum(terms), for the body of a compiled loop.
+
+    With few rows it is a tenth to a third faster as (w^T @ x^T + terms^T)^T: the rows become the
+    columns of a tile, and the weights are not packed again at every step.
+
+    Args:
+      x: [B, F], or with more leading dims.
+      w: [F, H].
+      w_transposed: [H, F], made outside of the loop.
+      terms: [B, H] or [H] each.
+
+    Returns:
+      [B, H].
+    """
+    rows = x.shape[0] if x.shape.rank == 2 else None
+    if rows is None or not _FEW_ROWS[0] <= rows <= _FEW_ROWS[1]:
+        return sum(terms, plain([x], w, None))
+    columns = tf.matmul(w_transposed, x, transpose_b=True)
+    for term in terms:
+        columns += term[:, tf.newaxis] if term.shape.rank == 1 else tf.transpose(term)
+    if not terms:
+        # A compiler that finds the transposition right behind the product takes both back.
+        columns += 0.0 * x[0, 0]
+    return tf.transpose(columns)
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ Synopsis:
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Progress:
       unit: the singular name of what is counted in the rate.
       every: seconds between two lines where the output is not a terminal.
       file: where to show it; by default what `sys.stderr` is at the time.
+      hidden: show nothing.
       clock: gives the time in seconds.
     """
 
@@ -48,11 +50,12 @@ class Progress:
         unit: str = "step",
         every: float = 10.0,
         file: TextIO | None = None,
+        hidden: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._description, self._unit = description, unit
         self._total, self._done = total, initial
-        self._file = sys.stderr if file is None else file
+        self._file = io.StringIO() if hidden else sys.stderr if file is None else file
         self._clock = clock
         self._timed_from, self._timed_steps, self._timed_units = clock(), -1, 0
         self._metrics: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from vaeseq import data, nest, seeds
 from vaeseq.types import Nest, Seed
 from vaeseq.vae import GenCore, Generated, GenState
 
-_MOST_PRIMED = 256  # steps of a prime read in one compiled call
+PRIME_WINDOW = 128  # steps of a prime read at once, however few there are
 
 
 class Sampler:
@@ -79,8 +79,7 @@ class Sampler:
     def _primed(self, prime: Nest, state: GenState, *, seed: Seed) -> GenState:
         """The state after `prime`, a nest of `[N, ...]`, read in windows of one size."""
         num_samples = state.steps.shape[0]
-        size = min(len(tf.nest.flatten(prime)[0]), _MOST_PRIMED)
-        for number, batch in enumerate(data.windows([prime], 1, size)):
+        for number, batch in enumerate(data.windows([prime], 1, PRIME_WINDOW)):
             batch = data.as_tensors(batch, self._spec)
             observed, lengths = tf.nest.map_structure(
                 lambda leaf: tf.repeat(leaf, num_samples, axis=0),

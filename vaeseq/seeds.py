@@ -24,6 +24,13 @@ def make(seed: int | Seed) -> Seed:
     return seed
 
 
+def from_number(number: Tensor) -> Seed:
+    """What `make` gives for a number that comes when the graph runs, an int64 scalar."""
+    low = tf.bitwise.bitwise_and(number, 0x7FFFFFFF)
+    high = tf.bitwise.bitwise_and(tf.bitwise.right_shift(number, 31), 0x7FFFFFFF)
+    return tf.cast(tf.stack([low, high]), tf.int32)
+
+
 def split(seed: Seed, num: int) -> list[Seed]:
     """`num` independent seeds."""
     return tf.unstack(tfp.random.split_seed(seed, num), num)
@@ -34,9 +41,11 @@ def fold_in(seed: Seed, number: int | Tensor) -> Seed:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def per_step(seed: Seed, num_steps: int) -> Tensor:
+def per_step(seed: Seed, num_steps: int | Tensor) -> Tensor:
     """A seed for each step of a scan, `[1, T, 2]`."""
-    return tf.stack(tfp.random.split_seed(seed, num_steps))[None]
+    # Of a Python number it makes a list: as many operations as there are steps.
+    num = num_steps if tf.is_tensor(num_steps) else np.array(num_steps)
+    return tfp.random.split_seed(seed, num)[None]
 
 
 def uniform(shape: Sequence[int] | Tensor, seed: Seed, dtype: tf.DType = tf.float32) -> Tensor:

@@ -22,9 +22,11 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import initializers, nest, networks, seeds, shards
+from vaeseq.adam import Adam
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound, BoundState
 from vaeseq.data import Batch, as_tensors
+from vaeseq.distribute import ALONE, Workers
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -93,7 +95,7 @@ class TrainOps(snt.Module):
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, adam_beta2: float = 0.999,
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
-        name: str | None = None,
+        workers: Workers = ALONE, name: str | None = None,
     ):
         """Creates the operations; the variables come with `build`.
 
@@ -112,9 +114,9 @@ class TrainOps(snt.Module):
           num_shards: parts of the batch computed side by side.
           jit_compile: compile with XLA.
           seed: int32 `[2]`, of everything random in training.
+          workers: who shares the rows of each batch; none else by default.
         """
         super().__init__(name=name)
-        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
         self._agent = agent
         self._core = core
         self._bound = bound
@@ -126,12 +128,15 @@ class TrainOps(snt.Module):
         self._weight_decay = weight_decay
         self._check_numerics = check_numerics
         self._seed = seed
-        self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
-        self._optimizer = snt.optimizers.Adam(self._rate, beta2=adam_beta2)
+        self._workers = workers
+        with workers.scope():
+            self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+            self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
+            self._optimizer = Adam(self._rate, beta2=adam_beta2)
         self._update = tf.function(
             self._apply, jit_compile=jit_compile, autograph=False)
         self._gradients = shards.parallel(self._shard, num_shards, jit_compile=jit_compile)
-        self._compiled = tf.function(self._step, autograph=False)
+        self._compiled = workers.function(self._step)
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:
@@ -150,26 +155,28 @@ class TrainOps(snt.Module):
         observed, inputs = tf.nest.map_structure(
             lambda x: x[:1, :1], (batch.observed, batch.inputs))
         one = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
-        with initializers.weights_seed(self._seed):
+        with self._workers.scope(), initializers.weights_seed(self._seed):
             self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
-        self._optimizer._initialize(self.variables_to_train)
+            self._optimizer._initialize(self.variables_to_train)
 
     def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainStep, TrainState]:
         """Makes one update.
 
         Args:
-          batch: rows of sequences.
-          state: what `initial_state` or the step before returned.
+          batch: rows of sequences, of all workers together.
+          state: what the step before returned, or `initial_state` of this worker's rows.
 
         Raises:
           NumericsError: a gradient is not finite; nothing was changed.
         """
         began = time.perf_counter()
-        number = int(self.step)
+        number = int(self.step.numpy())
         self._rate.assign(self._learning_rate(number))
         strength = tf.constant(self._divergence_strength(number), tf.float32)
         averages, finite, state = self._compiled(
-            self._as_tensors(batch), state, strength, seeds.fold_in(self._seed, number))
+            self._workers.rows(self._as_tensors(batch)), state, strength,
+            seeds.fold_in(self._seed, number))
+        averages, finite = self._workers.first((averages, finite))
         if self._check_numerics and not bool(tf.reduce_all(finite)):
             self._explain(number, averages, finite)
         loss, nats, log_prob, divergence, norm, num_steps = averages.numpy().tolist()
@@ -183,9 +190,9 @@ class TrainOps(snt.Module):
     def _step(
         self, batch: Batch, state: TrainState, strength: Tensor, seed: Seed
     ) -> tuple[Tensor, Tensor, TrainState]:
-        numbers = tf.range(batch.lengths.shape[0])
+        numbers = self._workers.row_numbers(batch.lengths.shape[0])
         sums, state = self._gradients((batch, state, numbers), strength, seed)
-        averages, finite = self._update(sums)
+        averages, finite = self._update(self._workers.sum(sums))
         return averages, finite, state
 
     def _shard(

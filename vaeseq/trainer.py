@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from vaeseq.checkpoint import Carried, Checkpoints
 from vaeseq.data import DataSet
+from vaeseq.distribute import ALONE, Workers
 from vaeseq.evaluate import Score
 from vaeseq.metrics import Writer
 from vaeseq.progress import Progress
@@ -64,7 +65,7 @@ class Trainer:
         self, ops: TrainOps, data: DataSet, checkpoints: Checkpoints, *,
         objects: dict[str, tf.Module], validate: Callable[[], Score] | None = None,
         after_validation: Callable[[int, Writer, Say], None] = lambda step, writer, say: None,
-        periods: Periods = Periods(), unit: str = "step",
+        periods: Periods = Periods(), unit: str = "step", workers: Workers = ALONE,
     ):
         """Creates the trainer.
 
@@ -77,6 +78,7 @@ class Trainer:
           after_validation: called after each, to show a sample say.
           periods: how often.
           unit: the singular name of a sequence step, for rates.
+          workers: those of `ops`; of them the chief saves, scores and reports.
         """
         self._ops = ops
         self._data = data
@@ -85,6 +87,7 @@ class Trainer:
         self._after_validation = after_validation
         self._periods = periods
         self._unit = unit
+        self._workers = workers
         self._state = Carried(ops.initial_state(data.batch_size))
         self._recent = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
@@ -94,7 +97,10 @@ class Trainer:
 
     def restore(self) -> int:
         """Goes back to the latest checkpoint, if there is one; the step to go on from."""
-        return self._checkpoints.restore(self._objects) or 0
+        if self._workers.is_chief:
+            self._checkpoints.restore(self._objects)
+        self._workers.share((*self._ops.variables, *self._state.variables))
+        return int(self._ops.step.numpy())
 
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, *,
@@ -110,8 +116,8 @@ class Trainer:
           should_stop: asked after every step.
         """
         began = time.monotonic()
-        state, first_step_seconds, reason = self._state.value(), 0.0, "done"
-        step = saved = int(self._ops.step)
+        state, first_step_seconds, reason = self._workers.rows(self._state.value()), 0.0, "done"
+        step = saved = int(self._ops.step.numpy())
         recent = self._recent.numpy()
         while step < num_steps:
             metrics, state = self._ops(self._data.batch(step), state)
@@ -126,19 +132,24 @@ class Trainer:
             if validating:
                 self._save(step, state, recent, best=is_best)
                 saved = step
-                self._after_validation(step, writer, progress.write)
-            stopped = should_stop()
-            if step < num_steps and (stopped or time.monotonic() - began > 60 * max_minutes):
+                if self._workers.is_chief:
+                    self._after_validation(step, writer, progress.write)
+            stopped, is_late = self._workers.any(
+                should_stop(), time.monotonic() - began > 60 * max_minutes)
+            if step < num_steps and (stopped or is_late):
                 reason = "stopped" if stopped else "time"
                 break
         if step > saved:
             self._save(step, state, recent)
+        self._workers.any(False)  # the chief has saved when it answers
         return Trained(step, reason, float(self._best), first_step_seconds)
 
     def _report(
         self, step: int, writer: Writer, recent: np.ndarray, validating: bool, say: Say
     ) -> bool:
         """Writes the averages since the last line; whether a validation was the best so far."""
+        if not self._workers.is_chief:
+            return False
         values = _averages(recent)
         best = False
         if validating and self._validate is not None:
@@ -157,9 +168,10 @@ class Trainer:
     def _save(
         self, step: int, state: TrainState, recent: np.ndarray, *, best: bool = False
     ) -> None:
-        self._state.assign(state)
+        self._state.assign(self._workers.gather(state))
         self._recent.assign(recent)
-        self._checkpoints.save(step, self._objects, best=best)
+        if self._workers.is_chief:
+            self._checkpoints.save(step, self._objects, best=best)
 
 
 def _weighted(metrics: TrainStep) -> np.ndarray:

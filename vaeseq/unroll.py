@@ -8,6 +8,10 @@ loop forwards and, with a gradient of its own, one loop backwards:
         the state before it and the results of its products (`vaeseq.products`);
     backwards (`vaeseq.loop_gradient`) each step is repeated without its products; the gradients
         of weights come after the loop, as one product over all steps each.
+
+What is kept grows with the number of steps. So a long sequence is a loop over segments, each a loop
+over its steps, and the way back computes a segment again from the state before it: what is kept is
+then of one segment, and the states between them (sublinear memory: arXiv:1604.06174).
 """
 
 from __future__ import annotations
@@ -17,11 +21,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from vaeseq import loop, loop_gradient
+from vaeseq import loop, loop_gradient, products
 from vaeseq import nest as nest_lib
 from vaeseq.types import Nest, Tensor
 
 Step = Callable[[Nest, Nest], tuple[Nest, Nest]]
+# (inputs, state, number of the segment or None) -> (outputs, next state)
+Segment = Callable[[Nest, Nest, Tensor | None], tuple[Nest, Nest]]
+
+SEGMENT = 512  # the most steps of a segment; sequences of up to twice as many are not cut
 
 
 @tf.autograph.experimental.do_not_convert
@@ -49,11 +57,61 @@ def scan(step: Step, inputs: Nest, state: Nest,
     if lengths is not None:
         mask = tf.transpose(nest_lib.mask_from_lengths(lengths, num_steps))
         step, inputs = _masked(step), (inputs, mask)
-    if tf.executing_eagerly():
+    # One step is no loop; inside another loop its products are then that loop's.
+    if tf.executing_eagerly() or num_steps == 1:
         outputs, state = _python_loop(step, inputs, state, num_steps)
     else:
-        outputs, state = _compiled_loop(step, inputs, state, num_steps)
+        outputs, state = _long_loop(step, inputs, state, num_steps)
     return nest_lib.swap_leading(outputs), state
+
+
+@tf.autograph.experimental.do_not_convert
+def by_segments(function: Segment, inputs: Nest, state: Nest = ()) -> tuple[Nest, Nest]:
+    """Applies `function` to a sequence: to all of it, or if it is long, segment after segment.
+
+    What `function` keeps for its gradient is then kept of one segment only, and computed again on
+    the way back.
+
+    Args:
+      function: (inputs: nest of [B, S, *], state, number: scalar int32, or None where the sequence
+        is not cut) -> (outputs: nest of [B, S, *], next state). It must give the same when it is
+        applied piece by piece, and be deterministic. Segments begin `number * segment_size(T)`
+        steps after the first.
+      inputs: nest of [B, T, *]; not cut where T is not known while tracing, nor eagerly.
+      state: nest of [B, *], before the first step; it keeps its shapes and dtypes.
+
+    Returns:
+      outputs (nest of [B, T, *]) and the state after the last step.
+    """
+    num_steps = nest_lib.leading_dim(inputs, 1)
+    if tf.executing_eagerly() or not isinstance(num_steps, int):
+        return function(inputs, state, None)
+    size = segment_size(num_steps)
+    if size == num_steps:
+        return function(inputs, state, None)
+
+    def step(numbered: Nest, state: Nest) -> tuple[Nest, Nest]:
+        segment, number = numbered
+        with products.taken_over_by(None):
+            return function(segment, state, number)
+
+    count = num_steps // size
+    cut = tf.nest.map_structure(lambda x: _cut(x, size, count), inputs)
+    outputs, state = _compiled_loop(step, (cut, tf.range(count)), state, count)
+    outputs = tf.nest.map_structure(_uncut, outputs)
+    if num_steps % size:
+        rest = tf.nest.map_structure(lambda x: x[:, count * size:], inputs)
+        last, state = function(rest, state, tf.constant(count))
+        outputs = tf.nest.map_structure(lambda x, y: tf.concat([x, y], 1), outputs, last)
+    return outputs, state
+
+
+def segment_size(num_steps: int) -> int:
+    """Steps of a segment of a sequence of so many: all of them where it is not cut."""
+    if num_steps <= 2 * SEGMENT:
+        return num_steps
+    # What is left over is a second program to compile; most lengths have a divisor in this range.
+    return min(range(SEGMENT // 2 + 1, SEGMENT + 1), key=lambda size: (num_steps % size, -size))
 
 
 def reverse(inputs: Nest, lengths: Tensor | None = None) -> Nest:
@@ -105,6 +163,39 @@ def _python_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple
         state = next_state
         steps.append(outputs_t)
     return tf.nest.map_structure(lambda *xs: tf.stack(xs), *steps), state
+
+
+def _long_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
+    """`_compiled_loop`, over segments where there are many steps."""
+    size = segment_size(num_steps)
+    if size == num_steps:
+        return _compiled_loop(step, inputs, state, num_steps)
+
+    def segment(inputs_n: Nest, state: Nest) -> tuple[Nest, Nest]:
+        return _compiled_loop(step, inputs_n, state, size)
+
+    count = num_steps // size
+    cut = tf.nest.map_structure(
+        lambda x: tf.reshape(x[:count * size], [count, size, *nest_lib.shape_of(x)[1:]]), inputs)
+    outputs, state = _compiled_loop(segment, cut, state, count)
+    outputs = nest_lib.merge_leading(outputs)
+    if num_steps % size:
+        rest = tf.nest.map_structure(lambda x: x[count * size:], inputs)
+        last, state = _compiled_loop(step, rest, state, num_steps % size)
+        outputs = tf.nest.map_structure(lambda x, y: tf.concat([x, y], 0), outputs, last)
+    return outputs, state
+
+
+def _cut(x: Tensor, size: int, count: int) -> Tensor:
+    """[B, T, *] -> [N, B, S, *], without what is left over."""
+    rows, _, *rest = nest_lib.shape_of(x)
+    return nest_lib.swap_leading(tf.reshape(x[:, :count * size], [rows, count, size, *rest]))
+
+
+def _uncut(x: Tensor) -> Tensor:
+    """[N, B, S, *] -> [B, N * S, *]."""
+    count, rows, size, *rest = nest_lib.shape_of(x)
+    return tf.reshape(nest_lib.swap_leading(x), [rows, count * size, *rest])
 
 
 def _compiled_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +17,6 @@ import numpy as np
 LOWEST, NOTES = 21, 88
 SPLITS = ("train", "valid", "test")
 _MOST_BYTES = 1 << 28  # of one array, unpacked
-# What NumPy and the unpacker under it raise where the file is none, or damaged.
-DAMAGED = (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OverflowError,
-            RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def load(
@@ -37,8 +33,10 @@ def load(
     try:
         _check_sizes(path, name)
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in wanted}
-    except DAMAGED as error:
+            arrays = {key: _array(archive[key], key) for key in archive.files if key in wanted}
+    except OSError:
+        raise
+    except Exception as error:  # NumPy and each unpacker under it have their own
         said = str(error) or type(error).__name__
         raise ValueError(f"{name}: expected an archive of piano rolls (.npz); {said}") from None
     return {split: _pieces(arrays, split, name) for split in splits}
@@ -51,6 +49,13 @@ def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> N
         arrays[split] = np.concatenate(pieces[split]).astype(np.uint8)
         arrays[f"{split}_lengths"] = np.array([len(piece) for piece in pieces[split]], np.int32)
     np.savez_compressed(path, **arrays)
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    """What an archive holds under a name; of a member that is no array NumPy gives the bytes."""
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{name!r} is no array")
+    return value
 
 
 def _check_sizes(path: str | os.PathLike[str], name: str) -> None:

@@ -1,16 +1,20 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-midi: train, evaluate, generate, latent."""
+"""The command line of vaeseq-midi: train, evaluate, generate, latent, export, tune."""
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
-from vaeseq import arguments, runs
+from vaeseq import arguments, fields, runs
 from vaeseq.cli import Command, Program
-from vaeseq.fields import Range
+from vaeseq.fields import Field, Range
 
 from .hparams import MOST_SECONDS, MidiHParams
+from .settings import TuneSettings
 
 _MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
+_MOST_STEPS = 10**9
 _seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
 
 
@@ -25,7 +29,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training music is held out where there are no --valid-files")
     add("--grid", type=arguments.whole(0, 192), metavar="N",
         help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
+    runs.add_init_from(parser)
     runs.add_training(parser, lambda: MidiHParams, valid_every=250)
+    runs.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +75,32 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
     add("--length", type=_seconds, default=15.0, metavar="SECONDS", help="of each sample")
 
 
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_trained(parser)
+    runs.add_export(parser, window=160)
+
+
+def _tune_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    runs.add_new_run(parser)
+    add("--from", dest="start", type=arguments.directory, metavar="DIR",
+        help="log directory of the trained model; needed where --log-dir holds no run yet")
+    add("--reward", metavar="NAME",
+        help="'counterpoint', or a Python function of a piano roll as MODULE:FUNCTION, whose "
+             "module is imported from here or Python's path (default: counterpoint)")
+    for name, field in fields.of(TuneSettings).items():
+        add("--" + name.replace("_", "-"), type=_number(field), metavar="X",
+            help=f"{field.help} (default: {field.default:g})")
+    add("--num-steps", "--iters", type=arguments.whole(1, _MOST_STEPS), default=1000, metavar="N",
+        help="updates in all, those of earlier sittings counted")
+    add("--max-minutes", type=arguments.minutes, metavar="M",
+        help="end in good order after so long, whatever --num-steps says")
+    add("--save-every", type=arguments.whole(1, _MOST_STEPS), default=100, metavar="N",
+        help="updates between checkpoints, each with a held-out score and a sample")
+    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+    add("--json", action="store_true", help="print one JSON object, and nothing else")
+
+
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
     runs.add_trained(parser)
@@ -83,6 +115,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
+
+
+def _number(field: Field) -> Callable[[str], Any]:
+    """A converter to what a declared number may be."""
+    allowed = field.allowed
+    assert allowed is not None
+    if isinstance(field.default, int):
+        return arguments.whole(int(allowed.low), int(allowed.high))
+    return arguments.real(allowed)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -105,6 +146,16 @@ def _latent(options: argparse.Namespace) -> None:
     compose.latent(options)
 
 
+def _export(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.export(options)
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from . import tune
+    tune.tune(options)
+
+
 program = Program(
     "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, write more.",
     (
@@ -114,5 +165,9 @@ program = Program(
         Command("generate", "write music with a trained model", _generate_arguments, _generate),
         Command("latent", "hear what the latents of a trained model mean", _latent_arguments,
                 _latent),
+        Command("export", "write a trained model for TensorFlow Serving and other programs",
+                _export_arguments, _export),
+        Command("tune", "go on training a model towards a reward, such as rules of counterpoint",
+                _tune_arguments, _tune),
     ))
 main = program.main

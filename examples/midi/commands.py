@@ -8,18 +8,20 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq import cli, runs
+from vaeseq import cli, distribute, init_from, runs
+from vaeseq import export as export_lib
 from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
 from vaeseq.fields import shown
 from vaeseq.log_dir import LogDir
 from vaeseq.trainer import Periods
 
-from . import observations, pictures, rolls, sources
+from . import observations, pictures, rolls, settings, sources
 from .hparams import MidiHParams
 from .model import PROGRAM, MidiModel, saved_mean
 from .statistics import PITCH_CLASSES, statistics_of
@@ -40,32 +42,44 @@ def train(options: argparse.Namespace) -> None:
     """vaeseq-midi train."""
     check_installed()
     log_dir = LogDir(options.log_dir, PROGRAM)
+    if settings.exists(log_dir):
+        raise UsageError(f"{str(log_dir.path)!r} holds a tuned model. Go on with `{PROGRAM} tune`, "
+                         "or give another --log-dir.")
     overrides = dict(options.hparams)
     if options.grid is not None:
         overrides["grid"] = options.grid
+    source = init_from.agreed(log_dir, options.init_from)
     if log_dir.exists:
         hparams = runs.agreed(log_dir, MidiHParams, overrides)
         seed = log_dir.seed() if options.seed is None else options.seed
     else:
-        hparams, seed = MidiHParams().replace(**overrides), options.seed or 0
+        hparams, seed = _first(source).replace(**overrides), options.seed or 0
     music = sources.read(
-        options.train_files, options.valid_files, options.valid_fraction, hparams.frames, _say)
+        options.train_files, options.valid_files, options.valid_fraction, hparams.frames, say)
     train_rolls = [piece.roll for piece in music.train]
     if log_dir.exists:
         sources.check_same(log_dir, music.description)
         mean = saved_mean(log_dir, hparams)
     else:
-        mean = observations.means(train_rolls, hparams)
+        mean = _first_mean(train_rolls, hparams, source)
+    frames = sum(map(len, train_rolls))
+    workers = distribute.start(
+        options.strategy, runs.alike(
+            options, hparams, seed, data=music.description.train_checksum, size=frames),
+        seconds=60 * options.wait_minutes)
     model = MidiModel(
         hparams, options.log_dir, mean=mean, seed=seed, trained_on=music.description)
-    print(f"Training on {len(music.train):,} pieces of {sum(map(len, train_rolls)):,} frames; "
-          f"validating on {len(music.valid):,}.", flush=True)
+    if source is not None:
+        _begin(model, source, workers)
+    runs.tell_start(workers, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
+                    f"validating on {len(music.valid):,}.")
     with cli.stop_when_asked() as stop:
         trained = model.train(
             train_rolls, num_steps=options.num_steps, valid=[piece.roll for piece in music.valid],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked)
-    runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+            periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
+    if workers.is_chief:
+        runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -95,10 +109,10 @@ def _named(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[n
     """What each row is of, and its rolls; those of one row are in memory at a time."""
     grid = model.hparams.frames
     if not names:
-        held_out = sources.held_out(model.log_dir, grid, _say)
+        held_out = sources.held_out(model.log_dir, grid, say)
         yield "the held-out music", [piece.roll for piece in held_out]
     for name in names:
-        found = sources.loaded([name], grid, _say, f"to score in {cli.one_line(name)}")
+        found = sources.loaded([name], grid, say, f"to score in {cli.one_line(name)}")
         yield name, found.rolls
 
 
@@ -138,6 +152,52 @@ def _print_statistics(of_samples: dict[str, Any], of_music: dict[str, Any]) -> N
             print(f"{f'{name} {label}':16} {pair[0]:9.4f} {pair[1]:9.4f}")
 
 
+def export(options: argparse.Namespace) -> None:
+    """vaeseq-midi export."""
+    check_installed()
+    export_lib.check_free(options.output)  # told before anything is loaded
+    model = trained_model(options)
+    export_lib.save(
+        model.gen_core, model.evaluator(options.bound, options.num_samples).bound, options.output,
+        rows=options.rows, window=options.window, jit_compile=not options.no_xla,
+        check=model.expect_notes,
+        description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
+    runs.tell_exported(options.output, model.step)
+
+
+def _first(source: Path | None) -> MidiHParams:
+    """The hyperparameters of a new run where no others are given; those of `source`, if any."""
+    if source is None:
+        return MidiHParams()
+    with init_from.told():
+        return LogDir(source, PROGRAM).hparams(MidiHParams)
+
+
+def _first_mean(
+    train: Sequence[np.ndarray], hparams: MidiHParams, source: Path | None
+) -> np.ndarray:
+    """What notes are centred by, `[P]`: as the weights of `source` are used to, where that fits."""
+    if source is not None:
+        with init_from.told():
+            other = LogDir(source, PROGRAM)
+            theirs = other.hparams(MidiHParams)
+            if theirs.frames.columns == hparams.frames.columns:
+                return saved_mean(other, theirs)
+    return observations.means(train, hparams)
+
+
+def _begin(model: MidiModel, source: Path, workers: distribute.Workers) -> None:
+    """Gives a model its first weights, those of the run in `source`, and says what it took."""
+    with workers.scope():
+        model.build()
+    if workers.is_chief:
+        with init_from.told():
+            other = MidiModel.load(source)
+        model.origin = init_from.begin(
+            model.log_dir, source, other.step, other.gen_core, model.gen_core)
+        print(model.origin.tell())
+
+
 def trained_model(options: argparse.Namespace) -> MidiModel:
     """The model in --log-dir, checked against what else was given."""
     runs.agreed(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
@@ -152,7 +212,7 @@ def check_installed() -> None:
         raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Tells what was loaded; stdout is for results."""
     print("\n".join(map(cli.one_line, line.split("\n"))), file=sys.stderr, flush=True)
 

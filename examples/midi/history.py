@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import tensorflow as tf
+
+from vaeseq import nest
 from vaeseq.agent import Agent
 from vaeseq.networks import MLP
 from vaeseq.types import Nest, Seed, Tensor
@@ -16,7 +19,13 @@ class EncodedContext(Agent):
         self, inner: Agent, sizes: Sequence[int], *, activation: str = "relu",
         name: str | None = None,
     ):
-        """Args: inner: gives the contexts. sizes: of the layers. activation: after each."""
+        """Creates the agent.
+
+        Args:
+          inner: gives the contexts; what it observes does not depend on them.
+          sizes: of the layers.
+          activation: after each.
+        """
         super().__init__(name=name)
         self._inner = inner
         self._layers = MLP(sizes, activation=activation, activate_final=True)
@@ -33,7 +42,9 @@ class EncodedContext(Agent):
         return self._layers(self._inner.context(state, inputs, seed=seed))
 
     def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
-        return self._inner.observe(observation, context, state)
+        # The inner context was encoded and is gone; that of an agent of agents is taken apart.
+        nothing = tf.zeros([nest.leading_dim(context), self._inner.context_size])
+        return self._inner.observe(observation, nothing, state)
 
     def finished(self, state: Nest) -> Tensor:
         return self._inner.finished(state)

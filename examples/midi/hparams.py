@@ -32,16 +32,29 @@ class MidiHParams(HParams):
     sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
     transpose: int = fields.declare(
         6, "most semitones by which training pieces are moved up or down", Range(0, 24))
+    transpose_share: float = fields.declare(
+        1.0, "how many of the training pieces are moved at all", Range(0, 1))
+    transpose_steps: int = fields.declare(
+        0, "updates after which none is moved any more; 0: they always are", Range(0, 1 << 40))
 
     # The model.
     decoder: Literal["masked", "bernoulli", "scores"] = fields.declare(
         "masked", "notes given those below, or on their own, or the highest scores of VAE-Seq")
     masked_hidden_size: int = fields.declare(600, "units of the masked output layer", _SIZE)
+    relative_channels: int = fields.declare(
+        0, "hidden units of each note, where what is learnt of two notes holds for all at their "
+        "distance (decoder=masked: in place of masked_hidden_size); 0: it does not",
+        Range(0, 256))
     most_notes: int = fields.declare(
         10, "decoder=scores: most notes that sound at once", Range(1, 128))
     history_size: int = fields.declare(1, "how many frames back a step sees", Range(1, 256))
     history_encoder_fc_layers: tuple[int, ...] = fields.declare(
         (), "layers that encode those frames together", _SIZE)
+
+    recall: int = fields.declare(
+        0, "frames back in which the present passage is looked up; 0: it is not", Range(0, 4096))
+    beats: int = fields.declare(
+        0, "frames of a measure, in which the place is told; 0: it is not", Range(0, 4096))
 
     vae_type: str = redeclare(HParams, "vae_type", "RNN")
     sequence_size: int = redeclare(HParams, "sequence_size", 160)
@@ -58,6 +71,13 @@ class MidiHParams(HParams):
         if self.decoder == "scores" and self.most_notes > self.frames.columns:
             raise ValueError(f"most_notes: expected at most one a column, {self.frames.columns}; "
                              f"got {self.most_notes}")
+
+        if self.decoder == "scores" and self.recall:
+            raise ValueError("recall: expected 0 with decoder=scores, whose frames are no notes; "
+                             f"got {self.recall}")
+        if self.recall == 1:
+            raise ValueError("recall: expected 0, or at least 2: one frame has none before it to "
+                             "agree with; got 1")
 
     @property
     def frames(self) -> Grid:

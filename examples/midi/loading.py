@@ -170,7 +170,8 @@ def _one(source: Source) -> Notes | list[np.ndarray] | str:
             return "no such file"
         return archives.load(source.path, [source.split])[source.split]
     except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
+        said = getattr(error, "strerror", None) or str(error)
+        return said.removeprefix(f"{source.path!r}: ").rstrip(".")  # it is named already
 
 
 def _is_kept(path: str) -> bool:

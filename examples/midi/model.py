@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from vaeseq import data as data_lib
-from vaeseq.agent import Agent, EncodeObserved
+from vaeseq.agent import Agent, Chain, EncodeObserved
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.evaluate import Score
+from vaeseq.init_from import Origin
 from vaeseq.log_dir import LogDir
 from vaeseq.metrics import Writer
 from vaeseq.model import Model
@@ -23,6 +25,7 @@ from vaeseq.types import Nest
 from . import observations, pictures, rolls, sound
 from .history import EncodedContext
 from .hparams import MidiHParams
+from .memory import Beat, Recall
 from .observations import Observed
 from .sources import Description
 
@@ -38,6 +41,8 @@ class MidiModel(Model):
 
     Attributes:
       mean: how often each column is on in training, `[P]`.
+      origin: what the first weights are from, where they are another run's.
+      step: of the checkpoint that `load` restored.
     """
 
     hparams: MidiHParams
@@ -58,6 +63,8 @@ class MidiModel(Model):
           trained_on: kept in the log directory, so that the held-out music is found again.
         """
         self.mean = mean
+        self.origin: Origin | None = None
+        self.step = 0
         self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
@@ -67,7 +74,7 @@ class MidiModel(Model):
         directory = LogDir(log_dir, cls.program)
         hparams = directory.hparams(MidiHParams)
         model = cls(hparams, log_dir, mean=saved_mean(directory, hparams), seed=directory.seed())
-        model.restore()
+        model.step = model.restore()
         return model
 
     @property
@@ -81,20 +88,35 @@ class MidiModel(Model):
         return observations.make_decoder(self.hparams, self.mean)
 
     def make_agent(self, encoder: Encoder) -> Agent:
-        frames = EncodeObserved(encoder, self.observation_spec, self.hparams.history_size)
+        heard: list[Agent] = [
+            EncodeObserved(encoder, self.observation_spec, self.hparams.history_size)]
+        if self.hparams.recall:
+            heard.append(Recall(self.hparams.frames.columns, self.hparams.recall))
+        if self.hparams.beats:
+            heard.append(Beat(self.hparams.beats))
+        contexts = heard[0] if len(heard) == 1 else Chain(heard)
         if not self.hparams.history_encoder_fc_layers:
-            return frames
-        return EncodedContext(frames, self.hparams.history_encoder_fc_layers,
+            return contexts
+        return EncodedContext(contexts, self.hparams.history_encoder_fc_layers,
                               activation=self.hparams.activation)
 
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
-        return data_lib.Sequences(
-            sequences, self.hparams.batch_size, self.hparams.sequence_size, seed=self._seed,
-            transform=self._augmented)
+        moved, still = (
+            data_lib.Sequences(sequences, self.hparams.batch_size, self.hparams.sequence_size,
+                               seed=self._seed, transform=transform)
+            for transform in (self._augmented, self._observed))
+        if not self.hparams.transpose_steps:
+            return moved
+        return data_lib.Switched(moved, still, self.hparams.transpose_steps)
+
+    def _observed(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
+        del rng
+        return observations.observe(roll, self.hparams)
 
     def _augmented(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
-        moved = rolls.transposed(roll, self.hparams.transpose, self.hparams.frames, rng)
-        return observations.observe(moved, self.hparams)
+        if rng.random() < self.hparams.transpose_share:
+            roll = rolls.transposed(roll, self.hparams.transpose, self.hparams.frames, rng)
+        return self._observed(roll, rng)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
         size = min(self.hparams.sequence_size, max(map(len, sequences)))
@@ -124,10 +146,19 @@ class MidiModel(Model):
                               temperature=temperature, seed=seed)
         return [observations.roll_of(observed, self.hparams) for observed in drawn]
 
+    def expect_notes(self, observed: Nest) -> list[tf.Operation]:
+        """Asserts in a graph that a nest of `[B, T, ...]` may be observations."""
+        most = observations.most(self.hparams)
+        return [tf.debugging.Assert(tf.reduce_all((leaf >= 0) & (leaf <= limit)),
+                                    [f"expected notes from 0 to {limit}"])
+                for leaf, limit in zip(tf.nest.flatten(observed), tf.nest.flatten(most))]
+
     def save_files(self) -> None:
         self.log_dir.write(_MEANS, json.dumps([round(float(m), 8) for m in self.mean]) + "\n")
         if self._trained_on is not None:
             self._trained_on.save(self.log_dir)
+        if self.origin is not None:
+            self.origin.save(self.log_dir)
 
     def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
         grid = self.hparams.frames

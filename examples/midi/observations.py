@@ -22,6 +22,7 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.types import Nest
 
+from . import memory
 from .hparams import MidiHParams
 
 _SOUNDS, _SILENT = 0.95, 0.05  # scores, as data
@@ -46,6 +47,11 @@ def spec(hparams: MidiHParams) -> Nest:
     if hparams.decoder == "scores":
         return Scored(notes, tf.TensorSpec([], tf.int32, "count"))
     return notes
+
+
+def most(hparams: MidiHParams) -> Nest:
+    """The greatest number in an observation, by its parts; the least is 0."""
+    return Scored(1, hparams.most_notes) if hparams.decoder == "scores" else 1
 
 
 def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
@@ -88,7 +94,8 @@ def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
     share = np.asarray(on) / sum(len(roll) for roll in rolls)
     parts = share.reshape([2 if hparams.onsets else 1, -1])
     shifts = range(-hparams.transpose, hparams.transpose + 1)
-    return np.mean([np.roll(parts, shift, axis=1) for shift in shifts], axis=0).reshape(-1)
+    moved = np.mean([np.roll(parts, shift, axis=1) for shift in shifts], axis=0)
+    return (parts + hparams.transpose_share * (moved - parts)).reshape(-1)
 
 
 def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
@@ -118,9 +125,27 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     odds = np.clip(mean, least, 1 - least)
     logits = np.log(odds) - np.log1p(-odds)
     if hparams.decoder == "masked":
+        relative = hparams.relative_channels > 0
+        hidden = hparams.relative_channels * len(mean) or hparams.masked_hidden_size
         return decoders.MaskedBernoulli(
-            observed, (hparams.masked_hidden_size,), initial_logits=logits)
+            observed, (hidden,), initial_logits=logits, relative=relative,
+            aligned=_aligned(hparams))
+    if hparams.relative_channels:
+        return decoders.RelativeBernoulli(
+            observed, hparams.relative_channels, aligned=_aligned(hparams), initial_logits=logits)
     return decoders.Bernoulli(observed, initial_logits=logits, **layers)
+
+
+def _aligned(hparams: MidiHParams) -> list[int]:
+    """Where in the decoder's features a frame begins, of those that come past the recurrence."""
+    if (not hparams.context_skip or hparams.obs_encoder_fc_layers
+            or hparams.history_encoder_fc_layers):
+        return []
+    columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
+    frames = [start + i * columns for i in range(hparams.history_size)]
+    recalled = start + hparams.history_size * columns
+    return frames + ([recalled + offset for offset in memory.offsets(columns)]
+                     if hparams.recall else [])
 
 
 class Centred(Encoder):

@@ -62,6 +62,11 @@ class Grid:
         return 60 / _TEMPO * 4 / self.note if self.note else 1 / self.rate
 
     @property
+    def bar(self) -> int:
+        """Frames in four beats, at least one; without a grid those of 120 beats a minute."""
+        return max(1, round(4 * 60 / _TEMPO / self.frame_seconds))
+
+    @property
     def most_frames(self) -> int:
         """More than any file that was read can have."""
         return int(MOST_BEATS * self.note / 4 if self.note else 3600 * MOST_HOURS * self.rate) + 2

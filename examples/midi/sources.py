@@ -143,6 +143,21 @@ def check_same(log_dir: LogDir, given: Description) -> None:
                 "given now. Give the same files again, or another --log-dir.")
 
 
+def again(log_dir: LogDir, grid: Grid, say: Say) -> Music:
+    """The music of a run, as it was when the run began.
+
+    Raises:
+      UsageError: it is not there any more, or has changed.
+    """
+    saved = Description.load(log_dir)
+    music = read(saved.train_files, saved.valid_files, saved.valid_fraction, grid, say)
+    if music.description != saved:
+        raise UsageError(
+            f"{str(log_dir.path)!r}: the music of this run has changed since it began. Put back "
+            "what it was trained on.")
+    return music
+
+
 def held_out(log_dir: LogDir, grid: Grid, say: Say) -> list[Piece]:
     """The music that the run was validated on.
 

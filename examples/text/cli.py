@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-text: train, evaluate, generate."""
+"""The command line of vaeseq-text: train, evaluate, generate, export."""
 from __future__ import annotations
 
 import argparse
@@ -23,7 +23,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training text is held out where there is no --valid-corpus")
     add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
         help="text whose characters make the vocabulary; without it, the training text's")
+    runs.add_init_from(parser)
     runs.add_training(parser, lambda: TextHParams, valid_every=500)
+    runs.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +53,11 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         help="write to a file rather than to the terminal")
 
 
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_trained(parser)
+    runs.add_export(parser, window=128)
+
+
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
     add = parser.add_argument
@@ -75,6 +82,11 @@ def _generate(options: argparse.Namespace) -> None:
     commands.generate(options)
 
 
+def _export(options: argparse.Namespace) -> None:
+    from . import commands
+    commands.export(options)
+
+
 program = Program(
     "vaeseq-text", "Models of text, character by character: train one, score texts, write more.",
     (
@@ -82,5 +94,7 @@ program = Program(
         Command("evaluate", "say how probable texts are under a trained model",
                 _evaluate_arguments, _evaluate),
         Command("generate", "write text with a trained model", _generate_arguments, _generate),
+        Command("export", "write a trained model for TensorFlow Serving and other programs",
+                _export_arguments, _export),
     ))
 main = program.main

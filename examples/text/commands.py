@@ -13,14 +13,15 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq import cli, runs
+from vaeseq import cli, distribute, init_from, runs
+from vaeseq import export as export_lib
 from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
 from vaeseq.fields import shown
 from vaeseq.log_dir import LogDir
 from vaeseq.trainer import Periods
 
-from . import page, texts
+from . import fine_tuning, page, texts
 from .data import Corpus, FewCharactersError, Vocabulary
 from .hparams import TextHParams
 from .model import PROGRAM, TextModel, saved_vocabulary
@@ -41,6 +42,7 @@ class _Row(NamedTuple):
 def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
+    source = init_from.agreed(log_dir, options.init_from)
     if log_dir.exists:
         hparams = runs.agreed(log_dir, TextHParams, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
@@ -48,28 +50,35 @@ def train(options: argparse.Namespace) -> None:
         if options.vocab_corpus:
             _check_vocabulary(log_dir, hparams, options.vocab_corpus)
     else:
-        hparams, seed = TextHParams().replace(**options.hparams), options.seed or 0
-        vocabulary = _vocabulary(
-            texts.corpus_of(options.vocab_corpus or options.train_corpus), hparams)
+        seed = options.seed or 0
+        hparams, vocabulary = _first(options, source)
     read = texts.read(
         options.train_corpus, options.valid_corpus, options.valid_fraction, vocabulary)
     if log_dir.exists:
         texts.check_same(log_dir, read.description)
+    workers = distribute.start(
+        options.strategy, runs.alike(
+            options, hparams, seed, data=read.description.train_checksum, size=len(read.train)),
+        seconds=60 * options.wait_minutes)
     model = TextModel(hparams, vocabulary, options.log_dir, seed=seed, trained_on=read.description)
     name = cli.one_line(texts.corpus_of(options.train_corpus).name)
     try:
         model.data_set([read.train])  # too little text is told before a directory is made
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
-    print(f"Training on {name}: {len(read.train):,} characters, {len(vocabulary.characters)} "
-          f"different ones; validating on {len(read.valid):,}.", flush=True)
+    if source is not None:
+        fine_tuning.begin(model, source, read.train, workers)
+    runs.tell_start(workers, f"Training on {name}: {len(read.train):,} characters, "
+                    f"{len(vocabulary.characters)} different ones; validating on "
+                    f"{len(read.valid):,}.")
     with cli.stop_when_asked() as stop:
         trained = model.train(
             [read.train], num_steps=options.num_steps,
             valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked)
-    runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+            periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
+    if workers.is_chief:
+        runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -157,6 +166,33 @@ def _output(path: Path | None) -> Iterator[TextIO]:
     else:
         with open(path, "w", encoding="utf-8") as file:
             yield file
+
+
+def export(options: argparse.Namespace) -> None:
+    """vaeseq-text export."""
+    export_lib.check_free(options.output)  # told before anything is loaded
+    model = _trained(options)
+    export_lib.save(
+        model.gen_core, model.evaluator(options.bound, options.num_samples).bound, options.output,
+        rows=options.rows, window=options.window, jit_compile=not options.no_xla,
+        check=model.expect_symbols, files={"vocabulary.json": model.vocabulary.to_json()},
+        description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
+    runs.tell_exported(options.output, model.step)
+
+
+def _first(options: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
+    """The hyperparameters and the vocabulary of a new run; by default those of `source`, if any."""
+    if source is None:
+        hparams = TextHParams().replace(**options.hparams)
+        corpus = texts.corpus_of(options.vocab_corpus or options.train_corpus)
+        return hparams, _vocabulary(corpus, hparams)
+    with init_from.told():
+        other = LogDir(source, PROGRAM)
+        hparams = other.hparams(TextHParams).replace(**options.hparams)
+        characters = saved_vocabulary(other).characters
+    if options.vocab_corpus:
+        return hparams, _vocabulary(texts.corpus_of(options.vocab_corpus), hparams)
+    return hparams, Vocabulary(characters, hparams.oov_buckets)
 
 
 def _vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:

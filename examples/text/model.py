@@ -15,6 +15,7 @@ from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.evaluate import Score, Window
+from vaeseq.init_from import Origin
 from vaeseq.log_dir import LogDir
 from vaeseq.metrics import Writer
 from vaeseq.model import Model
@@ -36,6 +37,8 @@ class TextModel(Model):
 
     Attributes:
       vocabulary: what the symbols mean.
+      origin: what the first weights are from, where they are another run's.
+      step: of the checkpoint that `load` restored.
     """
 
     hparams: TextHParams
@@ -57,6 +60,8 @@ class TextModel(Model):
           trained_on: kept in the log directory, so that the held-out text is found again.
         """
         self.vocabulary = vocabulary
+        self.origin: Origin | None = None
+        self.step = 0
         self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
@@ -66,7 +71,7 @@ class TextModel(Model):
         directory = LogDir(log_dir, PROGRAM)
         hparams = directory.hparams(TextHParams)
         model = cls(hparams, saved_vocabulary(directory), log_dir, seed=directory.seed())
-        model.restore()
+        model.step = model.restore()
         return model
 
     def make_encoder(self) -> Encoder:
@@ -117,7 +122,8 @@ class TextModel(Model):
 
         def windows(progress: Progress) -> Iterator[Window]:
             done = 0
-            batches = data_lib.windows([symbols], 1, min(len(symbols), _WINDOW))
+            batches = data_lib.windows(
+                [symbols], 1, min(data_lib.bucket(len(symbols)), _WINDOW))
             for window in evaluator.windows(batches, seed=seeds.make(seed)):
                 steps = int(window.lengths[0])
                 surprises[done:done + steps] = -window.increments[0, :steps]
@@ -128,8 +134,16 @@ class TextModel(Model):
         with Progress("evaluate", total=len(symbols), unit=self.unit) as progress:
             return evaluator.pool(windows(progress)), surprises
 
+    def expect_symbols(self, symbols: tf.Tensor) -> list[tf.Operation]:
+        """Asserts in a graph that all of `[...]` are symbols of the vocabulary."""
+        size = len(self.vocabulary)
+        return [tf.debugging.Assert(tf.reduce_all((symbols >= 0) & (symbols < size)),
+                                    [f"expected symbols from 0 to {size - 1}"])]
+
     def save_files(self) -> None:
         self.log_dir.write(_VOCABULARY, self.vocabulary.to_json())
+        if self.origin is not None:
+            self.origin.save(self.log_dir)
         if self._trained_on is not None:
             self._trained_on.save(self.log_dir)
 

@@ -20,6 +20,15 @@ CASES = {
     "VRNN": ("VRNN", {}, small.real_codec, True),
     "VRNN, two layers": (
         "VRNN", {"rnn_hidden_sizes": (3, 3), "residual": True}, small.symbol_codec, True),
+    "SRNN, contexts past the recurrence": (
+        "SRNN", {"context_skip": True}, small.symbol_codec, False),
+    "RNN, parallel in time": (
+        "RNN", {"cell": "mingru", "rnn_hidden_sizes": (4, 4)}, small.symbol_codec, True),
+    "SRNN, parallel in time": ("SRNN", {"cell": "rglru"}, small.real_codec, False),
+    "VRNN, parallel in time": ("VRNN", {"cell": "mingru"}, small.symbol_codec, True),
+    "ISEQ, parallel in time": ("ISEQ", {"cell": "rglru"}, small.symbol_codec, False),
+    "VRNN, contexts past the recurrence": (
+        "VRNN", {"context_skip": True}, small.symbol_codec, True),
 }
 
 

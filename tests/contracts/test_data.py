@@ -107,6 +107,29 @@ def test_a_transform_is_a_function_of_the_step_too():
     small.same(made.batch(7), made.batch(7))
 
 
+def test_a_switched_data_set_is_the_one_and_then_the_other():
+    one, other = (data.Sequences(sequences(*sizes), 2, 8, seed=0) for sizes in ((3, 2), (5, 4, 6)))
+    switched = data.Switched(one, other, 3)
+    assert switched.batches_per_epoch == 1
+    for step, expected in enumerate([one, one, one, other, other]):
+        small.same(switched.batch(step), expected.batch(step))
+    with pytest.raises(ValueError, match="one batch size, got 2 and 3"):
+        data.Switched(one, data.Sequences(sequences(3), 3, 8, seed=0), 1)
+
+
+def test_sequences_of_one_size_are_taken_together():
+    made = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
+    mixed, seen = 0, set()
+    for epoch in range(30):
+        batches = [made.batch(4 * epoch + i) for i in range(4)]
+        # At most where the short ones end and where they begin again.
+        mixed = max(mixed, sum(len(set(batch.lengths)) > 1 for batch in batches))
+        rows = [int(row[0]) // 100 for batch in batches for row in batch.observed]
+        assert len(set(rows)) == 12
+        seen |= {min(set(range(13)) - set(rows))}
+    assert mixed <= 2 and len(seen) > 6
+
+
 def test_sequences_may_be_nests():
     nests = [{"a": np.ones([n, 2], np.float32), "b": np.arange(n)} for n in (2, 3)]
     batch = data.Sequences(nests, 2, 8, seed=0).batch(0)

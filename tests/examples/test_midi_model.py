@@ -73,6 +73,7 @@ def test_the_score_decoder_integrates_to_one():
     assert total == pytest.approx(1, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_pieces_of_unequal_length_train_the_score_decoder(tmp_path):
     hparams = TINY.parse("decoder=scores,transpose=0")
     model = MidiModel(hparams, tmp_path, mean=MEAN)

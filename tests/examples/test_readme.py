@@ -55,7 +55,7 @@ def test_the_commands_of_vaeseq_text(run, tmp_path, monkeypatch):
     for name in ("input.txt", "foo.txt", "bar.txt"):
         (tmp_path / name).write_text(TEXT + "ROMEO:\n", encoding="utf-8")
     commands = _commands()
-    assert {command[0] for command in commands} == {"train", "evaluate", "generate"}
+    assert {command[0] for command in commands} == {"train", "evaluate", "generate", "export"}
     for command in commands:
         if command[0] == "train":
             command += ["--hparams", SMALL, "--num-steps", "2"]

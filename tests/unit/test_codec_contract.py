@@ -53,6 +53,21 @@ class TestMaskedBernoulli(testing.DistModuleContract):
         return decoders.MaskedBernoulli(tf.TensorSpec([6], tf.uint8), (20, 11))
 
 
+class TestMaskedBernoulliRelative(testing.DistModuleContract):
+    features_size = 9
+
+    def make_object_under_test(self):
+        return decoders.MaskedBernoulli(
+            tf.TensorSpec([4], tf.float32), (8, 12), relative=True, aligned=(0, 5))
+
+
+class TestRelativeBernoulli(testing.DistModuleContract):
+    features_size = 9
+
+    def make_object_under_test(self):
+        return decoders.RelativeBernoulli(tf.TensorSpec([4], tf.uint8), 3, aligned=(0, 5))
+
+
 class TestNormal(testing.DistModuleContract):
     def make_object_under_test(self):
         return decoders.Normal(floats(), hidden_sizes=(7,), activation="tanh")

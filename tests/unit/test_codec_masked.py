@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from vaeseq import networks
-from vaeseq.codec import decoders
+from vaeseq.codec import _layers, decoders
 
 
 def seed(number):
@@ -44,6 +44,74 @@ def test_densities_of_all_events_sum_to_one(size, hidden_sizes):
         dist = decoder.dist(decoder.temper(decoder(features(3)), temperature))
         log_probs = dist.log_prob(all_events(size)[:, None])
         np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size, hidden_sizes", [(1, (3,)), (5, (15,)), (4, (8, 12))])
+def test_with_relative_weights_too(size, hidden_sizes):
+    decoder = make(size, hidden_sizes, relative=True, aligned=(0,))
+    dist = decoder.dist(decoder(features(3)))
+    log_probs = dist.log_prob(all_events(size)[:, None])
+    np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
+    sample = dist.sample(20_000, seed=seed(1)).numpy()
+    number = (sample @ (2 ** np.arange(size)[::-1])).astype(int)
+    frequencies = (number[..., None] == np.arange(2 ** size)).mean(0).T
+    p = np.exp(log_probs)
+    assert np.all(np.abs(frequencies - p) < 5 * np.sqrt(p * (1 - p) / 20_000) + 1 / 20_000)
+
+
+def test_relative_weights_are_those_of_the_distance():
+    for size, below, above in ((1, 1, 1), (4, 1, 3), (3, 2, 4)):
+        weights = _layers.RelativeWeights(size, below, above)
+        found = weights(tf.float64).numpy().reshape(size, below, size, above)
+        for i, j in itertools.product(range(size), repeat=2):
+            np.testing.assert_array_equal(found[i, :, j], weights.table[j - i])
+
+
+def test_what_is_moved_has_the_same_logits_elsewhere():
+    # Before any free weight has been learnt; the event, and the features aligned with it.
+    size = 6
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([size], tf.float64), (18,), relative=True, aligned=(2,))
+    given = np.concatenate([np.zeros([2]), [0.3, -0.8, 0.0, 1.2, 0.0, 0.0]])
+    event = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+
+    def logits(moved):
+        aligned = np.concatenate([given[:2], np.roll(given[2:], moved)])
+        return decoder.dist(decoder(tf.constant(aligned))).conditional_logits(
+            np.roll(event, moved)).numpy()
+
+    logits(0)
+    # A hidden unit at the lower edge has none before it: none may be on but for the event.
+    (_, to_hidden, _), = decoder._head._aligned
+    for variable in (*decoder._head._head.trainable_variables, *to_hidden.trainable_variables):
+        variable.assign(tf.zeros_like(variable))
+    np.testing.assert_allclose(logits(1)[1:], logits(0)[:-1], rtol=1e-12)
+    assert np.ptp(logits(0)) > 0.01
+    # Each is a network of its own as soon as it learns.
+    assert any(variable.shape == [size, 18] for variable in decoder.trainable_variables)
+
+
+def test_a_row_that_is_moved_has_the_same_logits_elsewhere():
+    size = 6
+    decoder = decoders.RelativeBernoulli(tf.TensorSpec([size], tf.float64), 3, aligned=(2,))
+    row = np.array([0.0, 0.0, 1.2, -0.7, 0.0, 0.0])
+
+    def logits(moved):
+        return decoder(tf.constant(np.concatenate([[0.0, 0.0], np.roll(row, moved)]))).numpy()
+
+    logits(0)
+    for variable in decoder._head._head.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    # One layer is a convolution; two lose what leaves the row between them.
+    (_, to_hidden, _), = decoder._head._aligned
+    table = to_hidden.table.numpy()
+    to_hidden.table.assign(np.where(np.isin(np.arange(2 * size), (0, 1))[:, None, None], table, 0))
+    for moved in (-1, 1):
+        expected = np.roll(logits(0), moved)
+        found = logits(moved)
+        inside = slice(1, None) if moved > 0 else slice(None, -1)
+        np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-12)
+    assert np.ptp(logits(0)) > 0.01
 
 
 @pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12)])
@@ -171,3 +239,11 @@ def test_dropout_acts_inside_its_seed_only():
 def test_errors(shape, hidden_sizes, message):
     with pytest.raises(ValueError, match=message):
         decoders.MaskedBernoulli(tf.TensorSpec(shape, tf.float32), hidden_sizes)
+
+
+def test_errors_of_rows():
+    with pytest.raises(ValueError, match=r"multiples of D = 3, got \(9, 8\)"):
+        decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (9, 8), relative=True)
+    for shape, channels in (([2, 3], 4), ([3], 0)):
+        with pytest.raises(ValueError, match="shape .D. with D >= 1 and at least one channel"):
+            decoders.RelativeBernoulli(tf.TensorSpec(shape, tf.float32), channels)

@@ -127,7 +127,7 @@ def test_dropout_keeps_the_mean():
 
 @pytest.mark.parametrize("compiled", [None, True])
 @pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", sorted(networks.CELLS))
 def test_a_stack_runs_alike_by_steps_and_whole(cell, residual, compiled):
     stack = networks.RecurrentStack((4, 4), cell=cell, residual=residual, dtype=tf.float64)
     x = random(3, 5, 2, dtype=tf.float64)
@@ -162,8 +162,24 @@ def test_residual_adds_the_inputs_of_a_layer():
                                plain(x, plain.initial_state(3))[0] + first, atol=1e-6)
 
 
-def test_padding_of_a_residual_stack_stays_zero():
-    stack = networks.RecurrentStack((2,), residual=True)
+def test_skipped_inputs_follow_the_outputs():
+    plain, skipping = (networks.RecurrentStack((4, 3), skip=skip) for skip in (False, True))
+    x = random(3, 5, 2)
+    for stack in (plain, skipping):
+        stack(x, stack.initial_state(3))
+    for ours, theirs in zip(skipping.variables, plain.variables, strict=True):
+        ours.assign(theirs)
+    outputs, state = skipping(x, skipping.initial_state(3))
+    expected, expected_state = plain(x, plain.initial_state(3))
+    np.testing.assert_allclose(outputs, tf.concat([expected, x], -1), rtol=1e-6)
+    tf.nest.map_structure(np.testing.assert_array_equal, state, expected_state)
+    step, _ = skipping.step((x[:, 0, :1], x[:, 0, 1:]), skipping.initial_state(3))
+    np.testing.assert_allclose(step, outputs[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["residual", "skip"])
+def test_padding_of_a_residual_stack_stays_zero(kind):
+    stack = networks.RecurrentStack((2,), **{kind: True})
     outputs, _ = stack(random(3, 5, 2), stack.initial_state(3), tf.constant([5, 2, 0]))
     assert not np.any(outputs[1, 2:]) and not np.any(outputs[2])
 

@@ -15,13 +15,16 @@ BOUNDS = {"elbo": ELBO, "iwae": IWAE, "fivo": FIVO}
 
 
 def make(
-    name: str, num_samples: int = 1, *, monte_carlo: bool = False, free_bits: float = 0.0
+    name: str, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
+    free_bits: float = 0.0,
 ) -> Bound:
     """A bound by name.
 
     Args:
       name: "elbo", "iwae" or "fivo".
       num_samples: of the latents.
+      samples_at_once: ELBO and IWAE: how many of them are in memory together; 0 for all; None for
+        as many as suit the sequences. FIVO's are a population, always together.
       monte_carlo: ELBO: the divergence at the samples even where it has a closed form.
       free_bits: ELBO: see there.
 
@@ -31,8 +34,11 @@ def make(
     if name not in BOUNDS:
         raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
     if name == ELBO.name:
-        return ELBO(num_samples, monte_carlo=monte_carlo, free_bits=free_bits)
+        return ELBO(num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo,
+                    free_bits=free_bits)
     if free_bits:
         raise ValueError(f"free_bits={free_bits}: only the elbo charges a divergence of its own; "
                          f"expected 0 with {name!r}.")
-    return BOUNDS[name](num_samples)
+    if name == IWAE.name:
+        return IWAE(num_samples, samples_at_once=samples_at_once)
+    return FIVO(num_samples)

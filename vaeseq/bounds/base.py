@@ -24,6 +24,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest, seeds
+from vaeseq.bounds.chunks import Chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -113,19 +114,6 @@ class Bound(abc.ABC):
         """
 
 
-def samples_at_once(num_samples: int, at_once: int) -> int:
-    """The size of the chunks in which a bound takes its samples; 0 asks for a single one.
-
-    Raises:
-      ValueError: the samples do not divide into such chunks.
-    """
-    if at_once < 0 or num_samples % (at_once or num_samples):
-        raise ValueError(
-            f"expected samples_at_once to divide num_samples={num_samples}, or 0 for all of them "
-            f"at once, got {at_once}.")
-    return at_once or num_samples
-
-
 class Passes(NamedTuple):
     """What the passes over whole sequences give, before any latent is drawn.
 
@@ -187,23 +175,24 @@ def weigh(
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
     inferred = core.infer(
         drives, features, nest.merge_leading(latent), row_lengths, seed=seed)
-    decoded = core.decoder.dist(core.decoder(inferred.outputs))
     log_ratio = (inferred.posterior.log_prob(inferred.latents)
                  - inferred.prior.log_prob(inferred.latents))
     per_latent = latent_divergence(inferred.posterior, inferred.prior)
     divergence = log_ratio
     if analytic:
         divergence = analytic_divergence(inferred.posterior, inferred.prior, log_ratio)
-    parts = (inferred.latents, decoded.log_prob(observed), log_ratio, divergence, per_latent,
-             inferred.state)
+    parts = (inferred.latents, core.log_prob(inferred.outputs, observed), log_ratio, divergence,
+             per_latent, inferred.state)
     return Weighed(*nest.split_samples(parts, num_samples))
 
 
 def weigh_in_chunks(
-    core: VAECore, passed: Passes, latent: Nest, num_samples: int, at_once: int,
-    lengths: Tensor | None, *, analytic: bool, seed: Seed,
+    core: VAECore, passed: Passes, latent: Nest, chunks: Chunks, lengths: Tensor | None, *,
+    analytic: bool, seed: Seed,
 ) -> Weighed:
-    """`weigh`, with no more than `at_once` of the samples in memory, but for what it returns."""
+    """`weigh`, with no more than a chunk of the samples in memory, but for what it returns."""
+    num_samples = chunks.num_samples
+    at_once = chunks.size(*(nest.leading_dim(passed.observed, axis) for axis in (0, 1)))
     if at_once == num_samples:
         return weigh(core, passed, latent, num_samples, lengths, analytic=analytic, seed=seed)
 
@@ -211,11 +200,11 @@ def weigh_in_chunks(
         return weigh(core, passed, given[0], at_once, lengths, analytic=analytic, seed=given[1])
 
     num_chunks = num_samples // at_once
-    chunks = nest.swap_leading(tf.nest.map_structure(
+    latents = nest.swap_leading(tf.nest.map_structure(
         lambda x: tf.reshape(x, [-1, num_chunks, at_once, *x.shape[2:]]), latent))
     dtype = tf.nest.flatten(passed.drives)[0].dtype
     weighed = tf.map_fn(
-        some, (chunks, tf.stack(seeds.split(seed, num_chunks))),
+        some, (latents, tf.stack(seeds.split(seed, num_chunks))),
         fn_output_signature=Weighed(
             dtype, dtype, dtype, dtype, dtype, tf.nest.map_structure(lambda x: x.dtype, latent)))
     return tf.nest.map_structure(  # [C, B, S / C, ...] -> [B, S, ...]
@@ -256,10 +245,9 @@ def densities(
         raise ValueError(
             f"doubly reparameterized gradients need a reparameterized posterior; that of "
             f"{type(core).__name__} is {kind!r}. Train without them.")
-    decoded = core.decoder.dist(core.decoder(replayed.outputs))
-    return Densities(*nest.split_samples(
-        (decoded.log_prob(observed), replayed.prior.log_prob(z), replayed.posterior.log_prob(z)),
-        num_samples))
+    scores = (core.log_prob(replayed.outputs, observed), replayed.prior.log_prob(z),
+              replayed.posterior.log_prob(z))
+    return Densities(*nest.split_samples(scores, num_samples))
 
 
 def analytic_divergence(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor:

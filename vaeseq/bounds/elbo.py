@@ -7,8 +7,8 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds import base
 from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh_in_chunks
+from vaeseq.bounds.chunks import Chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -19,20 +19,21 @@ class ELBO(Bound):
     name = "elbo"
 
     def __init__(
-        self, num_samples: int = 1, *, samples_at_once: int = 0, monte_carlo: bool = False,
+        self, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
         free_bits: float = 0.0,
     ):
         """Creates the bound.
 
         Args:
           num_samples: S; the bound is the same for any, its variance falls as 1/S.
-          samples_at_once: how many of them are in memory together; 0 for all.
+          samples_at_once: how many of them are in memory together; 0 for all; None for as many as
+            suit the sequences.
           monte_carlo: the divergence at the samples even where it has a closed form.
           free_bits: bits for each step below which the divergence is not charged in the objective
             (after Kingma et al., arXiv:1606.04934).
         """
         super().__init__(num_samples)
-        self._at_once = base.samples_at_once(num_samples, samples_at_once)
+        self._chunks = Chunks(num_samples, samples_at_once).check()
         self._monte_carlo = monte_carlo
         self._free_nats = free_bits * math.log(2)
 
@@ -42,7 +43,7 @@ class ELBO(Bound):
     ) -> BoundResult:
         passed = passes(core, contexts, observed, state, lengths)
         weighed = weigh_in_chunks(
-            core, passed, state.latent, self.num_samples, self._at_once, lengths,
+            core, passed, state.latent, self._chunks, lengths,
             analytic=not self._monte_carlo, seed=seed)
         charged = weighed.divergence  # A sampled one may be negative.
         if self._free_nats:

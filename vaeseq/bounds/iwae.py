@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds import base, resampling
+from vaeseq.bounds import resampling
 from vaeseq.bounds.base import (
     Bound,
     BoundResult,
@@ -15,6 +15,7 @@ from vaeseq.bounds.base import (
     passes,
     weigh_in_chunks,
 )
+from vaeseq.bounds.chunks import Chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -29,19 +30,20 @@ class IWAE(Bound):
     name = "iwae"
 
     def __init__(
-        self, num_samples: int = 1, *, samples_at_once: int = 0,
+        self, num_samples: int = 1, *, samples_at_once: int | None = 0,
         doubly_reparameterized: bool = False,
     ):
         """Creates the bound.
 
         Args:
           num_samples: S.
-          samples_at_once: how many of them are in memory together; 0 for all.
+          samples_at_once: how many of them are in memory together; 0 for all; None for as many as
+            suit the sequences.
           doubly_reparameterized: the gradient of DReG (Tucker et al., arXiv:1810.04152): the same
             in the mean, of less variance for the posterior, at the price of scoring twice.
         """
         super().__init__(num_samples)
-        self._at_once = base.samples_at_once(num_samples, samples_at_once)
+        self._chunks = Chunks(num_samples, samples_at_once).check()
         self._doubly_reparameterized = doubly_reparameterized
 
     def __call__(
@@ -50,7 +52,7 @@ class IWAE(Bound):
     ) -> BoundResult:
         passed = passes(core, contexts, observed, state, lengths)
         weighed = weigh_in_chunks(
-            core, passed, state.latent, self.num_samples, self._at_once, lengths, analytic=True,
+            core, passed, state.latent, self._chunks, lengths, analytic=True,
             seed=seed)
         log_prob, log_ratio = nest.mask_time(
             (weighed.log_prob, weighed.log_ratio), lengths, axis=2)  # [B, S, T]

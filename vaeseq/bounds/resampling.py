@@ -31,11 +31,24 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 
 
 def log_mean_variance(log_weights: Tensor) -> Tensor:
-    """The variance of log mean_s w by the delta method, `[B, S] -> [B]`; NaN for S = 1."""
+    """The variance of log mean_s w by the jackknife, `[B, S] -> [B]`; NaN for S = 1.
+
+    From what it is without each of the samples in turn (Efron and Stein, 1981). Where everything
+    hangs on one sample that tells so; the delta method, which agrees with it where weights are
+    even, would never say more than 1.
+    """
     num_samples = log_weights.shape[1]
     if num_samples == 1:
         return tf.fill(tf.shape(log_weights)[:1], tf.constant(math.nan, log_weights.dtype))
-    return (num_samples / effective_sample_size(log_weights) - 1) / (num_samples - 1)
+    relative = log_weights - tf.reduce_max(log_weights, 1, keepdims=True)
+    is_largest = tf.one_hot(tf.argmax(relative, 1), num_samples, on_value=True, off_value=False)
+    weights = tf.exp(relative)
+    # Of the largest the rest is added up by itself: a difference would be rounding errors.
+    rest = tf.reduce_logsumexp(
+        tf.where(is_largest, tf.constant(-math.inf, relative.dtype), relative), 1, keepdims=True)
+    others = tf.reduce_sum(weights, 1, keepdims=True) - tf.where(is_largest, 0.0, weights)
+    without = tf.where(is_largest, rest, tf.math.log(others))
+    return (num_samples - 1) * tf.math.reduce_variance(without, 1)
 
 
 def multinomial(log_weights: Tensor, *, seed: Seed) -> Tensor:

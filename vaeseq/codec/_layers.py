@@ -52,20 +52,63 @@ class Conv2D(snt.Module):
             self.b = tf.Variable(tf.zeros(shape[-1:], frames.dtype), name="b")
 
 
+class RelativeWeights(snt.Module):
+    """Weights between two rows of D places that depend on their distance alone: a convolution.
+
+    From A channels of each place to B of each: w[i A + a, j B + b] = table[j - i, a, b].
+    """
+
+    def __init__(self, size: int, input_channels: int, output_channels: int,
+                 name: str | None = None) -> None:
+        """Args: size: D; input_channels: A; output_channels: B."""
+        super().__init__(name=name)
+        self._size = size
+        self._channels = [input_channels, output_channels]
+
+    def __call__(self, dtype: tf.DType) -> Tensor:
+        """[D A, D B]; the variable comes with the first call."""
+        self._initialize(dtype)
+        # A distance below 0 counts from the table's end. Rows of the table one after the other,
+        # cut again into rows that are shorter by one: each begins one place further back.
+        length, channels = 2 * self._size, self._channels
+        rows = tf.broadcast_to(self.table, [self._size, length, *channels])
+        flat = tf.reshape(rows, [-1, *channels])[:self._size * (length - 1)]
+        pairs = tf.reshape(flat, [self._size, length - 1, *channels])[:, :self._size]
+        return tf.reshape(tf.transpose(pairs, [0, 2, 1, 3]),
+                          [self._size * channels[0], self._size * channels[1]])
+
+    @snt.once
+    def _initialize(self, dtype: tf.DType) -> None:
+        with tf.init_scope():
+            # As for any layer of so many inputs and outputs (Glorot & Bengio 2010).
+            w_init = initializers.Normal(math.sqrt(2 / (self._size * sum(self._channels))))
+            self.table = tf.Variable(
+                w_init([2 * self._size, *self._channels], dtype), name="table")
+
+
 class MaskedLinear(snt.Module):
     """A linear layer some of whose weights are held at zero."""
 
-    def __init__(self, mask: np.ndarray, *, use_bias: bool = True,
-                 name: str | None = None) -> None:
-        """Args: mask: [F, H], 1 where a weight is free and 0 where there is none."""
+    def __init__(self, mask: np.ndarray, *, relative: RelativeWeights | None = None,
+                 use_bias: bool = True, name: str | None = None) -> None:
+        """Builds the layer; the variables come with the first call.
+
+        Args:
+          mask: [F, H], 1 where a weight is free and 0 where there is none.
+          relative: weights [F, H] to which the layer's own are added, which begin at zero.
+          use_bias: whether there is a bias.
+          name: of the module.
+        """
         super().__init__(name=name)
         self._mask = mask
+        self._relative = relative
         self._use_bias = use_bias
 
     def weights(self, dtype: tf.DType) -> Tensor:
         """The masked weights, [F, H]; the variables come with the first call."""
         self._initialize(dtype)
-        return self.w * tf.constant(self._mask, dtype)
+        weights = self.w if self._relative is None else self.w + self._relative(dtype)
+        return weights * tf.constant(self._mask, dtype)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """[..., F] -> [..., H]."""
@@ -77,7 +120,7 @@ class MaskedLinear(snt.Module):
     @snt.once
     def _initialize(self, dtype: tf.DType) -> None:
         with tf.init_scope():
-            w_init = initializers.Glorot()
+            w_init = initializers.Glorot() if self._relative is None else initializers.Zeros()
             self.w = tf.Variable(w_init(self._mask.shape, dtype), name="w")
             if self._use_bias:
                 self.b = tf.Variable(tf.zeros(self._mask.shape[-1:], dtype), name="b")

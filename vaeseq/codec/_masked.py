@@ -12,6 +12,9 @@ Notation: x_i dimension i of the event, D of them; f features; u_k hidden unit k
 so that what reaches the logit of x_j has seen x_i for i < j only. Sampling goes through the
 dimensions one by one; each adds its row of W to the hidden units, and reads one column of U.
 
+With `relative`, x is a row of like things, and weights are shared by all pairs of dimensions at one
+distance (see `_relative`); each dimension has the same number of hidden units then.
+
 Deviations: the features condition the first hidden layer and the logits (MADE has none); degrees
 are spread evenly rather than drawn; there is one order of the dimensions, that of the event.
 """
@@ -29,6 +32,7 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import seeds
 from vaeseq.codec import _heads, _layers
+from vaeseq.codec._relative import AlignedHead
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Seed, Spec, Tensor
 
@@ -58,7 +62,8 @@ class MaskedBernoulli(DistModule):
 
     def __init__(self, event_spec: Spec, hidden_sizes: Sequence[int] = (600,), *,
                  activation: str = "relu", dropout: float = 0.0,
-                 initial_logits: float | np.ndarray = 0.0, name: str | None = None) -> None:
+                 initial_logits: float | np.ndarray = 0.0, relative: bool = False,
+                 aligned: Sequence[int] = (), name: str | None = None) -> None:
         """Builds the network; the variables come with the first call.
 
         Args:
@@ -68,12 +73,14 @@ class MaskedBernoulli(DistModule):
           dropout: the share of their units dropped, inside `networks.dropout_seed`.
           initial_logits: the logits at the start of training where everything else is zero, one
             number or [D].
+          relative: whether weights are shared by pairs of dimensions at one distance.
+          aligned: with `relative`, where in the features D of them stand for the dimensions.
           name: of the module.
 
         Raises:
           TypeError: an event_spec that is no spec.
-          ValueError: an event_spec that is not [D], no hidden layer, or initial_logits of another
-            shape.
+          ValueError: an event_spec that is not [D], no hidden layer, initial_logits of another
+            shape; with `relative` a hidden layer that is no multiple of D.
         """
         super().__init__(name=name)
         self._event_spec = _heads.check_event_spec(
@@ -85,9 +92,13 @@ class MaskedBernoulli(DistModule):
             raise ValueError("MaskedBernoulli expects at least one hidden layer, got "
                              f"hidden_sizes={hidden_sizes!r}. Without one, use Bernoulli.")
         initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
-        self._head = _heads.Head([np.zeros(hidden_sizes[0]), initial])
+        size = event_spec.shape[0]
+        if relative and any(hidden % size for hidden in hidden_sizes):
+            raise ValueError("MaskedBernoulli with relative weights expects hidden_sizes that are "
+                             f"multiples of D = {size}, got {tuple(hidden_sizes)}.")
+        self._head = AlignedHead(initial, hidden_sizes[0], aligned if relative else ())
         self._network = MaskedNetwork(
-            event_spec.shape[0], hidden_sizes, activation=activation, dropout=dropout)
+            size, hidden_sizes, activation=activation, dropout=dropout, relative=relative)
 
     @property
     def event_spec(self) -> Spec:
@@ -159,18 +170,28 @@ class MaskedNetwork(snt.Module):
     """The masked layers between an event and the logits of each dimension given those before."""
 
     def __init__(self, size: int, hidden_sizes: Sequence[int], *, activation: str,
-                 dropout: float, name: str | None = None) -> None:
+                 dropout: float, relative: bool = False, name: str | None = None) -> None:
         """Args: size: D; hidden_sizes: of one layer or more; the rest as in `MaskedBernoulli`."""
         super().__init__(name=name)
         inputs = np.arange(size)
         degrees = [np.arange(hidden) * size // hidden for hidden in hidden_sizes]
+
+        def shared(below: np.ndarray, above: np.ndarray) -> _layers.RelativeWeights | None:
+            if not relative:
+                return None
+            return _layers.RelativeWeights(size, len(below) // size, len(above) // size)
+
         self._size = size
-        self._input = _layers.MaskedLinear(inputs[:, None] < degrees[0], use_bias=False,
-                                           name="input")
-        self._upper = [_layers.MaskedLinear(below[:, None] <= above, name="upper")
-                       for below, above in itertools.pairwise(degrees)]
-        self._output = _layers.MaskedLinear(degrees[-1][:, None] <= inputs, use_bias=False,
-                                            name="output")
+        self._input = _layers.MaskedLinear(
+            inputs[:, None] < degrees[0], relative=shared(inputs, degrees[0]), use_bias=False,
+            name="input")
+        self._upper = [
+            _layers.MaskedLinear(below[:, None] <= above, relative=shared(below, above),
+                                 name="upper")
+            for below, above in itertools.pairwise(degrees)]
+        self._output = _layers.MaskedLinear(
+            degrees[-1][:, None] <= inputs, relative=shared(degrees[-1], inputs), use_bias=False,
+            name="output")
         self._activations = [_layers.Activation(activation, dropout) for _ in hidden_sizes]
 
     def __call__(self, event: Tensor, hidden: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 
     Categorical, Bernoulli, Binomial     discrete, independent over the event's dimensions
     MaskedBernoulli                      binary, each dimension given the ones before it
+    RelativeBernoulli                    binary, a row of like things
     Normal, MixtureOfNormals, Beta       real, independent over the event's dimensions
     Group                                a nest of decoders for a nest of observations
 """
@@ -18,6 +19,7 @@ from vaeseq.codec._continuous import (
 from vaeseq.codec._discrete import Bernoulli, Binomial, Categorical
 from vaeseq.codec._group import Group, GroupDistribution
 from vaeseq.codec._masked import MaskedBernoulli, MaskedBernoulliDistribution, MaskedParams
+from vaeseq.codec._relative import RelativeBernoulli
 
 __all__ = [
     "Bernoulli",
@@ -34,4 +36,5 @@ __all__ = [
     "MixtureParams",
     "Normal",
     "NormalParams",
+    "RelativeBernoulli",
 ]

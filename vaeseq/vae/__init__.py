@@ -10,15 +10,15 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
 from vaeseq.vae.base import CoreState, Inferred, VAECore
-from vaeseq.vae.gen_core import GenCore, Generated, GenState
+from vaeseq.vae.gen_core import Drawn, GenCore, Generated, GenState, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence",
-    "Inferred", "RNN", "SRNN", "VAECore", "VRNN", "make",
+    "VAE_TYPES", "CoreState", "Drawn", "GenCore", "GenState", "Generated", "IndependentSequence",
+    "Inferred", "RNN", "SRNN", "VAECore", "VRNN", "draw", "make",
 ]
 
 VAE_TYPES: dict[str, type[VAECore]] = {

@@ -36,7 +36,7 @@ from typing import NamedTuple
 import sonnet as snt
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest, seeds, unroll
+from vaeseq import nest, networks, seeds, unroll
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
@@ -153,6 +153,22 @@ class VAECore(snt.Module, abc.ABC):
     @abc.abstractmethod
     def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         """u_t `[..., F]`, what the decoder reads, and the next `CoreState.latent`."""
+
+    def log_prob(self, outputs: Tensor, observed: Nest) -> Tensor:
+        """log p(x_t | u_t) of whole sequences, nats, `[B, T]`.
+
+        Long sequences are decoded a segment at a time: a decoder's activations may be many.
+
+        Args:
+          outputs: u_1:T, `[B, T, F]`.
+          observed: a nest of `[B, T, ...]`.
+        """
+        def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            outputs, observed = inputs
+            with networks.segment_dropout(number):
+                return self.decoder.dist(self.decoder(outputs)).log_prob(observed), state
+
+        return unroll.by_segments(score, (outputs, observed))[0]
 
     def emit(self, h: Nest, z: Tensor) -> tuple[tfd.Distribution, Nest]:
         """p(x_t | h_t, z_t) and the next `CoreState.latent`."""

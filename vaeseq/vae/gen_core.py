@@ -17,10 +17,12 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, seeds, unroll
+from vaeseq import nest, seeds, shards, unroll
 from vaeseq.agent import Agent
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import CoreState, VAECore
+
+_ROWS_OF_A_SHARD = 32  # sequences whose products keep a processor core busy
 
 
 class GenState(NamedTuple):
@@ -60,6 +62,51 @@ class Generated(NamedTuple):
     lengths: Tensor
 
 
+class Drawn(NamedTuple):
+    """One step drawn from a core.
+
+    Attributes:
+      observed: x_t, a nest of `[B, ...]`.
+      params: of the decoder, as they were before the temperature.
+      latents: z_t, `[B, Z]`.
+      log_prob: log p(x_t | h_t, z_t) in nats, `[B]`; of the model itself.
+      latent_log_prob: log p(z_t | h_t) in nats, `[B]`.
+    """
+
+    observed: Nest
+    params: Nest
+    latents: Tensor
+    log_prob: Tensor
+    latent_log_prob: Tensor
+
+
+def draw(
+    core: VAECore, context: Tensor, state: CoreState, *, temperature: float | Tensor = 1.0,
+    latent_seed: Seed, observed_seed: Seed,
+) -> tuple[Drawn, CoreState]:
+    """The generative step: z_t from the prior, x_t from the decoder; and the next state.
+
+    Args:
+      core: the model.
+      context: c_t, `[B, F]`.
+      state: before the step.
+      temperature: see `GenCore.generate`.
+      latent_seed: int32 `[2]`.
+      observed_seed: int32 `[2]`.
+    """
+    drives, drive_state = core.drive(context[:, None], state.drive)
+    h = core.advance(tf.nest.map_structure(lambda leaf: leaf[:, 0], drives), state.latent)
+    prior = core.prior(h)
+    z = prior.sample(seed=latent_seed)
+    outputs, latent_state = core.transition(h, z)
+    params = core.decoder(outputs)
+    tempered = core.decoder.dist(core.decoder.temper(params, temperature))
+    x = tempered.sample(seed=observed_seed)
+    log_prob = core.decoder.dist(params).log_prob(x)
+    drawn = Drawn(x, params, z, log_prob, prior.log_prob(z))
+    return drawn, CoreState(drive_state, latent_state)
+
+
 @snt.allow_empty_variables
 class GenCore(snt.Module):
     """An agent and a core, taking turns: context, latent, observation."""
@@ -68,7 +115,7 @@ class GenCore(snt.Module):
         super().__init__(name=name)
         self.agent = agent
         self.core = core
-        self._compiled = tf.function(self.generate, jit_compile=True, autograph=False)
+        self._compiled = tf.function(self._generate_sharded, autograph=False)
 
     def initial_state(self, batch_size: int | Tensor) -> GenState:
         """The state of sequences that have not begun."""
@@ -153,6 +200,26 @@ class GenCore(snt.Module):
             generated, state = self._compiled(chunk, state, temperature=heat, seed=seed)
             yield generated
 
+    def _generate_sharded(
+        self, num_steps: int, state: GenState, *, temperature: Tensor, seed: Seed
+    ) -> tuple[Generated, GenState]:
+        """`generate`, compiled; of many sequences, groups of rows at once, each with its own seed.
+
+        How rows are grouped depends on their number alone, so that a seed gives the same sequences
+        on any machine.
+        """
+        num_shards = max(1, nest.leading_dim(state) // _ROWS_OF_A_SHARD)
+
+        def generate(rows: tuple[GenState, Tensor], temperature: Tensor, seed: Seed) -> tuple:
+            state, numbers = rows
+            if num_shards > 1:
+                seed = seeds.fold_in(seed, numbers[0])
+            return (), self.generate(num_steps, state, temperature=temperature, seed=seed)
+
+        sharded = shards.parallel(generate, num_shards)
+        rows = state, tf.range(nest.leading_dim(state))
+        return sharded(rows, temperature, seed)[1]
+
     def _step(
         self, inputs: Nest, state: GenState, temperature: float | Tensor, seed: Seed
     ) -> tuple[tuple, GenState]:
@@ -162,19 +229,12 @@ class GenCore(snt.Module):
         step_seed = seeds.fold_in(seed, tf.reduce_sum(state.steps))
         agent_seed, latent_seed, observed_seed = seeds.split(step_seed, 3)
         context = self.agent.context(state.agent, inputs, seed=agent_seed)
-        drives, drive_state = self.core.drive(context[:, None], state.core.drive)
-        h = self.core.advance(
-            tf.nest.map_structure(lambda leaf: leaf[:, 0], drives), state.core.latent)
-        prior = self.core.prior(h)
-        z = prior.sample(seed=latent_seed)
-        outputs, latent_state = self.core.transition(h, z)
-        params = self.core.decoder(outputs)
-        tempered = self.core.decoder.dist(self.core.decoder.temper(params, temperature))
-        x = tempered.sample(seed=observed_seed)
-        log_prob = self.core.decoder.dist(params).log_prob(x)
-        agent_state = self.agent.observe(x, context, state.agent)
-        moved = GenState(agent_state, CoreState(drive_state, latent_state),
-                         self.agent.finished(agent_state), state.steps + 1)
+        drawn, core_state = draw(self.core, context, state.core, temperature=temperature,
+                                 latent_seed=latent_seed, observed_seed=observed_seed)
+        agent_state = self.agent.observe(drawn.observed, context, state.agent)
+        moved = GenState(
+            agent_state, core_state, self.agent.finished(agent_state), state.steps + 1)
         going = ~state.finished
         kept = nest.where(going, moved, state)
-        return (x, context, z, log_prob, prior.log_prob(z), going), kept
+        return (drawn.observed, context, drawn.latents, drawn.log_prob, drawn.latent_log_prob,
+                going), kept

@@ -73,7 +73,8 @@ class IndependentSequence(VAECore):
         cls, hparams: HParams, decoder: DistModule, encoder: Encoder
     ) -> IndependentSequence:
         """The core that `hparams` describe."""
-        return cls(decoder, encoder, parts.recurrent_stack(hparams, "d_core"),
+        return cls(decoder, encoder,
+                   parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
                    parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "q_z"))
 
     @property

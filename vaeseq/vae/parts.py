@@ -9,10 +9,10 @@ from vaeseq.networks import RecurrentStack
 from vaeseq.types import Tensor
 
 
-def recurrent_stack(hparams: HParams, name: str) -> RecurrentStack:
-    """The recurrent layers of a core."""
+def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> RecurrentStack:
+    """The recurrent layers of a core; `skip` as for the stack."""
     return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
-                          residual=hparams.residual, name=name)
+                          residual=hparams.residual, skip=skip, name=name)
 
 
 def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:

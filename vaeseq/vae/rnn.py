@@ -45,7 +45,7 @@ class RNN(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> RNN:
         """The core that `hparams` describe; nothing is inferred, so the encoder is not used."""
         del encoder
-        return cls(decoder, parts.recurrent_stack(hparams, "d_core"))
+        return cls(decoder, parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip))
 
     @property
     def latent_size(self) -> int:

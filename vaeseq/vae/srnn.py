@@ -84,7 +84,7 @@ class SRNN(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SRNN:
         """The core that `hparams` describe."""
         return cls(
-            decoder, encoder, parts.recurrent_stack(hparams, "d_core"),
+            decoder, encoder, parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
             parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "p_z"),
             parts.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
 

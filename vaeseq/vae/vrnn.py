@@ -103,7 +103,8 @@ class VRNN(VAECore):
                 "least one, got []. Try latent_decoder_fc_layers=[64].")
         phi_z = MLP(hparams.latent_decoder_fc_layers, activation=hparams.activation,
                     activate_final=True, name="phi_z")
-        return cls(decoder, encoder, parts.recurrent_stack(hparams, "cell"), phi_z,
+        cell = parts.recurrent_stack(hparams, "cell", skip=hparams.context_skip)
+        return cls(decoder, encoder, cell, phi_z,
                    parts.diagonal_normal(hparams, "p_z"), parts.diagonal_normal(hparams, "q_z"))
 
     @property

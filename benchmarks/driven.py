@@ -1,0 +1,91 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The programs that `survive`, `soak` and `fuzz` drive: one row of `DRIVEN` each."""
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq.cli import Program
+from vaeseq.hparams import HParams
+
+ROOT = Path(__file__).parents[1]
+_SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1,dropout=0.2"
+
+
+class Driven(NamedTuple):
+    """A program, and what it takes to run it on something small.
+
+    Attributes:
+      module: where its `program` is.
+      hparams_class: name of its hyperparameters in the module `hparams` beside that.
+      data_option: of train, before what is trained on; "" where that is a hyperparameter.
+      small: hyperparameters of a model that steps in milliseconds.
+      make_data: writes something small to train on into a folder and returns how it is named.
+      sample: words of the command that draws samples into the folder given.
+    """
+
+    module: str
+    hparams_class: str
+    data_option: str
+    small: str
+    make_data: Callable[[Path], str]
+    sample: Callable[[Path], list[str]]
+
+    @property
+    def program(self) -> Program:
+        """The program itself; without TensorFlow until a command runs."""
+        return importlib.import_module(self.module).program
+
+    @property
+    def hparams(self) -> type[HParams]:
+        """The class of its hyperparameters."""
+        beside = importlib.import_module(f"{self.module.rpartition('.')[0]}.hparams")
+        return getattr(beside, self.hparams_class)
+
+    def options(self) -> list[tuple[str, list[str]]]:
+        """Each of its commands, with the options it knows."""
+        _, commands = self.program._parsers()
+        return [(name, list(parser._option_string_actions)) for name, parser in commands.items()]
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """The command line that runs the program in a process of its own."""
+        return [sys.executable, "-c", f"from {self.module} import main; main()", *words]
+
+    def train(self, log_dir: Path, data: str, hparams: str, *words: str) -> list[str]:
+        """Words of the command that trains on `data`."""
+        given = [self.data_option, data] if self.data_option else []
+        chosen = ["--hparams", hparams] if hparams else []
+        return ["train", "--log-dir", os.fspath(log_dir), *given, *chosen, *words]
+
+
+def _prose(folder: Path) -> str:
+    text = folder / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog.\n" * 20, "utf-8")
+    return os.fspath(text)
+
+
+def _rolls(folder: Path) -> str:
+    from examples.midi import archives
+    rng = np.random.default_rng(0)
+    path = folder / "rolls.npz"
+    pieces = [np.uint8(rng.random([20, archives.NOTES]) < 0.05) for _ in range(6)]
+    archives.save(path, {"train": pieces})
+    return f"{path}:train"
+
+
+DRIVEN = {
+    "text": Driven(
+        "examples.text.cli", "TextHParams", "--train-corpus", f"{_SMALL},embed_size=4", _prose,
+        lambda folder: ["--length", "200", "--output", str(folder / "sample.txt")]),
+    "midi": Driven(
+        "examples.midi.cli", "MidiHParams", "--train-files",
+        f"{_SMALL},vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],decoder=bernoulli,"
+        "lowest_note=60,highest_note=72,log_prob_samples=2",
+        _rolls, lambda folder: ["--length", "4", "--out-dir", str(folder)]),
+}

@@ -1,0 +1,80 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""How far free-running samples are from music, measured by how far the music is from itself.
+
+Teacher-forced figures alone hide broken generators. A statistic of the samples is compared with
+that of the training set, and the difference with the spread: how much as many pieces, of the same
+length, drawn from the training set differ from all of it.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from examples.midi.statistics import statistics_of
+
+# What is compared, and how many digits say something.
+_NUMBERS = ("notes_per_frame", "silent_frames", "held")
+_HISTOGRAMS = ("density", "pitch_classes", "intervals")
+STATISTICS = _NUMBERS + _HISTOGRAMS
+_DRAWS = 100
+_SHARE = 0.95  # of the draws are within the spread
+
+
+def compare(
+    samples: Sequence[np.ndarray], pieces: Sequence[np.ndarray], *, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """What samples sound like beside the training set, by the name of a statistic.
+
+    Args:
+      samples: rolls `[T, P]` of one length T.
+      pieces: the training set.
+      seed: of the draws.
+
+    Returns:
+      For each statistic `samples` and `training` (see `statistics_of`), their `distance` (of
+      histograms the total variation, half the sum of differences) and the `spread`, under which
+      95 % of the training set's draws are.
+    """
+    length = max(len(sample) for sample in samples)
+    music = statistics_of(pieces)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(len(pieces), size=[_DRAWS, len(samples)])
+    drawn = [statistics_of([pieces[i][:length] for i in draw]) for draw in draws]
+    found = statistics_of(samples)
+    return {name: {
+        "samples": found[name], "training": music[name],
+        "distance": _rounded(_distance(found[name], music[name])),
+        "spread": _rounded(np.quantile(
+            [_distance(each[name], music[name]) for each in drawn], _SHARE))}
+        for name in STATISTICS}
+
+
+def _distance(one: Any, other: Any) -> float:
+    difference = np.abs(np.asarray(one) - np.asarray(other))
+    return float(difference.sum() / 2 if difference.ndim else difference)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
+
+
+def table(rows: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> str:
+    """Markdown: distances of named samples, each beside the training set's own spread."""
+    lines = ["| samples of | notes a frame | held | " + " | ".join(
+        f"{name.replace('_', ' ')}" for name in STATISTICS) + " |",
+        "|" + " --- |" * (3 + len(STATISTICS))]
+    if rows:
+        music = {name: rows[0][1][name]["training"] for name in STATISTICS}
+        lines.append(f"| the training set | {music['notes_per_frame']:.2f} | {music['held']:.2f} | "
+                     + " | ".join(f"within {rows[0][1][name]['spread']:.3f}"
+                                  for name in STATISTICS) + " |")
+    for title, found in rows:
+        cells = []
+        for name in STATISTICS:
+            distance, spread = found[name]["distance"], found[name]["spread"]
+            cells.append(f"{distance:.3f}" + ("" if distance <= spread else " (!)"))
+        lines.append(f"| {title} | {found['notes_per_frame']['samples']:.2f} | "
+                     f"{found['held']['samples']:.2f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The programs without what only computes, so that thousands of commands run in a minute.
+
+Left out: making and compiling a model whose twin is in memory, updates, scores, samples, sound and
+pictures. Kept: parsing, reading, checking, every file that is written, and (where it is asked for)
+restoring checkpoints.
+"""
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from examples.midi import compose, page
+from examples.midi.model import MidiModel
+from examples.midi.tuning import Tuning
+from examples.text.model import TextModel
+from vaeseq import export, nest, vae
+from vaeseq.checkpoint import Checkpoints
+from vaeseq.data import Batch, as_tensors
+from vaeseq.evaluate import Evaluator, Window
+from vaeseq.log_dir import LogDir
+from vaeseq.model import Model
+from vaeseq.sampler import Sampler
+from vaeseq.trainer import Trained
+
+from .fuzz_kinds import Space
+
+_MODELS: dict[str, type[Model]] = {"text": TextModel, "midi": MidiModel}
+_Load = Callable[[Any], Model]
+
+
+class Warm:
+    """Holds a model of each program, and puts it where the programs would make one."""
+
+    def __init__(self, space: Space):
+        """Args: space: where the runs are that they are loaded from."""
+        self._space = space
+        self._loads: dict[str, _Load] = {name: kind.load for name, kind in _MODELS.items()}
+        self._ready = {name: self._loads[name](space.log(name)) for name in _MODELS}
+
+    @contextlib.contextmanager
+    def warm(self, is_warm: bool) -> Iterator[None]:
+        """Inside, the programs only read, check and write; with False, they do all."""
+        with contextlib.ExitStack() as stack:
+            if is_warm:
+                for patch in self._patches():
+                    stack.enter_context(patch)
+            yield
+
+    def _patches(self) -> Iterator[Any]:
+        for name, kind in _MODELS.items():
+            yield mock.patch.object(kind, "load", self._loader(name, kind))
+        yield mock.patch.object(Model, "train", _train)
+        yield mock.patch.object(Evaluator, "windows", _windows)
+        yield mock.patch.object(Sampler, "stream", _stream)
+        yield mock.patch.object(page, "write", _write(page.write))
+        yield mock.patch.object(compose, "_inferred", lambda model, roll, seed: np.zeros(
+            [len(roll), model.gen_core.core.latent_size], np.float32))
+        yield mock.patch.object(compose, "_decoded", lambda *_: iter(()))
+        yield mock.patch.object(export, "save", lambda *_, **__: None)
+        yield mock.patch.object(Tuning, "run", mock.Mock(side_effect=SystemExit(0)))
+
+    def _loader(self, name: str, kind: type[Model]) -> _Load:
+        def load(log_dir: Any) -> Model:
+            model = self._ready[name]
+            directory = LogDir(log_dir, kind.program)
+            same = directory.hparams(type(model.hparams)) == model.hparams
+            if not same or not _same_files(model, directory):
+                return self._loads[name](log_dir)
+            model.log_dir = directory
+            model._checkpoints = Checkpoints(directory.checkpoints)
+            if directory.path != self._space.log(name):
+                model.restore()
+            return model
+
+        return load
+
+
+def _same_files(model: Model, directory: LogDir) -> bool:
+    """Whether the files that a model is loaded from say the same as those of `model`."""
+    names = ("vocabulary.json",) if isinstance(model, TextModel) else ("notes.json",)
+    return all(directory.read(name, 1 << 24) == model.log_dir.read(name, 1 << 24)
+               for name in names) and directory.seed() == model.log_dir.seed()
+
+
+def _train(self: Model, sequences: Sequence[Any], *, num_steps: int, valid: Sequence[Any] = (),
+           **_: Any) -> Trained:
+    """`Model.train` without an update: reads a batch, checks, locks and writes the directory."""
+    data = self.data_set(sequences)
+    with self._opened():
+        if data.batch_size <= 1 << 10:
+            data.batch(0)
+        for _batch in itertools.islice(self.validation_batches(valid) if len(valid) else (), 3):
+            pass
+        with self.make_writer(0) as writer:
+            writer.scalars(1, {"loss": 1.0})
+    return Trained(num_steps, "done", math.inf, 0.1)
+
+
+def _windows(self: Evaluator, batches: Iterable[Batch], *, seed: Any) -> Iterator[Window]:
+    """`Evaluator.windows`, with zeros for scores."""
+    for batch in batches:
+        observed = as_tensors(batch, self._core.decoder.event_spec).observed
+        none = np.zeros(tf.nest.flatten(observed)[0].shape[:2], np.float32)
+        latents = np.zeros([*none.shape, self._core.latent_size], np.float32)
+        yield Window(none, none, latents, none, none[:, 0], batch.lengths)
+
+
+def _stream(self: Sampler, *, num_samples: int = 1, length: int, prime: Any = None,
+            temperature: float = 1.0, seed: int = 0, chunk: int = 128) -> Iterator[vae.Generated]:
+    """`Sampler.stream`, one step of zeros."""
+    observed = tf.nest.map_structure(
+        lambda leaf: leaf.numpy(), nest.zeros(self._spec, min(num_samples, 64), 1))
+    none = np.zeros([len(tf.nest.flatten(observed)[0])], np.float32)
+    fields = dict.fromkeys(vae.Generated._fields, ())
+    yield vae.Generated(**{**fields, "observed": observed,
+                           "lengths": np.ones(len(none), np.int32)})
+
+
+def _write(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """`page.write` of the first sample."""
+    def first(folder: Any, samples: Any, grid: Any, **options: Any) -> list[str]:
+        return write(folder, itertools.islice(samples, 1), grid, **options)
+
+    return first

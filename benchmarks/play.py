@@ -1,0 +1,218 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Games: real steps until each is solved, and how far ahead its model sees.
+
+    python -m benchmarks.play run --log-dir DIR [--games cartpole,pendulum] [--seeds 0,1,2,3,4]
+    python -m benchmarks.play table --log-dir DIR [--pictures DIR]
+
+`run` learns each game with each seed, DIR/GAME-SEED being the run, and leaves its figures in
+DIR/GAME-SEED.json; interrupted, the same command goes on where it stopped. `table` prints median
+and worst seed of each game and draws the curves. A game is solved at the first evaluation, of
+100 greedy games not learnt from, whose mean reaches the target; it stays solved if every later one
+does, too.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq import arguments
+from vaeseq.cli import Command, Program
+
+
+class Recipe(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+      overrides: hyperparameters, as after `--hparams`.
+      steps: real steps.
+      target: mean score of an evaluation.
+      published: beside it.
+    """
+
+    overrides: str
+    steps: int
+    target: float
+    published: str
+
+
+RECIPES = {
+    "cartpole": Recipe("", 20_000, 475, "tuned DQN 50,000; PPO 100,000"),
+    "cartpole-positions": Recipe(
+        "observed_indices=[0,2]", 50_000, 475, "recurrent PPO 100,000"),
+    "pendulum": Recipe("game=Pendulum-v1,first_steps=1000", 20_000, -200, "SAC, TD3: 20,000"),
+}
+_GIVEN, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps seen, predicted, and in the table
+_HELD_OUT, _HELD_OUT_SEED = 32, 77_000_000
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
+        help="where runs and their figures are kept")
+    add("--games", default=",".join(RECIPES), metavar="A,B", help="rows of the table")
+    add("--seeds", default="0,1,2,3,4", metavar="N,N", help="one run each")
+    add("--max-minutes", type=arguments.minutes, default=math.inf, metavar="M",
+        help="of one run in this sitting")
+    add("--hparams", default="", metavar="K=V,K=V", help="after those of the recipe, for a trial")
+
+
+def _table_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--log-dir", type=arguments.directory, required=True, metavar="DIR",
+        help="of `run`: its JSON files")
+    add("--pictures", type=arguments.new_directory, metavar="DIR", help="where curves are drawn")
+
+
+def _run(options: argparse.Namespace) -> None:
+    names = options.games.split(",")
+    for name in names:
+        if name not in RECIPES:
+            raise arguments.UsageError(
+                f"--games: expected some of {', '.join(RECIPES)}; got {name!r}.")
+    options.log_dir.mkdir(parents=True, exist_ok=True)
+    for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
+        for name in names:
+            result = options.log_dir / f"{name}-{seed}.json"
+            if not result.is_file():
+                _learn(name, seed, options, result)
+            if result.is_file():
+                row = json.loads(result.read_text())
+                print(json.dumps({key: value for key, value in row.items() if key != "curve"}),
+                      flush=True)
+
+
+def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> None:
+    """Goes on with a run; writes its figures when it has come to its end."""
+    from examples.play import learning
+    from examples.play.hparams import PlayHParams
+    from vaeseq.log_dir import LogDir
+    recipe = RECIPES[name]
+    hparams = PlayHParams().parse(recipe.overrides).parse(options.hparams)
+    log_dir = LogDir(options.log_dir / f"{name}-{seed}", learning.PROGRAM)
+    began = time.monotonic()
+    learned = learning.run(hparams, log_dir, num_steps=recipe.steps, seed=seed,
+                           max_minutes=options.max_minutes)
+    seconds = _add_seconds(log_dir.path / "seconds.json", time.monotonic() - began)
+    if learned.reason == "done":
+        lines = [json.loads(line) for line in log_dir.metrics.read_text().splitlines()]
+        row = {"game": name, "seed": seed, **_solved(lines, recipe.target),
+               "last": learned.last, "best": learned.best, "wall_seconds": round(seconds),
+               "prediction": _prediction(log_dir),
+               "hparams": {d.name: d.theirs for d in PlayHParams().diff(hparams)},
+               "command": shlex.join(["python", "-m", "benchmarks.play", *sys.argv[1:]]),
+               "curve": [[line["step"], line["eval_mean"]] for line in lines]}
+        result.write_text(json.dumps(row) + "\n")
+
+
+def _add_seconds(path: Path, seconds: float) -> float:
+    """The seconds of all sittings."""
+    total = seconds + (json.loads(path.read_text()) if path.is_file() else 0.0)
+    path.write_text(json.dumps(total))
+    return total
+
+
+def _solved(lines: list[dict], target: float) -> dict:
+    """The step of the first evaluation that reaches the target, and the share that stays there."""
+    reached = [line["eval_mean"] >= target for line in lines]
+    if not any(reached):
+        return {"solved_at": None, "stays_solved": False, "share_solved_after": 0.0}
+    first = reached.index(True)
+    return {"solved_at": lines[first]["step"], "stays_solved": all(reached[first:]),
+            "share_solved_after": sum(reached[first:]) / len(reached[first:])}
+
+
+def _prediction(log_dir) -> dict:
+    """Errors of prediction on games that were not learnt from; {} where all of them were short."""
+    from examples.play import dreaming, prediction
+    from examples.play.copies import Games
+    from examples.play.playing import play
+    agent, replay = dreaming.load_with_games(log_dir)
+    with Games(agent.game, _HELD_OUT) as games:
+        held_out = list(play(games, agent.player(greedy=False), num_games=_HELD_OUT,
+                             seed=_HELD_OUT_SEED))
+    try:
+        errors = prediction.open_loop(agent.world, replay.transitions(), held_out, given=_GIVEN,
+                                      horizon=_HORIZON)
+    except ValueError:
+        return {}
+    return {name: np.round(each, 5).tolist() for name, each in errors._asdict().items()}
+
+
+def _table(options: argparse.Namespace) -> None:
+    rows = [json.loads(path.read_text()) for path in sorted(options.log_dir.glob("*-*.json"))]
+    if not rows:
+        raise arguments.UsageError(f"--log-dir: {str(options.log_dir)!r} holds no figures. "
+                                   "Make them with: python -m benchmarks.play run")
+    names = [name for name in RECIPES if any(row["game"] == name for row in rows)]
+    print("| game | target | solved at, median (worst) | stays solved | last, median (worst) | "
+          "minutes, worst | published |\n| --- | --- | --- | --- | --- | --- | --- |")
+    for name in names:
+        print(_row(name, [row for row in rows if row["game"] == name]))
+    print("\n| error ahead, median | " + " | ".join(f"{step} steps" for step in _SHOWN)
+          + " |\n|" + " --- |" * (len(_SHOWN) + 1))
+    for name in names:
+        for kind in ("model", "unchanged", "linear"):
+            errors = [row["prediction"][kind] for row in rows
+                      if row["game"] == name and row["prediction"]]
+            if errors:
+                medians = np.median(errors, axis=0)
+                print(f"| {name}, {kind} | "
+                      + " | ".join(f"{medians[step - 1]:.3f}" for step in _SHOWN) + " |")
+    if options.pictures is not None:
+        _draw(rows, names, options.pictures)
+
+
+def _row(name: str, runs: list[dict]) -> str:
+    recipe = RECIPES[name]
+    at = [math.inf if run["solved_at"] is None else run["solved_at"] for run in runs]
+    last = [run["last"] for run in runs]
+    stays = sum(run["stays_solved"] for run in runs)
+    minutes = max(run["wall_seconds"] for run in runs) / 60
+    return (f"| {name} | {recipe.target:g} within {recipe.steps:,} | "
+            f"{statistics.median(at):,.0f} ({max(at):,.0f}) | {stays} of {len(runs)} | "
+            f"{statistics.median(last):.1f} ({min(last):.1f}) | {minutes:.1f} | "
+            f"{recipe.published} |")
+
+
+def _draw(rows: list[dict], names: list[str], directory: Path) -> None:
+    """Learning curves and errors ahead, a PNG each for every game."""
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        runs = [row for row in rows if row["game"] == name]
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+        for run in runs:
+            left.plot(*np.transpose(run["curve"]), label=f"seed {run['seed']}", linewidth=1)
+        left.axhline(RECIPES[name].target, color="black", linewidth=0.8, linestyle="--")
+        left.set(title=name, xlabel="real steps", ylabel="mean score of 100 greedy games")
+        left.legend(fontsize="small")
+        for kind in ("model", "unchanged", "linear"):
+            errors = [run["prediction"][kind] for run in runs if run["prediction"]]
+            if errors:
+                right.plot(range(1, _HORIZON + 1), np.median(errors, axis=0), label=kind)
+        right.set(title="open-loop prediction", xlabel="steps ahead", yscale="log",
+                  ylabel="error, in standard deviations")
+        if right.lines:
+            right.legend()
+        figure.savefig(directory / f"{name}.png", dpi=100)
+        pyplot.close(figure)
+
+
+program = Program("python -m benchmarks.play", "Games, measured.", (
+    Command("run", "learn games, and keep their figures", _run_arguments, _run),
+    Command("table", "print the table and draw curves", _table_arguments, _table),
+))
+
+if __name__ == "__main__":
+    program.main()

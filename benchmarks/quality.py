@@ -1,0 +1,144 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Time to quality: nats per character of held-out text against wall time, ours and others'.
+
+    python -m benchmarks.quality run --corpus TEXT --out-dir DIR [--rows lstm,parallel]
+        [--peers benchmarks/torch_text.py --peer-python PYTHON]
+
+Ours are runs of `vaeseq-text train` as a user starts them; seconds count from the start of the
+command, with imports, compilation, validation and checkpoints. A peer's script prints its own
+curve, validation left out. Curves are kept in DIR, a JSON file each, so that rows can be added;
+the picture DIR/quality.png shows all of them.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from vaeseq import arguments
+from vaeseq.cli import Command, Program
+
+from . import machine
+
+
+class Row(NamedTuple):
+    """A recipe of ours: hyperparameters, steps, steps between validations."""
+
+    label: str
+    hparams: str
+    num_steps: int
+    valid_every: int
+
+
+ROWS = {
+    "lstm": Row("vaeseq, default (LSTM 256)", "", 5000, 250),
+    "lstm-long": Row("vaeseq, LSTM 512",
+                     "rnn_hidden_sizes=[512],dropout=0.4,learning_rate=0.003", 9000, 500),
+}
+_PROGRAM = "from examples.text.cli import main; main()"
+
+PEERS = {"char-rnn": "char-rnn (PyTorch)", "nanogpt": "nanoGPT, CPU recipe (PyTorch)"}
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--corpus", type=arguments.readable_file, required=True, metavar="FILE", help="the text")
+    add("--out-dir", type=Path, required=True, metavar="DIR", help="where curves are kept")
+    add("--rows", default=",".join(ROWS), metavar="A,B", help="which of ours")
+    add("--peers", type=arguments.readable_file, metavar="FILE", help="the peers' script")
+    add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
+    add("--max-seconds", type=float, default=300.0, metavar="S", help="of each peer")
+
+
+def _run(options: argparse.Namespace) -> None:
+    names = [name for name in options.rows.split(",") if name]
+    for name in names:
+        if name not in ROWS:
+            raise arguments.UsageError(f"--rows: expected some of {', '.join(ROWS)}; got {name!r}.")
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        row = ROWS[name]
+        _keep(options.out_dir, name, row.label, _ours(name, row, options))
+    for name, label in PEERS.items() if options.peers else ():
+        _keep(options.out_dir, name, label, _peer(name, options))
+    _draw(options.out_dir)
+
+
+def _ours(name: str, row: Row, options: argparse.Namespace) -> list[tuple[float, float]]:
+    """Trains as a user does, watching for validations as they are written."""
+    log_dir = options.out_dir / f"{name}-run"
+    command = [sys.executable, "-c", _PROGRAM, "train", "--log-dir", str(log_dir),
+               "--train-corpus", str(options.corpus), "--num-steps", str(row.num_steps),
+               "--valid-every", str(row.valid_every)]
+    if row.hparams:
+        command += ["--hparams", row.hparams]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True)
+    curve: list[tuple[float, float]] = []
+    running = True
+    while running:
+        running = process.poll() is None
+        seconds = time.perf_counter() - began
+        found = _validations(log_dir / "metrics.jsonl")
+        curve += [(seconds, nats) for nats in found[len(curve):]]
+        time.sleep(0.2)
+    if process.returncode:
+        assert process.stderr is not None
+        raise arguments.UsageError(f"{name}: {process.stderr.read().strip()[-300:]}")
+    return curve
+
+
+def _validations(path: Path) -> list[float]:
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text().splitlines(True) if line[-1] == "\n"]
+    return [line["valid_nats_per_step"] for line in lines if "valid_nats_per_step" in line]
+
+
+def _peer(name: str, options: argparse.Namespace) -> list[tuple[float, float]]:
+    done = subprocess.run(
+        [options.peer_python, options.peers, name, options.corpus, "--max-seconds",
+         str(options.max_seconds)], capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise arguments.UsageError(f"{str(options.peers)!r} {name} failed: {last}")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(line["seconds"], line["nats_per_char"]) for line in lines]
+
+
+def _keep(out_dir: Path, name: str, label: str, curve: list[tuple[float, float]]) -> None:
+    result = {"row": name, "label": label, "curve": curve, **machine.circumstances(
+        "benchmarks.quality")}
+    (out_dir / f"{name}.json").write_text(json.dumps(result) + "\n")
+    best = min(nats for _, nats in curve)
+    print(json.dumps({"row": name, "best": best, "seconds": curve[-1][0]}), flush=True)
+
+
+def _draw(out_dir: Path) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for path in sorted(out_dir.glob("*.json")):
+        result = json.loads(path.read_text())
+        seconds, nats = zip(*result["curve"])
+        ours = result["row"] in ROWS
+        axes.plot(seconds, nats, "-" if ours else "--", marker=".", label=result["label"])
+    axes.set(xlabel="seconds since the start of the command", xlim=(0, 300), ylim=(1.4, 2.0),
+             ylabel="held-out nats per character")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(out_dir / "quality.png", dpi=120)
+
+
+program = Program("python -m benchmarks.quality", "Time to quality, measured.", (
+    Command("run", "train and compare", _run_arguments, _run),))
+
+if __name__ == "__main__":
+    program.main()

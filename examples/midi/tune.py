@@ -1,0 +1,92 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What tune of vaeseq-midi does (imports TensorFlow; `cli` does not)."""
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from typing import Any
+
+from vaeseq import cli, fields, runs
+from vaeseq.arguments import UsageError
+from vaeseq.fields import shown
+from vaeseq.log_dir import LogDir
+
+from . import commands, rewards, settings, sources
+from .hparams import MidiHParams
+from .model import PROGRAM, saved_mean
+from .settings import Tuned, TuneSettings
+from .tuning import Report, Tuning
+
+
+def tune(options: argparse.Namespace) -> None:
+    """vaeseq-midi tune."""
+    commands.check_installed()
+    log_dir = LogDir(options.log_dir, PROGRAM)
+    tuned = _tuned(log_dir, _given(options))
+    start = log_dir if log_dir.exists else LogDir(tuned.start, PROGRAM)
+    hparams = start.hparams(MidiHParams)
+    grid = hparams.frames
+    reward = rewards.named(tuned.reward, tuned.settings.bar or grid.bar)
+    mean = saved_mean(start, hparams)
+    music = sources.again(start, grid, commands.say)
+    if options.seed is not None:
+        seed = options.seed
+    else:
+        seed = log_dir.seed() if log_dir.exists else 0
+    tuning = Tuning(log_dir, tuned, reward, music, hparams, mean, num_steps=options.num_steps,
+                    seed=seed)
+    with cli.stop_when_asked() as stop:
+        trained, report = tuning.run(
+            save_every=options.save_every, max_minutes=options.max_minutes or math.inf,
+            should_stop=stop.asked)
+    if options.json:
+        print(json.dumps(report.as_dict() if report else {"step": trained.step}, allow_nan=False))
+        return
+    if report:
+        _print(report, tuned)
+    runs.tell_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that say what is tuned and how, where they were given."""
+    values = {"start": options.start and os.path.abspath(options.start), "reward": options.reward}
+    values |= {name: getattr(options, name) for name in fields.of(TuneSettings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _tuned(log_dir: LogDir, given: dict[str, Any]) -> Tuned:
+    """What is tuned, and how: as the run in `log_dir` has it, or as given."""
+    if settings.exists(log_dir):
+        saved = Tuned.load(log_dir)
+        saved.agree(log_dir, given)
+        if saved.reward != given.get("reward", rewards.COUNTERPOINT):
+            raise UsageError(
+                f"{str(log_dir.path)!r} holds a model tuned with the reward {shown(saved.reward)}. "
+                "Give it again with --reward: code that a log directory names is not run.")
+        return saved
+    if log_dir.exists:
+        raise UsageError(f"{str(log_dir.path)!r} holds a run that was not begun by tune. Give "
+                         "another --log-dir, and this one after --from.")
+    start = given.pop("start", None)
+    if start is None:
+        raise UsageError("--from: expected the log directory of the model to tune; got none.")
+    reward = given.pop("reward", rewards.COUNTERPOINT)
+    return Tuned(start, reward, TuneSettings(**given))
+
+
+def _print(report: Report, tuned: Tuned) -> None:
+    """Before and after, side by side."""
+    before, after = report.before, report.after
+    print(f"{f'{report.samples} samples of {tuned.settings.bars} bars':32} {'before':>8} "
+          f"{'after':>8}")
+    print(f"{'reward':32} {before.reward:8.3f} {after.reward:8.3f}")
+    for name, share in [*before.rules.items(), ("all rules, on average", before.rules_kept)]:
+        now = after.rules.get(name, after.rules_kept)
+        gained = f"{(now - share) / (1 - share):+7.0%} of what was missing" if share < 1 else ""
+        print(f"{f'bars: {name}':32} {share:8.1%} {now:8.1%} {gained}")
+    if before.nats_per_step is not None and after.nats_per_step is not None:
+        change = after.nats_per_step / before.nats_per_step - 1
+        print(f"{'held-out nats per frame':32} {before.nats_per_step:8.4f} "
+              f"{after.nats_per_step:8.4f} {change:+7.1%}")

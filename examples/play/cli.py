@@ -1,0 +1,122 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The command line of vaeseq-play: train, run, dream."""
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from types import ModuleType
+
+from vaeseq import arguments, runs
+from vaeseq.arguments import UsageError
+from vaeseq.cli import Command, Program
+
+from .hparams import PlayHParams
+
+_MOST_STEPS = 10**9
+_MOST_GAMES = 10**6
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    runs.add_new_run(parser)
+    _add_game(parser)
+    add("--num-steps", type=arguments.whole(1, _MOST_STEPS), default=20_000, metavar="N",
+        help="moves of the real game in all, those of earlier sittings counted")
+    add("--max-minutes", type=arguments.minutes, metavar="M",
+        help="end in good order after so long, whatever --num-steps says")
+    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--log-dir", type=arguments.directory, metavar="DIR",
+        help="of the training run; a random agent plays without one, too")
+    _add_game(parser)
+    _add_agent(parser)
+    add("--max-moves", type=arguments.whole(1, _MOST_STEPS), default=1000, metavar="N",
+        help="a longer game is cut")
+    add("--num-games", type=arguments.whole(1, _MOST_GAMES), default=5, metavar="N",
+        help="how many games")
+    add("--render", choices=("none", "window"), default="none", help="show the games in a window")
+    add("--film", type=arguments.output_file, metavar="FILE.gif", help="make a film of the games")
+    add("--seed", type=arguments.seed, default=0, help="the same seed begins the same games")
+    add("--json", action="store_true",
+        help="print one JSON object of the scores, and nothing else")
+
+
+def _dream_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    runs.add_trained(parser)
+    _add_game(parser)
+    add("--film", type=arguments.output_file, required=True, metavar="FILE.gif",
+        help="the game on the left, the dream of it on the right")
+    _add_agent(parser)
+    add("--given", type=arguments.whole(0, _MOST_STEPS), default=5, metavar="N",
+        help="moves of the game that are seen before the dream begins")
+    add("--length", type=arguments.whole(1, 10**5), default=200, metavar="N",
+        help="moves dreamt at most")
+    add("--actions", choices=("game", "own"), default="game",
+        help="in the dream: those of the game, or those that the trained agent takes there")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same film")
+
+
+def _add_agent(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--agent", choices=("trained", "random"), default="trained", help="who plays")
+    add("--temperature", type=arguments.temperature, metavar="T",
+        help="of the trained agent's choices; without it, always the best action")
+
+
+def _add_game(parser: argparse.ArgumentParser) -> None:
+    arguments.add_hparams(parser, lambda: PlayHParams)
+    parser.add_argument(
+        "--game-module", metavar="MODULE",
+        help="a Python module that registers games: of another package, or a file here")
+
+
+def _train(options: argparse.Namespace) -> None:
+    _commands(options).train(options)
+
+
+def _run(options: argparse.Namespace) -> None:
+    _commands(options).run(options)
+
+
+def _dream(options: argparse.Namespace) -> None:
+    _commands(options).dream(options)
+
+
+def _commands(options: argparse.Namespace) -> ModuleType:
+    """What the commands do, after the libraries and games that they need."""
+    missing = [library for name, library in (("gymnasium", "gymnasium"), ("PIL", "Pillow"))
+               if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"vaeseq-play needs {' and '.join(missing)}: pip install vaeseq[play].")
+    if options.game_module:
+        _import_games(options.game_module)
+    from . import commands
+    return commands
+
+
+def _import_games(name: str) -> None:
+    sys.path.append(os.getcwd())  # a module beside one's work; an installed one goes first
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        raise UsageError(
+            f"--game-module: expected a Python module that can be imported; {name!r} raised "
+            f"{type(error).__name__}: {error}.") from error
+
+
+program = Program(
+    "vaeseq-play", "Models of games: learn one by playing, train an agent in it, watch it play.",
+    (
+        Command("train", "learn a game, or go on learning it", _train_arguments, _train),
+        Command("run", "play the real game with a trained or a random agent", _run_arguments,
+                _run),
+        Command("dream", "film a game beside the model's dream of it", _dream_arguments, _dream),
+    ))
+main = program.main

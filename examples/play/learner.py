@@ -1,0 +1,153 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What learns a game: a model of it, a policy, the games played, and how far they are.
+
+Everything that decides the future of a run is among `Learner.objects`; what is random follows from
+the seed and from numbers of updates and games.
+
+Axes: B batch, T time.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import seeds
+from vaeseq.checkpoint import Carried
+from vaeseq.train import TrainState, TrainStep
+
+from .agents import Player, PolicyActor
+from .copies import Games
+from .env import Game
+from .hparams import PlayHParams
+from .improvement import PolicyOps, PolicyStep
+from .model import World
+from .playing import Player as AnyPlayer
+from .playing import RandomPlayer, play
+from .policy import Policy
+from .replay import Episode, Replay, Windows
+
+_MODEL, _POLICY = 0, 1  # what a batch's seed is for
+_EVALUATION = 1_000_000_007  # added to the seed: beginnings that are not learnt from
+_GROWTH = 1.1  # of the games played, until their statistics are taken anew
+
+
+class Counts(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+      real_steps: of the environment, evaluations left out.
+      fitted_steps: how many the statistics were taken of.
+    """
+
+    real_steps: int
+    fitted_steps: int
+
+
+class Learner:
+    """A model of a game and a policy that is learnt in it.
+
+    Attributes:
+      game: which.
+      world: the model.
+      policy: what is learnt.
+      replay: the games played.
+    """
+
+    def __init__(self, hparams: PlayHParams, game: Game, *, seed: int):
+        """Makes everything, with weights from the seed."""
+        self.game = game
+        self.hparams = hparams
+        self._seed = seed
+        self.world = World(hparams, game)
+        self.policy = Policy(hparams, game.actions)
+        self.replay = Replay(game, hparams.replay_steps)
+        world_seed, policy_seed = seeds.split(seeds.make(seed), 2)
+        self._model_ops = self.world.train_ops(world_seed)
+        self._model_ops.build(self.world.empty_batch())
+        self._policy_ops = PolicyOps(hparams, self.world, self.policy, seed=policy_seed)
+        self._policy_ops.build()
+        self._counts = Carried(Counts(*np.zeros([2], np.int64)))
+        self._collector = self.player(greedy=False, temperature=hparams.action_temperature)
+        self._greedy = self.player(greedy=True)
+
+    @property
+    def objects(self) -> dict[str, tf.Module]:
+        """All that is saved."""
+        return {**self.weights, "model_ops": self._model_ops, "policy_ops": self._policy_ops,
+                "replay": self.replay, "counts": self._counts}
+
+    @property
+    def weights(self) -> dict[str, tf.Module]:
+        """What it takes to play."""
+        return {"world": self.world, "policy": self.policy}
+
+    @property
+    def real_steps(self) -> int:
+        """Steps of the environment so far, evaluations left out."""
+        return int(self._counts.value().real_steps)
+
+    def player(self, *, greedy: bool, temperature: float = 1.0) -> Player:
+        """Plays real games as the policy says."""
+        actor = PolicyActor(self.world, self.policy, greedy=greedy, temperature=temperature,
+                            memory=self.hparams.memory)
+        return Player(actor, jit_compile=self.hparams.jit_compile)
+
+    def collect(self, games: Games) -> list[Episode]:
+        """Plays the games of a round, the first at random, and remembers them."""
+        first = self.replay.games_added
+        if not first:
+            player: AnyPlayer = RandomPlayer(self.game.actions)
+            played = play(games, player, num_moves=self.hparams.first_steps, seed=self._seed)
+        else:
+            played = play(games, self._collector, num_games=self.hparams.games_per_round,
+                          seed=self._seed, first_game=first)
+        episodes = sorted(played, key=lambda episode: episode.number)
+        for episode in episodes:
+            self.replay.add(episode)
+        counts = self._counts.value()
+        steps = int(counts.real_steps) + sum(episode.num_moves for episode in episodes)
+        self._counts.assign(Counts(steps, counts.fitted_steps))
+        self._fit_statistics()
+        return episodes
+
+    def learn(self) -> tuple[list[TrainStep], list[PolicyStep]]:
+        """Makes the updates that are due: of the model first, as the policy learns in it."""
+        h = self.hparams
+        model, policy = (
+            round(h.first_updates + ratio * (self.real_steps - h.first_steps)) - int(ops.step)
+            for ratio, ops in ((h.model_ratio, self._model_ops),
+                               (h.policy_ratio, self._policy_ops)))
+        return ([self._update_model() for _ in range(model)],
+                [self._update_policy() for _ in range(policy)])
+
+    def evaluate(self, games: Games) -> np.ndarray:
+        """Scores of greedy games, `[N]`; nothing is learnt from them."""
+        number = self.hparams.eval_games
+        played = play(games, self._greedy, num_games=number, seed=self._seed + _EVALUATION,
+                      first_game=self.real_steps)
+        by_number = sorted(played, key=lambda episode: episode.number)
+        return np.array([episode.score for episode in by_number])
+
+    def _update_model(self) -> TrainStep:
+        state: TrainState = self._model_ops.initial_state(self.hparams.batch_size)
+        batch = self.world.batch(self._windows([_MODEL, int(self._model_ops.step)]))
+        return self._model_ops(batch, state)[0]
+
+    def _update_policy(self) -> PolicyStep:
+        return self._policy_ops(
+            self.world.batch(self._windows([_POLICY, int(self._policy_ops.step)])))
+
+    def _windows(self, number: Sequence[int]) -> Windows:
+        return self.replay.sample(self.hparams.batch_size, self.hparams.sequence_size,
+                                  seed=[self._seed, *number])
+
+    def _fit_statistics(self) -> None:
+        steps, fitted = (int(count) for count in self._counts.value())
+        if steps < _GROWTH * fitted:
+            return
+        seen = self.replay.transitions()
+        self.world.fit_statistics(seen.before, seen.after, seen.rewards)
+        self._counts.assign(Counts(steps, steps))

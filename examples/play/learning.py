@@ -1,0 +1,197 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The loop: real games, updates of the model and of the policy, evaluations, checkpoints.
+
+A run is a series of rounds. Each plays whole games and makes the updates that are due; between
+two rounds it can be saved, as no environment is in the middle of a game.
+"""
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq.checkpoint import Checkpoints
+from vaeseq.log_dir import LogDir
+from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
+from vaeseq.progress import Progress
+
+from . import env
+from .copies import Games
+from .hparams import PlayHParams
+from .learner import Learner
+
+PROGRAM = "vaeseq-play"
+_COLLECTING = 8  # copies of the game that play at random first; more give nothing
+
+# What is written of the updates, averaged since the line before.
+_NAMES = (
+    ("games", "score"), ("model", "nats_per_step"), ("model", "divergence"),
+    ("model", "gradient_norm"), ("policy", "imagined_return"), ("policy", "value_loss"),
+    ("policy", "entropy"), ("policy", "policy_gradient_norm"), ("policy", "value_gradient_norm"))
+
+
+class Learned(NamedTuple):
+    """How a sitting ended.
+
+    Attributes:
+      real_steps: of the environment, over all sittings.
+      reason: "done", "stopped" or "time".
+      best: the best mean score of an evaluation; NaN where there was none.
+      last: that of the last evaluation.
+      nothing_to_do: no step was left to make.
+    """
+
+    real_steps: int
+    reason: str
+    best: float
+    last: float
+    nothing_to_do: bool
+
+
+def run(
+    hparams: PlayHParams, log_dir: LogDir, *, num_steps: int, seed: int,
+    max_minutes: float = math.inf, should_stop: Callable[[], bool] = lambda: False,
+) -> Learned:
+    """Learns a game, going on where the run in `log_dir` stopped.
+
+    Args:
+      hparams: the game, sizes and kinds.
+      log_dir: of the run.
+      num_steps: real steps in all, those of earlier sittings counted; the last game is played to
+        its end.
+      seed: of everything random.
+      max_minutes: of this sitting.
+      should_stop: asked after every round.
+
+    Raises:
+      UsageError: the game is not known or not supported.
+      ValueError: `log_dir` holds another run, or is in use; the environment failed.
+      NumericsError: a gradient is not finite.
+    """
+    game = env.game(hparams.game, hparams.observed_indices)
+    with log_dir.locked():
+        if not log_dir.exists:
+            log_dir.create(hparams, seed)
+        sitting = _Sitting(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
+        done = sitting.restore()
+        with Progress("train", total=num_steps, initial=min(done, num_steps),
+                      unit="step") as progress, _writer(log_dir, done) as writer:
+            if done:
+                progress.write(f"step {done}: going on from here")
+            return sitting.run(num_steps, writer, progress, max_minutes, should_stop)
+
+
+class _Sitting:
+    """The loop, and what it keeps between rounds beside the learner."""
+
+    def __init__(self, learner: Learner, checkpoints: Checkpoints):
+        self._learner = learner
+        self._hparams = learner.hparams
+        self._checkpoints = checkpoints
+        self._averages = _Averages()
+        self._evaluated = tf.Variable([0.0, -math.inf, math.nan], trainable=False,
+                                      dtype=tf.float64)  # at which step, best, last
+        self._objects = {
+            **learner.objects, "averages": self._averages, "evaluated": self._evaluated}
+        self._saved = -1
+
+    def restore(self) -> int:
+        """Goes back to the latest checkpoint, if there is one; its real step."""
+        self._saved = self._checkpoints.restore(self._objects) or -1
+        return self._learner.real_steps
+
+    def run(
+        self, num_steps: int, writer: Writer, progress: Progress, max_minutes: float,
+        should_stop: Callable[[], bool],
+    ) -> Learned:
+        """See `run`."""
+        game, began, reason = self._learner.game, time.monotonic(), "done"
+        nothing_to_do = self._learner.real_steps >= num_steps
+        rounds = max(_COLLECTING, self._hparams.games_per_round)
+        with Games(game, rounds) as games, Games(game, self._hparams.eval_games) as others:
+            while self._learner.real_steps < num_steps:
+                self._round(games, progress, num_steps)
+                if self._is_due(num_steps):
+                    self._evaluate(others, writer, progress)
+                stopped = should_stop()
+                if (self._learner.real_steps < num_steps
+                        and (stopped or time.monotonic() - began > 60 * max_minutes)):
+                    reason = "stopped" if stopped else "time"
+                    break
+        if self._learner.real_steps > self._saved:
+            self._save(best=False)
+        _, best, last = self._evaluated.numpy().tolist()
+        return Learned(self._learner.real_steps, reason, best if best > -math.inf else math.nan,
+                       last, nothing_to_do)
+
+    def _round(self, games: Games, progress: Progress, num_steps: int) -> None:
+        learner, before = self._learner, self._learner.real_steps
+        self._averages.add("games", learner.collect(games))
+        of_model, of_policy = learner.learn()
+        self._averages.add("model", of_model)
+        self._averages.add("policy", of_policy)
+        made = learner.real_steps - before
+        progress.advance(min(made, max(num_steps - before, 0)), made,
+                         score=self._averages.means()["score"])
+
+    def _is_due(self, num_steps: int) -> bool:
+        """Whether an evaluation's step was passed since the last one."""
+        step, every = self._learner.real_steps, self._hparams.eval_every
+        last = int(self._evaluated.numpy()[0])
+        return step // every > last // every or step >= num_steps
+
+    def _evaluate(self, games: Games, writer: Writer, progress: Progress) -> None:
+        """Plays greedily, writes a line of metrics and saves."""
+        step, scores = self._learner.real_steps, self._learner.evaluate(games)
+        best, mean = float(self._evaluated[1]), float(scores.mean())
+        is_best = mean > best
+        self._evaluated.assign([step, max(mean, best), mean])
+        writer.scalars(step, {
+            "eval_mean": mean, "eval_median": float(np.median(scores)),
+            "eval_min": float(scores.min()), "eval_std": float(scores.std()),
+            **self._averages.means(), "games": self._learner.replay.games_added})
+        writer.flush()
+        self._averages.clear()
+        self._save(best=is_best)
+        progress.write(f"step {step}: mean score {mean:.1f} of {len(scores)} greedy games"
+                       + (", the best so far" if is_best else ""))
+
+    def _save(self, *, best: bool) -> None:
+        self._saved = self._learner.real_steps
+        self._checkpoints.save(self._saved, self._objects, best=best)
+
+
+class _Averages(tf.Module):
+    """Averages of what games and updates say, over the time between two lines of metrics."""
+
+    def __init__(self) -> None:
+        super().__init__(name="averages")
+        # Of each name, the sum and the count.
+        self._kept = tf.Variable(np.zeros([len(_NAMES), 2]), trainable=False)
+
+    def add(self, kind: str, learnt: Sequence[NamedTuple]) -> None:
+        """Adds what some games or updates said of themselves."""
+        if learnt:
+            sums = self._kept.numpy()
+            for row, (of, name) in enumerate(_NAMES):
+                if of == kind:
+                    sums[row] += sum(getattr(one, name) for one in learnt), len(learnt)
+            self._kept.assign(sums)
+
+    def means(self) -> dict[str, float]:
+        """By name; NaN where nothing was said."""
+        return {name: total / count if count else math.nan
+                for (_, name), (total, count) in zip(_NAMES, self._kept.numpy())}
+
+    def clear(self) -> None:
+        """Begins anew."""
+        self._kept.assign(np.zeros_like(self._kept.numpy()))
+
+
+def _writer(log_dir: LogDir, last_step: int) -> Writer:
+    return MultiWriter([JsonLines(log_dir.metrics, last_step=last_step),
+                        TensorBoard(log_dir.events)])

@@ -1,0 +1,254 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""A model of a game: what an action changes, what it earns, and whether the game goes on.
+
+Notation: x_t an observation, a_t the action that answers it, r_t the reward for it, g_t whether
+the game goes on after it.
+
+    context_t  = features of (x_t, a_t)                 from the agent
+    observed_t = (x_t+1 - x_t, r_t, g_t)                from the decoder, a group of three
+
+The sequence that is modelled is one of transitions. It observes changes, as they vary less than
+what changes; changes and rewards are standardised by statistics of all that was seen. A player who
+has seen everything up to x_t holds a `Belief`: x_t itself and the state of the core, which knows
+the transitions before it.
+
+Axes: B batch, T time, D numbers of an observation, A numbers of an action, F features.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import agent as agent_lib
+from vaeseq import bounds, nest, schedules, seeds, shards, vae
+from vaeseq.codec import decoders, encoders
+from vaeseq.data import Batch, as_tensors
+from vaeseq.train import TrainOps
+from vaeseq.types import Nest, Seed, Tensor
+
+from .controls import encode
+from .env import Game
+from .hparams import PlayHParams
+from .replay import Windows
+from .statistics import Standard
+
+
+class Transition(NamedTuple):
+    """What is observed of a step, or the encoders or decoders of it.
+
+    Attributes:
+      change: x_t+1 - x_t, standardised, `[..., D]`.
+      reward: r_t, standardised, `[...]`.
+      going: g_t, 1 where the game goes on, `[...]`.
+    """
+
+    change: Nest
+    reward: Nest
+    going: Nest
+
+
+class Controls(NamedTuple):
+    """What a transition depends on beside the past, or the encoders of it.
+
+    Attributes:
+      observation: x_t, standardised, `[..., D]`.
+      action: a_t, encoded (see `controls`), `[..., A]`.
+    """
+
+    observation: Nest
+    action: Nest
+
+
+class Belief(NamedTuple):
+    """What a player knows before it acts.
+
+    Attributes:
+      observation: x_t in the game's units, `[B, D]`.
+      core: the core's state, after the transitions up to x_t.
+      steps: how many transitions those are, int32 `[B]`.
+    """
+
+    observation: Tensor
+    core: vae.CoreState
+    steps: Tensor
+
+
+class Imagined(NamedTuple):
+    """What the model says of a step.
+
+    Attributes:
+      reward: the mean of r_t, in the game's units, `[B]`.
+      going: the probability that the game goes on, `[B]`.
+      belief: after the step.
+    """
+
+    reward: Tensor
+    going: Tensor
+    belief: Belief
+
+
+class World(snt.Module):
+    """The model of a game.
+
+    Attributes:
+      game: what is modelled.
+      size: D.
+      gen_core: the core, and an agent that gives recorded controls.
+    """
+
+    def __init__(self, hparams: PlayHParams, game: Game, name: str | None = None):
+        """Creates the model; the variables come when `train_ops` are built on `empty_batch`."""
+        super().__init__(name=name)
+        self.game = game
+        self.size = int(np.prod(game.observation_shape))
+        self._hparams = hparams
+        self._observations = Standard((self.size,), "observations")
+        self._changes = Standard((self.size,), "changes")
+        self._rewards = Standard((), "rewards")
+        self._reward_size = tf.Variable(1.0, trainable=False, name="reward_size")
+        self._controls = self._make_encoder(Controls(self._spec(self.size),
+                                                     self._spec(game.actions.size)))
+        core = vae.make(hparams, self._make_decoder(), self._make_encoder(self._transition_spec))
+        self.gen_core = vae.GenCore(agent_lib.ExternalInputs(self._controls), core)
+        # The same core, after contexts that are known.
+        contexts = agent_lib.ExternalInputs(encoders.Flatten(self._spec(self.context_size)))
+        self._filter = vae.GenCore(contexts, core)
+
+    @property
+    def context_size(self) -> int:
+        """F, of a context."""
+        return self._controls.output_size
+
+    @property
+    def reward_size(self) -> Tensor:
+        """The root of the mean square of the rewards seen, `[]`: a unit for values."""
+        return tf.convert_to_tensor(self._reward_size)
+
+    def fit_statistics(self, before: np.ndarray, after: np.ndarray, rewards: np.ndarray) -> None:
+        """Takes the statistics of all steps seen: x_t and x_t+1, `[N, ...]`, and r_t, `[N]`."""
+        x, x_next = (np.reshape(seen, [-1, self.size]).astype(np.float64)
+                     for seen in (before, after))
+        self._observations.fit(x)
+        self._changes.fit(x_next - x)
+        self._rewards.fit(rewards)
+        size = np.sqrt(np.mean(np.square(rewards, dtype=np.float64)))
+        self._reward_size.assign(size if size > 0 else 1.0)
+
+    def train_ops(self, seed: Seed) -> TrainOps:
+        """What trains the model."""
+        h = self._hparams
+        return TrainOps(
+            self.gen_core.agent, self.gen_core.core,
+            bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
+                        free_bits=h.free_bits),
+            learning_rate=lambda step: schedules.learning_rate(
+                step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
+                warmup_steps=h.warmup_steps, half=h.learning_rate_half),
+            divergence_strength=lambda step: schedules.divergence_strength(
+                step, start=h.divergence_strength_start, half=h.divergence_strength_half),
+            clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
+            l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
+            adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
+            num_shards=shards.default_shards() if h.num_shards == "auto" else h.num_shards,
+            jit_compile=h.jit_compile, seed=seed)
+
+    def empty_batch(self) -> Batch:
+        """A batch of one step of zeros, to make variables from."""
+        observed, inputs = nest.zeros((self._transition_spec, self._controls.input_spec), 1, 1)
+        return Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
+
+    def batch(self, windows: Windows) -> Batch:
+        """Windows of recorded games as a batch for `train_ops`."""
+        x, x_next = (np.reshape(seen, [*seen.shape[:2], self.size]).astype(np.float32)
+                     for seen in (windows.before, windows.after))
+        observed = Transition(
+            self._changes.of_array(x_next - x), self._rewards.of_array(windows.rewards),
+            np.float32(~windows.terminated))
+        controls = Controls(
+            self._observations.of_array(x), encode(self.game.actions, windows.actions))
+        batch = Batch(observed, windows.lengths, np.ones([len(windows.lengths)], bool), controls)
+        return as_tensors(batch, self._transition_spec)
+
+    def transition(
+        self, before: Tensor, after: Tensor, reward: Tensor, going: Tensor
+    ) -> Transition:
+        """What is observed of a real step: x_t and x_t+1 `[..., D]`, r_t and g_t `[...]`."""
+        return Transition(self._changes(after - before), self._rewards(reward), going)
+
+    def in_units(self, standardised: Tensor) -> Tensor:
+        """Observations in the game's units again, `[..., D]`."""
+        return self._observations.inverse(standardised)
+
+    def features(self, belief: Belief, memory: bool = True) -> Tensor:
+        """What a policy reads, `[B, F]`: x_t, and the core's state if it may."""
+        known = tf.nest.flatten(belief.core) if memory else []
+        return tf.concat([self._observations(belief.observation), *known], -1)
+
+    def first_belief(self, observation: Tensor) -> Belief:
+        """Of a player who sees the first observation of a game, `[B, D]`."""
+        batch_size = nest.leading_dim(observation)
+        return Belief(observation, self.gen_core.core.initial_state(batch_size),
+                      tf.zeros([batch_size], tf.int32))
+
+    def context(self, belief: Belief, action: Tensor) -> Tensor:
+        """The context of the step that an action `[B, A]` makes, `[B, F]`."""
+        return self._controls(Controls(self._observations(belief.observation), action))
+
+    def update(self, belief: Belief, context: Tensor, transition: Transition) -> Belief:
+        """The belief after a real step: latents are drawn from the posterior.
+
+        Args:
+          belief: before the step.
+          context: of the step, `[B, F]`.
+          transition: what was observed, `[B, *]`.
+        """
+        observed, contexts = tf.nest.map_structure(lambda x: x[:, None], (transition, context))
+        state = self._filter.initial_state(nest.leading_dim(context))._replace(core=belief.core)
+        seed = seeds.fold_in(seeds.make(0), tf.reduce_sum(belief.steps))
+        state = self._filter.prime(observed, state, contexts, seed=seed)
+        after = belief.observation + self._changes.inverse(transition.change)
+        return Belief(after, state.core, belief.steps + 1)
+
+    def imagine(
+        self, belief: Belief, context: Tensor, *, temperature: float = 1.0, seed: Seed
+    ) -> Imagined:
+        """A step that the model draws, `[B, *]`; differentiable by the belief and the context."""
+        latent_seed, observed_seed = seeds.split(seed, 2)
+        drawn, core = vae.draw(
+            self.gen_core.core, context, belief.core, temperature=temperature,
+            latent_seed=latent_seed, observed_seed=observed_seed)
+        after = belief.observation + self._changes.inverse(drawn.observed.change)
+        return Imagined(
+            self._rewards.inverse(drawn.params.reward.loc), tf.sigmoid(drawn.params.going),
+            Belief(after, core, belief.steps + 1))
+
+    @property
+    def _transition_spec(self) -> Transition:
+        return Transition(self._spec(self.size), self._spec(), self._spec())
+
+    @staticmethod
+    def _spec(*shape: int) -> tf.TensorSpec:
+        return tf.TensorSpec(shape, tf.float32)
+
+    def _make_encoder(self, specs: Nest) -> encoders.EncoderSequence:
+        group = encoders.Group(tf.nest.map_structure(encoders.Flatten, specs))
+        layers = encoders.MLPEncoder(
+            self._spec(group.output_size), self._hparams.obs_encoder_fc_layers,
+            activation=self._hparams.activation)
+        return encoders.EncoderSequence([group, layers])
+
+    def _make_decoder(self) -> decoders.Group:
+        h = self._hparams
+
+        def normal(spec: tf.TensorSpec) -> decoders.Normal:
+            return decoders.Normal(
+                spec, hidden_sizes=h.obs_decoder_fc_hidden_layers, activation=h.activation,
+                positive_projection=h.positive_projection, positive_eps=h.positive_eps)
+
+        specs = self._transition_spec
+        going = decoders.Bernoulli(
+            specs.going, hidden_sizes=h.obs_decoder_fc_hidden_layers, activation=h.activation)
+        return decoders.Group(Transition(normal(specs.change), normal(specs.reward), going))

@@ -1,0 +1,151 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Observations as pictures, seen and dreamt alike.
+
+Pictures are shown as they are. Of a few games the state follows from what is observed, and the
+environment itself draws it. Of every other game the numbers are drawn as curves.
+
+Axes: L observations, O numbers of one, H height, W width, C channels.
+"""
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from vaeseq.arguments import UsageError
+
+from . import env, films
+from .env import Game
+
+_WIDTH, _HEIGHT, _LABELS = 320, 208, 24  # pixels of curves, and of the numbers beside them
+_MOST_CURVES = 8
+_PAPER, _GRID, _SEEN, _DREAMT = (255, 255, 255), (222, 226, 230), (31, 90, 148), (192, 87, 43)
+
+
+class Painter(abc.ABC):
+    """Draws the observations of one game; close it."""
+
+    @abc.abstractmethod
+    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+        """A picture, uint8 `[H, W, 3]`.
+
+        Args:
+          observations: `[L, ...]`.
+          at: the number of the one to show.
+          given: the last one that was seen and not dreamt.
+        """
+
+    def close(self) -> None:
+        """Lets go of what it draws with."""
+
+
+def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
+    """What draws a game.
+
+    Args:
+      game: which.
+      shown: all observations that will be drawn, `[L, ...]`, for the scales.
+      length: observations from the first to the last that is drawn.
+
+    Raises:
+      UsageError: the environment cannot draw itself.
+    """
+    if game.image:
+        return _Pixels()
+    drawn = _DRAWN.get(game.name.partition("-v")[0])
+    indices = game.observed_indices or range(game.observation_shape[0])
+    if drawn is not None and drawn.needed <= set(indices) and "rgb_array" in game.render_modes:
+        return _Rendered(game, drawn)
+    return _Curves(shown, length)
+
+
+class _Drawn(NamedTuple):
+    """How a Gymnasium environment's state follows from its observation.
+
+    Attributes:
+      size: O, of the whole observation.
+      needed: the numbers without which there is no picture.
+      state: from an observation to the state.
+    """
+
+    size: int
+    needed: frozenset[int]
+    state: Callable[[np.ndarray], Any]
+
+
+_DRAWN = {
+    "CartPole": _Drawn(4, frozenset([0, 2]), lambda o: o),
+    "Pendulum": _Drawn(3, frozenset([0, 1]), lambda o: [np.arctan2(o[1], o[0]), o[2]]),
+    "Acrobot": _Drawn(6, frozenset(range(4)), lambda o: [
+        np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
+    "MountainCar": _Drawn(2, frozenset([0]), lambda o: o),
+    "MountainCarContinuous": _Drawn(2, frozenset([0]), lambda o: o),
+}
+
+
+class _Pixels(Painter):
+    """Pictures as they are; of channels that are no colours, the first."""
+
+    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+        picture = np.clip(np.rint(observations[at]), 0, 255).astype(np.uint8)
+        if picture.shape[2] not in (3, 4):
+            picture = np.repeat(picture[..., :1], 3, axis=2)
+        return films.fitted(picture[..., :3])
+
+
+class _Rendered(Painter):
+    """Sets the environment's state, and has it drawn."""
+
+    def __init__(self, game: Game, drawn: _Drawn):
+        env.hide_windows()
+        self._env = env.make(game.name, render_mode="rgb_array")
+        self._env.reset(seed=0)
+        self._drawn = drawn
+        self._indices = list(game.observed_indices or range(drawn.size))
+
+    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+        whole = np.zeros([self._drawn.size])
+        whole[self._indices] = np.nan_to_num(observations[at])
+        unwrapped: Any = self._env.unwrapped
+        unwrapped.state = np.asarray(self._drawn.state(whole), np.float64)
+        try:
+            picture: Any = self._env.render()
+        except Exception as error:
+            raise UsageError(f"no picture can be drawn: {env.said(error)}") from error
+        return films.fitted(picture)
+
+    def close(self) -> None:
+        self._env.close()
+
+
+class _Curves(Painter):
+    """A strip for each number over time, on the same scale whatever is drawn.
+
+    Where there are many numbers, those that change most are shown.
+    """
+
+    def __init__(self, shown: np.ndarray, length: int):
+        finite = np.where(np.isfinite(shown), shown, 0)
+        low, high = finite.min(0), finite.max(0)
+        self._numbers = np.sort(np.argsort(low - high, kind="stable")[:_MOST_CURVES])
+        self._low = low[self._numbers]
+        self._spread = np.maximum(high[self._numbers] - self._low, 1e-6)
+        self._xs = np.linspace(_LABELS, _WIDTH - 3, max(2, length))
+
+    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+        image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
+        draw, font = ImageDraw.Draw(image), ImageFont.load_default()
+        values = np.nan_to_num(observations[:at + 1, self._numbers])
+        share = np.clip((values - self._low) / self._spread, 0, 1)
+        strip = _HEIGHT / len(self._numbers)
+        for place, number in enumerate(self._numbers):
+            top = strip * place
+            draw.line([(0, top + strip), (_WIDTH, top + strip)], _GRID)
+            draw.text((2, top + strip / 2 - 6), str(number), _SEEN, font)
+            points = list(zip(self._xs, top + strip * (0.92 - 0.84 * share[:, place])))
+            draw.line(points[:given + 1], _SEEN, 2)
+            draw.line(points[given:], _DREAMT, 2)
+        return np.asarray(image)

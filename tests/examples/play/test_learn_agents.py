@@ -1,0 +1,128 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Agents that act, the beliefs that they act on, and policies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_probability import bijectors
+from tensorflow_probability import distributions as tfd
+
+from examples.play import controls, imagination
+from examples.play.agents import Player, PolicyActor, RandomActor
+from examples.play.env import Actions
+from examples.play.model import Transition, World
+from examples.play.policy import Policy
+from examples.play.replay import Windows
+from tests.examples.play.learn_games import HPARAMS, game
+from tests.small import set_weights
+from vaeseq import seeds, vae
+from vaeseq.testing import AgentContract
+
+
+def _world(vae_type="RNN", *, discrete=True):
+    world = World(HPARAMS.replace(vae_type=vae_type), game(discrete=discrete))
+    world.train_ops(seeds.make(1)).build(world.empty_batch())
+    set_weights(world)
+    world.fit_statistics(np.float32([[1, 2], [3, 2]]), np.float32([[2, 2], [3, 5]]),
+                         np.float32([1, 4]))
+    return world
+
+
+def _policy(world):
+    policy = Policy(HPARAMS, world.game.actions)
+    policy(world.features(world.first_belief(tf.zeros([1, 2]))))
+    return set_weights(policy)
+
+
+class TestRecordedActions(AgentContract):
+    """Where actions are given, contexts follow from them and from what was observed."""
+
+    batch_size, num_steps = 2, 3
+
+    def make_object_under_test(self):
+        return RandomActor(_world())
+
+    def make_observations(self, leading):
+        change = tf.random.stateless_normal([*leading, 2], [1, 0])
+        return Transition(change, change[..., 0], tf.ones(leading))
+
+    def make_inputs(self, leading):
+        return tf.one_hot(tf.ones(leading, tf.int32), 2)
+
+
+@pytest.mark.parametrize("vae_type", sorted(vae.VAE_TYPES))
+def test_what_is_learnt_from_is_what_a_player_knew(vae_type):
+    world = _world(vae_type)
+    player = Player(PolicyActor(world, _policy(world)), jit_compile=False)
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=[2, 4, 2]).astype(np.float32)
+    rewards = rng.normal(size=[2, 4]).astype(np.float32)
+    state, taken, known = player.start(2), [], []
+    for t in range(4):
+        actions, state = player.step(
+            state, seen[:, t], rewards[:, t - 1], np.full([2], t == 0), np.int32([t, 1]))
+        taken.append(actions)
+        known.append(world.features(state[0]))
+    windows = Windows(
+        seen[:, :3], np.stack(taken[:3], 1), seen[:, 1:], rewards[:, :3], np.zeros([2, 3], bool),
+        np.ones([2], bool), np.full([2], 3, np.int32))
+    beliefs, valid = imagination.beliefs(world, world.batch(windows))
+    features = tf.reshape(world.features(beliefs), [2, 3, -1])
+    assert valid.numpy().all()
+    np.testing.assert_allclose(features, tf.stack(known[1:], 1), rtol=1e-4, atol=1e-5)
+
+
+def test_the_end_of_a_game_is_no_beginning_of_an_imagined_one():
+    world = _world()
+    batch = world.empty_batch()
+    observed = tf.nest.map_structure(lambda x: tf.repeat(x, 3, 1), batch.observed)
+    batch = batch._replace(
+        observed=observed._replace(going=tf.constant([[1.0, 0.0, 0.0]])),
+        inputs=tf.nest.map_structure(lambda x: tf.repeat(x, 3, 1), batch.inputs),
+        lengths=tf.constant([2]))
+    np.testing.assert_array_equal(
+        imagination.beliefs(world, batch)[1], [True, False, False])
+
+
+def test_a_dream_with_given_actions_follows_the_model():
+    world = _world()
+    belief = world.first_belief(tf.constant([[1.0, 2.0]]))
+    actions = tf.one_hot([[0, 1, 1]], 2)
+    dreamt = imagination.dream(RandomActor(world), belief, actions, temperature=1e-12,
+                               seed=seeds.make(0))
+    np.testing.assert_array_equal(dreamt.actions, actions)
+    for t in range(3):
+        imagined = world.imagine(belief, world.context(belief, actions[:, t]), temperature=1e-12,
+                                 seed=seeds.make(t))
+        belief = imagined.belief
+        np.testing.assert_allclose(dreamt.observations[:, t], belief.observation, rtol=1e-4)
+        np.testing.assert_allclose(dreamt.rewards[:, t], imagined.reward, rtol=1e-4)
+        np.testing.assert_allclose(dreamt.going[:, t], imagined.going, rtol=1e-4)
+
+
+def test_continuous_entropy_is_that_of_the_action():
+    world = _world(discrete=False)
+    policy = _policy(world)
+    params = policy(world.features(world.first_belief(tf.zeros([200_000, 2]))))
+    act = policy.sample(params, seed=seeds.make(3))
+    density = tfd.Independent(tfd.TransformedDistribution(
+        tfd.Normal(params.loc, params.scale), bijectors.Tanh()), 1)
+    estimates = policy.entropy(params, act.drawn).numpy()
+    expected = -density.log_prob(tf.clip_by_value(act.action, -1 + 1e-6, 1 - 1e-6)).numpy()
+    error = np.std(estimates - expected) / np.sqrt(len(expected))
+    assert abs(estimates.mean() - expected.mean()) < 5 * error + 1e-4
+
+
+def test_actions_are_the_same_after_encoding_and_decoding():
+    box = Actions(False, 2, (-2.0, 0.0), (2.0, 1.0))
+    taken = np.float32([[-2.0, 1.0], [0.5, 0.25]])
+    encoded = controls.encode(box, taken)
+    np.testing.assert_allclose(encoded, [[-1, 1], [0.25, -0.5]])
+    np.testing.assert_allclose(controls.decode(box, encoded), taken)
+    choices = Actions(True, 3)
+    np.testing.assert_array_equal(
+        controls.encode(choices, np.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(
+        controls.decode(choices, controls.encode(choices, np.array([2, 0]))), [2, 0])

@@ -1,0 +1,152 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The policy's two gradients: against differences, and against all games there can be."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from examples.play import imagination
+from examples.play.agents import RandomActor
+from examples.play.improvement import _LEAST_SCALE, _SCALE_DECAY, PolicyOps
+from examples.play.model import World
+from examples.play.policy import Policy
+from tests.examples.play.learn_games import HPARAMS, game
+from tests.small import set_weights
+from vaeseq import seeds
+
+SMALL = HPARAMS.replace(horizon=2, trace=1.0, entropy=0.0, policy_layers=())
+GOING = 0.5  # of every step, once the model says nothing about it
+
+
+def _made(hparams, *, discrete):
+    """A world whose games go on by the toss of a coin, a policy, and what improves it."""
+    known = game(discrete=discrete)
+    world = World(hparams, known)
+    world.train_ops(seeds.make(1)).build(world.empty_batch())
+    policy = Policy(hparams, known.actions)
+    ops = PolicyOps(hparams, world, policy, seed=seeds.make(2))
+    ops.build()
+    for module, scale in ((world, 0.7), (policy, 0.7), (ops.value, 0.1), (ops._average, 0.3)):
+        set_weights(module, scale)
+    for variable in world.gen_core.core.decoder._decoders[2].trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    return world, policy, ops
+
+
+def _batch(world, rows):
+    """Recorded steps `[rows, 1]` that all end alike."""
+    def repeat(x):
+        return tf.fill([rows, *x.shape[1:]], tf.constant(0.3, x.dtype))
+    batch = world.empty_batch()
+    observed = tf.nest.map_structure(repeat, batch.observed)._replace(going=tf.ones([rows, 1]))
+    return batch._replace(observed=observed, inputs=tf.nest.map_structure(repeat, batch.inputs),
+                          lengths=np.ones([rows], np.int32))
+
+
+def _silence(normal):
+    """The least scale there is: every change and reward is its mean."""
+    linear = normal._head._linear
+    half = linear.w.shape[1] // 2
+    keep = tf.constant([1.0] * half + [0.0] * half)
+    linear.w.assign(linear.w * keep)
+    linear.b.assign(linear.b * keep - 40.0 * (1 - keep))
+
+
+def _exact_gradient(world, policy, ops, belief):
+    """Of the expected return, by adding up all sequences of two actions."""
+    sequences = np.array(list(itertools.product(range(2), repeat=2)))
+    beliefs = tf.nest.map_structure(lambda x: tf.repeat(x, 4, 0), belief)
+    actions = tf.one_hot(sequences, 2)
+    dreamt = imagination.dream(RandomActor(world), beliefs, actions, seed=seeds.make(0))
+    features = [world.features(beliefs)]
+    for action in tf.unstack(actions, axis=1):
+        context = world.context(beliefs, action)
+        beliefs = world.imagine(beliefs, context, seed=seeds.make(0)).belief
+        features.append(world.features(beliefs))
+    h = ops._hparams
+    rewards = dreamt.rewards * (1 - h.discount) / world.reward_size
+    g = h.discount * GOING
+    returns = rewards[:, 0] + g * (rewards[:, 1] + g * ops._average(features[2]))
+    with tf.GradientTape() as tape:
+        log_prob = sum(policy.log_prob(policy(features[t]), sequences[:, t]) for t in range(2))
+        expected = tf.reduce_sum(tf.exp(log_prob) * returns)
+    return tape.gradient(expected, policy.trainable_variables), 1 + g
+
+
+def test_score_gradient_is_that_of_the_expected_return():
+    hparams = SMALL.replace(policy_gradient="score", positive_eps=1e-7)
+    world, policy, ops = _made(hparams, discrete=True)
+    for normal in world.gen_core.core.decoder._decoders[:2]:
+        _silence(normal)
+    belief, _ = imagination.beliefs(world, _batch(world, 1))
+    exact, num_steps = _exact_gradient(world, policy, ops, belief)
+    drawn = []
+    for seed in range(8):
+        drawn.append(_unscaled(ops, _batch(world, 8192), seeds.make(seed)))
+    drawn = np.array([_flat(gradients) for gradients in drawn]) * -num_steps
+    error = drawn.std(0, ddof=1) / np.sqrt(len(drawn))
+    np.testing.assert_array_less(np.abs(drawn.mean(0) - _flat(exact)), 6 * error + 1e-7)
+    assert np.linalg.norm(_flat(exact)) > 6 * np.linalg.norm(error)  # or it would say nothing
+
+
+def _unscaled(ops, batch, seed):
+    """The policy's gradients, of returns as they are and not in units of their deviation."""
+    ops._scale.assign(0.0)
+    gradients, _, _ = ops.gradients(batch, seed)
+    deviation = ops._scale / (1 - _SCALE_DECAY)
+    return [gradient * tf.maximum(deviation, _LEAST_SCALE) for gradient in gradients]
+
+
+def _flat(gradients):
+    return np.concatenate([np.ravel(gradient) for gradient in gradients])
+
+
+def test_pathwise_gradient_is_that_of_the_sampled_return():
+    hparams = SMALL.replace(policy_gradient="pathwise", trace=0.6, horizon=3)
+    world, policy, ops = _made(hparams, discrete=False)
+    batch, seed = _batch(world, 2), seeds.make(5)
+    gradients = _unscaled(ops, batch, seed)
+
+    def loss():
+        belief, _ = imagination.beliefs(world, batch)
+        rollout = imagination.imagine(world, policy, belief, 3, seed=seed)
+        rewards = rollout.rewards.numpy() * (1 - hparams.discount)
+        values = ops._average(rollout.features[:, 1:]).numpy()
+        g, after, total = hparams.discount * GOING, values[:, -1], 0.0
+        for t in (2, 1, 0):
+            after = rewards[:, t] + g * (0.4 * values[:, t] + 0.6 * after)
+            total += g ** t * after
+        return -np.mean(np.float64(total)) / (1 + g + g * g)
+
+    weights = policy.trainable_variables
+    kept = [weight.numpy() for weight in weights]
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        direction = [rng.normal(size=weight.shape).astype(np.float32) for weight in weights]
+        ends = []
+        for step in (-1e-2, 1e-2):
+            for weight, before, along in zip(weights, kept, direction):
+                weight.assign(before + step * along)
+            ends.append(loss())
+        slope = sum(np.sum(g * along) for g, along in zip(gradients, direction))
+        np.testing.assert_allclose((ends[1] - ends[0]) / 2e-2, slope, rtol=0.02, atol=2e-5)
+
+
+def test_a_policy_with_a_choice_is_differentiable_through_the_model():
+    world, _, ops = _made(SMALL.replace(policy_gradient="pathwise"), discrete=True)
+    gradients, _, _ = ops.gradients(_batch(world, 4), seeds.make(5))
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert max(np.abs(gradient).max() for gradient in gradients) > 1e-4
+
+
+def test_the_pathwise_gradient_of_a_graph_is_the_eager_one():
+    world, _, ops = _made(SMALL.replace(policy_gradient="pathwise"), discrete=False)
+    batch, seed = _batch(world, 3), seeds.make(5)
+    eager = ops.gradients(batch, seed)
+    ops._scale.assign(0.0)
+    traced = tf.function(ops.gradients, autograph=False)(batch, seed)
+    for one, other in zip(tf.nest.flatten(eager), tf.nest.flatten(traced)):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)

@@ -1,0 +1,123 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Tiny trained runs that every later version must read, and how they are made.
+
+    tests/golden/runs/NAME/    a log directory with one checkpoint, and expected.json
+
+`python -m tests.golden.cases` makes them all anew (NAME ... only some), in about a minute. That is
+for a new kind of model. Once a version is released its runs stay as they are: a change that cannot
+read them, or reads other figures out of them, breaks everybody's checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import platform
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from examples.midi import observations
+from examples.midi.hparams import MidiHParams
+from examples.midi.model import MidiModel
+from examples.text.data import Vocabulary
+from examples.text.hparams import TextHParams
+from examples.text.model import TextModel
+from vaeseq import bounds, data, seeds
+from vaeseq.evaluate import Evaluator
+from vaeseq.trainer import Periods
+from vaeseq.version import __version__
+
+RUNS = pathlib.Path(__file__).parent / "runs"
+NUM_STEPS = 12
+SAMPLE_STEPS = 20
+TEXT = "she sells sea shells by the sea shore. " * 12
+LATENTS = {"latent_size": 2, "latent_decoder_fc_layers": (4,), "log_prob_samples": 2}
+SMALL = {"rnn_hidden_sizes": (6,), "batch_size": 2, "sequence_size": 8, "num_shards": 1,
+         "learning_rate": 0.01}
+MIDI = MidiHParams(**SMALL, lowest_note=60, highest_note=67, masked_hidden_size=16, grid=4,
+                   transpose=1)
+
+
+def _text(vae_type):
+    return TextHParams(vae_type=vae_type, embed_size=3, **SMALL, **LATENTS)
+
+
+TEXTS = {f"text-{vae_type.lower()}": _text(vae_type)
+         for vae_type in ("RNN", "SRNN", "VRNN", "ISEQ")}
+NAMES = [*TEXTS, "midi-rnn"]
+
+
+def sequences(name):
+    """What a run is trained on and scored by."""
+    if name in TEXTS:
+        return [Vocabulary.of([TEXT], 64, 1).encode(TEXT)]
+    steps = np.arange(48)[:, None]
+    return [((steps // 2 + np.arange(8) * shift) % 5 == 0).astype(np.uint8) for shift in (2, 3)]
+
+
+def load(name, log_dir):
+    """The model in a log directory."""
+    return (TextModel if name in TEXTS else MidiModel).load(log_dir)
+
+
+def train(name, log_dir, num_steps):
+    """Begins a run, or goes on with it."""
+    if name in TEXTS:
+        model = TextModel(TEXTS[name], Vocabulary.of([TEXT], 64, 1), log_dir, seed=1)
+    else:
+        mean = observations.means(sequences(name), MIDI)
+        model = MidiModel(MIDI, log_dir, mean=np.round(mean, 8), seed=1)
+    model.after_validation = lambda *_: None
+    model.train(sequences(name), num_steps=num_steps, periods=Periods(log=1, valid=NUM_STEPS))
+
+
+def last_metrics(log_dir):
+    """What was measured of the last step."""
+    return json.loads((log_dir / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+def figures(name, log_dir):
+    """Scores, nats of each of the first steps, and a sample, as JSON values.
+
+    Nothing is compiled by XLA: that takes longer, and is tested elsewhere.
+    """
+    model = load(name, log_dir)
+    (first, *_) = sequences(name)
+    observed = first[:SAMPLE_STEPS] if name in TEXTS else observations.observe(
+        first[:SAMPLE_STEPS], MIDI)
+    made = model.gen_core
+    evaluator = Evaluator(made.agent, made.core, bounds.make("elbo", 2), jit_compile=False)
+    (window,) = evaluator.windows(
+        data.windows([observed], 1, SAMPLE_STEPS), seed=seeds.make(1))
+    generated, _ = made.generate(SAMPLE_STEPS, made.initial_state(1), seed=seeds.make(2))
+    return {"nats": window.increments[0].tolist(),
+            "divergence": window.divergence[0].tolist(),
+            "sample": generated.observed[0].numpy().astype(int).tolist()}
+
+
+def make(name):
+    """Makes one run and writes what it gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        log_dir, kept = pathlib.Path(folder) / "log", RUNS / name
+        train(name, log_dir, NUM_STEPS)
+        shutil.rmtree(kept, ignore_errors=True)
+        (kept / "checkpoints").mkdir(parents=True)
+        for path in (*log_dir.glob("*.json"), log_dir / "metrics.jsonl"):
+            shutil.copy(path, kept)
+        checkpoint = f"step-{NUM_STEPS:09d}"
+        shutil.copytree(log_dir / "checkpoints" / checkpoint, kept / "checkpoints" / checkpoint)
+        expected = figures(name, kept)
+        train(name, log_dir, NUM_STEPS + 1)
+        expected["next"] = last_metrics(log_dir)
+        expected["made_with"] = {"vaeseq": __version__, "tensorflow": tf.__version__,
+                                 "python": platform.python_version()}
+        (kept / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:] or NAMES:
+        make(case)
