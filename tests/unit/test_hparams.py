@@ -120,7 +120,7 @@ REFUSED = [
     ("check_numerics=0", "check_numerics: expected true or false; got '0'"),
     ("check_numerics=yes", "got 'yes'"),
     ("cell=lsmt", r"cell: expected one of 'lstm', 'gru', 'mingru', 'rglru'; "
-     "got 'lsmt'. Did you mean 'lstm'\?"),
+     r"got 'lsmt'. Did you mean 'lstm'\?"),
     ("vae_type=", "vae_type: expected a word"),
     ("vae_type=a b", "vae_type: expected a word .* got 'a b'"),
     ("rnn_hidden_sizes=256", r"rnn_hidden_sizes: expected up to 64 whole numbers in brackets"),
