@@ -64,7 +64,8 @@ class Timed(NamedTuple):
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--rows", default=",".join(ROWS), metavar="A,B", help="which rows")
+    add("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
+        help="which rows (default: all)")
     add("--steps", type=arguments.whole(1, 10_000), default=30, metavar="N", help="timed, a turn")
     add("--rounds", type=arguments.whole(1, 100), default=3, metavar="N", help="turns a side")
     add("--bandwidth", type=arguments.real(Range(1.0, 1e15)), default=1.25e9, metavar="BYTES",
@@ -76,10 +77,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     results = []
-    for name in options.rows.split(","):
-        if name not in ROWS:
-            raise arguments.UsageError(
-                f"--rows: expected some of {', '.join(ROWS)}; got {name!r}.")
+    for name in options.rows:
         results.append({"row": name, **_measured(ROWS[name], options)})
         print(json.dumps(results[-1]), flush=True)
     print()

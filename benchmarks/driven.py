@@ -15,7 +15,7 @@ from vaeseq.cli import Program
 from vaeseq.hparams import HParams
 
 ROOT = Path(__file__).parents[1]
-_SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1,dropout=0.2"
+_SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
 
 
 class Driven(NamedTuple):
@@ -24,15 +24,17 @@ class Driven(NamedTuple):
     Attributes:
       module: where its `program` is.
       hparams_class: name of its hyperparameters in the module `hparams` beside that.
-      data_option: of train, before what is trained on; "" where that is a hyperparameter.
+      data_option: of train, before what is trained on; without hyphens, a hyperparameter.
+      save_option: of train, before the steps from a checkpoint to the next; like `data_option`.
       small: hyperparameters of a model that steps in milliseconds.
       make_data: writes something small to train on into a folder and returns how it is named.
-      sample: words of the command that draws samples into the folder given.
+      sample: words of the command that draws samples into the folder given, but for --log-dir.
     """
 
     module: str
     hparams_class: str
     data_option: str
+    save_option: str
     small: str
     make_data: Callable[[Path], str]
     sample: Callable[[Path], list[str]]
@@ -57,11 +59,19 @@ class Driven(NamedTuple):
         """The command line that runs the program in a process of its own."""
         return [sys.executable, "-c", f"from {self.module} import main; main()", *words]
 
-    def train(self, log_dir: Path, data: str, hparams: str, *words: str) -> list[str]:
+    def train(
+        self, log_dir: Path, data: str, hparams: str, *words: str, save_every: int | None = None
+    ) -> list[str]:
         """Words of the command that trains on `data`."""
-        given = [self.data_option, data] if self.data_option else []
-        chosen = ["--hparams", hparams] if hparams else []
-        return ["train", "--log-dir", os.fspath(log_dir), *given, *chosen, *words]
+        given = {self.data_option: data}
+        if save_every is not None:
+            given[self.save_option] = str(save_every)
+        options = [word for name, value in given.items() if name.startswith("--")
+                   for word in (name, value)]
+        named = [f"{name}={value}" for name, value in given.items() if not name.startswith("--")]
+        chosen = ",".join([*([hparams] if hparams else []), *named])
+        return ["train", "--log-dir", os.fspath(log_dir), *options,
+                *(["--hparams", chosen] if chosen else []), *words]
 
 
 def _prose(folder: Path) -> str:
@@ -81,11 +91,18 @@ def _rolls(folder: Path) -> str:
 
 DRIVEN = {
     "text": Driven(
-        "examples.text.cli", "TextHParams", "--train-corpus", f"{_SMALL},embed_size=4", _prose,
-        lambda folder: ["--length", "200", "--output", str(folder / "sample.txt")]),
+        "examples.text.cli", "TextHParams", "--train-corpus", "--valid-every",
+        f"{_SMALL},dropout=0.2,embed_size=4", _prose,
+        lambda folder: ["generate", "--length", "200", "--output", str(folder / "sample.txt")]),
     "midi": Driven(
-        "examples.midi.cli", "MidiHParams", "--train-files",
-        f"{_SMALL},vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],decoder=bernoulli,"
-        "lowest_note=60,highest_note=72,log_prob_samples=2",
-        _rolls, lambda folder: ["--length", "4", "--out-dir", str(folder)]),
+        "examples.midi.cli", "MidiHParams", "--train-files", "--valid-every",
+        f"{_SMALL},dropout=0.2,vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],"
+        "decoder=bernoulli,lowest_note=60,highest_note=72,log_prob_samples=2",
+        _rolls, lambda folder: ["generate", "--length", "4", "--out-dir", str(folder)]),
+    "play": Driven(
+        "examples.play.cli", "PlayHParams", "game", "eval_every",
+        f"{_SMALL},policy_layers=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[8],"
+        "horizon=3,first_steps=40,first_updates=4,eval_games=1,jit_compile=false",
+        lambda folder: "CartPole-v1",
+        lambda folder: ["run", "--num-games", "2", "--film", str(folder / "games.gif")]),
 }

@@ -41,7 +41,8 @@ _BATCH = 200  # cases
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_seed(parser)
-    add("--kinds", default=",".join(KINDS), metavar="A,B", help="of input")
+    add("--kinds", type=arguments.some_of(KINDS), default=list(KINDS), metavar="A,B",
+        help="of input (default: all)")
     add("--cases", type=arguments.whole(1, 10**7), default=10_000, metavar="N", help="of each")
     add("--whole-every", type=arguments.whole(0, 10**6), default=500, metavar="N",
         help="one in so many cases leaves nothing out; 0: none does")
@@ -91,18 +92,13 @@ def _one(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    kinds = options.kinds.split(",")
-    for kind in kinds:
-        if kind not in KINDS:
-            raise arguments.UsageError(
-                f"--kinds: expected some of {', '.join(KINDS)}; got {kind!r}.")
     until = time.monotonic() + 60 * options.max_minutes
     tallies = _before(options)
     with tempfile.TemporaryDirectory(prefix="vaeseq-fuzz-") as folder:
         made = (options.made or Path(folder) / "made").absolute()
         if not made.exists():
             prepare(made)
-        for kind in kinds:
+        for kind in options.kinds:
             tally = tallies.setdefault(kind, Tally())
             _run_kind(kind, tally, Workshop(Path(folder), made, options.seed), options, until)
             if options.output:
@@ -167,7 +163,7 @@ def prepare(made: Path) -> None:
         data = driven.make_data(place)
         (place / "data").write_text(data, "utf-8")
         words = driven.train(place / "log", data, driven.small, "--num-steps", "4",
-                             "--valid-every", "2")
+                             save_every=2)
         done = subprocess.run(driven.command(words), cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, "XDG_CACHE_HOME": str(made)})
         if done.returncode:

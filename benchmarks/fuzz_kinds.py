@@ -68,7 +68,7 @@ class Case(NamedTuple):
     anywhere: bool = False
 
 
-PROGRAMS = ("text", "midi")
+PROGRAMS = tuple(DRIVEN)
 _NAMES = ("plain", "with spaces", "it's \"quoted\"", "new\nline", "no\udcff\udc80utf8", "-dash",
           "--log-dir", "weird*[a-z]?", "é\u0301", "🎵", "a=b,c", "%s$(id)`id`", "~", "x" * 200,
           "file.npz:train", "\x1b[31mred")
@@ -157,8 +157,8 @@ def hparam_strings(rng: Rng, space: Space) -> Case:
     log = space.case / "log" if rng.random() < 0.5 else space.copied_log(name)
     return Case(name, pick((
         DRIVEN[name].train(log, space.data(name), text, "--num-steps", "1"),
-        ["generate", "--log-dir", str(space.log(name)), "--hparams=" + text.replace("\0", ""),
-         *_in_log(name, space.case / "log")]), rng))
+        [*_sample(name, space.case / "log"), "--log-dir", str(space.log(name)),
+         "--hparams=" + text.replace("\0", "")]), rng))
 
 
 _VALUES = ("0", "1", "2", "7", "1000000", "65536", "[8]", "[8,8]", "[65536]", "[]", "[0]", "0.5",
@@ -230,14 +230,18 @@ def checkpoints(rng: Rng, space: Space) -> Case:
 
 
 def _used(rng: Rng, space: Space, name: str, log: Path) -> Case:
+    evaluate = ["run", "--num-games", "1"] if name == "play" else ["evaluate"]
     return Case(name, pick((
-        ["evaluate", "--log-dir", str(log), "--json"],
-        ["generate", "--log-dir", str(log), "--length", "1", *_in_log(name, log)],
+        [*evaluate, "--log-dir", str(log), "--json"],
+        [*_sample(name, log), "--log-dir", str(log)],
         DRIVEN[name].train(log, space.data(name), "", "--num-steps", "6")), rng))
 
 
-def _in_log(name: str, log: Path) -> list[str]:
-    return [] if name == "text" else ["--out-dir", str(log)]
+def _sample(name: str, log: Path) -> list[str]:
+    """The command that draws a sample, but for --log-dir; it may write only in `log`."""
+    if name == "play":
+        return ["dream", "--film", str(log / "dream.gif"), "--given", "1", "--length", "1"]
+    return ["generate", "--length", "1", *([] if name == "text" else ["--out-dir", str(log)])]
 
 
 def _replace(path: Path, how: int, space: Space) -> None:

@@ -2,8 +2,8 @@
 """The programs without what only computes, so that thousands of commands run in a minute.
 
 Left out: making and compiling a model whose twin is in memory, updates, scores, samples, sound and
-pictures. Kept: parsing, reading, checking, every file that is written, and (where it is asked for)
-restoring checkpoints.
+pictures, and all but a few moves of a game. Kept: parsing, reading, checking, every file that is
+written, and (where it is asked for) restoring checkpoints.
 """
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ import tensorflow as tf
 from examples.midi import compose, page
 from examples.midi.model import MidiModel
 from examples.midi.tuning import Tuning
+from examples.play import commands, dreaming, env, learning, playing
+from examples.play.copies import Games
+from examples.play.dreaming import Dream, TrainedAgent
+from examples.play.hparams import PlayHParams
+from examples.play.learner import Learner
+from examples.play.learning import Learned
+from examples.play.replay import Episode
 from examples.text.model import TextModel
 from vaeseq import export, nest, vae
 from vaeseq.checkpoint import Checkpoints
@@ -34,6 +41,7 @@ from .fuzz_kinds import Space
 
 _MODELS: dict[str, type[Model]] = {"text": TextModel, "midi": MidiModel}
 _Load = Callable[[Any], Model]
+_LearnerOf = Callable[[LogDir], Learner]
 
 
 class Warm:
@@ -44,6 +52,9 @@ class Warm:
         self._space = space
         self._loads: dict[str, _Load] = {name: kind.load for name, kind in _MODELS.items()}
         self._ready = {name: self._loads[name](space.log(name)) for name in _MODELS}
+        self._learner_of: _LearnerOf = dreaming._learner
+        self._learner_log = LogDir(space.log("play"), learning.PROGRAM)
+        self._learner = self._learner_of(self._learner_log)
 
     @contextlib.contextmanager
     def warm(self, is_warm: bool) -> Iterator[None]:
@@ -66,6 +77,10 @@ class Warm:
         yield mock.patch.object(compose, "_decoded", lambda *_: iter(()))
         yield mock.patch.object(export, "save", lambda *_, **__: None)
         yield mock.patch.object(Tuning, "run", mock.Mock(side_effect=SystemExit(0)))
+        yield mock.patch.object(dreaming, "_learner", self._learner_in)
+        yield mock.patch.object(learning, "run", _learn)
+        yield mock.patch.object(commands, "play", _play)
+        yield mock.patch.object(TrainedAgent, "dream", _dream)
 
     def _loader(self, name: str, kind: type[Model]) -> _Load:
         def load(log_dir: Any) -> Model:
@@ -81,6 +96,12 @@ class Warm:
             return model
 
         return load
+
+    def _learner_in(self, log_dir: LogDir) -> Learner:
+        """`dreaming._learner`; its weights are restored by who asks."""
+        same = (log_dir.hparams(PlayHParams) == self._learner.hparams
+                and log_dir.seed() == self._learner_log.seed())
+        return self._learner if same else self._learner_of(log_dir)
 
 
 def _same_files(model: Model, directory: LogDir) -> bool:
@@ -130,3 +151,29 @@ def _write(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
         return write(folder, itertools.islice(samples, 1), grid, **options)
 
     return first
+
+
+def _learn(hparams: PlayHParams, log_dir: LogDir, *, num_steps: int, seed: int,
+           **_: Any) -> Learned:
+    """`learning.run` without an update: begins a game, locks and writes the directory."""
+    with Games(env.game(hparams.game, hparams.observed_indices), 1) as games, log_dir.locked():
+        games.reset(0, 0)
+        if not log_dir.exists:
+            log_dir.create(hparams, seed)
+        with learning._writer(log_dir, 0) as writer:
+            writer.scalars(1, {"eval_mean": 1.0})
+    return Learned(num_steps, "done", math.nan, math.nan, False)
+
+
+def _play(games: Games, player: playing.Player, **options: Any) -> Iterator[Episode]:
+    """`playing.play`, of one short game that is played at random."""
+    del player
+    return playing.play(games, playing.RandomPlayer(games.game.actions),
+                        **{**options, "num_games": 1, "most_moves": 3})
+
+
+def _dream(self: TrainedAgent, episode: Episode, *, length: int, **_: Any) -> Dream:
+    """`TrainedAgent.dream`, in which nothing happens."""
+    length = min(length, 3)
+    return Dream(np.repeat(episode.observations[:1], length, axis=0), np.zeros([length]),
+                 np.ones([length]), np.repeat(episode.actions[:1], length, axis=0))

@@ -58,7 +58,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
         help="where runs and their figures are kept")
-    add("--games", default=",".join(RECIPES), metavar="A,B", help="rows of the table")
+    add("--games", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
+        help="rows of the table (default: all)")
     add("--seeds", default="0,1,2,3,4", metavar="N,N", help="one run each")
     add("--max-minutes", type=arguments.minutes, default=math.inf, metavar="M",
         help="of one run in this sitting")
@@ -73,14 +74,9 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    names = options.games.split(",")
-    for name in names:
-        if name not in RECIPES:
-            raise arguments.UsageError(
-                f"--games: expected some of {', '.join(RECIPES)}; got {name!r}.")
     options.log_dir.mkdir(parents=True, exist_ok=True)
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
-        for name in names:
+        for name in options.games:
             result = options.log_dir / f"{name}-{seed}.json"
             if not result.is_file():
                 _learn(name, seed, options, result)

@@ -46,7 +46,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
         help="where runs are kept, so that they can go on")
     _results_argument(parser, arguments.new_directory)
-    add("--models", default=",".join(RECIPES), metavar="A,B", help="rows of the table")
+    add("--models", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
+        help="rows of the table (default: all)")
     add("--seeds", default="0,1,2", metavar="N,N", help="one run each")
     add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
         help="of training, for one run")
@@ -64,18 +65,13 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    names = options.models.split(",")
-    for name in names:
-        if name not in RECIPES:
-            raise arguments.UsageError(
-                f"--models: expected some of {', '.join(RECIPES)}; got {name!r}.")
     seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     pieces = archives.load(options.archive)
     options.results.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        for name in names:
+        for name in options.models:
             print(json.dumps(_row(name, seed, pieces, options)), flush=True)
-    for name in names:
+    for name in options.models:
         _average(name, seeds, options)
     print()
     _table(options)

@@ -48,19 +48,16 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--corpus", type=arguments.readable_file, required=True, metavar="FILE", help="the text")
     add("--out-dir", type=Path, required=True, metavar="DIR", help="where curves are kept")
-    add("--rows", default=",".join(ROWS), metavar="A,B", help="which of ours")
+    add("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
+        help="which of ours (default: all)")
     add("--peers", type=arguments.readable_file, metavar="FILE", help="the peers' script")
     add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
     add("--max-seconds", type=float, default=300.0, metavar="S", help="of each peer")
 
 
 def _run(options: argparse.Namespace) -> None:
-    names = [name for name in options.rows.split(",") if name]
-    for name in names:
-        if name not in ROWS:
-            raise arguments.UsageError(f"--rows: expected some of {', '.join(ROWS)}; got {name!r}.")
     options.out_dir.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in options.rows:
         row = ROWS[name]
         _keep(options.out_dir, name, row.label, _ours(name, row, options))
     for name, label in PEERS.items() if options.peers else ():

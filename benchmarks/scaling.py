@@ -61,19 +61,21 @@ def _time_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--output", type=arguments.output_file, required=True, metavar="FILE.png", help="the plot")
     add("--runs", type=arguments.whole(1, 1000), default=5, metavar="N", help="updates a point")
-    add("--axes", default=";".join(AXES), metavar="A;B", help="which of them")
+    add("--axes", type=arguments.some_of(AXES, ";"), default=list(AXES), metavar="A;B",
+        help="which of them (default: all)")
 
 
 def _memory_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--length", type=arguments.whole(1, 1 << 20), default=10000, metavar="T", help="steps")
     add("--batch", type=arguments.whole(1, 1 << 12), default=16, metavar="B", help="sequences")
-    add("--rows", default=";".join(MEMORY), metavar="A;B", help="which models")
+    add("--rows", type=arguments.some_of(MEMORY, ";"), default=list(MEMORY), metavar="A;B",
+        help="which models (default: all)")
 
 
 def _time(options: argparse.Namespace) -> None:
     measured = {}
-    for name in _chosen("--axes", options.axes, AXES):
+    for name in options.axes:
         points = []
         for point in _points(name, options.runs):
             print(json.dumps(point), flush=True)
@@ -100,18 +102,9 @@ def exponent(points: list[tuple[float, float]]) -> float:
 
 
 def _memory(options: argparse.Namespace) -> None:
-    for name in _chosen("--rows", options.rows, MEMORY):
+    for name in options.rows:
         size = MEMORY[name]._replace(length=options.length, batch=options.batch)
         print(json.dumps({**size._asdict(), **_in_a_process(size, 1)}), flush=True)
-
-
-def _chosen(option: str, names: str, known: dict[str, Any]) -> list[str]:
-    chosen = names.split(";")
-    for name in chosen:
-        if name not in known:
-            raise arguments.UsageError(
-                f"{option}: expected some of {'; '.join(known)}; got {name!r}.")
-    return chosen
 
 
 def _in_a_process(size: Size, runs: int) -> dict[str, Any]:

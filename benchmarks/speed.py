@@ -69,7 +69,8 @@ class Timed(NamedTuple):
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--rows", default=",".join(ROWS), metavar="A,B", help="which rows")
+    add("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
+        help="which rows (default: all)")
     add("--peers", type=arguments.readable_file, metavar="FILE", help="the peer's script")
     add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
     add("--rounds", type=arguments.whole(1, 1000), default=5, metavar="N", help="turns a side")
@@ -80,10 +81,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     results = []
-    for name in options.rows.split(","):
-        if name not in ROWS:
-            raise arguments.UsageError(
-                f"--rows: expected some of {', '.join(ROWS)}; got {name!r}.")
+    for name in options.rows:
         results.append(_measure(name, ROWS[name], options))
         print(json.dumps(results[-1]), flush=True)
     print()

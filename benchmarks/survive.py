@@ -13,7 +13,7 @@ last bit:
     weights    every tensor of every checkpoint that is kept, their names and types, and the steps
     metrics    metrics.jsonl, whole: no step is missing, none is there twice, and nothing in it
                depends on the clock
-    samples    what `generate` then writes, every file of it
+    samples    what `generate`, or for games `run`, then writes, every file of it
 
 One JSON line a program; the exit status is 1 where anything differs.
 """
@@ -61,22 +61,20 @@ class Killed(NamedTuple):
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--programs", default=",".join(DRIVEN), metavar="A,B", help="which")
+    add("--programs", type=arguments.some_of(DRIVEN), default=list(DRIVEN), metavar="A,B",
+        help="which (default: all)")
     add("--kills", type=arguments.whole(0, 10**6), default=30, metavar="N", help="of each program")
     add("--num-steps", type=arguments.whole(1, 10**9), default=2000, metavar="N",
-        help="updates; the run must last longer than its kills")
-    add("--valid-every", type=arguments.whole(1, 10**9), default=5, metavar="N",
-        help="updates from a checkpoint to the next")
+        help="of training; the run must last longer than its kills")
+    add("--save-every", type=arguments.whole(1, 10**9), default=5, metavar="N",
+        help="steps from a checkpoint to the next")
     add("--seed", type=arguments.seed, default=0, help="of the moments")
     add("--output", type=arguments.output_file, metavar="FILE.json", help="for the result")
 
 
 def _run(options: argparse.Namespace) -> None:
     rows = []
-    for name in options.programs.split(","):
-        if name not in DRIVEN:
-            raise arguments.UsageError(
-                f"--programs: expected some of {', '.join(DRIVEN)}; got {name!r}.")
+    for name in options.programs:
         with tempfile.TemporaryDirectory(prefix="vaeseq-survive-") as folder:
             rows.append({"program": name, **_survive(DRIVEN[name], Path(folder), options)})
         print(json.dumps(rows[-1]), flush=True)
@@ -105,8 +103,8 @@ def _survive(driven: Driven, folder: Path, options: argparse.Namespace) -> dict[
 
     def command(log_dir: Path) -> list[str]:
         return driven.command(driven.train(
-            log_dir, data, driven.small, "--num-steps", str(options.num_steps), "--valid-every",
-            str(options.valid_every)))
+            log_dir, data, driven.small, "--num-steps", str(options.num_steps),
+            save_every=options.save_every))
 
     began = time.monotonic()
     rng = np.random.default_rng(options.seed)
@@ -117,8 +115,8 @@ def _survive(driven: Driven, folder: Path, options: argparse.Namespace) -> dict[
             options.kills)
         for name in ("whole", "killed"):
             (folder / f"{name}-samples").mkdir()
-            _complete(driven.command(["generate", "--log-dir", str(folder / name), "--seed", "3",
-                                      *driven.sample(folder / f"{name}-samples")]), folder)
+            _complete(driven.command([*driven.sample(folder / f"{name}-samples"), "--log-dir",
+                                      str(folder / name), "--seed", "3"]), folder)
     except RuntimeError as error:
         said = (folder / "stderr").read_text("utf-8", "replace").strip()[-500:]
         raise arguments.UsageError(f"{error} It said: {said}") from None

@@ -47,6 +47,7 @@ FLOORS = """
     cluster
     distribute
     train
+    train_hparams
     evaluate
     sampler
     bundle

@@ -13,7 +13,7 @@ import os
 import pathlib
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from absl import flags
@@ -129,6 +129,19 @@ seed = whole(0, (1 << 31) - 1)
 temperature = real(Range(0, 100, open_low=True))
 fraction = real(Range(0, 1, open_high=True))
 minutes = real(Range(0, _YEAR_IN_MINUTES, open_low=True))
+
+
+def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], list[str]]:
+    """A converter to a list of names, each of which is `known`."""
+    def read(text: str) -> list[str]:
+        names = text.split(separator)
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"expected some of {separator.join(known)}; got {shown(name)}.")
+        return names
+
+    return _converter(read)
 
 
 def readable_file(text: str) -> pathlib.Path:

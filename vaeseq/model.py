@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import agent as agent_lib
-from vaeseq import bounds, nest, schedules, seeds, vae
+from vaeseq import bounds, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
 from vaeseq.checkpoint import Checkpoints
@@ -43,8 +43,8 @@ from vaeseq.log_dir import LogDir
 from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.progress import Progress
 from vaeseq.sampler import Sampler
-from vaeseq.shards import default_shards
 from vaeseq.train import TrainOps
+from vaeseq.train_hparams import train_ops
 from vaeseq.trainer import Periods, Trained, Trainer
 from vaeseq.types import Nest
 
@@ -277,22 +277,8 @@ class Model(abc.ABC):
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
     def _train_ops(self, num_steps: int, workers: Workers = ALONE) -> TrainOps:
-        h = self.hparams
-        return TrainOps(
-            self.gen_core.agent, self.gen_core.core,
-            bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
-                        free_bits=h.free_bits),
-            learning_rate=lambda step: schedules.learning_rate(
-                step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
-                num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
-                half=h.learning_rate_half),
-            divergence_strength=lambda step: schedules.divergence_strength(
-                step, start=h.divergence_strength_start, half=h.divergence_strength_half),
-            clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
-            l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
-            adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
-            num_shards=default_shards() if h.num_shards == "auto" else h.num_shards,
-            seed=seeds.make(self._seed), workers=workers)
+        return train_ops(self.gen_core, self.hparams, num_steps=num_steps,
+                         seed=seeds.make(self._seed), workers=workers)
 
 
 def _window(sequences: Sequence[Nest]) -> int:

@@ -203,10 +203,7 @@ class RecurrentStack(snt.Module):
           outputs [B, T, H], zeros past the length, and the state after the last valid step.
         """
         def run(part: Tensor, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
-            left = lengths
-            if lengths is not None and number is not None:
-                done = tf.cast(number * unroll.segment_size(inputs.shape[1]), lengths.dtype)
-                left = tf.clip_by_value(lengths - done, 0, part.shape[1])
+            left = unroll.segment_lengths(lengths, inputs.shape[1], number)
             with segment_dropout(number):
                 outputs, state = self._run(part, state, lambda layer, x, s: layer(x, s, left))
             if (self._residual or self._skip) and left is not None:

@@ -114,6 +114,26 @@ def segment_size(num_steps: int) -> int:
     return min(range(SEGMENT // 2 + 1, SEGMENT + 1), key=lambda size: (num_steps % size, -size))
 
 
+def segment_lengths(
+    lengths: Tensor | None, num_steps: int, number: Tensor | None
+) -> Tensor | None:
+    """The valid steps of each row in a segment, as `by_segments` numbers it.
+
+    Args:
+      lengths: integer [B], of the sequence; None where every row is full.
+      num_steps: T, of the sequence.
+      number: of the segment; None where the sequence is not cut.
+
+    Returns:
+      Integer [B], or None.
+    """
+    if lengths is None or number is None:
+        return lengths
+    size = segment_size(num_steps)
+    first = tf.cast(number * size, lengths.dtype)
+    return tf.clip_by_value(lengths - first, 0, size)
+
+
 def reverse(inputs: Nest, lengths: Tensor | None = None) -> Nest:
     """Reverses the valid part of each row in time; padding stays where it is.
 

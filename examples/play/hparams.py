@@ -78,7 +78,7 @@ class PlayHParams(HParams):
         True, "compile by XLA; without it a run begins sooner and every update takes longer")
 
     # What fits a game's model: small, quick steps, no noise that is not there.
-    cell: Literal["lstm", "gru"] = fields.redeclare(HParams, "cell", "gru")
+    cell: Literal["lstm", "gru", "mingru", "rglru"] = fields.redeclare(HParams, "cell", "gru")
     rnn_hidden_sizes: tuple[int, ...] = fields.redeclare(HParams, "rnn_hidden_sizes", (64,))
     obs_encoder_fc_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_encoder_fc_layers", (64,))
@@ -93,7 +93,8 @@ class PlayHParams(HParams):
     clip_gradient_norm: float = fields.redeclare(HParams, "clip_gradient_norm", 10.0)
     divergence_strength_half: float = fields.redeclare(HParams, "divergence_strength_half", 500.0)
     learning_rate: float = fields.redeclare(HParams, "learning_rate", 1e-3)
-    learning_rate_schedule: Literal["constant", "cosine", "exponential"] = fields.redeclare(
+    # How many updates there will be is not known beforehand, so there is no "cosine".
+    learning_rate_schedule: Literal["constant", "exponential"] = fields.redeclare(
         HParams, "learning_rate_schedule", "exponential")
     learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 5000.0)
     batch_size: int = fields.redeclare(HParams, "batch_size", 16)

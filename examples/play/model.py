@@ -23,7 +23,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import agent as agent_lib
-from vaeseq import bounds, nest, schedules, seeds, shards, vae
+from vaeseq import nest, seeds, train_hparams, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, as_tensors
 from vaeseq.train import TrainOps
@@ -139,21 +139,8 @@ class World(snt.Module):
 
     def train_ops(self, seed: Seed) -> TrainOps:
         """What trains the model."""
-        h = self._hparams
-        return TrainOps(
-            self.gen_core.agent, self.gen_core.core,
-            bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
-                        free_bits=h.free_bits),
-            learning_rate=lambda step: schedules.learning_rate(
-                step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
-                warmup_steps=h.warmup_steps, half=h.learning_rate_half),
-            divergence_strength=lambda step: schedules.divergence_strength(
-                step, start=h.divergence_strength_start, half=h.divergence_strength_half),
-            clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
-            l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
-            adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
-            num_shards=shards.default_shards() if h.num_shards == "auto" else h.num_shards,
-            jit_compile=h.jit_compile, seed=seed)
+        return train_hparams.train_ops(
+            self.gen_core, self._hparams, jit_compile=self._hparams.jit_compile, seed=seed)
 
     def empty_batch(self) -> Batch:
         """A batch of one step of zeros, to make variables from."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from examples.text.cli import program
+from tests.in_process import runner
 from tests.tiny_text import SMALL, TEXT
 
 
@@ -19,23 +20,10 @@ class Run(NamedTuple):
     log_dir: pathlib.Path
 
 
-class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def run(capsys):
     """Runs a command of vaeseq-text in this process."""
-    def run_command(*words):
-        capsys.readouterr()
-        status = program.run([str(word) for word in words])
-        return Ended(status, *capsys.readouterr())
-
-    return run_command
+    return runner(program, capsys)
 
 
 @pytest.fixture(scope="session")

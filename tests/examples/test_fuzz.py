@@ -19,6 +19,9 @@ from benchmarks.driven import DRIVEN
 from benchmarks.fuzz_guard import Guard, contents
 from benchmarks.fuzz_kinds import KINDS, PROGRAMS, Case, Space
 from benchmarks.fuzz_tally import Tally, table
+from examples.play import env, learning
+from examples.play.learner import Learner
+from vaeseq.checkpoint import Checkpoints
 from vaeseq.model import Model
 
 _CASES = 30  # of each kind
@@ -34,9 +37,22 @@ def _untrained(self, sequences, *, num_steps, valid=(), **_):
     return fuzz_warm.Trained(num_steps, "done", 1.0, 0.1)
 
 
+def _unlearnt(hparams, log_dir, *, num_steps, seed, **_):
+    """`learning.run` that saves the first weights."""
+    with log_dir.locked():
+        log_dir.create(hparams, seed)
+        learner = Learner(hparams, env.game(hparams.game), seed=seed)
+        checkpoints = Checkpoints(log_dir.checkpoints)
+        objects = learning._Sitting(learner, checkpoints)._objects
+        checkpoints.save(2, objects)
+        checkpoints.save(num_steps, objects, best=True)
+        learning._writer(log_dir, 0).close()
+    return learning.Learned(num_steps, "done", 1.0, 1.0, False)
+
+
 @pytest.fixture(scope="module")
 def space(tmp_path_factory):
-    """Runs of both programs, and a folder for cases."""
+    """Runs of all programs, and a folder for cases."""
     root = tmp_path_factory.mktemp("fuzz")
     made = Space(root / "case", root / "made", root / "executed", root / "home")
     made.home.mkdir()
@@ -46,6 +62,7 @@ def space(tmp_path_factory):
             patch.setenv(name, str(made.home))
         with pytest.MonkeyPatch.context() as train:
             train.setattr(Model, "train", _untrained)
+            train.setattr(learning, "run", _unlearnt)
             for name in PROGRAMS:
                 place = made.made / name
                 place.mkdir(parents=True)

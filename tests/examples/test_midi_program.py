@@ -7,7 +7,6 @@ import json
 import os
 import re
 import wave
-from typing import NamedTuple
 
 import midi_files
 import numpy as np
@@ -17,27 +16,17 @@ from examples.midi import notes, rolls, sources
 from examples.midi.cli import program
 from examples.midi.hparams import MidiHParams
 from examples.midi.loading import Piece
+from tests.in_process import runner
 
 SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
          "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
          "num_shards=1,grid=8,log_prob_samples=2,dropout=0,divergence_strength_half=0")
 
 
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def midi(capsys):
     """Runs a command of vaeseq-midi in this process."""
-    def run(*words):
-        capsys.readouterr()
-        status = program.run([str(word) for word in words])
-        return Ended(status, *capsys.readouterr())
-
-    return run
+    return runner(program, capsys)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from examples.midi.cli import program
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
 from tests import small
+from tests.in_process import runner
 from vaeseq import bounds, seeds
 from vaeseq.checkpoint import Checkpoints
 from vaeseq.data import Batch
@@ -30,21 +30,10 @@ MEAN = np.array([0.3, 0.4])
 SILENCE = Batch(np.zeros([1, 2, 2], np.uint8), np.array([2], np.int32), np.array([True]))
 
 
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def midi(capsys):
     """Runs a command of vaeseq-midi in this process."""
-    def run(*words):
-        capsys.readouterr()
-        status = program.run([str(word) for word in words])
-        return Ended(status, *capsys.readouterr())
-
-    return run
+    return runner(program, capsys)
 
 
 def _made(folder, hparams=TINY, scale=0.8):

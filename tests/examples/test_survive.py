@@ -65,8 +65,8 @@ def runs(context, tmp_path_factory):
 
     def start(log_dir):
         return _Forked(context, driven.train(
-            log_dir, data, driven.small, "--num-steps", str(_STEPS), "--valid-every", str(_EVERY),
-            "--valid-fraction", "0"))
+            log_dir, data, driven.small, "--num-steps", str(_STEPS), "--valid-fraction", "0",
+            save_every=_EVERY))
 
     assert start(folder / "whole").wait() == 0
     killed = survive.interrupt(

@@ -86,6 +86,14 @@ def test_several_values(tmp_path):
     assert _options("--eval_corpus", *map(str, files), "--json").eval_corpus == files
 
 
+def test_some_of_several_names():
+    assert arguments.some_of(("one", "two"))("two,one") == ["two", "one"]
+    assert arguments.some_of(("one, more", "two"), ";")("one, more;two") == ["one, more", "two"]
+    for text in ("three", "one,", "", "one;two"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected some of one,two; got "):
+            arguments.some_of(("one", "two"))(text)
+
+
 def test_absl_verbosity_is_kept_on_either_side():
     assert _program().parse(["--verbosity=0", "train", "--log-dir", "a"]).log_dir == "a"
     assert _program().parse(["train", "--verbosity", "0", "--log-dir", "a"]).log_dir == "a"

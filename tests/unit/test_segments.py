@@ -16,7 +16,7 @@ from tests.unit.test_unroll import (
     run_as,
 )
 from vaeseq import networks, seeds, unroll
-from vaeseq.bounds import ELBO
+from vaeseq.bounds import ELBO, base
 
 
 @pytest.fixture
@@ -112,3 +112,39 @@ def test_a_bound_in_segments(monkeypatch):
     again = tf.function(run.python_function, jit_compile=True, autograph=False)()
     # A gradient adds up 18 steps, each of up to 10: 180 roundings' worth of 1.2e-7.
     small.close(again, whole, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("vae_type", ["ISEQ", "SRNN", "VRNN"])
+def test_latents_in_segments(short_segments, vae_type):
+    """As if each segment were scored by itself, with a seed of its own and the state carried."""
+    made = small.gen_core(vae_type)
+    observed, lengths = small.reals(3, 5), tf.constant([5, 3, 1])
+    contexts, _ = made.agent.contexts(
+        observed, made.agent.initial_state(3), (), lengths, seed=seeds.make(1))
+    state = ELBO(2).initial_state(made.core, 3)
+
+    def whole(passed):
+        return base.weigh(made.core, passed, state.latent, 2, lengths, analytic=True,
+                          seed=small.SEED)
+
+    def by_parts(passed):
+        parts, latent = [], state.latent
+        for number, first in enumerate((0, 2, 4)):
+            part = base.Passes(*tf.nest.map_structure(
+                lambda x, first=first: x[:, first:first + 2], passed[:3]), passed.drive_state)
+            parts.append(base.weigh(
+                made.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2), analytic=True,
+                seed=seeds.fold_in(small.SEED, number)))
+            latent = parts[-1].latent
+        return base.Weighed(*(tf.concat(fields, 2) for fields in zip(*(p[:5] for p in parts))),
+                            latent)
+
+    def run(weigh):
+        with tf.GradientTape() as tape:
+            weighed = weigh(base.passes(made.core, contexts, observed, state, lengths))
+            valid = tf.sequence_mask(lengths, 5)[:, tf.newaxis]
+            loss = tf.reduce_sum(tf.where(valid, weighed.log_prob - weighed.divergence, 0.0))
+        return weighed, tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
+
+    # By XLA other random numbers would be drawn than eagerly.
+    small.close(run_as("graph", lambda: run(whole))(), run(by_parts), rtol=2e-5, atol=2e-5)

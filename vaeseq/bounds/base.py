@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest, seeds
+from vaeseq import nest, networks, seeds, unroll
 from vaeseq.bounds.chunks import Chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
@@ -168,22 +168,32 @@ def weigh(
 ) -> Weighed:
     """Draws latents for whole sequences, all samples at once, and scores them.
 
-    Samples are rows of one large batch in the loop over time; densities are made after it.
+    Samples are rows of one large batch in the loop over time; densities are made after it, those
+    of a long sequence a segment at a time.
     """
-    drives, features, observed = nest.merge_leading(
+    whole = nest.merge_leading(
         nest.repeat_samples((passed.drives, passed.features, passed.observed), num_samples))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    inferred = core.infer(
-        drives, features, nest.merge_leading(latent), row_lengths, seed=seed)
-    log_ratio = (inferred.posterior.log_prob(inferred.latents)
-                 - inferred.prior.log_prob(inferred.latents))
-    per_latent = latent_divergence(inferred.posterior, inferred.prior)
-    divergence = log_ratio
-    if analytic:
-        divergence = analytic_divergence(inferred.posterior, inferred.prior, log_ratio)
-    parts = (inferred.latents, core.log_prob(inferred.outputs, observed), log_ratio, divergence,
-             per_latent, inferred.state)
-    return Weighed(*nest.split_samples(parts, num_samples))
+    num_steps = nest.leading_dim(passed.observed, 1)
+
+    def score(inputs: tuple, latent: Nest, number: Tensor | None) -> tuple[tuple, Nest]:
+        drives, features, observed = inputs
+        own_seed = seed if number is None else seeds.fold_in(seed, number)
+        with networks.segment_dropout(number):
+            inferred = core.infer(
+                drives, features, latent, unroll.segment_lengths(row_lengths, num_steps, number),
+                seed=own_seed)
+            log_prob = core.log_prob(inferred.outputs, observed)
+        log_ratio = (inferred.posterior.log_prob(inferred.latents)
+                     - inferred.prior.log_prob(inferred.latents))
+        divergence = log_ratio
+        if analytic:
+            divergence = analytic_divergence(inferred.posterior, inferred.prior, log_ratio)
+        per_latent = latent_divergence(inferred.posterior, inferred.prior)
+        return (inferred.latents, log_prob, log_ratio, divergence, per_latent), inferred.state
+
+    parts, latent = unroll.by_segments(score, whole, nest.merge_leading(latent))
+    return Weighed(*nest.split_samples((*parts, latent), num_samples))
 
 
 def weigh_in_chunks(

@@ -7,7 +7,6 @@ import json
 import math
 import re
 import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -20,28 +19,16 @@ from examples.play.hparams import PlayHParams
 from examples.play.learning import Learned
 from examples.play.playing import RandomPlayer
 from tests.examples.play import scripted_games as scripted
+from tests.in_process import runner
 from vaeseq.log_dir import LogDir
 
 _COUNT = f"game={scripted.COUNT}"
 
 
-class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def run(capsys):
     """Runs a command of vaeseq-play in this process."""
-    def run_command(*words):
-        capsys.readouterr()
-        status = program.run([str(word) for word in words])
-        return Ended(status, *capsys.readouterr())
-
-    return run_command
+    return runner(program, capsys)
 
 
 @pytest.fixture
