@@ -63,6 +63,8 @@ def _write(
     options: argparse.Namespace, samples: Iterator[Sample], grid: Grid, title: str, about: str
 ) -> None:
     folder = options.out_dir or options.log_dir / "samples"
+    if folder.is_symlink() and not options.out_dir:
+        raise UsageError(f"{shown(str(folder))}: expected a folder, not a link. Give an --out-dir.")
     names = page.write(folder, samples, grid, title=title, subtitle=about)
     print(f"{len(names)} written, each as MIDI, WAV and PNG. Open "
           f"{shown(str(folder / 'index.html'), 1000)} in a browser.")

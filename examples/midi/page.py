@@ -6,6 +6,7 @@ The page loads nothing but the files beside it.
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,8 @@ def write(
 ) -> list[str]:
     """Writes the files of samples and their page; returns the samples' names.
 
+    A link where a file is to be is replaced, so that nothing outside of the folder is written.
+
     Raises:
       OSError: the folder cannot be made or written.
     """
@@ -73,14 +76,20 @@ def write(
     figures, names = [], []
     for sample in samples:
         path = folder / sample.name
-        rolls.to_midi(sample.roll, grid).write(f"{path}.mid")
-        sound.save(f"{path}.wav", sound.play(sample.roll, grid))
-        pictures.save_roll(
-            f"{path}.png", sample.roll, grid, title=sample.caption, given=sample.given)
+        rolls.to_midi(sample.roll, grid).write(_unlinked(f"{path}.mid"))
+        sound.save(_unlinked(f"{path}.wav"), sound.play(sample.roll, grid))
+        pictures.save_roll(_unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
+                           given=sample.given)
         figures.append(_FIGURE.format(name=html.escape(sample.name, quote=True),
                                       caption=html.escape(sample.caption, quote=True)))
         names.append(sample.name)
-    (folder / "index.html").write_text(_PAGE.format(
+    Path(_unlinked(f"{folder / 'index.html'}")).write_text(_PAGE.format(
         title=html.escape(title), subtitle=html.escape(subtitle), figures="\n".join(figures)),
         encoding="utf-8")
     return names
+
+
+def _unlinked(path: str) -> str:
+    if os.path.islink(path):
+        os.unlink(path)
+    return path

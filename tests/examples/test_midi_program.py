@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import wave
 
 import midi_files
@@ -129,6 +130,18 @@ def test_generate(log_dir, midi, tmp_path):
     for name in names:
         same = (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert same, name
+
+
+def test_no_link_leads_elsewhere(log_dir, midi, tmp_path):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir(), out.mkdir()
+    log = shutil.copytree(log_dir, tmp_path / "log")
+    (log / "samples").symlink_to(elsewhere)
+    ended = midi("generate", "--log-dir", log, "--length", 1)
+    assert ended.status == 2 and "expected a folder, not a link" in ended.err
+    (out / "sample-1.mid").symlink_to(elsewhere / "file")
+    assert midi("generate", "--log-dir", log, "--length", 1, "--out-dir", out).status == 0
+    assert list(elsewhere.iterdir()) == [] and _roll(out / "sample-1.mid", GRID).shape[0] == 4
 
 
 def test_generate_goes_on_from_a_piece(log_dir, music, midi, tmp_path):
