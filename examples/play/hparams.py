@@ -70,6 +70,9 @@ class PlayHParams(HParams):
         4000.0, "updates in which both of these rates halve", Range(1, 1e12))
     policy_clip_norm: float = fields.declare(
         1.0, "greatest global norm of a gradient of the policy or of the value", Range(1e-6, 1e12))
+    policy_average: float = fields.declare(
+        0.998, "decay of the average of policy weights, which plays once it is learnt",
+        Range(0, 1, open_high=True))
     value_average: float = fields.declare(
         0.95, "decay of the average of value weights that returns are completed with",
         Range(0, 1, open_high=True))

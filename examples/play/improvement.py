@@ -54,6 +54,7 @@ class PolicyOps(snt.Module):
     Attributes:
       step: how many updates there were, an int64 variable.
       policy: what is improved.
+      average: of the policy's weights over updates (Polyak and Juditsky 1992), the steadier player.
       value: what is expected of a state.
     """
 
@@ -65,8 +66,9 @@ class PolicyOps(snt.Module):
         super().__init__(name=name)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
         self.policy = policy
+        self.average = Policy(hparams, world.game.actions, name="average_policy")
         self.value = Value(hparams, name="value")
-        self._average = Value(hparams, name="average_value")
+        self._average_value = Value(hparams, name="average_value")
         self._scale = tf.Variable(0.0, trainable=False, name="scale")
         self._hparams = hparams
         self._world = world
@@ -84,10 +86,11 @@ class PolicyOps(snt.Module):
         belief = self._world.first_belief(tf.zeros([1, self._world.size]))
         features = self._world.features(belief, self._hparams.memory)
         with initializers.weights_seed(self._seed):
-            self.policy(features), self.value(features), self._average(features)
+            for module in (self.policy, self.average, self.value, self._average_value):
+                module(features)
         self._optimizer._initialize(self.policy.trainable_variables)
         self._value_optimizer._initialize(self.value.trainable_variables)
-        for average, weight in self._averaged():
+        for _, average, weight in self._averaged():
             average.assign(weight)
 
     def __call__(self, batch: Batch) -> PolicyStep:
@@ -133,7 +136,7 @@ class PolicyOps(snt.Module):
         h = self._hparams
         rewards = rollout.rewards * (1 - h.discount) / self._world.reward_size
         return lambda_returns(rewards, h.discount * rollout.going,
-                              self._average(rollout.features[:, 1:]), h.trace)
+                              self._average_value(rollout.features[:, 1:]), h.trace)
 
     def _policy_loss(
         self, rollout: Rollout, returns: Tensor, scale: Tensor, weights: Tensor
@@ -166,13 +169,22 @@ class PolicyOps(snt.Module):
             clipped, norm = tf.clip_by_global_norm(gradients, self._hparams.policy_clip_norm)
             optimizer.apply(clipped, module.trainable_variables)
             norms.append(norm)
-        for average, weight in self._averaged():
-            average.assign(weight + self._hparams.value_average * (average - weight))
+        # What the first updates make of the weights they began with is soon forgotten.
+        updates = tf.cast(self.step, tf.float32)
+        most = (1 + updates) / (10 + updates)
+        for decay, average, weight in self._averaged():
+            average.assign(weight + tf.minimum(decay, most) * (average - weight))
         self.step.assign_add(1)
         return tf.concat([averages, tf.stack(norms)], 0)
 
-    def _averaged(self) -> list[tuple[tf.Variable, tf.Variable]]:
-        return list(zip(self._average.trainable_variables, self.value.trainable_variables))
+    def _averaged(self) -> list[tuple[float, tf.Variable, tf.Variable]]:
+        """The decay of each average, its variable, and what it is of."""
+        h = self._hparams
+        return [(decay, average, weight) for decay, averages, module in (
+                    (h.policy_average, self.average, self.policy),
+                    (h.value_average, self._average_value, self.value))
+                for average, weight in zip(averages.trainable_variables,
+                                           module.trainable_variables)]
 
 
 def _given(rollout: Rollout) -> Tensor:

@@ -52,7 +52,7 @@ class Learner:
     Attributes:
       game: which.
       world: the model.
-      policy: what is learnt.
+      policy: what was learnt, an average over updates.
       replay: the games played.
     """
 
@@ -62,16 +62,18 @@ class Learner:
         self.hparams = hparams
         self._seed = seed
         self.world = World(hparams, game)
-        self.policy = Policy(hparams, game.actions)
         self.replay = Replay(game, hparams.replay_steps)
         world_seed, policy_seed = seeds.split(seeds.make(seed), 2)
         self._model_ops = self.world.train_ops(world_seed)
         self._model_ops.build(self.world.empty_batch())
-        self._policy_ops = PolicyOps(hparams, self.world, self.policy, seed=policy_seed)
+        latest = Policy(hparams, game.actions)
+        self._policy_ops = PolicyOps(hparams, self.world, latest, seed=policy_seed)
         self._policy_ops.build()
+        self.policy = self._policy_ops.average
         self._counts = Carried(Counts(*np.zeros([2], np.int64)))
-        self._collector = self.player(greedy=False, temperature=hparams.action_temperature)
-        self._greedy = self.player(greedy=True)
+        self._collector = self._player(
+            latest, greedy=False, temperature=hparams.action_temperature)
+        self._greedy = self._player(self.policy, greedy=True)
 
     @property
     def objects(self) -> dict[str, tf.Module]:
@@ -88,12 +90,6 @@ class Learner:
     def real_steps(self) -> int:
         """Steps of the environment so far, evaluations left out."""
         return int(self._counts.value().real_steps)
-
-    def player(self, *, greedy: bool, temperature: float = 1.0) -> Player:
-        """Plays real games as the policy says."""
-        actor = PolicyActor(self.world, self.policy, greedy=greedy, temperature=temperature,
-                            memory=self.hparams.memory)
-        return Player(actor, jit_compile=self.hparams.jit_compile)
 
     def collect(self, games: Games) -> list[Episode]:
         """Plays the games of a round, the first at random, and remembers them."""
@@ -130,6 +126,11 @@ class Learner:
                       first_game=self.real_steps)
         by_number = sorted(played, key=lambda episode: episode.number)
         return np.array([episode.score for episode in by_number])
+
+    def _player(self, policy: Policy, *, greedy: bool, temperature: float = 1.0) -> Player:
+        actor = PolicyActor(self.world, policy, greedy=greedy, temperature=temperature,
+                            memory=self.hparams.memory)
+        return Player(actor, jit_compile=self.hparams.jit_compile)
 
     def _update_model(self) -> TrainStep:
         state: TrainState = self._model_ops.initial_state(self.hparams.batch_size)

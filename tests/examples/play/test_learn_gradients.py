@@ -29,7 +29,7 @@ def _made(hparams, *, discrete):
     policy = Policy(hparams, known.actions)
     ops = PolicyOps(hparams, world, policy, seed=seeds.make(2))
     ops.build()
-    for module, scale in ((world, 0.7), (policy, 0.7), (ops.value, 0.1), (ops._average, 0.3)):
+    for module, scale in ((world, 0.7), (policy, 0.7), (ops.value, 0.1), (ops._average_value, 0.3)):
         set_weights(module, scale)
     for variable in world.gen_core.core.decoder._decoders[2].trainable_variables:
         variable.assign(tf.zeros_like(variable))
@@ -69,7 +69,7 @@ def _exact_gradient(world, policy, ops, belief):
     h = ops._hparams
     rewards = dreamt.rewards * (1 - h.discount) / world.reward_size
     g = h.discount * GOING
-    returns = rewards[:, 0] + g * (rewards[:, 1] + g * ops._average(features[2]))
+    returns = rewards[:, 0] + g * (rewards[:, 1] + g * ops._average_value(features[2]))
     with tf.GradientTape() as tape:
         log_prob = sum(policy.log_prob(policy(features[t]), sequences[:, t]) for t in range(2))
         expected = tf.reduce_sum(tf.exp(log_prob) * returns)
@@ -114,7 +114,7 @@ def test_pathwise_gradient_is_that_of_the_sampled_return():
         belief, _ = imagination.beliefs(world, batch)
         rollout = imagination.imagine(world, policy, belief, 3, seed=seed)
         rewards = rollout.rewards.numpy() * (1 - hparams.discount)
-        values = ops._average(rollout.features[:, 1:]).numpy()
+        values = ops._average_value(rollout.features[:, 1:]).numpy()
         g, after, total = hparams.discount * GOING, values[:, -1], 0.0
         for t in (2, 1, 0):
             after = rewards[:, t] + g * (0.4 * values[:, t] + 0.6 * after)
@@ -150,3 +150,20 @@ def test_the_pathwise_gradient_of_a_graph_is_the_eager_one():
     traced = tf.function(ops.gradients, autograph=False)(batch, seed)
     for one, other in zip(tf.nest.flatten(eager), tf.nest.flatten(traced)):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_averages_follow_the_weights():
+    """Ever more slowly, until the decay is what was asked for."""
+    hparams = SMALL.replace(policy_average=0.3, value_average=0.9, jit_compile=False,
+                            policy_learning_rate=0.1, value_learning_rate=0.1)
+    world, policy, ops = _made(hparams, discrete=True)
+    followed = ((policy, ops.average, 0.3), (ops.value, ops._average_value, 0.9))
+    averages = [average.trainable_variables[0].numpy() for _, average, _ in followed]
+    for number in range(5):
+        ops(_batch(world, 4))
+        most = (1 + number) / (10 + number)
+        for place, (module, average, decay) in enumerate(followed):
+            weight, share = module.trainable_variables[0].numpy(), min(decay, most)
+            assert np.abs(weight - averages[place]).max() > 1e-3
+            averages[place] = share * averages[place] + (1 - share) * weight
+            np.testing.assert_allclose(average.trainable_variables[0], averages[place], rtol=1e-5)
