@@ -140,23 +140,23 @@ class TensorBoard(Writer):
         """Writes a point of each curve."""
         with self._writer.as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, _number(value), step=step)
+                tf.summary.scalar(name, np.float64(_number(value)), step=np.int64(step))
 
     def text(self, step: int, name: str, text: str) -> None:
         """Writes a text as it stands: indented, which is Markdown for "not Markdown"."""
         verbatim = "".join(f"    {line}\n" for line in text.splitlines())
         with self._writer.as_default():
-            tf.summary.text(name, verbatim.encode("utf-8", "replace"), step=step)
+            tf.summary.text(name, verbatim.encode("utf-8", "replace"), step=np.int64(step))
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a picture."""
         with self._writer.as_default():
-            tf.summary.image(name, image[np.newaxis], step=step)
+            tf.summary.image(name, image[np.newaxis], step=np.int64(step))
 
     def audio(self, step: int, name: str, audio: np.ndarray, rate: int) -> None:
         """Writes a sound."""
         with self._writer.as_default():
-            tf.summary.audio(name, np.float32(audio)[np.newaxis], rate, step=step)
+            tf.summary.audio(name, np.float32(audio)[np.newaxis], rate, step=np.int64(step))
 
     def flush(self) -> None:
         """Writes what is buffered to the event file."""

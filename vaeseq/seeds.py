@@ -38,6 +38,8 @@ def split(seed: Seed, num: int) -> list[Seed]:
 
 def fold_in(seed: Seed, number: int | Tensor) -> Seed:
     """The seed of item `number` of a series."""
+    if isinstance(number, int):
+        number = np.int32(number)  # TensorFlow keeps each Python number that it makes a tensor of
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 

@@ -171,8 +171,9 @@ class TrainOps(snt.Module):
         """
         began = time.perf_counter()
         number = int(self.step.numpy())
-        self._rate.assign(self._learning_rate(number))
-        strength = tf.constant(self._divergence_strength(number), tf.float32)
+        # Not as Python numbers, of which TensorFlow keeps each that it makes a tensor of.
+        self._rate.assign(np.float32(self._learning_rate(number)))
+        strength = tf.constant(np.float32(self._divergence_strength(number)))
         averages, finite, state = self._compiled(
             self._workers.rows(self._as_tensors(batch)), state, strength,
             seeds.fold_in(self._seed, number))

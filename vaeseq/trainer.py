@@ -158,7 +158,7 @@ class Trainer:
             values["valid_divergence"] = score.divergence
             values["valid_active_units"] = score.active_units
             best = score.nats_per_step < float(self._best)
-            self._best.assign(min(score.nats_per_step, float(self._best)))
+            self._best.assign(np.float64(min(score.nats_per_step, float(self._best))))
             say(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
                 + (", the best so far" if best else ""))
         writer.scalars(step, values)

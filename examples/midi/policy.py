@@ -152,7 +152,7 @@ class TuneOps(snt.Module):
           NumericsError: a gradient is not finite; nothing was changed.
         """
         number = int(self.step)
-        self._rate.assign(self._learning_rate(number))
+        self._rate.assign(np.float32(self._learning_rate(number)))
         draw_seed, dropout_seed = seeds.split(seeds.fold_in(self._seed, number), 2)
         drawn = self._draw(draw_seed)
         reward = self._rewards(tf.nest.map_structure(lambda leaf: leaf.numpy(), drawn.observed))

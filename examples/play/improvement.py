@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
@@ -98,8 +99,8 @@ class PolicyOps(snt.Module):
         number = int(self.step)
         h = self._hparams
         factor = schedules.exponential(number, half=h.policy_rate_half)
-        self._rate.assign(h.policy_learning_rate * factor)
-        self._value_rate.assign(h.value_learning_rate * factor)
+        self._rate.assign(np.float32(h.policy_learning_rate * factor))
+        self._value_rate.assign(np.float32(h.value_learning_rate * factor))
         numbers = self._compiled(batch, seeds.fold_in(self._seed, number))
         return PolicyStep(*numbers.numpy().tolist())
 

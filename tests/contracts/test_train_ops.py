@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import small
+from vaeseq import seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.checkpoint import Carried, Checkpoints
 from vaeseq.data import Batch, Streams
@@ -209,6 +212,22 @@ def test_schedules_are_asked_for_each_step():
         moved.append(any(np.any(w.numpy() != b) for w, b in zip(ops.variables_to_train, before)))
         assert step.loss == pytest.approx(strength * step.divergence - step.log_prob, 1e-5)
     assert moved == [False, True, False]
+
+
+def test_no_number_of_a_step_is_kept():
+    """A long run does not grow; a tensor of a Python number would stay, and the number with it."""
+    rate, strength, number = 0.1 / 3, 0.2 / 3, 10**6
+    ops = make_ops(learning_rate=lambda number: rate, divergence_strength=lambda number: strength)
+    given, state = batch(2, 3), ops.initial_state(2)
+    before = [sys.getrefcount(x) for x in (rate, strength, number)]
+    for _ in range(3):
+        ops(given, state)
+    seeds.fold_in(small.SEED, number)
+    assert [sys.getrefcount(x) for x in (rate, strength, number)] == before
+    for x in (rate, strength, number):
+        tf.constant(x)
+    after = [sys.getrefcount(x) for x in (rate, strength, number)]
+    assert np.all(np.array(after) > before)  # or this test could not fail
 
 
 def test_a_weight_that_the_bound_does_not_reach():
