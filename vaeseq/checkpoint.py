@@ -83,7 +83,9 @@ class Checkpoints:
         Raises:
           OSError: the disk is full, or cannot be written; what was saved before stays.
         """
-        for kind in ("step", "best") if best else ("step",):
+        # The best first: a run that is killed in between comes to this step again and saves both.
+        # After the other order it would go on from here, with an older state as the best.
+        for kind in ("best", "step") if best else ("step",):
             self._write(self._path(kind, step), objects)
             keep = 1 if kind == "best" else self._keep
             for old in self.steps(kind)[:-keep]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 
 import numpy as np
@@ -127,6 +128,29 @@ def test_stopped_anywhere_it_goes_on_as_if_it_had_not(ops, tmp_path, last):
     for (_, one), (_, other) in zip(first + second, lines):
         assert {k: v for k, v in one.items() if k != "steps_per_second"} == {
             k: v for k, v in other.items() if k != "steps_per_second"}
+
+
+@pytest.mark.parametrize("write", [1, 2])
+def test_killed_between_the_files_of_a_save_the_best_is_found_again(
+        ops, tmp_path, monkeypatch, write):
+    go(make(ops, tmp_path, [2.0]), 4)
+    calls = itertools.count(1)
+    plain = Checkpoints._write
+
+    def killed(self, path, objects):
+        plain(self, path, objects)
+        if next(calls) == write:
+            raise KeyboardInterrupt
+
+    trainer = make(ops, tmp_path, [1.0])
+    trainer.restore()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "_write", killed)
+        go(trainer, 8)
+    resumed = make(ops, tmp_path, [1.0])
+    if resumed.restore() < 8:
+        go(resumed, 8)
+    assert Checkpoints(tmp_path).steps() == [4, 8] and Checkpoints(tmp_path).steps("best") == [8]
 
 
 def test_nothing_left_to_do(ops, tmp_path):
