@@ -115,8 +115,10 @@ def _survive(driven: Driven, folder: Path, options: argparse.Namespace) -> dict[
             options.kills)
         for name in ("whole", "killed"):
             (folder / f"{name}-samples").mkdir()
+            log_dir = (folder / name).rename(folder / "log")  # samples may say where they are from
             _complete(driven.command([*driven.sample(folder / f"{name}-samples"), "--log-dir",
-                                      str(folder / name), "--seed", "3"]), folder)
+                                      str(log_dir), "--seed", "3"]), folder)
+            log_dir.rename(folder / name)
     except RuntimeError as error:
         said = (folder / "stderr").read_text("utf-8", "replace").strip()[-500:]
         raise arguments.UsageError(f"{error} It said: {said}") from None
