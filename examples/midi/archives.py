@@ -53,8 +53,8 @@ def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> N
 
 def _array(value: Any, name: str) -> np.ndarray:
     """What an archive holds under a name; of a member that is no array NumPy gives the bytes."""
-    if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name!r} is no array")
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise ValueError(f"{name!r} is no array of numbers")
     return value
 
 

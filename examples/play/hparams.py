@@ -65,7 +65,7 @@ class PlayHParams(HParams):
     policy_learning_rate: float = fields.declare(
         3e-4, "of the policy", Range(0, 1, open_low=True))
     value_learning_rate: float = fields.declare(
-        2e-3, "of the value", Range(0, 1, open_low=True))
+        1e-3, "of the value", Range(0, 1, open_low=True))
     policy_rate_half: float = fields.declare(
         4000.0, "updates in which both of these rates halve", Range(1, 1e12))
     policy_clip_norm: float = fields.declare(
@@ -74,7 +74,7 @@ class PlayHParams(HParams):
         0.998, "decay of the average of policy weights, which plays once it is learnt",
         Range(0, 1, open_high=True))
     value_average: float = fields.declare(
-        0.95, "decay of the average of value weights that returns are completed with",
+        0.98, "decay of the average of value weights that returns are completed with",
         Range(0, 1, open_high=True))
 
     jit_compile: bool = fields.declare(

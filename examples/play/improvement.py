@@ -135,9 +135,13 @@ class PolicyOps(snt.Module):
 
     def _returns(self, rollout: Rollout) -> Tensor:
         h = self._hparams
-        rewards = rollout.rewards * (1 - h.discount) / self._world.reward_size
-        return lambda_returns(rewards, h.discount * rollout.going,
-                              self._average_value(rollout.features[:, 1:]), h.trace)
+        size = self._world.reward_size
+        rewards = rollout.rewards * (1 - h.discount) / size
+        # A value is an average of rewards. Beyond them it would feed on itself: returns are made of
+        # values, and values are learnt from returns.
+        least, most = tf.unstack(self._world.reward_bounds / size)
+        values = tf.clip_by_value(self._average_value(rollout.features[:, 1:]), least, most)
+        return lambda_returns(rewards, h.discount * rollout.going, values, h.trace)
 
     def _policy_loss(
         self, rollout: Rollout, returns: Tensor, scale: Tensor, weights: Tensor

@@ -16,6 +16,7 @@ Axes: B batch, T time, D numbers of an observation, A numbers of an action, F fe
 """
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,8 @@ class World(snt.Module):
         self._changes = Standard((self.size,), "changes")
         self._rewards = Standard((), "rewards")
         self._reward_size = tf.Variable(1.0, trainable=False, name="reward_size")
+        self._reward_bounds = tf.Variable(
+            [-math.inf, math.inf], trainable=False, name="reward_bounds")
         self._controls = self._make_encoder(Controls(self._spec(self.size),
                                                      self._spec(game.actions.size)))
         core = vae.make(hparams, self._make_decoder(), self._make_encoder(self._transition_spec))
@@ -127,6 +130,14 @@ class World(snt.Module):
         """The root of the mean square of the rewards seen, `[]`: a unit for values."""
         return tf.convert_to_tensor(self._reward_size)
 
+    @property
+    def reward_bounds(self) -> Tensor:
+        """The least and the greatest reward seen, `[2]`, or 0 where that is beyond them.
+
+        So is every average of rewards and of the nothing that follows a game's end.
+        """
+        return tf.convert_to_tensor(self._reward_bounds)
+
     def fit_statistics(self, before: np.ndarray, after: np.ndarray, rewards: np.ndarray) -> None:
         """Takes the statistics of all steps seen: x_t and x_t+1, `[N, ...]`, and r_t, `[N]`."""
         x, x_next = (np.reshape(seen, [-1, self.size]).astype(np.float64)
@@ -136,6 +147,7 @@ class World(snt.Module):
         self._rewards.fit(rewards)
         size = np.sqrt(np.mean(np.square(rewards, dtype=np.float64)))
         self._reward_size.assign(size if size > 0 else 1.0)
+        self._reward_bounds.assign([min(0.0, rewards.min()), max(0.0, rewards.max())])
 
     def train_ops(self, seed: Seed) -> TrainOps:
         """What trains the model."""

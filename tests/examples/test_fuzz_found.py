@@ -23,6 +23,15 @@ def test_a_member_of_an_archive_that_is_no_array(tmp_path):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 
+@pytest.mark.parametrize("rolls", [
+    np.zeros([3, 88], [("a", np.uint8)]), np.full([3, 88], "1"), np.zeros([3, 88], "V1")],
+    ids=["records", "text", "void"])
+def test_an_array_of_something_else_than_numbers(tmp_path, rolls):
+    np.savez(tmp_path / "rolls.npz", train=rolls, train_lengths=np.array([3]))
+    with pytest.raises(ValueError, match="'train' is no array of numbers"):
+        archives.load(tmp_path / "rolls.npz", ["train"])
+
+
 def test_an_archive_whose_packing_is_damaged(tmp_path):
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.zeros([9, 88], np.uint8))

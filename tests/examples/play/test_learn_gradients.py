@@ -167,3 +167,18 @@ def test_averages_follow_the_weights():
             assert np.abs(weight - averages[place]).max() > 1e-3
             averages[place] = share * averages[place] + (1 - share) * weight
             np.testing.assert_allclose(average.trainable_variables[0], averages[place], rtol=1e-5)
+
+
+def test_a_value_beyond_all_rewards_counts_as_their_limit():
+    world, _, ops = _made(SMALL.replace(policy_gradient="score"), discrete=True)
+    rewards = np.float32([-2.0, 4.0, 1.0])
+    world.fit_statistics(*np.random.default_rng(0).normal(size=[2, 3, world.size]), rewards)
+    belief, _ = imagination.beliefs(world, _batch(world, 2))
+    rollout = imagination.imagine(
+        world, ops.policy, belief, 2, seed=seeds.make(0))._replace(rewards=tf.zeros([2, 2]))
+    size = np.sqrt(np.mean(rewards**2))
+    for value, limit in ((100.0, 4.0), (-100.0, -2.0)):
+        ops._average_value._mlp._layers[-1].b.assign([value])
+        returns = ops._returns(rollout)
+        np.testing.assert_allclose(
+            returns[:, -1], ops._hparams.discount * GOING * limit / size * np.ones([2]), rtol=1e-5)
