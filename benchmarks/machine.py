@@ -20,7 +20,7 @@ def circumstances(module: str) -> dict[str, Any]:
         "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
-                   f"{platform.system()} {platform.release()}",
+                   f"{platform.system()}",
         "python": platform.python_version(), "vaeseq": __version__}
 
 
