@@ -99,7 +99,7 @@ def answer(asked: dict, seed: int, space: Space, guard: Guard, warm: Any) -> dic
         ended = _in_process_of_its_own(case, space)
     else:
         Path("/proc/self/clear_refs").write_text("5")  # the most memory is counted anew
-        with warm.warm(asked["depth"] == "warm"), guard.watching(allowed) as seen:
+        with warm.warm(asked["depth"] == "warm"), guard.watching(allowed, _named(case)) as seen:
             ended = _in_this_process(case, space, seen)
     found = findings(case, ended)
     if space.mark.exists():
@@ -111,6 +111,13 @@ def answer(asked: dict, seed: int, space: Space, guard: Guard, warm: Any) -> dic
     return {**asked, "program": case.program, "words": case.words, "status": ended.status,
             "seconds": round(ended.seconds, 2), "mebibytes": round(ended.mebibytes),
             "said": lines[-1][:_LONGEST_LINE] if lines else "", "findings": found}
+
+
+def _named(case: Case) -> list[str]:
+    """What a command line asks to be written, and it may be anywhere."""
+    if not case.anywhere:
+        return []
+    return [word for given in case.words for word in (given, given.partition("=")[2]) if word]
 
 
 def _outside(space: Space, case: Case) -> dict[str, tuple[int, int]]:

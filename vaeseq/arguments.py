@@ -79,10 +79,13 @@ class ArgumentParser(argparse_flags.ArgumentParser):
                 return result + arguments[i:]
             name, equals, value = self._split(arguments[i])
             action = self._option_string_actions.get(name)
-            if action is not None and action.nargs is None and not equals:
-                following = arguments[i + 1 : i + 2]
+            if action is not None and action.nargs is None:
+                following = [] if equals else arguments[i + 1 : i + 2]
                 if following and self._split(following[0])[0] not in self._option_string_actions:
                     equals, value = "=", arguments[next(rest)]
+                if value == "--":  # of which argparse would make no value at all
+                    self.error(f"argument {name}: expected a value, got '--'. A file of that "
+                               "name is ./--")
             result.append(name + equals + value)
         return result
 

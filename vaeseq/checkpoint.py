@@ -14,6 +14,8 @@ nothing in them is executed.
 from __future__ import annotations
 
 import contextlib
+import gc
+import logging
 import os
 import re
 import shutil
@@ -174,15 +176,36 @@ def _damage(path: Path) -> str:
 
 
 def _read(path: Path, objects: dict[str, tf.Module]) -> None:
+    with _untold():
+        said = _misfit(path, objects)
+        if said:
+            gc.collect()  # what was half restored tells its part when it goes
+    if said:
+        raise ValueError(
+            f"{path}: expected a checkpoint of this model, got one whose weights do not fit "
+            f"({said}). Give the hyperparameters it was trained with, or another --log-dir.")
+
+
+def _misfit(path: Path, objects: dict[str, tf.Module]) -> str:
+    """Restores `objects`; what does not fit, "" where all of them were restored."""
     try:
         with named(path) as directory:
             status = tf.train.Checkpoint(**objects).read(os.path.join(directory, _FILES))
-            status.expect_partial()  # before the check, or what it finds is told twice
+            status.expect_partial()
             status.assert_existing_objects_matched()
     except Exception as error:  # an object graph that makes no sense raises anything
-        said = (str(getattr(error, "message", None) or error).splitlines()
+        return (str(getattr(error, "message", None) or error).splitlines()
                 or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path}: expected a checkpoint of this model, got one whose weights do not fit "
-            f"({said}). Give the hyperparameters it was trained with, or another --log-dir."
-        ) from None
+    return ""
+
+
+@contextlib.contextmanager
+def _untold() -> Iterator[None]:
+    """Inside, TensorFlow says nothing of what it does not find: the error tells it."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 
@@ -172,6 +173,19 @@ def test_one_of_another_model(tmp_path, other):
     save(checkpoints, 1)
     with pytest.raises(ValueError, match="expected a checkpoint of this model, got one whose"):
         checkpoints.restore({"model": other})
+
+
+def test_nothing_but_the_error_tells_that_it_does_not_fit(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"model": Weights(1), "more": Weights(2)})
+    told = []
+    monkeypatch.setattr(tf.get_logger(), "handle", told.append)
+    with pytest.raises(ValueError, match="expected a checkpoint of this model"):
+        checkpoints.restore({"model": Weights(1, size=4)})
+    gc.collect()
+    assert told == []
+    tf.get_logger().warning("seen")
+    assert len(told) == 1
 
 
 def test_some_of_what_was_saved_may_be_restored(tmp_path):

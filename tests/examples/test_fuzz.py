@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -157,6 +158,27 @@ def test_what_may_not_be_done_is_found(act, said, space, guard, warm, monkeypatc
     found = fuzz_worker.answer(asked, 0, space, guard, warm)["findings"]
     assert any(said in finding for finding in found), found
     assert not space.mark.exists()
+
+
+def test_what_is_written_beside_an_open_directory(tmp_path, guard):
+    (tmp_path / "own" / "a").mkdir(parents=True)
+    (tmp_path / "own" / "a" / "b").write_text("")
+    (tmp_path / "other").write_text("")
+    with guard.watching([tmp_path / "own"]) as seen:
+        shutil.rmtree(tmp_path / "own" / "a")  # removes "b" by the descriptor of "a"
+        opened = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(PermissionError):
+            os.unlink("other", dir_fd=opened)
+        os.close(opened)
+    assert [finding.split()[0] for finding in seen] == ["os.remove"]
+
+
+def test_what_was_asked_for_is_prevented_and_no_finding(tmp_path, guard):
+    with guard.watching([tmp_path / "own"], [str(tmp_path / "asked")]) as seen:
+        for name in ("asked", "asked.too"):
+            with pytest.raises(PermissionError):
+                (tmp_path / name).mkdir()
+    assert len(seen) == 1 and "asked.too" in seen[0]
 
 
 def _ended(status=2, err="vaeseq-text: error: no\n", out="", mebibytes=100.0):

@@ -105,6 +105,8 @@ WRONG = [
     (["train"], "the following arguments are required: --log-dir (see vaeseq-test train --help)"),
     (["train", "--log-dir"], "argument --log-dir: expected one argument"),
     (["train", "--log-dir", "--json"], "argument --log-dir: expected one argument"),
+    (["train", "--log-dir", "--"], "argument --log-dir: expected a value, got '--'"),
+    (["train", "--log-dir", "a", "--num_steps=--"], "argument --num-steps: expected a value"),
     (["train", "--log-dir", "--num_steps=3"], "argument --log-dir: expected one argument"),
     (["train", "--log-dir", "a", "--num-step", "3"], "'--num-step'. Did you mean '--num-steps'?"),
     (["train", "--log-dir", "a", "--lo\ng"], r"unknown argument '--lo\ng'"),
