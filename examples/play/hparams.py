@@ -53,11 +53,11 @@ class PlayHParams(HParams):
         True, "the policy reads the model's state beside the latest observation")
     policy_layers: tuple[int, ...] = fields.declare(
         (64,), "hidden layers of the policy, and of the value", _SIZE)
-    horizon: int = fields.declare(15, "steps imagined from each state", Range(1, 1 << 10))
+    horizon: int = fields.declare(30, "steps imagined from each state", Range(1, 1 << 10))
     discount: float = fields.declare(
         0.99, "weight of a reward one step later", Range(0, 1, open_high=True))
     trace: float = fields.declare(
-        0.95, "lambda: share of a return taken from rewards further on, not from the value", _SHARE)
+        0.97, "lambda: share of a return taken from rewards further on, not from the value", _SHARE)
     entropy: float = fields.declare(
         3e-3, "weight of the policy's entropy", Range(0, 1e3))
     action_temperature: float = fields.declare(
@@ -65,7 +65,7 @@ class PlayHParams(HParams):
     policy_learning_rate: float = fields.declare(
         3e-4, "of the policy", Range(0, 1, open_low=True))
     value_learning_rate: float = fields.declare(
-        1e-3, "of the value", Range(0, 1, open_low=True))
+        2e-3, "of the value", Range(0, 1, open_low=True))
     policy_rate_half: float = fields.declare(
         4000.0, "updates in which both of these rates halve", Range(1, 1e12))
     policy_clip_norm: float = fields.declare(
@@ -74,7 +74,7 @@ class PlayHParams(HParams):
         0.998, "decay of the average of policy weights, which plays once it is learnt",
         Range(0, 1, open_high=True))
     value_average: float = fields.declare(
-        0.98, "decay of the average of value weights that returns are completed with",
+        0.9, "decay of the average of value weights that returns are completed with",
         Range(0, 1, open_high=True))
 
     jit_compile: bool = fields.declare(
