@@ -75,8 +75,10 @@ def test_samples(ask, model):
     chunks = list(model.stream(num_samples=2, length=40, prime=prime, temperature=0.7, seed=SEED))
     np.testing.assert_array_equal(
         drawn["observed"], np.concatenate([chunk.observed for chunk in chunks], 1))
-    np.testing.assert_array_equal(
-        np.float32(drawn["log_prob"]), np.concatenate([chunk.log_prob for chunk in chunks], 1))
+    # Of what was drawn, by a program compiled apart, which on some processors rounds otherwise.
+    np.testing.assert_allclose(
+        np.float32(drawn["log_prob"]), np.concatenate([chunk.log_prob for chunk in chunks], 1),
+        rtol=3e-7)
 
 
 def test_what_a_client_needs_is_beside_the_model(exported, model):

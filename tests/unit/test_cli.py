@@ -330,6 +330,8 @@ def _process(work, *words, flags=(), **keywords):
     return subprocess.Popen(
         [sys.executable, *flags, "-c", code, *words],
         cwd=ROOT,
+        # A shell that starts the tests in its background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**environment, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         stderr=subprocess.PIPE,
         **{"stdout": subprocess.PIPE, **keywords},
