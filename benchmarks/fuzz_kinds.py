@@ -218,8 +218,10 @@ def checkpoints(rng: Rng, space: Space) -> Case:
         if odd < 5:
             _replace(path, odd, space)
         elif odd == 5:
-            folder.rename(folder.with_name(pick(("step-" + "9" * 30, "step-000000000", "best-1",
-                                                 "writing-step-000000001", "step"), rng)))
+            other = folder.with_name(pick(("step-" + "9" * 30, "step-000000000", "best-1",
+                                           "writing-step-000000001", "step"), rng))
+            if not other.exists():
+                folder.rename(other)
         elif odd < 15:
             _rewrite(folder, rng)
         elif path.suffix == ".index" and odd < 30:
