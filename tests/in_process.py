@@ -22,3 +22,11 @@ def runner(program, capsys):
         return Ended(status, *capsys.readouterr())
 
     return run
+
+
+def assert_one_line(ended, program, message):
+    """A command ended in one line of error that says `message`, and in nothing worse."""
+    assert ended.status in (1, 2), ended
+    told = [line for line in ended.err.splitlines() if line.startswith(f"{program.name}: error: ")]
+    assert len(told) == 1 and message in told[0], ended
+    assert "Traceback" not in ended.err

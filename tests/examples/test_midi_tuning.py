@@ -16,7 +16,7 @@ from examples.midi.cli import program
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
 from tests import small
-from tests.in_process import runner
+from tests.in_process import assert_one_line, runner
 from vaeseq import bounds, seeds
 from vaeseq.checkpoint import Checkpoints
 from vaeseq.data import Batch
@@ -211,11 +211,7 @@ def test_what_tune_refuses(start, midi, tmp_path, monkeypatch):
         (["train", "--log-dir", tuned], "holds a tuned model. Go on with `vaeseq-midi tune`"),
     ]
     for words, message in cases:
-        ended = midi(*words)
-        assert ended.status in (1, 2), words
-        told = [line for line in ended.err.splitlines() if line.startswith("vaeseq-midi: error: ")]
-        assert len(told) == 1 and message in told[0], (words, ended.err)
-        assert "Traceback" not in ended.err
+        assert_one_line(midi(*words), program, message)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"start": 1, "reward": ""}',
