@@ -108,6 +108,9 @@ class HParams:
         1.0, "greatest global norm of a gradient; 0: not clipped", Range(0, 1e12)
     )
     dropout: float = declare(0.0, "share of recurrent outputs dropped in training", _SHARE)
+    context_dropout: float = declare(
+        0.0, "share of what goes in at each step that is dropped in training", _SHARE
+    )
     l1_regularization: float = declare(0.0, "weight of the sum of |w| in the loss", Range(0, 1e6))
     l2_regularization: float = declare(0.0, "weight of the sum of w^2/2 in the loss", Range(0, 1e6))
     weight_decay: float = declare(0.0, "decoupled weight decay (AdamW)", Range(0, 1))

@@ -149,7 +149,9 @@ class Model(abc.ABC):
         with self._opened() if workers.is_chief else contextlib.nullcontext(), workers.watched():
             ops = self._train_ops(num_steps, workers)
             ops.build(data.batch(0))
-            evaluator = self._evaluator(bounds.ELBO())
+            # By the bound that is trained: another may fall while that one rises.
+            evaluator = self._evaluator(bounds.make(
+                self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
                 validate=(lambda: evaluator.score(

@@ -21,7 +21,7 @@ from vaeseq.parallel_cells import PARALLEL_CELLS
 from vaeseq.products import Parts, as_parts, joined
 from vaeseq.types import Nest, Seed, Tensor
 
-__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "dropout_seed", "segment_dropout"]
+__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "dropout", "dropout_seed", "segment_dropout"]
 
 CELLS: dict[str, type[cells.Cell]] = {**cells.CELLS, **PARALLEL_CELLS}
 
@@ -71,7 +71,7 @@ def segment_dropout(number: Tensor | None) -> Iterator[None]:
         _DROPOUT.reset(token)
 
 
-def _dropout(layer: object, inputs: Tensor, rate: float) -> Tensor:
+def dropout(layer: object, inputs: Tensor, rate: float) -> Tensor:
     """Drops units of `inputs` [..., F] if a `dropout_seed` is set; `layer` names the caller."""
     current = _DROPOUT.get()
     if current is None or rate == 0.0:
@@ -131,7 +131,7 @@ class MLP(snt.Module):
         for i, layer in enumerate(self._layers):
             outputs = layer(outputs)
             if i + 1 < len(self._layers) or self._activate_final:
-                outputs = _dropout(layer, self._activation(outputs), self._dropout)
+                outputs = dropout(layer, self._activation(outputs), self._dropout)
         return outputs
 
 
@@ -225,7 +225,7 @@ class RecurrentStack(snt.Module):
         given, next_state = inputs, []
         for layer, layer_state in zip(self._layers, state, strict=True):
             outputs, layer_state = run(layer, inputs, layer_state)
-            outputs = _dropout(layer, outputs, self._dropout)
+            outputs = dropout(layer, outputs, self._dropout)
             if self._residual and outputs.shape[-1] == sum(x.shape[-1] for x in as_parts(inputs)):
                 outputs += joined(as_parts(inputs))
             inputs = outputs

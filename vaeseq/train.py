@@ -93,7 +93,8 @@ class TrainOps(snt.Module):
         self, agent: Agent, core: VAECore, bound: Bound, *,
         learning_rate: Schedule, divergence_strength: Schedule = lambda step: 1.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
-        l2_regularization: float = 0.0, weight_decay: float = 0.0, adam_beta2: float = 0.999,
+        l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
+        adam_beta2: float = 0.999,
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
         workers: Workers = ALONE, name: str | None = None,
     ):
@@ -109,6 +110,7 @@ class TrainOps(snt.Module):
           l1_regularization: weight of sum |w| over the weights that are matrices.
           l2_regularization: weight of sum w^2 / 2 over the same.
           weight_decay: of AdamW (arXiv:1711.05101) over the same, times the learning rate.
+          context_dropout: the share of the contexts' numbers that are dropped at each step.
           adam_beta2: decay of Adam's mean of squares (arXiv:1412.6980).
           check_numerics: stop at a loss or gradient that is not finite.
           num_shards: parts of the batch computed side by side.
@@ -126,6 +128,7 @@ class TrainOps(snt.Module):
         self._l1_regularization = l1_regularization
         self._l2_regularization = l2_regularization
         self._weight_decay = weight_decay
+        self._context_dropout = context_dropout
         self._check_numerics = check_numerics
         self._seed = seed
         self._workers = workers
@@ -219,6 +222,7 @@ class TrainOps(snt.Module):
         with networks.dropout_seed(dropout_seed):
             contexts, agent_state = self._agent.contexts(
                 observed, state.agent, inputs, batch.lengths, seed=agent_seed)
+            contexts = networks.dropout(self, contexts, self._context_dropout)
             result = self._bound(
                 self._core, contexts, observed, state.bound, batch.lengths,
                 divergence_strength=strength, seed=bound_seed)

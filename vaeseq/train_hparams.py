@@ -37,6 +37,6 @@ def train_ops(
             step, start=h.divergence_strength_start, half=h.divergence_strength_half),
         clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
         l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
-        adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
+        context_dropout=h.context_dropout, adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
         num_shards=shards.default_shards() if h.num_shards == "auto" else h.num_shards,
         jit_compile=jit_compile, seed=seed, workers=workers)

@@ -45,6 +45,9 @@ class MidiHParams(HParams):
         0, "hidden units of each note, where what is learnt of two notes holds for all at their "
         "distance (decoder=masked: in place of masked_hidden_size); 0: it does not",
         Range(0, 256))
+    decoder_dropout: float = fields.declare(
+        0.0, "share of the decoder's hidden units dropped in training",
+        Range(0, 1, open_high=True))
     most_notes: int = fields.declare(
         10, "decoder=scores: most notes that sound at once", Range(1, 128))
     history_size: int = fields.declare(1, "how many frames back a step sees", Range(1, 256))

@@ -114,8 +114,9 @@ def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
 def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     """The distribution of an observation; notes are expected as often as their means `[P]`."""
     observed = spec(hparams)
+    dropout = hparams.decoder_dropout
     layers: dict[str, Any] = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
-                              "activation": hparams.activation}
+                              "activation": hparams.activation, "dropout": dropout}
     if hparams.decoder == "scores":
         return decoders.Group(Scored(
             decoders.Beta(observed.scores, positive_projection=hparams.positive_projection,
@@ -128,11 +129,12 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
         relative = hparams.relative_channels > 0
         hidden = hparams.relative_channels * len(mean) or hparams.masked_hidden_size
         return decoders.MaskedBernoulli(
-            observed, (hidden,), initial_logits=logits, relative=relative,
+            observed, (hidden,), dropout=dropout, initial_logits=logits, relative=relative,
             aligned=_aligned(hparams))
     if hparams.relative_channels:
         return decoders.RelativeBernoulli(
-            observed, hparams.relative_channels, aligned=_aligned(hparams), initial_logits=logits)
+            observed, hparams.relative_channels, aligned=_aligned(hparams), dropout=dropout,
+            initial_logits=logits)
     return decoders.Bernoulli(observed, initial_logits=logits, **layers)
 
 

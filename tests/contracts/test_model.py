@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import agent
+from vaeseq import agent, seeds
 from vaeseq.codec import decoders, encoders
 from vaeseq.model import Model
 from vaeseq.trainer import Periods
@@ -63,6 +63,16 @@ def metrics(log_dir):
     lines = (log_dir / "metrics.jsonl").read_text("utf-8").splitlines()
     return [{name: value for name, value in json.loads(line).items()
              if not name.endswith("per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("bound", ["elbo", "iwae", "fivo"])
+def test_validates_by_the_bound_that_is_trained(bound, tmp_path):
+    hparams = HPARAMS.replace(train_bound=bound, train_samples=3)
+    model, _ = train(tmp_path / "waves", num_steps=4, hparams=hparams)
+    score = model.evaluator(bound, 3).score(
+        model.validation_batches(waves(2)), seed=seeds.make(0))
+    assert metrics(tmp_path / "waves")[-1]["valid_nats_per_step"] == pytest.approx(
+        score.nats_per_step, rel=1e-6)
 
 
 def weights(model):

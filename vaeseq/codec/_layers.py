@@ -25,7 +25,7 @@ class Activation(snt.Module):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """[..., H] -> [..., H]."""
-        return networks._dropout(self, self._function(inputs), self._dropout)
+        return networks.dropout(self, self._function(inputs), self._dropout)
 
 
 class Conv2D(snt.Module):
