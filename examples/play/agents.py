@@ -136,7 +136,7 @@ class Player:
         belief, context = state
         world = self._actor.world
         transition = world.transition(
-            belief.observation, seen, rewards, tf.ones_like(rewards))
+            belief.observation, context, seen, rewards, tf.ones_like(rewards))
         belief = nest.where(fresh, world.first_belief(seen),
                             self._actor.observe(transition, context, belief))
         action = self._actor.act(belief, seed=seed)

@@ -149,6 +149,5 @@ class Learner:
         steps, fitted = (int(count) for count in self._counts.value())
         if steps < _GROWTH * fitted:
             return
-        seen = self.replay.transitions()
-        self.world.fit_statistics(seen.before, seen.after, seen.rewards)
+        self.world.fit_statistics(self.replay.transitions())
         self._counts.assign(Counts(steps, steps))

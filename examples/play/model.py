@@ -4,13 +4,16 @@
 Notation: x_t an observation, a_t the action that answers it, r_t the reward for it, g_t whether
 the game goes on after it.
 
-    context_t  = features of (x_t, a_t)                 from the agent
-    observed_t = (x_t+1 - x_t, r_t, g_t)                from the decoder, a group of three
+    l_t        = W (x_t, a_t, 1)                        the change that a line expects
+    context_t  = features of (x_t, a_t), and l_t        from the agent
+    observed_t = (x_t+1 - x_t - l_t, r_t, g_t)          from the decoder, a group of three
 
 The sequence that is modelled is one of transitions. It observes changes, as they vary less than
-what changes; changes and rewards are standardised by statistics of all that was seen. A player who
-has seen everything up to x_t holds a `Belief`: x_t itself and the state of the core, which knows
-the transitions before it.
+what changes, and of those what a line leaves over, which was fitted by least squares to all that
+was seen: most of what moves does so along a line, and no network finds one as exactly. What is left
+over and rewards are standardised by statistics of all that was seen. A player who has seen
+everything up to x_t holds a `Belief`: x_t itself and the state of the core, which knows the
+transitions before it.
 
 Axes: B batch, T time, D numbers of an observation, A numbers of an action, F features.
 """
@@ -30,18 +33,20 @@ from vaeseq.data import Batch, as_tensors
 from vaeseq.train import TrainOps
 from vaeseq.types import Nest, Seed, Tensor
 
-from .controls import encode
+from .controls import Controls, ControlsEncoder, encode
 from .env import Game
 from .hparams import PlayHParams
-from .replay import Windows
-from .statistics import Standard
+from .replay import Transitions, Windows
+from .statistics import Line, Standard
+
+_LEAST_LEFT = 0.05  # of a change's deviation: what a line leaves over is not told more exactly
 
 
 class Transition(NamedTuple):
     """What is observed of a step, or the encoders or decoders of it.
 
     Attributes:
-      change: x_t+1 - x_t, standardised, `[..., D]`.
+      change: x_t+1 - x_t - l_t, standardised, `[..., D]`.
       reward: r_t, standardised, `[...]`.
       going: g_t, 1 where the game goes on, `[...]`.
     """
@@ -49,18 +54,6 @@ class Transition(NamedTuple):
     change: Nest
     reward: Nest
     going: Nest
-
-
-class Controls(NamedTuple):
-    """What a transition depends on beside the past, or the encoders of it.
-
-    Attributes:
-      observation: x_t, standardised, `[..., D]`.
-      action: a_t, encoded (see `controls`), `[..., A]`.
-    """
-
-    observation: Nest
-    action: Nest
 
 
 class Belief(NamedTuple):
@@ -108,12 +101,15 @@ class World(snt.Module):
         self._hparams = hparams
         self._observations = Standard((self.size,), "observations")
         self._changes = Standard((self.size,), "changes")
+        self._line = Line(self.size + game.actions.size, self.size, "line")
+        self._left_over = Standard((self.size,), "left_over", least=_LEAST_LEFT)
         self._rewards = Standard((), "rewards")
         self._reward_size = tf.Variable(1.0, trainable=False, name="reward_size")
         self._reward_bounds = tf.Variable(
             [-math.inf, math.inf], trainable=False, name="reward_bounds")
-        self._controls = self._make_encoder(Controls(self._spec(self.size),
-                                                     self._spec(game.actions.size)))
+        controls = Controls(self._spec(self.size), self._spec(game.actions.size))
+        numbers = self._group(controls)
+        self._controls = ControlsEncoder(numbers, self._layers(numbers), self._line, self.size)
         core = vae.make(hparams, self._make_decoder(), self._make_encoder(self._transition_spec))
         self.gen_core = vae.GenCore(agent_lib.ExternalInputs(self._controls), core)
         # The same core, after contexts that are known.
@@ -138,16 +134,20 @@ class World(snt.Module):
         """
         return tf.convert_to_tensor(self._reward_bounds)
 
-    def fit_statistics(self, before: np.ndarray, after: np.ndarray, rewards: np.ndarray) -> None:
-        """Takes the statistics of all steps seen: x_t and x_t+1, `[N, ...]`, and r_t, `[N]`."""
-        x, x_next = (np.reshape(seen, [-1, self.size]).astype(np.float64)
-                     for seen in (before, after))
+    def fit_statistics(self, seen: Transitions) -> None:
+        """Takes the statistics of all steps seen."""
+        x, x_next = self._flat(seen.before), self._flat(seen.after)
         self._observations.fit(x)
         self._changes.fit(x_next - x)
-        self._rewards.fit(rewards)
-        size = np.sqrt(np.mean(np.square(rewards, dtype=np.float64)))
+        self._rewards.fit(seen.rewards)
+        controls = np.concatenate([
+            self._observations.of_array(x), encode(self.game.actions, seen.actions)], -1)
+        changes = self._changes.of_array(x_next - x)
+        self._line.fit(controls, changes)
+        self._left_over.fit(changes - self._line.of_array(controls))
+        size = np.sqrt(np.mean(np.square(seen.rewards, dtype=np.float64)))
         self._reward_size.assign(size if size > 0 else 1.0)
-        self._reward_bounds.assign([min(0.0, rewards.min()), max(0.0, rewards.max())])
+        self._reward_bounds.assign([min(0.0, seen.rewards.min()), max(0.0, seen.rewards.max())])
 
     def train_ops(self, seed: Seed) -> TrainOps:
         """What trains the model."""
@@ -161,21 +161,31 @@ class World(snt.Module):
 
     def batch(self, windows: Windows) -> Batch:
         """Windows of recorded games as a batch for `train_ops`."""
-        x, x_next = (np.reshape(seen, [*seen.shape[:2], self.size]).astype(np.float32)
-                     for seen in (windows.before, windows.after))
-        observed = Transition(
-            self._changes.of_array(x_next - x), self._rewards.of_array(windows.rewards),
-            np.float32(~windows.terminated))
+        x, x_next = self._flat(windows.before), self._flat(windows.after)
         controls = Controls(
             self._observations.of_array(x), encode(self.game.actions, windows.actions))
+        left_over = (self._changes.of_array(x_next - x)
+                     - self._line.of_array(np.concatenate(controls, -1)))
+        observed = Transition(
+            self._left_over.of_array(left_over), self._rewards.of_array(windows.rewards),
+            np.float32(~windows.terminated))
         batch = Batch(observed, windows.lengths, np.ones([len(windows.lengths)], bool), controls)
         return as_tensors(batch, self._transition_spec)
 
     def transition(
-        self, before: Tensor, after: Tensor, reward: Tensor, going: Tensor
+        self, before: Tensor, context: Tensor, after: Tensor, reward: Tensor, going: Tensor
     ) -> Transition:
-        """What is observed of a real step: x_t and x_t+1 `[..., D]`, r_t and g_t `[...]`."""
-        return Transition(self._changes(after - before), self._rewards(reward), going)
+        """What is observed of a real step.
+
+        Args:
+          before: x_t, `[..., D]`.
+          context: of the step, `[..., F]`.
+          after: x_t+1, `[..., D]`.
+          reward: r_t, `[...]`.
+          going: g_t, `[...]`.
+        """
+        left_over = self._changes(after - before) - self._expected(context)
+        return Transition(self._left_over(left_over), self._rewards(reward), going)
 
     def in_units(self, standardised: Tensor) -> Tensor:
         """Observations in the game's units again, `[..., D]`."""
@@ -208,7 +218,7 @@ class World(snt.Module):
         state = self._filter.initial_state(nest.leading_dim(context))._replace(core=belief.core)
         seed = seeds.fold_in(seeds.make(0), tf.reduce_sum(belief.steps))
         state = self._filter.prime(observed, state, contexts, seed=seed)
-        after = belief.observation + self._changes.inverse(transition.change)
+        after = self._after(belief, context, transition.change)
         return Belief(after, state.core, belief.steps + 1)
 
     def imagine(
@@ -219,10 +229,25 @@ class World(snt.Module):
         drawn, core = vae.draw(
             self.gen_core.core, context, belief.core, temperature=temperature,
             latent_seed=latent_seed, observed_seed=observed_seed)
-        after = belief.observation + self._changes.inverse(drawn.observed.change)
+        after = self._after(belief, context, drawn.observed.change)
         return Imagined(
             self._rewards.inverse(drawn.params.reward.loc), tf.sigmoid(drawn.params.going),
             Belief(after, core, belief.steps + 1))
+
+    def _after(self, belief: Belief, context: Tensor, change: Tensor) -> Tensor:
+        """x_t+1, `[B, D]`, from what is observed of the change."""
+        moved = self._expected(context) + self._left_over.inverse(change)
+        return belief.observation + self._changes.inverse(moved)
+
+    def _expected(self, context: Tensor) -> Tensor:
+        """l_t of a context, standardised as changes are, `[..., D]`."""
+        return context[..., -self.size:]
+
+    def _flat(self, observations: np.ndarray) -> np.ndarray:
+        """float64 `[..., D]` of observations in a game's shape."""
+        leading = observations.ndim - len(self.game.observation_shape)
+        return np.reshape(
+            observations, [*observations.shape[:leading], self.size]).astype(np.float64)
 
     @property
     def _transition_spec(self) -> Transition:
@@ -232,12 +257,19 @@ class World(snt.Module):
     def _spec(*shape: int) -> tf.TensorSpec:
         return tf.TensorSpec(shape, tf.float32)
 
-    def _make_encoder(self, specs: Nest) -> encoders.EncoderSequence:
-        group = encoders.Group(tf.nest.map_structure(encoders.Flatten, specs))
-        layers = encoders.MLPEncoder(
+    @staticmethod
+    def _group(specs: Nest) -> encoders.Group:
+        return encoders.Group(tf.nest.map_structure(encoders.Flatten, specs))
+
+    def _layers(self, group: encoders.Group) -> encoders.MLPEncoder:
+        """Layers over the numbers of a group."""
+        return encoders.MLPEncoder(
             self._spec(group.output_size), self._hparams.obs_encoder_fc_layers,
             activation=self._hparams.activation)
-        return encoders.EncoderSequence([group, layers])
+
+    def _make_encoder(self, specs: Nest) -> encoders.EncoderSequence:
+        group = self._group(specs)
+        return encoders.EncoderSequence([group, self._layers(group)])
 
     def _make_decoder(self) -> decoders.Group:
         h = self._hparams

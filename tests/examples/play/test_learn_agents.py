@@ -14,7 +14,7 @@ from examples.play.agents import Player, PolicyActor, RandomActor
 from examples.play.env import Actions
 from examples.play.model import Transition, World
 from examples.play.policy import Policy
-from examples.play.replay import Windows
+from examples.play.replay import Transitions, Windows
 from tests.examples.play.learn_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds, vae
@@ -25,8 +25,10 @@ def _world(vae_type="RNN", *, discrete=True):
     world = World(HPARAMS.replace(vae_type=vae_type), game(discrete=discrete))
     world.train_ops(seeds.make(1)).build(world.empty_batch())
     set_weights(world)
-    world.fit_statistics(np.float32([[1, 2], [3, 2]]), np.float32([[2, 2], [3, 5]]),
-                         np.float32([1, 4]))
+    actions = np.int32([0, 1]) if discrete else np.float32([[0, 1], [2, 1]])
+    world.fit_statistics(Transitions(
+        np.float32([[1, 2], [3, 2]]), actions, np.float32([[2, 2], [3, 5]]), np.float32([1, 4]),
+        np.zeros([2], bool)))
     return world
 
 

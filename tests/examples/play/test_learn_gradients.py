@@ -13,6 +13,7 @@ from examples.play.agents import RandomActor
 from examples.play.improvement import _LEAST_SCALE, _SCALE_DECAY, PolicyOps
 from examples.play.model import World
 from examples.play.policy import Policy
+from examples.play.replay import Transitions
 from tests.examples.play.learn_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds
@@ -172,7 +173,9 @@ def test_averages_follow_the_weights():
 def test_a_value_beyond_all_rewards_counts_as_their_limit():
     world, _, ops = _made(SMALL.replace(policy_gradient="score"), discrete=True)
     rewards = np.float32([-2.0, 4.0, 1.0])
-    world.fit_statistics(*np.random.default_rng(0).normal(size=[2, 3, world.size]), rewards)
+    before, after = np.random.default_rng(0).normal(size=[2, 3, world.size])
+    world.fit_statistics(Transitions(
+        before, np.zeros([3], np.int32), after, rewards, np.zeros([3], bool)))
     belief, _ = imagination.beliefs(world, _batch(world, 2))
     rollout = imagination.imagine(
         world, ops.policy, belief, 2, seed=seeds.make(0))._replace(rewards=tf.zeros([2, 2]))

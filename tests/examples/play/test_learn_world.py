@@ -1,0 +1,81 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The model of a game: the line that it begins from, and what is left over."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.play.model import World
+from examples.play.replay import Transitions
+from examples.play.statistics import Line, Standard
+from tests.examples.play.learn_games import HPARAMS, game
+from vaeseq import seeds
+
+# x_t+1 - x_t = PUSH[a_t] + x_t TURN: a game without chance, in which everything is linear.
+PUSH, TURN = np.array([[0.5, -1.0], [-2.0, 3.0]]), np.array([[0.1, 0.2], [-0.3, 0.05]])
+
+
+def transitions(count, seed):
+    rng = np.random.default_rng(seed)
+    before = rng.normal(size=[count, 2]) * [10, 0.1] + [3, 0]
+    actions = rng.integers(2, size=count)
+    after = before + PUSH[actions] + before @ TURN
+    return Transitions(before.astype(np.float32), actions.astype(np.int32),
+                       after.astype(np.float32), rng.normal(size=count).astype(np.float32),
+                       np.zeros([count], bool))
+
+
+def expected_error(world):
+    """Root mean square of what is imagined of steps not seen, in deviations of a change."""
+    seen = transitions(200, seed=1)
+    belief = world.first_belief(tf.constant(seen.before))
+    context = world.context(belief, tf.one_hot(seen.actions, 2))
+    imagined = world.imagine(belief, context, temperature=1e-12, seed=seeds.make(0))
+    errors = imagined.belief.observation.numpy() - seen.after
+    return np.sqrt(np.mean((errors / (seen.after - seen.before).std(0)) ** 2))
+
+
+def test_a_line_is_that_of_least_squares():
+    rng = np.random.default_rng(0)
+    inputs, noise = rng.normal(size=[500, 3]), 0.1 * rng.normal(size=[500, 2])
+    weights, offset = rng.normal(size=[3, 2]), rng.normal(size=2)
+    line = Line(3, 2, "line")
+    np.testing.assert_array_equal(line(tf.ones([4, 3])), np.zeros([4, 2]))
+    line.fit(inputs, inputs @ weights + offset + noise)
+    for given in (line(tf.constant(inputs, tf.float32)).numpy(), line.of_array(inputs)):
+        left_over = inputs @ weights + offset + noise - given
+        # What is left over by the best line is at right angles to all that it reads.
+        np.testing.assert_allclose(
+            np.column_stack([inputs, np.ones(500)]).T @ left_over, 0, atol=1e-3)
+
+
+def test_a_line_waits_until_enough_was_seen():
+    line = Line(3, 1, "line")
+    line.fit(np.ones([39, 3]), np.ones([39, 1]))
+    np.testing.assert_array_equal(line.of_array(np.ones([1, 3])), [[0]])
+    line.fit(np.ones([40, 3]), np.ones([40, 1]))
+    np.testing.assert_allclose(line.of_array(np.ones([1, 3])), [[1]], rtol=1e-5)
+
+
+def test_pictures_have_no_line():
+    line = Line(12_290, 12_288, "line")
+    assert sum(np.prod(v.shape) for v in line.variables) == 12_288
+    line.fit(np.ones([10, 12_290]), np.ones([10, 12_288]))
+    np.testing.assert_array_equal(line(tf.ones([2, 12_290])), np.zeros([2, 12_288]))
+
+
+def test_standard_has_a_least_deviation():
+    standard = Standard((2,), "numbers", least=0.5)
+    standard.fit(np.array([[1.0, 0.0], [1.0, 4.0]]))
+    np.testing.assert_allclose(standard.of_array(np.array([[2.0, 4.0]])), [[2.0, 1.0]])
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
+def test_what_moves_along_a_line_is_known_before_anything_is_learnt(vae_type):
+    world = World(HPARAMS.replace(vae_type=vae_type), game())
+    world.train_ops(seeds.make(1)).build(world.empty_batch())
+    before = expected_error(world)
+    world.fit_statistics(transitions(200, seed=0))
+    assert expected_error(world) < 0.05 < 0.5 < before
