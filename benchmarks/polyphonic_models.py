@@ -80,7 +80,7 @@ RECIPES = {
     "vrnn-elbo": Recipe(_VRNN, 500, 0.2, "fivo", 128, "8.63 VRNN"),
     "srnn-masked": Recipe(
         f"{_DROPPED},{_MASKED},vae_type=SRNN,latent_size=4,latent_decoder_fc_layers=[64],"
-        "divergence_strength_half=150", 2500, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
+        "divergence_strength_half=50", 3200, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
 }
 
 

@@ -21,7 +21,8 @@ from vaeseq.parallel_cells import PARALLEL_CELLS
 from vaeseq.products import Parts, as_parts, joined
 from vaeseq.types import Nest, Seed, Tensor
 
-__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "dropout", "dropout_seed", "segment_dropout"]
+__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "check_rate", "dropout", "dropout_seed",
+           "segment_dropout"]
 
 CELLS: dict[str, type[cells.Cell]] = {**cells.CELLS, **PARALLEL_CELLS}
 
@@ -105,7 +106,7 @@ class MLP(snt.Module):
         if activation not in _ACTIVATIONS:
             raise ValueError(f"Expected an activation among {sorted(_ACTIVATIONS)}, "
                              f"got {activation!r}.")
-        _check_rate(dropout)
+        check_rate(dropout)
         self._activation = _ACTIVATIONS[activation]
         self._activate_final = activate_final
         self._dropout = dropout
@@ -165,7 +166,7 @@ class RecurrentStack(snt.Module):
         super().__init__(name=name)
         if cell not in CELLS:
             raise ValueError(f"Expected a cell among {sorted(CELLS)}, got {cell!r}.")
-        _check_rate(dropout)
+        check_rate(dropout)
         self._sizes = tuple(sizes)
         self._dropout = dropout
         self._residual = residual or cell in PARALLEL_CELLS
@@ -235,6 +236,7 @@ class RecurrentStack(snt.Module):
         return inputs, tuple(next_state)
 
 
-def _check_rate(rate: float) -> None:
+def check_rate(rate: float) -> None:
+    """Raises ValueError for what is no share of units to be dropped."""
     if not 0.0 <= rate < 1.0:
         raise ValueError(f"Expected a dropout rate in [0, 1), got {rate}.")

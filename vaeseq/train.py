@@ -117,8 +117,12 @@ class TrainOps(snt.Module):
           jit_compile: compile with XLA.
           seed: int32 `[2]`, of everything random in training.
           workers: who shares the rows of each batch; none else by default.
+
+        Raises:
+          ValueError: `context_dropout` is outside [0, 1).
         """
         super().__init__(name=name)
+        networks.check_rate(context_dropout)
         self._agent = agent
         self._core = core
         self._bound = bound

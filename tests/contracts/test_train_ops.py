@@ -14,6 +14,7 @@ from vaeseq import seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.checkpoint import Carried, Checkpoints
 from vaeseq.data import Batch, Streams
+from vaeseq.evaluate import Evaluator
 from vaeseq.train import NumericsError, TrainOps
 from vaeseq.vae import VAE_TYPES
 
@@ -113,6 +114,28 @@ def test_figures_are_those_of_the_bound():
     total = sum(log_prob[row, :length].sum() for row, length in enumerate(rows.lengths))
     ops = make_ops("RNN")
     assert ops(rows, ops.initial_state(3))[0].loss == pytest.approx(-total / 7, 1e-5)
+
+
+def test_contexts_are_dropped_in_training_alone():
+    rows, made = batch(3, 4), small.gen_core("RNN")
+    contexts, _ = made.agent.contexts(rows.observed, made.agent.initial_state(3), seed=small.SEED)
+    without, whole = (
+        -float(tf.reduce_mean(ELBO()(
+            made.core, given, tf.constant(rows.observed), ELBO().initial_state(made.core, 3),
+            seed=small.SEED).increments)) for given in (tf.zeros_like(contexts), contexts))
+    assert abs(without - whole) > 0.01
+    # So many are dropped that none of these 36 numbers is left.
+    ops = make_ops(made=made, context_dropout=1 - 1e-6, learning_rate=lambda step: 0.0)
+    dropped, _ = ops(rows, ops.initial_state(3))
+    assert dropped.nats_per_step == pytest.approx(without, rel=1e-5)
+    score = Evaluator(made.agent, made.core, ELBO()).score([rows], seed=small.SEED)
+    assert score.nats_per_step == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_a_rate_of_dropout_is_checked(rate):
+    with pytest.raises(ValueError, match=rf"dropout rate in \[0, 1\), got {rate}"):
+        make_ops(context_dropout=rate)
 
 
 def test_state_is_carried_and_begins_anew():
