@@ -97,7 +97,8 @@ DRIVEN = {
     "midi": Driven(
         "examples.midi.cli", "MidiHParams", "--train-files", "--valid-every",
         f"{_SMALL},dropout=0.2,vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],"
-        "decoder=bernoulli,lowest_note=60,highest_note=72,log_prob_samples=2",
+        "decoder=bernoulli,lowest_note=60,highest_note=72,log_prob_samples=2,relative_channels=0,"
+        "recall=0,context_skip=false",
         _rolls, lambda folder: ["generate", "--length", "4", "--out-dir", str(folder)]),
     "play": Driven(
         "examples.play.cli", "PlayHParams", "game", "eval_every",

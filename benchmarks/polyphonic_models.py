@@ -57,7 +57,7 @@ class Recipe(NamedTuple):
 # went before learns to do without them.
 _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,"
          "learning_rate_final=0.01,recall=160,beats=16,context_skip=true,transpose_share=0.8,"
-         "context_dropout=0.1,weight_decay=0.1,divergence_strength_start=0.0")
+         "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
 _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
 _MASKED = "decoder=masked,relative_channels=10"
 # In the loop over time, and of every particle, so small.

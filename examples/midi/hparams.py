@@ -40,13 +40,13 @@ class MidiHParams(HParams):
     # The model.
     decoder: Literal["masked", "bernoulli", "scores"] = fields.declare(
         "masked", "notes given those below, or on their own, or the highest scores of VAE-Seq")
-    masked_hidden_size: int = fields.declare(600, "units of the masked output layer", _SIZE)
     relative_channels: int = fields.declare(
-        0, "hidden units of each note, where what is learnt of two notes holds for all at their "
-        "distance (decoder=masked: in place of masked_hidden_size); 0: it does not",
-        Range(0, 256))
+        10, "hidden units of each note in the decoder, where what is learnt of two notes holds for "
+        "all at their distance; 0: it does not", Range(0, 256))
+    masked_hidden_size: int = fields.declare(
+        0, "decoder=masked: hidden units in all, in place of relative_channels", Range(0, 1 << 14))
     decoder_dropout: float = fields.declare(
-        0.0, "share of the decoder's hidden units dropped in training",
+        0.2, "share of the decoder's hidden units dropped in training",
         Range(0, 1, open_high=True))
     most_notes: int = fields.declare(
         10, "decoder=scores: most notes that sound at once", Range(1, 128))
@@ -55,7 +55,8 @@ class MidiHParams(HParams):
         (), "layers that encode those frames together", _SIZE)
 
     recall: int = fields.declare(
-        0, "frames back in which the present passage is looked up; 0: it is not", Range(0, 4096))
+        160, "frames back in which the present passage is looked up; 0: it is not (nor by "
+        "decoder=scores)", Range(0, 4096))
     beats: int = fields.declare(
         0, "frames of a measure, in which the place is told; 0: it is not", Range(0, 4096))
 
@@ -63,8 +64,10 @@ class MidiHParams(HParams):
     sequence_size: int = redeclare(HParams, "sequence_size", 160)
     learning_rate: float = redeclare(HParams, "learning_rate", 2e-3)
     learning_rate_final: float = redeclare(HParams, "learning_rate_final", 0.01)
+    context_skip: bool = redeclare(HParams, "context_skip", True)
     dropout: float = redeclare(HParams, "dropout", 0.4)
-    weight_decay: float = redeclare(HParams, "weight_decay", 0.02)
+    context_dropout: float = redeclare(HParams, "context_dropout", 0.1)
+    weight_decay: float = redeclare(HParams, "weight_decay", 0.1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,10 +77,9 @@ class MidiHParams(HParams):
         if self.decoder == "scores" and self.most_notes > self.frames.columns:
             raise ValueError(f"most_notes: expected at most one a column, {self.frames.columns}; "
                              f"got {self.most_notes}")
-
-        if self.decoder == "scores" and self.recall:
-            raise ValueError("recall: expected 0 with decoder=scores, whose frames are no notes; "
-                             f"got {self.recall}")
+        if self.decoder == "masked" and not (self.masked_hidden_size or self.relative_channels):
+            raise ValueError("decoder=masked: expected relative_channels or masked_hidden_size "
+                             "above 0; got 0 for both")
         if self.recall == 1:
             raise ValueError("recall: expected 0, or at least 2: one frame has none before it to "
                              "agree with; got 1")

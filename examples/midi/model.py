@@ -90,7 +90,7 @@ class MidiModel(Model):
     def make_agent(self, encoder: Encoder) -> Agent:
         heard: list[Agent] = [
             EncodeObserved(encoder, self.observation_spec, self.hparams.history_size)]
-        if self.hparams.recall:
+        if observations.recalls(self.hparams):
             heard.append(Recall(self.hparams.frames.columns, self.hparams.recall))
         if self.hparams.beats:
             heard.append(Beat(self.hparams.beats))

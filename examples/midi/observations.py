@@ -126,16 +126,21 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     odds = np.clip(mean, least, 1 - least)
     logits = np.log(odds) - np.log1p(-odds)
     if hparams.decoder == "masked":
-        relative = hparams.relative_channels > 0
-        hidden = hparams.relative_channels * len(mean) or hparams.masked_hidden_size
+        relative = not hparams.masked_hidden_size
+        hidden = hparams.masked_hidden_size or hparams.relative_channels * len(mean)
         return decoders.MaskedBernoulli(
             observed, (hidden,), dropout=dropout, initial_logits=logits, relative=relative,
             aligned=_aligned(hparams))
-    if hparams.relative_channels:
+    if hparams.relative_channels and not hparams.obs_decoder_fc_hidden_layers:
         return decoders.RelativeBernoulli(
             observed, hparams.relative_channels, aligned=_aligned(hparams), dropout=dropout,
             initial_logits=logits)
     return decoders.Bernoulli(observed, initial_logits=logits, **layers)
+
+
+def recalls(hparams: MidiHParams) -> bool:
+    """Whether the present passage is looked up: scores are no notes to be compared."""
+    return hparams.recall > 0 and hparams.decoder != "scores"
 
 
 def _aligned(hparams: MidiHParams) -> list[int]:
@@ -147,7 +152,7 @@ def _aligned(hparams: MidiHParams) -> list[int]:
     frames = [start + i * columns for i in range(hparams.history_size)]
     recalled = start + hparams.history_size * columns
     return frames + ([recalled + offset for offset in memory.offsets(columns)]
-                     if hparams.recall else [])
+                     if recalls(hparams) else [])
 
 
 class Centred(Encoder):

@@ -25,6 +25,7 @@ from vaeseq.testing import AgentContract
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=63,rnn_hidden_sizes=[5],masked_hidden_size=8,most_notes=2,"
+    "relative_channels=0,recall=0,context_skip=false,"
     "batch_size=2,sequence_size=8,num_shards=1,latent_size=2,latent_decoder_fc_layers=[4]")
 MEAN = np.array([0.1, 0.2, 0.4, 0.3])
 
@@ -82,8 +83,12 @@ def test_pieces_of_unequal_length_train_the_score_decoder(tmp_path):
     assert np.isfinite(trained.best) and np.isfinite(model.evaluate(pieces[1:]).nats_per_step)
 
 
-def test_the_probabilities_of_all_short_pieces_add_up_to_one(tmp_path):
-    hparams = TINY.parse("highest_note=61,history_size=2,history_encoder_fc_layers=[3]")
+@pytest.mark.parametrize("overrides", [
+    "history_size=2,history_encoder_fc_layers=[3]",
+    "masked_hidden_size=0,relative_channels=2,recall=2,beats=2,context_skip=true",
+    "decoder=bernoulli,relative_channels=2,recall=2,context_skip=true"])
+def test_the_probabilities_of_all_short_pieces_add_up_to_one(overrides, tmp_path):
+    hparams = TINY.parse("highest_note=61").parse(overrides)
     model = MidiModel(hparams, tmp_path, mean=MEAN[:2])
     model.build()
     small.set_weights(model.gen_core, 0.8)
@@ -92,6 +97,18 @@ def test_the_probabilities_of_all_short_pieces_add_up_to_one(tmp_path):
     pieces = [np.stack(piece) for piece in itertools.product(frames, repeat=2)]
     total = sum(np.exp(model.evaluate([piece], batch_size=1, window=2).nats) for piece in pieces)
     assert len(pieces) == 16 and total == pytest.approx(1, abs=1e-4)
+
+
+def test_a_masked_decoder_has_hidden_units():
+    with pytest.raises(ValueError, match="relative_channels or masked_hidden_size above 0; got 0"):
+        TINY.parse("masked_hidden_size=0")
+
+
+def test_scores_are_not_looked_up(tmp_path):
+    sizes = [MidiModel(TINY.parse(f"decoder={decoder},recall={recall}"), tmp_path, mean=MEAN)
+             .gen_core.agent.context_size
+             for decoder in ("scores", "masked") for recall in (0, 4)]
+    assert sizes[0] == sizes[1] and sizes[2] < sizes[3]
 
 
 def test_a_roll_becomes_scores_and_back():

@@ -21,6 +21,7 @@ from tests.in_process import assert_one_line, runner
 
 SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
          "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
+         "relative_channels=0,recall=0,context_skip=false,"
          "num_shards=1,grid=8,log_prob_samples=2,dropout=0,divergence_strength_half=0")
 
 

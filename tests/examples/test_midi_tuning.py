@@ -24,6 +24,7 @@ from vaeseq.train import NumericsError
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=61,rnn_hidden_sizes=[8],masked_hidden_size=8,transpose=0,"
+    "relative_channels=0,recall=0,context_skip=false,context_dropout=0,decoder_dropout=0,"
     "batch_size=2,sequence_size=8,num_shards=1,latent_size=2,latent_decoder_fc_layers=[4],"
     "log_prob_samples=2,dropout=0,grid=4")
 MEAN = np.array([0.3, 0.4])

@@ -25,6 +25,7 @@ from vaeseq import cluster
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ("rnn_hidden_sizes=[8],embed_size=4,batch_size=4,sequence_size=8,num_shards=1,dropout=0")
 MIDI = ("rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,decoder=bernoulli,batch_size=4,"
+        "relative_channels=0,recall=0,context_skip=false,context_dropout=0,decoder_dropout=0,"
         "sequence_size=16,num_shards=1,grid=8,dropout=0")
 
 

@@ -39,7 +39,8 @@ LATENTS = {"latent_size": 2, "latent_decoder_fc_layers": (4,), "log_prob_samples
 SMALL = {"rnn_hidden_sizes": (6,), "batch_size": 2, "sequence_size": 8, "num_shards": 1,
          "learning_rate": 0.01}
 MIDI = MidiHParams(**SMALL, lowest_note=60, highest_note=67, masked_hidden_size=16, grid=4,
-                   transpose=1)
+                   transpose=1, relative_channels=0, recall=0, context_skip=False,
+                   context_dropout=0, decoder_dropout=0, weight_decay=0.02)
 
 
 def _text(vae_type):
