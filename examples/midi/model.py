@@ -164,8 +164,10 @@ class MidiModel(Model):
         grid = self.hparams.frames
         length = max(1, round(_SAMPLE_SECONDS / grid.frame_seconds))
         (roll,) = self.compose(length=length, seed=step)
-        writer.image(step, "sample", pictures.bitmap(rolls.sounding(roll, grid)))
-        writer.audio(step, "sample", sound.synthesize(roll, grid)[:, None], sound.RATE)
+        # TensorBoard shows but one kind of thing of a name.
+        writer.image(step, "sample/roll", pictures.bitmap(rolls.sounding(roll, grid)))
+        writer.audio(
+            step, "sample/sound", sound.synthesize(roll, grid)[:, None], sound.RATE)
 
 
 def saved_mean(log_dir: LogDir, hparams: MidiHParams) -> np.ndarray:
