@@ -140,11 +140,13 @@ class World(snt.Module):
         self._observations.fit(x)
         self._changes.fit(x_next - x)
         self._rewards.fit(seen.rewards)
-        controls = np.concatenate([
-            self._observations.of_array(x), encode(self.game.actions, seen.actions)], -1)
         changes = self._changes.of_array(x_next - x)
-        self._line.fit(controls, changes)
-        self._left_over.fit(changes - self._line.of_array(controls))
+        if self._line.is_used:
+            controls = np.concatenate([
+                self._observations.of_array(x), encode(self.game.actions, seen.actions)], -1)
+            self._line.fit(controls, changes)
+            changes -= self._line.of_array(controls)
+        self._left_over.fit(changes)
         size = np.sqrt(np.mean(np.square(seen.rewards, dtype=np.float64)))
         self._reward_size.assign(size if size > 0 else 1.0)
         self._reward_bounds.assign([min(0.0, seen.rewards.min()), max(0.0, seen.rewards.max())])

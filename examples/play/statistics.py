@@ -58,19 +58,22 @@ class Line(tf.Module):
     """The linear function that fits best what was seen; 0 before enough was, or of too many.
 
     Axes: N examples, F numbers that it reads, D that it gives.
+
+    Attributes:
+      is_used: false where there are too many numbers: it is 0 then, whatever was seen.
     """
 
     def __init__(self, inputs: int, outputs: int, name: str):
         """Args: inputs: F. outputs: D. name: of the module."""
         super().__init__(name=name)
-        # A line that would be too large reads nothing.
-        self._inputs = inputs if inputs * outputs <= _MOST_WEIGHTS else 0
+        self.is_used = inputs * outputs <= _MOST_WEIGHTS
+        self._inputs = inputs if self.is_used else 0
         self._weights = tf.Variable(
             tf.zeros([self._inputs + 1, outputs]), trainable=False, name="weights")
 
     def fit(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
         """Takes the least squares of all that was seen: `[N, F]` and `[N, D]`."""
-        if not self._inputs or len(inputs) < _ENOUGH * (self._inputs + 1):
+        if not self.is_used or len(inputs) < _ENOUGH * (self._inputs + 1):
             return
         rows = np.column_stack([inputs, np.ones(len(inputs))]).astype(np.float64)
         self._weights.assign(np.linalg.lstsq(rows, outputs, rcond=None)[0])

@@ -61,7 +61,7 @@ def test_a_line_waits_until_enough_was_seen():
 
 def test_pictures_have_no_line():
     line = Line(12_290, 12_288, "line")
-    assert sum(np.prod(v.shape) for v in line.variables) == 12_288
+    assert not line.is_used and sum(np.prod(v.shape) for v in line.variables) == 12_288
     line.fit(np.ones([10, 12_290]), np.ones([10, 12_288]))
     np.testing.assert_array_equal(line(tf.ones([2, 12_290])), np.zeros([2, 12_288]))
 
