@@ -33,7 +33,7 @@ from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel
 from tests.tiny_text import TEXT
-from vaeseq import distribute, model
+from vaeseq import distribute, shards
 from vaeseq.trainer import Periods
 
 small = TextHParams().parse(
@@ -45,7 +45,7 @@ symbols = vocabulary.encode(TEXT)
 def train(log_dir, strategy, num_steps):
     workers = distribute.start(strategy, {}, seconds=1)
     run = TextModel(small, vocabulary, log_dir)
-    model.default_shards = lambda: 2 // workers.num_replicas
+    shards.default_shards = lambda: 2 // workers.num_replicas
     if strategy == "none":
         run.after_validation = lambda *_: None  # samples are drawn from the replicas' weights only
     trained = run.train([symbols[:-90]], num_steps=num_steps, valid=[symbols[-90:]],
