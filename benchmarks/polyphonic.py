@@ -7,17 +7,20 @@
 
 `run` trains and scores each model with each seed, all models with the first seed first, and prints
 one JSON line for each, then the table. Results are kept in a folder, a small file each; what is
-there is not made again, and what was interrupted goes on where it stopped. Figures are pooled: the
-sum over all frames of the split divided by their number, every frame scored, the first too, each
-piece whole from its own beginning. The state of the best validation score is scored on the test
-split, once. Models without latents are averaged over their seeds as well, in probability and frame
-by frame, which is a density too.
+there is not made again, and what was interrupted goes on where it stopped. Where --results is not
+given they are the project's own: give another folder to make them anew.
+
+Figures are pooled: the sum over all frames of the split divided by their number, every frame
+scored, the first too, each piece whole from its own beginning. The state of the best validation
+score is scored on the test split, once. Models without latents are averaged over their seeds as
+well, in probability and frame by frame, which is a density too.
 """
 from __future__ import annotations
 
 import argparse
 import json
 import statistics
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +86,14 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
     recipe = RECIPES[name]
     hparams = recipe.hparams(options.scale_steps)
     made_with = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
-                 "updates": recipe.num_steps(options.scale_steps)}
+                 "updates": recipe.num_steps(options.scale_steps), "music": _checksum(pieces)}
     made_with = json.loads(json.dumps(made_with))  # lists for tuples, as they come back
     if path.is_file():
         row = json.loads(path.read_text())
-        if {key: row[key] for key in made_with} != made_with:
+        if {key: row.get(key) for key in made_with} != made_with:
             raise arguments.UsageError(
-                f"{str(path)!r} was made with another recipe. Remove it to make it anew, or give "
-                "other --results.")
+                f"{str(path)!r} was made with another recipe or of other music. Remove it to make "
+                "it anew, or give other --results.")
         return row
     log_dir = options.log_dir / path.stem
     found = polyphonic_models.run(
@@ -103,6 +106,15 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
                       f"--seeds {seed}"}
     _write(path, row)
     return row
+
+
+def _checksum(pieces: Pieces) -> str:
+    """Tells one set of music from another."""
+    checksum = 0
+    for split in archives.SPLITS:
+        for roll in pieces[split]:
+            checksum = zlib.crc32(np.packbits(roll).tobytes(), checksum)
+    return f"{checksum:08x}"
 
 
 def _average(name: str, seeds: list[int], options: argparse.Namespace) -> None:

@@ -118,6 +118,10 @@ def test_rows_are_made_once_and_averaged(archive, tmp_path, monkeypatch, capsys)
     tiny(monkeypatch, steps=3)
     assert run("0") == 2
     assert "was made with another recipe" in capsys.readouterr().err
+    tiny(monkeypatch)
+    archives.save(archive, {split: pieces(3, 8, pitch=30) for split in archives.SPLITS})
+    assert run("0") == 2
+    assert "or of other music. Remove it" in capsys.readouterr().err
 
 
 def test_a_table_of_nothing(tmp_path, capsys):
