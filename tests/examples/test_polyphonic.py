@@ -118,9 +118,15 @@ def test_rows_are_made_once_and_averaged(archive, tmp_path, monkeypatch, capsys)
     tiny(monkeypatch, steps=3)
     assert run("0") == 2
     assert "was made with another recipe" in capsys.readouterr().err
+
+
+def test_a_row_is_of_its_music(archive, tmp_path, monkeypatch, capsys):
     tiny(monkeypatch)
+    words = ["run", str(archive), "--log-dir", str(tmp_path / "runs"), "--results",
+             str(tmp_path / "results"), "--seeds", "0"]
+    assert polyphonic.program.run(words) == 0
     archives.save(archive, {split: pieces(3, 8, pitch=30) for split in archives.SPLITS})
-    assert run("0") == 2
+    assert polyphonic.program.run(words) == 2
     assert "or of other music. Remove it" in capsys.readouterr().err
 
 
