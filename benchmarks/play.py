@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +24,8 @@ import numpy as np
 
 from vaeseq import arguments
 from vaeseq.cli import Command, Program
+
+from .machine import circumstances
 
 
 class Recipe(NamedTuple):
@@ -104,7 +104,7 @@ def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> N
                "last": learned.last, "best": learned.best, "wall_seconds": round(seconds),
                "prediction": _prediction(log_dir),
                "hparams": {d.name: d.theirs for d in PlayHParams().diff(hparams)},
-               "command": shlex.join(["python", "-m", "benchmarks.play", *sys.argv[1:]]),
+               **circumstances("benchmarks.play"),
                "curve": [[line["step"], line["eval_mean"]] for line in lines]}
         result.write_text(json.dumps(row) + "\n")
 

@@ -18,6 +18,7 @@ with itself. One JSON line a row, then the table:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -27,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from vaeseq import arguments
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     latent: int
     batch: int
     steps: int
+    precision: str = "float32"
 
 
 ROWS = {
@@ -53,6 +55,7 @@ ROWS = {
     "rnn-256": Row("train", "rnn", 256, 0, 32, 64),
     "srnn": Row("train", "srnn", 256, 64, 16, 100),
     "vrnn": Row("train", "vrnn", 256, 64, 16, 100),
+    "bfloat16": Row("train", "rnn", 512, 0, 64, 64, "bfloat16"),
     "sample-1": Row("generate", "rnn", 512, 0, 1, 500),
     "sample-64": Row("generate", "rnn", 512, 0, 64, 500),
 }
@@ -89,25 +92,24 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _measure(name: str, row: Row, options: argparse.Namespace) -> dict:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, row, options.shards))
-    process.start()
-    try:
-        mine, peer = [], []
+    mine, peer, rates = [], [], []
+    low = row.precision != "float32"  # its peer is our own float32
+    with _served(row, options) as ours, (
+            _served(row._replace(precision="float32"), options) if low
+            else contextlib.nullcontext()) as own:
         for _ in range(options.rounds):
-            ours.send(options.runs)
-            mine.append(ours.recv())
-            if options.peers:
-                time.sleep(_PAUSE)
+            mine.append(ours())
+            rates.append(mine[-1].matrix_rate)
+            time.sleep(_PAUSE)
+            if own is not None:
+                timed = own()
+                peer.append(statistics.median(timed.seconds))
+                rates[-1] = timed.matrix_rate  # of all cores: products in bfloat16 have one each
+            elif options.peers:
                 peer.append(_peer_seconds(row, options))
-                time.sleep(_PAUSE)
-        ours.send(0)
-    finally:
-        process.join(10)
-        process.kill()
+            time.sleep(_PAUSE)
     seconds = statistics.median(s for timed in mine for s in timed.seconds)
-    rate = statistics.median(timed.matrix_rate for timed in mine)
+    rate = statistics.median(rates)
     return {
         "row": name, **row._asdict(), "threads": os.cpu_count(), "seconds": seconds,
         "peer_seconds": statistics.median(peer) if peer else None,
@@ -116,6 +118,26 @@ def _measure(name: str, row: Row, options: argparse.Namespace) -> dict:
         "share_of_matrix_rate": mine[0].operations / seconds / rate,
         "sequence_steps_per_second": row.batch * row.steps / seconds,
         "peak_memory_bytes": mine[-1].peak_memory_bytes}
+
+
+@contextlib.contextmanager
+def _served(row: Row, options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
+    """Our side in a process of its own: what is called for `runs` runs."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, row, options.shards))
+    process.start()
+
+    def timed() -> Timed:
+        ours.send(options.runs)
+        return ours.recv()
+
+    try:
+        yield timed
+        ours.send(0)
+    finally:
+        process.join(10)
+        process.kill()
 
 
 def _peer_seconds(row: Row, options: argparse.Namespace) -> float:
@@ -160,6 +182,8 @@ def _table(results: list[dict]) -> str:
              "| --- | --- | --- | --- | --- | --- |"]
     for r in results:
         sizes = f"{r['model'].upper()} {r['hidden']}" + (f"/{r['latent']}" if r["latent"] else "")
+        if r["precision"] != "float32":
+            sizes += f" in {r['precision']} (peer: ours in float32)"
         peer = "" if r["peer_seconds"] is None else f"{1e3 * r['peer_seconds']:.1f}"
         ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
         lines.append(

@@ -20,10 +20,12 @@ _NOTES = 88
 
 def make(row: Row, num_shards: int | None) -> tuple[Callable[[], object], float]:
     """What to run once, and how many operations its products have."""
+    shards.prepare(num_shards or "auto", row.precision)
     gen_core, batch = _model(row)
     ops = train.TrainOps(
         gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
-        num_shards=num_shards or shards.default_shards(), seed=seeds.make(0))
+        num_shards=num_shards or shards.default_shards(), precision=row.precision,
+        seed=seeds.make(0))
     ops.build(batch)
     products = sum(
         2 * row.batch * row.steps * weight.shape.num_elements()

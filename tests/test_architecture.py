@@ -31,6 +31,7 @@ FLOORS = """
     products
     loop
     loop_gradient
+    loop_apart
     unroll
     linear_scan
     agent

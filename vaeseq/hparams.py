@@ -122,6 +122,9 @@ class HParams:
     num_shards: int | Literal["auto"] = declare(
         "auto", "parts of a batch that are computed side by side", Range(1, 1024)
     )
+    precision: Literal["float32", "bfloat16"] = declare(
+        "float32", "of training's products; bfloat16 is for GPUs and processors with AMX"
+    )
 
     def __post_init__(self) -> None:
         for name, field in fields.of(type(self)).items():

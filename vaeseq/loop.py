@@ -32,7 +32,7 @@ class Product(NamedTuple):
     Attributes:
       given: for each part of x, whether it is an input of the loop.
       projected: [T, B, H], what those parts add to the result, with the bias where there are no
-        others; None without any.
+        others, as products give it (`products.unwidened`); None without any.
       w: [F, H], the rows of the weights for the other parts; None without any.
       b: [H], the bias, where it is not in `projected`.
       group: the number of the group of products whose other parts are the same.
@@ -49,6 +49,12 @@ class Product(NamedTuple):
         assert self.w is not None
         return self.w.shape[1]
 
+    @property
+    def dtype(self) -> tf.DType:
+        """Of a product with weights inside the loop, before anything is rounded."""
+        assert self.w is not None
+        return self.w.dtype
+
     def inside(self, parts: Sequence[Tensor]) -> Tensor:
         """The other parts, known inside the loop only: [B, F]."""
         return products.joined(
@@ -59,7 +65,7 @@ class Weights(NamedTuple):
     """Of a group of products, side by side.
 
     Attributes:
-      w: [F, sum of H].
+      w: [F, sum of H], rounded as products take them.
       w_transposed: [sum of H, F].
       b: [sum of H], the biases that are added inside the loop; None without any.
     """
@@ -78,6 +84,7 @@ class Plan(NamedTuple):
       num_steps: T.
       products: that a step asks for, in order.
       groups: the numbers of the products in each group.
+      group_states: of each group the number of the state that is multiplied as it is, or None.
       context: of the call, for the step to see it when it is repeated for the gradient.
     """
     step: FlatStep
@@ -86,6 +93,7 @@ class Plan(NamedTuple):
     num_steps: int
     products: list[Product]
     groups: list[list[int]]
+    group_states: list[int | None]
     context: contextvars.Context
 
     def weights(self) -> list[Weights]:
@@ -97,6 +105,7 @@ class Plan(NamedTuple):
         b = None
         if any(p.b is not None for p in group):
             b = _side_by_side([tf.zeros([p.size], w.dtype) if p.b is None else p.b for p in group])
+        w = products.rounded(w)
         return Weights(w, tf.transpose(w), b)
 
 
@@ -115,13 +124,21 @@ class Kept(NamedTuple):
     captured: Tensors
 
 
+# (plan, weights, inputs_t, state, projected_t) -> (outputs_t, next state, results of products)
+RunStep = Callable[
+    [Plan, list[Weights], Tensors, Tensors, list[Tensor | None]], tuple[Tensors, Tensors, Tensors]]
+
+
 def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -> Plan:
     """Traces one step for what it multiplies; nothing of that trace is run."""
     found: list[Product] = []
     groups: dict[tuple[int, ...], list[int]] = {}
     seen: Tensors = []  # Keeps the parts alive, as they are told apart by their ids.
     inputs_0 = [x[0] for x in inputs]
+    # Two states may begin as one tensor.
+    state_0 = [tf.identity(x) for x in state]
     numbers = {id(x): i for i, x in enumerate(inputs_0)}
+    state_numbers: dict[tuple[int, ...], int] = {(id(x),): i for i, x in enumerate(state_0)}
 
     def take(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
         w, b = tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b)
@@ -136,9 +153,9 @@ def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -
         return products.plain(parts, w, b)
 
     with products.taken_over_by(take):
-        step(inputs_0, state)
+        step(inputs_0, state_0)
     return Plan(step, inputs, state, num_steps, found, list(groups.values()),
-                contextvars.copy_context())
+                [state_numbers.get(inside) for inside in groups], contextvars.copy_context())
 
 
 def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes: list[int],
@@ -149,15 +166,34 @@ def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes
     if any(x is not None for x in given):
         w_given = tf.concat([r for r, x in zip(rows, given, strict=True) if x is not None], 0)
         is_whole = all(x is not None for x in given)
-        projected = products.plain([x for x in given if x is not None], w_given,
-                                   b if is_whole else None)
+        projected = products.unwidened([x for x in given if x is not None], w_given,
+                                       b if is_whole else None)
         b = None if is_whole else b
     w_inside = [r for r, x in zip(rows, given, strict=True) if x is None]
     return Product(tuple(x is not None for x in given), projected,
                    tf.concat(w_inside, 0) if w_inside else None, b, group)
 
 
-def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
+def together(
+    plan: Plan, weights: list[Weights], inputs_t: Tensors, state: Tensors,
+    projected_t: list[Tensor | None],
+) -> tuple[Tensors, Tensors, Tensors]:
+    """A step with its products: outputs [B, *], the next state, results of products inside."""
+    return run_step(plan, StepProducts(plan, weights, projected_t), inputs_t, state)
+
+
+def run_step(
+    plan: Plan, taker: StepProducts, inputs_t: Tensors, state: Tensors
+) -> tuple[Tensors, Tensors, Tensors]:
+    """`together`, its products taken over by `taker`."""
+    with products.taken_over_by(taker):
+        outputs_t, next_state = plan.step(inputs_t, state)
+    results_t = [x for x, p in zip(taker.results, plan.products, strict=True)
+                 if p.group is not None]
+    return outputs_t, next_state, results_t
+
+
+def forwards(plan: Plan, run: RunStep = together) -> tuple[Tensors, Tensors, Kept]:
     """Runs the loop: outputs [T, B, *], the final state, and what the way back needs."""
     inputs = [unstack(x) for x in plan.inputs]
     projected = [None if p.projected is None else unstack(p.projected) for p in plan.products]
@@ -165,11 +201,9 @@ def forwards(plan: Plan) -> tuple[Tensors, Tensors, Kept]:
     captured: dict[int, Tensor] = {}
 
     def step(t: Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-        taker = _Products(plan, weights, [None if p is None else p.read(t) for p in projected])
-        with products.taken_over_by(taker):
-            outputs_t, next_state = plan.step([x.read(t) for x in inputs], state)
-        results_t = [x for x, p in zip(taker.results, plan.products, strict=True)
-                     if p.group is not None]
+        outputs_t, next_state, results_t = run(
+            plan, weights, [x.read(t) for x in inputs], state,
+            [None if p is None else p.read(t) for p in projected])
         return [*outputs_t, *state, *results_t], next_state
 
     def body(t: Tensor, state: Tensors, arrays: Nest) -> tuple[Tensor, Tensors, Nest]:
@@ -219,7 +253,7 @@ def array_of(x: Tensor, num_steps: int) -> tf.TensorArray:
     return tf.TensorArray(x.dtype, num_steps, element_shape=x.shape)
 
 
-class _Products:
+class StepProducts:
     """Computes the products of one step, those of a group at once.
 
     Attributes:
@@ -236,19 +270,26 @@ class _Products:
         product = self._plan.products[k]
         if product.group is not None and k not in self._grouped:
             self._multiply(product.group, product.inside(parts))
-        self.results.append(self._projected[k] if product.group is None else self._grouped[k])
+        self.results.append(
+            tf.cast(self._projected[k], parts[0].dtype) if product.group is None
+            else self._grouped[k])
         return self.results[-1]
+
+    def product(self, group: int, x: Tensor, terms: Tensors) -> Tensor:
+        """Of a group's weights, side by side: x @ w + sum(terms), [B, sum of H]."""
+        w, w_transposed, _ = self._weights[group]
+        return products.in_loop(x, w, w_transposed, terms)
 
     def _multiply(self, group: int, x: Tensor) -> None:
         members = self._plan.groups[group]
-        w, w_transposed, b = self._weights[group]
+        b = self._weights[group].b
         terms = [] if b is None else [b]
         projected = [self._projected[k] for k in members]
         sizes = [self._plan.products[k].size for k in members]
         if any(p is not None for p in projected):
             leading = nest_lib.shape_of(x)[:-1]
             terms.append(_side_by_side([
-                tf.zeros([*leading, size], x.dtype) if p is None else p
+                tf.zeros([*leading, size], x.dtype) if p is None else tf.cast(p, x.dtype)
                 for p, size in zip(projected, sizes, strict=True)]))
-        y = products.in_loop(x, w, w_transposed, terms)
+        y = self.product(group, x, terms)
         self._grouped.update(zip(members, tf.split(y, sizes, axis=-1), strict=True))

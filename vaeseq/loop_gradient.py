@@ -10,6 +10,7 @@ Everything here is time-major, [T, B, ...], and nests are flat lists.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -41,8 +42,10 @@ class Sources(NamedTuple):
     outside: MaybeTensors
 
 
-def attach(plan: Plan, kept: Kept, outputs: Tensors, final: Tensors) -> tuple[Tensors, Tensors]:
+def attach(plan: Plan, kept: Kept, outputs: Tensors, final: Tensors,
+           differentiate: Differentiate | None = None) -> tuple[Tensors, Tensors]:
     """The results of the loop as differentiable functions of its sources."""
+    differentiate = differentiate or together
     results = [*outputs, *final]
     sources = Sources(
         floating(plan.inputs), floating(plan.state),
@@ -55,9 +58,9 @@ def attach(plan: Plan, kept: Kept, outputs: Tensors, final: Tensors) -> tuple[Te
     def attached(*_: Tensor) -> tuple[Tensors, Callable[..., MaybeTensors]]:
         def gradient(*d_results: Tensor) -> MaybeTensors:
             num_outputs = len(floating(outputs))
-            d_sources = plan.context.copy().run(_backwards, plan, kept, outputs,
-                                                list(d_results[:num_outputs]),
-                                                list(d_results[num_outputs:]))
+            d_sources = plan.context.copy().run(
+                _backwards, plan, kept, differentiate, list(d_results[:num_outputs]),
+                list(d_results[num_outputs:]))
             return [x for field in d_sources for x in field]
         return [tf.stop_gradient(x) for x in floating(results)], gradient
 
@@ -74,7 +77,7 @@ def floating(tensors: Sequence[Tensor]) -> Tensors:
     return [x for x in tensors if x.dtype.is_floating]
 
 
-class _StepGradient(NamedTuple):
+class StepGradient(NamedTuple):
     """The gradients of one step.
 
     Attributes:
@@ -82,34 +85,50 @@ class _StepGradient(NamedTuple):
       outside: with respect to variables and captured tensors; None where there is none.
       inputs: with respect to the floating inputs; None where there is none.
       results: with respect to each product's result.
-      inside: for each group of products, the tensor that was multiplied.
-      inside_states: for each of them the number of the state that it is, or None.
+      inside: what was multiplied, of each group of products where that is no state.
     """
     state: Tensors
     outside: MaybeTensors
     inputs: MaybeTensors
     results: Tensors
     inside: Tensors
-    inside_states: list[int | None]
 
     def emitted(self) -> Tensors:
         """What is to be kept of each step."""
-        inside = [x for x, i in zip(self.inside, self.inside_states, strict=True) if i is None]
-        return [*self.results, *(x for x in self.inputs if x is not None), *inside]
+        return [*self.results, *(x for x in self.inputs if x is not None), *self.inside]
 
 
-def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
+class Known(NamedTuple):
+    """What the way back knows of a step.
+
+    Attributes:
+      inputs: of the step.
+      state: before it.
+      results: of each product.
+      d_results: the gradients of the floating outputs and of the floating next state.
+    """
+    inputs: Tensors
+    state: Tensors
+    results: Tensors
+    d_results: Tensors
+
+
+Differentiate = Callable[[Plan, Kept, list[Weights], Known], StepGradient]
+# (group, gradient of its products' results) -> gradient of what was multiplied
+Times = Callable[[int, Tensor], Tensor]
+
+
+def _backwards(plan: Plan, kept: Kept, differentiate: Differentiate, d_outputs: Tensors,
                d_final: Tensors) -> Sources:
     """The gradients of all sources, from those of the floating outputs and final state."""
     weights = plan.weights()
     arrays = [[unstack(x) for x in xs]
               for xs in (plan.inputs, kept.states, kept.results, d_outputs)]
-    is_floating = [x.dtype.is_floating for x in outputs]
 
-    def step(t: Tensor, d_state: Tensors) -> _StepGradient:
+    def step(t: Tensor, d_state: Tensors) -> StepGradient:
         inputs_t, state, results_t, d_outputs_t = [[x.read(t) for x in xs] for xs in arrays]
-        return _step_gradient(plan, kept, weights, inputs_t, state, results_t,
-                              [*d_outputs_t, *d_state], is_floating)
+        return differentiate(plan, kept, weights, Known(
+            inputs_t, state, results_t, [*d_outputs_t, *d_state]))
 
     def body(t: Tensor, d_state: Tensors, sums: Tensors, emitted: Nest) -> Nest:
         g = step(t, d_state)
@@ -128,12 +147,13 @@ def _backwards(plan: Plan, kept: Kept, outputs: Tensors, d_outputs: Tensors,
     stacked = iter([x.stack() for x in emitted])
     d_results = [next(stacked) for _ in last.results]
     d_inputs = [None if x is None else next(stacked) for x in last.inputs]
-    inside = [next(stacked) if i is None else kept.states[i] for i in last.inside_states]
+    inside = [next(stacked) if i is None else kept.states[i] for i in plan.group_states]
     return Sources(
         d_inputs, d_state,
-        [d for d, p in zip(d_results, plan.products, strict=True) if p.projected is not None],
+        [tf.cast(d, p.projected.dtype)
+         for d, p in zip(d_results, plan.products, strict=True) if p.projected is not None],
         _weight_gradients(plan, d_results, inside),
-        [tf.reduce_sum(d, list(range(d.shape.rank - 1)))
+        [_total(d, p.b.dtype)
          for d, p in zip(d_results, plan.products, strict=True) if p.b is not None], sums)
 
 
@@ -143,32 +163,46 @@ def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensor
     for group, x in zip(plan.groups, inside):
         for k in group:
             rows, d_rows = [tf.reshape(y, [-1, y.shape[-1]]) for y in (x, d_results[k])]
-            d_w[k] = tf.matmul(rows, d_rows, transpose_a=True)
+            d = tf.matmul(products.rounded(rows), products.rounded(d_rows), transpose_a=True)
+            d_w[k] = tf.cast(d, plan.products[k].dtype)
     return [d_w[k] for k in sorted(d_w)]
 
 
-def _step_gradient(plan: Plan, kept: Kept, weights: list[Weights], inputs_t: Tensors,
-                   state: Tensors, results_t: Tensors, d_floating: Tensors,
-                   is_floating: list[bool]) -> _StepGradient:
+def _total(d: Tensor, dtype: tf.DType) -> Tensor:
+    """The sum over all dims but the last, [H]."""
+    if d.dtype == dtype:
+        return tf.reduce_sum(d, list(range(d.shape.rank - 1)))
+    # A product keeps its sums in float32.
+    rows = tf.reshape(d, [-1, d.shape[-1]])
+    return tf.cast(tf.matmul(tf.ones([1, rows.shape[0]], d.dtype), rows)[0], dtype)
+
+
+def together(plan: Plan, kept: Kept, weights: list[Weights], known: Known) -> StepGradient:
+    """Of a step, with its products."""
+    return step_gradient(plan, kept, known, lambda group, d: products.in_loop(
+        d, weights[group].w_transposed, weights[group].w))
+
+
+def step_gradient(plan: Plan, kept: Kept, known: Known, times: Times) -> StepGradient:
     """Repeats a step from the results of its products, and differentiates it."""
+    inputs_t, state, results_t, d_floating = known
     # A product of inputs alone is read like an input; the others are tapped for their gradient.
     taps = [x if p.group is None else tf.zeros_like(x) for x, p in zip(results_t, plan.products)]
     outside = [*kept.variables, *kept.captured]
-    states = {id(x): i for i, x in enumerate(state)}
     sources = [floating(state), outside, floating(inputs_t), taps]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
-        taker = _Products(plan, weights, results_t, taps)
+        taker = _Products(plan, results_t, taps, times)
         with products.taken_over_by(taker):
             outputs_t, next_state = plan.step(inputs_t, state)
         targets = floating([*outputs_t, *next_state])
     d_state, d_outside, d_inputs, d_taps = tape.gradient(
         targets, sources, output_gradients=d_floating)
-    return _StepGradient(
+    return StepGradient(
         [tf.zeros_like(x) if d is None else d for d, x in zip(d_state, floating(state))],
         [None if d is None else tf.convert_to_tensor(d) for d in d_outside], d_inputs,
-        [tf.zeros_like(x) if d is None else d for d, x in zip(d_taps, taps)], taker.inside,
-        [states.get(id(x)) for x in taker.inside])
+        [tf.zeros_like(x) if d is None else d for d, x in zip(d_taps, taps)],
+        [x for x, i in zip(taker.inside, plan.group_states, strict=True) if i is None])
 
 
 class _Products:
@@ -178,10 +212,9 @@ class _Products:
       inside: for each group so far, the tensor that was multiplied.
     """
 
-    def __init__(self, plan: Plan, weights: list[Weights], results: Tensors,
-                 taps: Tensors) -> None:
+    def __init__(self, plan: Plan, results: Tensors, taps: Tensors, times: Times) -> None:
         self.inside: Tensors = []
-        self._plan, self._weights, self._results, self._taps = plan, weights, results, taps
+        self._plan, self._results, self._taps, self._times = plan, results, taps, times
         self._grouped: dict[int, Tensor] = {}
         self._count = 0
 
@@ -190,23 +223,23 @@ class _Products:
         self._count += 1
         product = self._plan.products[k]
         if product.group is None:
-            return self._taps[k]
+            return tf.cast(self._taps[k], parts[0].dtype)
         if k not in self._grouped:
             group = self._plan.groups[product.group]
             self.inside.append(product.inside(parts))
             self._grouped.update(zip(group, _repeat(
-                self.inside[-1], self._weights[product.group],
-                [self._results[member] for member in group],
-                [self._taps[member] for member in group])))
+                self.inside[-1], [self._results[member] for member in group],
+                [self._taps[member] for member in group],
+                functools.partial(self._times, product.group))))
         return self._grouped[k]
 
 
-def _repeat(x: Tensor, weights: Weights, results: Tensors, taps: Tensors) -> Tensors:
-    """`results`, differentiated as x @ w + taps."""
+def _repeat(x: Tensor, results: Tensors, taps: Tensors,
+            times: Callable[[Tensor], Tensor]) -> Tensors:
+    """`results`, differentiated as products of `x`, plus taps."""
     @tf.custom_gradient
     def repeated(*_: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
         def gradient(*d_results: Tensor) -> Tensors:
-            d_all = tf.concat(d_results, -1)
-            return [products.in_loop(d_all, weights.w_transposed, weights.w), *d_results]
+            return [times(tf.concat(d_results, -1)), *d_results]
         return [tf.identity(result) for result in results], gradient
     return repeated(x, *taps)

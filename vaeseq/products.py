@@ -9,6 +9,10 @@ A product inside the body of a loop is packed, run and differentiated once a ste
     - the results are kept, so that the way back repeats no product.
 
 So every layer calls `product`, and a loop that traces its body sets `taken_over_by` meanwhile.
+
+Products of float32 may be taken in bfloat16 (`computed`): their inputs are rounded to its 8 bits of
+mantissa, sums are kept in float32 inside the product, and the result is rounded once more.
+Everything else stays in float32.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -29,8 +33,38 @@ Taker = Callable[[Sequence[Tensor], tf.Variable, tf.Variable | None], Tensor]
 # Where `in_loop` transposes: measured on x86-64, with weights of 256 to 2048 rows and columns.
 _FEW_ROWS = (8, 32)
 
+
+class Manner(NamedTuple):
+    """How products are computed.
+
+    Attributes:
+      bfloat16: those of float32 in bfloat16.
+      apart: a loop takes its products apart from what XLA compiles (see `vaeseq.loop_apart`).
+    """
+
+    bfloat16: bool = False
+    apart: bool = False
+
+
+_MANNER: contextvars.ContextVar[Manner | None] = contextvars.ContextVar(
+    "vaeseq_manner", default=None)
 _TAKER: contextvars.ContextVar[Taker | None] = contextvars.ContextVar(
     "vaeseq_products", default=None)
+
+
+@contextlib.contextmanager
+def computed(manner: Manner) -> Iterator[None]:
+    """Has products that are traced inside, and their gradients, computed in this manner."""
+    token = _MANNER.set(manner)
+    try:
+        yield
+    finally:
+        _MANNER.reset(token)
+
+
+def manner() -> Manner:
+    """The current one."""
+    return _MANNER.get() or Manner()
 
 
 @contextlib.contextmanager
@@ -67,7 +101,12 @@ def product(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None = Non
 
 def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
     """`product` as one matrix product over all leading dims, here and now."""
-    inputs = joined(parts)
+    return tf.cast(unwidened(parts, w, b), parts[0].dtype)
+
+
+def unwidened(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
+    """`plain`, whose result may be of bfloat16 (see `computed`)."""
+    inputs, w, b = rounded(joined(parts)), rounded(w), None if b is None else rounded(b)
     if inputs.shape.rank == 2:
         outputs = tf.matmul(inputs, w)
         return outputs if b is None else outputs + b
@@ -76,6 +115,13 @@ def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
     if b is not None:
         outputs += b
     return tf.reshape(outputs, [*leading, w.shape[-1]])
+
+
+def rounded(x: Tensor) -> Tensor:
+    """`x` as products take it in the current manner."""
+    if manner().bfloat16 and x.dtype == tf.float32:
+        return tf.cast(x, tf.bfloat16)
+    return x
 
 
 def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] = ()) -> Tensor:
@@ -94,7 +140,7 @@ def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] 
       [B, H].
     """
     rows = x.shape[0] if x.shape.rank == 2 else None
-    if rows is None or not _FEW_ROWS[0] <= rows <= _FEW_ROWS[1]:
+    if manner().bfloat16 or rows is None or not _FEW_ROWS[0] <= rows <= _FEW_ROWS[1]:
         return sum(terms, plain([x], w, None))
     columns = tf.matmul(w_transposed, x, transpose_b=True)
     for term in terms:

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What the programs' commands share: options of training and scoring, and how they are told.
 
-Nothing here imports TensorFlow.
+Nothing but `start` imports TensorFlow.
 """
 from __future__ import annotations
 
@@ -114,12 +114,20 @@ def agreed(
     return saved
 
 
-def alike(
-    options: argparse.Namespace, hparams: HParams, seed: int, **data: Any
-) -> dict[str, Any]:
-    """What all workers of a run must have alike: see `distribute.start`."""
-    return {"version": __version__, **hparams.as_dict(), "seed": seed,
-            "num_steps": options.num_steps, "valid_every": options.valid_every, **data}
+def start(options: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Workers:
+    """Prepares TensorFlow, which must not have computed anything, and meets the other workers.
+
+    Args:
+      options: of `train`.
+      hparams: of the run.
+      seed: of the run.
+      data: what else all workers must have alike.
+    """
+    from vaeseq import distribute, shards
+    shards.prepare(hparams.num_shards, hparams.precision)
+    alike = {"version": __version__, **hparams.as_dict(), "seed": seed,
+             "num_steps": options.num_steps, "valid_every": options.valid_every, **data}
+    return distribute.start(options.strategy, alike, seconds=60 * options.wait_minutes)
 
 
 def tell_start(workers: Workers, line: str) -> None:

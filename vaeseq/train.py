@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import initializers, nest, networks, seeds, shards
+from vaeseq import initializers, nest, networks, products, seeds, shards
 from vaeseq.adam import Adam
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound, BoundState
@@ -31,6 +31,7 @@ from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
 Schedule = Callable[[int], float]
+Precision = Literal["float32", "bfloat16"]
 
 
 class TrainState(NamedTuple):
@@ -94,7 +95,7 @@ class TrainOps(snt.Module):
         learning_rate: Schedule, divergence_strength: Schedule = lambda step: 1.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
-        adam_beta2: float = 0.999,
+        adam_beta2: float = 0.999, precision: Precision = "float32",
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
         workers: Workers = ALONE, name: str | None = None,
     ):
@@ -112,6 +113,7 @@ class TrainOps(snt.Module):
           weight_decay: of AdamW (arXiv:1711.05101) over the same, times the learning rate.
           context_dropout: the share of the contexts' numbers that are dropped at each step.
           adam_beta2: decay of Adam's mean of squares (arXiv:1412.6980).
+          precision: of the layers' products (see `vaeseq.products`); all else is of float32.
           check_numerics: stop at a loss or gradient that is not finite.
           num_shards: parts of the batch computed side by side.
           jit_compile: compile with XLA.
@@ -142,7 +144,12 @@ class TrainOps(snt.Module):
             self._optimizer = Adam(self._rate, beta2=adam_beta2)
         self._update = tf.function(
             self._apply, jit_compile=jit_compile, autograph=False)
-        self._gradients = shards.parallel(self._shard, num_shards, jit_compile=jit_compile)
+        low = precision == "bfloat16"
+        # XLA has no quick products of bfloat16 for a processor.
+        apart = low and jit_compile and not tf.config.list_physical_devices("GPU")
+        self._manner = products.Manner(bfloat16=low, apart=apart)
+        self._gradients = shards.parallel(
+            self._shard, num_shards, jit_compile=jit_compile and not apart)
         self._compiled = workers.function(self._step)
 
     @property
@@ -207,7 +214,7 @@ class TrainOps(snt.Module):
         self, rows: tuple[Batch, TrainState, Tensor], strength: Tensor, seed: Seed
     ) -> tuple[_Sums, TrainState]:
         batch, state, numbers = rows
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, products.computed(self._manner):
             sums, state = self._evaluate_bound(
                 batch, state, strength, seeds.fold_in(seed, numbers[0]))
             loss = -sums.objective

@@ -39,4 +39,4 @@ def train_ops(
         l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
         context_dropout=h.context_dropout, adam_beta2=h.adam_beta2, check_numerics=h.check_numerics,
         num_shards=shards.default_shards() if h.num_shards == "auto" else h.num_shards,
-        jit_compile=jit_compile, seed=seed, workers=workers)
+        precision=h.precision, jit_compile=jit_compile, seed=seed, workers=workers)

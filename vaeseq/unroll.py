@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from vaeseq import loop, loop_gradient, products
+from vaeseq import loop, loop_apart, loop_gradient, products
 from vaeseq import nest as nest_lib
 from vaeseq.types import Nest, Tensor
 
@@ -230,8 +230,13 @@ def _compiled_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tup
         return _flatten(outputs_like), _flatten(next_state)
 
     plan = loop.make_plan(flat_step, _flatten(inputs), _flatten(state), num_steps)
-    outputs, final, kept = loop.forwards(plan)
-    outputs, final = loop_gradient.attach(plan, kept, outputs, final)
+    if products.manner().apart and plan.groups:
+        outputs, final, kept = loop.forwards(plan, loop_apart.forwards)
+        outputs, final = loop_gradient.attach(
+            plan, kept, outputs, final, loop_apart.differentiate)
+    else:
+        outputs, final, kept = loop.forwards(plan)
+        outputs, final = loop_gradient.attach(plan, kept, outputs, final)
     return (tf.nest.pack_sequence_as(outputs_like, outputs),
             tf.nest.pack_sequence_as(state, final))
 

@@ -63,10 +63,8 @@ def train(options: argparse.Namespace) -> None:
     else:
         mean = _first_mean(train_rolls, hparams, source)
     frames = sum(map(len, train_rolls))
-    workers = distribute.start(
-        options.strategy, runs.alike(
-            options, hparams, seed, data=music.description.train_checksum, size=frames),
-        seconds=60 * options.wait_minutes)
+    workers = runs.start(
+        options, hparams, seed, data=music.description.train_checksum, size=frames)
     model = MidiModel(
         hparams, options.log_dir, mean=mean, seed=seed, trained_on=music.description)
     if source is not None:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq import cli, distribute, init_from, runs
+from vaeseq import cli, init_from, runs
 from vaeseq import export as export_lib
 from vaeseq.arguments import UsageError
 from vaeseq.evaluate import Score
@@ -56,10 +56,8 @@ def train(options: argparse.Namespace) -> None:
         options.train_corpus, options.valid_corpus, options.valid_fraction, vocabulary)
     if log_dir.exists:
         texts.check_same(log_dir, read.description)
-    workers = distribute.start(
-        options.strategy, runs.alike(
-            options, hparams, seed, data=read.description.train_checksum, size=len(read.train)),
-        seconds=60 * options.wait_minutes)
+    workers = runs.start(
+        options, hparams, seed, data=read.description.train_checksum, size=len(read.train))
     model = TextModel(hparams, vocabulary, options.log_dir, seed=seed, trained_on=read.description)
     name = cli.one_line(texts.corpus_of(options.train_corpus).name)
     try:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import seeds
+from vaeseq import products, seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.checkpoint import Carried, Checkpoints
 from vaeseq.data import Batch, Streams
@@ -98,6 +98,27 @@ def test_compiled_equals_plain():
         ops = make_ops(jit_compile=jit_compile)
         results.append((figures(ops(batch(2, 3), ops.initial_state(2))[0]), values(ops)))
     small.close(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
+def test_products_of_bfloat16_are_near_the_exact_ones(monkeypatch, vae_type, jit_compile):
+    def made():
+        ops = make_ops(vae_type, precision="bfloat16", jit_compile=jit_compile, num_shards=2)
+        step, state = ops(batch(4, 5, lengths=[5, 3, 4, 1]), ops.initial_state(4))
+        assert all(x.dtype == tf.float32 for x in [*ops.variables_to_train,
+                                                   *tf.nest.flatten(state.bound.drive)])
+        return step
+    low = made()
+    monkeypatch.setattr(products, "rounded", lambda x: x)
+    exact = made()
+    assert low.loss == pytest.approx(exact.loss, rel=1e-2)
+    assert low.gradient_norm == pytest.approx(exact.gradient_norm, rel=3e-2)
+    assert abs(low.loss - exact.loss) > 1e-6 * abs(exact.loss)
+    if vae_type == "RNN":
+        ops = make_ops()
+        step, _ = ops(batch(4, 5, lengths=[5, 3, 4, 1]), ops.initial_state(4))
+        small.close(figures(step), figures(exact), rtol=1e-4)
 
 
 def test_figures_are_those_of_the_bound():

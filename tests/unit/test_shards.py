@@ -37,6 +37,25 @@ def test_shards_add_up(batch_size, num_shards, jit_compile):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize(("num_shards", "precision", "cores", "expected"), [
+    ("auto", "bfloat16", 2, [1]), (4, "bfloat16", 2, [1]), ("auto", "float32", 2, []),
+    (1, "bfloat16", 2, []), ("auto", "bfloat16", 1, [])])
+def test_products_of_bfloat16_have_one_thread_each(
+        monkeypatch, num_shards, precision, cores, expected):
+    given = []
+    monkeypatch.setattr(shards, "default_shards", lambda: cores)
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", given.append)
+    shards.prepare(num_shards, precision)
+    assert given == expected
+
+
+def test_threads_that_are_running_are_left_as_they_are():
+    tf.ones([1]).numpy()
+    before = tf.config.threading.get_intra_op_parallelism_threads()
+    shards.prepare(2, "bfloat16")
+    assert tf.config.threading.get_intra_op_parallelism_threads() == before
+
+
 def test_rows_may_be_empty():
     sharded = shards.parallel(lambda x: (tf.reduce_sum(x), ()), 2)
     sums, rows = tf.function(sharded)(tf.ones([4, 3]))

@@ -8,16 +8,20 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, networks, unroll
+from vaeseq import nest, networks, products, unroll
 
-MODES = ("eager", "function", "compiled")
+MODES = ("eager", "function", "compiled", "apart")
 TOLERANCE = {tf.float64: 1e-10, tf.float32: 2e-5}
 
 
 def run_as(mode, function):
     if mode == "eager":
         return function
-    return tf.function(function, jit_compile=mode == "compiled", autograph=False)
+
+    def traced(*args):
+        with products.computed(products.Manner(apart=mode == "apart")):
+            return function(*args)
+    return tf.function(traced, jit_compile=mode == "compiled", autograph=False)
 
 
 def python_loop(step, inputs, state, lengths=None):
@@ -104,8 +108,7 @@ def assert_close(ours, theirs, dtype):
 
 @pytest.mark.parametrize("lengths", [None, (5, 2, 1)])
 @pytest.mark.parametrize("mode,dtype", [
-    ("eager", tf.float64), ("function", tf.float64), ("compiled", tf.float64),
-    ("compiled", tf.float32)])
+    *((mode, tf.float64) for mode in MODES), ("compiled", tf.float32), ("apart", tf.float32)])
 def test_scan_equals_a_python_loop(mode, dtype, lengths):
     case = everything(dtype, 3, 5)
     lengths = None if lengths is None else tf.constant(lengths)
@@ -116,6 +119,25 @@ def test_scan_equals_a_python_loop(mode, dtype, lengths):
     expected = results_and_gradients(python_loop, module, inputs, outside, state, lengths, weights)
     assert_close(run_as(mode, ours)(inputs, outside, state), expected, dtype)
     assert all(np.abs(g).max() > 1e-6 for g in tf.nest.flatten(expected[2]))
+
+
+@pytest.mark.parametrize("jit_compile,apart", [(False, False), (True, False), (False, True)])
+def test_products_in_bfloat16(jit_compile, apart):
+    """Rounded to 8 bits of mantissa, here and there: near the exact ones, and not the same."""
+    case = everything(tf.float32, 3, 5)
+    module, inputs, outside, state, weights = case
+
+    def ours(inputs, outside, state):
+        with products.computed(products.Manner(bfloat16=True, apart=apart)):
+            return results_and_gradients(
+                unroll.scan, module, inputs, outside, state, None, weights)
+    expected = results_and_gradients(python_loop, module, inputs, outside, state, None, weights)
+    found = tf.function(ours, jit_compile=jit_compile, autograph=False)(inputs, outside, state)
+    for x, y in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        assert x.dtype == y.dtype
+        scale = np.abs(y).max()
+        np.testing.assert_allclose(x, y, atol=0.05 * scale)
+        assert x.dtype.is_integer or np.abs(x - y).max() > 1e-5 * scale
 
 
 @pytest.mark.parametrize("batch_size,num_steps", [(1, 1), (1, 4), (3, 1)])
@@ -199,14 +221,17 @@ def test_dropout_in_a_step_is_the_same_on_the_way_back(mode):
         s = tf.tanh(layer((x, s)))
         return s, s
 
-    def run(loop):
+    def run(loop, seed):
         with tf.GradientTape() as tape:
-            with networks.dropout_seed(tf.constant([1, 2])):
+            with networks.dropout_seed(seed):
                 outputs, _ = loop(step, inputs, tf.ones([3, 2], tf.float64))
             loss = tf.reduce_sum(outputs ** 2)
         return outputs, tape.gradient(loss, layer.trainable_variables)
-    expected = run_as(mode, lambda: run(python_loop))()
-    assert_close(run_as(mode, lambda: run(unroll.scan))(), expected, tf.float64)
+    seed = tf.constant([1, 2])
+    # A compiled program draws other numbers from a seed that it is given.
+    expected = run_as("compiled" if mode == "apart" else mode,
+                      lambda seed: run(python_loop, seed))(seed)
+    assert_close(run_as(mode, lambda seed: run(unroll.scan, seed))(seed), expected, tf.float64)
     kept, _ = unroll.scan(step, inputs, tf.ones([3, 2], tf.float64))
     assert np.abs(kept - expected[0]).max() > 1e-3
 
@@ -230,6 +255,27 @@ def test_a_loop_in_a_loop(mode):
             loss = tf.reduce_sum(outputs ** 2)
         return outputs, tape.gradient(loss, [inputs, *layer.trainable_variables])
     run(python_loop)
+    assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_states_that_begin_as_one_tensor(mode):
+    """They are different after a step, and so are their products."""
+    first, second = (networks.Linear(3, use_bias=False) for _ in range(2))
+    x = tf.constant(np.random.default_rng(0).normal(size=[2, 4, 3]))
+    zeros = tf.zeros([2, 3], tf.float64)
+
+    def step(x_t, state):
+        h, c = state
+        return h, (tf.tanh(x_t + second(c)), tf.tanh(first(h) - x_t))
+
+    def run(loop):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs, final = loop(step, x, (zeros, zeros))
+            loss = tf.reduce_sum(outputs ** 2) + tf.reduce_sum(final[1] ** 2)
+        return outputs, final, tape.gradient(loss, [x, first.w, second.w])
+    step(x[:, 0], (zeros, zeros))  # makes the variables
     assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
 
 

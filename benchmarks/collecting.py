@@ -1,0 +1,98 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Play without learning: moves a second, beside Gymnasium's own loop over copies of a game.
+
+    python -m benchmarks.collecting run [--game CartPole-v1] [--copies 8 64] [--moves N]
+
+Ours plays whole games and remembers them, as training does: at random, and by a policy that has
+learnt nothing yet. SyncVectorEnv is given random actions and keeps nothing. They take turns; the
+medians are printed as one JSON line for each number of copies.
+"""
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import time
+
+from vaeseq import arguments
+from vaeseq.cli import Command, Program
+
+from .machine import circumstances
+
+_PEER = "SyncVectorEnv"
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--game", default="CartPole-v1", metavar="NAME", help="a Gymnasium environment's name")
+    add("--copies", type=arguments.whole(1, 1 << 12), nargs="+", default=[8, 64], metavar="N",
+        help="of the game, side by side")
+    add("--moves", type=arguments.whole(100, 1 << 24), default=20_000, metavar="N",
+        help="of one turn, all copies together")
+    add("--turns", type=arguments.whole(1, 100), default=5, metavar="N", help="of each")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from examples.play import env
+    from examples.play.agents import Player, PolicyActor
+    from examples.play.hparams import PlayHParams
+    from examples.play.model import World
+    from examples.play.playing import RandomPlayer
+    from examples.play.policy import Policy
+    game, hparams = env.game(options.game), PlayHParams(game=options.game)
+    policy = PolicyActor(World(hparams, game), Policy(hparams, game.actions))
+    players = {"random": RandomPlayer(game.actions), "policy": Player(policy)}
+    for copies in options.copies:
+        works = {name: functools.partial(_played, game, player, copies)
+                 for name, player in players.items()}
+        rates = _medians({_PEER: functools.partial(_stepped, game.name, copies), **works},
+                         options.moves, options.turns)
+        print(json.dumps({
+            "game": game.name, "copies": copies, "moves_per_second": rates,
+            "share": {name: round(rates[name] / rates[_PEER], 2) for name in players},
+            **circumstances("benchmarks.collecting")}), flush=True)
+
+
+def _medians(works: dict, moves: int, turns: int) -> dict[str, int]:
+    """Moves a second of each."""
+    rates: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        work(1)  # compiles
+    for _ in range(turns):
+        for name, work in works.items():
+            began = time.perf_counter()
+            rates[name].append(work(moves) / (time.perf_counter() - began))
+    return {name: round(statistics.median(each)) for name, each in rates.items()}
+
+
+def _played(game, player, copies: int, moves: int) -> int:
+    """Plays and remembers; how many moves there were."""
+    from examples.play.copies import Games
+    from examples.play.playing import play
+    from examples.play.replay import Replay
+    replay = Replay(game, 1 << 30)
+    with Games(game, copies) as games:
+        for episode in play(games, player, num_moves=moves, seed=0):
+            replay.add(episode)
+    return replay.num_moves
+
+
+def _stepped(name: str, copies: int, moves: int) -> int:
+    """Plays at random with Gymnasium's loop; how many moves there were."""
+    import gymnasium
+    envs = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make(name)] * copies)
+    envs.action_space.seed(0)
+    envs.reset(seed=0)
+    steps = -(-moves // copies)
+    for _ in range(steps):
+        envs.step(envs.action_space.sample())
+    envs.close()
+    return steps * copies
+
+
+program = Program("python -m benchmarks.collecting", "Play without learning, measured.", (
+    Command("run", "time play", _run_arguments, _run),))
+
+if __name__ == "__main__":
+    program.main()
