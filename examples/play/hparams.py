@@ -46,9 +46,9 @@ class PlayHParams(HParams):
     policy_ratio: float = fields.declare(0.5, "updates of the policy for each real step", _RATIO)
 
     # The policy.
-    policy_gradient: Literal["auto", "score", "pathwise"] = fields.declare(
-        "auto", "score: of log-probabilities, with a value baseline; pathwise: through the model; "
-        "auto: score where actions are discrete, else pathwise")
+    policy_gradient: Literal["score", "pathwise"] = fields.declare(
+        "score", "score: of log-probabilities, with a value baseline; pathwise: through the model, "
+        "slower, and the later to solve what was measured")
     memory: bool = fields.declare(
         True, "the policy reads the model's state beside the latest observation")
     policy_layers: tuple[int, ...] = fields.declare(
@@ -99,7 +99,8 @@ class PlayHParams(HParams):
     # How many updates there will be is not known beforehand, so there is no "cosine".
     learning_rate_schedule: Literal["constant", "exponential"] = fields.redeclare(
         HParams, "learning_rate_schedule", "exponential")
-    learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 5000.0)
-    batch_size: int = fields.redeclare(HParams, "batch_size", 16)
-    sequence_size: int = fields.redeclare(HParams, "sequence_size", 16)
+    learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 2000.0)
+    batch_size: int = fields.redeclare(HParams, "batch_size", 8)
+    # Of half as many steps, the state of a long game became one that was never learnt from.
+    sequence_size: int = fields.redeclare(HParams, "sequence_size", 32)
     num_shards: int | Literal["auto"] = fields.redeclare(HParams, "num_shards", 1)

@@ -20,7 +20,6 @@ from vaeseq import initializers, schedules, seeds
 from vaeseq.data import Batch
 from vaeseq.types import Seed, Tensor
 
-from .env import Actions
 from .hparams import PlayHParams
 from .imagination import Rollout, beliefs, imagine
 from .model import Belief, World
@@ -74,7 +73,7 @@ class PolicyOps(snt.Module):
         self._hparams = hparams
         self._world = world
         self._seed = seed
-        self._pathwise = is_pathwise(hparams, world.game.actions)
+        self._pathwise = hparams.policy_gradient == "pathwise"
         self._rate = tf.Variable(0.0, trainable=False, name="policy_rate")
         self._value_rate = tf.Variable(0.0, trainable=False, name="value_rate")
         self._optimizer = snt.optimizers.Adam(self._rate)
@@ -195,10 +194,3 @@ class PolicyOps(snt.Module):
 def _given(rollout: Rollout) -> Tensor:
     """The features that were acted on, `[B, H, F]`, as they are: no gradient passes."""
     return tf.stop_gradient(rollout.features[:, :-1])
-
-
-def is_pathwise(hparams: PlayHParams, actions: Actions) -> bool:
-    """Which of the two gradients is used."""
-    if hparams.policy_gradient == "auto":
-        return not actions.discrete
-    return hparams.policy_gradient == "pathwise"
