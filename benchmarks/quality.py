@@ -34,10 +34,13 @@ class Row(NamedTuple):
     valid_every: int
 
 
+_LARGE = "rnn_hidden_sizes=[512],batch_size=64,dropout=0.3"
 ROWS = {
     "lstm": Row("vaeseq, default (LSTM 256)", "", 5000, 250),
-    "lstm-long": Row("vaeseq, LSTM 512",
-                     "rnn_hidden_sizes=[512],dropout=0.4,learning_rate=0.003", 9000, 500),
+    "large": Row("vaeseq, LSTM 512", _LARGE, 2000, 100),
+    "bfloat16": Row("vaeseq, LSTM 512 in bfloat16", f"{_LARGE},precision=bfloat16", 2000, 100),
+    "parallel": Row("vaeseq, minGRU 256, 256",
+                    "cell=mingru,rnn_hidden_sizes=[256,256],residual=true", 5000, 250),
 }
 _PROGRAM = "from examples.text.cli import main; main()"
 

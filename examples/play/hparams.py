@@ -42,7 +42,7 @@ class PlayHParams(HParams):
     # How much is learnt from a real step.
     first_updates: int = fields.declare(
         500, "updates of the model, and of the policy, after the random play", Range(0, 1 << 20))
-    model_ratio: float = fields.declare(0.2, "updates of the model for each real step", _RATIO)
+    model_ratio: float = fields.declare(0.5, "updates of the model for each real step", _RATIO)
     policy_ratio: float = fields.declare(0.5, "updates of the policy for each real step", _RATIO)
 
     # The policy.
@@ -61,7 +61,7 @@ class PlayHParams(HParams):
     entropy: float = fields.declare(
         3e-3, "weight of the policy's entropy", Range(0, 1e3))
     action_temperature: float = fields.declare(
-        1.0, "above 1 the player tries more while it collects games", Range(0.01, 100))
+        4.0, "above 1 the player tries more while it collects games", Range(0.01, 100))
     policy_learning_rate: float = fields.declare(
         3e-4, "of the policy", Range(0, 1, open_low=True))
     value_learning_rate: float = fields.declare(
@@ -87,6 +87,8 @@ class PlayHParams(HParams):
         HParams, "obs_encoder_fc_layers", (64,))
     obs_decoder_fc_hidden_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_decoder_fc_hidden_layers", (64,))
+    # How a game ends is rarely seen, and sooner learnt from what it is seen at.
+    context_skip: bool = fields.redeclare(HParams, "context_skip", True)
     latent_size: int = fields.redeclare(HParams, "latent_size", 16)
     latent_decoder_fc_layers: tuple[int, ...] = fields.redeclare(
         HParams, "latent_decoder_fc_layers", (64,))
@@ -99,7 +101,7 @@ class PlayHParams(HParams):
     # How many updates there will be is not known beforehand, so there is no "cosine".
     learning_rate_schedule: Literal["constant", "exponential"] = fields.redeclare(
         HParams, "learning_rate_schedule", "exponential")
-    learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 2000.0)
+    learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 10_000.0)
     batch_size: int = fields.redeclare(HParams, "batch_size", 8)
     # Of half as many steps, the state of a long game became one that was never learnt from.
     sequence_size: int = fields.redeclare(HParams, "sequence_size", 32)
