@@ -161,7 +161,7 @@ def _table(options: argparse.Namespace) -> None:
             if errors:
                 medians = np.median(errors, axis=0)
                 print(f"| {name}, {kind} | "
-                      + " | ".join(f"{medians[step - 1]:.3f}" for step in _SHOWN) + " |")
+                      + " | ".join(f"{medians[step - 1]:.2g}" for step in _SHOWN) + " |")
     if options.pictures is not None:
         _draw(rows, names, options.pictures)
 
