@@ -8,7 +8,8 @@ Each row runs in a process of its own. With a peer (a script that takes `train -
 take turns, round by round, and medians are compared: a machine that others use is only comparable
 with itself. One JSON line a row, then the table:
 
-    seconds, peer_seconds  medians: of an update, or of sampling `steps` steps
+    seconds, peer_seconds  medians: of an update, or of sampling `steps` steps; the peer of the row
+                           in bfloat16 is our own float32
     ratio                  theirs / ours
     share_of_matrix_rate   operations of the products, counted from the weights (three products a
                            weight and step in training, one in sampling), over the rate of one large

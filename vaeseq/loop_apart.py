@@ -41,7 +41,7 @@ def forwards(
     def piece(inputs_t: Tensors, state: Tensors, projected: Tensors, multiplied: Tensors) -> Any:
         rest = iter(projected)
         taker = _Given(plan, weights, [None if p is None else next(rest) for p in projected_t],
-                          multiplied)
+                       multiplied)
         try:
             outputs_t, next_state, results_t = loop.run_step(plan, taker, inputs_t, state)
         except _Reached as reached:
@@ -85,13 +85,13 @@ def differentiate(plan: Plan, kept: Kept, weights: list[Weights], known: Known) 
         return g._replace(results=[
             None if p.group in found else d for d, p in zip(g.results, plan.products)])
 
-    is_last_apart = plan.group_states[0] is None
-    for group in reversed(range(0 if is_last_apart else 1, len(plan.groups))):
+    number = plan.group_states[0]
+    for group in reversed(range(0 if number is None else 1, len(plan.groups))):
         multiply(group, _compiled(results_of)(known, found, group))
     g = _compiled(rest)(known, found)
-    if not is_last_apart:
-        # What it multiplied is a state as it is, to whose gradient its own is added.
-        number = plan.group_states[0]
+    if number is not None:
+        # The first group multiplied a state as it is, to whose gradient its own is added: that
+        # saves a piece.
         multiply(0, g.results)
         place = len(loop_gradient.floating(known.state[:number]))
         g.state[place] += _rows(found[0], g.state[place])

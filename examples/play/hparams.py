@@ -48,7 +48,7 @@ class PlayHParams(HParams):
     # The policy.
     policy_gradient: Literal["score", "pathwise"] = fields.declare(
         "score", "score: of log-probabilities, with a value baseline; pathwise: through the model, "
-        "slower, and the later to solve what was measured")
+        "which takes twice as long")
     memory: bool = fields.declare(
         True, "the policy reads the model's state beside the latest observation")
     policy_layers: tuple[int, ...] = fields.declare(
@@ -87,7 +87,7 @@ class PlayHParams(HParams):
         HParams, "obs_encoder_fc_layers", (64,))
     obs_decoder_fc_hidden_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_decoder_fc_hidden_layers", (64,))
-    # How a game ends is rarely seen, and sooner learnt from what it is seen at.
+    # The end of a game is seen rarely; what tells it should reach the heads without a detour.
     context_skip: bool = fields.redeclare(HParams, "context_skip", True)
     latent_size: int = fields.redeclare(HParams, "latent_size", 16)
     latent_decoder_fc_layers: tuple[int, ...] = fields.redeclare(
