@@ -123,21 +123,33 @@ def test_scan_equals_a_python_loop(mode, dtype, lengths):
 
 @pytest.mark.parametrize("jit_compile,apart", [(False, False), (True, False), (False, True)])
 def test_products_in_bfloat16(jit_compile, apart):
-    """Rounded to 8 bits of mantissa, here and there: near the exact ones, and not the same."""
+    """As near to the exact results as a Python loop whose products are rounded alike."""
     case = everything(tf.float32, 3, 5)
     module, inputs, outside, state, weights = case
+    manner = products.Manner(bfloat16=True, apart=apart)
 
     def ours(inputs, outside, state):
-        with products.computed(products.Manner(bfloat16=True, apart=apart)):
+        with products.computed(manner):
             return results_and_gradients(
                 unroll.scan, module, inputs, outside, state, None, weights)
-    expected = results_and_gradients(python_loop, module, inputs, outside, state, None, weights)
-    found = tf.function(ours, jit_compile=jit_compile, autograph=False)(inputs, outside, state)
-    for x, y in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
-        assert x.dtype == y.dtype
-        scale = np.abs(y).max()
-        np.testing.assert_allclose(x, y, atol=0.05 * scale)
-        assert x.dtype.is_integer or np.abs(x - y).max() > 1e-5 * scale
+
+    def errors(found):
+        """Of each tensor, relative to its norm."""
+        pairs = list(zip(tf.nest.flatten(found), tf.nest.flatten(exact), strict=True))
+        assert all(x.dtype == y.dtype for x, y in pairs)
+        assert all((x == y).numpy().all() for x, y in pairs if y.dtype.is_integer)
+        return np.array([np.linalg.norm(x - y) / np.linalg.norm(y)
+                         for x, y in pairs if y.dtype.is_floating])
+
+    exact = results_and_gradients(python_loop, module, inputs, outside, state, None, weights)
+    with products.computed(manner):
+        alike = errors(results_and_gradients(
+            python_loop, module, inputs, outside, state, None, weights))
+    found = errors(
+        tf.function(ours, jit_compile=jit_compile, autograph=False)(inputs, outside, state))
+    assert (found > 1e-5).all()
+    # Over 14 draws of the weights the ratio was 0.2 to 1.7.
+    assert np.sqrt(np.mean(found**2) / np.mean(alike**2)) < 2
 
 
 @pytest.mark.parametrize("batch_size,num_steps", [(1, 1), (1, 4), (3, 1)])
