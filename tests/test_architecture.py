@@ -28,6 +28,7 @@ FLOORS = """
     hparams
     dist_module
     encoder
+    rows
     products
     loop
     loop_gradient

@@ -86,10 +86,10 @@ class Cell(snt.Module, abc.ABC):
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
         """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
 
-    def __call__(self, inputs: Tensor, state: Nest,
+    def __call__(self, inputs: Parts, state: Nest,
                  lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
         """Whole sequences: [B, T, F] -> [B, T, H] and the state after the last valid step."""
-        return unroll.scan(self.step, inputs, state, lengths)
+        return unroll.scan(self.step, as_parts(inputs), state, lengths)
 
 
 class LSTMState(NamedTuple):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.types import Nest
+from vaeseq.types import Nest, Tensor
 
 
 class Batch(NamedTuple):
@@ -214,8 +214,12 @@ def bucket(size: int) -> int:
 
 def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     """The batch as tensors, observations in the dtypes of the spec of one of them."""
-    observed = tf.nest.map_structure(
-        lambda spec, leaf: tf.cast(leaf, spec.dtype), observation_spec, batch.observed)
+    def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
+        if isinstance(leaf, np.ndarray):  # NumPy is quicker than an eager operation.
+            leaf = leaf.astype(spec.dtype.as_numpy_dtype, copy=False)
+        return tf.cast(leaf, spec.dtype)
+
+    observed = tf.nest.map_structure(cast, observation_spec, batch.observed)
     return Batch(observed, *tf.nest.map_structure(tf.convert_to_tensor, batch[1:]))
 
 

@@ -58,8 +58,8 @@ class DiagonalNormal(DistModule):
         return self._normal(features)
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
-        """Over [Z], batch shape [...]."""
-        return self._normal.dist(params)
+        """Over [Z], batch shape [...]; standard normals where `params` are a scan's padding."""
+        return normal(params)
 
     def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         return self._normal.temper(params, temperature)
@@ -86,11 +86,32 @@ class StandardNormal(DistModule):
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
         """Over [Z], batch shape [...]."""
-        return tfd.Independent(_drawn.Normal(params.loc, params.scale), 1)
+        return normal(params)
 
     def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         root = tf.sqrt(tf.cast(temperature, params.scale.dtype))
         return params._replace(scale=params.scale * root)
+
+
+def normal(params: NormalParams) -> tfd.Distribution:
+    """Independent normals over [Z].
+
+    Past a row's length a `scan` gives zeros. A scale of 0, which no network here gives, is taken
+    as 1, so that densities there are finite.
+
+    Args:
+      params: [..., Z] each.
+    """
+    scale = tf.where(params.scale == 0.0, tf.ones_like(params.scale), params.scale)
+    return tfd.Independent(_drawn.Normal(params.loc, scale), 1)
+
+
+def normal_params(dist: tfd.Distribution) -> NormalParams | tuple[()]:
+    """Of what `normal` gives; () of any other distribution."""
+    base = getattr(dist, "distribution", None)
+    if not isinstance(base, _drawn.Normal) or dist.event_shape.rank != 1:
+        return ()
+    return NormalParams(base.loc, base.scale)
 
 
 def residual(prior: NormalParams, delta: NormalParams) -> NormalParams:

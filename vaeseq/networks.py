@@ -191,24 +191,27 @@ class RecurrentStack(snt.Module):
         """Zeros: nest of [B, H]."""
         return nest_lib.zeros(self.state_spec, batch_size)
 
-    def __call__(self, inputs: Tensor, state: Nest,
+    def __call__(self, inputs: Parts, state: Nest,
                  lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
         """Runs whole sequences.
 
         Args:
-          inputs: [B, T, F].
+          inputs: [B, T, F], or parts of it side by side.
           state: nest of [B, H], as `initial_state` gives it.
           lengths: integer [B], or None where every row has T steps.
 
         Returns:
           outputs [B, T, H], zeros past the length, and the state after the last valid step.
         """
-        def run(part: Tensor, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
-            left = unroll.segment_lengths(lengths, inputs.shape[1], number)
+        inputs = as_parts(inputs)
+        num_steps = nest_lib.leading_dim(inputs, 1)
+
+        def run(segment: Parts, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            left = unroll.segment_lengths(lengths, num_steps, number)
             with segment_dropout(number):
-                outputs, state = self._run(part, state, lambda layer, x, s: layer(x, s, left))
+                outputs, state = self._run(segment, state, lambda layer, x, s: layer(x, s, left))
             if (self._residual or self._skip) and left is not None:
-                outputs = nest_lib.mask(nest_lib.mask_from_lengths(left, part.shape[1]), outputs)
+                outputs = nest_lib.mask(nest_lib.mask_from_lengths(left, outputs.shape[1]), outputs)
             return outputs, state
 
         return unroll.by_segments(run, inputs, state)
@@ -231,9 +234,8 @@ class RecurrentStack(snt.Module):
                 outputs += joined(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
-        if self._skip:
-            inputs = joined((*as_parts(inputs), *as_parts(given)))
-        return inputs, tuple(next_state)
+        parts = (*as_parts(inputs), *as_parts(given)) if self._skip else as_parts(inputs)
+        return joined(parts), tuple(next_state)
 
 
 def check_rate(rate: float) -> None:

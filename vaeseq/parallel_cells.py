@@ -79,8 +79,9 @@ class ParallelCell(Cell):
         return (self._outputs(hidden * tf.nn.silu(gate)),
                 ParallelState(window[..., 1:, :], hidden))
 
-    def __call__(self, inputs: Tensor, state: ParallelState,
+    def __call__(self, inputs: Parts, state: ParallelState,
                  lengths: Tensor | None = None) -> tuple[Tensor, ParallelState]:
+        inputs = joined(as_parts(inputs))
         num_steps = inputs.shape[1]
         if not num_steps:
             raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "

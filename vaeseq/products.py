@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
+from vaeseq import rows
 from vaeseq.types import Tensor
 
 Parts: TypeAlias = Tensor | Sequence[Tensor]  # [..., F], or parts of it, to be taken side by side.
@@ -106,14 +107,21 @@ def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
 
 def unwidened(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
     """`plain`, whose result may be of bfloat16 (see `computed`)."""
-    inputs, w, b = rounded(joined(parts)), rounded(w), None if b is None else rounded(b)
-    if inputs.shape.rank == 2:
-        outputs = tf.matmul(inputs, w)
-        return outputs if b is None else outputs + b
-    leading = nest_lib.shape_of(inputs)[:-1]
-    outputs = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), w)
-    if b is not None:
-        outputs += b
+    # Part by part, so that no gradient is computed of a part that needs none.
+    w_of = tf.split(rounded(w), [x.shape[-1] for x in parts]) if len(parts) > 1 else [rounded(w)]
+    terms = [_one_part(x, w) for x, w in zip(parts, w_of, strict=True)]
+    return sum(terms[1:], terms[0]) if b is None else sum(terms[1:], terms[0] + rounded(b))
+
+
+def _one_part(x: Tensor, w: Tensor) -> Tensor:
+    looked_up = rows.of(x)
+    if looked_up is not None:
+        return looked_up.times(w)
+    x = rounded(x)
+    if x.shape.rank == 2:
+        return tf.matmul(x, w)
+    leading = nest_lib.shape_of(x)[:-1]
+    outputs = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), w)
     return tf.reshape(outputs, [*leading, w.shape[-1]])
 
 

@@ -185,30 +185,30 @@ class TrainOps(snt.Module):
         """
         began = time.perf_counter()
         number = int(self.step.numpy())
-        # Not as Python numbers, of which TensorFlow keeps each that it makes a tensor of.
-        self._rate.assign(np.float32(self._learning_rate(number)))
-        strength = tf.constant(np.float32(self._divergence_strength(number)))
+        scheduled = (self._learning_rate(number), self._divergence_strength(number))
+        # As few tensors and eager operations as can be: after a step's work none is in any cache,
+        # and each takes a quarter of a millisecond. Python numbers would be kept by TensorFlow.
         averages, finite, state = self._compiled(
-            self._workers.rows(self._as_tensors(batch)), state, strength,
-            seeds.fold_in(self._seed, number))
+            self._workers.rows(self._as_tensors(batch)), state,
+            tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(number)))
         averages, finite = self._workers.first((averages, finite))
-        if self._check_numerics and not bool(tf.reduce_all(finite)):
-            self._explain(number, averages, finite)
-        loss, nats, log_prob, divergence, norm, num_steps = averages.numpy().tolist()
+        loss, nats, log_prob, divergence, norm, num_steps, all_finite = averages.numpy().tolist()
+        if self._check_numerics and not all_finite:
+            self._explain(number, loss, finite)
         rate = num_steps / (time.perf_counter() - began)
-        step = TrainStep(loss, nats, log_prob, divergence, norm, rate, int(num_steps))
-        return step, state
+        return TrainStep(loss, nats, log_prob, divergence, norm, rate, int(num_steps)), state
 
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)
 
     def _step(
-        self, batch: Batch, state: TrainState, strength: Tensor, seed: Seed
+        self, batch: Batch, state: TrainState, scheduled: Tensor, number: Tensor
     ) -> tuple[Tensor, Tensor, TrainState]:
+        rate, strength = tf.unstack(scheduled)
         numbers = self._workers.row_numbers(batch.lengths.shape[0])
-        sums, state = self._gradients((batch, state, numbers), strength, seed)
-        averages, finite = self._update(self._workers.sum(sums))
-        return averages, finite, state
+        sums, state = self._gradients(
+            (batch, state, numbers), strength, seeds.fold_in(self._seed, number))
+        return *self._update(self._workers.sum(sums), rate), state
 
     def _shard(
         self, rows: tuple[Batch, TrainState, Tensor], strength: Tensor, seed: Seed
@@ -243,8 +243,9 @@ class TrainOps(snt.Module):
             tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
         return sums, TrainState(agent_state, result.state)
 
-    def _apply(self, sums: _Sums) -> tuple[Tensor, Tensor]:
+    def _apply(self, sums: _Sums, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Updates the weights unless something is not finite; the averages and what was finite."""
+        self._rate.assign(rate)
         count = tf.maximum(sums.num_steps, 1.0)
         weights = self.variables_to_train
         gradients = [
@@ -261,7 +262,8 @@ class TrainOps(snt.Module):
         else:
             self._move(gradients)
         averages = tf.stack([loss, -sums.increments / count, sums.log_prob / count,
-                             sums.divergence / count, norm, sums.num_steps])
+                             sums.divergence / count, norm, sums.num_steps,
+                             tf.cast(tf.reduce_all(finite), tf.float32)])
         return averages, finite
 
     def _move(self, gradients: list[Tensor]) -> None:
@@ -285,15 +287,14 @@ class TrainOps(snt.Module):
             return 0.0
         return self._l1_regularization * tf.sign(weight) + self._l2_regularization * weight
 
-    def _explain(self, number: int, averages: Tensor, finite: Tensor) -> None:
+    def _explain(self, number: int, loss: float, finite: Tensor) -> None:
         loss_is_finite, *gradients_are = finite.numpy()
-        bad = [weight.name for weight, good in zip(self.variables_to_train, gradients_are)
-               if not good]
+        bad = [w.name for w, good in zip(self.variables_to_train, gradients_are) if not good]
         which = f"the gradient of {', '.join(bad[:3])}" if bad else ""
         if len(bad) > 3:
             which += f" and {len(bad) - 3} more"
         if not loss_is_finite:
-            which = f"the loss ({float(averages[0])})" + (f" and {which}" if which else "")
+            which = f"the loss ({loss})" + (f" and {which}" if which else "")
         raise NumericsError(
             f"step {number}: {which} is not finite. The weights of the step before are kept. Try a "
             "smaller learning_rate or clip_gradient_norm, or a larger positive_eps.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -100,3 +101,21 @@ def test_a_core_says_what_it_carries():
     assert isinstance(core.state_spec, CoreState)
     assert core.latent_size == 2
     assert small.gen_core("RNN").core.latent_size == 0
+
+
+@pytest.mark.parametrize("vae_type", ["SRNN", "VRNN", "ISEQ"])
+def test_every_step_and_row_of_a_posterior_is_drawn_anew(vae_type):
+    core = small.gen_core(vae_type).core
+    rows, steps = 200, 20
+    contexts = tf.random.stateless_normal([rows, steps, 3], [1, 2])
+    state = core.initial_state(rows)
+    drives, _ = core.drive(contexts, state.drive)
+    features = core.summarize(drives, small.reals(rows, steps))
+    inferred = core.infer(drives, features, state.latent, seed=small.SEED)
+    loc, scale = inferred.posterior.distribution.loc, inferred.posterior.distribution.scale
+    normals = ((inferred.latents - loc) / scale).numpy()  # [B, T, Z]
+    assert abs(normals.mean()) < 4 / np.sqrt(normals.size)
+    assert abs(normals.var() - 1) < 4 * np.sqrt(2 / normals.size)
+    for one, other in ((normals[:, 1:], normals[:, :-1]), (normals[1:], normals[:-1]),
+                       (normals[..., 0], normals[..., 1])):
+        assert abs(np.mean(one * other)) < 4 / np.sqrt(one.size)

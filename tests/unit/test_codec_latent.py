@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
 
@@ -81,3 +82,21 @@ def test_a_negative_size_is_refused(make):
 def test_wrong_arguments_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         latent.DiagonalNormal(2, **kwargs)
+
+
+def test_padding_has_finite_densities():
+    params = latent.NormalParams(tf.Variable([[2.0], [0.0]]), tf.Variable([[3.0], [0.0]]))
+    with tf.GradientTape() as tape:
+        log_prob = latent.normal(params).log_prob([[2.0], [0.0]])
+    np.testing.assert_allclose(log_prob, [-np.log(3), 0] - np.log(2 * np.pi) / 2, rtol=1e-6)
+    assert all(np.isfinite(g).all() for g in tape.gradient(log_prob, list(params)))
+
+
+def test_parameters_of_independent_normals_alone():
+    params = latent.NormalParams(tf.ones([4, 2]), tf.fill([4, 2], 3.0))
+    for one, other in zip(latent.normal_params(latent.normal(params)), params, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for other in (tfd.Normal(0.0, 1.0), tfd.Independent(tfd.Beta([1.0], [1.0]), 1),
+                  tfd.Independent(latent.normal(params), 1),
+                  tfd.MultivariateNormalDiag([0.0], [1.0])):
+        assert latent.normal_params(other) == ()

@@ -36,7 +36,7 @@ from typing import NamedTuple
 import sonnet as snt
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest, networks, seeds, unroll
+from vaeseq import latent, nest, networks, seeds, unroll
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
@@ -181,8 +181,9 @@ class VAECore(snt.Module, abc.ABC):
     ) -> Inferred:
         """Draws z_1:T from the posterior.
 
-        Only what depends on the latents before it is in the loop; the distributions of all steps
-        are made once, after it.
+        Only what depends on the latents before it is in the loop; densities of all steps are made
+        once, after it. A posterior of independent normals is not computed again for that: its
+        parameters come out of the loop.
 
         Args:
           drives: what `drive` returned, a nest of `[B, T, ...]`.
@@ -192,15 +193,21 @@ class VAECore(snt.Module, abc.ABC):
           seed: int32 `[2]`.
         """
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
-            drive, feature, step_seed = inputs
+            drive, feature, normals, step_seed = inputs
             h = self.advance(drive, latent_state)
-            z = self.posterior(h, feature).sample(seed=step_seed[0])
+            q_z = self.posterior(h, feature)
+            with seeds.drawn_ahead(normals):
+                z = q_z.sample(seed=step_seed[0])
             outputs, latent_state = self.transition(h, z)
-            return (h, z, outputs), latent_state
+            return (h, z, outputs, latent.normal_params(q_z)), latent_state
 
-        steps = (drives, features, seeds.per_step(seed, nest.leading_dim(drives, 1)))
-        (h, z, outputs), state = unroll.scan(step, steps, state, lengths)
-        return Inferred(z, self.prior(h), self.posterior(h, features), outputs, state)
+        batch_size, num_steps = (nest.leading_dim(drives, axis) for axis in (0, 1))
+        seed, step_seed = seeds.split(seed, 2)
+        normals = seeds.normal([batch_size, num_steps, self.latent_size], seed)
+        steps = (drives, features, normals, seeds.per_step(step_seed, num_steps))
+        (h, z, outputs, params), state = unroll.scan(step, steps, state, lengths)
+        q_z = latent.normal(params) if params else self.posterior(h, features)
+        return Inferred(z, self.prior(h), q_z, outputs, state)
 
     def replay(
         self, drives: Nest, features: Nest, latents: Tensor, state: Nest,

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
@@ -86,8 +85,7 @@ class IndependentSequence(VAECore):
         return CoreState((), self._d_core.state_spec)
 
     def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return parts.backward(
-            self._e_core, tf.concat([drives, self._encoder(observed)], -1), lengths)
+        return parts.backward(self._e_core, (drives, self._encoder(observed)), lengths)
 
     def advance(self, drive: Nest, state: Nest) -> Hidden:
         return Hidden(drive, state)
@@ -118,6 +116,6 @@ class IndependentSequence(VAECore):
     def _run(
         self, drives: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest, lengths: Tensor | None
     ) -> Inferred:
-        outputs, state = self._d_core(tf.concat([drives, z], -1), state, lengths)
+        outputs, state = self._d_core((drives, z), state, lengths)
         # No density of z asks for the state.
         return Inferred(z, self.prior(Hidden(drives, ())), q_z, outputs, state)

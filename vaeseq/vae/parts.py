@@ -6,6 +6,7 @@ from vaeseq import nest, unroll
 from vaeseq.hparams import HParams
 from vaeseq.latent import DiagonalNormal
 from vaeseq.networks import RecurrentStack
+from vaeseq.products import Parts
 from vaeseq.types import Tensor
 
 
@@ -23,12 +24,12 @@ def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
         name=name)
 
 
-def backward(stack: RecurrentStack, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
     """Outputs `[B, T, H]` of a recurrence that runs from each row's end to its beginning.
 
     Args:
       stack: the recurrence.
-      inputs: `[B, T, F]`.
+      inputs: `[B, T, F]`, or parts of it side by side.
       lengths: int32 `[B]`, valid steps of each row.
     """
     state = stack.initial_state(nest.leading_dim(inputs))

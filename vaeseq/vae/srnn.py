@@ -32,6 +32,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import latent
+from vaeseq.codec.decoders import NormalParams
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
@@ -47,10 +48,12 @@ class Hidden(NamedTuple):
     Attributes:
       d: d_t, `[..., H]`.
       z: z_t-1, `[..., Z]`.
+      prior: parameters of p(z_t), `[..., Z]`, which the posterior needs too.
     """
 
     d: Tensor
     z: Tensor
+    prior: NormalParams
 
 
 class SRNN(VAECore):
@@ -102,19 +105,18 @@ class SRNN(VAECore):
         return self._d_core(contexts, state, lengths)
 
     def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return parts.backward(
-            self._e_core, tf.concat([drives, self._encoder(observed)], -1), lengths)
+        return parts.backward(self._e_core, (drives, self._encoder(observed)), lengths)
 
     def advance(self, drive: Nest, state: Nest) -> Hidden:
-        return Hidden(drive, state)
+        return Hidden(drive, state, self._p_z((drive, state)))
 
     def prior(self, h: Hidden) -> tfd.Distribution:
-        return self._p_z.dist(self._p_z((h.d, h.z)))
+        return self._p_z.dist(h.prior)
 
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
         params = self._q_z((feature, h.z))
         if self._use_res_q:
-            params = latent.residual(self._p_z((h.d, h.z)), params)
+            params = latent.residual(h.prior, params)
         return self._q_z.dist(params)
 
     def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:

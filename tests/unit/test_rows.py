@@ -1,0 +1,149 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Looked-up rows are known for what they are, and multiplied as their table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import nest, products, rows, seeds
+from vaeseq.agent import EncodeObserved
+from vaeseq.bounds import ELBO
+from vaeseq.codec import encoders
+from vaeseq.data import Batch
+from vaeseq.train import TrainOps
+
+V, F, B, T = 5, 3, 4, 6
+rng = np.random.default_rng(0)
+TABLE = tf.constant(rng.normal(size=[V, F]))
+NUMBERS = tf.constant(rng.integers(0, V, [B, T]))
+MASK = tf.constant(rng.random([B, T, 1]) < 0.5)
+
+
+def looked_up():
+    return rows.look_up(tf.identity(TABLE), NUMBERS)
+
+
+KNOWN = {
+    "looked up": looked_up,
+    "gathered": lambda: tf.gather(tf.identity(TABLE), NUMBERS),
+    "masked": lambda: tf.where(MASK, looked_up(), tf.zeros_like(looked_up())),
+    "masked by length": lambda: nest.mask_time(looked_up(), tf.constant([6, 0, 3, 1])),
+    "time-major": lambda: nest.swap_leading(looked_up()),
+    "sliced": lambda: looked_up()[:, 1:],
+    "every other step": lambda: looked_up()[::2],
+    "one step": lambda: looked_up()[:, 2],
+    "all of it": lambda: nest.swap_leading(tf.where(MASK[:, 1:], looked_up()[:, 1:], 0.0)),
+}
+UNKNOWN = {
+    "computed": lambda: looked_up() + 1.0,
+    "masked with ones": lambda: tf.where(MASK, looked_up(), tf.ones_like(looked_up())),
+    "masked in part of a row": lambda: tf.where(
+        tf.constant(rng.random([B, T, F]) < 0.5), looked_up(), tf.zeros_like(looked_up())),
+    "part of a row": lambda: looked_up()[..., 1:],
+    "sliced to the last dimension": lambda: looked_up()[:, :, 1:],
+    "columns": lambda: tf.gather(tf.identity(TABLE), tf.zeros([B, T], tf.int32), axis=1),
+    "rows as columns": lambda: tf.transpose(looked_up(), [0, 2, 1]),
+    "few": lambda: looked_up()[:1],
+}
+
+
+def traced(function, *args):
+    return tf.function(function, autograph=False)(*args)
+
+
+@pytest.mark.parametrize("make", KNOWN.values(), ids=KNOWN.keys())
+def test_what_is_known(make):
+    found = []
+
+    def both():
+        x = make()
+        found.append(rows.of(x))
+        # A single step is too few for it to be worthwhile, and known all the same.
+        made_of = found[0] or rows._read(x)
+        return x, rows.look_up(tf.pad(made_of.table, [[0, 1], [0, 0]]), made_of.numbers)
+
+    x, again = traced(both)
+    assert (found[0] is None) == (len(x.shape) == 2)
+    np.testing.assert_array_equal(x, again)
+
+
+@pytest.mark.parametrize("make", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_what_is_not(make):
+    found = []
+    traced(lambda: found.append(rows.of(make())))
+    assert found == [None]
+
+
+def test_nothing_is_known_eagerly():
+    assert rows.of(looked_up()) is None
+
+
+@pytest.mark.parametrize("make", KNOWN.values(), ids=KNOWN.keys())
+@pytest.mark.parametrize("low", [False, True])
+def test_products_and_gradients(monkeypatch, make, low):
+    dtype = tf.float32 if low else tf.float64
+    w = tf.Variable(tf.cast(rng.normal(size=[F + 2, 7]), dtype))
+    b = tf.Variable(tf.cast(rng.normal(size=[7]), dtype))
+    table = tf.Variable(tf.cast(TABLE, dtype))
+    monkeypatch.setattr(f"{__name__}.TABLE", table)
+
+    def run():
+        with tf.GradientTape() as tape, products.computed(products.Manner(bfloat16=low)):
+            x = make()
+            other = tf.ones_like(x[..., :2])
+            y = products.product((x, other), w, b)
+            loss = tf.reduce_sum(tf.sin(y))
+        return y, *map(tf.convert_to_tensor, tape.gradient(loss, [table, w, b]))
+
+    ours = traced(run)
+    monkeypatch.setattr(rows, "of", lambda x: None)
+    for x, y in zip(ours, traced(run), strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_allclose(x, y, rtol=0.02 if low else 1e-10, atol=0.02 if low else 1e-10)
+
+
+@pytest.mark.parametrize("lengths", [(6, 6), (6, 2)])
+def test_a_text_model_is_trained_by_it(monkeypatch, lengths):
+    """Contexts are shifted, masked and transposed; the way to the loop's product stays open."""
+    observed = small.symbols(2, 6)
+    batch = Batch(observed.numpy(), np.array(lengths, np.int32), np.ones([2], bool))
+    used = []
+
+    def updated():
+        made = small.gen_core("RNN", small.symbol_codec)
+        ops = TrainOps(made.agent, made.core, ELBO(), learning_rate=lambda step: 0.1,
+                       clip_gradient_norm=0.0, seed=small.SEED)
+        ops.build(batch)
+        step, _ = ops(batch, ops.initial_state(2))
+        return [np.float32(step.loss), np.float32(step.gradient_norm), *ops.variables_to_train]
+
+    times = rows.Rows.times
+    monkeypatch.setattr(
+        rows.Rows, "times", lambda self, w: used.append(w.shape) or times(self, w))
+    ours = updated()
+    assert used
+    monkeypatch.setattr(rows, "of", lambda x: None)
+    for x, y in zip(ours, updated(), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_an_agent_keeps_the_rows_of_an_embedding():
+    encoder = encoders.Embed(V, F)
+    agent = EncodeObserved(encoder, encoder.input_spec)
+    state = agent.initial_state(B)
+    observed = tf.cast(NUMBERS, tf.int32)
+    agent.contexts(observed, state, seed=seeds.make(0))
+    found = []
+
+    def both():
+        contexts, _ = agent.contexts(observed, state, seed=seeds.make(0))
+        found.append(rows.of(contexts))
+        return contexts, rows.look_up(tf.pad(found[0].table, [[0, 1], [0, 0]]), found[0].numbers)
+
+    contexts, again = traced(both)
+    np.testing.assert_array_equal(contexts, again)
+    assert not contexts[:, 0].numpy().any()
+    np.testing.assert_array_equal(contexts[:, 1:], encoder(observed)[:, :-1])
