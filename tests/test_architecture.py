@@ -30,6 +30,7 @@ FLOORS = """
     encoder
     rows
     products
+    loop_arrays
     loop
     loop_gradient
     loop_apart

@@ -18,7 +18,9 @@ import tensorflow as tf
 from tensorflow.python.eager import record
 
 from vaeseq import nest as nest_lib
-from vaeseq import products
+from vaeseq import products, rows
+from vaeseq.loop_arrays import array_of, reader, unstack
+from vaeseq.rows import Rows
 from vaeseq.types import Nest, Tensor
 
 Tensors = list[Tensor]
@@ -32,13 +34,14 @@ class Product(NamedTuple):
     Attributes:
       given: for each part of x, whether it is an input of the loop.
       projected: [T, B, H], what those parts add to the result, with the bias where there are no
-        others, as products give it (`products.unwidened`); None without any.
+        others, as products give it (`products.unwidened`), or the rows of a table that it is, with
+        the bias; None without any.
       w: [F, H], the rows of the weights for the other parts; None without any.
       b: [H], the bias, where it is not in `projected`.
       group: the number of the group of products whose other parts are the same.
     """
     given: tuple[bool, ...]
-    projected: Tensor | None
+    projected: Tensor | Rows | None
     w: Tensor | None
     b: Tensor | None
     group: int | None
@@ -96,6 +99,10 @@ class Plan(NamedTuple):
     group_states: list[int | None]
     context: contextvars.Context
 
+    def tables(self) -> Tensors:
+        """Whose rows are looked up inside the loop."""
+        return [p.projected.table for p in self.products if isinstance(p.projected, Rows)]
+
     def weights(self) -> list[Weights]:
         """Of each group, side by side."""
         return [self._weights([self.products[k] for k in group]) for group in self.groups]
@@ -114,12 +121,12 @@ class Kept(NamedTuple):
 
     Attributes:
       states: [T, B, *] each, before the step.
-      results: [T, B, H] of each product.
+      results: [T, B, H] of each product, or the rows of a table that it is.
       variables: that a step reads, other than through products.
       captured: floating tensors from outside of the loop that a step reads.
     """
     states: Tensors
-    results: Tensors
+    results: list[Tensor | Rows]
     variables: Sequence[tf.Variable]
     captured: Tensors
 
@@ -161,15 +168,19 @@ def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -
 def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes: list[int],
                   group: int | None) -> Product:
     """Splits the rows of `w`; `given` holds, for each part, the input [T, B, F] that it is."""
-    rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
-    projected = None
+    w_rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
+    projected: Tensor | Rows | None = None
     if any(x is not None for x in given):
-        w_given = tf.concat([r for r, x in zip(rows, given, strict=True) if x is not None], 0)
-        is_whole = all(x is not None for x in given)
-        projected = products.unwidened([x for x in given if x is not None], w_given,
-                                       b if is_whole else None)
-        b = None if is_whole else b
-    w_inside = [r for r, x in zip(rows, given, strict=True) if x is None]
+        w_given = tf.concat([r for r, x in zip(w_rows, given, strict=True) if x is not None], 0)
+        known = [x for x in given if x is not None]
+        made_of = rows.of(known[0]) if len(known) == 1 else None
+        if made_of is not None:
+            projected, b = made_of.times(products.rounded(w_given), b), None
+        else:
+            is_whole = len(known) == len(given)
+            projected = products.unwidened(known, w_given, b if is_whole else None)
+            b = None if is_whole else b
+    w_inside = [r for r, x in zip(w_rows, given, strict=True) if x is None]
     return Product(tuple(x is not None for x in given), projected,
                    tf.concat(w_inside, 0) if w_inside else None, b, group)
 
@@ -196,19 +207,20 @@ def run_step(
 def forwards(plan: Plan, run: RunStep = together) -> tuple[Tensors, Tensors, Kept]:
     """Runs the loop: outputs [T, B, *], the final state, and what the way back needs."""
     inputs = [unstack(x) for x in plan.inputs]
-    projected = [None if p.projected is None else unstack(p.projected) for p in plan.products]
+    projected = [None if p.projected is None else reader(p.projected) for p in plan.products]
     weights = plan.weights()
+    known = [*(x for group in weights for x in group), *plan.tables()]
     captured: dict[int, Tensor] = {}
 
     def step(t: Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
         outputs_t, next_state, results_t = run(
             plan, weights, [x.read(t) for x in inputs], state,
-            [None if p is None else p.read(t) for p in projected])
+            [None if read is None else read(t) for read in projected])
         return [*outputs_t, *state, *results_t], next_state
 
     def body(t: Tensor, state: Tensors, arrays: Nest) -> tuple[Tensor, Tensors, Nest]:
         kept_t, next_state = step(t, state)
-        captured.update(_captured([x for group in weights for x in group]))
+        captured.update(_captured(known))
         arrays = [array.write(t, x) for array, x in zip(arrays, kept_t, strict=True)]
         return t + 1, next_state, arrays
 
@@ -240,17 +252,6 @@ def _captured(known: list[Tensor | None]) -> dict[int, Tensor]:
     known_ids = {id(x) for x in known}
     return {id(x): x for x in graph.external_captures
             if x.dtype.is_floating and id(x) not in known_ids}
-
-
-def unstack(x: Tensor) -> tf.TensorArray:
-    """[T, *] as an array to be read by step."""
-    array = tf.TensorArray(x.dtype, x.shape[0], element_shape=x.shape[1:], clear_after_read=False)
-    return array.unstack(x)
-
-
-def array_of(x: Tensor, num_steps: int) -> tf.TensorArray:
-    """An array for one tensor like `x` a step."""
-    return tf.TensorArray(x.dtype, num_steps, element_shape=x.shape)
 
 
 class StepProducts:

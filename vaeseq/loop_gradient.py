@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq import products
-from vaeseq.loop import Kept, Plan, Tensors, Weights, array_of, unstack
+from vaeseq import products, rows
+from vaeseq.loop import Kept, Plan, Tensors, Weights
+from vaeseq.loop_arrays import array_of, reader
+from vaeseq.rows import Rows
 from vaeseq.types import Nest, Tensor
 
 MaybeTensors = list[Tensor | None]
@@ -49,7 +51,8 @@ def attach(plan: Plan, kept: Kept, outputs: Tensors, final: Tensors,
     results = [*outputs, *final]
     sources = Sources(
         floating(plan.inputs), floating(plan.state),
-        [p.projected for p in plan.products if p.projected is not None],
+        [p.projected.table if isinstance(p.projected, Rows) else p.projected
+         for p in plan.products if p.projected is not None],
         [p.w for p in plan.products if p.w is not None],
         [p.b for p in plan.products if p.b is not None],
         [*(tf.convert_to_tensor(v) for v in kept.variables), *kept.captured])
@@ -122,11 +125,11 @@ def _backwards(plan: Plan, kept: Kept, differentiate: Differentiate, d_outputs: 
                d_final: Tensors) -> Sources:
     """The gradients of all sources, from those of the floating outputs and final state."""
     weights = plan.weights()
-    arrays = [[unstack(x) for x in xs]
-              for xs in (plan.inputs, kept.states, kept.results, d_outputs)]
+    readers = [[reader(x) for x in xs]
+               for xs in (plan.inputs, kept.states, kept.results, d_outputs)]
 
     def step(t: Tensor, d_state: Tensors) -> StepGradient:
-        inputs_t, state, results_t, d_outputs_t = [[x.read(t) for x in xs] for xs in arrays]
+        inputs_t, state, results_t, d_outputs_t = [[read(t) for read in xs] for xs in readers]
         return differentiate(plan, kept, weights, Known(
             inputs_t, state, results_t, [*d_outputs_t, *d_state]))
 
@@ -150,11 +153,19 @@ def _backwards(plan: Plan, kept: Kept, differentiate: Differentiate, d_outputs: 
     inside = [next(stacked) if i is None else kept.states[i] for i in plan.group_states]
     return Sources(
         d_inputs, d_state,
-        [tf.cast(d, p.projected.dtype)
+        [_of_projected(d, p.projected)
          for d, p in zip(d_results, plan.products, strict=True) if p.projected is not None],
         _weight_gradients(plan, d_results, inside),
         [_total(d, p.b.dtype)
          for d, p in zip(d_results, plan.products, strict=True) if p.b is not None], sums)
+
+
+def _of_projected(d: Tensor, projected: Tensor | Rows) -> Tensor:
+    """The gradient of what was projected, or of its table, from that of the products' results."""
+    if isinstance(projected, Rows):
+        table, numbers = projected
+        return rows.sum_by_row(tf.cast(d, table.dtype), numbers, table.shape[0])
+    return tf.cast(d, projected.dtype)
 
 
 def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensors:

@@ -114,9 +114,9 @@ def unwidened(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
 
 
 def _one_part(x: Tensor, w: Tensor) -> Tensor:
-    looked_up = rows.of(x)
-    if looked_up is not None:
-        return looked_up.times(w)
+    made_of = rows.of(x)
+    if made_of is not None:
+        return tf.cast(rows.look_up(*made_of.times(w)), w.dtype)
     x = rounded(x)
     if x.shape.rank == 2:
         return tf.matmul(x, w)
@@ -135,8 +135,8 @@ def rounded(x: Tensor) -> Tensor:
 def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] = ()) -> Tensor:
     """x @ w + sum(terms), for the body of a compiled loop.
 
-    With few rows it is a tenth to a third faster as (w^T @ x^T + terms^T)^T: the rows become the
-    columns of a tile, and the weights are not packed again at every step.
+    With few rows it is a tenth to a third faster as (w^T @ x^T)^T: the rows become the columns of a
+    tile, and the weights are not packed again at every step.
 
     Args:
       x: [B, F], or with more leading dims.
@@ -151,12 +151,10 @@ def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] 
     if manner().bfloat16 or rows is None or not _FEW_ROWS[0] <= rows <= _FEW_ROWS[1]:
         return sum(terms, plain([x], w, None))
     columns = tf.matmul(w_transposed, x, transpose_b=True)
-    for term in terms:
-        columns += term[:, tf.newaxis] if term.shape.rank == 1 else tf.transpose(term)
-    if not terms:
-        # A compiler that finds the transposition right behind the product takes both back.
-        columns += 0.0 * x[0, 0]
-    return tf.transpose(columns)
+    # In two halves: a compiler that finds one transposition right behind the product takes both
+    # back, and one that finds it in front of elementwise work does it in each of that work's loops.
+    halves = tf.split(columns, [columns.shape[0] // 2, -1])
+    return sum(terms, tf.concat([tf.transpose(half) for half in halves], -1))
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:

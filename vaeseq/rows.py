@@ -26,21 +26,21 @@ from vaeseq.types import Tensor
 
 
 class Rows(NamedTuple):
-    """What [..., F] is made of.
+    """What [..., F] is made of: table[numbers].
 
     Attributes:
       table: [V, F].
-      numbers: integer [...], from 0 to V; V is a row of zeros.
+      numbers: integer [...], in [0, V).
     """
     table: Tensor
     numbers: Tensor
 
-    def times(self, w: Tensor) -> Tensor:
-        """The rows' product with `w` [F, H], in its dtype: [..., H]."""
-        product = tf.matmul(tf.cast(self.table, w.dtype), w)
-        # Gradients are added up in the dtype of the table.
-        product = tf.cast(tf.pad(product, [[0, 1], [0, 0]]), self.table.dtype)
-        return tf.cast(look_up(product, self.numbers), w.dtype)
+    def times(self, w: Tensor, b: Tensor | None = None) -> Rows:
+        """[..., F] @ w + b, for w [F, H], whose dtype the product has; then in that of the rows."""
+        table = tf.matmul(tf.cast(self.table, w.dtype), w)
+        if b is not None:
+            table += tf.cast(b, w.dtype)
+        return self._replace(table=tf.cast(table, self.table.dtype))
 
 
 @tf.custom_gradient
@@ -57,11 +57,14 @@ def look_up(table: Tensor, numbers: Tensor) -> tuple[Tensor, Callable[[Tensor], 
     Returns:
       [..., F].
     """
-    def gradient(rows: Tensor) -> tuple[Tensor, None]:
-        flat = tf.reshape(rows, [-1, table.shape[-1]])
-        return tf.math.unsorted_segment_sum(
-            flat, tf.reshape(numbers, [-1]), table.shape[0]), None
+    def gradient(d: Tensor) -> tuple[Tensor, None]:
+        return sum_by_row(d, numbers, table.shape[0]), None
     return tf.gather(table, numbers), gradient
+
+
+def sum_by_row(d: Tensor, numbers: Tensor, num_rows: int) -> Tensor:
+    """The gradient [V, F] of a table, from that of what was looked up, [..., F]."""
+    return tf.math.unsorted_segment_sum(d, numbers, num_rows)
 
 
 def of(x: Tensor) -> Rows | None:
@@ -71,8 +74,7 @@ def of(x: Tensor) -> Rows | None:
     rows = _read(x)
     if rows is None or not x.shape.is_fully_defined() or not rows.table.shape.is_fully_defined():
         return None
-    # The table's product, and a sum over all rows where there were products.
-    few = 2 * (rows.table.shape[0] + 1) <= rows.numbers.shape.num_elements()
+    few = 2 * rows.table.shape[0] <= rows.numbers.shape.num_elements()
     return rows if few else None
 
 
@@ -92,12 +94,12 @@ def _read_gather(x: Tensor) -> Rows | None:
 
 
 def _read_select(x: Tensor) -> Rows | None:
-    """Rows chosen as wholes, or else zeros."""
+    """Rows chosen as wholes, or else zeros: another row of the table."""
     chosen, yes, no = x.op.inputs
     rows = _read(yes) if chosen.shape.rank == x.shape.rank and _is_zeros(no) else None
     if rows is None or chosen.shape[-1] != 1:
         return None
-    return rows._replace(numbers=tf.where(
+    return Rows(tf.pad(rows.table, [[0, 1], [0, 0]]), tf.where(
         tf.squeeze(chosen, -1), rows.numbers, rows.table.shape[0]))
 
 

@@ -8,7 +8,7 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, networks, products, unroll
+from vaeseq import nest, networks, products, rows, unroll
 
 MODES = ("eager", "function", "compiled", "apart")
 TOLERANCE = {tf.float64: 1e-10, tf.float32: 2e-5}
@@ -119,6 +119,37 @@ def test_scan_equals_a_python_loop(mode, dtype, lengths):
     expected = results_and_gradients(python_loop, module, inputs, outside, state, lengths, weights)
     assert_close(run_as(mode, ours)(inputs, outside, state), expected, dtype)
     assert all(np.abs(g).max() > 1e-6 for g in tf.nest.flatten(expected[2]))
+
+
+@pytest.mark.parametrize("lengths", [None, (8, 3, 1)])
+@pytest.mark.parametrize("mode", MODES)
+def test_inputs_that_are_rows_of_a_table(mode, lengths):
+    """Multiplied by themselves, with a bias and without, and beside what the loop knows alone."""
+    rng = np.random.default_rng(4)
+    table = tf.Variable(rng.normal(size=[4, 3]))
+    numbers = tf.constant(rng.integers(0, 4, [3, 8]))
+    cell = networks.RecurrentStack((5,), dtype=tf.float64)
+    alone = networks.Linear(2)
+    bare = networks.Linear(2, use_bias=False)
+    lengths = None if lengths is None else tf.constant(lengths)
+
+    def step(x, state):
+        h, state = cell.step(x, state)
+        return (h, alone(x), bare(x), x), state
+
+    def run(loop):
+        with tf.GradientTape() as tape:
+            x = rows.look_up(tf.convert_to_tensor(table), numbers)
+            outputs, final = loop(step, x, cell.initial_state(3), lengths)
+            loss = sum(tf.reduce_sum(tf.sin(y)) for y in tf.nest.flatten((outputs, final)))
+        variables = (table, *(v for m in (cell, alone, bare) for v in m.trainable_variables))
+        return outputs, final, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+
+    run(python_loop)  # makes the variables
+    for linear, b in ((cell._layers[0]._gates, -0.3), (alone, 0.4)):
+        linear.b.assign(tf.fill(linear.b.shape, tf.constant(b, tf.float64)))
+    expected = run(python_loop)
+    assert_close(run_as(mode, lambda: run(unroll.scan))(), expected, tf.float64)
 
 
 @pytest.mark.parametrize("jit_compile,apart", [(False, False), (True, False), (False, True)])
