@@ -101,7 +101,7 @@ def product(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None = Non
 
 
 def plain(parts: Sequence[Tensor], w: Tensor, b: Tensor | None) -> Tensor:
-    """`product` as one matrix product over all leading dims, here and now."""
+    """`product` over all leading dims, here and now."""
     return tf.cast(unwidened(parts, w, b), parts[0].dtype)
 
 
