@@ -11,7 +11,7 @@ with itself. One JSON line a row, then the table:
     seconds, peer_seconds  medians: of an update, or of sampling `steps` steps; the peer of the row
                            in bfloat16 is our own float32
     ratio                  theirs / ours
-    share_of_matrix_rate   operations of the products of the model as it is written down, counted from
+    share_of_matrix_rate   operations of the products of the model as written down, counted from
                            the weights (three products a weight and step in training, one in
                            sampling), over the rate of one large fp32 product measured in the same
                            process; products that are saved (`vaeseq.rows`) count as done
