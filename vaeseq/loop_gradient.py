@@ -173,8 +173,8 @@ def _weight_gradients(plan: Plan, d_results: Tensors, inside: Tensors) -> Tensor
     d_w: dict[int, Tensor] = {}
     for group, x in zip(plan.groups, inside):
         for k in group:
-            rows, d_rows = [tf.reshape(y, [-1, y.shape[-1]]) for y in (x, d_results[k])]
-            d = tf.matmul(products.rounded(rows), products.rounded(d_rows), transpose_a=True)
+            flat, d_flat = [tf.reshape(y, [-1, y.shape[-1]]) for y in (x, d_results[k])]
+            d = tf.matmul(products.rounded(flat), products.rounded(d_flat), transpose_a=True)
             d_w[k] = tf.cast(d, plan.products[k].dtype)
     return [d_w[k] for k in sorted(d_w)]
 
@@ -184,8 +184,8 @@ def _total(d: Tensor, dtype: tf.DType) -> Tensor:
     if d.dtype == dtype:
         return tf.reduce_sum(d, list(range(d.shape.rank - 1)))
     # A product keeps its sums in float32.
-    rows = tf.reshape(d, [-1, d.shape[-1]])
-    return tf.cast(tf.matmul(tf.ones([1, rows.shape[0]], d.dtype), rows)[0], dtype)
+    flat = tf.reshape(d, [-1, d.shape[-1]])
+    return tf.cast(tf.matmul(tf.ones([1, flat.shape[0]], d.dtype), flat)[0], dtype)
 
 
 def together(plan: Plan, kept: Kept, weights: list[Weights], known: Known) -> StepGradient:

@@ -147,8 +147,8 @@ def in_loop(x: Tensor, w: Tensor, w_transposed: Tensor, terms: Sequence[Tensor] 
     Returns:
       [B, H].
     """
-    rows = x.shape[0] if x.shape.rank == 2 else None
-    if manner().bfloat16 or rows is None or not _FEW_ROWS[0] <= rows <= _FEW_ROWS[1]:
+    num_rows = x.shape[0] if x.shape.rank == 2 else None
+    if manner().bfloat16 or num_rows is None or not _FEW_ROWS[0] <= num_rows <= _FEW_ROWS[1]:
         return sum(terms, plain([x], w, None))
     columns = tf.matmul(w_transposed, x, transpose_b=True)
     # In two halves: a compiler that finds one transposition right behind the product takes both

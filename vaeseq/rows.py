@@ -72,7 +72,9 @@ def of(x: Tensor) -> Rows | None:
     if not isinstance(x, tf.Tensor) or tf.executing_eagerly() or not hasattr(x, "op"):
         return None
     rows = _read(x)
-    if rows is None or not x.shape.is_fully_defined() or not rows.table.shape.is_fully_defined():
+    # A choice may have made its rows more by repeating them.
+    if rows is None or not x.shape.is_fully_defined() or x.shape != [
+            *rows.numbers.shape, rows.table.shape[-1]] or rows.table.shape[0] is None:
         return None
     few = 2 * rows.table.shape[0] <= rows.numbers.shape.num_elements()
     return rows if few else None
@@ -107,7 +109,9 @@ def _read_slice(x: Tensor) -> Rows | None:
     """Of leading dims only."""
     whole, begin, end, strides = x.op.inputs
     rows = _read(whole)
-    if rows is None or begin.shape[0] >= whole.shape.rank or x.op.get_attr("ellipsis_mask"):
+    num_dims = begin.shape[0]
+    if rows is None or num_dims is None or num_dims >= whole.shape.rank or (
+            x.op.get_attr("ellipsis_mask")):
         return None
     masks = {name: x.op.get_attr(name) for name in
              ("begin_mask", "end_mask", "new_axis_mask", "shrink_axis_mask")}

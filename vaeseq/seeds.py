@@ -75,9 +75,8 @@ def normal(shape: Sequence[int] | Tensor, seed: Seed, dtype: tf.DType = tf.float
 def drawn_ahead(normals: Tensor) -> Iterator[None]:
     """Inside, one sample of a distribution of the shape of `normals` is made of these.
 
-    A loop over time draws them for all steps before it, which takes a tenth of the time of a draw
-    in each step, and another when the step is repeated for its gradient. Other draws go by their
-    seeds.
+    A loop over time draws them for all steps before it, and so neither in each step nor again when
+    the step is repeated for its gradient. Other draws go by their seeds.
     """
     token = _AHEAD.set([normals])
     try:

@@ -42,6 +42,11 @@ UNKNOWN = {
     "masked with ones": lambda: tf.where(MASK, looked_up(), tf.ones_like(looked_up())),
     "masked in part of a row": lambda: tf.where(
         tf.constant(rng.random([B, T, F]) < 0.5), looked_up(), tf.zeros_like(looked_up())),
+    "repeated": lambda: tf.where(
+        tf.ones([1, 1, 1], tf.bool), tf.gather(tf.identity(TABLE), tf.reshape(NUMBERS, [1, -1])),
+        tf.zeros([2, B * T, F], tf.float64)),
+    "sliced by who knows how many numbers": lambda: tf.strided_slice(
+        looked_up(), *[tf.boolean_mask(tf.constant(x), tf.constant([True])) for x in ([0], [2])]),
     "part of a row": lambda: looked_up()[..., 1:],
     "sliced to the last dimension": lambda: looked_up()[:, :, 1:],
     "columns": lambda: tf.gather(tf.identity(TABLE), tf.zeros([B, T], tf.int32), axis=1),
