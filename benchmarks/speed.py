@@ -165,9 +165,10 @@ def _serve(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from . import speed_models
     run, operations = speed_models.make(row, shards)
-    for _ in range(_WARM_UP):
-        run()
+    run()
     while runs := connection.recv():
+        for _ in range(_WARM_UP):  # in each turn, as the peer does: its process begins anew
+            run()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         connection.send(Timed(
             [_seconds(run) for _ in range(runs)], speed_models.matrix_rate(), operations, memory))
