@@ -31,6 +31,7 @@ FLOORS = """
     rows
     products
     loop_arrays
+    loop_plan
     loop
     loop_gradient
     loop_apart

@@ -3,14 +3,14 @@
 
 For each step it keeps the state before it and the results of its products (`vaeseq.products`),
 which is what the way back (`vaeseq.loop_gradient`) needs. Products of the inputs alone run before
-the loop, as one product over all steps; products of one tensor with several weights run as one.
+the loop, as one product over all steps; products of one tensor with several weights run as one;
+those of a part that is looked up in a table are looked up in products of the table.
 
 Everything here is time-major, [T, B, ...], and nests are flat lists.
 """
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,100 +20,9 @@ from tensorflow.python.eager import record
 from vaeseq import nest as nest_lib
 from vaeseq import products, rows
 from vaeseq.loop_arrays import array_of, reader, unstack
+from vaeseq.loop_plan import Plan, Tensors, Weights, side_by_side
 from vaeseq.rows import Rows
 from vaeseq.types import Nest, Tensor
-
-Tensors = list[Tensor]
-# (inputs_t, state) -> (outputs_t, next state)
-FlatStep = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
-
-
-class Product(NamedTuple):
-    """One product that a step asks for: x @ w + b, where x is made of parts.
-
-    Attributes:
-      given: for each part of x, whether it is an input of the loop.
-      projected: [T, B, H], what those parts add to the result, with the bias where there are no
-        others, as products give it (`products.unwidened`), or the rows of a table that it is, with
-        the bias; None without any.
-      w: [F, H], the rows of the weights for the other parts; None without any.
-      b: [H], the bias, where it is not in `projected`.
-      group: the number of the group of products whose other parts are the same.
-    """
-    given: tuple[bool, ...]
-    projected: Tensor | Rows | None
-    w: Tensor | None
-    b: Tensor | None
-    group: int | None
-
-    @property
-    def size(self) -> int:
-        """H, of a product with weights inside the loop."""
-        assert self.w is not None
-        return self.w.shape[1]
-
-    @property
-    def dtype(self) -> tf.DType:
-        """Of a product with weights inside the loop, before anything is rounded."""
-        assert self.w is not None
-        return self.w.dtype
-
-    def inside(self, parts: Sequence[Tensor]) -> Tensor:
-        """The other parts, known inside the loop only: [B, F]."""
-        return products.joined(
-            [part for part, given in zip(parts, self.given, strict=True) if not given])
-
-
-class Weights(NamedTuple):
-    """Of a group of products, side by side.
-
-    Attributes:
-      w: [F, sum of H], rounded as products take them.
-      w_transposed: [sum of H, F].
-      b: [sum of H], the biases that are added inside the loop; None without any.
-    """
-    w: Tensor
-    w_transposed: Tensor
-    b: Tensor | None
-
-
-class Plan(NamedTuple):
-    """What the loop has to do.
-
-    Attributes:
-      step: of the loop.
-      inputs: [T, B, *] each.
-      state: [B, *] each, before the first step.
-      num_steps: T.
-      products: that a step asks for, in order.
-      groups: the numbers of the products in each group.
-      group_states: of each group the number of the state that is multiplied as it is, or None.
-      context: of the call, for the step to see it when it is repeated for the gradient.
-    """
-    step: FlatStep
-    inputs: Tensors
-    state: Tensors
-    num_steps: int
-    products: list[Product]
-    groups: list[list[int]]
-    group_states: list[int | None]
-    context: contextvars.Context
-
-    def tables(self) -> Tensors:
-        """Whose rows are looked up inside the loop."""
-        return [p.projected.table for p in self.products if isinstance(p.projected, Rows)]
-
-    def weights(self) -> list[Weights]:
-        """Of each group, side by side."""
-        return [self._weights([self.products[k] for k in group]) for group in self.groups]
-
-    def _weights(self, group: list[Product]) -> Weights:
-        w = _side_by_side([p.w for p in group])
-        b = None
-        if any(p.b is not None for p in group):
-            b = _side_by_side([tf.zeros([p.size], w.dtype) if p.b is None else p.b for p in group])
-        w = products.rounded(w)
-        return Weights(w, tf.transpose(w), b)
 
 
 class Kept(NamedTuple):
@@ -134,55 +43,6 @@ class Kept(NamedTuple):
 # (plan, weights, inputs_t, state, projected_t) -> (outputs_t, next state, results of products)
 RunStep = Callable[
     [Plan, list[Weights], Tensors, Tensors, list[Tensor | None]], tuple[Tensors, Tensors, Tensors]]
-
-
-def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -> Plan:
-    """Traces one step for what it multiplies; nothing of that trace is run."""
-    found: list[Product] = []
-    groups: dict[tuple[int, ...], list[int]] = {}
-    seen: Tensors = []  # Keeps the parts alive, as they are told apart by their ids.
-    inputs_0 = [x[0] for x in inputs]
-    # Two states may begin as one tensor.
-    state_0 = [tf.identity(x) for x in state]
-    numbers = {id(x): i for i, x in enumerate(inputs_0)}
-    state_numbers: dict[tuple[int, ...], int] = {(id(x),): i for i, x in enumerate(state_0)}
-
-    def take(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
-        w, b = tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b)
-        seen.extend(parts)
-        given = [inputs[numbers[id(x)]] if id(x) in numbers else None for x in parts]
-        inside = tuple(id(x) for x in parts if id(x) not in numbers)
-        group = None
-        if inside:
-            groups.setdefault(inside, []).append(len(found))
-            group = list(groups).index(inside)
-        found.append(_make_product(w, b, given, [x.shape[-1] for x in parts], group))
-        return products.plain(parts, w, b)
-
-    with products.taken_over_by(take):
-        step(inputs_0, state_0)
-    return Plan(step, inputs, state, num_steps, found, list(groups.values()),
-                [state_numbers.get(inside) for inside in groups], contextvars.copy_context())
-
-
-def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes: list[int],
-                  group: int | None) -> Product:
-    """Splits the rows of `w`; `given` holds, for each part, the input [T, B, F] that it is."""
-    w_rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
-    projected: Tensor | Rows | None = None
-    if any(x is not None for x in given):
-        w_given = tf.concat([r for r, x in zip(w_rows, given, strict=True) if x is not None], 0)
-        known = [x for x in given if x is not None]
-        made_of = rows.of(known[0]) if len(known) == 1 else None
-        if made_of is not None:
-            projected, b = made_of.times(products.rounded(w_given), b), None
-        else:
-            is_whole = len(known) == len(given)
-            projected = products.unwidened(known, w_given, b if is_whole else None)
-            b = None if is_whole else b
-    w_inside = [r for r, x in zip(w_rows, given, strict=True) if x is None]
-    return Product(tuple(x is not None for x in given), projected,
-                   tf.concat(w_inside, 0) if w_inside else None, b, group)
 
 
 def together(
@@ -208,7 +68,7 @@ def forwards(plan: Plan, run: RunStep = together) -> tuple[Tensors, Tensors, Kep
     """Runs the loop: outputs [T, B, *], the final state, and what the way back needs."""
     inputs = [unstack(x) for x in plan.inputs]
     projected = [None if p.projected is None else reader(p.projected) for p in plan.products]
-    weights = plan.weights()
+    weights = plan.weights_forwards()
     known = [*(x for group in weights for x in group), *plan.tables()]
     captured: dict[int, Tensor] = {}
 
@@ -240,10 +100,6 @@ def forwards(plan: Plan, run: RunStep = together) -> tuple[Tensors, Tensors, Kep
     states = stacked[num_outputs:num_outputs + len(plan.state)]
     kept = Kept(states, results, watcher.watched_variables(), list(captured.values()))
     return stacked[:num_outputs], final, kept
-
-
-def _side_by_side(tensors: Tensors) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, -1)
 
 
 def _captured(known: list[Tensor | None]) -> dict[int, Tensor]:
@@ -281,15 +137,21 @@ class StepProducts:
         w, w_transposed, _ = self._weights[group]
         return products.in_loop(x, w, w_transposed, terms)
 
-    def _multiply(self, group: int, x: Tensor) -> None:
+    def _multiply(self, group: int, parts: Tensors) -> None:
         members = self._plan.groups[group]
+        looked_up = self._plan.looked_up[group]
         b = self._weights[group].b
         terms = [] if b is None else [b]
+        if looked_up is not None:
+            made_of = rows.of(parts.pop(looked_up.part), self._plan.num_steps)
+            assert made_of is not None  # as it was when the step was traced for the plan
+            terms.append(tf.gather(looked_up.table, made_of.numbers))
+        x = products.joined(parts)
         projected = [self._projected[k] for k in members]
         sizes = [self._plan.products[k].size for k in members]
         if any(p is not None for p in projected):
             leading = nest_lib.shape_of(x)[:-1]
-            terms.append(_side_by_side([
+            terms.append(side_by_side([
                 tf.zeros([*leading, size], x.dtype) if p is None else tf.cast(p, x.dtype)
                 for p, size in zip(projected, sizes, strict=True)]))
         y = self.product(group, x, terms)

@@ -25,8 +25,9 @@ import tensorflow as tf
 
 from vaeseq import loop, loop_gradient, products
 from vaeseq import nest as nest_lib
-from vaeseq.loop import Kept, Plan, Tensors, Weights
+from vaeseq.loop import Kept
 from vaeseq.loop_gradient import Known, StepGradient
+from vaeseq.loop_plan import Plan, Tensors, Weights
 from vaeseq.types import Tensor
 
 

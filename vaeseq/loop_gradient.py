@@ -17,8 +17,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from vaeseq import products, rows
-from vaeseq.loop import Kept, Plan, Tensors, Weights
+from vaeseq.loop import Kept
 from vaeseq.loop_arrays import array_of, reader
+from vaeseq.loop_plan import Plan, Tensors, Weights
 from vaeseq.rows import Rows
 from vaeseq.types import Nest, Tensor
 
@@ -237,7 +238,7 @@ class _Products:
             return tf.cast(self._taps[k], parts[0].dtype)
         if k not in self._grouped:
             group = self._plan.groups[product.group]
-            self.inside.append(product.inside(parts))
+            self.inside.append(products.joined(product.inside(parts)))
             self._grouped.update(zip(group, _repeat(
                 self.inside[-1], [self._results[member] for member in group],
                 [self._taps[member] for member in group],

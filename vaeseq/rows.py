@@ -16,7 +16,7 @@ unknown on the way, and everything eager, is an ordinary tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +67,16 @@ def sum_by_row(d: Tensor, numbers: Tensor, num_rows: int) -> Tensor:
     return tf.math.unsorted_segment_sum(d, numbers, num_rows)
 
 
-def of(x: Tensor) -> Rows | None:
-    """The rows of a table that `x` [..., F] consists of, where that is known and saves work."""
+def of(x: Tensor, times: int = 1) -> Rows | None:
+    """The rows of a table that `x` [..., F] consists of, where that is known and saves work.
+
+    Args:
+      x: what was traced.
+      times: how often as many rows are looked up in the same table.
+
+    Returns:
+      The rows, or None.
+    """
     if not isinstance(x, tf.Tensor) or tf.executing_eagerly() or not hasattr(x, "op"):
         return None
     rows = _read(x)
@@ -76,8 +84,20 @@ def of(x: Tensor) -> Rows | None:
     if rows is None or not x.shape.is_fully_defined() or x.shape != [
             *rows.numbers.shape, rows.table.shape[-1]] or rows.table.shape[0] is None:
         return None
-    few = 2 * rows.table.shape[0] <= rows.numbers.shape.num_elements()
+    few = 2 * rows.table.shape[0] <= times * rows.numbers.shape.num_elements()
     return rows if few else None
+
+
+def is_fixed(table: Tensor, changing: Sequence[Tensor]) -> bool:
+    """Whether a table is known, as far as it was traced, to come of nothing in `changing`."""
+    ids = {id(x) for x in changing}
+    left = [table]
+    while left:
+        x = left.pop()
+        if id(x) in ids or x.op.type not in _FIXED:
+            return False
+        left.extend(x.op.inputs)
+    return True
 
 
 def _read(x: Tensor) -> Rows | None:
@@ -109,13 +129,22 @@ def _read_slice(x: Tensor) -> Rows | None:
     """Of leading dims only."""
     whole, begin, end, strides = x.op.inputs
     rows = _read(whole)
-    num_dims = begin.shape[0]
-    if rows is None or num_dims is None or num_dims >= whole.shape.rank or (
-            x.op.get_attr("ellipsis_mask")):
-        return None
     masks = {name: x.op.get_attr(name) for name in
              ("begin_mask", "end_mask", "new_axis_mask", "shrink_axis_mask")}
+    if rows is None or begin.shape[0] is None or x.op.get_attr("ellipsis_mask"):
+        return None
+    if begin.shape[0] - masks["new_axis_mask"].bit_count() >= whole.shape.rank:
+        return None
     return rows._replace(numbers=tf.strided_slice(rows.numbers, begin, end, strides, **masks))
+
+
+def _read_reshape(x: Tensor) -> Rows | None:
+    """Of leading dims only."""
+    whole, shape = x.op.inputs
+    rows = _read(whole)
+    if rows is None or x.shape.rank is None or x.shape[-1] != rows.table.shape[-1]:
+        return None
+    return rows._replace(numbers=tf.reshape(rows.numbers, shape[:-1]))
 
 
 def _read_transpose(x: Tensor) -> Rows | None:
@@ -128,7 +157,11 @@ def _read_transpose(x: Tensor) -> Rows | None:
 
 _READERS: dict[str, Callable[[Tensor], Rows | None]] = {
     "GatherV2": _read_gather, "Identity": _read_identity, "IdentityN": _read_identity,
-    "SelectV2": _read_select, "StridedSlice": _read_slice, "Transpose": _read_transpose}
+    "Reshape": _read_reshape, "SelectV2": _read_select, "StridedSlice": _read_slice,
+    "Transpose": _read_transpose}
+
+# What a table may be made by, for `is_fixed`: variables, and what has come into the graph.
+_FIXED = {"Cast", "Const", "Identity", "PadV2", "Pad", "Placeholder", "ReadVariableOp"}
 
 
 def _is_zeros(x: Tensor) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from vaeseq import loop, loop_apart, loop_gradient, products
+from vaeseq import loop, loop_apart, loop_gradient, loop_plan, products
 from vaeseq import nest as nest_lib
 from vaeseq.types import Nest, Tensor
 
@@ -229,7 +229,7 @@ def _compiled_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tup
         _check_state(state, next_state)
         return _flatten(outputs_like), _flatten(next_state)
 
-    plan = loop.make_plan(flat_step, _flatten(inputs), _flatten(state), num_steps)
+    plan = loop_plan.make_plan(flat_step, _flatten(inputs), _flatten(state), num_steps)
     if products.manner().apart and plan.groups:
         outputs, final, kept = loop.forwards(plan, loop_apart.forwards)
         outputs, final = loop_gradient.attach(
