@@ -221,9 +221,12 @@ def _agreed_seed(log_dir: LogDir, seed: int | None) -> int:
 
 def _described(game: Game) -> str:
     observed = " x ".join(map(str, game.observation_shape))
-    return (f"{'pictures of ' * game.image}{observed} numbers are seen, "
-            + (f"{game.actions.size} actions to choose from" if game.actions.discrete
-               else f"an action is {game.actions.size} numbers"))
+    seen = f"pictures of {observed} numbers are" if game.image else (
+        "one number is" if observed == "1" else f"{observed} numbers are")
+    size = game.actions.size
+    return f"{seen} seen, " + (
+        f"{size} actions to choose from" if game.actions.discrete
+        else "an action is one number" if size == 1 else f"an action is {size} numbers")
 
 
 def _check_gif(path: Path | None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from examples.play import commands, learning
+from examples.play import commands, env, learning
 from examples.play.cli import program
 from examples.play.dreaming import Dream
 from examples.play.hparams import PlayHParams
@@ -49,7 +49,6 @@ def _refused(ended, *words):
 
 def _scores(count):
     """The scores of the first games of `Count` with --seed 0, by another way."""
-    from examples.play import env
     from examples.play.copies import Games
     from examples.play.playing import play
     game = env.game(scripted.COUNT)
@@ -175,7 +174,6 @@ class _Agent:
 @pytest.fixture
 def agent(monkeypatch, log_dir):
     """What is loaded from any log directory."""
-    from examples.play import env
     agent = _Agent(env.game(scripted.LIMITED))
     monkeypatch.setattr(commands.dreaming, "load", lambda directory: agent)
     return agent
@@ -226,6 +224,15 @@ def test_how_training_is_told(run, tmp_path, monkeypatch, learned, said):
     assert (given["hparams"], given["num_steps"], given["seed"], given["max_minutes"]) == (
         PlayHParams(batch_size=7), 500, 4, 2)
     assert not given["should_stop"]()
+
+
+@pytest.mark.parametrize("name,indices,described", [
+    ("CartPole-v1", (), "4 numbers are seen, 2 actions to choose from"),
+    ("CartPole-v1", (0,), "one number is seen, 2 actions to choose from"),
+    ("Pendulum-v1", (), "3 numbers are seen, an action is one number")])
+def test_how_a_game_is_described(name, indices, described):
+    game = env.game(name, observed_indices=indices)
+    assert commands._described(game) == described
 
 
 def test_another_seed_or_game_than_the_runs(run, log_dir):
