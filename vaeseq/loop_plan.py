@@ -179,10 +179,10 @@ def _looked_up(parts: Tensors, weights: Tensors, changing: Tensors, num_steps: i
                ) -> LookedUp | None:
     """The part that steps look up, where there is another part beside it."""
     begin = 0
-    for number, part in enumerate(parts):
+    for number, part in enumerate(parts if len(parts) > 1 else ()):
         end = begin + part.shape[-1]
         made_of = rows.of(part, num_steps)
-        if len(parts) > 1 and made_of is not None and rows.is_fixed(made_of.table, changing):
+        if made_of is not None and rows.is_fixed(made_of.table, changing):
             w = products.rounded(side_by_side(weights)[begin:end])
             return LookedUp(number, begin, end, made_of.times(w).table)
         begin = end

@@ -90,29 +90,42 @@ def test_nothing_is_known_eagerly():
     assert rows.of(looked_up()) is None
 
 
-@pytest.mark.parametrize("make", KNOWN.values(), ids=KNOWN.keys())
-@pytest.mark.parametrize("low", [False, True])
-def test_products_and_gradients(monkeypatch, make, low):
-    dtype = tf.float32 if low else tf.float64
-    w = tf.Variable(tf.cast(rng.normal(size=[F + 2, 7]), dtype))
-    b = tf.Variable(tf.cast(rng.normal(size=[7]), dtype))
-    table = tf.Variable(tf.cast(TABLE, dtype))
+def multiplied(monkeypatch, make, dtype, low=False):
+    """A product with what `make` gives, and its gradients; the same numbers in any dtype."""
+    numbers = np.random.default_rng(1)
+    table, w, b = [tf.Variable(tf.cast(numbers.normal(size=size), dtype))
+                   for size in ([V, F], [F + 2, 7], [7])]
     monkeypatch.setattr(f"{__name__}.TABLE", table)
 
     def run():
         with tf.GradientTape() as tape, products.computed(products.Manner(bfloat16=low)):
             x = make()
-            other = tf.ones_like(x[..., :2])
-            y = products.product((x, other), w, b)
+            y = products.product((x, tf.ones_like(x[..., :2])), w, b)
             loss = tf.reduce_sum(tf.sin(y))
         return y, *map(tf.convert_to_tensor, tape.gradient(loss, [table, w, b]))
 
-    ours = traced(run)
+    return traced(run)
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(np.asarray(x, np.float64))))
+
+
+@pytest.mark.parametrize("make", KNOWN.values(), ids=KNOWN.keys())
+def test_products_and_gradients(monkeypatch, make):
+    ours = multiplied(monkeypatch, make, tf.float64)
     monkeypatch.setattr(rows, "of", lambda x, times=1: None)
-    for x, y in zip(ours, traced(run), strict=True):
-        assert x.dtype == y.dtype
-        # Terms are rounded to 8 bits, and those of a sum may cancel.
-        np.testing.assert_allclose(x, y, rtol=0, atol=(0.01 if low else 1e-12) * np.abs(y).max())
+    for x, y in zip(ours, multiplied(monkeypatch, make, tf.float64), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("make", KNOWN.values(), ids=KNOWN.keys())
+def test_products_in_bfloat16_are_rounded_three_times(monkeypatch, make):
+    """Both factors and the result, to 8 bits each: 3 / 512 of it at most, where nothing cancels."""
+    ours = multiplied(monkeypatch, make, tf.float32, low=True)
+    for x, exact in zip(ours, multiplied(monkeypatch, make, tf.float64), strict=True):
+        assert x.dtype == tf.float32
+        assert 0 < rms(np.float64(x) - exact) < 0.01 * rms(exact)
 
 
 @pytest.mark.parametrize("lengths", [(6, 6), (6, 2)])
@@ -174,9 +187,9 @@ class Drawing:
 
     def features(self, table, symbol):
         """As agents make them; the symbol 0 is one that was not seen yet."""
-        rows_ = rows.look_up(tf.convert_to_tensor(table), symbol[:, tf.newaxis])
-        return tf.reshape(tf.where((symbol != 0)[:, tf.newaxis, tf.newaxis], rows_,
-                                   tf.zeros_like(rows_)), [B, F])
+        found = rows.look_up(tf.convert_to_tensor(table), symbol[:, tf.newaxis])
+        return tf.reshape(tf.where((symbol != 0)[:, tf.newaxis, tf.newaxis], found,
+                                   tf.zeros_like(found)), [B, F])
 
     def step(self, table, state):
         symbol, lstm = state
@@ -212,9 +225,9 @@ def test_what_a_loop_looks_up_is_read_from_products(monkeypatch, jit_compile, ap
 
     found = looked_up_in_loops(monkeypatch)
     ours = run()
-    (looked_up_,) = found()
-    assert (looked_up_.part, looked_up_.begin, looked_up_.end) == (0, 0, F)
-    assert looked_up_.table.shape == [V + 1, 4 * 6]
+    (part,) = found()
+    assert (part.part, part.begin, part.end) == (0, 0, F)
+    assert part.table.shape == [V + 1, 4 * 6]
     for x, y in zip(ours, drawing.run(), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
 
