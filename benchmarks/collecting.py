@@ -15,8 +15,8 @@ import json
 import statistics
 import time
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 from .machine import circumstances
 

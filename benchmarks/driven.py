@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq.cli import Program
+from vaeseq.cli.program import Program
 from vaeseq.hparams import HParams
 
 ROOT = Path(__file__).parents[1]

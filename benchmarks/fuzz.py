@@ -24,8 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 from . import fuzz_tally, fuzz_worker
 from .driven import DRIVEN, ROOT

@@ -28,14 +28,15 @@ from examples.play.learner import Learner
 from examples.play.learning import Learned
 from examples.play.replay import Episode
 from examples.text.model import TextModel
-from vaeseq import export, nest, vae
-from vaeseq.checkpoint import Checkpoints
+from vaeseq import nest, vae
 from vaeseq.data import Batch, as_tensors
-from vaeseq.evaluate import Evaluator, Window
-from vaeseq.log_dir import LogDir
+from vaeseq.evaluate import export
+from vaeseq.evaluate.likelihood import Evaluator, Window
+from vaeseq.evaluate.sampler import Sampler
 from vaeseq.model import Model
-from vaeseq.sampler import Sampler
-from vaeseq.trainer import Trained
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.trainer import Trained
 
 from .fuzz_kinds import Space
 

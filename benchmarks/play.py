@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 from .machine import circumstances
 
@@ -90,7 +90,7 @@ def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> N
     """Goes on with a run; writes its figures when it has come to its end."""
     from examples.play import learning
     from examples.play.hparams import PlayHParams
-    from vaeseq.log_dir import LogDir
+    from vaeseq.runs.log_dir import LogDir
     recipe = RECIPES[name]
     hparams = PlayHParams().parse(recipe.overrides).parse(options.hparams)
     log_dir = LogDir(options.log_dir / f"{name}-{seed}", learning.PROGRAM)

@@ -30,8 +30,8 @@ from benchmarks import free_running, polyphonic_models
 from benchmarks.machine import circumstances
 from benchmarks.polyphonic_models import RECIPES, Pieces
 from examples.midi import archives
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 _MODULE = "benchmarks.polyphonic"
 _RESULTS = Path(__file__).parent / "results" / "polyphonic"

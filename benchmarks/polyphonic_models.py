@@ -13,7 +13,7 @@ from examples.midi.hparams import MidiHParams
 
 if TYPE_CHECKING:
     from examples.midi.model import MidiModel
-    from vaeseq.evaluate import Score
+    from vaeseq.evaluate.likelihood import Score
 
 Pieces = dict[str, list[np.ndarray]]
 
@@ -110,7 +110,7 @@ def run(
       max_minutes: of training, in this sitting.
       scale_steps: multiplies the number of updates.
     """
-    from vaeseq.trainer import Periods
+    from vaeseq.train.trainer import Periods
     model = _model(recipe.hparams(scale_steps), pieces["train"], log_dir, seed)
     clock = _Clock(log_dir / "seconds.txt")
     trained = model.train(

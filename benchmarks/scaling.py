@@ -23,8 +23,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 _GIB = 1 << 30
 
@@ -153,8 +153,10 @@ def _model(size: Size) -> tuple[Any, Any]:
     import numpy as np
     import tensorflow as tf
 
-    from vaeseq import agent, bounds, data, hparams, seeds, shards, train, vae
+    from vaeseq import agent, bounds, data, hparams, seeds, vae
     from vaeseq.codec import decoders, encoders
+    from vaeseq.nn import parallel
+    from vaeseq.train import TrainOps
 
     rng = np.random.default_rng(0)
     if size.codec == "text":
@@ -171,9 +173,9 @@ def _model(size: Size) -> tuple[Any, Any]:
         vae_type=size.model, cell=size.cell, rnn_hidden_sizes=(size.hidden,))
     core = vae.make(sizes, decoder, encoder)
     bound = bounds.make("iwae" if size.samples > 1 else "elbo", size.samples)
-    ops = train.TrainOps(
+    ops = TrainOps(
         agent.EncodeObserved(encoder, spec), core, bound, learning_rate=lambda step: 1e-3,
-        num_shards=shards.default_shards(), seed=seeds.make(0))
+        num_shards=parallel.default_shards(), seed=seeds.make(0))
     full = np.full([size.batch], size.length, np.int32)
     return ops, data.Batch(observed, full, np.ones([size.batch], bool))
 

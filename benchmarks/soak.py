@@ -34,8 +34,8 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 from vaeseq.fields import Range
 
 from .driven import DRIVEN, ROOT
@@ -179,7 +179,7 @@ def _count(counts: Counts, throttle: float) -> None:
         return make(counted, **options)
 
     tf.function = function
-    from vaeseq.train import TrainOps
+    from vaeseq.train.ops import TrainOps
     update = TrainOps.__call__
 
     def step(self: TrainOps, *args: Any) -> Any:

@@ -14,7 +14,7 @@ with itself. One JSON line a row, then the table:
     share_of_matrix_rate   operations of the products of the model as written down, counted from
                            the weights (three products a weight and step in training, one in
                            sampling), over the rate of one large fp32 product measured in the same
-                           process; products that are saved (`vaeseq.rows`) count as done
+                           process; products that are saved (`vaeseq.nn.scan.lookup`) count as done
     peak_memory_bytes      of our process
 """
 from __future__ import annotations
@@ -33,8 +33,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 _WARM_UP = 3
 _PAUSE = 0.3  # seconds in which the other side's threads come to rest

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import agent, bounds, data, distribute, hparams, seeds, shards, train, vae
+from vaeseq import agent, bounds, data, hparams, seeds, vae
 from vaeseq.codec import decoders, encoders
+from vaeseq.nn import parallel
+from vaeseq.train import TrainOps, distribute
 from vaeseq.types import Spec
 
 from .speed import Row
@@ -20,11 +22,11 @@ _NOTES = 88
 
 def make(row: Row, num_shards: int | None) -> tuple[Callable[[], object], float]:
     """What to run once, and how many operations its products have."""
-    shards.prepare(num_shards or "auto", row.precision)
+    parallel.prepare(num_shards or "auto", row.precision)
     gen_core, batch = _model(row)
-    ops = train.TrainOps(
+    ops = TrainOps(
         gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
-        num_shards=num_shards or shards.default_shards(), precision=row.precision,
+        num_shards=num_shards or parallel.default_shards(), precision=row.precision,
         seed=seeds.make(0))
     ops.build(batch)
     products = sum(
@@ -49,7 +51,7 @@ def distributed(
     workers = distribute.start("multi-worker", {}, seconds=300) if num_workers > 1 else (
         distribute.ALONE)
     gen_core, batch = _model(row._replace(batch=row.batch * num_workers))
-    ops = train.TrainOps(
+    ops = TrainOps(
         gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
         seed=seeds.make(0), workers=workers)
     ops.build(batch)

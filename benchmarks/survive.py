@@ -32,8 +32,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vaeseq import arguments
-from vaeseq.cli import Command, Program
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
 
 from .driven import DRIVEN, ROOT, Driven
 from .machine import circumstances

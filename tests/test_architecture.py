@@ -91,11 +91,11 @@ FORBIDDEN_MODULES = {
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 # The command line is the one place that knows of flags.
-FLAGS_ALLOWED = {"vaeseq/cli.py", "vaeseq/arguments.py", "vaeseq/runs.py"}
+FLAGS_ALLOWED = {"vaeseq/cli/program.py", "vaeseq/cli/arguments.py", "vaeseq/cli/options.py"}
 # Generators that are made and passed on; everything else there draws from a global one.
 RANDOM_ALLOWED = {"Generator", "default_rng", "PCG64", "Philox", "SeedSequence"}
 # First weights, where nobody gave a seed for them, come from TensorFlow's own generator.
-GLOBAL_RANDOM_ALLOWED = {"vaeseq/initializers.py"}
+GLOBAL_RANDOM_ALLOWED = {"vaeseq/nn/initializers.py"}
 
 
 def _files(*folders):

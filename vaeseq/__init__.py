@@ -14,11 +14,8 @@ from typing import Any
 
 from vaeseq.version import __version__
 
-# Where each public name comes from; a module stands for itself.
-_MODULES = (
-    "agent", "bounds", "checkpoint", "codec", "data", "evaluate", "export", "hparams", "init_from",
-    "latent", "metrics", "networks", "sampler", "schedules", "seeds", "testing", "train", "trainer",
-    "unroll", "vae")
+# The public names, and the module that defines each. A name that ends a module's path stands for
+# the module itself.
 _NAMES = {
     "Agent": "agent",
     "Batch": "data",
@@ -32,10 +29,43 @@ _NAMES = {
     "HParams": "hparams",
     "IWAE": "bounds",
     "Model": "model",
-    "Sampler": "sampler",
+    "Sampler": "evaluate",
     "Score": "evaluate",
     "TrainOps": "train",
     "VAECore": "vae",
+}
+_MODULES = {
+    "agent": "agent",
+    "bounds": "bounds",
+    "checkpoint": "runs.checkpoint",
+    "cli": "cli",
+    "codec": "codec",
+    "data": "data",
+    "dist_module": "dist_module",
+    "encoder": "encoder",
+    "evaluate": "evaluate",
+    "export": "evaluate.export",
+    "fields": "fields",
+    "hparams": "hparams",
+    "latent": "codec.latent",
+    "log_dir": "runs.log_dir",
+    "metrics": "train.metrics",
+    "model": "model",
+    "nest": "nest",
+    "networks": "nn.networks",
+    "nn": "nn",
+    "progress": "runs.progress",
+    "runs": "runs",
+    "sampler": "evaluate.sampler",
+    "schedules": "train.schedules",
+    "seeds": "seeds",
+    "testing": "testing",
+    "train": "train",
+    "trainer": "train.trainer",
+    "types": "types",
+    "unroll": "nn.scan.unroll",
+    "vae": "vae",
+    "warm_start": "runs.warm_start",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]
@@ -43,7 +73,7 @@ __all__ = ["__version__", *_MODULES, *_NAMES]
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"vaeseq.{name}")
+        return importlib.import_module(f"vaeseq.{_MODULES[name]}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"vaeseq.{_NAMES[name]}"), name)
     raise AttributeError(f"module 'vaeseq' has no attribute {name!r}")

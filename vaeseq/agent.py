@@ -22,8 +22,9 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, seeds, unroll
+from vaeseq import nest, seeds
 from vaeseq.encoder import Encoder
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
 

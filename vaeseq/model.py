@@ -32,20 +32,19 @@ from vaeseq import agent as agent_lib
 from vaeseq import bounds, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
-from vaeseq.checkpoint import Checkpoints
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
-from vaeseq.distribute import ALONE, Workers, check_batch_size
 from vaeseq.encoder import Encoder
-from vaeseq.evaluate import Evaluator, Score
+from vaeseq.evaluate.likelihood import Evaluator, Score
+from vaeseq.evaluate.sampler import Sampler
 from vaeseq.hparams import HParams
-from vaeseq.log_dir import LogDir
-from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
-from vaeseq.progress import Progress
-from vaeseq.sampler import Sampler
-from vaeseq.train import TrainOps
-from vaeseq.train_hparams import train_ops
-from vaeseq.trainer import Periods, Trained, Trainer
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
+from vaeseq.train.distribute import ALONE, Workers, check_batch_size
+from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
+from vaeseq.train.ops import TrainOps
+from vaeseq.train.trainer import Periods, Trained, Trainer
 from vaeseq.types import Nest
 
 
@@ -279,7 +278,7 @@ class Model(abc.ABC):
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
     def _train_ops(self, num_steps: int, workers: Workers = ALONE) -> TrainOps:
-        return train_ops(self.gen_core, self.hparams, num_steps=num_steps,
+        return TrainOps.from_hparams(self.gen_core, self.hparams, num_steps=num_steps,
                          seed=seeds.make(self._seed), workers=workers)
 
 

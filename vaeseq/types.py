@@ -14,7 +14,7 @@ Every public docstring gives shapes in these letters:
     N   window: a number of past observations
 
 `[...]` stands for any leading dimensions, none included. Sequences are [B, T, ...] wherever a
-person sees them; only `vaeseq.unroll` is time-major inside.
+person sees them; only `vaeseq.nn.scan.unroll` is time-major inside.
 """
 
 from __future__ import annotations

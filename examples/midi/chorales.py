@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from vaeseq.arguments import UsageError
-from vaeseq.progress import Progress
+from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.progress import Progress
 
 from . import archives, cache
 

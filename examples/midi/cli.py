@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from vaeseq import arguments, fields, runs
-from vaeseq.cli import Command, Program
+from vaeseq import fields
+from vaeseq.cli import arguments, options
+from vaeseq.cli.program import Command, Program
 from vaeseq.fields import Field, Range
 
 from .hparams import MOST_SECONDS, MidiHParams
@@ -20,7 +21,7 @@ _seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    runs.add_new_run(parser)
+    options.add_new_run(parser)
     add("--train-files", nargs="+", metavar="NAME", default=[],
         help=f"{_MUSIC}; without any, the Bach chorales that music21 carries")
     add("--valid-files", nargs="+", metavar="NAME", default=[],
@@ -29,9 +30,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training music is held out where there are no --valid-files")
     add("--grid", type=arguments.whole(0, 192), metavar="N",
         help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
-    runs.add_init_from(parser)
-    runs.add_training(parser, lambda: MidiHParams, valid_every=250)
-    runs.add_strategy(parser)
+    options.add_init_from(parser)
+    options.add_training(parser, lambda: MidiHParams, valid_every=250)
+    options.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     add("--eval-files", nargs="+", metavar="NAME", default=[],
         help=f"music to score, a row each: {_MUSIC}; without any, what was held out in training")
-    runs.add_scoring(parser, "name")
+    options.add_scoring(parser, "name")
     add("--histograms", type=arguments.output_file, metavar="FILE.png",
         help="draw free-running samples' notes, pitch classes and intervals beside the music's; "
              "the numbers go into FILE.json")
@@ -77,12 +78,12 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
-    runs.add_export(parser, window=160)
+    options.add_export(parser, window=160)
 
 
 def _tune_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    runs.add_new_run(parser)
+    options.add_new_run(parser)
     add("--from", dest="start", type=arguments.directory, metavar="DIR",
         help="log directory of the trained model; needed where --log-dir holds no run yet")
     add("--reward", metavar="NAME",
@@ -103,7 +104,7 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
-    runs.add_trained(parser)
+    options.add_trained(parser)
     arguments.add_hparams(parser, lambda: MidiHParams)
 
 

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq import cli, distribute, init_from, runs
-from vaeseq import export as export_lib
-from vaeseq.arguments import UsageError
-from vaeseq.evaluate import Score
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
+from vaeseq.evaluate import export as export_lib
+from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
-from vaeseq.trainer import Periods
+from vaeseq.runs import warm_start
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train import distribute
+from vaeseq.train.trainer import Periods
 
 from . import observations, pictures, rolls, settings, sources
 from .hparams import MidiHParams
@@ -48,9 +50,9 @@ def train(options: argparse.Namespace) -> None:
     overrides = dict(options.hparams)
     if options.grid is not None:
         overrides["grid"] = options.grid
-    source = init_from.agreed(log_dir, options.init_from)
+    source = warm_start.agreed(log_dir, options.init_from)
     if log_dir.exists:
-        hparams = runs.agreed(log_dir, MidiHParams, overrides)
+        hparams = options.agreed(log_dir, MidiHParams, overrides)
         seed = log_dir.seed() if options.seed is None else options.seed
     else:
         hparams, seed = _first(source).replace(**overrides), options.seed or 0
@@ -63,21 +65,21 @@ def train(options: argparse.Namespace) -> None:
     else:
         mean = _first_mean(train_rolls, hparams, source)
     frames = sum(map(len, train_rolls))
-    workers = runs.start(
+    workers = options.start(
         options, hparams, seed, data=music.description.train_checksum, size=frames)
     model = MidiModel(
         hparams, options.log_dir, mean=mean, seed=seed, trained_on=music.description)
     if source is not None:
         _begin(model, source, workers)
-    runs.tell_start(workers, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
+    options.tell_start(workers, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
                     f"validating on {len(music.valid):,}.")
-    with cli.stop_when_asked() as stop:
+    with program.stop_when_asked() as stop:
         trained = model.train(
             train_rolls, num_steps=options.num_steps, valid=[piece.roll for piece in music.valid],
             max_minutes=options.max_minutes or math.inf,
             periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
     if workers.is_chief:
-        runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+        options.tell_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -110,7 +112,7 @@ def _named(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[n
         held_out = sources.held_out(model.log_dir, grid, say)
         yield "the held-out music", [piece.roll for piece in held_out]
     for name in names:
-        found = sources.loaded([name], grid, say, f"to score in {cli.one_line(name)}")
+        found = sources.loaded([name], grid, say, f"to score in {program.one_line(name)}")
         yield name, found.rolls
 
 
@@ -160,14 +162,14 @@ def export(options: argparse.Namespace) -> None:
         rows=options.rows, window=options.window, jit_compile=not options.no_xla,
         check=model.expect_notes,
         description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
-    runs.tell_exported(options.output, model.step)
+    options.tell_exported(options.output, model.step)
 
 
 def _first(source: Path | None) -> MidiHParams:
     """The hyperparameters of a new run where no others are given; those of `source`, if any."""
     if source is None:
         return MidiHParams()
-    with init_from.told():
+    with warm_start.told():
         return LogDir(source, PROGRAM).hparams(MidiHParams)
 
 
@@ -176,7 +178,7 @@ def _first_mean(
 ) -> np.ndarray:
     """What notes are centred by, `[P]`: as the weights of `source` are used to, where that fits."""
     if source is not None:
-        with init_from.told():
+        with warm_start.told():
             other = LogDir(source, PROGRAM)
             theirs = other.hparams(MidiHParams)
             if theirs.frames.columns == hparams.frames.columns:
@@ -189,16 +191,16 @@ def _begin(model: MidiModel, source: Path, workers: distribute.Workers) -> None:
     with workers.scope():
         model.build()
     if workers.is_chief:
-        with init_from.told():
+        with warm_start.told():
             other = MidiModel.load(source)
-        model.origin = init_from.begin(
+        model.origin = warm_start.begin(
             model.log_dir, source, other.step, other.gen_core, model.gen_core)
         print(model.origin.tell())
 
 
 def trained_model(options: argparse.Namespace) -> MidiModel:
     """The model in --log-dir, checked against what else was given."""
-    runs.agreed(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
+    options.agreed(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
     return MidiModel.load(options.log_dir)
 
 
@@ -212,7 +214,7 @@ def check_installed() -> None:
 
 def say(line: str) -> None:
     """Tells what was loaded; stdout is for results."""
-    print("\n".join(map(cli.one_line, line.split("\n"))), file=sys.stderr, flush=True)
+    print("\n".join(map(program.one_line, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def _print_scores(rows: list[_Row]) -> None:
@@ -221,10 +223,10 @@ def _print_scores(rows: list[_Row]) -> None:
     for row in sorted(rows, key=lambda row: row.score.nats_per_step):
         score = row.score
         print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.steps:11,}  "
-              f"{cli.one_line(row.name)}{_note(score)}")
+              f"{program.one_line(row.name)}{_note(score)}")
 
 
 def _note(score: Score) -> str:
     """How a figure is bounded, where it is not exact."""
-    notes = runs.bound_notes(score, "frame")
+    notes = options.bound_notes(score, "frame")
     return f"  ({'; '.join(notes)})" if notes else ""

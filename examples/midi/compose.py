@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds, vae
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
 from . import commands, given_latents, loading, observations, page

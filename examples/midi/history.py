@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.agent import Agent
-from vaeseq.networks import MLP
+from vaeseq.nn.networks import MLP
 from vaeseq.types import Nest, Seed, Tensor
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
-from vaeseq.progress import Progress
+from vaeseq.runs.progress import Progress
 
 from . import archives, cache, notes, rolls
 from .finding import Skipped, Source, find

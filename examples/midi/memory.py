@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq import nest, unroll
+from vaeseq import nest
 from vaeseq.agent import Agent
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
 _FULL_TRUST = 2.0  # what followed counts m / (m + this) after m frames that agree

@@ -15,11 +15,11 @@ from vaeseq.agent import Agent, Chain, EncodeObserved
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
-from vaeseq.evaluate import Score
-from vaeseq.init_from import Origin
-from vaeseq.log_dir import LogDir
-from vaeseq.metrics import Writer
+from vaeseq.evaluate.likelihood import Score
 from vaeseq.model import Model
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.warm_start import Origin
+from vaeseq.train.metrics import Writer
 from vaeseq.types import Nest
 
 from . import observations, pictures, rolls, sound

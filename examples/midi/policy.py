@@ -31,10 +31,11 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import networks, seeds
+from vaeseq import seeds
 from vaeseq.bounds import Bound
 from vaeseq.data import Batch, as_tensors
-from vaeseq.train import NumericsError, Schedule
+from vaeseq.nn.dropout import enable_dropout
+from vaeseq.train.ops import NumericsError, Schedule
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import GenCore
 
@@ -200,7 +201,7 @@ class TuneOps(snt.Module):
         agent, core = self._policy.agent, self._policy.core
         rows = batch.lengths.shape[0]
         agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
-        with networks.dropout_seed(dropout_seed):
+        with enable_dropout(dropout_seed):
             contexts, _ = agent.contexts(
                 batch.observed, agent.initial_state(rows), lengths=batch.lengths, seed=agent_seed)
             result = self._bound(

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
 from . import counterpoint, rolls

@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 from vaeseq import fields
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import Range, shown
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 FILE = "tuning.json"
 _WEIGHT = Range(0, 1e6)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 from . import chorales, loading
 from .loading import Collection, Piece

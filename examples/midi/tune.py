@@ -8,10 +8,11 @@ import math
 import os
 from typing import Any
 
-from vaeseq import cli, fields, runs
-from vaeseq.arguments import UsageError
+from vaeseq import fields
+from vaeseq.cli import program
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 from . import commands, rewards, settings, sources
 from .hparams import MidiHParams
@@ -37,7 +38,7 @@ def tune(options: argparse.Namespace) -> None:
         seed = log_dir.seed() if log_dir.exists else 0
     tuning = Tuning(log_dir, tuned, reward, music, hparams, mean, num_steps=options.num_steps,
                     seed=seed)
-    with cli.stop_when_asked() as stop:
+    with program.stop_when_asked() as stop:
         trained, report = tuning.run(
             save_every=options.save_every, max_minutes=options.max_minutes or math.inf,
             should_stop=stop.asked)
@@ -46,7 +47,7 @@ def tune(options: argparse.Namespace) -> None:
         return
     if report:
         _print(report, tuned)
-    runs.tell_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
+    options.tell_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import bounds, schedules, seeds
-from vaeseq.arguments import UsageError
-from vaeseq.checkpoint import Checkpoints
-from vaeseq.log_dir import LogDir
-from vaeseq.metrics import Writer
-from vaeseq.progress import Progress
-from vaeseq.trainer import Trained
+from vaeseq import bounds, seeds
+from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
+from vaeseq.train import schedules
+from vaeseq.train.metrics import Writer
+from vaeseq.train.trainer import Trained
 from vaeseq.types import Nest
 
 from . import counterpoint, observations, rewards

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq import cli, runs
-from vaeseq.arguments import UsageError
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 from . import dreaming, env, films, learning, pictures
 from .copies import Games
@@ -35,13 +35,13 @@ def train(options: argparse.Namespace) -> None:
     """vaeseq-play train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     if log_dir.exists:
-        hparams = runs.agreed(log_dir, PlayHParams, options.hparams)
+        hparams = options.agreed(log_dir, PlayHParams, options.hparams)
         seed = _agreed_seed(log_dir, options.seed)
     else:
         hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
     game = env.game(hparams.game, hparams.observed_indices)
     print(f"Learning {game.name}: {_described(game)}.", flush=True)
-    with cli.stop_when_asked() as stop:
+    with program.stop_when_asked() as stop:
         learned = learning.run(
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
             max_minutes=options.max_minutes or math.inf, should_stop=stop.asked)
@@ -189,7 +189,7 @@ def _game_and_player(options: argparse.Namespace) -> tuple[Game, Player]:
         if options.agent == "trained":
             agent = _trained(options)
             return agent.game, _player(options, agent)
-        hparams = runs.agreed(LogDir(options.log_dir, PROGRAM), PlayHParams, options.hparams)
+        hparams = options.agreed(LogDir(options.log_dir, PROGRAM), PlayHParams, options.hparams)
     else:
         hparams = PlayHParams().replace(**options.hparams)
     game = env.game(hparams.game, hparams.observed_indices)
@@ -206,7 +206,7 @@ def _player(options: argparse.Namespace, agent: TrainedAgent) -> Player:
 def _trained(options: argparse.Namespace) -> TrainedAgent:
     """The agent in --log-dir, checked against what else was given."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    runs.agreed(log_dir, PlayHParams, options.hparams)
+    options.agreed(log_dir, PlayHParams, options.hparams)
     return dreaming.load(log_dir)
 
 
@@ -246,4 +246,4 @@ def _tell_end(learned: Learned, log_dir: Path) -> None:
               f"--num-steps goes on from here.{best}")
     else:
         print(f"Step {learned.real_steps}: done.{best}")
-    runs.tell_next(PROGRAM, log_dir, "run", "dream --film dream.gif")
+    options.tell_next(PROGRAM, log_dir, "run", "dream --film dream.gif")

@@ -19,7 +19,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
 from .env import Game, hide_windows, make, said

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
-from vaeseq.checkpoint import Checkpoints
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
 from vaeseq.types import Tensor
 
 from . import env, imagination

@@ -18,7 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
 MOST_MOVES = 10_000  # of a game whose environment sets no limit

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq import nest, seeds, unroll
+from vaeseq import nest, seeds
 from vaeseq.data import Batch
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Seed, Tensor
 
 from .agents import Actor

@@ -16,8 +16,10 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import initializers, schedules, seeds
+from vaeseq import seeds
 from vaeseq.data import Batch
+from vaeseq.nn import initializers
+from vaeseq.train import schedules
 from vaeseq.types import Seed, Tensor
 
 from .hparams import PlayHParams

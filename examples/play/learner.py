@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
-from vaeseq.checkpoint import Carried
-from vaeseq.train import TrainState, TrainStep
+from vaeseq.runs.checkpoint import Carried
+from vaeseq.train.ops import TrainState, TrainStep
 
 from .agents import Player, PolicyActor
 from .copies import Games

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.checkpoint import Checkpoints
-from vaeseq.log_dir import LogDir
-from vaeseq.metrics import JsonLines, MultiWriter, TensorBoard, Writer
-from vaeseq.progress import Progress
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
+from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 
 from . import env
 from .copies import Games

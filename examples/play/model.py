@@ -27,10 +27,10 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import agent as agent_lib
-from vaeseq import nest, seeds, train_hparams, vae
+from vaeseq import nest, seeds, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, as_tensors
-from vaeseq.train import TrainOps
+from vaeseq.train.ops import TrainOps
 from vaeseq.types import Nest, Seed, Tensor
 
 from .controls import Controls, ControlsEncoder, encode
@@ -153,7 +153,7 @@ class World(snt.Module):
 
     def train_ops(self, seed: Seed) -> TrainOps:
         """What trains the model."""
-        return train_hparams.train_ops(
+        return TrainOps.from_hparams(
             self.gen_core, self._hparams, jit_compile=self._hparams.jit_compile, seed=seed)
 
     def empty_batch(self) -> Batch:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 
 from . import env, films
 from .env import Game

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from vaeseq.codec import decoders
 from vaeseq.dist_module import DistModule
-from vaeseq.networks import MLP
+from vaeseq.nn.networks import MLP
 from vaeseq.types import Nest, Seed, Tensor
 
 from .env import Actions

@@ -13,13 +13,14 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq import cli, init_from, runs
-from vaeseq import export as export_lib
-from vaeseq.arguments import UsageError
-from vaeseq.evaluate import Score
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
+from vaeseq.evaluate import export as export_lib
+from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
-from vaeseq.trainer import Periods
+from vaeseq.runs import warm_start
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.trainer import Periods
 
 from . import fine_tuning, page, texts
 from .data import Corpus, FewCharactersError, Vocabulary
@@ -42,9 +43,9 @@ class _Row(NamedTuple):
 def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    source = init_from.agreed(log_dir, options.init_from)
+    source = warm_start.agreed(log_dir, options.init_from)
     if log_dir.exists:
-        hparams = runs.agreed(log_dir, TextHParams, options.hparams)
+        hparams = options.agreed(log_dir, TextHParams, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
         vocabulary = saved_vocabulary(log_dir)
         if options.vocab_corpus:
@@ -56,27 +57,27 @@ def train(options: argparse.Namespace) -> None:
         options.train_corpus, options.valid_corpus, options.valid_fraction, vocabulary)
     if log_dir.exists:
         texts.check_same(log_dir, read.description)
-    workers = runs.start(
+    workers = options.start(
         options, hparams, seed, data=read.description.train_checksum, size=len(read.train))
     model = TextModel(hparams, vocabulary, options.log_dir, seed=seed, trained_on=read.description)
-    name = cli.one_line(texts.corpus_of(options.train_corpus).name)
+    name = program.one_line(texts.corpus_of(options.train_corpus).name)
     try:
         model.data_set([read.train])  # too little text is told before a directory is made
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
     if source is not None:
         fine_tuning.begin(model, source, read.train, workers)
-    runs.tell_start(workers, f"Training on {name}: {len(read.train):,} characters, "
+    options.tell_start(workers, f"Training on {name}: {len(read.train):,} characters, "
                     f"{len(vocabulary.characters)} different ones; validating on "
                     f"{len(read.valid):,}.")
-    with cli.stop_when_asked() as stop:
+    with program.stop_when_asked() as stop:
         trained = model.train(
             [read.train], num_steps=options.num_steps,
             valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
             periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
     if workers.is_chief:
-        runs.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+        options.tell_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -101,7 +102,7 @@ def evaluate(options: argparse.Namespace) -> None:
         if options.per_character:
             with open(options.per_character, "w", encoding="utf-8") as file:
                 file.writelines(
-                    page.render(cli.one_line(corpus.name), corpus.pieces(), surprises))
+                    page.render(program.one_line(corpus.name), corpus.pieces(), surprises))
         if options.json:
             named = {"corpus": corpus.name} if len(corpora) > 1 else {}
             print(json.dumps({**named, **score.as_dict()}, allow_nan=False), flush=True)
@@ -175,7 +176,7 @@ def export(options: argparse.Namespace) -> None:
         rows=options.rows, window=options.window, jit_compile=not options.no_xla,
         check=model.expect_symbols, files={"vocabulary.json": model.vocabulary.to_json()},
         description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
-    runs.tell_exported(options.output, model.step)
+    options.tell_exported(options.output, model.step)
 
 
 def _first(options: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
@@ -184,7 +185,7 @@ def _first(options: argparse.Namespace, source: Path | None) -> tuple[TextHParam
         hparams = TextHParams().replace(**options.hparams)
         corpus = texts.corpus_of(options.vocab_corpus or options.train_corpus)
         return hparams, _vocabulary(corpus, hparams)
-    with init_from.told():
+    with warm_start.told():
         other = LogDir(source, PROGRAM)
         hparams = other.hparams(TextHParams).replace(**options.hparams)
         characters = saved_vocabulary(other).characters
@@ -204,7 +205,7 @@ def _trained(options: argparse.Namespace) -> TextModel:
     """The model in --log-dir, checked against what else was given."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     overrides = {k: v for k, v in options.hparams.items() if k != "sequence_size"}
-    hparams = runs.agreed(log_dir, TextHParams, overrides)
+    hparams = options.agreed(log_dir, TextHParams, overrides)
     if options.vocab_corpus:
         _check_vocabulary(log_dir, hparams, options.vocab_corpus)
     return TextModel.load(options.log_dir)
@@ -226,12 +227,12 @@ def _print_scores(rows: list[_Row]) -> None:
     for row in sorted(rows, key=lambda row: row.score.nats_per_step):
         score = row.score
         print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.perplexity:11.3f} "
-              f"{score.steps:11,}  {cli.one_line(row.name)}{_note(row)}")
+              f"{score.steps:11,}  {program.one_line(row.name)}{_note(row)}")
 
 
 def _note(row: _Row) -> str:
     """What else there is to know of a figure: how it is bounded, what was not known."""
-    notes = runs.bound_notes(row.score, "char")
+    notes = options.bound_notes(row.score, "char")
     if row.unknown:
         notes.append(f"{row.unknown:,} characters outside the vocabulary")
     return f"  ({'; '.join(notes)})" if notes else ""

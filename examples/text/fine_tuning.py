@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq import init_from
-from vaeseq.distribute import Workers
-from vaeseq.init_from import Adapt
+from vaeseq.runs import warm_start
+from vaeseq.runs.warm_start import Adapt
+from vaeseq.train.distribute import Workers
 
 from .data import Vocabulary
 from .model import TextModel
@@ -33,10 +33,10 @@ def begin(model: TextModel, source: Path, train: np.ndarray, workers: Workers) -
         model.build()
     if not workers.is_chief:
         return
-    with init_from.told():
+    with warm_start.told():
         other = TextModel.load(source)
     same = other.vocabulary == model.vocabulary
-    model.origin = init_from.begin(
+    model.origin = warm_start.begin(
         model.log_dir, source, other.step, other.gen_core, model.gen_core,
         *() if same else (by_character(other.vocabulary, model.vocabulary),))
     print(model.origin.tell())

@@ -14,12 +14,12 @@ from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
-from vaeseq.evaluate import Score, Window
-from vaeseq.init_from import Origin
-from vaeseq.log_dir import LogDir
-from vaeseq.metrics import Writer
+from vaeseq.evaluate.likelihood import Score, Window
 from vaeseq.model import Model
-from vaeseq.progress import Progress
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
+from vaeseq.runs.warm_start import Origin
+from vaeseq.train.metrics import Writer
 
 from .data import UNKNOWN, Vocabulary, contiguous
 from .hparams import TextHParams

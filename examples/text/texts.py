@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 from .data import Corpus, Vocabulary, checksum, embedded_prose, from_file, split_at
 

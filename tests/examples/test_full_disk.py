@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.tiny_text import SMALL
-from vaeseq.checkpoint import Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints
 
 
 @pytest.fixture

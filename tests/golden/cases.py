@@ -27,8 +27,8 @@ from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel
 from vaeseq import bounds, data, seeds
-from vaeseq.evaluate import Evaluator
-from vaeseq.trainer import Periods
+from vaeseq.evaluate.likelihood import Evaluator
+from vaeseq.train.trainer import Periods
 from vaeseq.version import __version__
 
 RUNS = pathlib.Path(__file__).parent / "runs"

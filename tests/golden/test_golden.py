@@ -12,6 +12,8 @@ import pytest
 
 from tests.golden import cases
 
+pytestmark = pytest.mark.golden
+
 # A float32 has 24 bits; another machine adds up some tens of numbers in another order, over 20
 # steps whose errors may add up: 2**-24 * 50 * 20 = 6e-5 of figures of the size of one.
 TOLERANCE = {"rtol": 6e-5, "atol": 6e-5}

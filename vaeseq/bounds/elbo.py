@@ -7,8 +7,8 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds.base import Bound, BoundResult, BoundState, passes, weigh_in_chunks
-from vaeseq.bounds.chunks import Chunks
+from vaeseq.bounds._importance import Chunks, passes, weigh_in_chunks
+from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 

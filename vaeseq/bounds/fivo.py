@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq import nest, seeds, unroll
+from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
+from vaeseq.bounds._importance import analytic_divergence, latent_divergence, passes
 from vaeseq.bounds.base import (
     Bound,
     BoundResult,
     BoundState,
-    analytic_divergence,
-    latent_divergence,
-    passes,
 )
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 

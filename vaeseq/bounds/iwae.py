@@ -6,16 +6,12 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.bounds import resampling
+from vaeseq.bounds._importance import Chunks, Densities, densities, passes, weigh_in_chunks
 from vaeseq.bounds.base import (
     Bound,
     BoundResult,
     BoundState,
-    Densities,
-    densities,
-    passes,
-    weigh_in_chunks,
 )
-from vaeseq.bounds.chunks import Chunks
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 

@@ -5,7 +5,7 @@ They share these arguments:
 
     hidden_sizes         units of the layers between features and parameters; none by default
     activation           of those layers (see `networks.MLP`)
-    dropout              the share of their units dropped, inside `networks.dropout_seed`
+    dropout              the share of their units dropped, inside `dropout.enable_dropout`
     positive_projection  how a scale is made positive: "softplus", or "exp" (constant above e^30)
     positive_eps         the least value of a scale, above 0: what keeps densities finite
     initial_*            a parameter where the features are zero at the start of training: one
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec import _drawn, _heads
+from vaeseq.codec import distributions, heads
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Spec, Tensor
 
@@ -66,11 +66,11 @@ class Normal(DistModule):
           ValueError: an unknown projection, an eps or initial_scale that is not positive.
         """
         super().__init__(name=name)
-        self._event_spec = _heads.check_event_spec("Normal", event_spec, "floating")
-        self._positive = _heads.Positive(positive_projection, positive_eps)
-        loc = _heads.initial_values("initial_loc", initial_loc, event_spec.shape)
-        scale = _heads.initial_values("initial_scale", initial_scale, event_spec.shape)
-        self._head = _heads.Head([loc, self._positive.inverse("initial_scale", scale)],
+        self._event_spec = heads.check_event_spec("Normal", event_spec, "floating")
+        self._positive = heads.Positive(positive_projection, positive_eps)
+        loc = heads.initial_values("initial_loc", initial_loc, event_spec.shape)
+        scale = heads.initial_values("initial_scale", initial_scale, event_spec.shape)
+        self._head = heads.Head([loc, self._positive.inverse("initial_scale", scale)],
                                  hidden_sizes, activation=activation, dropout=dropout)
 
     @property
@@ -82,7 +82,7 @@ class Normal(DistModule):
         return NormalParams(loc, self._positive(scale))
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
-        return _heads.independent(_drawn.Normal(params.loc, params.scale), self._event_spec)
+        return heads.independent(distributions.Normal(params.loc, params.scale), self._event_spec)
 
     def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         root = tf.sqrt(tf.cast(temperature, params.scale.dtype))
@@ -133,12 +133,12 @@ class Beta(DistModule):
           ValueError: an unknown projection, an eps or concentration that is not positive.
         """
         super().__init__(name=name)
-        self._event_spec = _heads.check_event_spec("Beta", event_spec, "floating")
-        self._positive = _heads.Positive(positive_projection, positive_eps)
+        self._event_spec = heads.check_event_spec("Beta", event_spec, "floating")
+        self._positive = heads.Positive(positive_projection, positive_eps)
         self._least = positive_eps
-        initial = self._positive.inverse("initial_concentration", _heads.initial_values(
+        initial = self._positive.inverse("initial_concentration", heads.initial_values(
             "initial_concentration", initial_concentration, event_spec.shape))
-        self._head = _heads.Head(
+        self._head = heads.Head(
             [initial, initial], hidden_sizes, activation=activation, dropout=dropout)
 
     @property
@@ -149,7 +149,7 @@ class Beta(DistModule):
         return BetaParams(*[self._positive(value) for value in self._head(features)])
 
     def dist(self, params: BetaParams) -> tfd.Distribution:
-        return _heads.independent(_OpenBeta(*params), self._event_spec)
+        return heads.independent(_OpenBeta(*params), self._event_spec)
 
     def _temper(self, params: BetaParams, temperature: float | Tensor) -> BetaParams:
         def flatten(concentration: Tensor) -> Tensor:
@@ -229,13 +229,13 @@ class MixtureOfNormals(DistModule):
         if num_components < 1:
             raise ValueError("MixtureOfNormals expects at least one component, got "
                              f"{num_components=}.")
-        self._event_spec = _heads.check_event_spec("MixtureOfNormals", event_spec, "floating")
-        self._positive = _heads.Positive(positive_projection, positive_eps)
-        loc = _heads.initial_values("initial_loc", initial_loc, event_spec.shape)[..., None]
-        scale = _heads.initial_values("initial_scale", initial_scale, event_spec.shape)[..., None]
+        self._event_spec = heads.check_event_spec("MixtureOfNormals", event_spec, "floating")
+        self._positive = heads.Positive(positive_projection, positive_eps)
+        loc = heads.initial_values("initial_loc", initial_loc, event_spec.shape)[..., None]
+        scale = heads.initial_values("initial_scale", initial_scale, event_spec.shape)[..., None]
         offsets = (2.0 * np.arange(num_components) + 1.0) / num_components - 1.0
         raw_scale = self._positive.inverse("initial_scale", scale + 0.0 * offsets)
-        self._head = _heads.Head([0.0 * raw_scale, loc + scale * offsets, raw_scale],
+        self._head = heads.Head([0.0 * raw_scale, loc + scale * offsets, raw_scale],
                                  hidden_sizes, activation=activation, dropout=dropout)
 
     @property
@@ -247,9 +247,9 @@ class MixtureOfNormals(DistModule):
         return MixtureParams(logits, loc, self._positive(scale))
 
     def dist(self, params: MixtureParams) -> tfd.Distribution:
-        components = _drawn.Normal(params.loc, params.scale)
-        weights = _drawn.Categorical(logits=params.logits)
-        return _heads.independent(
+        components = distributions.Normal(params.loc, params.scale)
+        weights = distributions.Categorical(logits=params.logits)
+        return heads.independent(
             tfd.MixtureSameFamily(weights, components), self._event_spec)
 
     def _temper(self, params: MixtureParams, temperature: float | Tensor) -> MixtureParams:

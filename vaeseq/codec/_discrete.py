@@ -5,7 +5,7 @@ They share these arguments:
 
     hidden_sizes    units of the layers between features and logits; none by default
     activation      of those layers (see `networks.MLP`)
-    dropout         the share of their units dropped, inside `networks.dropout_seed`
+    dropout         the share of their units dropped, inside `dropout.enable_dropout`
     initial_logits  the logits where the features are zero at the start of training: one number,
                     or an array of the logits' shape
 """
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec import _drawn, _heads
+from vaeseq.codec import distributions, heads
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Spec, Tensor
 
@@ -29,7 +29,7 @@ class _LogitsDecoder(DistModule):
     """A decoder whose parameters are one tensor of logits."""
 
     _event_spec: Spec
-    _head: _heads.Head
+    _head: heads.Head
 
     @property
     def event_spec(self) -> Spec:
@@ -70,14 +70,14 @@ class Categorical(_LogitsDecoder):
         super().__init__(name=name)
         if num_classes < 1:
             raise ValueError(f"Categorical expects at least one class, got {num_classes=}.")
-        self._event_spec = _heads.check_event_spec("Categorical", event_spec, "integer")
-        initial = _heads.initial_values(
+        self._event_spec = heads.check_event_spec("Categorical", event_spec, "integer")
+        initial = heads.initial_values(
             "initial_logits", initial_logits, [*event_spec.shape, num_classes])
-        self._head = _heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
+        self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
-        return _heads.independent(
-            _drawn.Categorical(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+        return heads.independent(
+            distributions.Categorical(logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
 
 class Bernoulli(_LogitsDecoder):
@@ -105,14 +105,14 @@ class Bernoulli(_LogitsDecoder):
           ValueError: initial_logits of another shape, or infinite.
         """
         super().__init__(name=name)
-        self._event_spec = _heads.check_event_spec(
+        self._event_spec = heads.check_event_spec(
             "Bernoulli", event_spec, "floating", "integer", "bool")
-        initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
-        self._head = _heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
+        initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
+        self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
-        return _heads.independent(
-            _drawn.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+        return heads.independent(
+            distributions.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
 
 class Binomial(_LogitsDecoder):
@@ -144,10 +144,10 @@ class Binomial(_LogitsDecoder):
         if total_count < 1:
             raise ValueError(f"Binomial expects at least one trial, got {total_count=}.")
         self._total_count = total_count
-        self._event_spec = _heads.check_event_spec("Binomial", event_spec, "floating")
-        initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
-        self._head = _heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
+        self._event_spec = heads.check_event_spec("Binomial", event_spec, "floating")
+        initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
+        self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         count = tf.cast(self._total_count, params.dtype)
-        return _heads.independent(tfd.Binomial(count, logits=params), self._event_spec)
+        return heads.independent(tfd.Binomial(count, logits=params), self._event_spec)

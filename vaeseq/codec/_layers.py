@@ -9,7 +9,9 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import initializers, networks, products
+from vaeseq.nn import initializers, networks
+from vaeseq.nn.dropout import apply_dropout
+from vaeseq.nn.scan import matmul
 from vaeseq.types import Tensor
 
 
@@ -25,7 +27,7 @@ class Activation(snt.Module):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """[..., H] -> [..., H]."""
-        return networks.dropout(self, self._function(inputs), self._dropout)
+        return apply_dropout(self, self._function(inputs), self._dropout)
 
 
 class Conv2D(snt.Module):
@@ -115,7 +117,7 @@ class MaskedLinear(snt.Module):
         # The masked product is one dense product: at these sizes (88 inputs, 600 units) leaving
         # out blocks of zeros was slower with two blocks, and slower still with four.
         weights = self.weights(inputs.dtype)
-        return products.plain((inputs,), weights, self.b if self._use_bias else None)
+        return matmul.plain((inputs,), weights, self.b if self._use_bias else None)
 
     @snt.once
     def _initialize(self, dtype: tf.DType) -> None:

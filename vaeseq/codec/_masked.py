@@ -31,7 +31,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import seeds
-from vaeseq.codec import _heads, _layers
+from vaeseq.codec import _layers, heads
 from vaeseq.codec._relative import AlignedHead
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Seed, Spec, Tensor
@@ -70,7 +70,7 @@ class MaskedBernoulli(DistModule):
           event_spec: of shape [D]; events are 0 and 1 in any floating or integer dtype, or bools.
           hidden_sizes: units of each masked layer, at least one layer.
           activation: of those layers (see `networks.MLP`).
-          dropout: the share of their units dropped, inside `networks.dropout_seed`.
+          dropout: the share of their units dropped, inside `dropout.enable_dropout`.
           initial_logits: the logits at the start of training where everything else is zero, one
             number or [D].
           relative: whether weights are shared by pairs of dimensions at one distance.
@@ -83,7 +83,7 @@ class MaskedBernoulli(DistModule):
             shape; with `relative` a hidden layer that is no multiple of D.
         """
         super().__init__(name=name)
-        self._event_spec = _heads.check_event_spec(
+        self._event_spec = heads.check_event_spec(
             "MaskedBernoulli", event_spec, "floating", "integer", "bool")
         if event_spec.shape.rank != 1 or event_spec.shape[0] < 1:
             raise ValueError("MaskedBernoulli expects an event_spec of shape [D] with D >= 1, got "
@@ -91,7 +91,7 @@ class MaskedBernoulli(DistModule):
         if not hidden_sizes:
             raise ValueError("MaskedBernoulli expects at least one hidden layer, got "
                              f"hidden_sizes={hidden_sizes!r}. Without one, use Bernoulli.")
-        initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
+        initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
         size = event_spec.shape[0]
         if relative and any(hidden % size for hidden in hidden_sizes):
             raise ValueError("MaskedBernoulli with relative weights expects hidden_sizes that are "

@@ -16,9 +16,9 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import products
-from vaeseq.codec import _drawn, _heads, _layers
+from vaeseq.codec import _layers, distributions, heads
 from vaeseq.dist_module import DistModule
+from vaeseq.nn.scan import matmul
 from vaeseq.types import Spec, Tensor
 
 
@@ -37,7 +37,7 @@ class AlignedHead(snt.Module):
         """
         super().__init__(name=name)
         size = len(initial_logits)
-        self._head = _heads.Head([np.zeros(hidden_size), initial_logits])
+        self._head = heads.Head([np.zeros(hidden_size), initial_logits])
         self._aligned = [
             (start, _layers.RelativeWeights(size, 1, hidden_size // size, name="to_hidden"),
              _layers.RelativeWeights(size, 1, 1, name="to_logits")) for start in aligned]
@@ -47,8 +47,8 @@ class AlignedHead(snt.Module):
         hidden, logits = self._head(features)
         for start, to_hidden, to_logits in self._aligned:
             row = features[..., start:start + logits.shape[-1]]
-            hidden += products.plain((row,), to_hidden(row.dtype), None)
-            logits += products.plain((row,), to_logits(row.dtype), None)
+            hidden += matmul.plain((row,), to_hidden(row.dtype), None)
+            logits += matmul.plain((row,), to_logits(row.dtype), None)
         return hidden, logits
 
 
@@ -68,7 +68,7 @@ class RelativeBernoulli(DistModule):
           channels: hidden units of each place.
           aligned: where in the features D of them stand for the places.
           activation: of the hidden units (see `networks.MLP`).
-          dropout: the share of them dropped, inside `networks.dropout_seed`.
+          dropout: the share of them dropped, inside `dropout.enable_dropout`.
           initial_logits: those of the training data's means, one number or [D].
           name: of the module.
 
@@ -78,13 +78,13 @@ class RelativeBernoulli(DistModule):
             another shape.
         """
         super().__init__(name=name)
-        self._event_spec = _heads.check_event_spec(
+        self._event_spec = heads.check_event_spec(
             "RelativeBernoulli", event_spec, "floating", "integer", "bool")
         if event_spec.shape.rank != 1 or event_spec.shape[0] < 1 or channels < 1:
             raise ValueError(
                 "RelativeBernoulli expects an event_spec of shape [D] with D >= 1 and at least one "
                 f"channel, got {event_spec.shape} and {channels=}.")
-        initial = _heads.initial_values("initial_logits", initial_logits, event_spec.shape)
+        initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
         size, hidden = len(initial), len(initial) * channels
         self._head = AlignedHead(initial, hidden, aligned)
         self._activation = _layers.Activation(activation, dropout)
@@ -101,8 +101,8 @@ class RelativeBernoulli(DistModule):
         return logits + self._output(self._activation(hidden))
 
     def dist(self, params: Tensor) -> tfd.Distribution:
-        return _heads.independent(
-            _drawn.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+        return heads.independent(
+            distributions.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
     def _temper(self, params: Tensor, temperature: float | Tensor) -> Tensor:
         return params / tf.cast(temperature, params.dtype)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import initializers, nest, rows
+from vaeseq import nest
 from vaeseq.codec import _layers
 from vaeseq.encoder import Encoder
-from vaeseq.networks import MLP
+from vaeseq.nn import initializers
+from vaeseq.nn.networks import MLP
+from vaeseq.nn.scan import lookup
 from vaeseq.types import Spec, Tensor
 
 
@@ -90,7 +92,7 @@ class Embed(Encoder):
             raise TypeError(f"Embed expects integers, got {observation.dtype.name} of shape "
                             f"{observation.shape}. Cast the symbols with tf.cast(x, tf.int32).")
         self._initialize()
-        return rows.look_up(tf.convert_to_tensor(self.embeddings), observation)
+        return lookup.look_up(tf.convert_to_tensor(self.embeddings), observation)
 
     @snt.once
     def _initialize(self) -> None:

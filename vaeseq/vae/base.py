@@ -36,10 +36,13 @@ from typing import NamedTuple
 import sonnet as snt
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import latent, nest, networks, seeds, unroll
+from vaeseq import nest, seeds
+from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
+from vaeseq.nn.dropout import segment_dropout
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -165,7 +168,7 @@ class VAECore(snt.Module, abc.ABC):
         """
         def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
             outputs, observed = inputs
-            with networks.segment_dropout(number):
+            with segment_dropout(number):
                 return self.decoder.dist(self.decoder(outputs)).log_prob(observed), state
 
         return unroll.by_segments(score, (outputs, observed))[0]

@@ -17,8 +17,10 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, seeds, shards, unroll
+from vaeseq import nest, seeds
 from vaeseq.agent import Agent
+from vaeseq.nn import parallel
+from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import CoreState, VAECore
 
@@ -216,7 +218,7 @@ class GenCore(snt.Module):
                 seed = seeds.fold_in(seed, numbers[0])
             return (), self.generate(num_steps, state, temperature=temperature, seed=seed)
 
-        sharded = shards.parallel(generate, num_shards)
+        sharded = parallel.parallel(generate, num_shards)
         rows = state, tf.range(nest.leading_dim(state))
         return sharded(rows, temperature, seed)[1]
 

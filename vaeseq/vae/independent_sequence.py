@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import latent
+from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
-from vaeseq.networks import RecurrentStack
+from vaeseq.nn.networks import RecurrentStack
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae import parts
+from vaeseq.vae import _builders
 from vaeseq.vae.base import CoreState, Inferred, VAECore
 
 
@@ -73,8 +73,8 @@ class IndependentSequence(VAECore):
     ) -> IndependentSequence:
         """The core that `hparams` describe."""
         return cls(decoder, encoder,
-                   parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
-                   parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "q_z"))
+                   _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
+                   _builders.recurrent_stack(hparams, "e_core"), _builders.diagonal_normal(hparams, "q_z"))
 
     @property
     def latent_size(self) -> int:
@@ -85,7 +85,7 @@ class IndependentSequence(VAECore):
         return CoreState((), self._d_core.state_spec)
 
     def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return parts.backward(self._e_core, (drives, self._encoder(observed)), lengths)
+        return _builders.backward(self._e_core, (drives, self._encoder(observed)), lengths)
 
     def advance(self, drive: Nest, state: Nest) -> Hidden:
         return Hidden(drive, state)

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import latent
+from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
-from vaeseq.networks import RecurrentStack
+from vaeseq.nn.networks import RecurrentStack
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae import parts
+from vaeseq.vae import _builders
 from vaeseq.vae.base import CoreState, Inferred, VAECore
 
 
@@ -45,7 +45,7 @@ class RNN(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> RNN:
         """The core that `hparams` describe; nothing is inferred, so the encoder is not used."""
         del encoder
-        return cls(decoder, parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip))
+        return cls(decoder, _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip))
 
     @property
     def latent_size(self) -> int:

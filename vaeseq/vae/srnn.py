@@ -31,14 +31,14 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import latent
+from vaeseq.codec import latent
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
-from vaeseq.networks import RecurrentStack
+from vaeseq.nn.networks import RecurrentStack
 from vaeseq.types import Nest, Tensor
-from vaeseq.vae import parts
+from vaeseq.vae import _builders
 from vaeseq.vae.base import CoreState, VAECore
 
 
@@ -87,9 +87,9 @@ class SRNN(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SRNN:
         """The core that `hparams` describe."""
         return cls(
-            decoder, encoder, parts.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
-            parts.recurrent_stack(hparams, "e_core"), parts.diagonal_normal(hparams, "p_z"),
-            parts.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
+            decoder, encoder, _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
+            _builders.recurrent_stack(hparams, "e_core"), _builders.diagonal_normal(hparams, "p_z"),
+            _builders.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
 
     @property
     def latent_size(self) -> int:
@@ -105,7 +105,7 @@ class SRNN(VAECore):
         return self._d_core(contexts, state, lengths)
 
     def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return parts.backward(self._e_core, (drives, self._encoder(observed)), lengths)
+        return _builders.backward(self._e_core, (drives, self._encoder(observed)), lengths)
 
     def advance(self, drive: Nest, state: Nest) -> Hidden:
         return Hidden(drive, state, self._p_z((drive, state)))

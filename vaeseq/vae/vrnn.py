@@ -32,13 +32,13 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import latent
+from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
-from vaeseq.networks import MLP, RecurrentStack
+from vaeseq.nn.networks import MLP, RecurrentStack
 from vaeseq.types import Nest, Tensor
-from vaeseq.vae import parts
+from vaeseq.vae import _builders
 from vaeseq.vae.base import CoreState, VAECore
 
 
@@ -103,9 +103,9 @@ class VRNN(VAECore):
                 "least one, got []. Try latent_decoder_fc_layers=[64].")
         phi_z = MLP(hparams.latent_decoder_fc_layers, activation=hparams.activation,
                     activate_final=True, name="phi_z")
-        cell = parts.recurrent_stack(hparams, "cell", skip=hparams.context_skip)
+        cell = _builders.recurrent_stack(hparams, "cell", skip=hparams.context_skip)
         return cls(decoder, encoder, cell, phi_z,
-                   parts.diagonal_normal(hparams, "p_z"), parts.diagonal_normal(hparams, "q_z"))
+                   _builders.diagonal_normal(hparams, "p_z"), _builders.diagonal_normal(hparams, "q_z"))
 
     @property
     def latent_size(self) -> int:

@@ -20,7 +20,7 @@ from examples.play.learning import Learned
 from examples.play.playing import RandomPlayer
 from tests.examples.play import scripted_games as scripted
 from tests.in_process import runner
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 _COUNT = f"game={scripted.COUNT}"
 

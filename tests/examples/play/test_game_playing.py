@@ -12,7 +12,7 @@ from examples.play import env
 from examples.play.copies import GameError, Games
 from examples.play.playing import RandomPlayer, _seed, play
 from tests.examples.play import scripted_games as scripted
-from vaeseq.arguments import UsageError
+from vaeseq.cli.arguments import UsageError
 
 
 def _played(name, copies, player=None, **options):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from examples.play.env import Actions, Game
 from examples.play.replay import Episode, Replay
-from vaeseq.checkpoint import Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints
 
 CHOICES = Game("test", (), (1,), False, Actions(True, 3), 100)
 STEERED = Game("test", (), (2, 2, 1), True, Actions(False, 2, (-1, -1), (1, 1)), 100)

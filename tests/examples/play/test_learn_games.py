@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from examples.play import learning
 from tests.examples.play.learn_games import BEST_IN_CORRIDOR, HPARAMS, MEMORY, register
-from vaeseq.log_dir import LogDir
+from vaeseq.runs.log_dir import LogDir
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,80 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What the fuzzer found, each with a case of its own (of checkpoints: see test_bundle)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from examples.midi import archives
+from vaeseq.hparams import HParams
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.metrics import JsonLines
+
+
+def test_a_member_of_an_archive_that_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "rolls.npz", "w") as file:
+        file.writestr("train", b"x" * 88)
+        file.writestr("train_lengths", b"x")
+    with pytest.raises(ValueError, match="archive of piano rolls .*'train' is no array"):
+        archives.load(tmp_path / "rolls.npz", ["train"])
+
+
+@pytest.mark.parametrize("rolls", [
+    np.zeros([3, 88], [("a", np.uint8)]), np.full([3, 88], "1"), np.zeros([3, 88], "V1")],
+    ids=["records", "text", "void"])
+def test_an_array_of_something_else_than_numbers(tmp_path, rolls):
+    np.savez(tmp_path / "rolls.npz", train=rolls, train_lengths=np.array([3]))
+    with pytest.raises(ValueError, match="'train' is no array of numbers"):
+        archives.load(tmp_path / "rolls.npz", ["train"])
+
+
+def test_an_archive_whose_packing_is_damaged(tmp_path):
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.zeros([9, 88], np.uint8))
+    with zipfile.ZipFile(tmp_path / "rolls.npz", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("train.npy", buffer.getvalue())
+    content = bytearray((tmp_path / "rolls.npz").read_bytes())
+    content[60:70] = b"\xff" * 10
+    (tmp_path / "rolls.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="expected an archive of piano rolls"):
+        archives.load(tmp_path / "rolls.npz", ["train"])
+
+
+def test_a_line_is_never_longer_than_anybody_reads(run):
+    ended = run("x" * 100_000)
+    assert ended.status == 2 and ended.err.count("\n") == 1 and len(ended.err) < 4000
+    assert ended.err.startswith("vaeseq-text: error: argument COMMAND: invalid choice: 'xxx")
+    assert ended.err.endswith("(see vaeseq-text --help)\n")
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "lock", "checkpoints", "events"])
+def test_a_log_directory_that_leads_elsewhere(tmp_path, name):
+    log_dir = LogDir(tmp_path / "log")
+    log_dir.create(HParams(), 0)
+    outside = tmp_path / "outside"
+    if name in ("checkpoints", "events"):
+        outside.mkdir()
+    else:
+        outside.write_text("mine")
+    (log_dir.path / name).symlink_to(outside)
+    with pytest.raises(ValueError, match=f"{name}': expected .*, not a link. Remove it"), \
+            log_dir.locked():
+        pass
+    assert outside.is_dir() or outside.read_text() == "mine"
+
+
+def test_links_under_the_names_of_files_set_aside(tmp_path):
+    log_dir = LogDir(tmp_path / "log")
+    log_dir.create(HParams(), 0)
+    (tmp_path / "outside").write_text("mine")
+    (log_dir.path / "run.json.writing").symlink_to(tmp_path / "outside")
+    log_dir.create(HParams(), 0)
+    log_dir.metrics.write_text('{"step": 1}\n')
+    (log_dir.path / "metrics.jsonl.kept").symlink_to(tmp_path / "outside")
+    JsonLines(log_dir.metrics, last_step=0).close()
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert log_dir.metrics.read_text() == ""

@@ -1,0 +1,541 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What must hold between the bounds, their gradients and their parts, for every core."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tests import small
+from vaeseq import seeds, vae
+from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, iwae, resampling
+from vaeseq.bounds._importance import Chunks
+from vaeseq.dist_module import DistModule
+from vaeseq.vae import VAE_TYPES, CoreState
+
+pytestmark = pytest.mark.oracle
+
+tfd = tfp.distributions
+
+
+@pytest.fixture(scope="module", params=sorted(VAE_TYPES))
+def core(request):
+    return small.gen_core(request.param, scale=0.3).core
+
+
+def score(core, bound, rows=2, steps=4, *, seed=1, state=None, part=slice(None), lengths=None,
+          dtype=tf.float32, same_rows=False):
+    """The bound on recorded contexts and observations; `same_rows` repeats the first one."""
+    contexts = tf.random.stateless_normal([rows, steps, 3], [5, 6])
+    observed = small.reals(rows, steps)
+    if same_rows:
+        contexts, observed = (tf.repeat(x[:1], rows, 0) for x in (contexts, observed))
+    contexts, observed = (tf.cast(x[:, part], dtype) for x in (contexts, observed))
+    state = bound.initial_state(core, rows) if state is None else state
+    state = tf.nest.map_structure(lambda x: tf.cast(x, dtype), state)
+    return bound(core, contexts, observed, state, lengths, seed=seeds.make(seed))
+
+
+def totals(*args, **options):
+    increments = score(*args, **options).increments
+    return tf.reduce_sum(increments, 1).numpy().astype(np.float64)
+
+
+def agree(one, other):
+    """Equal means, within four standard errors."""
+    error = math.sqrt(one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
+    assert abs(one.mean() - other.mean()) <= 4 * error + 1e-5 * abs(one.mean())
+
+
+def test_iwae_of_one_sample_is_the_elbo(core):
+    """With the same draws: to rounding."""
+    elbo, iwae = score(core, ELBO(monte_carlo=True)), score(core, IWAE(1))
+    for name in ("increments", "objective", "log_prob"):
+        small.close(getattr(iwae, name), getattr(elbo, name), rtol=1e-4, atol=1e-5)
+
+
+def test_fivo_of_one_sample_is_the_elbo(core):
+    """Its draws come from other seeds: in expectation."""
+    options = {"rows": 2000, "same_rows": True}
+    agree(totals(core, FIVO(1), **options), totals(core, ELBO(monte_carlo=True), **options))
+
+
+def test_fivo_that_never_resamples_is_iwae(core):
+    options = {"rows": 2000, "same_rows": True}
+    fivo = FIVO(4, criterion=resampling.never)
+    agree(totals(core, fivo, **options), totals(core, IWAE(4), **options))
+
+
+def test_the_analytic_divergence_has_the_mean_of_the_sampled_one(core):
+    options = {"rows": 4000, "same_rows": True}
+    results = [score(core, ELBO(monte_carlo=way), **options) for way in (False, True)]
+    agree(*(tf.reduce_sum(result.increments, 1).numpy() for result in results))
+    agree(*(tf.reduce_sum(result.divergence, 1).numpy() for result in results))
+    analytic = results[0]
+    small.close(tf.reduce_sum(analytic.latent_divergence, -1), analytic.divergence, rtol=1e-4)
+
+
+def test_more_samples_bound_more_closely(core):
+    if not core.latent_size:
+        small.close(totals(core, IWAE(16)), totals(core, ELBO()), rtol=1e-4)
+        return
+    options = {"rows": 2000, "same_rows": True}
+    one, many = (totals(core, IWAE(k), **options) for k in (1, 16))
+    error = math.sqrt((one.var() + many.var()) / 2000)
+    assert many.mean() > one.mean() + 4 * error
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_scoring_the_whole_is_scoring_the_parts(name, core):
+    """To rounding where nothing is drawn; in the mean where features see no future.
+
+    With a backward pass (ISEQ, SRNN) a part's posterior has not seen what follows: the parts add
+    up to a bound of their own, which is no larger than the whole's by much, but is not the same.
+    """
+    bound = BOUNDS[name](4)
+    rows = 4 if not core.latent_size else 3000
+    options = {"rows": rows, "same_rows": bool(core.latent_size)}
+    whole = totals(core, bound, **options)
+    first = score(core, bound, part=slice(0, 2), **options)
+    second = score(core, bound, part=slice(2, None), state=first.state, seed=2, **options)
+    parts = tf.reduce_sum(tf.concat([first.increments, second.increments], 1), 1).numpy()
+    if not core.latent_size:
+        small.close(parts, whole.astype(np.float32), rtol=1e-5)
+    elif isinstance(core, vae.VRNN):
+        agree(parts.astype(np.float64), whole)
+    else:
+        # Both bound the same likelihood: their exponentials agree in the mean.
+        if name != "elbo":
+            top = max(parts.max(), whole.max())
+            agree(np.exp(parts - top).astype(np.float64), np.exp(whole - top))
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_the_result_keeps_its_promises(name, core):
+    bound, lengths = BOUNDS[name](4), tf.constant([4, 0, 2])
+    result = score(core, bound, rows=3, lengths=lengths)
+    for field in ("increments", "objective", "log_prob", "divergence", "latent_divergence",
+                  "effective_sample_size"):
+        value = getattr(result, field).numpy()
+        assert value.shape[:2] == (3, 4)
+        assert np.all(np.isfinite(value))
+        np.testing.assert_array_equal(value[1], 0)
+        np.testing.assert_array_equal(value[2, 2:], 0)
+    assert np.all(result.effective_sample_size[0] >= 1 - 1e-4)
+    assert np.all(result.effective_sample_size[0] <= 4 + 1e-4)
+    assert result.latent_divergence.shape[2] == core.latent_size
+    np.testing.assert_allclose(result.variance[1], 0, atol=1e-6)
+    small.close(tuple(x[1] for x in tf.nest.flatten(result.state)),
+                tuple(x[1] for x in tf.nest.flatten(bound.initial_state(core, 3))))
+    np.testing.assert_allclose(
+        tf.reduce_logsumexp(result.state.log_weights, 1) if name != "elbo"
+        else math.log(4) + tf.reduce_mean(result.state.log_weights, 1), math.log(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_gradients_equal_finite_differences(name, core):
+    """In float64, by central differences along random directions, with the draws held."""
+    bound = FIVO(3, criterion=resampling.never) if name == "fivo" else BOUNDS[name](3)
+    twin = small.set_weights(as_float64(core), scale=0.3)
+    variables = twin.trainable_variables
+
+    def loss():
+        return tf.reduce_sum(score(twin, bound, dtype=tf.float64).objective)
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    gradients = tape.gradient(value, variables, unconnected_gradients="zero")
+    step = 1e-5
+    for number in range(2):
+        directions = [tf.random.stateless_normal(v.shape, [number, i], dtype=v.dtype)
+                      for i, v in enumerate(variables)]
+        slope = sum(float(tf.reduce_sum(tf.convert_to_tensor(g) * d))
+                    for g, d in zip(gradients, directions))
+        ends = []
+        for sign in (1, -1):
+            for v, d in zip(variables, directions):
+                v.assign_add(sign * step * d)
+            ends.append(float(loss()))
+            for v, d in zip(variables, directions):
+                v.assign_sub(sign * step * d)
+        # A central difference errs by O(step^2) and by rounding / step.
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=1e-5, abs=1e-5)
+
+
+def as_float64(core):
+    """The same core whose weights are float64: those of its first call."""
+    fresh = VAE_TYPES[type_of(core)].from_hparams(
+        small.HPARAMS, *reversed(small.real_codec()))
+    for layer in fresh.submodules:
+        if hasattr(layer, "_dtype"):
+            layer._dtype = tf.float64
+    score(fresh, ELBO(), 1, 1, dtype=tf.float64)
+    assert all(v.dtype == tf.float64 for v in fresh.trainable_variables)
+    return fresh
+
+
+def type_of(core):
+    return next(name for name, kind in VAE_TYPES.items() if type(core) is kind)
+
+
+class Nonlinear(vae.VAECore):
+    """z_t ~ N(theta sin(z_t-1) + 0.5 z_t-1, 1), x_t ~ N(z_t^2 / 2, 0.7); z_0 = 0."""
+
+    latent_size = 1
+    state_spec = CoreState((), tf.TensorSpec([1], tf.float32))
+
+    def __init__(self, theta=1.0):
+        super().__init__(Squared())
+        self.theta = tf.Variable(theta)
+
+    def advance(self, drive, state):
+        return self.theta * tf.sin(state) + 0.5 * state
+
+    def prior(self, h):
+        return tfd.Independent(tfd.Normal(h, 1.0), 1)
+
+    def posterior(self, h, feature):
+        return self.prior(h)
+
+    def transition(self, h, z):
+        return z, z
+
+
+class Squared(DistModule):
+    event_spec = tf.TensorSpec([1], tf.float32)
+
+    def __call__(self, features):
+        return features ** 2 / 2
+
+    def dist(self, params):
+        return tfd.Independent(tfd.Normal(params, 0.7), 1)
+
+    def _temper(self, params, temperature):
+        return params
+
+
+SEEN = np.array([0.1, 1.4, 3.0, 0.4], np.float32)
+
+
+def filtered(core, bound, rows, *, seed=1):
+    observed = tf.tile(SEEN[None, :, None], [rows, 1, 1])
+    return bound(core, tf.zeros([rows, len(SEEN), 0]), observed, bound.initial_state(core, rows),
+                 seed=seeds.make(seed))
+
+
+def test_the_particle_filter_equals_that_of_tfp():
+    core, rows, particles = Nonlinear(), 2000, 16
+    ours = tf.reduce_sum(filtered(
+        core, FIVO(particles, resampler=resampling.multinomial, criterion=resampling.always),
+        rows).increments, 1).numpy().astype(np.float64)
+    *_, increments = tfp_filter(rows, particles)
+    theirs = np.asarray(increments).sum(0).astype(np.float64)
+    agree(ours, theirs)
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.15)
+
+
+def tfp_filter(rows, particles):
+    """Batches of filters: the event is one number, the batch is `rows`."""
+    return tfp.experimental.mcmc.particle_filter(
+        observations=tf.tile(SEEN[:, None], [1, rows]),
+        initial_state_prior=tfd.Normal(tf.zeros([rows]), 1.0),
+        transition_fn=lambda _, z: tfd.Normal(tf.sin(z) + 0.5 * z, 1.0),
+        observation_fn=lambda _, z: tfd.Normal(z ** 2 / 2, 0.7),
+        num_particles=particles, resample_criterion_fn=lambda *_: tf.constant(True),
+        seed=seeds.make(4))
+
+
+def test_the_score_term_makes_the_gradient_unbiased():
+    """Against a finite difference of the expected bound; without the term it is another."""
+    rows, step, theta = 400_000, 0.15, 1.0
+    options = {"resampler": resampling.multinomial, "criterion": resampling.always}
+
+    def means(at):
+        increments = filtered(Nonlinear(at), FIVO(2, **options), rows).increments
+        totals = tf.reduce_sum(increments, 1).numpy().astype(np.float64)
+        return totals.mean(), totals.std() / math.sqrt(rows)
+
+    (high, one), (low, other) = means(theta + step), means(theta - step)
+    slope, error = (high - low) / (2 * step), math.hypot(one, other) / (2 * step)
+    found = {}
+    for score_term in (True, False):
+        core, bound = Nonlinear(theta), FIVO(2, score_term=score_term, **options)
+        with tf.GradientTape() as tape:
+            # Each row with a parameter of its own tells the spread.
+            core.theta = tf.fill([rows, 1, 1], theta)
+            tape.watch(core.theta)
+            total = tf.reduce_sum(filtered(core, bound, rows, seed=2).objective)
+        gradients = tf.squeeze(tape.gradient(total, core.theta)).numpy().astype(np.float64)
+        found[score_term] = gradients.mean(), gradients.std() / math.sqrt(rows)
+    tolerance = 4 * math.hypot(error, found[True][1])
+    assert abs(found[True][0] - slope) < tolerance
+    assert abs(found[False][0] - slope) > 4 * math.hypot(error, found[False][1])
+
+
+def test_the_score_term_does_not_change_the_bound():
+    options = {"resampler": resampling.multinomial, "criterion": resampling.always}
+    one, other = (filtered(Nonlinear(), FIVO(3, score_term=way, **options), 5)
+                  for way in (False, True))
+    small.close(other.objective, one.objective)
+    small.close(other.increments, one.increments)
+
+
+LOG_WEIGHTS = np.log(np.array([[0.1, 0.2, 0.3, 0.4], [0.97, 0.01, 0.01, 0.01]], np.float32))
+RESAMPLERS = {name: getattr(resampling, name) for name in (
+    "multinomial", "stratified", "systematic")}
+
+
+def counts_of(resampler, log_weights, runs=20_000):
+    tiled = tf.repeat(log_weights[None], runs, 0)
+    ancestors = resampler(tf.constant(tiled), seed=small.SEED).numpy()
+    return (ancestors[..., None] == np.arange(len(log_weights))).sum(axis=1)
+
+
+@pytest.mark.parametrize("name", sorted(RESAMPLERS))
+@pytest.mark.parametrize("row", [0, 1])
+def test_resampling_is_unbiased(name, row):
+    counts = counts_of(RESAMPLERS[name], LOG_WEIGHTS[row] + 3.0)
+    expected = 4 * np.exp(LOG_WEIGHTS[row])
+    error = counts.std(axis=0) / math.sqrt(len(counts))
+    assert np.all(counts.sum(axis=1) == 4)
+    assert np.all(np.abs(counts.mean(axis=0) - expected) <= 4 * error + 1e-6)
+    if name == "systematic":
+        assert np.all(np.abs(counts - expected) < 1 + 1e-5)
+    if name == "stratified":
+        assert np.all(np.abs(counts - expected) < 2)
+
+
+@pytest.mark.parametrize("name", sorted(RESAMPLERS))
+def test_a_sample_of_no_weight_is_never_drawn(name, monkeypatch):
+    log_weights = np.float32([[0.0, -0.3, -np.inf, -0.1, -np.inf, -np.inf]] * 3)
+    ancestors = RESAMPLERS[name](tf.constant(log_weights), seed=small.SEED).numpy()
+    assert not np.isin(ancestors, [2, 4, 5]).any()
+    # Nor where the uniform draw is as high as rounding lets it be.
+    highest = np.nextafter(np.float32(1), np.float32(0))
+    monkeypatch.setattr(tf.random, "stateless_uniform",
+                        lambda shape, *_, **__: tf.fill(shape, highest))
+    ancestors = RESAMPLERS[name](tf.constant(log_weights), seed=small.SEED).numpy()
+    assert not np.isin(ancestors, [2, 4, 5]).any()
+    # Nor where the weights add up to a hair less than 1.
+    many = np.random.default_rng(0).normal(size=[300, 64]).astype(np.float32)
+    many[:, -1] = -np.inf
+    ancestors = RESAMPLERS[name](tf.constant(many), seed=small.SEED).numpy()
+    assert ancestors.max() == 62
+
+
+def test_weights_in_closed_form():
+    weights = np.exp(LOG_WEIGHTS)
+    np.testing.assert_allclose(
+        resampling.effective_sample_size(LOG_WEIGHTS + 7.0),
+        weights.sum(1) ** 2 / (weights ** 2).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(
+        resampling.log_mean_exp(tf.constant(LOG_WEIGHTS)), np.log(weights.mean(1)), rtol=1e-5)
+    without = np.stack([np.log(np.delete(weights, s, 1).mean(1)) for s in range(4)], 1)
+    np.testing.assert_allclose(resampling.log_mean_variance(tf.constant(LOG_WEIGHTS)),
+                               3 * without.var(axis=1), rtol=1e-4)
+    assert np.all(np.isnan(resampling.log_mean_variance(tf.zeros([2, 1]))))
+    np.testing.assert_array_equal(resampling.never(tf.constant(LOG_WEIGHTS)), [False, False])
+    np.testing.assert_array_equal(resampling.always(tf.constant(LOG_WEIGHTS)), [True, True])
+    np.testing.assert_array_equal(
+        resampling.when_ess_below(0.5)(tf.constant(LOG_WEIGHTS)), [False, True])
+
+
+@pytest.mark.parametrize("bound", [ELBO, IWAE])
+def test_samples_in_chunks_give_the_same_figure(bound, core):
+    """That of the chunks' own bounds, put together: to rounding, over two parts of a sequence."""
+    chunked = bound(6, samples_at_once=2)
+    first = score(core, chunked, part=slice(0, 2))
+    second = score(core, chunked, part=slice(2, None), state=first.state, seed=2)
+    found = tf.concat([first.increments, second.increments], 1)
+    parts = []
+    for one, other in zip(seeds.split(seeds.make(1), 3), seeds.split(seeds.make(2), 3)):
+        first = score(core, bound(2), part=slice(0, 2), seed=one)
+        after = score(core, bound(2), part=slice(2, None), state=first.state, seed=other)
+        parts.append(tf.concat([first.increments, after.increments], 1).numpy())
+    if bound is ELBO:
+        expected = np.mean(parts, axis=0)
+    else:
+        beginnings = np.log(np.mean(np.exp(np.cumsum(parts, axis=2)), axis=0))
+        expected = np.diff(beginnings, axis=1, prepend=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_samples_in_chunks_compiled_and_in_bounded_memory():
+    core, sizes = small.gen_core("ISEQ").core, {}
+    for at_once in (2, 12):
+        run = tf.function(
+            lambda at_once=at_once: score(core, IWAE(12, samples_at_once=at_once)).increments,
+            jit_compile=True)
+        if at_once == 2:
+            assert np.all(np.isfinite(run()))
+        graphs = [run.get_concrete_function().graph]
+        graphs += [f.graph for f in graphs[0]._functions.values() if hasattr(f, "graph")]
+        shapes = [x.shape for graph in graphs for op in graph.get_operations()
+                  for x in op.outputs if x.shape.rank]
+        # Rows of the decoder's outputs: [B * S, T, E], of all samples or of those at once.
+        sizes[at_once] = max(shape[0] for shape in shapes
+                             if shape.rank == 3 and shape[1:] == [4, 2] and shape[0])
+    assert sizes[12] == 24
+    assert sizes[2] <= 6
+
+
+@pytest.mark.parametrize("spread", [0.5, 2.0, 5.0, 60.0])
+def test_the_variance_is_honest_where_weights_are_uneven(spread):
+    """Planted: log-normal weights, from even ones to those of which one is worth all others."""
+    normal = np.random.default_rng(0).normal(size=[4000, 32])
+    log_weights = tf.constant(spread * normal, tf.float32)
+    true = np.var(resampling.log_mean_exp(log_weights))
+    told = np.mean(resampling.log_mean_variance(log_weights))
+    # Efron and Stein: in the mean the jackknife tells no less than there is (at one sample fewer);
+    # the delta method tells a hundredth of it at a spread of 5. Noise: 4 standard errors are 10 %.
+    assert 0.9 < told / true < 1.4
+
+
+def test_chunks_that_suit_the_sequences():
+    every = Chunks(1024, None)
+    assert every.size(8, 16) == 1024
+    assert every.size(8, 160) == 64  # 81,920 of at most 131,072 steps
+    assert every.size(1, 1 << 20) == 1
+    assert Chunks(1024, 0).size(8, 160) == 1024
+    assert Chunks(6, None).size(16, 2048) == 3
+
+
+@pytest.mark.parametrize("at_once", [-1, 4, 12])
+def test_chunks_that_do_not_divide(at_once):
+    with pytest.raises(ValueError, match=f"divide num_samples=6, .* got {at_once}"):
+        IWAE(6, samples_at_once=at_once)
+
+
+class Moved(vae.VRNN):
+    """Its posterior is a transformed distribution, whose `distribution` is not that of z."""
+
+    def posterior(self, h, feature):
+        return tfd.MultivariateNormalDiag(feature[..., :2], tf.ones_like(feature[..., :2]))
+
+    def prior(self, h):
+        return tfd.MultivariateNormalDiag(h.output[..., :2], tf.ones_like(h.output[..., :2]))
+
+
+def test_the_base_of_a_transformed_latent_is_not_taken_for_the_latent(monkeypatch):
+    monkeypatch.setitem(VAE_TYPES, "VRNN", Moved)
+    result = score(small.gen_core("VRNN").core, ELBO(2))
+    assert result.latent_divergence.shape == [2, 4, 0]
+    assert np.all(result.divergence > 0)
+
+
+@pytest.mark.parametrize("kind", sorted(BOUNDS))
+def test_no_samples(kind):
+    with pytest.raises(ValueError, match=f"{kind.upper()} .* expected at least 1, got 0"):
+        BOUNDS[kind](0)
+
+
+@pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5, math.nan])
+def test_a_fraction_that_cannot_be(fraction):
+    with pytest.raises(ValueError, match=f"0 < fraction <= 1, got {fraction}"):
+        resampling.when_ess_below(fraction)
+
+
+class Guided(Nonlinear):
+    """Its proposal is between the prior and the observation; the parameters may be of each row."""
+
+    def __init__(self, theta, phi):
+        super().__init__()
+        self.theta, self.phi = theta, phi
+
+    def summarize(self, drives, observed, lengths=None):
+        return observed
+
+    def posterior(self, h, feature):
+        return tfd.Independent(tfd.Normal(h + self.phi * (feature - h), 0.8), 1)
+
+
+def gradients_of_rows(bound, rows, strength, seed):
+    """The gradient in (theta, phi) of each row's bound, [2, rows]."""
+    samples = bound.num_samples
+    theta, phi = tf.fill([rows, 1, 1], 0.6), tf.fill([rows, 1, 1], 0.4)
+    observed = tf.tile(SEEN[None, :, None], [rows, 1, 1])
+    with tf.GradientTape() as tape:
+        tape.watch([theta, phi])
+        # Rows of the tiled batch [B * S], and [B * S, T] after the loop.
+        core = Guided(*(PerRow(x, samples) for x in (theta, phi)))
+        result = bound(core, tf.zeros([rows, len(SEEN), 0]), observed,
+                       bound.initial_state(core, rows), divergence_strength=strength,
+                       seed=seeds.make(seed))
+        total = tf.reduce_sum(result.objective)
+    gradients = tape.gradient(total, [theta, phi])
+    return np.stack([np.ravel(g) for g in gradients]).astype(np.float64), result
+
+
+class PerRow:
+    """A parameter of each row, times whatever has the shape [B * S, Z] or [B * S, T, Z]."""
+
+    def __init__(self, values, samples):
+        self._values = tf.repeat(values[:, 0, 0], samples)
+
+    def __mul__(self, other):
+        shape = [-1] + [1] * (other.shape.rank - 1)
+        return tf.reshape(self._values, shape) * other
+
+
+def doubly_against_plain(strength):
+    """Gradients of both with the same draws, and the standard error of their difference."""
+    rows, samples = 160_000, 8
+    plain, one = gradients_of_rows(IWAE(samples), rows, strength, 1)
+    doubly, other = gradients_of_rows(
+        IWAE(samples, doubly_reparameterized=True), rows, strength, 1)
+    small.close(other.increments, one.increments)
+    small.close(other.objective, one.objective, rtol=1e-4, atol=1e-5)
+    return plain, doubly, (doubly - plain).std(axis=1) / math.sqrt(rows)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+def test_doubly_reparameterized_gradients_have_the_same_mean_and_less_variance(strength):
+    plain, doubly, error = doubly_against_plain(strength)
+    difference = doubly.mean(axis=1) - plain.mean(axis=1)
+    assert np.all(np.abs(difference) < 4 * error)
+    assert np.all(4 * error < 0.1 * np.abs(plain.mean(axis=1)) + 0.01)
+    if strength == 1.0:
+        assert doubly[1].var() < 0.6 * plain[1].var(), "the posterior's gradient is the quieter"
+
+
+def test_half_of_the_trick_is_caught(monkeypatch):
+    """A share that is not squared shows in the mean."""
+    def wrong(increments, log_w, held, share, strength):
+        log_p = held.p_x + strength * held.p_z
+        path = log_w - (log_p - strength * held.q_z)
+        surrogate = tf.reduce_sum(tf.stop_gradient(share) * (path + log_p), 1)
+        return tf.stop_gradient(increments - surrogate) + surrogate
+
+    monkeypatch.setattr(iwae, "_dreg", wrong)
+    plain, doubly, error = doubly_against_plain(1.0)
+    assert abs(doubly[1].mean() - plain[1].mean()) > 10 * error[1]
+
+
+def test_doubly_reparameterized_on_every_core(core):
+    lengths = tf.constant([4, 2])
+    plain = score(core, IWAE(3), lengths=lengths)
+    with tf.GradientTape() as tape:
+        result = score(core, IWAE(3, doubly_reparameterized=True), lengths=lengths)
+        total = tf.reduce_sum(result.objective)
+    gradients = tape.gradient(total, core.trainable_variables, unconnected_gradients="zero")
+    small.close(result.objective, plain.objective, rtol=1e-4, atol=1e-5)
+    assert all(np.all(np.isfinite(tf.convert_to_tensor(g))) for g in gradients)
+
+
+class Coin(Guided):
+    """Its latents are no differentiable function of anything."""
+
+    def posterior(self, h, feature):
+        return tfd.Independent(tfd.Bernoulli(logits=h, dtype=tf.float32), 1)
+
+    def prior(self, h):
+        return self.posterior(h, ())
+
+
+def test_doubly_reparameterized_needs_reparameterized():
+    with pytest.raises(ValueError, match="that of Coin is .*NOT_REPARAMETERIZED.* Train without"):
+        filtered(Coin(1.0, 0.5), IWAE(2, doubly_reparameterized=True), 2)

@@ -1,0 +1,260 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Bounds on a linear-Gaussian state-space model, whose likelihood a Kalman filter knows.
+
+    z_1 ~ N(0, 1)    z_t = a z_t-1 + N(0, q^2)    x_t = z_t + N(0, r^2)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tests import small
+from vaeseq import seeds, vae
+from vaeseq.bounds import ELBO, FIVO, IWAE, resampling
+from vaeseq.dist_module import DistModule
+from vaeseq.vae import CoreState
+
+pytestmark = pytest.mark.oracle
+
+tfd = tfp.distributions
+
+A, Q, R = 0.9, 0.5, 0.6
+X = np.array([0.3, -1.2, 0.8, 1.5, 0.1], np.float32)
+
+
+class Observation(DistModule):
+    """x_t given z_t."""
+
+    event_spec = tf.TensorSpec([1], tf.float32)
+
+    def __call__(self, features):
+        return features
+
+    def dist(self, params):
+        return tfd.Independent(tfd.Normal(params, tf.cast(R, params.dtype)), 1)
+
+    def _temper(self, params, temperature):
+        return params
+
+
+def normal(loc, scale):
+    return tfd.Independent(tfd.Normal(loc, scale), 1)
+
+
+class LinearGaussian(vae.VAECore):
+    """Its state is (z_t-1, whether there was one); its proposal is one of three."""
+
+    latent_size = 1
+    state_spec = CoreState((), tf.TensorSpec([2], tf.float32))
+
+    def __init__(self, proposal):
+        super().__init__(Observation())
+        self.proposal = proposal
+
+    def summarize(self, drives, observed, lengths=None):
+        """x_t, and what the later observations say of z_t: a precision and a mean."""
+        gains = backward_messages(observed)
+        return tf.concat([observed, gains], -1)
+
+    def advance(self, drive, state):
+        z, begun = state[..., :1], state[..., 1:]
+        return tf.concat([A * z * begun, begun * Q + (1 - begun)], -1)
+
+    def prior(self, h):
+        return normal(h[..., :1], h[..., 1:])
+
+    def posterior(self, h, feature):
+        if self.proposal == "prior":
+            return self.prior(h)
+        precision = h[..., 1:] ** -2
+        weighed = h[..., :1] * precision
+        x, later, later_mean = tf.split(feature, 3, -1)
+        if self.proposal in ("filter", "smoother"):
+            precision += R ** -2
+            weighed += x * R ** -2
+        if self.proposal == "smoother":
+            precision += later
+            weighed += later * later_mean
+        return normal(weighed / precision, precision ** -0.5)
+
+    def transition(self, h, z):
+        return z, tf.concat([z, tf.ones_like(z)], -1)
+
+
+def backward_messages(observed):
+    """What x_t+1:T say of z_t: precision and mean of a Gaussian in it, [B, T, 2]."""
+    steps = tf.unstack(observed[..., 0], axis=1)
+    precision, mean = tf.zeros_like(steps[0]), tf.zeros_like(steps[0])
+    messages = []
+    for x in reversed(steps):
+        messages.append(tf.stack([precision, mean], -1))
+        # At z_t: its own observation joins; then z_t = a z_t-1 + noise.
+        joined = precision + R ** -2
+        mean = (precision * mean + x * R ** -2) / joined / A
+        precision = A ** 2 / (1 / joined + Q ** 2)
+    return tf.stack(messages[::-1], 1)
+
+
+def exact(x):
+    model = tfd.LinearGaussianStateSpaceModel(
+        len(x), tf.linalg.LinearOperatorDiag([A]), tfd.MultivariateNormalDiag([0.0], [Q]),
+        tf.linalg.LinearOperatorIdentity(1), tfd.MultivariateNormalDiag([0.0], [R]),
+        tfd.MultivariateNormalDiag([0.0], [1.0]))
+    return float(model.log_prob(x[:, None]))
+
+
+def dense(x):
+    """The same from the joint Gaussian of all observations."""
+    variances = [1.0]
+    for _ in x[1:]:
+        variances.append(A ** 2 * variances[-1] + Q ** 2)
+    covariance = np.array([[A ** abs(i - j) * variances[min(i, j)] for j in range(len(x))]
+                           for i in range(len(x))]) + R ** 2 * np.eye(len(x))
+    _, log_det = np.linalg.slogdet(2 * np.pi * covariance)
+    return -0.5 * (log_det + x @ np.linalg.solve(covariance, x))
+
+
+def run(bound, proposal, runs, number=1):
+    """The bound of `runs` independent rows, each [runs]."""
+    core = LinearGaussian(proposal)
+    observed = tf.tile(X[None, :, None], [runs, 1, 1])
+    contexts = tf.zeros([runs, len(X), 0])
+    result = bound(core, contexts, observed, bound.initial_state(core, runs),
+                   seed=seeds.make(number))
+    return tf.reduce_sum(result.increments, 1).numpy().astype(np.float64), result
+
+
+def mean_and_error(values):
+    return values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+
+
+def test_the_oracles_agree():
+    assert exact(X) == pytest.approx(dense(X), abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [
+    ELBO(1), ELBO(3), ELBO(2, monte_carlo=True), IWAE(1), IWAE(5), FIVO(1),
+    FIVO(5, criterion=resampling.never)])
+def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
+    values, result = run(bound, "smoother", 4)
+    tolerance = 1e-4
+    if isinstance(bound, ELBO) and bound.num_samples != 2:
+        # The closed-form divergence is exact in its mean only; the sampled one cancels.
+        values, _ = run(bound, "smoother", 4000)
+        mean, error = mean_and_error(values)
+        values, tolerance = mean, 4 * error
+    else:
+        # At the end all samples weigh the same; before it the future is in the draws already.
+        np.testing.assert_allclose(
+            result.effective_sample_size[:, -1], bound.num_samples, rtol=1e-4)
+        if bound.num_samples > 1:
+            np.testing.assert_allclose(result.variance, 0.0, atol=1e-5)
+    np.testing.assert_allclose(values, exact(X), atol=tolerance)
+
+
+def test_fivo_with_the_exact_filter_and_one_step_is_the_likelihood():
+    core = LinearGaussian("filter")
+    bound = FIVO(3, criterion=resampling.always)
+    result = bound(core, tf.zeros([2, 1, 0]), tf.fill([2, 1, 1], 0.7),
+                   bound.initial_state(core, 2), seed=small.SEED)
+    np.testing.assert_allclose(result.increments, exact(np.float32([0.7])), atol=1e-5)
+
+
+BOUNDS = {
+    "iwae": IWAE(4),
+    "systematic": FIVO(4, criterion=resampling.always),
+    "stratified": FIVO(4, resampler=resampling.stratified, criterion=resampling.always),
+    "multinomial": FIVO(4, resampler=resampling.multinomial, criterion=resampling.always),
+    "adaptive": FIVO(4),
+    "elbo": ELBO(1, monte_carlo=True),
+}
+RUNS = dict.fromkeys(BOUNDS, 120000) | {"elbo": 480_000}
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_the_exponential_of_a_bound_is_unbiased(name):
+    """And the runs are enough for a bias of 2 % to be caught."""
+    values, _ = run(BOUNDS[name], "filter", RUNS[name])
+    ratios = np.exp(values - exact(X))
+    mean, error = mean_and_error(ratios)
+    assert abs(mean - 1) < 4 * error
+    assert 4 * error < 0.012, "too few runs to catch a bias of 2 %"
+    for planted in (1.02, 0.98):
+        mean, error = mean_and_error(planted * ratios)
+        assert abs(mean - 1) > 4 * error, "a bias of 2 % must be caught"
+
+
+def test_a_planted_bias_in_the_weights_is_caught(monkeypatch):
+    """The same, with the bias planted where a defect would be: in the mean over samples."""
+    right = resampling.log_mean_exp
+    monkeypatch.setattr(resampling, "log_mean_exp", lambda w: right(w) + math.log(1.02) / len(X))
+    biased, _ = run(BOUNDS["multinomial"], "filter", RUNS["multinomial"])
+    mean, error = mean_and_error(np.exp(biased - exact(X)))
+    assert abs(mean - 1) > 4 * error
+
+
+def test_a_wrong_resampler_is_caught():
+    """One that keeps the better half of the particles instead of drawing by weight."""
+    def best(log_weights, *, seed):
+        del seed
+        half = log_weights.shape[1] // 2
+        return tf.tile(tf.math.top_k(log_weights, half).indices, [1, 2])
+
+    wrong, _ = run(FIVO(4, resampler=best, criterion=resampling.always), "prior", 40_000)
+    mean, error = mean_and_error(np.exp(wrong - exact(X)))
+    assert abs(mean - 1) > 4 * error
+
+
+def test_the_bounds_are_in_order():
+    means = [mean_and_error(run(bound, "prior", 20_000)[0])
+             for bound in (ELBO(1, monte_carlo=True), IWAE(4), FIVO(4))]
+    means.append((exact(X), 0.0))
+    for (lower, error), (upper, other) in zip(means, means[1:]):
+        assert lower + 4 * math.hypot(error, other) < upper
+
+
+def test_more_samples_are_nearer():
+    means = [run(IWAE(k), "filter", 5_000)[0].mean() for k in (1, 4, 16, 64)]
+    assert means == sorted(means)
+    assert 0 < exact(X) - means[-1] < 0.02
+
+
+def test_the_analytic_divergence_has_the_mean_of_the_sampled_one():
+    analytic, sampled = (run(ELBO(1, monte_carlo=way), "filter", 20_000)[0]
+                         for way in (False, True))
+    (one, error), (other, other_error) = mean_and_error(analytic), mean_and_error(sampled)
+    assert abs(one - other) < 4 * math.hypot(error, other_error)
+
+
+@pytest.mark.parametrize("bound", [
+    ELBO(8), IWAE(32), FIVO(64, resampler=resampling.multinomial, criterion=resampling.always),
+    FIVO(64)])
+def test_the_variance_is_that_over_many_seeds(bound):
+    values, result = run(bound, "filter", 4_000)
+    told = float(tf.reduce_mean(result.variance))
+    # FIVO's leaves out what resampling means for the steps to come, and so is rough.
+    roughness = 0.5 if isinstance(bound, FIVO) else 0.15
+    assert told == pytest.approx(values.var(ddof=1), rel=roughness)
+
+
+def test_scoring_in_parts_is_scoring_the_whole():
+    """A proposal without a backward pass; the parts' bounds are unbiased together."""
+    core, runs = LinearGaussian("filter"), 20_000
+    for bound in (IWAE(4), FIVO(4)):
+        state, total = bound.initial_state(core, runs), 0.0
+        for number, part in enumerate((X[:2], X[2:])):
+            observed = tf.tile(part[None, :, None], [runs, 1, 1])
+            result = bound(core, tf.zeros([runs, len(part), 0]), observed, state,
+                           seed=seeds.make(number))
+            state = result.state
+            total = total + tf.reduce_sum(result.increments, 1).numpy().astype(np.float64)
+        mean, error = mean_and_error(np.exp(total - exact(X)))
+        assert abs(mean - 1) < 4 * error < 0.03
+        whole, _ = run(bound, "filter", runs)
+        (one, error), (other, other_error) = mean_and_error(total), mean_and_error(whole)
+        assert abs(one - other) < 4 * math.hypot(error, other_error)

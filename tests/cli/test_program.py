@@ -1,0 +1,394 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The shared command line: options, and the one line and status in which a failure ends."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from vaeseq.cli import arguments, program
+from vaeseq.hparams import HParams
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _train_arguments(parser):
+    parser.add_argument("--log-dir", required=True, help="where to keep it")
+    parser.add_argument("--num-steps", "--iters", type=arguments.whole(1, 10**9), default=7)
+    parser.add_argument("--eval-corpus", nargs="+", type=arguments.readable_file)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="fixes what is random")
+    parser.add_argument("--temperature", type=arguments.temperature, help="100 %% is 1")
+    arguments.add_hparams(parser, lambda: HParams)
+
+
+def _program(run=lambda options: None):
+    return program.Program(
+        "vaeseq-test",
+        "Tests.",
+        (
+            program.Command("train", "train a model", _train_arguments, run),
+            program.Command("evaluate", "score a text", lambda parser: None, run),
+        ),
+    )
+
+
+def _options(*words):
+    return _program().parse(["train", "--log-dir", "x", *words])
+
+
+def _failing(error):
+    def run(_):
+        raise error
+
+    return _program(run).run(["evaluate"])
+
+
+# Options.
+
+
+@pytest.mark.parametrize("words", [["--log-dir", "a"], ["--log_dir", "a"], ["--log_dir=a"]])
+def test_log_dir_is_ours_with_hyphen_or_underscore(words):
+    assert _program().parse(["train", *words]).log_dir == "a"
+
+
+@pytest.mark.parametrize("option", ["--num-steps", "--num_steps", "--iters"])
+def test_aliases(option):
+    assert _options(option, "12").num_steps == 12
+    assert _options(f"{option}=12").num_steps == 12
+
+
+def test_values_keep_their_underscores():
+    options = _options("--log-dir=--a_b=c_d", "--hparams", "batch_size=3")
+    assert options.log_dir == "--a_b=c_d" and options.hparams == {"batch_size": 3}
+
+
+@pytest.mark.parametrize("path", ["-dash", "--two", "a b", "a\nb", "-", "\udcff", "'\"", "-1"])
+def test_any_path_is_a_value(path):
+    assert _program().parse(["train", "--log-dir", path]).log_dir == path
+    assert _program().parse(["train", f"--log_dir={path}"]).log_dir == path
+
+
+def test_several_values(tmp_path):
+    files = [tmp_path / name for name in ("a b", "c\nd", "e\udcff")]
+    for file in files:
+        file.touch()
+    assert _options("--eval_corpus", *map(str, files), "--json").eval_corpus == files
+
+
+def test_some_of_several_names():
+    assert arguments.some_of(("one", "two"))("two,one") == ["two", "one"]
+    assert arguments.some_of(("one, more", "two"), ";")("one, more;two") == ["one, more", "two"]
+    for text in ("three", "one,", "", "one;two"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected some of one,two; got "):
+            arguments.some_of(("one", "two"))(text)
+
+
+def test_absl_verbosity_is_kept_on_either_side():
+    assert _program().parse(["--verbosity=0", "train", "--log-dir", "a"]).log_dir == "a"
+    assert _program().parse(["train", "--verbosity", "0", "--log-dir", "a"]).log_dir == "a"
+
+
+WRONG = [
+    ([], "the following arguments are required: COMMAND"),
+    (["trian"], "invalid choice: 'trian'"),
+    (["train"], "the following arguments are required: --log-dir (see vaeseq-test train --help)"),
+    (["train", "--log-dir"], "argument --log-dir: expected one argument"),
+    (["train", "--log-dir", "--json"], "argument --log-dir: expected one argument"),
+    (["train", "--log-dir", "--"], "argument --log-dir: expected a value, got '--'"),
+    (["train", "--log-dir", "a", "--num_steps=--"], "argument --num-steps: expected a value"),
+    (["train", "--log-dir", "--num_steps=3"], "argument --log-dir: expected one argument"),
+    (["train", "--log-dir", "a", "--num-step", "3"], "'--num-step'. Did you mean '--num-steps'?"),
+    (["train", "--log-dir", "a", "--lo\ng"], r"unknown argument '--lo\ng'"),
+    (["train", "--log-dir", "a", "stray"], "unknown argument 'stray'"),
+    (["train", "--log-dir", "a", "--iters", "0"], "expected a whole number, at least 1 and at"),
+    (["train", "--log-dir", "a", "--iters", "-5"], "got '-5'"),
+    (["train", "--log-dir", "a", "--iters", "1.5"], "got '1.5'"),
+    (["train", "--log-dir", "a", "--iters", "9" * 5000], "got '999"),
+    (["train", "--log-dir", "a", "--temperature", "nan"], "argument --temperature: expected a fi"),
+    (["train", "--log-dir", "a", "--temperature", "-inf"], "got '-inf'"),
+    (["train", "--log-dir", "a", "--temperature", "0"], "above 0 and at most 100; got '0'"),
+    (["train", "--log-dir", "a", "--hparams", "batch_sise=3"], "Did you mean 'batch_size'?"),
+    (["train", "--log-dir", "a", "--hparams", "batch_size=0"], "argument --hparams: batch_size: "),
+    (["train", "--log-dir", "a", "--eval-corpus", "no\nfile"], r"no such file: 'no\nfile'"),
+    (["train", "--verbosity", "loud"], "verbosity"),
+    (["train", "--flagfile", "/nonexistent"], "nonexistent"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG)
+def test_wrong_use_is_one_line_and_status_2(words, message, capsys):
+    assert _program().run(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("vaeseq-test: error: ") and message in said.err
+    assert said.err.count("\n") == 1 and said.err.endswith("\n") and len(said.err) < 1500
+
+
+def test_help_shows_commands_defaults_and_aliases(capsys):
+    assert _program().run(["--help"]) == 0
+    assert "train a model" in capsys.readouterr().out
+    assert _program().run(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--num-steps NUM_STEPS, --iters" in said or "--num-steps, --iters" in said
+    assert "fixes what is random (default: 0)" in said
+    assert "None" not in said and "verbosity" not in said and "100 % is 1" in said
+
+
+def test_help_hparams_lists_every_hyperparameter(capsys):
+    assert _program().run(["train", "--help-hparams"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}=" in said for name in HParams().as_dict())
+
+
+def test_version(capsys):
+    assert _program().run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vaeseq-test 1.")
+
+
+# Paths.
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "a\nb", "-dash", "\udcff\udcfe", "'\""])
+def test_paths_of_every_kind(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert arguments.output_file(name) == arguments.new_directory(name) == pathlib.Path(name)
+    pathlib.Path(name).write_text("x")
+    assert arguments.readable_file(name).read_text() == "x"
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a directory"):
+        arguments.directory(name)
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a directory"):
+        arguments.new_directory(os.path.join(name, "below"))
+    os.remove(name)
+    os.mkdir(name)
+    assert arguments.directory(name) == arguments.new_directory(name)
+    for converter in (arguments.readable_file, arguments.output_file):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a file.* is a directory"):
+            converter(name)
+
+
+def test_paths_that_cannot_be(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for converter in (arguments.readable_file, arguments.output_file, arguments.directory):
+        for text in ("", "a\0b", "x" * 5000, str(tmp_path / "loop")):
+            with pytest.raises(argparse.ArgumentTypeError) as caught:
+                converter(text)
+            assert len(str(caught.value)) < 300
+    with pytest.raises(argparse.ArgumentTypeError, match="is a pipe or a device"):
+        arguments.readable_file(str(tmp_path / "pipe"))
+    with pytest.raises(argparse.ArgumentTypeError, match="there is no directory"):
+        arguments.output_file(str(tmp_path / "none" / "file"))
+    with pytest.raises(argparse.ArgumentTypeError, match="no such directory"):
+        arguments.directory(str(tmp_path / "none"))
+
+
+def test_paths_without_permission(tmp_path, monkeypatch):
+    (tmp_path / "locked").touch()
+    # The superuser may do everything, so the answer of the system is played here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    for converter in (arguments.readable_file, arguments.output_file):
+        with pytest.raises(argparse.ArgumentTypeError, match="no permission to .* '.*locked'"):
+            converter(str(tmp_path / "locked"))
+    with pytest.raises(argparse.ArgumentTypeError, match="no permission to write in"):
+        arguments.new_directory(str(tmp_path / "new"))
+
+
+# Failures.
+
+
+def _named(name, message):
+    return type(name, (Exception,), {})(message)
+
+
+FAILURES = [
+    (program.UsageError("give a corpus"), 2, "error: give a corpus"),
+    (FileNotFoundError(errno.ENOENT, "No such file", "a\nb"), 1, r"No such file: 'a\nb'"),
+    (
+        PermissionError(errno.EACCES, "Permission denied", b"\xff"),
+        1,
+        "Permission denied: '\\udcff'",
+    ),
+    (OSError("odd"), 1, "error: odd"),
+    (OSError(errno.ENOSPC, "No space left on device", "f"), 1, "error: no space left on the"),
+    (_named("ResourceExhaustedError", "x; No space left on device"), 1, "no space left on the"),
+    (_named("ResourceExhaustedError", "OOM when allocating"), 1, "error: out of memory: a smaller"),
+    (MemoryError(), 1, "error: out of memory: a smaller batch_size"),
+    (KeyboardInterrupt(), 1, "vaeseq-test: interrupted"),
+    (KeyboardInterrupt("saved step 3"), 1, "vaeseq-test: saved step 3"),
+    (ZeroDivisionError("a\nb"), 1, r"unexpected ZeroDivisionError: a\nb (--debug shows where)"),
+    (_named("E", "in user code:\n  File x\n\n  ValueError: odd\n"), 1, "E: ValueError: odd (--d"),
+    (SystemExit("done for"), 1, "vaeseq-test: done for"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "line"), FAILURES)
+def test_a_failure_is_one_line(error, status, line, capsys):
+    assert _failing(error) == status
+    said = capsys.readouterr().err
+    assert said.startswith("vaeseq-test: ") and line in said
+    assert said.count("\n") == 1 and "Traceback" not in said
+
+
+def test_a_value_error_is_wrong_use_only_where_this_package_raises_it(capsys):
+    assert _program(lambda _: HParams(batch_size=0)).run(["evaluate"]) == 2
+    assert "error: batch_size: expected" in capsys.readouterr().err
+    assert _program(lambda _: int("x")).run(["evaluate"]) == 1
+    assert "unexpected ValueError" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(capsys):
+    program = _program(lambda _: 1 // 0)
+    assert program.run(["evaluate", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_in_silence(capsys):
+    assert _failing(BrokenPipeError(errno.EPIPE, "Broken pipe")) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_random_command_lines_end_in_a_status_and_at_most_one_line(capsys, tmp_path):
+    generator = random.Random(20260102)
+    words = ["train", "evaluate", "--log-dir", "--log_dir=a", "--", "-", "", "-h", "--json", "-5"]
+    words += [
+        "--hparams",
+        "batch_size=2,,=",
+        "--iters=1",
+        "--seed",
+        "\udcff",
+        "\n",
+        "=",
+        "--=",
+        "é",
+    ]
+    for _ in range(1000):
+        line = [generator.choice(words) for _ in range(generator.randint(0, 7))]
+        assert _program().run(line) in (0, 2), line
+        assert capsys.readouterr().err.count("\n") <= 1, line
+
+
+# Signals.
+
+
+def test_the_first_signal_asks_and_the_second_interrupts():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with program.stop_when_asked() as stop:
+        assert not stop.asked()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked()
+        with pytest.raises(KeyboardInterrupt, match="stopped at once"):
+            signal.raise_signal(signal.SIGINT)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_sigterm_is_told_like_ctrl_c(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    assert _program(lambda _: signal.raise_signal(signal.SIGTERM)).run(["evaluate"]) == 1
+    assert capsys.readouterr().err == "vaeseq-test: terminated\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_program_runs_outside_the_main_thread():
+    statuses = []
+    thread = threading.Thread(target=lambda: statuses.append(_program().run(["evaluate"])))
+    thread.start()
+    thread.join()
+    assert statuses == [0]
+
+
+# As a process.
+
+PROGRAM = """
+    import os, sys, time
+    from vaeseq import cli
+    def work(options):
+        import tensorflow
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+        {work}
+    main = cli.Program("prog", "Works.", (cli.Command("go", "do it", lambda p: None, work),)).main
+    main()
+"""
+
+
+READY = 'print("\\udcff ready", flush=True); '
+
+
+def _process(work, *words, flags=(), **keywords):
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    code = textwrap.dedent(PROGRAM).format(work=work)
+    return subprocess.Popen(
+        [sys.executable, *flags, "-c", code, *words],
+        cwd=ROOT,
+        # A shell that starts the tests in its background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**environment, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **keywords},
+    )
+
+
+def test_help_needs_neither_tensorflow_nor_numpy():
+    process = _process("pass", "--help", flags=["-X", "importtime"])
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and b"do it" in out
+    assert b"argparse" in err and b"tensorflow" not in err and b"numpy" not in err
+
+
+def test_a_process_tells_nothing_about_the_machine():
+    process = _process(READY, "go")
+    assert process.communicate(timeout=60) == (b"\\udcff ready\n", b"")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], False), (["--verbosity=0"], True)])
+def test_notes_of_libraries_are_shown_on_demand(words, shown):
+    process = _process("from absl import logging; logging.info('a note')", "go", *words)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and (b"a note" in err) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "line"), [(signal.SIGTERM, b"prog: terminated\n"), (signal.SIGINT, b"prog: interr")]
+)
+def test_a_process_that_is_asked_to_end(number, line):
+    process = _process(READY + "time.sleep(60)", "go")
+    process.stdout.readline()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and err.startswith(line) and err.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    ("work", "word", "line"),
+    [
+        (READY, "go", b"no space left"),
+        ("print('buffered')", "go", b"no space left"),
+        ("print('buffered'); 1 // 0", "go", b"unexpected ZeroDivisionError"),
+        ("pass", "--help", b"no space left"),
+    ],
+)
+def test_a_full_device_is_told_in_one_line(work, word, line):
+    with open("/dev/full", "wb") as full:
+        process = _process(work, word, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith(b"prog: error: " + line) and err.count(b"\n") == 1
+
+
+def test_a_reader_that_has_read_enough():
+    process = _process(READY + "[print('x' * 1000) for _ in range(10_000)]", "go")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(timeout=60) == 1

@@ -1,0 +1,292 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The contracts of encoders and decoders, over all that ship; and that the contracts can fail."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import unittest
+
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vaeseq import testing
+from vaeseq.codec import decoders, encoders, latent
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.nn import networks
+
+pytestmark = pytest.mark.contract
+
+tfd = tfp.distributions
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_every_time():
+    tf.random.set_seed(1)
+
+
+def floats(*shape):
+    return tf.TensorSpec(shape, tf.float32)
+
+
+class TestCategorical(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Categorical(5, hidden_sizes=(7,))
+
+
+class TestCategoricalVector(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Categorical(4, tf.TensorSpec([3], tf.int64))
+
+
+class TestBernoulli(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Bernoulli(tf.TensorSpec([2, 3], tf.bool), hidden_sizes=(7, 7))
+
+
+class TestBinomial(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Binomial(10, floats(3))
+
+
+class TestMaskedBernoulli(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.MaskedBernoulli(tf.TensorSpec([6], tf.uint8), (20, 11))
+
+
+class TestMaskedBernoulliRelative(testing.DistModuleContract):
+    features_size = 9
+
+    def make_object_under_test(self):
+        return decoders.MaskedBernoulli(
+            tf.TensorSpec([4], tf.float32), (8, 12), relative=True, aligned=(0, 5))
+
+
+class TestRelativeBernoulli(testing.DistModuleContract):
+    features_size = 9
+
+    def make_object_under_test(self):
+        return decoders.RelativeBernoulli(tf.TensorSpec([4], tf.uint8), 3, aligned=(0, 5))
+
+
+class TestNormal(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Normal(floats(), hidden_sizes=(7,), activation="tanh")
+
+
+class TestNormalExp(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Normal(floats(2, 3), positive_projection="exp")
+
+
+class TestMixtureOfNormals(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.MixtureOfNormals(4, floats(2))
+
+
+class TestBeta(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Beta(floats(2))
+
+
+class TestGroup(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return decoders.Group({
+            "note": decoders.Categorical(4),
+            "rest": (decoders.Normal(floats(2)),
+                     decoders.Group([decoders.Bernoulli(tf.TensorSpec([], tf.bool))]))})
+
+
+class TestDiagonalNormal(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return latent.DiagonalNormal(3, (8,))
+
+
+class TestDiagonalNormalOfSizeZero(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return latent.DiagonalNormal(0, (8,))
+
+
+class TestStandardNormal(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return latent.StandardNormal(2)
+
+
+class TestStandardNormalOfSizeZero(testing.DistModuleContract):
+    def make_object_under_test(self):
+        return latent.StandardNormal(0)
+
+
+class TestFlatten(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.Flatten(tf.TensorSpec([2, 3], tf.bool))
+
+
+class TestFlattenScalar(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.Flatten(floats())
+
+
+class TestEmbed(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.Embed(5, 3)
+
+
+class TestMLPEncoder(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.MLPEncoder(floats(2, 3), (8, 4))
+
+
+class TestConvEncoder(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.ConvEncoder(tf.TensorSpec([7, 9, 2], tf.uint8), (4, 8), scale=1 / 255)
+
+
+class TestEncoderSequence(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.EncoderSequence(
+            [encoders.Embed(5, 3), encoders.MLPEncoder(floats(3), (4,))])
+
+
+class TestGroupOfEncoders(testing.EncoderContract):
+    def make_object_under_test(self):
+        return encoders.Group({"note": encoders.Embed(5, 3), "volume": (
+            encoders.Flatten(floats()), encoders.Flatten(tf.TensorSpec([2], tf.int32)))})
+
+
+class Counts(DistModule):
+    """The decoder of one's own in the docstring of `DistModule`."""
+    event_spec = tf.TensorSpec([3], tf.float32)
+
+    def __init__(self):
+        super().__init__()
+        self._log_rate = networks.MLP((64, 3))
+
+    def __call__(self, features):
+        return self._log_rate(features)
+
+    def dist(self, params):
+        return tfd.Independent(tfd.Poisson(log_rate=params), 1)
+
+    def _temper(self, params, temperature):
+        return params / temperature
+
+
+class TestADecoderOfOnesOwn(testing.DistModuleContract, unittest.TestCase):
+    """With unittest, events of one's own, and the extremes that a Poisson bears."""
+
+    extreme = 20.0
+
+    def make_object_under_test(self):
+        return Counts()
+
+    def make_event(self, decoder, leading, seed):
+        return tf.ones([*leading, 3])
+
+
+class LogCounts(Encoder):
+    """The encoder of one's own in the docstring of `Encoder`."""
+    output_size = 3
+
+    def __call__(self, observation):
+        return tf.math.log1p(observation)
+
+
+class TestAnEncoderOfOnesOwn(testing.EncoderContract, unittest.TestCase):
+    def make_object_under_test(self):
+        return LogCounts()
+
+    def make_observation(self, encoder, leading):
+        return tf.ones([*leading, 3])
+
+
+@pytest.mark.parametrize("module, kind", [(decoders, DistModule), (encoders, Encoder)])
+def test_everything_public_is_tested(module, kind):
+    tested = {type(test().make_object_under_test())
+              for _, test in inspect.getmembers(sys.modules[__name__], inspect.isclass)
+              if issubclass(test, (testing.DistModuleContract, testing.EncoderContract))}
+    public = {getattr(module, name) for name in module.__all__}
+    assert {each for each in public if issubclass(each, kind)} <= tested
+
+
+class BrokenDecoder(Counts):
+    """A correct decoder, one of whose methods a test replaces."""
+
+    def __init__(self, **broken):
+        super().__init__()
+        self.__call__(tf.zeros([1, 5]))
+        self._broken = broken
+
+    def dist(self, params):
+        return self._broken.get("dist", super().dist)(params)
+
+    def temper(self, params, temperature):
+        return self._broken.get("temper", super().temper)(params, temperature)
+
+
+def contract_of(decoder):
+    contract = testing.DistModuleContract()
+    contract.make_object_under_test = lambda: decoder
+    contract.extreme = 20.0
+    return contract
+
+
+@pytest.mark.parametrize("test, broken, message", [
+    ("shapes_with_any_leading_dimensions",
+     {"dist": lambda log_rate: tfd.Poisson(log_rate=log_rate)},
+     r"dist must have batch shape \[\], not \(3,\): wrap it in tfd.Independent"),
+    ("observations_do_not_mix",
+     {"dist": lambda log_rate: tfd.Independent(
+         tfd.Poisson(log_rate=log_rate - tf.reduce_mean(log_rate)), 1)},
+     "must not depend on the rest of the batch"),
+    ("gradients_reach_every_variable",
+     {"dist": lambda log_rate: tfd.Independent(
+         tfd.Poisson(log_rate=tf.stop_gradient(log_rate)), 1)},
+     "Variable broken_decoder/mlp/linear_0/b:0 gets no gradient"),
+    ("temperature_must_be_positive",
+     {"temper": lambda params, temperature: params},
+     "temper must raise ValueError at temperature 0.0: define _temper"),
+    ("temperature_one_changes_nothing",
+     {"temper": lambda params, temperature: params + 1.0},
+     "temper must change nothing at temperature 1. The largest difference is"),
+    ("temperature_sharpens_and_flattens",
+     {"temper": lambda params, temperature: params - 5.0 * temperature},
+     "A lower temperature must not make a distribution more random: entropy"),
+])
+def test_the_decoder_contract_can_fail(test, broken, message):
+    with pytest.raises(AssertionError, match=message):
+        getattr(contract_of(BrokenDecoder(**broken)), f"test_{test}")()
+
+
+class BrokenEncoder(Encoder):
+    """Sums over the batch, and says one feature too many."""
+    output_size = 4
+    input_spec = tf.TensorSpec([3], tf.float32)
+
+    def __call__(self, observation):
+        return observation - tf.reduce_sum(observation)
+
+
+@pytest.mark.parametrize("test, message", [
+    ("features_have_the_leading_dimensions",
+     r"leading dimensions \[\] must give features of shape \[4\], not \[3\]"),
+    ("observations_do_not_mix", "must not depend on the rest of the batch"),
+])
+def test_the_encoder_contract_can_fail(test, message):
+    contract = testing.EncoderContract()
+    contract.make_object_under_test = BrokenEncoder
+    with pytest.raises(AssertionError, match=message):
+        getattr(contract, f"test_{test}")()
+
+
+@pytest.mark.parametrize("contract", [testing.DistModuleContract, testing.EncoderContract])
+def test_a_contract_asks_for_the_object_under_test(contract):
+    with pytest.raises(NotImplementedError, match="Define make_object_under_test"):
+        contract().make_object_under_test()
+
+
+def test_an_encoder_without_input_spec_says_so():
+    with pytest.raises(NotImplementedError, match="LogCounts does not say what it encodes"):
+        LogCounts().input_spec  # noqa: B018

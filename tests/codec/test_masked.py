@@ -1,0 +1,249 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""MaskedBernoulli: an exact density, in the order of its dimensions, and its samples."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq.codec import _layers, decoders
+from vaeseq.nn.dropout import enable_dropout
+
+
+def seed(number):
+    return tf.constant([7, number], tf.int32)
+
+
+def features(*leading):
+    return tf.random.stateless_normal([*leading, 5], seed(0), dtype=tf.float64)
+
+
+def make(size, hidden_sizes=(30,), **kwargs):
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([size], tf.float64), hidden_sizes, **kwargs)
+    decoder.dist(decoder(features(1))).log_prob(np.zeros([1, size]))
+    # Weights large enough for the dimensions to depend on one another.
+    for i, variable in enumerate(decoder.trainable_variables):
+        variable.assign(tf.random.stateless_normal(
+            variable.shape, seed(9 + i), stddev=0.5, dtype=tf.float64))
+    return decoder
+
+
+def all_events(size):
+    return np.array(list(itertools.product([0.0, 1.0], repeat=size)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+@pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12), (9, 30, 9)])
+def test_densities_of_all_events_sum_to_one(size, hidden_sizes):
+    decoder = make(size, hidden_sizes)
+    for temperature in (1.0, 0.5):
+        dist = decoder.dist(decoder.temper(decoder(features(3)), temperature))
+        log_probs = dist.log_prob(all_events(size)[:, None])
+        np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size, hidden_sizes", [(1, (3,)), (5, (15,)), (4, (8, 12))])
+def test_with_relative_weights_too(size, hidden_sizes):
+    decoder = make(size, hidden_sizes, relative=True, aligned=(0,))
+    dist = decoder.dist(decoder(features(3)))
+    log_probs = dist.log_prob(all_events(size)[:, None])
+    np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
+    sample = dist.sample(20_000, seed=seed(1)).numpy()
+    number = (sample @ (2 ** np.arange(size)[::-1])).astype(int)
+    frequencies = (number[..., None] == np.arange(2 ** size)).mean(0).T
+    p = np.exp(log_probs)
+    assert np.all(np.abs(frequencies - p) < 5 * np.sqrt(p * (1 - p) / 20_000) + 1 / 20_000)
+
+
+def test_relative_weights_are_those_of_the_distance():
+    for size, below, above in ((1, 1, 1), (4, 1, 3), (3, 2, 4)):
+        weights = _layers.RelativeWeights(size, below, above)
+        found = weights(tf.float64).numpy().reshape(size, below, size, above)
+        for i, j in itertools.product(range(size), repeat=2):
+            np.testing.assert_array_equal(found[i, :, j], weights.table[j - i])
+
+
+def test_what_is_moved_has_the_same_logits_elsewhere():
+    # Before any free weight has been learnt; the event, and the features aligned with it.
+    size = 6
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([size], tf.float64), (18,), relative=True, aligned=(2,))
+    given = np.concatenate([np.zeros([2]), [0.3, -0.8, 0.0, 1.2, 0.0, 0.0]])
+    event = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+
+    def logits(moved):
+        aligned = np.concatenate([given[:2], np.roll(given[2:], moved)])
+        return decoder.dist(decoder(tf.constant(aligned))).conditional_logits(
+            np.roll(event, moved)).numpy()
+
+    logits(0)
+    # A hidden unit at the lower edge has none before it: none may be on but for the event.
+    (_, to_hidden, _), = decoder._head._aligned
+    for variable in (*decoder._head._head.trainable_variables, *to_hidden.trainable_variables):
+        variable.assign(tf.zeros_like(variable))
+    np.testing.assert_allclose(logits(1)[1:], logits(0)[:-1], rtol=1e-12)
+    assert np.ptp(logits(0)) > 0.01
+    # Each is a network of its own as soon as it learns.
+    assert any(variable.shape == [size, 18] for variable in decoder.trainable_variables)
+
+
+def test_a_row_that_is_moved_has_the_same_logits_elsewhere():
+    size = 6
+    decoder = decoders.RelativeBernoulli(tf.TensorSpec([size], tf.float64), 3, aligned=(2,))
+    row = np.array([0.0, 0.0, 1.2, -0.7, 0.0, 0.0])
+
+    def logits(moved):
+        return decoder(tf.constant(np.concatenate([[0.0, 0.0], np.roll(row, moved)]))).numpy()
+
+    logits(0)
+    for variable in decoder._head._head.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    # One layer is a convolution; two lose what leaves the row between them.
+    (_, to_hidden, _), = decoder._head._aligned
+    table = to_hidden.table.numpy()
+    to_hidden.table.assign(np.where(np.isin(np.arange(2 * size), (0, 1))[:, None, None], table, 0))
+    for moved in (-1, 1):
+        expected = np.roll(logits(0), moved)
+        found = logits(moved)
+        inside = slice(1, None) if moved > 0 else slice(None, -1)
+        np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-12)
+    assert np.ptp(logits(0)) > 0.01
+
+
+@pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12)])
+def test_a_logit_depends_on_all_dimensions_before_it_and_no_others(hidden_sizes):
+    size = 8
+    decoder = make(size, hidden_sizes, activation="tanh")
+    dist = decoder.dist(decoder(features()))
+    event = all_events(size)[37]
+    with tf.GradientTape() as tape:
+        x = tf.constant(event)
+        tape.watch(x)
+        logits = dist.conditional_logits(x)
+    jacobian = tape.jacobian(logits, x).numpy()  # [logit j, input i]
+    assert np.all(np.triu(jacobian) == 0.0)
+    if hidden_sizes != (3,):  # Three units of degrees 0, 2 and 5 cannot see everything.
+        assert np.all(jacobian[np.tril_indices(size, -1)] != 0.0)
+
+
+def test_log_prob_is_the_product_of_its_conditionals():
+    # The conditionals one at a time, by summing the joint density over what comes later.
+    size = 5
+    decoder = make(size)
+    dist = decoder.dist(decoder(features()))
+    events = all_events(size)
+    joint = np.exp(dist.log_prob(events))
+    for event, log_prob in zip(events, dist.log_prob(events).numpy(), strict=True):
+        probs = 1.0 / (1.0 + np.exp(-dist.conditional_logits(event)))
+        for i in range(size):
+            prefix = np.all(events[:, :i] == event[:i], axis=1)
+            one = joint[prefix & (events[:, i] == 1.0)].sum() / joint[prefix].sum()
+            np.testing.assert_allclose(probs[i], one, rtol=1e-9)
+        np.testing.assert_allclose(
+            log_prob, np.log(np.where(event == 1.0, probs, 1.0 - probs)).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(30,), (20, 12)])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_samples_have_the_density(hidden_sizes, compiled, temperature):
+    size, n = 4, 20_000
+    decoder = make(size, hidden_sizes)
+    dist = decoder.dist(decoder.temper(decoder(features(2)), temperature))
+    sample = tf.function(dist.sample, jit_compile=True) if compiled else dist.sample
+    x = sample(n, seed=seed(1)).numpy()
+    assert x.shape == (n, 2, size)
+    p = np.exp(dist.log_prob(all_events(size)[:, None]))
+    number = (x @ (2 ** np.arange(size)[::-1])).astype(int)
+    frequencies = (number[..., None] == np.arange(2 ** size)).mean(0).T
+    error = np.sqrt(p * (1 - p) / n)
+    assert np.all(np.abs(frequencies - p) < 5 * error + 1 / n)
+
+
+def test_dimensions_do_depend_on_one_another():
+    decoder = make(4)
+    dist = decoder.dist(decoder(features()))
+    p = np.exp(dist.log_prob(all_events(4)))
+    events = all_events(4)
+    independent = np.array([
+        np.prod([p[events[:, i] == event[i]].sum() for i in range(4)]) for event in events])
+    assert np.abs(p - independent).max() > 0.01
+
+
+def test_it_learns_what_independent_bernoullis_cannot():
+    # x_1 = x_0 and x_2 = not x_1: one bit of freedom, log 2 nats; independently 3 log 2.
+    events = tf.constant([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    decoder = decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (32,))
+    given = tf.zeros([2, 1])
+
+    @tf.function(jit_compile=True)
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(decoder.dist(decoder(given)).log_prob(events))
+        return loss, tape.gradient(loss, decoder.trainable_variables)
+
+    decoder.dist(decoder(given)).log_prob(events)
+    for _ in range(300):
+        loss, steps = gradients()
+        for variable, step in zip(decoder.trainable_variables, steps, strict=True):
+            variable.assign_sub(0.3 * step)
+    assert loss < np.log(2) + 0.05
+
+
+@pytest.mark.parametrize("dtype", [tf.bool, tf.int32, tf.uint8, tf.float32])
+def test_events_of_any_dtype(dtype):
+    decoder = decoders.MaskedBernoulli(tf.TensorSpec([6], dtype), (12,))
+    dist = decoder.dist(decoder(tf.ones([2, 5])))
+    x = dist.sample(seed=seed(1))
+    assert x.dtype == dtype
+    np.testing.assert_array_equal(dist.log_prob(x), dist.log_prob(tf.cast(x, tf.float32)))
+
+
+def test_parameters_may_have_sample_dimensions_that_events_lack():
+    decoder = make(4)
+    params = decoder(features(3, 2))
+    events = all_events(4)[[3, 9]]
+    log_prob = decoder.dist(params).log_prob(events)
+    assert log_prob.shape == [3, 2]
+    alone = decoder.dist(decoder(features(3, 2)[1, 0])).log_prob(events[0])
+    np.testing.assert_allclose(log_prob[1, 0], alone)
+
+
+def test_initial_logits_are_where_training_starts():
+    logits = np.array([-2.0, 0.0, 3.0])
+    decoder = decoders.MaskedBernoulli(
+        tf.TensorSpec([3], tf.float32), (8,), initial_logits=logits)
+    dist = decoder.dist(decoder(tf.zeros([5])))
+    np.testing.assert_allclose(dist.conditional_logits(tf.zeros([3])), logits, rtol=1e-6)
+
+
+def test_dropout_acts_inside_its_seed_only():
+    decoder = make(6, (40,), dropout=0.5)
+    params, event = decoder(features(2)), all_events(6)[5]
+    plain = decoder.dist(params).log_prob(event)
+    with enable_dropout(seed(1)):
+        dropped = decoder.dist(params).log_prob(event)
+    assert np.all(plain != dropped)
+    np.testing.assert_array_equal(plain, decoder.dist(params).log_prob(event))
+
+
+@pytest.mark.parametrize("shape, hidden_sizes, message", [
+    ([2, 3], (8,), r"expects an event_spec of shape \[D\] with D >= 1, got \(2, 3\)"),
+    ([0], (8,), r"got \(0,\)"),
+    ([3], (), r"expects at least one hidden layer, got hidden_sizes=\(\). Without one, use Bern"),
+])
+def test_errors(shape, hidden_sizes, message):
+    with pytest.raises(ValueError, match=message):
+        decoders.MaskedBernoulli(tf.TensorSpec(shape, tf.float32), hidden_sizes)
+
+
+def test_errors_of_rows():
+    with pytest.raises(ValueError, match=r"multiples of D = 3, got \(9, 8\)"):
+        decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (9, 8), relative=True)
+    for shape, channels in (([2, 3], 4), ([3], 0)):
+        with pytest.raises(ValueError, match="shape .D. with D >= 1 and at least one channel"):
+            decoders.RelativeBernoulli(tf.TensorSpec(shape, tf.float32), channels)

@@ -1,0 +1,179 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Exported models: signatures as a REST client drives them, and how they are written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import rest_form, small
+from vaeseq import data, seeds
+from vaeseq.bounds import ELBO
+from vaeseq.evaluate import export
+from vaeseq.evaluate.likelihood import Evaluator
+from vaeseq.evaluate.signatures import Signatures, flat, packed
+
+ROWS, WINDOW = 2, 4
+
+
+def below_four(symbols):
+    return [tf.debugging.Assert(
+        tf.reduce_all(symbols < small.NUM_SYMBOLS), ["expected symbols 0 to 3"])]
+
+
+@pytest.fixture(scope="module")
+def gen_core():
+    return small.gen_core("RNN", small.symbol_codec)
+
+
+@pytest.fixture(scope="module")
+def served(gen_core, tmp_path_factory):
+    """Asks an exported model as a REST client does; the answer to a request."""
+    path = tmp_path_factory.mktemp("export") / "below" / "model"
+    export.save(gen_core, ELBO(), path, rows=ROWS, window=WINDOW, jit_compile=False,
+                check=below_four, description={"unit": "symbol"}, files={"more.txt": "more"})
+    assert (path / "assets.extra" / "more.txt").read_text() == "more"
+    assert json.loads((path / "assets.extra" / "model.json").read_text())["unit"] == "symbol"
+    assert [child.name for child in path.parent.iterdir()] == ["model"]
+    model = tf.saved_model.load(str(path))
+
+    def ask(signature, inputs):
+        request = json.dumps({"signature_name": signature, "inputs": inputs})
+        return json.loads(rest_form.answer(model, request))
+
+    return ask
+
+
+def rows_of(*lengths):
+    return [np.asarray(small.symbols(n, number=i + 1)) for i, n in enumerate(lengths)]
+
+
+def padded(rows, size):
+    return [[*row.tolist(), *[0] * (size - len(row))] for row in rows]
+
+
+def library_scores(evaluator, rows, size, seed, group):
+    """What `Evaluator.windows` gives, `[B, size]`."""
+    windows = evaluator.windows(data.windows(rows, group, WINDOW), seed=seeds.make(seed))
+    result = np.zeros([len(rows), size + WINDOW], np.float32)
+    for first in range(0, len(rows), group):
+        members = rows[first:first + group]
+        for start in range(0, max(1, *map(len, members), 0), WINDOW):
+            result[first:first + group, start:start + WINDOW] = next(
+                windows).increments[:len(members)]
+    return result[:, :size]
+
+
+@pytest.mark.parametrize("lengths", [(0,), (1,), (9,), (4, 2), (3, 0, 7, 11, 1)])
+def test_scores_of_batches_and_lengths_of_any_size(served, gen_core, lengths):
+    rows, size = rows_of(*lengths), max(lengths) + 1
+    scores = served("score", {
+        "observed": padded(rows, size), "lengths": list(lengths), "seed": 3})["outputs"]
+    evaluator = Evaluator(gen_core.agent, gen_core.core, ELBO(), jit_compile=False)
+    group = 1 if len(lengths) == 1 else ROWS
+    np.testing.assert_array_equal(
+        np.float32(scores), library_scores(evaluator, rows, size, 3, group))
+
+
+def test_scores_of_a_model_with_latents():
+    """The random numbers of the latents too are those of the library."""
+    made = small.gen_core("VRNN", small.symbol_codec)
+    signatures = Signatures(made, ELBO(3), rows=ROWS, window=WINDOW, jit_compile=False,
+                            check=lambda observed: ())
+    score = tf.function(signatures.all()["score"].function, autograph=False)
+    rows, seed = rows_of(6, 1, 3), (9 << 31) + 1
+    scores = score(observed=tf.constant(padded(rows, 7)), lengths=tf.constant([6, 1, 3]),
+                   seed=tf.constant(seed, tf.int64))["log_density"]
+    evaluator = Evaluator(made.agent, made.core, ELBO(3), jit_compile=False)
+    np.testing.assert_array_equal(scores, library_scores(evaluator, rows, 7, seed, ROWS))
+
+
+def test_steps_are_what_generate_draws(served):
+    """Also after a prime, where there are no latents, and past the end of one chunk."""
+    whole = served("generate", {"num_samples": 3, "length": 36, "prime": [1, 2, 2],
+                                "temperature": 0.5, "seed": 2})["outputs"]
+    assert np.shape(whole["observed"]) == (3, 36) and whole["lengths"] == [36] * 3
+    state = served("initial_state", {"num_samples": 3})["outputs"]
+    given = {"observed": [[1, 2, 2, 0]] * 3, "lengths": [3, 3, 3], "seed": 2}
+    state = served("observe", {**state, **given})["outputs"]
+    surprises = state.pop("log_density")
+    scores = served("score", given)["outputs"]
+    np.testing.assert_allclose(surprises, scores, rtol=1e-5, atol=1e-6)
+    for step in range(3):
+        state = served("step", {**state, "temperature": 0.5, "seed": 2})["outputs"]
+        assert state.pop("observed") == np.transpose(whole["observed"])[step].tolist()
+        np.testing.assert_allclose(state.pop("log_prob"), np.transpose(whole["log_prob"])[step],
+                                   rtol=1e-5, atol=1e-6)
+    assert state["state_steps"] == [6, 6, 6]
+    other = served("step", {**state, "temperature": 0.5, "seed": 3})["outputs"]
+    assert other["state_finished"] == [False] * 3
+
+
+def test_samples_follow_the_model(served):
+    """At a low temperature each step is the most probable one."""
+    drawn = served("generate", {"num_samples": 1, "length": 6, "prime": [], "temperature": 1e-4,
+                                "seed": 1})["outputs"]
+    symbols = drawn["observed"][0]
+    every = [[*symbols[:3], symbol, *symbols[4:]] for symbol in range(small.NUM_SYMBOLS)]
+    scores = served("score", {"observed": every, "lengths": [6] * 4, "seed": 0})["outputs"]
+    assert np.argmax(np.array(scores)[:, 3]) == symbols[3]
+
+
+SCORE = {"observed": [[1, 2]], "lengths": [2], "seed": 0}
+GENERATE = {"num_samples": 1, "length": 2, "prime": [1], "temperature": 1, "seed": 0}
+
+
+@pytest.mark.parametrize(("signature", "good", "wrong", "message"), [
+    ("score", SCORE, {"lengths": [3]}, "expected 0 to the number of steps"),
+    ("score", SCORE, {"lengths": [1, 1]}, "expected one for each row"),
+    ("score", SCORE, {"observed": [[1, 4]]}, "expected symbols 0 to 3"),
+    ("score", SCORE, {"observed": [[1, 1.5]]}, "not of the expected type int32"),
+    ("score", SCORE, {"observed": [[1], [1, 2]]}, ""),
+    ("generate", GENERATE, {"temperature": 0}, "temperature: expected above 0"),
+    ("generate", GENERATE, {"num_samples": 0}, "num_samples: expected at least 1"),
+    ("generate", GENERATE, {"length": 0}, "length: expected at least 1"),
+    ("generate", GENERATE, {"prime": [9]}, "expected symbols 0 to 3"),
+])
+def test_wrong_requests(served, signature, good, wrong, message):
+    assert "outputs" in served(signature, good)
+    assert message in served(signature, {**good, **wrong})["error"]
+    missing = {name: value for name, value in good.items() if name not in wrong}
+    assert "Missing named input" in served(signature, missing)["error"]
+
+
+def test_names_and_nests():
+    nest = {"b": (1, [2]), "a": 3}
+    assert flat("state", nest) == {"state_a": 3, "state_b_0": 1, "state_b_1_0": 2}
+    assert packed(nest, "state", {"state_a": 6, "state_b_0": 4, "state_b_1_0": 5}) == {
+        "b": (4, [5]), "a": 6}
+    assert flat("observed", 7) == {"observed": 7}
+
+
+def test_nothing_is_overwritten(gen_core, tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ValueError, match="expected a directory to make, or an empty one"):
+            export.save(gen_core, ELBO(), path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_nothing(gen_core, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    monkeypatch.setattr(export, "_traced", lambda signature: None)
+    monkeypatch.setattr(export, "_described", lambda function: {})
+    (tmp_path / "model").mkdir()
+    with pytest.raises(OSError, match="cannot be written: No space left"):
+        export.save(gen_core, ELBO(), tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("wrong", [{"rows": 0}, {"window": 0}])
+def test_sizes_under_one(gen_core, tmp_path, wrong):
+    with pytest.raises(ValueError, match="expected at least 1 row and a window of at least 1"):
+        export.save(gen_core, ELBO(), tmp_path / "model", **wrong)

@@ -1,0 +1,132 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Scores: pooled, whole, and with a standard error that is one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tests import small
+from vaeseq import data, seeds
+from vaeseq.bounds import ELBO, FIVO, IWAE
+from vaeseq.evaluate import likelihood
+from vaeseq.evaluate.likelihood import Evaluator
+
+pytestmark = pytest.mark.contract
+
+SIZES = (5, 1, 7, 2)
+
+
+def sequences(*sizes):
+    return [small.reals(size, number=i).numpy() for i, size in enumerate(sizes)]
+
+
+def evaluator(model, bound=None):
+    return Evaluator(model.agent, model.core, bound or ELBO(), jit_compile=False)
+
+
+def log_probs(model, sequence):
+    """log p(x_t | x_1:t-1) of an RNN, by its parts."""
+    contexts, _ = model.agent.contexts(
+        sequence[None], model.agent.initial_state(1), seed=small.SEED)
+    outputs, _ = model.core.drive(contexts, model.core.initial_state(1).drive)
+    return model.core.decoder.dist(model.core.decoder(outputs)).log_prob(sequence[None])[0].numpy()
+
+
+def test_an_exact_score_is_the_same_however_it_is_computed():
+    model, given = small.gen_core("RNN"), sequences(*SIZES)
+    expected = np.concatenate([log_probs(model, sequence) for sequence in given])
+    for batch_size, window in ((1, 7), (1, 2), (2, 3), (4, 10), (5, 1)):
+        scorer = evaluator(model)
+        score = scorer.score(data.windows(given, batch_size, window), seed=small.SEED)
+        assert score.nats == pytest.approx(expected.sum(), 1e-5)
+        assert score.steps == 15
+        assert score.nats_per_step == pytest.approx(-expected.mean(), 1e-5)
+        assert score.bits_per_step == pytest.approx(-expected.mean() / math.log(2), 1e-5)
+        assert score.perplexity == pytest.approx(math.exp(-expected.mean()), 1e-4)
+        assert (score.bound, score.num_samples, score.standard_error) == ("exact", 1, 0.0)
+        assert (score.divergence, score.active_units) == (0.0, 0)
+        assert score.effective_sample_size == 1.0
+
+
+def test_each_step_is_scored_in_its_place():
+    model, given = small.gen_core("RNN"), sequences(*SIZES)
+    found = [[] for _ in given]
+    for window in evaluator(model).windows(data.windows(given, 4, 3), seed=small.SEED):
+        for row, length in enumerate(window.lengths):
+            found[row].extend(window.increments[row, :length])
+            np.testing.assert_array_equal(window.increments[row, length:], 0)
+            np.testing.assert_array_equal(window.effective_sample_size[row, length:], 0)
+    for row, sequence in zip(found, given):
+        np.testing.assert_allclose(row, log_probs(model, sequence), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", [ELBO(4), IWAE(4), FIVO(4)])
+def test_padding_is_in_no_figure(bound):
+    model, given = small.gen_core("SRNN"), sequences(*SIZES)
+    scorer = evaluator(model, bound)
+    batches = [batch._replace(observed=small.garbage_after(batch.observed, batch.lengths))
+               for batch in data.windows(given, 4, 7)]
+    score = scorer.score(batches, seed=small.SEED)
+    small.same(tuple(score), tuple(scorer.score(data.windows(given, 4, 7), seed=small.SEED)))
+    assert 1.0 <= score.effective_sample_size <= 4.0
+    assert score.latent_divergence.shape == (2,)
+    assert score.latent_divergence.sum() == pytest.approx(score.divergence, 1e-4)
+    assert score.active_units == 2
+    assert (score.bound, score.num_samples) == (bound.name, 4)
+    assert math.isfinite(score.standard_error)
+
+
+def test_the_seed_fixes_the_score():
+    model = small.gen_core("VRNN")
+    scorer = evaluator(model, IWAE(2))
+    one, other, third = (
+        scorer.score(data.windows(sequences(4, 3), 2, 2), seed=seeds.make(n)).nats
+        for n in (1, 1, 2))
+    assert one == other != third
+
+
+@pytest.mark.parametrize(("bound", "scale"), [(ELBO(8), 0.3), (IWAE(32), 0.1)])
+def test_the_standard_error_is_that_of_repeated_evaluations(bound, scale):
+    """In windows too, whose samples are not independent of those of the window before.
+
+    (For IWAE where the weights are not too uneven: the delta method knows no heavy tails.)
+    """
+    model, given = small.gen_core("SRNN", scale=scale), sequences(6, 3)
+    scorer, runs = evaluator(model, bound), 300
+    scores = [scorer.score(data.windows(given, 2, 3), seed=seeds.make(n)) for n in range(runs)]
+    spread = np.var([score.nats for score in scores], ddof=1)
+    told = np.mean([score.variance for score in scores])
+    # The standard error of a variance is about sqrt(2 / runs) of it; 4 of them is 33 %.
+    assert told == pytest.approx(spread, rel=4 * math.sqrt(2 / runs))
+    assert scores[0].standard_error == pytest.approx(math.sqrt(scores[0].variance) / 9)
+
+
+def test_one_sample_does_not_tell_its_error():
+    model = small.gen_core("SRNN")
+    score = evaluator(model).score(data.windows(sequences(3), 2, 2), seed=small.SEED)
+    assert math.isnan(score.standard_error)
+    values = score.as_dict()
+    assert values["standard_error"] is None
+    assert list(values) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
+                            "num_samples", "standard_error"]
+
+
+def score_of(nats, variance=0.0):
+    return likelihood.Score(nats, 2, "iwae", 2, variance, 0.0, np.zeros(0), 1.0)
+
+
+def test_extreme_figures():
+    assert score_of(-1e9).perplexity == math.inf
+    assert score_of(-1e9).as_dict()["perplexity"] is None
+    assert score_of(-1.0, -1e-9).standard_error == 0.0
+    assert score_of(-1.0, 16.0).standard_error == 2.0
+    assert math.isnan(score_of(-1.0, math.nan).standard_error)
+
+
+@pytest.mark.parametrize("given", [[], [np.zeros([0, 2], np.float32)]])
+def test_nothing_to_score(given):
+    with pytest.raises(ValueError, match="at least one step to score, got none"):
+        evaluator(small.gen_core("RNN")).score(data.windows(given, 2, 3), seed=small.SEED)

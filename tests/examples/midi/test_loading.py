@@ -1,0 +1,228 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Finding and loading files: names, duplicates, the cache, archives, what is skipped and why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from examples.midi import archives, cache, chorales, loading, notes
+from examples.midi.rolls import Grid
+from tests.examples.midi import midi_files
+from vaeseq.cli.arguments import UsageError
+
+GRID = Grid(note=8)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two good files of which one is deep and has a strange name, and every bad one."""
+    top = tmp_path / "music"
+    (top / "deep \udcff\n").mkdir(parents=True)
+    (top / "a.mid").write_bytes(midi_files.melody())
+    (top / "deep \udcff\n" / "B.MIDI").write_bytes(midi_files.melody([70, 72]))
+    (top / "empty.mid").write_bytes(b"")
+    (top / "text.mid").write_text("Dear all,")
+    (top / "drums.mid").write_bytes(midi_files.melody(channel=9))
+    (top / "silent.mid").write_bytes(midi_files.file([(480, midi_files.tempo(90))]))
+    (top / "high.mid").write_bytes(midi_files.melody([120]))
+    (top / "notes.txt").write_text("not looked at")
+    return top
+
+
+def test_a_folder_is_searched_and_bad_files_are_named(folder):
+    found = loading.load([str(folder)], GRID)
+    assert [os.path.basename(piece.name) for piece in found.pieces] == ["a.mid", "B.MIDI"]
+    assert [len(roll) for roll in found.rolls] == [4, 2]
+    reasons = {os.path.basename(name): reason for name, reason in found.skipped}
+    assert reasons == {
+        "empty.mid": "the file is empty", "text.mid": "it does not begin as a MIDI file",
+        "drums.mid": "it holds drums only, which are left out",
+        "silent.mid": "it holds no notes", "high.mid": "it holds no notes from 21 to 108"}
+    summary = found.summary()
+    assert summary.startswith("2 files, 2 pieces, 0.0 minutes, 6 notes; 5 files skipped:\n")
+    assert "drums.mid': it holds drums only" in summary
+
+
+def test_patterns_and_duplicates(folder):
+    (folder / "same.mid").symlink_to(folder / "a.mid")
+    names = [str(folder / "a.mid"), str(folder / "./a.mid"), str(folder / "s*.mid"),
+             str(folder / "**" / "*.MIDI")]
+    found = loading.load(names, GRID)
+    assert [os.path.basename(piece.name) for piece in found.pieces] == ["a.mid", "B.MIDI"]
+    assert loading.load([str(folder.parent / "mus*")], GRID).files == 2
+
+
+@pytest.mark.parametrize("name, message", [
+    ("none.mid", "no such file or folder: 'none.mid'"),
+    ("none*.mid", "expected a pattern that matches files"),
+    ("none.npz:train", "expected music, found none. 'none.npz:train': no such file"),
+])
+def test_a_name_of_nothing(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message.replace("*", r"\*")):
+        loading.load([name], GRID)
+
+
+def test_nothing_left_is_one_error(folder):
+    with pytest.raises(UsageError, match="expected music, found none.*empty.mid.*is empty"):
+        loading.load([str(folder / "e*.mid"), str(folder / "t*.mid")], GRID)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mid")
+    with pytest.raises(UsageError, match="a pipe or a device"):
+        loading.load([str(tmp_path)], GRID)
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if "deep" in os.fspath(path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = loading.load([str(folder)], GRID)
+    assert found.files == 1
+    assert [reason for name, reason in found.skipped if "deep" in name] == ["Permission denied"]
+
+
+def test_many_files_are_read_in_processes_in_their_order(tmp_path):
+    for number in range(20):
+        (tmp_path / f"{number:02}.mid").write_bytes(midi_files.melody([40 + number]))
+    found = loading.load([str(tmp_path)], GRID, jobs=2)
+    assert [int(np.flatnonzero(roll[0])[0]) + 21 for roll in found.rolls] == list(range(40, 60))
+
+
+def test_workers_import_no_tensorflow():
+    code = ("import sys, examples.midi.loading, examples.midi.cli; "
+            "sys.exit('tensorflow' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_cache_goes_by_content(folder, monkeypatch):
+    before = loading.load([str(folder)], GRID)
+    read = []
+    monkeypatch.setattr(notes, "read", read.append)
+    (folder / "a.mid").rename(folder / "renamed.mid")
+    kept = loading.load([str(folder / "renamed.mid")], GRID)
+    np.testing.assert_array_equal(kept.rolls[0], before.rolls[0])
+    assert not read
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4nonsense", None])
+def test_a_damaged_cache_is_read_anew(damage, folder):
+    loading.load([str(folder)], GRID)
+    for path in cache.folder().iterdir():
+        if damage is None:
+            path.write_bytes(path.read_bytes()[:200])
+        else:
+            path.write_bytes(damage)
+    assert loading.load([str(folder)], GRID).notes == 6
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    assert loading.load([str(folder)], GRID).notes == 6
+
+
+def test_rolls_take_bounded_memory(folder, monkeypatch):
+    monkeypatch.setattr(loading, "MOST_BYTES", 4 * 88)
+    found = loading.load([str(folder)], GRID)
+    assert found.files == 1 and "no room" in dict(found.skipped)[
+        next(name for name, _ in found.skipped if name.endswith("MIDI"))]
+
+
+# Archives.
+
+
+def _archive(path, **changes):
+    roll = np.eye(6, 88, dtype=np.uint8)
+    arrays = {}
+    for split in archives.SPLITS:
+        arrays |= {split: roll, f"{split}_lengths": np.array([2, 4], np.int32)}
+    arrays |= changes
+    np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
+    return f"{path}:train"
+
+
+def test_an_archive_gives_the_pieces_of_a_split(tmp_path):
+    found = loading.load([_archive(tmp_path / "a.npz")], Grid())
+    assert [len(roll) for roll in found.rolls] == [2, 4]
+    assert found.pieces[1].name.endswith("a.npz:train[1]")
+    np.testing.assert_array_equal(np.concatenate(found.rolls), np.eye(6, 88))
+    onsets = loading.load([f"{tmp_path}/a.npz:test"], Grid(onsets=True))
+    assert onsets.rolls[0].shape == (2, 176) and onsets.notes == 6
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"train": np.zeros([6, 128], np.uint8)}, r"of shape \[frames, 88\], got \[6, 128\]"),
+    ({"train": np.full([6, 88], 2)}, "expected only 0 and 1 in 'train', found 2"),
+    ({"train": None}, "expected the arrays 'train' and 'train_lengths'"),
+    ({"train_lengths": np.array([2, 3])}, "add up to 5, but 'train' has 6 frames"),
+    ({"train_lengths": np.array([0, 6])}, "whole numbers above 0"),
+    ({"train": np.array([{}])}, "allow_pickle=False"),
+])
+def test_archives_of_another_shape(changes, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        loading.load([_archive(tmp_path / "a.npz", **changes)], Grid())
+
+
+def test_an_archive_without_a_split_and_with_an_unknown_one(tmp_path):
+    _archive(tmp_path / "a.npz")
+    with pytest.raises(UsageError, match="say which of its splits"):
+        loading.load([f"{tmp_path}/a.npz"], Grid())
+    with pytest.raises(UsageError, match="expected the arrays 'trian'"):
+        loading.load([f"{tmp_path}/a.npz:trian"], Grid())
+
+
+def test_an_archive_that_claims_to_unpack_to_everything(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_MOST_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.npy", bytes(2000))
+    with pytest.raises(UsageError, match="claims 2000 bytes; expected at most 1000"):
+        loading.load([f"{tmp_path}/a.npz:train"], Grid())
+
+
+def test_mutated_archives(tmp_path):
+    _archive(tmp_path / "a.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        data = bytearray(whole)
+        for where in rng.integers(len(data), size=8):
+            data[where] = rng.integers(256)
+        (tmp_path / "b.npz").write_bytes(data[:int(rng.integers(1, len(data) + 200))])
+        try:
+            loading.load([f"{tmp_path}/b.npz:train"], Grid())
+        except UsageError as error:
+            assert "found none" in str(error)
+
+
+def test_without_music21_a_clear_sentence(monkeypatch):
+    monkeypatch.setattr(chorales.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install vaeseq\[chorales\]"):
+        chorales.archive()
+
+
+def test_the_chorales_are_kept(monkeypatch):
+    pytest.importorskip("music21")
+    rolls = [np.eye(3 + number, 88, dtype=np.uint8) for number in range(20)]
+    monkeypatch.setattr(chorales, "_rolls", lambda: rolls)
+    path = chorales.archive()
+    splits = archives.load(path)
+    assert [len(splits[name]) for name in archives.SPLITS] == [16, 2, 2]
+    monkeypatch.setattr(chorales, "_rolls", lambda: pytest.fail("made twice"))
+    assert chorales.archive() == path

@@ -1,0 +1,236 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-midi from end to end: train, evaluate, generate, latent, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import wave
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from examples.midi import notes, rolls, sources
+from examples.midi.cli import program
+from examples.midi.hparams import MidiHParams
+from examples.midi.loading import Piece
+from tests.examples.midi import midi_files
+from tests.in_process import assert_one_line, runner
+
+SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
+         "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
+         "relative_channels=0,recall=0,context_skip=false,"
+         "num_shards=1,grid=8,log_prob_samples=2,dropout=0,divergence_strength_half=0")
+
+
+@pytest.fixture
+def midi(capsys):
+    """Runs a command of vaeseq-midi in this process."""
+    return runner(program, capsys)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """A folder of scales, and one bad file."""
+    folder = tmp_path_factory.mktemp("music")
+    for number in range(10):
+        scale = [60 + (number + step) % 12 for step in range(20)]
+        (folder / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    (folder / "bad.mid").write_bytes(b"Dear all,")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log_dir(music, tmp_path_factory):
+    """A trained run."""
+    folder = tmp_path_factory.mktemp("run") / "log"
+    assert program.run(["train", "--log-dir", str(folder), "--train-files", str(music), "--hparams",
+                        SMALL, "--num-steps", "6", "--valid-every", "3"]) == 0
+    return folder
+
+
+def test_a_sample_is_seen_and_heard_while_training(log_dir):
+    read = EventAccumulator(str(log_dir / "events"), {"tensors": 0}).Reload()
+    kinds = {tag: read.SummaryMetadata(tag).plugin_data.plugin_name
+             for tag in read.Tags()["tensors"]}
+    assert kinds["sample/roll"] == "images" and kinds["sample/sound"] == "audio"
+    assert [event.step for event in read.Tensors("sample/roll")] == [3, 6]
+
+
+def _roll(path, grid):
+    return rolls.from_notes(notes.read(path.read_bytes()), grid)
+
+
+GRID = MidiHParams().parse(SMALL).frames
+
+
+def test_training_leaves_what_the_other_commands_need(log_dir):
+    files = {path.name for path in log_dir.iterdir()}
+    assert {"run.json", "hparams.json", "music.json", "notes.json", "metrics.jsonl",
+            "checkpoints", "events"} <= files
+    lines = [json.loads(line) for line in (log_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 6]
+    assert lines[-1]["valid_nats_per_step"] < lines[0]["valid_nats_per_step"]
+
+
+def test_the_same_command_again_goes_on(log_dir, music, midi):
+    again = ["train", "--log-dir", log_dir, "--train-files", music]
+    ended = midi(*again, "--num-steps", 6)
+    assert ended.status == 0 and "Step 6: nothing to do" in ended.out
+    assert "10 files, 10 pieces, 0.8 minutes, 200 notes; 1 file skipped" in ended.err
+    assert "bad.mid': it does not begin as a MIDI file" in ended.err
+    other = midi("train", "--log-dir", log_dir, "--train-files", music / "1.mid")
+    assert other.status == 2 and "is trained on other music" in other.err
+    hparams = midi(*again, "--grid", 16)
+    assert hparams.status == 2 and "grid=8, but grid=16 was given" in hparams.err
+
+
+def test_evaluate(log_dir, music, midi):
+    one = midi("evaluate", "--log-dir", log_dir, "--json")
+    score = json.loads(one.out)
+    assert list(score) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
+                           "num_samples", "standard_error"]
+    assert score["steps"] == 20 and score["bound"] == "elbo" and score["num_samples"] == 2
+    two = midi("evaluate", "--log-dir", log_dir, "--eval-files", music, music / "3.mid", "--json")
+    rows = [json.loads(line) for line in two.out.splitlines()]
+    assert [row["corpus"] for row in rows] == [str(music), str(music / "3.mid")]
+    assert [row["steps"] for row in rows] == [200, 20]
+    table = midi("evaluate", "--log-dir", log_dir, "--eval-files", music / "3.mid", music / "4.mid")
+    figures = [float(line.split()[0]) for line in table.out.splitlines()[1:]]
+    assert figures == sorted(figures) and "elbo, 2 samples +- " in table.out
+
+
+def test_histograms(log_dir, music, midi, tmp_path):
+    ended = midi("evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.png")
+    assert ended.status == 0 and "pitch_classes C#" in ended.out
+    assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
+    numbers = json.loads((tmp_path / "h.json").read_text())
+    assert numbers["data"]["notes_per_frame"] == 1.0
+    assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
+
+
+def test_generate(log_dir, midi, tmp_path):
+    words = ["generate", "--log-dir", log_dir, "--length", 5, "--num-samples", 2, "--seed", 3]
+    ended = midi(*words, "--out-dir", tmp_path / "a")
+    assert ended.status == 0 and "index.html" in ended.out
+    names = {f"sample-{number}.{kind}" for number in (1, 2) for kind in ("mid", "wav", "png")}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "index.html"}
+    resolution = (tmp_path / "a" / "sample-1.mid").read_bytes()[12:14]
+    assert int.from_bytes(resolution, "big") == 480
+    assert len(_roll(tmp_path / "a" / "sample-1.mid", GRID)) == 20
+    with wave.open(str(tmp_path / "a" / "sample-1.wav")) as file:
+        assert file.getnframes() == 5 * file.getframerate()
+    page = (tmp_path / "a" / "index.html").read_text()
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == names
+    assert not re.search(r"https?:|//", page.replace("</", ""))
+    midi(*words, "--out-dir", tmp_path / "b")
+    for name in names:
+        same = (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert same, name
+
+
+def test_no_link_leads_elsewhere(log_dir, midi, tmp_path):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir(), out.mkdir()
+    log = shutil.copytree(log_dir, tmp_path / "log")
+    (log / "samples").symlink_to(elsewhere)
+    ended = midi("generate", "--log-dir", log, "--length", 1)
+    assert ended.status == 2 and "expected a folder, not a link" in ended.err
+    (out / "sample-1.mid").symlink_to(elsewhere / "file")
+    assert midi("generate", "--log-dir", log, "--length", 1, "--out-dir", out).status == 0
+    assert list(elsewhere.iterdir()) == [] and _roll(out / "sample-1.mid", GRID).shape[0] == 4
+
+
+def test_generate_goes_on_from_a_piece(log_dir, music, midi, tmp_path):
+    ended = midi("generate", "--log-dir", log_dir, "--out-dir", tmp_path, "--length", 2,
+                 "--prime", music / "3.mid", "--prime-length", 3)
+    assert ended.status == 0
+    whole = _roll(tmp_path / "sample-1.mid", GRID)
+    assert len(whole) == 12 + 8
+    np.testing.assert_array_equal(whole[:11], _roll(music / "3.mid", GRID)[:11])
+
+
+def test_the_default_folder_is_in_the_run(log_dir, midi):
+    assert midi("generate", "--log-dir", log_dir, "--length", 1).status == 0
+    assert (log_dir / "samples" / "index.html").is_file()
+
+
+def test_latents_are_moved_and_walked_between(log_dir, music, midi, tmp_path):
+    moved = midi("latent", "--log-dir", log_dir, "--out-dir", tmp_path / "a", "--length", 4,
+                 "--dimension", 1, "--num-samples", 3)
+    assert moved.status == 0
+    assert "moved by -3.00" in (tmp_path / "a" / "index.html").read_text()
+    walk = midi("latent", "--log-dir", log_dir, "--out-dir", tmp_path / "b", "--length", 4,
+                "--from", music / "1.mid", "--to", music / "7.mid", "--num-samples", 3)
+    assert walk.status == 0 and "50 % of the way" in (tmp_path / "b" / "index.html").read_text()
+    assert len(list((tmp_path / "b").glob("*.wav"))) == 3
+
+
+def test_bad_input_is_one_line(log_dir, music, midi, tmp_path):
+    generate = ["generate", "--log-dir", log_dir, "--out-dir"]
+    (tmp_path / "file").write_text("x")
+    cases = [
+        (["generate", "--log-dir", tmp_path / "none"], "no such directory"),
+        (["generate", "--log-dir", tmp_path], "expected the log directory of a vaeseq-midi run"),
+        ([*generate, tmp_path / "file"], "is not one"),
+        ([*generate, "/proc/here"], "proc"),
+        ([*generate, tmp_path, "--length", "0"], "above 0 and at most 1800; got '0'"),
+        ([*generate, tmp_path, "--length", "31557600"], "at most 1800; got '31557600'"),
+        ([*generate, tmp_path, "--length", "0.01"], "expected at least a frame, 0.25 seconds"),
+        ([*generate, tmp_path, "--length", "1799", "--prime", music / "1.mid"],
+         "at most 1800 seconds together, got 5 and 1799"),
+        ([*generate, tmp_path, "--prime", music / "bad.mid"], "does not begin as a MIDI file"),
+        ([*generate, tmp_path, "--prime", tmp_path / "no.mid"], "no such file or folder"),
+        (["evaluate", "--log-dir", log_dir, "--eval-files", music / "bad.mid"], "found none"),
+        (["evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.json"], "FILE.png"),
+        (["train", "--log-dir", tmp_path / "new", "--train-files", music / "b*"], "found none"),
+        (["train", "--log-dir", tmp_path / "new", "--hparams", "decoder=mask"], "'masked'"),
+        (["latent", "--log-dir", log_dir, "--dimension", "2"], "one of the 2 from 0 to 1; got 2"),
+        (["latent", "--log-dir", log_dir, "--to", music / "1.mid"], "give it with --from"),
+    ]
+    for words, message in cases:
+        assert_one_line(midi(*words), program, message)
+    assert not (tmp_path / "new").exists()
+
+
+def test_music_that_changed_is_told(log_dir, music, midi):
+    extra = music / "extra.mid"
+    extra.write_bytes(midi_files.melody())
+    try:
+        ended = midi("evaluate", "--log-dir", log_dir)
+    finally:
+        os.unlink(extra)
+    assert ended.status == 2 and "has changed since the run began" in ended.err
+
+
+@pytest.mark.parametrize("name", ["music.json", "notes.json"])
+@pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[2.0]", "null"])
+def test_damaged_files_of_a_run(name, text, log_dir, midi):
+    path = log_dir / name
+    whole = path.read_text()
+    try:
+        path.write_text(text)
+        ended = midi("evaluate", "--log-dir", log_dir)
+    finally:
+        path.write_text(whole)
+    assert ended.status == 2 and "The log directory is damaged" in ended.err
+
+
+def test_pieces_are_held_out_evenly_and_of_one_its_end():
+    pieces = [Piece(str(number), np.ones([10, 1])) for number in range(20)]
+    train, valid = sources.split(pieces, 0.1)
+    assert [piece.name for piece in valid] == ["5", "15"] and len(train) == 18
+    (train,), (valid,) = sources.split(pieces[:1], 0.25)
+    assert len(train.roll) == 7 and len(valid.roll) == 3
+    assert sources.split(pieces, 0.0) == (pieces, [])
+    assert [len(part) for part in sources.split(pieces[:2], 0.9)] == [1, 1]

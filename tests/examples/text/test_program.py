@@ -1,0 +1,564 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-text in this process: train, go on, score, write; and each way it can be misused."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.text import commands
+from examples.text.data import Vocabulary
+from examples.text.hparams import TextHParams
+from examples.text.model import TextModel
+from tests.tiny_text import SMALL, TEXT
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.metrics import MultiWriter
+from vaeseq.train.trainer import Periods
+
+SRNN = "vae_type=SRNN,rnn_hidden_sizes=[4],latent_size=2,latent_decoder_fc_layers=[4]," \
+    "embed_size=3,batch_size=2,sequence_size=8,num_shards=1,log_prob_samples=3"
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    """A copy of the trained run's directory, to be damaged."""
+    shutil.copytree(trained.log_dir, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def _weights(log_dir, kind="step"):
+    """The variables of the latest checkpoint by name."""
+    path = str(max((log_dir / "checkpoints").glob(f"{kind}-*")) / "state")
+    reader = tf.train.load_checkpoint(path)
+    return {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
+
+
+def _one(mapping, ending):
+    (value,) = [value for name, value in mapping.items() if name.endswith(ending)]
+    return value
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _surprises(weights, symbols):
+    """Nats of each symbol under an LSTM, step by step in NumPy and double precision."""
+    weights = {name: value.astype(np.float64) for name, value in weights.items()
+               if name.startswith("gen_core")}
+    embeddings = _one(weights, "embeddings")
+    w, b = _one(weights, "_gates/w"), _one(weights, "_gates/b")
+    out_w, out_b = _one(weights, "_head/_linear/w"), _one(weights, "_head/_linear/b")
+    hidden = cell = np.zeros(len(b) // 4)
+    inputs, nats = np.zeros(embeddings.shape[1]), []
+    for symbol in symbols:
+        i, f, o, g = np.split(np.concatenate([inputs, hidden]) @ w + b, 4)
+        cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
+        hidden = _sigmoid(o) * np.tanh(cell)
+        logits = hidden @ out_w + out_b
+        nats.append(np.logaddexp.reduce(logits) - logits[symbol])
+        inputs = embeddings[symbol]
+    return np.array(nats)
+
+
+def _score(run, *words):
+    ended = run("evaluate", *words, "--json")
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out)
+
+
+# Training.
+
+
+def test_the_run_carries_what_the_model_is(trained):
+    names = {path.name for path in trained.log_dir.iterdir()}
+    assert {"run.json", "hparams.json", "vocabulary.json", "corpus.json", "metrics.jsonl",
+            "events", "checkpoints"} <= names
+    metrics = (trained.log_dir / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in metrics.splitlines()]
+    assert [line["step"] for line in lines] == [30, 50, 60]
+    assert "valid_nats_per_step" in lines[0] and "valid_nats_per_step" not in lines[1]
+    assert lines[2]["nats_per_step"] < lines[0]["nats_per_step"] < math.log(40)
+    assert not list(trained.log_dir.rglob("*writing*"))
+
+
+def test_what_a_newcomer_reads(run, trained, tmp_path):
+    log_dir = tmp_path / "a log"
+    words = ("train", "--log-dir", log_dir, "--train-corpus", trained.corpus, "--valid-every", "1")
+    first = run(*words, "--hparams", SMALL, "--num-steps", "1")
+    assert first.status == 0
+    assert "810 characters, 29 different ones; validating on 90" in first.out
+    assert "step 1: validation " in first.err and "\n    | " in first.err
+    assert f"vaeseq-text generate --log-dir '{log_dir}'" in first.out
+    assert "INFO" not in first.err and "Sharding" not in first.err
+    more = run(*words, "--num-steps", "2")
+    assert "step 1: going on from here" in more.err and "Step 2: done." in more.out
+    fewer = run(*words, "--num-steps", "1")
+    assert fewer.status == 0 and "Step 2: nothing to do" in fewer.out
+
+
+def test_a_run_in_pieces_equals_one_in_one(run, trained, tmp_path, monkeypatch):
+    words = ("train", "--train-corpus", trained.corpus, "--hparams", SMALL + ",dropout=0.2",
+             "--num-steps", "3", "--valid-every", "3")
+    monkeypatch.setattr(commands, "Periods", lambda valid: Periods(log=2, valid=valid))
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    assert run(*words, "--log-dir", whole).status == 0
+    ended = run(*words, "--log-dir", pieces, "--max-minutes", "0.000001")
+    assert ended.status == 0 and "Step 1: time is up" in ended.out
+    assert "The same command again goes on from here." in ended.out
+    (pieces / "checkpoints" / "writing-step-000000002").mkdir()  # left by a run that was killed
+    assert "Step 3: done." in run(*words, "--log-dir", pieces).out
+    assert not list((pieces / "checkpoints").glob("writing-*"))
+    one, other = _weights(whole), _weights(pieces)
+    assert one.keys() == other.keys() and len(one) > 10
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    assert (whole / "metrics.jsonl").read_bytes() == (pieces / "metrics.jsonl").read_bytes()
+    assert (whole / "metrics.jsonl").read_bytes().count(b"\n") == 2  # steps 2 and 3
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(run, trained, tmp_path):
+    words = ("train", "--log-dir", tmp_path / "log", "--train-corpus", trained.corpus,
+             "--hparams", SMALL, "--num-steps", "1000000")
+    interrupt = threading.Thread(target=_interrupt_when, args=(tmp_path / "log" / "events",))
+    interrupt.start()
+    ended = run(*words)
+    interrupt.join()
+    assert ended.status == 0, ended.err
+    assert "stopped, everything is saved." in ended.out
+    assert "The same command again goes on from here." in ended.out
+    (step,) = (int(path.name.split("-")[1]) for path in (tmp_path / "log/checkpoints").iterdir())
+    assert f"Step {step}: stopped" in ended.out and step > 0
+
+
+def _interrupt_when(path):
+    """Ctrl-C, as soon as there is a file in `path`."""
+    while not (path.is_dir() and list(path.iterdir())):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--hparams", "batch_size=3"], "holds a run with batch_size=2, but batch_size=3 was given"),
+    (["--hparams", "vae_type=SRNN"], "holds a run with vae_type=RNN, but vae_type=SRNN was given"),
+    (["--seed", "5"], "holds a run with seed 0, but seed 5 was given"),
+    (["--valid-fraction", "0.2"], "validated on the last 0.1 of its text; now it is asked for"),
+    (["--train-corpus", "{other}"], "is trained on '{corpus}' (checksum "),
+    (["--valid-corpus", "{other}"], "now it is asked for one that is validated on '{other}'"),
+    (["--vocab-corpus", "{other}"], "only in the text '-XYZ', only in the run ''"),
+], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_going_on_with_something_else_is_refused(run, trained, tmp_path, words, message):
+    other = tmp_path / "other"
+    other.write_text(TEXT + "XYZ-", encoding="utf-8")
+    names = {"other": other, "corpus": trained.corpus}
+    before = sorted(path.stat().st_mtime_ns for path in trained.log_dir.rglob("*"))
+    ended = run("train", "--log-dir", trained.log_dir, "--train-corpus", trained.corpus,
+                *(word.format(**names) for word in words))
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert message.format(**names) in ended.err
+    assert sorted(path.stat().st_mtime_ns for path in trained.log_dir.rglob("*")) == before
+
+
+def test_two_runs_on_one_directory(run, trained, copy):
+    with LogDir(copy, "vaeseq-text").locked():
+        ended = run("train", "--log-dir", copy, "--train-corpus", trained.corpus,
+                    "--num-steps", "99")
+    assert ended.status == 2 and "another run is training there" in ended.err
+
+
+# What cannot be learnt from.
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "expected UTF-8 text, got an empty file"),
+    (b"a", "at least two different characters to learn from, got 1"),
+    (b"\0" * 999, "at least two different characters to learn from, got 1"),
+    (b"\xef\xbb\xbf", "at least two different characters to learn from, got 0"),
+    (b"caf\xe9 " * 99, "expected UTF-8 text, got byte 0xe9 at offset 3"),
+    ("hello".encode("utf-16"), "expected UTF-8 text, got byte 0xff at offset 0"),
+    (b"\x89PNG\r\n\x1a\n\0\0", "expected UTF-8 text, got byte 0x89 at offset 0"),
+    (b"hello world", "at least batch_size x sequence_size = 2 x 8 = 16 steps"),
+], ids=["empty", "one", "zeros", "mark", "latin-1", "utf-16", "picture", "short"])
+def test_a_corpus_that_will_not_do(run, tmp_path, content, message):
+    (tmp_path / "text").write_bytes(content)
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-corpus", tmp_path / "text",
+                "--hparams", SMALL)
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert message in ended.err and str(tmp_path / "text") in ended.err
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--train-corpus", "{tmp}/nothing"], "no such file"),
+    (["--train-corpus", "{tmp}"], "expected a file; "),
+    (["--train-corpus", "/dev/zero"], "is a pipe or a device"),
+    (["--log-dir", "{corpus}"], "expected a directory; "),
+    (["--log-dir", "{corpus}/x"], "expected a directory; "),
+    (["--hparams", "vae_type=LSTM"], "vae_type"),
+    (["--hparams", "batch_sise=3"], "Did you mean 'batch_size'?"),
+    (["--hparams", "rnn_hidden_sizes=[0]"], "got '[0]'"),
+    (["--hparams", "learning_rate=nan"], "expected a finite number, above 0"),
+    (["--num-steps", "0"], "at least 1"),
+    (["--max-minutes", "-1"], "above 0"),
+    (["--valid-fraction", "1"], "below 1; got '1'"),
+    (["--nonsense"], "unknown argument '--nonsense'"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_wrong_use_of_train(run, trained, tmp_path, words, message):
+    names = {"tmp": tmp_path, "corpus": trained.corpus}
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-corpus", trained.corpus,
+                *(word.format(**names) for word in words))
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert message in ended.err
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_log_directory_that_cannot_be_written(run, trained):
+    ended = run("train", "--log-dir", "/proc/vaeseq", "--train-corpus", trained.corpus,
+                "--hparams", SMALL)
+    assert ended.status in (1, 2) and "/proc" in ended.err and ended.err.count("\n") == 1
+
+
+# Log directories of others, and damaged ones.
+
+
+def test_the_directory_of_something_else_is_left_alone(run, trained, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("x")
+    ended = run("train", "--log-dir", tmp_path / "thesis", "--train-corpus", trained.corpus,
+                "--hparams", SMALL)
+    assert ended.status == 2 and "no run.json but 'chapter.tex'" in ended.err
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "generate"])
+def test_the_run_of_another_program(run, copy, command):
+    run_json = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**run_json, "program": "vaeseq-midi"}))
+    ended = run(command, "--log-dir", copy)
+    assert ended.status == 2 and "found one of 'vaeseq-midi'" in ended.err
+
+
+_DAMAGE = {"gone": None, "empty": b"", "random": bytes(range(128, 256)), "pickle": b"\x80\x04.",
+           "null": b"null", "deep": b"[" * 60000, "a directory": "directory"}
+
+
+@pytest.mark.parametrize("damage", _DAMAGE)
+@pytest.mark.parametrize("name", ["run.json", "hparams.json", "vocabulary.json", "corpus.json"])
+def test_a_damaged_file(run, trained, copy, name, damage):
+    (copy / name).unlink()
+    if damage == "a directory":
+        (copy / name).mkdir()
+    elif _DAMAGE[damage] is not None:
+        (copy / name).write_bytes(_DAMAGE[damage])
+    train = ["train", "--train-corpus", trained.corpus, "--hparams", SMALL]
+    for words in (train, ["evaluate"]):
+        ended = run(*words, "--log-dir", copy)
+        assert ended.status == 2 and ended.err.count("\n") == 1
+        assert str(copy) in ended.err
+
+
+def test_a_file_longer_than_any(run, copy):
+    with open(copy / "vocabulary.json", "wb") as file:
+        file.truncate(1 << 33)
+    assert "expected a text file of 1 to" in run("generate", "--log-dir", copy).err
+
+
+def test_a_directory_without_a_run(run, tmp_path):
+    for command in ("evaluate", "generate"):
+        ended = run(command, "--log-dir", tmp_path)
+        assert ended.status == 2 and "found no run.json there. Train first" in ended.err
+
+
+def test_a_run_that_saved_nothing(run, copy):
+    shutil.rmtree(copy / "checkpoints")
+    ended = run("generate", "--log-dir", copy)
+    assert ended.status == 2 and "expected a checkpoint, found none. Train first." in ended.err
+
+
+def test_a_damaged_checkpoint_is_passed_over_on_stderr(run, copy):
+    best = next((copy / "checkpoints").glob("best-*"))
+    data = next(best.glob("*.data*"))
+    data.write_bytes(data.read_bytes()[:100])
+    ended = run("evaluate", "--log-dir", copy, "--json")
+    assert ended.status == 0 and f"{best} is damaged" in ended.err
+    assert json.loads(ended.out)["steps"] == 90
+    for data in (copy / "checkpoints").rglob("*.data*"):
+        data.write_bytes(b"")
+    ended = run("evaluate", "--log-dir", copy, "--json")
+    assert ended.status == 2 and "expected a whole checkpoint; all 3 are damaged" in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("name", ["lock", "metrics.jsonl", "events", "checkpoints"])
+def test_a_part_of_another_kind(run, trained, copy, name):
+    shutil.rmtree(copy / name, ignore_errors=True)
+    (copy / name).unlink(missing_ok=True)
+    os.mkfifo(copy / name)
+    ended = run("train", "--log-dir", copy, "--train-corpus", trained.corpus)
+    assert ended.status == 2 and f"{name}': expected a" in ended.err
+
+
+# Scores.
+
+
+def test_the_score_is_that_of_an_lstm_in_numpy(run, trained):
+    model = TextModel.load(trained.log_dir)
+    symbols = model.vocabulary.encode(TEXT)
+    nats = _surprises(_weights(trained.log_dir, "best"), symbols)
+    score = _score(run, "--log-dir", trained.log_dir, "--eval-corpus", trained.corpus)
+    assert list(score) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
+                           "num_samples", "standard_error"]
+    np.testing.assert_allclose(score["nats_per_step"], nats.mean(), rtol=1e-5)
+    np.testing.assert_allclose(score["bits_per_step"], nats.mean() / math.log(2), rtol=1e-5)
+    np.testing.assert_allclose(score["perplexity"], math.exp(nats.mean()), rtol=1e-5)
+    assert (score["steps"], score["bound"], score["standard_error"]) == (len(TEXT), "exact", 0)
+    _, surprises = model.score_text(symbols)
+    np.testing.assert_allclose(surprises, nats, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_change_no_score(trained, monkeypatch):
+    model = TextModel.load(trained.log_dir)
+    symbols = model.vocabulary.encode(TEXT[:101])
+    score, surprises = model.score_text(symbols)
+    monkeypatch.setattr("examples.text.model._WINDOW", 7)
+    again, other = model.score_text(symbols)
+    assert again.steps == score.steps == 101
+    np.testing.assert_allclose(again.nats, score.nats, rtol=1e-6)
+    np.testing.assert_allclose(other, surprises, rtol=1e-4, atol=1e-6)
+    rows = model.evaluate([symbols[:50], symbols, symbols[:1]], batch_size=2, window=16)
+    alone = sum(model.evaluate([part]).nats for part in (symbols[:50], symbols, symbols[:1]))
+    np.testing.assert_allclose(rows.nats, alone, rtol=1e-6)
+
+
+def test_unknown_characters_count(run, trained, tmp_path):
+    (tmp_path / "text").write_text("the quick \u72d0 fox\U0001f98a", encoding="utf-8")
+    words = ("--log-dir", trained.log_dir, "--eval-corpus", tmp_path / "text")
+    nats = _surprises(_weights(trained.log_dir, "best"), TextModel.load(
+        trained.log_dir).vocabulary.encode("the quick \u72d0 fox\U0001f98a"))
+    score = _score(run, *words)
+    assert score["steps"] == 16
+    np.testing.assert_allclose(score["nats_per_step"], nats.mean(), rtol=1e-5)
+    assert "2 characters outside the vocabulary" in run("evaluate", *words).out
+
+
+def test_several_texts_are_a_table_best_first(run, trained, tmp_path):
+    (tmp_path / "noise\nfile").write_text("zzzz qqqq xxxx jjjj", encoding="utf-8")
+    texts = [tmp_path / "noise\nfile", trained.corpus]
+    words = ("evaluate", "--log-dir", trained.log_dir, "--eval-corpus", *texts)
+    head, first, second = run(*words).out.splitlines()
+    assert head.split() == ["nats/char", "bits/char", "perplexity", "characters", "text"]
+    assert first.endswith(str(trained.corpus)) and second.endswith("noise\\nfile")
+    lines = run(*words, "--json").out.splitlines()
+    assert [json.loads(line)["corpus"] for line in lines] == list(map(str, texts))
+
+
+def test_the_held_out_end_is_scored_where_no_text_is_named(run, trained):
+    ended = run("evaluate", "--log-dir", trained.log_dir)
+    assert "(the held-out end)" in ended.out and " 90 " in ended.out
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--eval-corpus", "{tmp}/nothing"], "no such file"),
+    (["--eval-corpus", "{corpus}", "{tmp}/empty"], "empty': expected UTF-8 text, got an empty"),
+    (["--eval-corpus", "{tmp}/mark"], "mark': expected text to score, got none"),
+    (["--eval-corpus", "{tmp}/latin"], "got byte 0xe9 at offset 1"),
+    (["--eval-corpus", "{corpus}", "{corpus}", "--per-character", "{tmp}/page"], "got 2."),
+    (["--per-character", "{tmp}"], "is a directory"),
+    (["--per-character", "{tmp}/no/page"], "there is no directory"),
+    (["--num-samples", "0"], "at least 1"),
+    (["--bound", "best"], "invalid choice: 'best'"),
+    (["--hparams", "vae_type=SRNN"], "vae_type=RNN, but vae_type=SRNN was given"),
+    (["--vocab-corpus", "{tmp}/other"], "another vocabulary than the run"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_wrong_use_of_evaluate(run, trained, tmp_path, words, message):
+    for name, content in (("empty", b""), ("mark", b"\xef\xbb\xbf"), ("latin", b"a\xe9"),
+                          ("other", b"abc")):
+        (tmp_path / name).write_bytes(content)
+    names = {"tmp": tmp_path, "corpus": trained.corpus}
+    ended = run("evaluate", "--log-dir", trained.log_dir,
+                *(word.format(**names) for word in words))
+    assert ended.status == 2 and ended.out == ""
+    assert message in ended.err and ended.err.count("\n") == 1
+
+
+class _Page(html.parser.HTMLParser):
+    """Checks that every tag is closed in its turn; collects what a reader sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.titles, self.tags = [], "", [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        if self.open[-2:] == ["pre", "span"]:
+            self.titles.append(float(dict(attributes)["title"]))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "pre" in self.open:
+            self.text += data
+
+
+def test_a_page_of_surprises(run, trained, tmp_path):
+    text = "<script>alert('&amp;')</script>\n\tthe \x1b[31m fox\u200d\n"
+    name = tmp_path / "<b>\udcff&"
+    name.write_text(text, encoding="utf-8")
+    page = tmp_path / "page.html"
+    ended = run("evaluate", "--log-dir", trained.log_dir, "--eval-corpus", name,
+                "--per-character", page)
+    assert ended.status == 0, ended.err
+    parsed = _Page()
+    parsed.feed(page.read_text("utf-8"))
+    parsed.close()
+    assert parsed.open == [] and "script" not in parsed.tags and "b" not in parsed.tags
+    assert parsed.text == text.replace("\n", "\u21b5\n").replace("\x1b", "\ufffd")
+    model = TextModel.load(trained.log_dir)
+    _, surprises = model.score_text(model.vocabulary.encode(text))
+    np.testing.assert_allclose(parsed.titles, surprises, atol=0.006)
+
+
+# Samples.
+
+
+def test_the_same_seed_gives_the_same_text(run, trained, tmp_path):
+    words = ("generate", "--log-dir", trained.log_dir, "--length", "300")
+    one, again = run(*words, "--seed", "7"), run(*words, "--seed", "7")
+    assert one.status == 0 and len(one.out) == 301 and one.out == again.out
+    assert set(one.out) <= set(TEXT) | {"\ufffd"}
+    assert run(*words, "--seed", "8").out != one.out
+    output = tmp_path / "-out put"
+    ended = run(*words, "--seed", "7", "--output", output)
+    assert ended.out == "" and output.read_text("utf-8") == one.out
+
+
+def test_samples_differ_and_begin_with_the_prime(run, trained):
+    ended = run("generate", "--log-dir", trained.log_dir, "--length", "20", "--samples", "3",
+                "--prime", "the\n")
+    *_, first, second, third = ended.out.split("--- sample ")
+    bodies = [sample.partition(" of 3 ---\n")[2] for sample in (first, second, third)]
+    assert all(body.startswith("the\n") and len(body) == 4 + 20 + 1 for body in bodies)
+    assert len(set(bodies)) == 3
+
+
+def test_groups_of_samples_share_no_seed(run, trained, monkeypatch):
+    monkeypatch.setattr(commands, "_SIDE_BY_SIDE", 2)
+    words = ("generate", "--log-dir", trained.log_dir, "--length", "30", "--num-samples")
+    samples = [run(*words, "4", "--seed", seed).out.split("---\n")[1:] for seed in (0, 2)]
+    bodies = [sample.partition("---")[0].strip("\n") for row in samples for sample in row]
+    assert len(bodies) == 8 and len(set(bodies)) == 8
+
+
+def test_the_prime_is_read(trained):
+    model = TextModel.load(trained.log_dir)
+    text = TEXT[:30]
+    nats = _surprises(_weights(trained.log_dir, "best"), model.vocabulary.encode(text + "e"))
+    (chunk,) = model.stream(num_samples=1, length=1, prime=model.vocabulary.encode(text), seed=0)
+    drawn = model.vocabulary.decode(chunk.observed[0])
+    nats = _surprises(_weights(trained.log_dir, "best"), model.vocabulary.encode(text + drawn))
+    np.testing.assert_allclose(chunk.log_prob[0, 0], -nats[-1], rtol=1e-4)
+
+
+def test_a_long_prime(run, trained):
+    prime = (TEXT * 112)[:100_000]
+    ended = run("generate", "--log-dir", trained.log_dir, "--length", "2", "--prime", prime)
+    assert ended.status == 0 and ended.out.startswith(prime) and len(ended.out) == 100_003
+
+
+def test_a_low_temperature_repeats_itself(run, trained):
+    words = ("generate", "--log-dir", trained.log_dir, "--length", "40", "--temperature", "0.001")
+    assert run(*words, "--seed", "1").out == run(*words, "--seed", "2").out
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--length", "0"], "at least 1"),
+    (["--length", "-1"], "got '-1'"),
+    (["--length", "1000000000000"], "at most 1000000000; got"),
+    (["--num-samples", "0"], "at least 1"),
+    (["--num-samples", "1e9"], "got '1e9'"),
+    (["--temperature", "0"], "above 0"),
+    (["--temperature", "nan"], "expected a finite number"),
+    (["--seed", "-1"], "at least 0"),
+    (["--prime", "the \u72d0 \udcff"], "got '\u72d0', '\\udcff'. It knows '\\n .abc"),
+    (["--output", "{tmp}"], "is a directory"),
+    (["--output", "{tmp}/no/file"], "there is no directory"),
+    (["--hparams", "rnn_hidden_sizes=[9]"], "rnn_hidden_sizes"),
+], ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "")
+def test_wrong_use_of_generate(run, trained, tmp_path, words, message):
+    ended = run("generate", "--log-dir", trained.log_dir,
+                *(word.format(tmp=tmp_path) for word in words))
+    assert ended.status == 2 and ended.out == ""
+    assert message in ended.err and ended.err.count("\n") == 1
+
+
+# The lines of 2017 and 2018, and any script.
+
+
+def test_the_command_lines_of_2017(run, trained, tmp_path):
+    log_dir = tmp_path / "log"
+    ended = run("train", "--train_corpus", trained.corpus, "--log_dir", log_dir,
+                "--hparams", SRNN, "--iters", "2")
+    assert ended.status == 0, ended.err
+    generate = ("generate", "--train_corpus", trained.corpus, "--log_dir", log_dir)
+    ended = run(*generate, "--hparams", "vae_type=SRNN,sequence_size=30", "--samples", "2")
+    assert ended.status == 0 and len(ended.out.splitlines()[1]) <= 30
+    assert 2 * 30 < len(ended.out) < 2 * (30 + 30)
+    words = ("--log_dir", log_dir, "--eval_corpus", trained.corpus, "--bound", "iwae")
+    score = _score(run, *words)
+    assert (score["bound"], score["num_samples"]) == ("iwae", 3)
+    assert 0 < score["standard_error"] < math.inf
+    assert f"{score['nats_per_step']:.4f}" in (table := run("evaluate", *words).out)
+    assert f"iwae, 3 samples +- {score['standard_error']:.4f}" in table
+
+
+def test_the_command_lines_of_2018(run, trained):
+    words = ("--log-dir", trained.log_dir, "--vocab-corpus", trained.corpus)
+    ended = run("generate", *words, "--length", "10", "--num-samples", "20")
+    assert ended.status == 0 and ended.out.count("--- sample ") == 20
+    ended = run("evaluate", *words, "--eval-corpus", trained.corpus)
+    assert ended.status == 0 and " 900 " in ended.out
+
+
+def test_any_script_any_path_and_few_symbols(run, tmp_path):
+    folder = tmp_path / "a b\nc\udcff"
+    folder.mkdir()
+    corpus = folder / "-text"
+    text = "\ufeff天地玄黃。\r\n🙂 السلام\0 " * 40
+    corpus.write_bytes(text.encode())
+    ended = run("train", "--log-dir", folder / "-log", "--train-corpus", corpus, "--hparams",
+                SMALL + ",vocab_size=10,oov_buckets=4", "--num-steps", "2")
+    assert ended.status == 0, ended.err
+    assert "10 different ones" in ended.out and ended.out.isprintable() is False
+    vocabulary = json.loads((folder / "-log" / "vocabulary.json").read_text())
+    assert len(vocabulary["characters"]) == 10 and vocabulary["oov_buckets"] == 4
+    score = _score(run, "--log-dir", folder / "-log", "--eval-corpus", corpus)
+    assert score["steps"] == len(text) - 1
+    assert run("generate", "--log-dir", folder / "-log", "--length", "9").status == 0
+
+
+def test_a_sample_commands_no_terminal(tmp_path):
+    model = TextModel(TextHParams().parse(SMALL), Vocabulary("\x1b\a", 1), tmp_path / "log")
+    said: list[str] = []
+    model.after_validation(1, MultiWriter([]), said.append)
+    assert said[0].startswith("    | \ufffd") and "\x1b" not in said[0] and "\a" not in said[0]
+
+
+def test_nothing_was_held_out(run, copy):
+    description = json.loads((copy / "corpus.json").read_text())
+    (copy / "corpus.json").write_text(json.dumps({**description, "valid_fraction": 0}))
+    ended = run("evaluate", "--log-dir", copy)
+    assert ended.status == 2 and "Name one with --eval-corpus" in ended.err

@@ -1,0 +1,74 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Shards of a batch against the whole batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq.nn import networks, parallel
+
+
+def make_step(stack):
+    def step(batch, scale):
+        inputs, lengths = batch["inputs"], batch["lengths"]
+        with tf.GradientTape() as tape:
+            outputs, _ = stack(inputs, stack.initial_state(inputs.shape[0]), lengths)
+            loss = scale * tf.reduce_sum(outputs ** 2)
+        gradients = tape.gradient(loss, stack.trainable_variables)
+        return {"loss": loss, "gradients": list(gradients)}, outputs
+    return step
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("batch_size,num_shards", [(4, 1), (4, 2), (5, 2), (1, 2), (3, 8)])
+def test_shards_add_up(batch_size, num_shards, jit_compile):
+    rng = np.random.default_rng(2)
+    stack = networks.RecurrentStack((3,), dtype=tf.float64)
+    batch = {"inputs": tf.constant(rng.normal(size=[batch_size, 4, 2])),
+             "lengths": tf.constant(rng.integers(0, 5, size=[batch_size]))}
+    step = make_step(stack)
+    expected_sums, expected_rows = step(batch, 0.5)
+    sharded = parallel.parallel(step, num_shards, jit_compile=jit_compile)
+    sums, rows = tf.function(sharded, autograph=False)(batch, tf.constant(0.5, tf.float64))
+    np.testing.assert_allclose(rows, expected_rows, atol=1e-12)
+    for ours, theirs in zip(tf.nest.flatten(sums), tf.nest.flatten(expected_sums), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize(("num_shards", "precision", "cores", "expected"), [
+    ("auto", "bfloat16", 2, [1]), (4, "bfloat16", 2, [1]), ("auto", "float32", 2, []),
+    (1, "bfloat16", 2, []), ("auto", "bfloat16", 1, [])])
+def test_products_of_bfloat16_have_one_thread_each(
+        monkeypatch, num_shards, precision, cores, expected):
+    given = []
+    monkeypatch.setattr(parallel, "default_shards", lambda: cores)
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", given.append)
+    parallel.prepare(num_shards, precision)
+    assert given == expected
+
+
+def test_threads_that_are_running_are_left_as_they_are():
+    tf.ones([1]).numpy()
+    before = tf.config.threading.get_intra_op_parallelism_threads()
+    parallel.prepare(2, "bfloat16")
+    assert tf.config.threading.get_intra_op_parallelism_threads() == before
+
+
+def test_rows_may_be_empty():
+    sharded = parallel.parallel(lambda x: (tf.reduce_sum(x), ()), 2)
+    sums, rows = tf.function(sharded)(tf.ones([4, 3]))
+    assert (float(sums), rows) == (12.0, ())
+
+
+def test_there_is_at_least_one_shard():
+    with pytest.raises(ValueError, match="at least one shard, got num_shards=0"):
+        parallel.parallel(lambda x: (x, x), 0)
+
+
+def test_the_batch_size_must_be_known():
+    sharded = parallel.parallel(lambda x: (tf.reduce_sum(x), x), 2)
+    function = tf.function(sharded, input_signature=[tf.TensorSpec([None, 3])])
+    with pytest.raises(ValueError, match="batch size that is known while tracing.*is None"):
+        function.get_concrete_function()

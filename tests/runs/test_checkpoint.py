@@ -1,0 +1,214 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: whatever happens to the files, what was saved whole is found again."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq.runs.checkpoint import Carried, Checkpoints
+
+pytestmark = pytest.mark.contract
+
+
+class Weights(tf.Module):
+    def __init__(self, value, size=3):
+        super().__init__()
+        self.w = tf.Variable(np.full([size], value, np.float32))
+
+
+def save(checkpoints, *steps, best=()):
+    for step in steps:
+        checkpoints.save(step, {"model": Weights(step)}, best=step in best)
+
+
+def restored(checkpoints, **options):
+    weights = Weights(-1)
+    step = checkpoints.restore({"model": weights}, **options)
+    if step is not None:
+        np.testing.assert_array_equal(weights.w, np.full([3], step))
+    return step
+
+
+def data_file(directory, name):
+    (path,) = (directory / name).glob("state.data*")
+    return path
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def index_of(path):
+    return path.with_name("state.index")
+
+
+DAMAGE = {
+    "a bit of the data": flip,
+    "data cut short": truncate,
+    "data empty": empty,
+    "data missing": pathlib.Path.unlink,
+    "index cut short": lambda path: truncate(index_of(path)),
+    "index empty": lambda path: empty(index_of(path)),
+    "index missing": lambda path: index_of(path).unlink(),
+    "a bit of the index": lambda path: flip(index_of(path)),
+}
+
+
+def test_nothing_was_saved(tmp_path):
+    assert restored(Checkpoints(tmp_path / "none")) is None
+    assert Checkpoints(tmp_path / "none").steps() == []
+
+
+def test_the_latest_is_restored_and_few_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    save(checkpoints, 1, 5, 30, 2_000_000_000, best=[5])
+    assert checkpoints.steps() == [30, 2_000_000_000]
+    assert checkpoints.steps("best") == [5]
+    assert restored(checkpoints) == 2_000_000_000
+    assert restored(checkpoints, best=True) == 5
+    save(checkpoints, 2_000_000_001, best=[2_000_000_001])
+    assert checkpoints.steps("best") == [2_000_000_001]
+
+
+def test_without_a_best_the_latest_is_taken(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1, 2)
+    assert restored(checkpoints, best=True) == 2
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGE))
+def test_a_damaged_one_is_passed_over(tmp_path, kind):
+    said = []
+    checkpoints = Checkpoints(tmp_path, say=said.append)
+    save(checkpoints, 1, 2)
+    DAMAGE[kind](data_file(tmp_path, "step-000000002"))
+    assert restored(checkpoints) == 1
+    assert len(said) == 1
+    assert "step-000000002 is damaged" in said[0]
+
+
+def test_a_damaged_best_gives_way_to_the_latest(tmp_path):
+    said = []
+    checkpoints = Checkpoints(tmp_path, say=said.append)
+    save(checkpoints, 1, 2, 3, best=[2])
+    flip(data_file(tmp_path, "best-000000002"))
+    assert restored(checkpoints, best=True) == 3
+    assert "best-000000002 is damaged" in said[0]
+
+
+def test_all_damaged(tmp_path):
+    checkpoints = Checkpoints(tmp_path, say=lambda line: None)
+    save(checkpoints, 1, 2, 3)
+    for step in (1, 2, 3):
+        truncate(data_file(tmp_path, f"step-{step:09d}"))
+    with pytest.raises(ValueError, match=r"expected a whole checkpoint; all 3 are damaged"):
+        restored(checkpoints)
+
+
+def test_half_written_is_not_seen(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1)
+    (tmp_path / "writing-step-000000002").mkdir()
+    (tmp_path / "writing-step-000000002" / "state.index").write_bytes(b"half")
+    (tmp_path / "step-nine").mkdir()
+    assert checkpoints.steps() == [1]
+    assert restored(checkpoints) == 1
+    save(checkpoints, 2)
+    assert restored(checkpoints) == 2
+    assert not list(tmp_path.glob("writing-*"))
+
+
+@pytest.mark.parametrize("moment", ["write", "check", "rename"])
+def test_a_stop_while_saving_leaves_what_was_saved(tmp_path, monkeypatch, moment):
+    """The rename is the only way in: before it nothing that was saved has changed."""
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    save(checkpoints, 1)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    where = {"write": (tf.train.Checkpoint, "write"), "rename": (pathlib.Path, "rename"),
+             "check": (tf.train, "load_checkpoint")}[moment]
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(*where, stop)
+        save(checkpoints, 2)
+    assert checkpoints.steps() == [1]
+    assert restored(checkpoints) == 1
+    save(checkpoints, 2)
+    assert restored(checkpoints) == 2
+
+
+def test_what_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1)
+    write = tf.train.Checkpoint.write
+
+    def bad_disk(self, path):
+        write(self, path)
+        truncate(data_file(pathlib.Path(path).parent, "."))
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", bad_disk)
+    with pytest.raises(OSError, match="step-000000002: what was written cannot be read back"):
+        save(checkpoints, 2)
+    assert restored(checkpoints) == 1
+
+
+@pytest.mark.parametrize("other", [Weights(1, size=4), Carried((tf.zeros([3]), tf.zeros([1])))])
+def test_one_of_another_model(tmp_path, other):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1)
+    with pytest.raises(ValueError, match="expected a checkpoint of this model, got one whose"):
+        checkpoints.restore({"model": other})
+
+
+def test_nothing_but_the_error_tells_that_it_does_not_fit(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"model": Weights(1), "more": Weights(2)})
+    told = []
+    monkeypatch.setattr(tf.get_logger(), "handle", told.append)
+    with pytest.raises(ValueError, match="expected a checkpoint of this model"):
+        checkpoints.restore({"model": Weights(1, size=4)})
+    gc.collect()
+    assert told == []
+    tf.get_logger().warning("seen")
+    assert len(told) == 1
+
+
+def test_some_of_what_was_saved_may_be_restored(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(4, {"model": Weights(4), "more": Weights(5)})
+    assert restored(checkpoints) == 4
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        save(Checkpoints(tmp_path / "file" / "below"), 1)
+    if os.geteuid():  # the superuser may write anywhere
+        (tmp_path / "closed").mkdir(mode=0o500)
+        with pytest.raises(PermissionError):
+            save(Checkpoints(tmp_path / "closed"), 1)
+
+
+def test_a_nest_is_carried():
+    value = {"a": (tf.ones([2]), tf.constant([True])), "b": tf.zeros([0, 3])}
+    carried = Carried(value)
+    carried.assign(tf.nest.map_structure(tf.zeros_like, value))
+    assert not carried.value()["a"][1].numpy().any()
+    tf.nest.assert_same_structure(carried.value(), value)

@@ -1,0 +1,99 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Progress on a terminal and in a file."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from vaeseq.runs.progress import Progress, duration
+
+
+class _Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_file_gets_a_line_from_time_to_time_and_one_at_the_end():
+    file, clock = io.StringIO(), _Clock()
+    with Progress(
+        "train", total=100, initial=20, unit="character", every=10, file=file, clock=clock
+    ) as progress:
+        for step in range(30):
+            clock.now += 2 if step else 7  # the first step compiles
+            progress.advance(1, 3000, loss=2.0 - step / 100)
+    assert file.getvalue().splitlines() == [
+        "train 23/100 steps (23 %), 1.5k characters/s, 2:34 left, loss 1.98",
+        *(
+            f"train {n}/100 steps ({n} %), 1.5k characters/s, {rest} left, loss {loss}"
+            for n, rest, loss in [
+                (28, "2:24", 1.93),
+                (33, "2:14", 1.88),
+                (38, "2:04", 1.83),
+                (43, "1:54", 1.78),
+                (48, "1:44", 1.73),
+            ]
+        ),
+        "train 50/100 steps (50 %), 1.5k characters/s, 1:40 left, loss 1.71",
+    ]
+
+
+def test_short_work_tells_its_end_once():
+    file, clock = io.StringIO(), _Clock()
+    with Progress("read", total=6, file=file, clock=clock) as progress:
+        progress.advance(2)
+        clock.now += 2
+        progress.advance(4)
+        progress.write("a line")
+    assert file.getvalue() == "a line\nread 6/6 steps (100 %), 2 steps/s\n"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_an_unmoving_clock_and_no_steps_divide_by_nothing(steps):
+    file = io.StringIO()
+    with Progress("go", total=0, file=file, clock=lambda: 1.0) as progress:
+        for _ in range(steps):
+            progress.advance()
+    assert file.getvalue().startswith(f"go {steps}/0 steps")
+
+
+def test_metrics_are_read_only_when_they_are_shown():
+    class Metric:
+        read = 0
+
+        def __float__(self):
+            Metric.read += 1
+            return 1.5
+
+    with Progress("go", total=100, file=io.StringIO(), clock=lambda: 1.0) as progress:
+        for _ in range(100):
+            progress.advance(loss=Metric())
+    assert Metric.read == 1
+
+
+def test_a_terminal_gets_a_bar():
+    file, clock = _Terminal(), _Clock()
+    with Progress("train", total=100, initial=20, unit="char", file=file, clock=clock) as progress:
+        progress.advance(40, loss=1.5)
+        clock.now += 1
+        progress.advance(40, 4000)
+        progress.write("between")
+    shown = file.getvalue()
+    assert "train" in shown and "100%" in shown and "100/100 steps" in shown
+    assert "4k chars/s, loss 1.5" in shown and "between\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (360_000, "100:00:00")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text

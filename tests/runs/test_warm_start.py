@@ -1,0 +1,118 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Weights of one model for the beginning of another."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.text.data import Vocabulary
+from examples.text.fine_tuning import by_character
+from tests import small
+from vaeseq.hparams import HParams
+from vaeseq.runs import warm_start
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.log_dir import LogDir
+
+
+class Layers(tf.Module):
+    def __init__(self, value, **shapes):
+        super().__init__()
+        for name, shape in shapes.items():
+            setattr(self, name, tf.Variable(np.full(shape, value, np.float32)))
+
+
+def test_what_matches_is_taken_and_the_rest_is_told():
+    source = Layers(1, same=[2], grown=[2], gone=[3])
+    target = Layers(0, same=[2], grown=[4], new=[5])
+    origin = warm_start.take("/there", 7, source, target)
+    np.testing.assert_array_equal(target.same, [1, 1])
+    np.testing.assert_array_equal(target.grown, [0] * 4)
+    np.testing.assert_array_equal(target.new, [0] * 5)
+    assert origin[:4] == ("/there", 7, ["same"], [])
+    assert sorted(origin.not_taken) == [
+        "gone [3]: this model has none", "grown [4]: that model's is [2]",
+        "new [5]: that model has none"]
+    assert "Beginning with 1 weights of step 7 of '/there'." in origin.tell()
+    assert "\n  not taken: grown [4]: that model's is [2]" in origin.tell()
+
+
+def test_nothing_matches():
+    message = r"some of whose weights fit this one.*w \[3\]: that model's is \[2\]"
+    with pytest.raises(ValueError, match=message):
+        warm_start.take("/there", 1, Layers(1, w=[2]), Layers(0, w=[3]))
+
+
+def test_the_variables_of_a_model_are_found_each_once():
+    made = small.gen_core("SRNN")
+    found = warm_start.weights(made)
+    assert {id(v) for v in found.values()} == {id(v) for v in made.variables}
+    assert len(found) == len(made.variables)
+    again = warm_start.take("/there", 1, made, small.set_weights(small.gen_core("SRNN"), 0.1))
+    assert sorted(again.taken) == sorted(found) and not again.not_taken
+
+
+def log_dir(tmp_path, origin=None):
+    run = LogDir(tmp_path / "run")
+    run.create(HParams(), 0)
+    if origin is not None:
+        origin.save(run)
+    return run
+
+
+def test_when_a_run_begins_from_another(tmp_path):
+    """Until it has a checkpoint, whether it is told to again or not; then never again."""
+    other = tmp_path / "other"
+    assert warm_start.agreed(LogDir(tmp_path / "none"), None) is None
+    assert warm_start.agreed(LogDir(tmp_path / "none"), other) == other
+    origin = warm_start.Origin(str(other), 3, ["w"], [], [])
+    run = log_dir(tmp_path, origin)
+    assert warm_start.agreed(run, other) == warm_start.agreed(run, None) == other
+    Checkpoints(run.checkpoints).save(1, {"model": Layers(0, w=[1])})
+    assert warm_start.agreed(run, other) is warm_start.agreed(run, None) is None
+    assert warm_start.recorded(run) == origin
+    with pytest.raises(ValueError, match=r"began from '.*other', but --init-from '.*third'"):
+        warm_start.agreed(run, tmp_path / "third")
+    with pytest.raises(ValueError, match="expected another run than that of --log-dir"):
+        warm_start.agreed(run, tmp_path / "run" / "." / "")
+
+
+def test_a_run_of_its_own_weights_does_not_begin_anew(tmp_path):
+    with pytest.raises(ValueError, match="began from its own first weights, but --init-from"):
+        warm_start.agreed(log_dir(tmp_path), tmp_path / "other")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"log_dir": 1, "step": 1, "taken": [], '
+                                  '"adapted": [], "not_taken": []}', "[" * 100_000])
+def test_a_damaged_record(tmp_path, text):
+    run = log_dir(tmp_path)
+    (run.path / "init_from.json").write_text(text)
+    with pytest.raises(ValueError, match=r"init_from.json.*expected a JSON object that says what"):
+        warm_start.recorded(run)
+
+
+def test_the_same_weights_again_or_none(tmp_path):
+    """A run that was stopped before its first checkpoint begins as it began."""
+    source = Layers(1, w=[2])
+    origin = warm_start.begin(LogDir(tmp_path / "run"), tmp_path, 3, source, Layers(0, w=[2]))
+    run = log_dir(tmp_path, origin)
+    assert warm_start.begin(run, tmp_path, 3, source, Layers(0, w=[2])) == origin
+    assert json.loads((run.path / "init_from.json").read_text())["step"] == 3
+    with pytest.raises(ValueError, match="began from step 3 of .*; step 4 is there now"):
+        warm_start.begin(run, tmp_path, 4, source, Layers(0, w=[2]))
+
+
+def test_symbols_keep_their_numbers_by_character():
+    adapt = by_character(Vocabulary("abc", 2), Vocabulary("bdca", 1))
+    old, first = np.arange(10.0).reshape(5, 2), -np.ones([5, 2])
+    expected = [[2, 3], [-1, -1], [4, 5], [0, 1], [6, 7]]
+    np.testing.assert_array_equal(adapt("agent/_encoder/embeddings", old, first), expected)
+    np.testing.assert_array_equal(
+        adapt("core/decoder/_head/_linear/w", old.T, first.T), np.transpose(expected))
+    np.testing.assert_array_equal(
+        adapt("core/decoder/_head/_linear/b", old[:, 0], first[:, 0]), [2, -1, 4, 0, 6])
+    assert adapt("core/_d_core/_layers/0/_gates/w", old, first) is None
+    assert adapt("agent/_encoder/embeddings", old, np.zeros([5, 3])) is None

@@ -1,0 +1,155 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Every agent against the contract."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import agent, seeds, testing
+from vaeseq.codec import encoders
+
+pytestmark = pytest.mark.contract
+
+
+class Countdown(agent.Agent):
+    """The number of steps left as the context, by the default loop; ends at 0."""
+
+    context_size = 1
+
+    def initial_state(self, batch_size):
+        return tf.fill([batch_size, 1], 4.0)
+
+    def context(self, state, inputs=(), *, seed):
+        return state
+
+    def observe(self, observation, context, state):
+        return state - 1.0
+
+    def finished(self, state):
+        return state[:, 0] <= 0.0
+
+
+class Noise(Countdown):
+    """Acts at random."""
+
+    def context(self, state, inputs=(), *, seed):
+        return state + tf.random.stateless_normal(tf.shape(state), seed)
+
+
+def encode_observed(window):
+    encoder, _ = small.symbol_codec()
+    return agent.EncodeObserved(encoder, small.SYMBOL, window)
+
+
+AGENTS = {
+    "Constant": lambda: agent.Constant([1.0, 2.0]),
+    "Constant, empty": agent.Constant,
+    "ExternalInputs": lambda: agent.ExternalInputs(encoders.Flatten(tf.TensorSpec([2]))),
+    "EncodeObserved": lambda: encode_observed(1),
+    "EncodeObserved, window": lambda: encode_observed(3),
+    "EncodeObserved, long window": lambda: encode_observed(7),
+    "Chain": lambda: agent.Chain([agent.Constant([1.0]), encode_observed(2), Countdown()]),
+    "Countdown": Countdown,
+    "Noise": Noise,
+}
+
+
+def _contract(name):
+    class Test(testing.AgentContract):
+        deterministic = name != "Noise"
+
+        def make_object_under_test(self):
+            made = AGENTS[name]()
+            if "Observed" in name or name == "Chain":
+                made.contexts(self.make_observations([1, 1]), made.initial_state(1),
+                              seed=small.SEED)
+                small.set_weights(made)
+            return made
+
+        def make_observations(self, leading):
+            return small.symbols(*leading)
+
+        def make_inputs(self, leading):
+            return small.reals(*leading) if name == "ExternalInputs" else ()
+
+    return Test
+
+
+for _name in AGENTS:
+    globals()[f"Test{_name.title().replace(' ', '').replace(',', '')}"] = _contract(_name)
+
+
+def test_every_agent_is_tested():
+    shipped = {name for name, value in vars(agent).items()
+               if inspect.isclass(value) and issubclass(value, agent.Agent)} - {"Agent"}
+    assert shipped <= set(AGENTS)
+
+
+def test_a_window_is_oldest_first_and_zero_before_the_beginning():
+    encoder, _ = small.symbol_codec()
+    history = agent.EncodeObserved(encoder, small.SYMBOL, 2)
+    observed = tf.constant([[0, 1, 2]])
+    contexts, state = history.contexts(observed, history.initial_state(1), seed=small.SEED)
+    embedded = encoder(observed)[0].numpy()
+    zeros = np.zeros(3, np.float32)
+    expected = [[zeros, zeros], [zeros, embedded[0]], [embedded[0], embedded[1]]]
+    np.testing.assert_allclose(contexts[0], np.reshape(expected, [3, 6]), rtol=1e-6)
+    np.testing.assert_array_equal(state.observations, [[1, 2]])
+
+
+def test_the_encoder_of_the_past_is_trained_across_windows():
+    encoder, _ = small.symbol_codec()
+    history = agent.EncodeObserved(encoder, small.SYMBOL)
+    _, state = history.contexts(tf.constant([[2]]), history.initial_state(1), seed=small.SEED)
+    with tf.GradientTape() as tape:
+        contexts, _ = history.contexts(tf.constant([[1]]), state, seed=small.SEED)
+        total = tf.reduce_sum(contexts)
+    (gradient,) = tape.gradient(total, history.trainable_variables)
+    np.testing.assert_array_equal(
+        np.any(tf.convert_to_tensor(gradient).numpy(), axis=1), [False, False, True, False])
+
+
+def test_a_chain_is_finished_when_one_is():
+    chain = agent.Chain([agent.Constant(), Countdown()])
+    state = chain.initial_state(2)
+    for expected in (False, False, False, False, True):
+        np.testing.assert_array_equal(chain.finished(state), [expected, expected])
+        context = chain.context(state, seed=small.SEED)
+        state = chain.observe(small.symbols(2), context, state)
+
+
+def test_bad_arguments():
+    encoder, _ = small.symbol_codec()
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        agent.EncodeObserved(encoder, small.SYMBOL, 0)
+    with pytest.raises(ValueError, match="at least one"):
+        agent.Chain([])
+
+
+class Forgetful(agent.EncodeObserved):
+    """Forgets the lengths: its state is after the padding."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        return super().contexts(observed, state, inputs, seed=seed)
+
+
+def test_the_contract_can_fail():
+    class Broken(_contract("EncodeObserved")):
+        def make_object_under_test(self):
+            encoder, _ = small.symbol_codec()
+            return Forgetful(encoder, small.SYMBOL)
+
+    with pytest.raises(AssertionError, match="must be that after its last valid step"):
+        Broken().test_whole_sequence_equals_step_by_step()
+
+
+def test_seeds_from_numbers():
+    numbers = [0, 1, -1, 2**31 - 1, 2**31, 2**40, np.int64(5)]
+    made = {tuple(seeds.make(number).numpy()) for number in numbers}
+    assert len(made) == len(numbers)
+    np.testing.assert_array_equal(seeds.make(small.SEED), small.SEED)

@@ -1,0 +1,82 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Few shapes are compiled: lengths and numbers of sequences share programs within a bucket."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import data
+from vaeseq.bounds import ELBO
+from vaeseq.codec import decoders, encoders
+from vaeseq.model import Model
+from vaeseq.train import TrainOps
+
+BUCKETS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+
+
+@pytest.mark.parametrize("size", range(1, 65))
+def test_a_bucket_is_the_least_that_holds_the_size(size):
+    assert data.bucket(size) == min(bucket for bucket in BUCKETS if bucket >= size)
+
+
+def test_at_most_a_third_is_padding():
+    assert all(size <= data.bucket(size) <= 1.5 * size for size in range(2, 5000))
+
+
+class Reals(Model):
+    observation_spec = small.REAL
+
+    def make_encoder(self):
+        return encoders.Flatten(self.observation_spec)
+
+    def make_decoder(self):
+        return decoders.Normal(self.observation_spec)
+
+
+def sequences(*lengths):
+    return [np.asarray(small.reals(length, number=number)) for number, length in enumerate(lengths)]
+
+
+def test_a_score_of_another_length_or_number_is_not_traced_again(tmp_path):
+    model = Reals(small.HPARAMS.replace(vae_type="RNN", batch_size=8), tmp_path / "run")
+    scores = []
+    for lengths in [(5, 6), (6, 4), (5,), (6, 1, 2), (2, 3, 5, 5)]:
+        score = model.evaluate(sequences(*lengths))
+        assert score.steps == sum(lengths)
+        alone = [model.evaluate([one], window=6, batch_size=4) for one in sequences(*lengths)]
+        np.testing.assert_allclose(score.nats, sum(one.nats for one in alone), rtol=1e-5)
+        scores.append(score)
+    # Rows: 1, 2, 3 and 4 are buckets; steps: all of these are padded to 6.
+    traces = model.evaluator().score_batch.experimental_get_tracing_count()
+    assert traces == 4
+    model.evaluate(sequences(7, 8))
+    assert model.evaluator().score_batch.experimental_get_tracing_count() == traces + 1
+
+
+@pytest.mark.slow
+def test_training_on_any_lengths_compiles_for_few(monkeypatch):
+    traced = []
+    evaluate_bound = TrainOps._evaluate_bound
+
+    def counted(self, batch, *rest):
+        if not tf.executing_eagerly():
+            traced.append(tuple(batch.observed.shape))
+        return evaluate_bound(self, batch, *rest)
+
+    monkeypatch.setattr(TrainOps, "_evaluate_bound", counted)
+    made = small.gen_core("RNN")
+    ops = TrainOps(made.agent, made.core, ELBO(), learning_rate=lambda step: 1e-3,
+                         seed=small.SEED)
+    batches = data.Sequences(sequences(*range(2, 17), 16), 2, 16, seed=0)
+    ops.build(batches.batch(0))
+    state, seen = ops.initial_state(2), set()
+    for step in range(2 * batches.batches_per_epoch):
+        batch = batches.batch(step)
+        seen.update(batch.lengths.tolist())
+        _, state = ops(batch, state)
+    assert len(seen) == 15
+    assert len(traced) == len(set(traced))
+    assert set(traced) <= {(2, size, 2) for size in (2, 4, 8, 16)}

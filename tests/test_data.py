@@ -1,0 +1,174 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Batches: what is seen, in which order, and that a step's batch is always the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import data
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.mark.parametrize(("size", "batch_size", "window"), [
+    (12, 3, 4), (30, 3, 4), (33, 3, 4), (31, 2, 7), (29, 2, 7), (5, 5, 1), (64, 2, 8)])
+def test_streams_see_everything_in_time(size, batch_size, window):
+    streams = data.Streams(np.arange(size), batch_size, window, seed=0)
+    seen = set()
+    for step in range(60 * streams.batches_per_epoch):
+        seen |= set(np.ravel(streams.batch(step).observed))
+    assert seen == set(range(size - size % batch_size))
+
+
+def test_streams_go_on_where_they_stopped():
+    streams = data.Streams(np.arange(100), 2, 7, seed=0)
+    assert streams.batches_per_epoch == 6
+    for epoch in range(3):
+        batches = [streams.batch(6 * epoch + i) for i in range(6)]
+        assert [bool(batch.is_start.all()) for batch in batches] == [True] + 5 * [False]
+        for one, following in itertools.pairwise(batches):
+            np.testing.assert_array_equal(following.observed[:, 0], one.observed[:, -1] + 1)
+        rows = np.concatenate([batch.observed for batch in batches], 1)
+        assert rows[0].max() < 50 <= rows[1].min()
+        np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
+    offsets = {int(streams.batch(6 * epoch).observed[0, 0]) for epoch in range(30)}
+    assert len(offsets) > 3
+
+
+def test_streams_are_a_function_of_the_step():
+    one, other, third = (data.Streams(np.arange(99), 3, 5, seed=seed) for seed in (1, 1, 2))
+    forwards = [one.batch(step) for step in range(14)]
+    small.same(forwards, [other.batch(step) for step in reversed(range(14))][::-1])
+    assert any(np.any(third.batch(step).observed != forwards[step].observed) for step in range(14))
+    for batch in forwards:
+        assert batch.observed.shape == (3, 5)
+        np.testing.assert_array_equal(batch.lengths, [5, 5, 5])
+
+
+def test_streams_need_enough():
+    data.Streams(np.arange(12), 3, 4, seed=0)
+    with pytest.raises(ValueError, match=r"3 x 4 = 12 steps to train on, got 11"):
+        data.Streams(np.arange(11), 3, 4, seed=0)
+
+
+def sequences(*sizes):
+    """Sequence i counts from 100 i."""
+    return [100 * i + np.arange(size) for i, size in enumerate(sizes)]
+
+
+def test_sequences_are_shuffled_and_each_epoch_sees_all():
+    made = data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0)
+    assert made.batches_per_epoch == 3
+    orders = []
+    for epoch in range(4):
+        rows = [row for i in range(3) for row in made.batch(3 * epoch + i).observed]
+        orders.append([int(row[0]) // 100 for row in rows])
+        assert sorted(orders[-1]) == list(range(6))
+    assert len({tuple(order) for order in orders}) > 1
+    small.same(made.batch(4), data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0).batch(4))
+
+
+def test_sequences_are_padded_to_few_sizes():
+    made = data.Sequences(sequences(*range(1, 40)), 1, 30, seed=0)
+    sizes = set()
+    for step in range(39):
+        batch = made.batch(step)
+        (length,), (row,) = batch.lengths, batch.observed
+        assert 1 <= length <= row.size
+        np.testing.assert_array_equal(row[length:], 0)
+        np.testing.assert_array_equal(np.diff(row[:length]), 1)
+        assert batch.is_start.all()
+        sizes.add(row.size)
+    assert sizes == {30, 15, 8, 4, 2, 1}
+
+
+def test_a_long_sequence_gives_every_window():
+    made = data.Sequences(sequences(6), 1, 4, seed=0)
+    starts = [int(made.batch(step).observed[0, 0]) for step in range(40)]
+    assert set(starts) == {0, 1, 2}
+
+
+def test_few_sequences_are_repeated():
+    batch = data.Sequences(sequences(2, 3), 5, 8, seed=0).batch(0)
+    assert batch.observed.shape == (5, 3)
+    assert sorted(np.unique(batch.lengths)) == [2, 3]
+
+
+def test_a_transform_is_a_function_of_the_step_too():
+    def shift(sequence, rng):
+        return sequence + 1000 * int(rng.integers(1, 5))
+
+    made = data.Sequences(sequences(3, 3), 2, 8, seed=0, transform=shift)
+    shifts = {int(row[0]) // 1000 for step in range(20) for row in made.batch(step).observed}
+    assert shifts == {1, 2, 3, 4}
+    small.same(made.batch(7), made.batch(7))
+
+
+def test_a_switched_data_set_is_the_one_and_then_the_other():
+    one, other = (data.Sequences(sequences(*sizes), 2, 8, seed=0) for sizes in ((3, 2), (5, 4, 6)))
+    switched = data.Switched(one, other, 3)
+    assert switched.batches_per_epoch == 1
+    for step, expected in enumerate([one, one, one, other, other]):
+        small.same(switched.batch(step), expected.batch(step))
+    with pytest.raises(ValueError, match="one batch size, got 2 and 3"):
+        data.Switched(one, data.Sequences(sequences(3), 3, 8, seed=0), 1)
+
+
+def test_sequences_of_one_size_are_taken_together():
+    made = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
+    mixed, seen = 0, set()
+    for epoch in range(30):
+        batches = [made.batch(4 * epoch + i) for i in range(4)]
+        # At most where the short ones end and where they begin again.
+        mixed = max(mixed, sum(len(set(batch.lengths)) > 1 for batch in batches))
+        rows = [int(row[0]) // 100 for batch in batches for row in batch.observed]
+        assert len(set(rows)) == 12
+        seen |= {min(set(range(13)) - set(rows))}
+    assert mixed <= 2 and len(seen) > 6
+
+
+def test_sequences_may_be_nests():
+    nests = [{"a": np.ones([n, 2], np.float32), "b": np.arange(n)} for n in (2, 3)]
+    batch = data.Sequences(nests, 2, 8, seed=0).batch(0)
+    assert batch.observed["a"].shape == (2, 3, 2)
+    assert batch.observed["b"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ([], "got 0 sequences"), (sequences(2, 0, 1), "number 1 of 0 steps")])
+def test_sequences_must_hold_something(given, message):
+    with pytest.raises(ValueError, match=message):
+        data.Sequences(given, 2, 4, seed=0)
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(1, 3), (2, 4), (3, 100), (5, 1)])
+def test_windows_visit_every_step_once(batch_size, size):
+    given = sequences(5, 0, 7, 1, 3)
+    seen, carried = [], [None] * batch_size
+    for batch in data.windows(given, batch_size, size):
+        assert batch.observed.shape == (batch_size, size)
+        for row, (observed, length, start) in enumerate(
+                zip(batch.observed, batch.lengths, batch.is_start)):
+            if start:
+                carried[row] = None
+            if length:
+                expected = observed[0] // 100 * 100 if start else carried[row] + 1
+                assert observed[0] == expected
+                carried[row] = observed[length - 1]
+            np.testing.assert_array_equal(observed[length:], 0)
+            seen.extend(observed[:length])
+    assert sorted(seen) == sorted(np.concatenate(given))
+
+
+def test_as_tensors_takes_the_dtypes_of_the_spec():
+    batch = data.pad([np.arange(3), np.arange(2)], 4)
+    tensors = data.as_tensors(batch, tf.TensorSpec([], tf.uint8))
+    assert tensors.observed.dtype == tf.uint8
+    assert tensors.lengths.dtype == tf.int32
+    assert tensors.is_start.dtype == tf.bool
+    assert tensors.inputs == ()

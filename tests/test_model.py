@@ -1,0 +1,245 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""A whole model of a real-valued sequence: trained, stopped, resumed, scored, sampled."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import agent, seeds
+from vaeseq.codec import decoders, encoders
+from vaeseq.model import Model
+from vaeseq.train.trainer import Periods
+
+pytestmark = pytest.mark.contract
+
+PERIODS = Periods(log=2, valid=4)
+
+
+class Waves(Model):
+    observation_spec = tf.TensorSpec([1], tf.float32)
+
+    def make_encoder(self):
+        return encoders.MLPEncoder(self.observation_spec, (3,))
+
+    def make_decoder(self):
+        return decoders.Normal(self.observation_spec)
+
+
+class Short(Waves):
+    """Ends at an observation under -1e9, which a prime may hold."""
+
+    def make_agent(self, encoder):
+        class Stops(agent.EncodeObserved):
+            def finished(self, state):
+                return state.seen[:, -1] & (state.observations[:, -1, 0] < -1e9)
+        return Stops(encoder, self.observation_spec)
+
+
+def waves(number, steps=24):
+    phase = 2.0 * np.arange(number)[:, None]
+    return list(np.sin(phase + 0.5 * np.arange(steps))[..., None].astype(np.float32))
+
+
+HPARAMS = small.HPARAMS.replace(vae_type="SRNN", learning_rate=0.01, num_shards=1)
+
+
+def stop_after(steps):
+    calls = iter(range(1, 1000))
+    return lambda: next(calls) >= steps
+
+
+def train(log_dir, num_steps=6, kind=Waves, hparams=HPARAMS, seed=0, **options):
+    model = kind(hparams, log_dir, seed=seed)
+    trained = model.train(waves(4), num_steps=num_steps, valid=waves(2), periods=PERIODS,
+                          **options)
+    return model, trained
+
+
+def metrics(log_dir):
+    """The lines of metrics.jsonl, without what the clock says."""
+    lines = (log_dir / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [{name: value for name, value in json.loads(line).items()
+             if not name.endswith("per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("bound", ["elbo", "iwae", "fivo"])
+def test_validates_by_the_bound_that_is_trained(bound, tmp_path):
+    hparams = HPARAMS.replace(train_bound=bound, train_samples=3)
+    model, _ = train(tmp_path / "waves", num_steps=4, hparams=hparams)
+    score = model.evaluator(bound, 3).score(
+        model.validation_batches(waves(2)), seed=seeds.make(0))
+    assert metrics(tmp_path / "waves")[-1]["valid_nats_per_step"] == pytest.approx(
+        score.nats_per_step, rel=1e-6)
+
+
+def weights(model):
+    return [variable.numpy() for variable in model.gen_core.trainable_variables]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of six steps that nothing interrupted."""
+    log_dir = tmp_path_factory.mktemp("run") / "waves"
+    return *train(log_dir), log_dir
+
+
+def test_a_run(run):
+    model, trained, log_dir = run
+    assert (trained.step, trained.reason) == (6, "done")
+    assert 0 < trained.first_step_seconds < 100
+    lines = metrics(log_dir)
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert trained.best == pytest.approx(
+        min(line["valid_nats_per_step"] for line in lines if "valid_nats_per_step" in line))
+    assert "valid_nats_per_step" not in lines[0]
+    for line in lines:
+        assert all(np.isfinite(value) for value in line.values())
+    assert list((log_dir / "events").iterdir())
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
+    """Stopped between two reports and begun again by another object."""
+    model, _, log_dir = run
+    _, trained = train(tmp_path / "waves", should_stop=stop_after(3))
+    assert (trained.step, trained.reason) == (3, "stopped")
+    resumed, trained = train(tmp_path / "waves")
+    assert (trained.step, trained.reason) == (6, "done")
+    small.same(weights(resumed), weights(model))
+    assert metrics(tmp_path / "waves") == metrics(log_dir)
+
+
+def test_the_seed_decides_the_weights(tmp_path):
+    made = []
+    for seed in (1, 1, 2):
+        model = Waves(HPARAMS, tmp_path / "none", seed=seed)
+        model.build()
+        made.append(weights(model))
+    small.same(made[0], made[1])
+    assert any(np.any(one != other) for one, other in zip(made[0], made[2]))
+    assert not (tmp_path / "none").exists()
+
+
+def test_time_ends_a_run_in_good_order(tmp_path):
+    hparams = HPARAMS.replace(vae_type="RNN")
+    _, trained = train(tmp_path, hparams=hparams, max_minutes=1e-9)
+    assert (trained.step, trained.reason) == (1, "time")
+    assert Waves(hparams, tmp_path).restore() == 1
+
+
+def test_a_new_object_scores_and_samples_what_was_trained(run):
+    """Without being told to restore anything."""
+    model, _, log_dir = run
+    best = Waves(HPARAMS, log_dir)
+    assert best.restore(best=True) in (4, 6)
+    fresh = Waves(HPARAMS, log_dir)
+    score = fresh.evaluate(waves(3), seed=1)
+    small.same(weights(fresh), weights(best))
+    assert score.nats == best.evaluate(waves(3), seed=1).nats
+    assert (score.steps, score.bound, score.num_samples) == (72, "elbo", 4)
+    assert Waves(HPARAMS, log_dir).restore(best=False) == 6
+
+
+def test_another_bound(run):
+    score = run[0].evaluate(waves(3, 5), bound="fivo", num_samples=2, batch_size=2, window=3)
+    assert (score.bound, score.num_samples, score.steps) == ("fivo", 2, 15)
+    assert np.isfinite(score.nats)
+
+
+def test_samples(run):
+    model = run[0]
+    one, other, third = (
+        model.sampler.generate(num_samples=2, length=5, seed=seed, chunk=4)
+        for seed in (1, 1, 2))
+    assert [sample.shape for sample in one] == [(5, 1), (5, 1)]
+    small.same(one, other)
+    assert np.any(one[0] != third[0])
+    assert np.any(one[0] != one[1])
+    primed = model.sampler.generate(num_samples=2, length=5, seed=1, chunk=4,
+                                    prime=waves(1)[0].astype(np.float64))
+    assert np.all(np.isfinite(primed))
+    assert np.any(primed[0] != one[0])
+    small.same(model.sampler.generate(num_samples=2, length=5, seed=1, chunk=4,
+                                      prime=np.zeros([0, 1])), one)
+    small.close(model.generate(num_samples=2, length=5, seed=1), one)
+
+
+def test_a_prime_that_ends_the_sequence_leaves_nothing_to_sample(tmp_path):
+    model = Short(small.HPARAMS, tmp_path)
+    samples = model.generate(num_samples=2, length=3, prime=np.full([2, 1], -2e9))
+    assert [sample.shape for sample in samples] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"length": 0}, "num_samples=1, length=0"),
+    ({"length": -3}, "length=-3"),
+    ({"length": 1, "num_samples": 0}, "num_samples=0"),
+    ({"length": 1, "temperature": 0.0}, "temperature above 0, got 0.0"),
+])
+def test_samples_that_cannot_be(run, options, message):
+    with pytest.raises(ValueError, match=message):
+        run[0].generate(**options)
+
+
+def test_scores_that_cannot_be(run):
+    with pytest.raises(ValueError, match="at least one sequence to score, got none"):
+        run[0].evaluate([])
+    with pytest.raises(ValueError, match="bound among elbo, iwae, fivo, got 'exact'"):
+        run[0].evaluate(waves(1), bound="exact")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        run[0].evaluate(waves(1), num_samples=0)
+
+
+class Other(Waves):
+    program = "another"
+
+
+@pytest.mark.parametrize(("kind", "hparams", "seed", "message"), [
+    (Waves, HPARAMS.replace(latent_size=3), 0, "latent_size=2, but latent_size=3 was given"),
+    (Waves, HPARAMS, 5, "with seed 0, but seed 5 was given"),
+    (Other, HPARAMS, 0, "of a another run, found one of 'vaeseq'"),
+])
+def test_what_contradicts_the_run_is_refused(run, kind, hparams, seed, message):
+    with pytest.raises(ValueError, match=message):
+        kind(hparams, run[2], seed=seed)
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("run.json", "{"), ("run.json", "[]"), ("run.json", '{"program": "vaeseq"}'),
+    ("hparams.json", "{"), ("hparams.json", "")])
+def test_a_damaged_directory(run, tmp_path, name, content):
+    for kept in ("run.json", "hparams.json"):
+        (tmp_path / kept).write_bytes((run[2] / kept).read_bytes())
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=name):
+        Waves(HPARAMS, tmp_path)
+
+
+def test_a_directory_without_checkpoints(tmp_path):
+    with pytest.raises(ValueError, match="expected a checkpoint, found none. Train first"):
+        Waves(HPARAMS, tmp_path).restore()
+
+
+def test_a_locked_directory(run):
+    model, _, log_dir = run
+    before = metrics(log_dir)
+    with model.log_dir.locked(), pytest.raises(ValueError, match="another run is training there"):
+        train(log_dir, num_steps=8)
+    assert metrics(log_dir) == before
+
+
+def test_too_little_to_train_on(tmp_path):
+    model = Waves(HPARAMS, tmp_path / "none")
+    with pytest.raises(ValueError, match="got 0 sequences"):
+        model.train([], num_steps=1)
+    assert not (tmp_path / "none").exists(), "nothing is begun that cannot go on"
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        train(tmp_path / "file" / "below")

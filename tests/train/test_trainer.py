@@ -1,0 +1,173 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The training loop alone: what happens when, and what a crash leaves."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq.bounds import ELBO
+from vaeseq.data import Streams
+from vaeseq.evaluate.likelihood import Score
+from vaeseq.runs.checkpoint import Checkpoints
+from vaeseq.runs.progress import Progress
+from vaeseq.train.metrics import Writer
+from vaeseq.train.ops import TrainOps
+from vaeseq.train.trainer import Periods, Trainer
+
+pytestmark = pytest.mark.contract
+
+
+class Recorder(Writer):
+    """Keeps what is written."""
+
+    def __init__(self):
+        self.lines = []
+
+    def scalars(self, step, values):
+        self.lines.append((step, dict(values)))
+
+
+def score(nats_per_step):
+    return Score(-nats_per_step, 1, "exact", 1, 0.0, 0.0, np.zeros(0), 1.0)
+
+
+@pytest.fixture
+def ops():
+    made = small.gen_core("RNN")
+    ops = TrainOps(made.agent, made.core, ELBO(), learning_rate=lambda step: 0.01,
+                   jit_compile=False, seed=small.SEED)
+    ops.build(data().batch(0))
+    return ops
+
+
+def data():
+    return Streams(small.reals(60).numpy(), 2, 5, seed=0)
+
+
+def make(ops, directory, scores=(), **options):
+    told = iter(scores)
+    validate = (lambda: score(next(told))) if scores else None
+    return Trainer(ops, data(), Checkpoints(directory), objects={"extra": tf.Variable(1.0)},
+                   validate=validate, periods=Periods(log=2, valid=4), **options)
+
+
+def go(trainer, num_steps, **options):
+    writer = Recorder()
+    with Progress("train", total=num_steps, unit="step", file=io.StringIO()) as progress:
+        trained = trainer.run(num_steps, writer, progress, **options)
+    return trained, writer.lines
+
+
+def test_what_happens_when(ops, tmp_path):
+    shown = []
+    trainer = make(ops, tmp_path, [3.0, 1.0, 2.0],
+                   after_validation=lambda step, writer, say: shown.append(step))
+    trained, lines = go(trainer, 10)
+    assert [step for step, _ in lines] == [2, 4, 6, 8, 10]
+    assert [step for step, values in lines if "valid_nats_per_step" in values] == [4, 8, 10]
+    assert shown == [4, 8, 10]
+    assert (trained.step, trained.reason, trained.best) == (10, "done", 1.0)
+    assert Checkpoints(tmp_path).steps() == [4, 8, 10]
+    assert Checkpoints(tmp_path).steps("best") == [8]
+
+
+def test_without_validation_nothing_is_the_best(ops, tmp_path):
+    trained, lines = go(make(ops, tmp_path), 4)
+    assert trained.best == math.inf
+    assert Checkpoints(tmp_path).steps("best") == []
+    assert not any("valid_nats_per_step" in values for _, values in lines)
+
+
+def test_a_line_is_the_average_since_the_one_before(ops, tmp_path):
+    said = []
+
+    class Spy:
+        """`TrainOps`, overheard."""
+
+        step, initial_state = ops.step, ops.initial_state
+
+        def __call__(self, batch, state):
+            metrics, state = ops(batch, state)
+            said.append(metrics)
+            return metrics, state
+
+    trainer = make(ops, tmp_path)
+    trainer._ops = Spy()
+    _, lines = go(trainer, 4)
+    for i, (_, values) in enumerate(lines):
+        for name in ("loss", "nats_per_step", "gradient_norm"):
+            expected = np.mean([getattr(metrics, name) for metrics in said[2 * i:2 * i + 2]])
+            assert values[name] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("last", [1, 3, 4])
+def test_stopped_anywhere_it_goes_on_as_if_it_had_not(ops, tmp_path, last):
+    before = [variable.numpy() for variable in ops.variables]
+    whole, lines = go(make(ops, tmp_path / "whole", [2.0, 1.0]), 6)
+    expected = [variable.numpy() for variable in ops.variables]
+    for variable, value in zip(ops.variables, before):
+        variable.assign(value)
+    calls = iter(range(1, 100))
+    trained, first = go(make(ops, tmp_path / "cut", [2.0]), 6,
+                        should_stop=lambda: next(calls) == last)
+    assert (trained.step, trained.reason) == (last, "stopped")
+    assert next(calls) == last + 1, "asked once after every step"
+    for variable in ops.variables:
+        variable.assign(tf.zeros_like(variable))
+    resumed = make(ops, tmp_path / "cut", [1.0] if last == 4 else [2.0, 1.0])
+    assert resumed.restore() == last
+    trained, second = go(resumed, 6)
+    small.same([variable.numpy() for variable in ops.variables], expected)
+    assert trained.best == whole.best == 1.0
+    assert [step for step, _ in first + second] == [2, 4, 6]
+    for (_, one), (_, other) in zip(first + second, lines):
+        assert {k: v for k, v in one.items() if k != "steps_per_second"} == {
+            k: v for k, v in other.items() if k != "steps_per_second"}
+
+
+@pytest.mark.parametrize("write", [1, 2])
+def test_killed_between_the_files_of_a_save_the_best_is_found_again(
+        ops, tmp_path, monkeypatch, write):
+    go(make(ops, tmp_path, [2.0]), 4)
+    calls = itertools.count(1)
+    plain = Checkpoints._write
+
+    def killed(self, path, objects):
+        plain(self, path, objects)
+        if next(calls) == write:
+            raise KeyboardInterrupt
+
+    trainer = make(ops, tmp_path, [1.0])
+    trainer.restore()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "_write", killed)
+        go(trainer, 8)
+    resumed = make(ops, tmp_path, [1.0])
+    if resumed.restore() < 8:
+        go(resumed, 8)
+    assert Checkpoints(tmp_path).steps() == [4, 8] and Checkpoints(tmp_path).steps("best") == [8]
+
+
+def test_nothing_left_to_do(ops, tmp_path):
+    go(make(ops, tmp_path), 4)
+    trained, lines = go(make(ops, tmp_path), 4)
+    assert (trained.step, trained.reason, lines) == (4, "done", [])
+
+
+def test_an_error_leaves_the_last_checkpoint(ops, tmp_path):
+    def fail():
+        raise RuntimeError("validation broke")
+
+    go(make(ops, tmp_path), 4)
+    trainer = make(ops, tmp_path)
+    trainer._validate = fail
+    with pytest.raises(RuntimeError, match="validation broke"):
+        go(trainer, 8)
+    assert make(ops, tmp_path).restore() == 4

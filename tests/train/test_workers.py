@@ -1,0 +1,197 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Two worker processes on this machine: the weights of one process, a kill, wrong use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.midi.cli import program as midi_program
+from tests.examples.midi import midi_files
+from tests.tiny_text import TEXT
+from vaeseq.train import cluster
+
+ROOT = pathlib.Path(__file__).parents[2]
+SMALL = ("rnn_hidden_sizes=[8],embed_size=4,batch_size=4,sequence_size=8,num_shards=1,dropout=0")
+MIDI = ("rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,decoder=bernoulli,batch_size=4,"
+        "relative_channels=0,recall=0,context_skip=false,context_dropout=0,decoder_dropout=0,"
+        "sequence_size=16,num_shards=1,grid=8,dropout=0")
+
+
+def tf_config(ports, index):
+    return json.dumps({"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+                       "task": {"type": "worker", "index": index}})
+
+
+def free_ports():
+    """Two ports of this machine that nobody has."""
+    with socket.socket() as one, socket.socket() as other:
+        for held in (one, other):
+            held.bind(("127.0.0.1", 0))
+        return [held.getsockname()[1] for held in (one, other)]
+
+
+@contextlib.contextmanager
+def pair(example, *words):
+    """Both workers of a command of a program, started."""
+    code = f"from examples.{example}.cli import main; main()"
+    ports = free_ports()
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for index in range(2):
+            workers.append(stack.enter_context(subprocess.Popen(
+                [sys.executable, "-c", code, *map(str, words), "--strategy", "multi-worker"],
+                cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": tf_config(ports, index)})))
+            stack.callback(workers[-1].kill)
+        yield workers
+
+
+def ended(worker):
+    """Exit status, stdout and stderr of a worker that comes to its end."""
+    out, err = worker.communicate(timeout=300)
+    return worker.returncode, out, err
+
+
+def saved(log_dir):
+    """What the latest checkpoint holds, by name."""
+    path = str(max((log_dir / "checkpoints").glob("step-*")) / "state")
+    reader = tf.train.load_checkpoint(path)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+            if "OBJECT_GRAPH" not in name}
+
+
+def check_same(ours, expected):
+    """The same weights, states and metrics but for the order in which numbers were added."""
+    ours_saved, expected_saved = saved(ours), saved(expected)
+    assert ours_saved.keys() == expected_saved.keys()
+    for name, value in expected_saved.items():
+        # 50 updates of weights near 1, each off by a few units in the last of 24 bits.
+        np.testing.assert_allclose(ours_saved[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+             for folder in (ours, expected)]
+    assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
+    for one, other in zip(*lines, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_text_killed_and_gone_on_with_equals_one_process(run, corpus, tmp_path):
+    words = ["train", "--train-corpus", corpus, "--hparams", SMALL, "--num-steps", "50",
+             "--valid-every", "10", "--valid-fraction", "0"]
+    with pair("text", *words, "--log-dir", tmp_path / "two") as (chief, worker):
+        _wait_for(tmp_path / "two" / "checkpoints" / "step-000000010")
+        worker.kill()  # the chief compiles what draws the first sample meanwhile
+        status, _, err = ended(chief)
+    assert status == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("vaeseq-text: error: worker 1 (127.0.0.1:"), last
+    assert last.endswith("The same command again on every worker goes on from the last checkpoint.")
+    assert "Traceback" not in err
+    (before,) = (tmp_path / "two" / "checkpoints").glob("step-*")
+    with pair("text", *words, "--log-dir", tmp_path / "two") as (chief, worker):
+        status, out, err = ended(chief)
+        silent = ended(worker)
+    assert status == 0, err
+    assert f"step {int(before.name[5:])}: going on from here" in err
+    assert "2 replicas share each batch." in out and "Step 50: done." in out
+    assert silent[:2] == (0, "This worker is ready. The chief reports.\n")
+    assert "step" not in silent[2] and "Traceback" not in silent[2]
+    assert run(*words, "--log-dir", tmp_path / "one").status == 0
+    check_same(tmp_path / "two", tmp_path / "one")
+    assert "nothing to do, this many updates" in run(*words, "--log-dir", tmp_path / "two").out
+
+
+@pytest.mark.slow
+def test_midi_equals_one_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "music").mkdir()
+    for number in range(10):
+        scale = [60 + (number + step) % 12 for step in range(20)]
+        (tmp_path / "music" / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    words = ["train", "--train-files", str(tmp_path / "music"), "--hparams", MIDI, "--num-steps",
+             "50", "--valid-every", "50", "--valid-fraction", "0"]
+    with pair("midi", *words, "--log-dir", tmp_path / "two") as workers:
+        for status, _, err in map(ended, workers):
+            assert status == 0, err
+    assert midi_program.run([*words, "--log-dir", str(tmp_path / "one")]) == 0
+    check_same(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.parametrize("config,message", [
+    (None, "the environment variable TF_CONFIG to name the workers, found none"),
+    ("{'cluster'", "TF_CONFIG: expected a JSON object such as"),
+    (tf_config([1, 2], 2), "expected a task of its cluster (worker 0 to 1), got 'worker' 2"),
+    ("worker 1", "the chief (127.0.0.1:{}) did not answer in time."),
+    ("worker 0", "worker 1 (127.0.0.1:{}) did not come in time."),
+    ("in use", "TF_CONFIG: port {} of this worker cannot be had (Address already in use)."),
+])
+def test_a_wrong_cluster_is_one_line(run, corpus, tmp_path, monkeypatch, config, message):
+    ports = free_ports()
+    with socket.socket() as other:
+        if config == "in use":
+            other.bind(("127.0.0.1", ports[0]))
+            other.listen()
+            message = message.format(ports[0])
+        if config in ("worker 0", "worker 1", "in use"):
+            index = 1 if config == "worker 1" else 0
+            message = message.format(ports[1 - index])
+            config = tf_config(ports, index)
+        monkeypatch.delenv("TF_CONFIG", raising=False)
+        if config is not None:
+            monkeypatch.setenv("TF_CONFIG", config)
+        told = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir",
+                   tmp_path / "log", "--strategy", "multi-worker", "--wait-minutes", "0.005")
+    assert told.status in (1, 2) and told.out == ""
+    assert message in told.err and told.err.startswith("vaeseq-text: error: ")
+    assert told.err.count("\n") == 1
+    assert not (tmp_path / "log").exists()
+
+
+def test_workers_with_different_commands_are_told(run, corpus, tmp_path, monkeypatch):
+    ports = free_ports()
+    refused = []
+    chief = threading.Thread(target=_refused, args=(tf_config(ports, 0), refused))
+    chief.start()
+    monkeypatch.setenv("TF_CONFIG", tf_config(ports, 1))
+    told = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir", tmp_path / "log",
+               "--strategy", "multi-worker")
+    chief.join(60)
+    assert told.status == 2 and told.err.count("\n") == 1
+    assert f"worker 1 (127.0.0.1:{ports[1]}) has num_steps=5000, but the chief" in told.err
+    assert refused and refused[0] in told.err
+
+
+def _refused(config, refused):
+    """A chief that is about to make another number of steps."""
+    try:
+        cluster.meet(cluster.from_tf_config(config), {"num_steps": 7}, 60.0)
+    except ValueError as error:
+        refused.append(str(error))
+
+
+def _wait_for(path):
+    """Waits until there is something under a name."""
+    for _ in range(3000):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{path} did not come")

@@ -1,0 +1,187 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Sampling, over every core of the registry."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import agent, seeds, vae
+from vaeseq.vae import VAE_TYPES
+
+pytestmark = pytest.mark.contract
+
+END = 99.0
+
+
+class StopsAt(agent.EncodeObserved):
+    """Is finished when it has observed `END` (reals) or 0 (symbols)."""
+
+    def finished(self, state):
+        last = state.observations[:, -1]
+        ended = last[:, 0] == END if last.dtype.is_floating else last == 0
+        return state.seen[:, -1] & ended
+
+
+def stopping(vae_type, codec=small.symbol_codec):
+    encoder, decoder = codec()
+    core = vae.make(small.HPARAMS.replace(vae_type=vae_type), decoder, encoder)
+    made = vae.GenCore(StopsAt(encoder, decoder.event_spec), core)
+    small.build(made)
+    return small.set_weights(made)
+
+
+@pytest.fixture(scope="module", params=sorted(VAE_TYPES))
+def model(request):
+    return small.gen_core(request.param)
+
+
+@pytest.mark.parametrize(("batch_size", "num_steps"), [(1, 1), (1, 4), (3, 1), (3, 4)])
+def test_any_batch_and_length(model, batch_size, num_steps):
+    generated, state = model.generate(
+        num_steps, model.initial_state(batch_size), seed=small.SEED)
+    assert generated.observed.shape == [batch_size, num_steps, 2]
+    assert generated.latents.shape == [batch_size, num_steps, model.core.latent_size]
+    assert generated.contexts.shape == [batch_size, num_steps, model.agent.context_size]
+    for density in (generated.log_prob, generated.latent_log_prob):
+        assert density.shape == [batch_size, num_steps]
+        assert np.all(np.isfinite(density))
+    np.testing.assert_array_equal(generated.lengths, [num_steps] * batch_size)
+    np.testing.assert_array_equal(state.steps, [num_steps] * batch_size)
+    tf.nest.assert_same_structure(state, model.initial_state(batch_size))
+
+
+def test_the_seed_decides(model):
+    state = model.initial_state(2)
+    one, other, third = (
+        model.generate(4, state, seed=seeds.make(n))[0].observed for n in (1, 1, 2))
+    small.same(one, other)
+    assert np.all(one != third)
+    assert np.all(one[0] != one[1])
+    assert len(np.unique(one[:, :, 0])) == 8, "steps must differ from each other"
+
+
+def test_chunks_equal_the_whole(model):
+    whole, end = model.generate(10, model.initial_state(2), seed=small.SEED)
+    first, state = model.generate(4, model.initial_state(2), seed=small.SEED)
+    second, state = model.generate(6, state, seed=small.SEED)
+    joined = tf.nest.map_structure(lambda *x: tf.concat(x, 1), first[:-1], second[:-1])
+    small.close(joined, tuple(whole[:-1]))
+    small.close(state, end)
+
+
+def test_priming_is_what_training_sees(model):
+    """The state after a prime is that of inference; for an RNN it is that of generating it."""
+    observed = small.reals(2, 5)
+    lengths = tf.constant([5, 2])
+    state = model.prime(observed, model.initial_state(2), lengths=lengths, seed=small.SEED)
+    np.testing.assert_array_equal(state.steps, [5, 2])
+    spoiled = tf.constant(small.garbage_after(observed, lengths))
+    small.close(state, model.prime(spoiled, model.initial_state(2), lengths=lengths,
+                                   seed=small.SEED))
+    if not model.core.latent_size:
+        twice = model.initial_state(2)
+        for part in (observed[:, :2], observed[:, 2:]):
+            twice = model.prime(part, twice, seed=small.SEED)
+        whole = model.prime(observed, model.initial_state(2), seed=small.SEED)
+        small.close(twice, whole)
+        generated, end = model.generate(4, model.initial_state(2), seed=small.SEED)
+        again = model.prime(generated.observed, model.initial_state(2), seed=small.SEED)
+        small.close(again, end)
+    generated, _ = model.generate(3, state, seed=small.SEED)
+    assert np.all(np.isfinite(generated.log_prob))
+
+
+@pytest.mark.parametrize("vae_type", sorted(VAE_TYPES))
+def test_finished_sequences_stop(vae_type):
+    model = stopping(vae_type)
+    generated, state = model.generate(12, model.initial_state(4), seed=small.SEED)
+    observed, lengths = generated.observed.numpy(), generated.lengths.numpy()
+    assert lengths.min() < 12, "some sequence should have ended"
+    for row, length in enumerate(lengths):
+        assert np.all(observed[row, :length - 1] != 0)
+        assert length == 12 or observed[row, length - 1] == 0
+        for after in (generated.log_prob, generated.latent_log_prob, generated.observed):
+            np.testing.assert_array_equal(after[row, length:], 0)
+        if model.core.latent_size:
+            assert np.all(generated.latent_log_prob[row, :length] != 0)
+    np.testing.assert_array_equal(state.steps, lengths)
+    np.testing.assert_array_equal(state.finished, observed[range(4), lengths - 1] == 0)
+    more, after = model.generate(2, state, seed=small.SEED)
+    np.testing.assert_array_equal(more.lengths > 0, ~state.finished.numpy())
+    kept = np.flatnonzero(state.finished)
+    small.same(tf.nest.map_structure(lambda x: tf.gather(x, kept), after),
+               tf.nest.map_structure(lambda x: tf.gather(x, kept), state))
+
+
+def test_rows_of_unequal_age_do_not_repeat_their_random_numbers():
+    """The oldest row is at its end: the youngest must not draw one number again and again."""
+    model = small.set_weights(stopping("RNN", small.real_codec), scale=0.0)
+    observed = np.array(small.reals(2, 6))
+    observed[0, -1] = END
+    state = model.prime(observed, model.initial_state(2), lengths=tf.constant([6, 1]),
+                        seed=small.SEED)
+    np.testing.assert_array_equal(state.finished, [True, False])
+    generated, _ = model.generate(8, state, seed=small.SEED)
+    assert len(np.unique(generated.observed[1, :, 0])) == 8
+
+
+def test_a_low_temperature_is_the_mode_and_the_density_is_untempered():
+    model = small.gen_core("RNN", small.symbol_codec, scale=2.0)
+    generated, _ = model.generate(6, model.initial_state(3), temperature=1e-4, seed=small.SEED)
+    contexts, _ = model.agent.contexts(
+        generated.observed, model.agent.initial_state(3), seed=small.SEED)
+    outputs, _ = model.core.drive(contexts, model.core.initial_state(3).drive)
+    dist = model.core.decoder.dist(model.core.decoder(outputs))
+    np.testing.assert_array_equal(generated.observed, dist.mode())
+    small.close(generated.log_prob, dist.log_prob(generated.observed))
+    hot, _ = model.generate(6, model.initial_state(40), temperature=1e4, seed=small.SEED)
+    counts = np.bincount(np.ravel(hot.observed), minlength=4)
+    # 240 draws, nearly uniform: four standard errors.
+    assert np.all(np.abs(counts / 240 - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 240))
+
+
+def test_streaming():
+    model = stopping("RNN", small.real_codec)
+    state = model.initial_state(2)
+    chunks = [chunk for chunk, _ in zip(
+        model.stream(state, chunk=3, temperature=0.7, seed=small.SEED), range(2))]
+    twice = [chunk for chunk, _ in zip(
+        model.stream(state, chunk=3, temperature=0.7, seed=small.SEED), range(2))]
+    small.same(chunks, twice)
+    whole = next(model.stream(state, chunk=6, temperature=0.7, seed=small.SEED))
+    small.close(tf.concat([chunk.observed for chunk in chunks], 1), whole.observed)
+    small.close(tf.concat([chunk.log_prob for chunk in chunks], 1), whole.log_prob, rtol=1e-4)
+
+
+def test_a_stream_ends_when_all_are_finished():
+    model = stopping("RNN")
+    chunks = list(itertools.islice(
+        model.stream(model.initial_state(3), chunk=8, seed=small.SEED), 100))
+    lengths = sum(chunk.lengths.numpy() for chunk in chunks)
+    assert len(chunks) < 100
+    last = np.concatenate([chunk.observed for chunk in chunks], 1)[range(3), lengths - 1]
+    np.testing.assert_array_equal(last, 0)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_that_cannot_be(temperature):
+    model = small.gen_core("RNN")
+    with pytest.raises(ValueError, match=f"temperature above 0, got {temperature}"):
+        next(model.stream(model.initial_state(1), chunk=1, temperature=temperature,
+                          seed=small.SEED))
+    with pytest.raises(ValueError, match="chunk of at least 1 step, got 0"):
+        next(model.stream(model.initial_state(1), chunk=0, seed=small.SEED))
+
+
+def test_the_agent_is_given_its_inputs():
+    encoder, decoder = small.real_codec()
+    given = agent.ExternalInputs(encoder)
+    made = vae.GenCore(given, vae.make(small.HPARAMS, decoder, encoder))
+    inputs = small.reals(2, 3, number=8)
+    generated, _ = made.generate(3, made.initial_state(2), inputs, seed=small.SEED)
+    small.close(generated.contexts, encoder(inputs))

@@ -1,0 +1,279 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What the programs' command lines share: commands, options, and how a failure is told.
+
+Synopsis, a whole program:
+
+    def _arguments(parser):
+        parser.add_argument("--log-dir", type=arguments.new_directory, required=True)
+
+    def _train(options):
+        from . import model            # TensorFlow is imported here, not at the top
+        model.train(options.log_dir)
+
+    main = cli.Program("vaeseq-text", "Models text.", (
+        cli.Command("train", "train a model", _arguments, _train),
+    )).main
+
+Options are written with hyphens or underscores alike and never abbreviated. The exit status is 0,
+2 for wrong use (`UsageError` and each ValueError that this package raises) and 1 for a failure
+(input and output, memory, Ctrl-C and SIGTERM, a bug); both come with one line on stderr, and with
+a traceback only after `--debug`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import errno
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from vaeseq.cli import memory_limit
+from vaeseq.cli.arguments import ArgumentParser, UsageError
+from vaeseq.fields import shown
+from vaeseq.version import __version__
+
+_FAILURE = 1
+_WRONG_USE = 2
+_MOST_TOLD = 3000  # characters of an error
+_NO_SPACE = "no space left on the device: free some and give the same command again"
+_NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of a program.
+
+    Attributes:
+      name: what a person types.
+      help: one line, lower case, without a full stop.
+      arguments: adds the command's options to its parser; imports nothing heavy.
+      run: does the work, given the options; imports TensorFlow as it starts.
+    """
+
+    name: str
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program: its name, what it does, and its commands."""
+
+    name: str
+    description: str
+    commands: tuple[Command, ...]
+
+    def main(self, argv: Sequence[str] | None = None) -> NoReturn:
+        """Runs the command in `argv` (default: `sys.argv`) and exits: the console script."""
+        if hasattr(sys.stdout, "reconfigure"):
+            # A text may hold what the terminal's encoding lacks; it is shown, not a failure.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        # The options are parsed in `run`, under its roof; abseil's own would take `--log_dir`.
+        flags.FLAGS.mark_as_parsed()
+        # TensorFlow notes its doings at abseil's default level; `--verbosity=0` shows them.
+        flags.FLAGS.verbosity = logging.WARNING
+        app.run(
+            lambda arguments: self.run(arguments[1:]),
+            argv=None if argv is None else [self.name, *argv],
+            flags_parser=lambda arguments: arguments,
+        )
+        raise AssertionError("absl.app.run does not return")
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Runs the command in `arguments` in this process; returns the exit status."""
+        debug = "--debug" in arguments
+        try:
+            with _sigterm_as_ctrl_c(), memory_limit.bounded_memory():
+                options = self.parse(arguments)
+                _import_tensorflow(debug)
+                options.run(options)
+                sys.stdout.flush()
+            return 0
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            if debug:
+                traceback.print_exc()
+            status, line = _told(error)
+            unwritten = _flush_stdout()
+            if unwritten is not None and not line:
+                status, line = _told(unwritten)
+            if line:
+                print(f"{self.name}: {_shortened(one_line(line))}", file=sys.stderr, flush=True)
+            return status
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options in `arguments`; raises UsageError."""
+        parser, commands = self._parsers()
+        try:
+            options, unknown = parser.parse_known_args(list(arguments))
+        except flags.Error as error:
+            raise UsageError(str(error)) from None
+        if unknown:
+            commands[options.command].refuse(unknown[0])
+        return options
+
+    def _parsers(self) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+        """The program's parser, and each command's by its name."""
+        parser = ArgumentParser(prog=self.name, description=self.description)
+        parser.add_argument(
+            "--version", action="version", version=f"%(prog)s {__version__}", help="show it"
+        )
+        group = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+        for command in self.commands:
+            sub = group.add_parser(command.name, help=command.help, description=command.help)
+            command.arguments(sub)
+            sub.add_argument("--debug", action="store_true", help="show where an error came from")
+            sub.set_defaults(run=command.run)
+        return parser, dict(group.choices)
+
+
+class Stop:
+    """Whether somebody asked to stop."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def asked(self) -> bool:
+        """Whether somebody did; what a training loop asks after every step."""
+        return self._asked
+
+    def ask(self) -> None:
+        """Asks to stop at the next good moment; asked twice, stops at once."""
+        if self._asked:
+            raise KeyboardInterrupt("stopped at once, without saving")
+        self._asked = True
+
+
+@contextlib.contextmanager
+def stop_when_asked() -> Iterator[Stop]:
+    """Inside, the first Ctrl-C or SIGTERM only sets the `Stop`; the second interrupts."""
+    stop = Stop()
+    with _handled({signal.SIGINT: stop.ask, signal.SIGTERM: stop.ask}):
+        yield stop
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks, control characters and undecodable bytes written as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _shortened(line: str) -> str:
+    """A line without its middle, where that is what somebody gave and no person reads."""
+    half = _MOST_TOLD // 2
+    return line if len(line) <= _MOST_TOLD else f"{line[:half]} ... {line[-half:]}"
+
+
+def _told(error: BaseException) -> tuple[int, str]:
+    """The exit status for an error, and the line that tells it ("" where silence is right)."""
+    text = _message(error)
+    if isinstance(error, SystemExit):
+        return (error.code, "") if isinstance(error.code, int) else (_FAILURE, text)
+    if isinstance(error, KeyboardInterrupt):
+        return _FAILURE, text or "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return _FAILURE, ""  # who reads has read enough, as with `| head`
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+        return _FAILURE, f"error: {_NO_SPACE}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return _FAILURE, f"error: {_NO_MEMORY}"
+    if isinstance(error, OSError):
+        return _FAILURE, f"error: {_os_error(error)}"
+    if isinstance(error, UsageError) or (isinstance(error, ValueError) and _is_ours(error)):
+        return _WRONG_USE, f"error: {text}"
+    if isinstance(error, ArithmeticError) and _is_ours(error):
+        return _FAILURE, f"error: {text}"
+    return _FAILURE, f"error: unexpected {type(error).__name__}: {text} (--debug shows where)"
+
+
+def _message(error: BaseException) -> str:
+    """What an error says; of TensorFlow's "in user code" reports only the last line."""
+    text = str(getattr(error, "message", None) or error).strip()
+    return text.splitlines()[-1].strip() if text.startswith("in user code") else text
+
+
+def _os_error(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error) or type(error).__name__
+    names = [os.fsdecode(n) for n in (error.filename, error.filename2) if n is not None]
+    return ": ".join([error.strerror, *map(shown, names)])
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package raised the error, so that its message was written to be read."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module = frames[-1][0].f_globals.get("__name__", "") if frames else ""
+    return module.split(".")[0] in ("vaeseq", "examples")
+
+
+def _flush_stdout() -> Exception | None:
+    """Flushes; where that fails, drops what is left, so that Python's exit does not fail on it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
+
+
+def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:
+    def interrupt() -> None:
+        raise KeyboardInterrupt("terminated")
+
+    return _handled({signal.SIGTERM: interrupt})
+
+
+@contextlib.contextmanager
+def _handled(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Calls a function for each signal; outside the main thread, where Python cannot, does not."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {
+        number: signal.signal(number, lambda *_, call=call: call())
+        for number, call in handlers.items()
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _import_tensorflow(debug: bool) -> None:
+    """Imports TensorFlow without its lines about the machine, which no log level silences."""
+    if "tensorflow" in sys.modules:
+        return
+    if debug:
+        importlib.import_module("tensorflow")
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as said, _stderr_to(said.fileno()):
+        importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _stderr_to(descriptor: int) -> Iterator[None]:
+    """Sends what the process (C++ too) writes to file descriptor 2 elsewhere."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(descriptor, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,239 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Recurrent layers that are parallel in time: trained as large products and one linear scan.
+
+Both are the same block around another recurrence:
+
+    n_t      = x_t / rms(x_t) * scale                     normalised, arXiv:1910.07467
+    u_t, g_t = n_t W + b
+    v_t      = b' + sum_k c_k * u_t-3+k,  k = 0..3        each unit's last four values
+    h_t      = a_t * h_t-1 + b_t                          linear in h, see below
+    y_t      = (h_t * silu(g_t)) W'
+
+    minGRU (arXiv:2410.01201)   z_t = sigmoid(v_t U + d)
+                                a_t = 1 - z_t,  b_t = z_t * v_t
+    RG-LRU (arXiv:2402.19427)   r_t, i_t = sigmoid(v_t U + d)
+                                a_t = exp(-8 softplus(l) r_t),  b_t = sqrt(1 - a_t^2) i_t * v_t
+
+Neither gate sees h_t-1, which is what makes all steps of a and b known at once, and what one layer
+alone pays for in what it can express: use two or more. A `networks.RecurrentStack` adds the block's
+inputs to its outputs where their sizes agree.
+
+Deviations: minGRU's gate and candidate read v_t rather than x_t, and its candidate is v_t itself;
+RG-LRU's gates are full matrices; there is no feed-forward block between two layers (the gate g_t is
+the nonlinearity). Each costs less for what it gives at the sizes that a CPU trains.
+
+A step keeps h_t and the last three u_t, whatever the length of the sequence.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import nest as nest_lib
+from vaeseq.nn.cells import Cell, Linear
+from vaeseq.nn.initializers import Glorot, Initializer
+from vaeseq.nn.scan.matmul import Parts, as_parts, joined
+from vaeseq.types import Spec, Tensor
+
+
+def linear_scan(decay: Tensor, drive: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """h_t = decay_t * h_t-1 + drive_t for all t.
+
+    Args:
+      decay: a, [B, T, H], with T >= 1 known while tracing.
+      drive: b, [B, T, H].
+      state: h_0, [B, H].
+
+    Returns:
+      h_1:T, [B, T, H], and h_T, [B, H].
+    """
+    if decay.shape[1] == 1:
+        hidden = decay[:, 0] * state + drive[:, 0]
+        return hidden[:, tf.newaxis], hidden
+    hidden = _scan(*nest_lib.swap_leading((decay, drive)), state)
+    return nest_lib.swap_leading(hidden), hidden[-1]
+
+
+@tf.custom_gradient
+def _scan(decay: Tensor, drive: Tensor, state: Tensor
+          ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+    """Time-major: [T, B, H] twice and [B, H] -> [T, B, H]."""
+    hidden = _loop(decay, drive, state)
+
+    def gradient(d_hidden: Tensor) -> tuple[Tensor, ...]:
+        following = tf.concat([decay[1:], tf.zeros_like(decay[:1])], 0)
+        d_drive = _loop(following, d_hidden, tf.zeros_like(state), reverse=True)
+        before = tf.concat([state[tf.newaxis], hidden[:-1]], 0)
+        return d_drive * before, d_drive, decay[0] * d_drive[0]
+
+    return hidden, gradient
+
+
+def _loop(decay: Tensor, drive: Tensor, state: Tensor, *, reverse: bool = False) -> Tensor:
+    num_steps = decay.shape[0]
+    order = range(num_steps - 1, -1, -1) if reverse else range(num_steps)
+    if tf.executing_eagerly():
+        steps = {}
+        for t in order:
+            state = steps[t] = decay[t] * state + drive[t]
+        return tf.stack([steps[t] for t in range(num_steps)])
+
+    decays, drives, hidden = (
+        tf.TensorArray(decay.dtype, num_steps, element_shape=decay.shape[1:],
+                       clear_after_read=False) for _ in range(3))
+    decays, drives = decays.unstack(decay), drives.unstack(drive)
+
+    def body(i: Tensor, state: Tensor, hidden: tf.TensorArray
+             ) -> tuple[Tensor, Tensor, tf.TensorArray]:
+        t = num_steps - 1 - i if reverse else i
+        state = decays.read(t) * state + drives.read(t)
+        return i + 1, state, hidden.write(t, state)
+
+    _, _, hidden = tf.while_loop(
+        lambda i, *_: i < num_steps, body, (tf.constant(0), state, hidden),
+        maximum_iterations=num_steps)
+    return hidden.stack()
+
+_WIDTH = 4  # of the convolution
+_EPS = 1e-6  # added to a mean of squares, and the least 1 - a^2
+
+
+class ParallelState(NamedTuple):
+    """State of a layer.
+
+    Attributes:
+      recent: the last u_t, the oldest first, [..., 3, H].
+      hidden: h_t, [..., H].
+    """
+    recent: Tensor
+    hidden: Tensor
+
+
+class ParallelCell(Cell):
+    """The block (see module description); a subclass says what a_t and b_t are."""
+
+    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
+                 name: str | None = None) -> None:
+        super().__init__(size, dtype=dtype, name=name)
+        self._inputs = Linear(2 * size, name="inputs")
+        self._outputs = Linear(size, name="outputs", use_bias=False)
+
+    @property
+    def state_spec(self) -> ParallelState:
+        return ParallelState(Spec([_WIDTH - 1, self.size], self._dtype),
+                             Spec([self.size], self._dtype))
+
+    def step(self, inputs: Parts, state: ParallelState) -> tuple[Tensor, ParallelState]:
+        u, gate = self._read(inputs)
+        window = tf.concat([state.recent, u[..., tf.newaxis, :]], -2)
+        v = tf.reduce_sum(window * self._taps, -2) + self._shift
+        decay, drive = self._recurrence(v)
+        hidden = decay * state.hidden + drive
+        return (self._outputs(hidden * tf.nn.silu(gate)),
+                ParallelState(window[..., 1:, :], hidden))
+
+    def __call__(self, inputs: Parts, state: ParallelState,
+                 lengths: Tensor | None = None) -> tuple[Tensor, ParallelState]:
+        inputs = joined(as_parts(inputs))
+        num_steps = inputs.shape[1]
+        if not num_steps:
+            raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "
+                             f"while tracing, got shape {inputs.shape}. Give the tf.function an "
+                             "input_signature or a batch with a fixed length.")
+        u, gate = self._read(inputs)
+        history = tf.concat([state.recent, u], 1)  # [B, 3 + T, H]
+        v = self._shift + sum(
+            history[:, k:k + num_steps] * self._taps[k] for k in range(_WIDTH))
+        decay, drive = self._recurrence(v)
+        if lengths is None:
+            hidden, last = linear_scan(decay, drive, state.hidden)
+            recent = history[:, num_steps:]
+            return self._outputs(hidden * tf.nn.silu(gate)), ParallelState(recent, last)
+        valid = nest_lib.mask_from_lengths(lengths, num_steps)
+        decay = nest_lib.where(valid, decay, tf.ones_like(decay))
+        hidden, last = linear_scan(decay, nest_lib.mask(valid, drive), state.hidden)
+        ends = tf.cast(lengths, tf.int32)[:, tf.newaxis] + tf.range(_WIDTH - 1)
+        recent = tf.gather(history, ends, batch_dims=1)
+        outputs = self._outputs(hidden * tf.nn.silu(gate))
+        return nest_lib.mask(valid, outputs), ParallelState(recent, last)
+
+    @abc.abstractmethod
+    def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """a and b, [..., H], from v [..., H]."""
+
+    def _read(self, inputs: Parts) -> tuple[Tensor, Tensor]:
+        """u and g, [..., H] each."""
+        x = joined(as_parts(inputs))
+        self._initialize(x.shape[-1])
+        mean_square = tf.reduce_mean(tf.square(x), -1, keepdims=True)
+        u, gate = tf.split(self._inputs(x * tf.math.rsqrt(mean_square + _EPS) * self._scale), 2, -1)
+        return u, gate
+
+    @snt.once
+    def _initialize(self, input_size: int) -> None:
+        # Outside of any loop or function that is being traced.
+        with tf.init_scope():
+            self._scale = tf.Variable(tf.ones([input_size], self._dtype), name="scale")
+            self._taps = tf.Variable(Glorot()([_WIDTH, self.size], self._dtype), name="taps")
+            # It starts as what is now, with something of what was.
+            self._taps[-1].assign(tf.ones([self.size], self._dtype))
+            self._shift = tf.Variable(tf.zeros([self.size], self._dtype), name="shift")
+
+
+class MinGRU(ParallelCell):
+    """A minimal gated recurrent unit; its units start with memories of 1.4 to 55 steps."""
+
+    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
+                 name: str | None = None) -> None:
+        super().__init__(size, dtype=dtype, name=name)
+        self._gate = Linear(size, name="gate", b_init=_Spread(-4.0, 1.0))
+
+    def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        z = tf.sigmoid(self._gate(v))
+        return 1.0 - z, z * v
+
+
+class RGLRU(ParallelCell):
+    """A real-gated linear recurrent unit; at r_t = 1 its a_t starts between 0.9 and 0.999."""
+
+    _POWER = 8.0
+
+    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
+                 name: str | None = None) -> None:
+        super().__init__(size, dtype=dtype, name=name)
+        self._gates = Linear(2 * size, name="gates")
+
+    def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        self._initialize_decay()
+        r, i = tf.split(tf.sigmoid(self._gates(v)), 2, -1)
+        log_decay = -self._POWER * tf.nn.softplus(self._log_rate) * r
+        # 1 - a^2 without cancellation, and off 0, where the square root has no gradient.
+        rest = tf.maximum(-tf.math.expm1(2.0 * log_decay), _EPS)
+        return tf.exp(log_decay), tf.sqrt(rest) * i * v
+
+    @snt.once
+    def _initialize_decay(self) -> None:
+        # softplus(l) = -log(a) / 8
+        rates = -np.log(np.linspace(0.9, 0.999, self.size)) / self._POWER
+        with tf.init_scope():
+            self._log_rate = tf.Variable(
+                tf.constant(np.log(np.expm1(rates)), self._dtype), name="log_rate")
+
+
+PARALLEL_CELLS: dict[str, type[ParallelCell]] = {"mingru": MinGRU, "rglru": RGLRU}
+
+
+class _Spread(Initializer):
+    """Evenly from one number to another."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
+        return tf.cast(tf.linspace(self._low, self._high, shape[0]), dtype)

@@ -1,0 +1,184 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Feed-forward and recurrent networks from plain arguments.
+
+All of them take [..., F] with any leading dimensions, create their variables (in the dtype of
+their inputs) when they are first called, and can be called inside a loop over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import nest as nest_lib
+from vaeseq.nn import cells
+from vaeseq.nn.cells import Linear
+from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, segment_dropout
+from vaeseq.nn.linear_recurrence import PARALLEL_CELLS
+from vaeseq.nn.scan import unroll
+from vaeseq.nn.scan.matmul import Parts, as_parts, joined
+from vaeseq.types import Nest, Tensor
+
+__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack"]
+
+CELLS: dict[str, type[cells.Cell]] = {**cells.CELLS, **PARALLEL_CELLS}
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
+    "silu": tf.nn.silu, "softplus": tf.nn.softplus, "tanh": tf.tanh}
+
+
+class MLP(snt.Module):
+    """Linear layers with an activation between them."""
+
+    def __init__(self, output_sizes: Sequence[int], *, activation: str = "relu",
+                 activate_final: bool = False, dropout: float = 0.0,
+                 name: str | None = None) -> None:
+        """Builds the layers; the variables come with the first call.
+
+        Args:
+          output_sizes: units of each layer; none at all is the identity.
+          activation: one of "elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh".
+          activate_final: whether the last layer's outputs are activated (and dropped) too.
+          dropout: the share of units dropped after each activation, inside `dropout.enable_dropout`.
+          name: of the module.
+
+        Raises:
+          ValueError: an unknown activation or a dropout rate outside [0, 1).
+        """
+        super().__init__(name=name)
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"Expected an activation among {sorted(_ACTIVATIONS)}, "
+                             f"got {activation!r}.")
+        check_dropout_rate(dropout)
+        self._activation = _ACTIVATIONS[activation]
+        self._activate_final = activate_final
+        self._dropout = dropout
+        self._layers = [Linear(size, name=f"linear_{i}") for i, size in enumerate(output_sizes)]
+
+    @property
+    def output_size(self) -> int:
+        """The size of the last layer."""
+        if not self._layers:
+            raise ValueError("An MLP of no layers is the identity: its output size is that of its "
+                             "inputs. Give it at least one size, got output_sizes=().")
+        return self._layers[-1].output_size
+
+    def __call__(self, inputs: Parts) -> Tensor:
+        """[..., F], or parts of it side by side -> [..., output_sizes[-1]].
+
+        In the step of a `scan`, parts that are the scan's inputs as they come are multiplied
+        before the loop; so pass `(inputs_t, z)` rather than a concatenation.
+        """
+        if not self._layers:
+            return joined(as_parts(inputs))
+        outputs = inputs
+        for i, layer in enumerate(self._layers):
+            outputs = layer(outputs)
+            if i + 1 < len(self._layers) or self._activate_final:
+                outputs = apply_dropout(layer, self._activation(outputs), self._dropout)
+        return outputs
+
+
+class RecurrentStack(snt.Module):
+    """Recurrent layers, each fed by the one below.
+
+    Its state is a tuple with one entry a layer: `cells.LSTMState`, `parallel_cells.ParallelState`
+    or, for the GRU, a tensor.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
+                 residual: bool = False, skip: bool = False, dtype: tf.DType = tf.float32,
+                 name: str | None = None) -> None:
+        """Builds the layers; the variables come with the first call.
+
+        Args:
+          sizes: hidden units of each layer; none at all is the identity.
+          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru" or "rglru".
+          dropout: the share of each layer's outputs dropped inside `dropout.enable_dropout`; the
+            recurrence itself is never dropped.
+          residual: whether a layer adds its inputs to its outputs where their sizes agree; one that
+            is parallel in time always does.
+          skip: whether the outputs are followed by the inputs, [..., H + F], so that what reads
+            them need not have come through the recurrence.
+          dtype: of the state; the inputs must have it too.
+          name: of the module.
+
+        Raises:
+          ValueError: an unknown cell or a dropout rate outside [0, 1).
+        """
+        super().__init__(name=name)
+        if cell not in CELLS:
+            raise ValueError(f"Expected a cell among {sorted(CELLS)}, got {cell!r}.")
+        check_dropout_rate(dropout)
+        self._sizes = tuple(sizes)
+        self._dropout = dropout
+        self._residual = residual or cell in PARALLEL_CELLS
+        self._skip = skip
+        self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}")
+                        for i, size in enumerate(sizes)]
+
+    @property
+    def output_size(self) -> int:
+        """H, the units of the last layer, without inputs that follow them."""
+        if not self._sizes:
+            raise ValueError("A RecurrentStack of no layers is the identity: its output size is "
+                             "that of its inputs. Give it at least one size, got sizes=().")
+        return self._sizes[-1]
+
+    @property
+    def state_spec(self) -> Nest:
+        """Nest of specs of the state of one sequence."""
+        return tuple(layer.state_spec for layer in self._layers)
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        """Zeros: nest of [B, H]."""
+        return nest_lib.zeros(self.state_spec, batch_size)
+
+    def __call__(self, inputs: Parts, state: Nest,
+                 lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
+        """Runs whole sequences.
+
+        Args:
+          inputs: [B, T, F], or parts of it side by side.
+          state: nest of [B, H], as `initial_state` gives it.
+          lengths: integer [B], or None where every row has T steps.
+
+        Returns:
+          outputs [B, T, H], zeros past the length, and the state after the last valid step.
+        """
+        inputs = as_parts(inputs)
+        num_steps = nest_lib.leading_dim(inputs, 1)
+
+        def run(segment: Parts, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            left = unroll.segment_lengths(lengths, num_steps, number)
+            with segment_dropout(number):
+                outputs, state = self._run(segment, state, lambda layer, x, s: layer(x, s, left))
+            if (self._residual or self._skip) and left is not None:
+                outputs = nest_lib.mask(nest_lib.mask_from_lengths(left, outputs.shape[1]), outputs)
+            return outputs, state
+
+        return unroll.by_segments(run, inputs, state)
+
+    def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
+        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H]).
+
+        The inputs may be a tuple of parts, as for an `MLP`.
+        """
+        return self._run(inputs, state, lambda layer, x, s: layer.step(x, s))
+
+    def _run(self, inputs: Parts, state: Nest,
+             run: Callable[[cells.Cell, Parts, Nest], tuple[Tensor, Nest]]
+             ) -> tuple[Tensor, Nest]:
+        given, next_state = inputs, []
+        for layer, layer_state in zip(self._layers, state, strict=True):
+            outputs, layer_state = run(layer, inputs, layer_state)
+            outputs = apply_dropout(layer, outputs, self._dropout)
+            if self._residual and outputs.shape[-1] == sum(x.shape[-1] for x in as_parts(inputs)):
+                outputs += joined(as_parts(inputs))
+            inputs = outputs
+            next_state.append(layer_state)
+        parts = (*as_parts(inputs), *as_parts(given)) if self._skip else as_parts(inputs)
+        return joined(parts), tuple(next_state)

@@ -1,0 +1,38 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The parts that cores are made of, built as hyperparameters say."""
+from __future__ import annotations
+
+from vaeseq import nest
+from vaeseq.codec.latent import DiagonalNormal
+from vaeseq.hparams import HParams
+from vaeseq.nn.networks import RecurrentStack
+from vaeseq.nn.scan import unroll
+from vaeseq.nn.scan.matmul import Parts
+from vaeseq.types import Tensor
+
+
+def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> RecurrentStack:
+    """The recurrent layers of a core; `skip` as for the stack."""
+    return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
+                          residual=hparams.residual, skip=skip, name=name)
+
+
+def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
+    """The network of p(z_t) or q(z_t)."""
+    return DiagonalNormal(
+        hparams.latent_size, hparams.latent_decoder_fc_layers, activation=hparams.activation,
+        positive_projection=hparams.positive_projection, positive_eps=hparams.positive_eps,
+        name=name)
+
+
+def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
+    """Outputs `[B, T, H]` of a recurrence that runs from each row's end to its beginning.
+
+    Args:
+      stack: the recurrence.
+      inputs: `[B, T, F]`, or parts of it side by side.
+      lengths: int32 `[B]`, valid steps of each row.
+    """
+    state = stack.initial_state(nest.leading_dim(inputs))
+    outputs, _ = stack(unroll.reverse(inputs, lengths), state, lengths)
+    return unroll.reverse(outputs, lengths)
