@@ -36,7 +36,7 @@ from vaeseq.evaluate.sampler import Sampler
 from vaeseq.model import Model
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
-from vaeseq.train.trainer import Trained
+from vaeseq.train.trainer import TrainResult
 
 from .fuzz_kinds import Space
 
@@ -113,7 +113,7 @@ def _same_files(model: Model, directory: LogDir) -> bool:
 
 
 def _train(self: Model, sequences: Sequence[Any], *, num_steps: int, valid: Sequence[Any] = (),
-           **_: Any) -> Trained:
+           **_: Any) -> TrainResult:
     """`Model.train` without an update: reads a batch, checks, locks and writes the directory."""
     data = self.data_set(sequences)
     with self._opened():
@@ -123,7 +123,7 @@ def _train(self: Model, sequences: Sequence[Any], *, num_steps: int, valid: Sequ
             pass
         with self.make_writer(0) as writer:
             writer.scalars(1, {"loss": 1.0})
-    return Trained(num_steps, "done", math.inf, 0.1)
+    return TrainResult(num_steps, "done", math.inf, 0.1)
 
 
 def _windows(self: Evaluator, batches: Iterable[Batch], *, seed: Any) -> Iterator[Window]:

@@ -121,7 +121,7 @@ def run(
     score, nats = _score(model, pieces["test"], recipe)
     samples = model.compose(num_samples=_SAMPLES, length=_SAMPLE_FRAMES, seed=seed)
     return Run({
-        "split": "test", **score.as_dict(), "divergence": score.divergence,
+        "split": "test", **score.as_dict(), "divergence": score.kl,
         "active_units": score.active_units, "valid_nats_per_step": trained.best,
         "best_step": best_step, "step": trained.step, "train_seconds": round(seconds),
         "free_running": free_running.compare(samples, pieces["train"]),

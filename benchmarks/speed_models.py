@@ -48,18 +48,18 @@ def distributed(
       A step as the training loop takes it, an all-reduce of two numbers, and the bytes of what a
       step adds up.
     """
-    workers = distribute.start("multi-worker", {}, seconds=300) if num_workers > 1 else (
-        distribute.ALONE)
+    strategy = distribute.start("multi-worker", {}, seconds=300) if num_workers > 1 else (
+        distribute.SINGLE_PROCESS)
     gen_core, batch = _model(row._replace(batch=row.batch * num_workers))
     ops = TrainOps(
         gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
-        seed=seeds.make(0), workers=workers)
+        seed=seeds.make(0), strategy=strategy)
     ops.build(batch)
-    state = workers.rows(ops.initial_state(row.batch * num_workers))
+    state = strategy.rows(ops.initial_state(row.batch * num_workers))
     gradient = sum(w.shape.num_elements() * w.dtype.size for w in ops.variables_to_train)
 
     def small() -> object:
-        return workers.any(False, False)
+        return strategy.any(False, False)
 
     return lambda: (ops(batch, state), small()), small, gradient
 

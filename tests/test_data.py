@@ -111,12 +111,12 @@ def test_a_transform_is_a_function_of_the_step_too():
 
 def test_a_switched_data_set_is_the_one_and_then_the_other():
     one, other = (data.Sequences(sequences(*sizes), 2, 8, seed=0) for sizes in ((3, 2), (5, 4, 6)))
-    switched = data.Switched(one, other, 3)
+    switched = data.ScheduledDataSet(one, other, 3)
     assert switched.batches_per_epoch == 1
     for step, expected in enumerate([one, one, one, other, other]):
         small.same(switched.batch(step), expected.batch(step))
     with pytest.raises(ValueError, match="one batch size, got 2 and 3"):
-        data.Switched(one, data.Sequences(sequences(3), 3, 8, seed=0), 1)
+        data.ScheduledDataSet(one, data.Sequences(sequences(3), 3, 8, seed=0), 1)
 
 
 def test_sequences_of_one_size_are_taken_together():

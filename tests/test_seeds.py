@@ -20,7 +20,7 @@ def test_a_sample_is_made_of_what_was_drawn_ahead_once(compiled):
 
     def draw():
         dist = latent.normal(params)
-        with seeds.drawn_ahead(normals):
+        with seeds.presampled_noise(normals):
             ahead, by_seed = dist.sample(seed=SEED), dist.sample(seed=SEED)
         return ahead, by_seed, dist.sample(seed=SEED)
 
@@ -34,7 +34,7 @@ def test_a_sample_is_made_of_what_was_drawn_ahead_once(compiled):
     ([2, 3, 2], tf.float32), ([3, 2], tf.float32), ([1, 3, 3], tf.float32),
     ([1, 3, 2], tf.float64)])
 def test_other_draws_go_by_their_seeds(shape, dtype):
-    with seeds.drawn_ahead(tf.zeros([3, 2])):
+    with seeds.presampled_noise(tf.zeros([3, 2])):
         drawn = seeds.normal(shape, SEED, dtype)
     np.testing.assert_array_equal(drawn, seeds.normal(shape, SEED, dtype))
     assert np.all(drawn != 0)

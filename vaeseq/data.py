@@ -181,7 +181,7 @@ class Sequences(DataSet):
         return size
 
 
-class Switched(DataSet):
+class ScheduledDataSet(DataSet):
     """One data set up to a step, and from then on another: first with augmentation, say."""
 
     def __init__(self, first: DataSet, then: DataSet, step: int):

@@ -41,10 +41,10 @@ from vaeseq.hparams import HParams
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
-from vaeseq.train.distribute import ALONE, Workers, check_batch_size
+from vaeseq.train.distribute import SINGLE_PROCESS, Strategy, check_batch_size
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.train.ops import TrainOps
-from vaeseq.train.trainer import Periods, Trained, Trainer
+from vaeseq.train.trainer import Periods, Trainer, TrainResult
 from vaeseq.types import Nest
 
 
@@ -118,14 +118,14 @@ class Model(abc.ABC):
         """Batches to validate on; by default every step of every sequence once."""
         return data_lib.windows(sequences, self.hparams.batch_size, self.hparams.sequence_size)
 
-    def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
+    def after_validation(self, step: int, writer: Writer, log: Callable[[str], None]) -> None:
         """Called after each validation while training, to show a sample; by default nothing."""
 
     def train(
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
         max_minutes: float = math.inf, periods: Periods = Periods(),
-        should_stop: Callable[[], bool] = lambda: False, workers: Workers = ALONE,
-    ) -> Trained:
+        should_stop: Callable[[], bool] = lambda: False, strategy: Strategy = SINGLE_PROCESS,
+    ) -> TrainResult:
         """Trains, going on where the run in `log_dir` stopped.
 
         Args:
@@ -135,7 +135,7 @@ class Model(abc.ABC):
           max_minutes: of this sitting.
           periods: how often metrics are written, and scores and checkpoints made.
           should_stop: asked after every step.
-          workers: who trains together; the chief of them reads and writes `log_dir`.
+          strategy: who trains together; the chief of them reads and writes `log_dir`.
 
         Raises:
           ValueError: too little data; `log_dir` is in use by another run, or is no run's; the
@@ -144,9 +144,9 @@ class Model(abc.ABC):
           LostWorkerError: another worker is gone.
         """
         data = self.data_set(sequences)
-        check_batch_size(data.batch_size, workers)
-        with self._opened() if workers.is_chief else contextlib.nullcontext(), workers.watched():
-            ops = self._train_ops(num_steps, workers)
+        check_batch_size(data.batch_size, strategy)
+        with self._opened() if strategy.is_chief else contextlib.nullcontext(), strategy.peer_errors():
+            ops = self._train_ops(num_steps, strategy)
             ops.build(data.batch(0))
             # By the bound that is trained: another may fall while that one rises.
             evaluator = self._evaluator(bounds.make(
@@ -155,12 +155,12 @@ class Model(abc.ABC):
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
                 validate=(lambda: evaluator.score(
                     self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
-                after_validation=self.after_validation, periods=periods, workers=workers)
+                after_validation=self.after_validation, periods=periods, strategy=strategy)
             done = trainer.restore()
             self._ready = True
-            writer = self.make_writer(done) if workers.is_chief else MultiWriter([])
+            writer = self.make_writer(done) if strategy.is_chief else MultiWriter([])
             with writer, Progress("train", total=num_steps, initial=done, unit=self.unit,
-                                  hidden=not workers.is_chief) as progress:
+                                  hidden=not strategy.is_chief) as progress:
                 if done:
                     progress.write(f"step {done}: going on from here")
                 return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
@@ -277,9 +277,9 @@ class Model(abc.ABC):
     def _evaluator(self, bound: bounds.Bound) -> Evaluator:
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
-    def _train_ops(self, num_steps: int, workers: Workers = ALONE) -> TrainOps:
+    def _train_ops(self, num_steps: int, strategy: Strategy = SINGLE_PROCESS) -> TrainOps:
         return TrainOps.from_hparams(self.gen_core, self.hparams, num_steps=num_steps,
-                         seed=seeds.make(self._seed), workers=workers)
+                         seed=seeds.make(self._seed), strategy=strategy)
 
 
 def _window(sequences: Sequence[Nest]) -> int:

@@ -17,7 +17,7 @@ import tensorflow_probability as tfp
 
 from vaeseq.types import Seed, Tensor
 
-# What `drawn_ahead` gives: one tensor, or none when it is taken.
+# What `presampled_noise` gives: one tensor, or none when it is taken.
 _AHEAD: contextvars.ContextVar[list[Tensor] | None] = contextvars.ContextVar(
     "vaeseq_drawn_ahead", default=None)
 
@@ -72,7 +72,7 @@ def normal(shape: Sequence[int] | Tensor, seed: Seed, dtype: tf.DType = tf.float
 
 
 @contextlib.contextmanager
-def drawn_ahead(normals: Tensor) -> Iterator[None]:
+def presampled_noise(normals: Tensor) -> Iterator[None]:
     """Inside, one sample of a distribution of the shape of `normals` is made of these.
 
     A loop over time draws them for all steps before it, and so neither in each step nor again when

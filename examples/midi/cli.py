@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vaeseq import fields
-from vaeseq.cli import arguments, options
+from vaeseq.cli import arguments
+from vaeseq.cli import options as run_options
 from vaeseq.cli.program import Command, Program
 from vaeseq.fields import Field, Range
 
@@ -21,7 +22,7 @@ _seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_new_run(parser)
+    run_options.add_new_run(parser)
     add("--train-files", nargs="+", metavar="NAME", default=[],
         help=f"{_MUSIC}; without any, the Bach chorales that music21 carries")
     add("--valid-files", nargs="+", metavar="NAME", default=[],
@@ -30,9 +31,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training music is held out where there are no --valid-files")
     add("--grid", type=arguments.whole(0, 192), metavar="N",
         help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
-    options.add_init_from(parser)
-    options.add_training(parser, lambda: MidiHParams, valid_every=250)
-    options.add_strategy(parser)
+    run_options.add_init_from(parser)
+    run_options.add_training(parser, lambda: MidiHParams, valid_every=250)
+    run_options.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     add("--eval-files", nargs="+", metavar="NAME", default=[],
         help=f"music to score, a row each: {_MUSIC}; without any, what was held out in training")
-    options.add_scoring(parser, "name")
+    run_options.add_scoring(parser, "name")
     add("--histograms", type=arguments.output_file, metavar="FILE.png",
         help="draw free-running samples' notes, pitch classes and intervals beside the music's; "
              "the numbers go into FILE.json")
@@ -78,12 +79,12 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
-    options.add_export(parser, window=160)
+    run_options.add_export(parser, window=160)
 
 
 def _tune_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_new_run(parser)
+    run_options.add_new_run(parser)
     add("--from", dest="start", type=arguments.directory, metavar="DIR",
         help="log directory of the trained model; needed where --log-dir holds no run yet")
     add("--reward", metavar="NAME",
@@ -104,7 +105,7 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
-    options.add_trained(parser)
+    run_options.add_trained(parser)
     arguments.add_hparams(parser, lambda: MidiHParams)
 
 

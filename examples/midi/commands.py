@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options as run_options
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate import export as export_lib
 from vaeseq.evaluate.likelihood import Score
@@ -50,14 +51,14 @@ def train(options: argparse.Namespace) -> None:
     overrides = dict(options.hparams)
     if options.grid is not None:
         overrides["grid"] = options.grid
-    source = warm_start.agreed(log_dir, options.init_from)
+    source = warm_start.resolve_hparams(log_dir, options.init_from)
     if log_dir.exists:
-        hparams = options.agreed(log_dir, MidiHParams, overrides)
+        hparams = run_options.resolve_hparams(log_dir, MidiHParams, overrides)
         seed = log_dir.seed() if options.seed is None else options.seed
     else:
         hparams, seed = _first(source).replace(**overrides), options.seed or 0
     music = sources.read(
-        options.train_files, options.valid_files, options.valid_fraction, hparams.frames, say)
+        options.train_files, options.valid_files, options.valid_fraction, hparams.frames, log)
     train_rolls = [piece.roll for piece in music.train]
     if log_dir.exists:
         sources.check_same(log_dir, music.description)
@@ -65,21 +66,21 @@ def train(options: argparse.Namespace) -> None:
     else:
         mean = _first_mean(train_rolls, hparams, source)
     frames = sum(map(len, train_rolls))
-    workers = options.start(
+    strategy = run_options.start(
         options, hparams, seed, data=music.description.train_checksum, size=frames)
     model = MidiModel(
         hparams, options.log_dir, mean=mean, seed=seed, trained_on=music.description)
     if source is not None:
-        _begin(model, source, workers)
-    options.tell_start(workers, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
+        _begin(model, source, strategy)
+    run_options.print_start(strategy, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
                     f"validating on {len(music.valid):,}.")
     with program.stop_when_asked() as stop:
         trained = model.train(
             train_rolls, num_steps=options.num_steps, valid=[piece.roll for piece in music.valid],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
-    if workers.is_chief:
-        options.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+            periods=Periods(valid=options.valid_every), should_stop=stop.asked, strategy=strategy)
+    if strategy.is_chief:
+        run_options.print_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -109,10 +110,10 @@ def _named(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[n
     """What each row is of, and its rolls; those of one row are in memory at a time."""
     grid = model.hparams.frames
     if not names:
-        held_out = sources.held_out(model.log_dir, grid, say)
+        held_out = sources.held_out(model.log_dir, grid, log)
         yield "the held-out music", [piece.roll for piece in held_out]
     for name in names:
-        found = sources.loaded([name], grid, say, f"to score in {program.one_line(name)}")
+        found = sources.loaded([name], grid, log, f"to score in {program.one_line(name)}")
         yield name, found.rolls
 
 
@@ -162,7 +163,7 @@ def export(options: argparse.Namespace) -> None:
         rows=options.rows, window=options.window, jit_compile=not options.no_xla,
         check=model.expect_notes,
         description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
-    options.tell_exported(options.output, model.step)
+    run_options.print_exported(options.output, model.step)
 
 
 def _first(source: Path | None) -> MidiHParams:
@@ -186,11 +187,11 @@ def _first_mean(
     return observations.means(train, hparams)
 
 
-def _begin(model: MidiModel, source: Path, workers: distribute.Workers) -> None:
+def _begin(model: MidiModel, source: Path, strategy: distribute.Strategy) -> None:
     """Gives a model its first weights, those of the run in `source`, and says what it took."""
-    with workers.scope():
+    with strategy.scope():
         model.build()
-    if workers.is_chief:
+    if strategy.is_chief:
         with warm_start.told():
             other = MidiModel.load(source)
         model.origin = warm_start.begin(
@@ -200,7 +201,7 @@ def _begin(model: MidiModel, source: Path, workers: distribute.Workers) -> None:
 
 def trained_model(options: argparse.Namespace) -> MidiModel:
     """The model in --log-dir, checked against what else was given."""
-    options.agreed(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
+    run_options.resolve_hparams(LogDir(options.log_dir, PROGRAM), MidiHParams, options.hparams)
     return MidiModel.load(options.log_dir)
 
 
@@ -212,7 +213,7 @@ def check_installed() -> None:
         raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Tells what was loaded; stdout is for results."""
     print("\n".join(map(program.one_line, line.split("\n"))), file=sys.stderr, flush=True)
 
@@ -228,5 +229,5 @@ def _print_scores(rows: list[_Row]) -> None:
 
 def _note(score: Score) -> str:
     """How a figure is bounded, where it is not exact."""
-    notes = options.bound_notes(score, "frame")
+    notes = run_options.bound_notes(score, "frame")
     return f"  ({'; '.join(notes)})" if notes else ""

@@ -31,22 +31,22 @@ class GivenLatents(VAECore):
 
     @property
     def state_spec(self) -> CoreState:
-        drive, latent = self._core.state_spec
+        context_feature, latent = self._core.state_spec
         left = tf.TensorSpec(self._latents.shape[1:], self._latents.dtype)
-        return CoreState(drive, (latent, left))
+        return CoreState(context_feature, (latent, left))
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
-        drive, latent = self._core.initial_state(batch_size)
-        return CoreState(drive, (latent, tf.convert_to_tensor(self._latents)))
+        context_feature, latent = self._core.initial_state(batch_size)
+        return CoreState(context_feature, (latent, tf.convert_to_tensor(self._latents)))
 
-    def drive(
+    def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Nest, Nest]:
-        return self._core.drive(contexts, state, lengths)
+        return self._core.encode_contexts(contexts, state, lengths)
 
-    def advance(self, drive: Nest, state: Nest) -> Nest:
+    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
         latent, left = state
-        return self._core.advance(drive, latent), left
+        return self._core.hidden(context_feature, latent), left
 
     def prior(self, h: Nest) -> tfd.Distribution:
         _, left = h
@@ -56,15 +56,15 @@ class GivenLatents(VAECore):
         del feature
         return self.prior(h)
 
-    def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         inner, left = h
-        outputs, latent = self._core.transition(inner, z)
+        outputs, latent = self._core.update(inner, z)
         return outputs, (latent, tf.roll(left, -1, axis=1))
 
 
 def infer(core: VAECore, contexts: Tensor, observed: Nest, *, seed: Tensor) -> Tensor:
     """Latents `[B, T, Z]` of observed sequences, drawn from the posterior."""
     state = core.initial_state(nest.leading_dim(contexts, 0))
-    drives, _ = core.drive(contexts, state.drive)
-    features = core.summarize(drives, observed)
-    return core.infer(drives, features, state.latent, seed=seed).latents
+    context_features, _ = core.encode_contexts(contexts, state.context)
+    features = core.encode_observed(context_features, observed)
+    return core.infer(context_features, features, state.latent, seed=seed).latents

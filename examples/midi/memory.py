@@ -29,13 +29,13 @@ class Heard(NamedTuple):
     Attributes:
       frames: `[B, N, P]`.
       seen: bool `[B, N]`, false where the piece had not begun yet.
-      agreed: for each way to compare, how many frames up to each place agree with those up to the
+      matches: for each way to compare, how many frames up to each place agree with those up to the
         last, `[B, K, N]`; 0 for the last itself.
     """
 
     frames: Tensor
     seen: Tensor
-    agreed: Tensor
+    matches: Tensor
 
 
 class Recall(Agent):
@@ -64,7 +64,7 @@ class Recall(Agent):
 
     def context(self, state: Heard, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del inputs, seed
-        return self._recalled(state.frames, state.agreed[:, None])[:, 0]
+        return self._recalled(state.frames, state.matches[:, None])[:, 0]
 
     def observe(self, observation: Nest, context: Tensor, state: Heard) -> Heard:
         del context
@@ -73,7 +73,7 @@ class Recall(Agent):
         return Heard(
             tf.concat([state.frames[:, 1:], new], 1),
             tf.concat([state.seen[:, 1:], tf.ones_like(state.seen[:, :1])], 1),
-            tf.pad(_longer(state.agreed, same)[..., 1:], [[0, 0], [0, 0], [0, 1]]))
+            tf.pad(_longer(state.matches, same)[..., 1:], [[0, 0], [0, 0], [0, 1]]))
 
     def contexts(
         self, observed: Nest, state: Heard, inputs: Nest = (), lengths: Tensor | None = None, *,
@@ -85,29 +85,29 @@ class Recall(Agent):
         every = tf.concat([state.frames, new], 1)  # [B, N + T, P]
         seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
 
-        def step(same: Tensor, agreed: Tensor) -> tuple[Tensor, Tensor]:
-            return agreed, _longer(agreed, same)
+        def step(same: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
+            return matches, _longer(matches, same)
 
         before, after = unroll.scan(
-            step, _same(new, every, seen), tf.pad(state.agreed, [[0, 0], [0, 0], [0, steps]]),
+            step, _same(new, every, seen), tf.pad(state.matches, [[0, 0], [0, 0], [0, steps]]),
             lengths)  # before each step [B, T, K, N + T]; after the last [B, K, N + T]
         count = tf.fill([tf.shape(new)[0]], steps) if lengths is None else lengths
         kept = tf.cast(count, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
-        agreed = tf.gather(tf.transpose(after, [0, 2, 1]), kept, batch_dims=1)
+        matches = tf.gather(tf.transpose(after, [0, 2, 1]), kept, batch_dims=1)
         last = tf.range(self._window) == self._window - 1
         return self._recalled(every, before), Heard(
             tf.gather(every, kept, batch_dims=1), tf.gather(seen, kept, batch_dims=1),
-            tf.where(last, 0.0, tf.transpose(agreed, [0, 2, 1])))
+            tf.where(last, 0.0, tf.transpose(matches, [0, 2, 1])))
 
-    def _recalled(self, frames: Tensor, agreed: Tensor) -> Tensor:
+    def _recalled(self, frames: Tensor, matches: Tensor) -> Tensor:
         """Contexts `[B, T, F]`, from frames `[B, W, P]` and agreements `[B, T, K, W]`."""
-        places, first = tf.range(frames.shape[1]), tf.range(agreed.shape[1])[:, None]
+        places, first = tf.range(frames.shape[1]), tf.range(matches.shape[1])[:, None]
         # At step t the frames from place t on are kept; the last but one has one to follow.
         candidates = (places >= first) & (places <= first + self._window - 2)
-        agreed = tf.where(candidates[:, None], agreed, 0.0)
+        matches = tf.where(candidates[:, None], matches, 0.0)
         best = tf.argmax(
-            agreed * frames.shape[1] + tf.cast(places, tf.float32), axis=3, output_type=tf.int32)
-        length = tf.gather(agreed, best, batch_dims=3)[..., None]  # [B, T, K, 1]
+            matches * frames.shape[1] + tf.cast(places, tf.float32), axis=3, output_type=tf.int32)
+        length = tf.gather(matches, best, batch_dims=3)[..., None]  # [B, T, K, 1]
         followed = tf.gather(frames, tf.minimum(best + 1, frames.shape[1] - 1), batch_dims=1)
         parts = [followed * length / (length + _FULL_TRUST),
                  tf.cast(length >= tf.constant(_STEPS, tf.float32), tf.float32)]
@@ -175,6 +175,6 @@ def _same(new: Tensor, frames: Tensor, seen: Tensor) -> Tensor:
     return tf.cast((tf.stack(differences, 2) < 0.5) & seen[:, None, None], tf.float32)
 
 
-def _longer(agreed: Tensor, same: Tensor) -> Tensor:
+def _longer(matches: Tensor, same: Tensor) -> Tensor:
     """The agreements `[B, K, W]` after one more frame, and whether it is the `same`."""
-    return same * (tf.pad(agreed[..., :-1], [[0, 0], [0, 0], [1, 0]]) + 1.0)
+    return same * (tf.pad(matches[..., :-1], [[0, 0], [0, 0], [1, 0]]) + 1.0)

@@ -107,7 +107,7 @@ class MidiModel(Model):
             for transform in (self._augmented, self._observed))
         if not self.hparams.transpose_steps:
             return moved
-        return data_lib.Switched(moved, still, self.hparams.transpose_steps)
+        return data_lib.ScheduledDataSet(moved, still, self.hparams.transpose_steps)
 
     def _observed(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         del rng
@@ -160,7 +160,7 @@ class MidiModel(Model):
         if self.origin is not None:
             self.origin.save(self.log_dir)
 
-    def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
+    def after_validation(self, step: int, writer: Writer, log: Callable[[str], None]) -> None:
         grid = self.hparams.frames
         length = max(1, round(_SAMPLE_SECONDS / grid.frame_seconds))
         (roll,) = self.compose(length=length, seed=step)

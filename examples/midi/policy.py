@@ -59,13 +59,13 @@ class TuneStep(NamedTuple):
 
     Attributes:
       reward: of a sample, on average.
-      divergence: from the model before, nats a frame, on average.
+      kl: from the model before, nats a frame, on average.
       nats_per_step: the negative bound of the training music, nats a frame.
       gradient_norm: global, before clipping.
     """
 
     reward: float
-    divergence: float
+    kl: float
     nats_per_step: float
     gradient_norm: float
 
@@ -77,11 +77,11 @@ def log_density(gen_core: GenCore, observed: Nest, latents: Tensor) -> Tensor:
     # No agent of a model of music acts at random.
     contexts, _ = agent.contexts(observed, agent.initial_state(rows), seed=seeds.make(0))
     state = core.initial_state(rows)
-    drives, _ = core.drive(contexts, state.drive)
-    features = core.summarize(drives, observed)
-    replayed = core.replay(drives, features, latents, state.latent)
-    decoded = core.decoder.dist(core.decoder(replayed.outputs))
-    return decoded.log_prob(observed) + replayed.prior.log_prob(latents)
+    context_features, _ = core.encode_contexts(contexts, state.context)
+    features = core.encode_observed(context_features, observed)
+    inferred = core.infer_given(context_features, features, latents, state.latent)
+    decoded = core.decoder.dist(core.decoder(inferred.outputs))
+    return decoded.log_prob(observed) + inferred.prior.log_prob(latents)
 
 
 def advantages(rewards: np.ndarray, discount: float) -> np.ndarray:

@@ -24,7 +24,7 @@ from .rolls import Grid
 
 _FILE = "music.json"
 _SHORTEST = 2  # frames that can be cut into two pieces
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Music(NamedTuple):
 
 def read(
     train_files: Sequence[str], valid_files: Sequence[str], valid_fraction: float, grid: Grid,
-    say: Say,
+    log: Log,
 ) -> Music:
     """The music of a training run; raises as `loading.load`.
 
@@ -88,15 +88,15 @@ def read(
       valid_files: names, or none to hold some of the training music out.
       valid_fraction: how much then.
       grid: what frames are.
-      say: is told what was loaded.
+      log: is told what was loaded.
     """
     valid_files = list(valid_files)
     if not train_files and not valid_files:
         valid_files = [f"{chorales.archive()}:valid"]
-    train = loaded(train_files or [f"{chorales.archive()}:train"], grid, say, "to train on")
+    train = loaded(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
     names = [_absolute(name) for name in train_files]
     if valid_files:
-        valid = loaded(valid_files, grid, say, "to validate on")
+        valid = loaded(valid_files, grid, log, "to validate on")
         return Music(train.pieces, valid.pieces, Description(
             names, checksum(train.rolls), [_absolute(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
@@ -105,10 +105,10 @@ def read(
         names, checksum(train.rolls), [], 0, valid_fraction))
 
 
-def loaded(names: Sequence[str], grid: Grid, say: Say, purpose: str) -> Collection:
+def loaded(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:
     """Loads names, and says what was found."""
     collection = loading.load(names, grid)
-    say(f"Music {purpose}: {collection.summary()}")
+    log(f"Music {purpose}: {collection.summary()}")
     return collection
 
 
@@ -143,14 +143,14 @@ def check_same(log_dir: LogDir, given: Description) -> None:
                 "given now. Give the same files again, or another --log-dir.")
 
 
-def again(log_dir: LogDir, grid: Grid, say: Say) -> Music:
+def again(log_dir: LogDir, grid: Grid, log: Log) -> Music:
     """The music of a run, as it was when the run began.
 
     Raises:
       UsageError: it is not there any more, or has changed.
     """
     saved = Description.load(log_dir)
-    music = read(saved.train_files, saved.valid_files, saved.valid_fraction, grid, say)
+    music = read(saved.train_files, saved.valid_files, saved.valid_fraction, grid, log)
     if music.description != saved:
         raise UsageError(
             f"{str(log_dir.path)!r}: the music of this run has changed since it began. Put back "
@@ -158,7 +158,7 @@ def again(log_dir: LogDir, grid: Grid, say: Say) -> Music:
     return music
 
 
-def held_out(log_dir: LogDir, grid: Grid, say: Say) -> list[Piece]:
+def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
     """The music that the run was validated on.
 
     Raises:
@@ -168,7 +168,7 @@ def held_out(log_dir: LogDir, grid: Grid, say: Say) -> list[Piece]:
     if not saved.valid_files and not saved.valid_fraction:
         raise UsageError("the run held no music out to score. Name some with --eval-files.")
     names = saved.valid_files or saved.train_files or [f"{chorales.archive()}:train"]
-    found = loaded(names, grid, say, "of the run")
+    found = loaded(names, grid, log, "of the run")
     expected = saved.valid_checksum if saved.valid_files else saved.train_checksum
     if checksum(found.rolls) != expected:
         raise UsageError(

@@ -31,7 +31,7 @@ def tune(options: argparse.Namespace) -> None:
     grid = hparams.frames
     reward = rewards.named(tuned.reward, tuned.settings.bar or grid.bar)
     mean = saved_mean(start, hparams)
-    music = sources.again(start, grid, commands.say)
+    music = sources.again(start, grid, commands.log)
     if options.seed is not None:
         seed = options.seed
     else:
@@ -47,7 +47,7 @@ def tune(options: argparse.Namespace) -> None:
         return
     if report:
         _print(report, tuned)
-    options.tell_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
+    options.print_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

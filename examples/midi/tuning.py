@@ -27,7 +27,7 @@ from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
 from vaeseq.train import schedules
 from vaeseq.train.metrics import Writer
-from vaeseq.train.trainer import Trained
+from vaeseq.train.trainer import TrainResult
 from vaeseq.types import Nest
 
 from . import counterpoint, observations, rewards
@@ -122,7 +122,7 @@ class Tuning:
     def run(
         self, *, save_every: int, max_minutes: float = math.inf,
         should_stop: Callable[[], bool] = lambda: False,
-    ) -> tuple[Trained, Report | None]:
+    ) -> tuple[TrainResult, Report | None]:
         """Tunes, going on where the run stopped.
 
         Args:
@@ -206,7 +206,7 @@ class Tuning:
     def _loop(
         self, save_every: int, max_minutes: float, should_stop: Callable[[], bool],
         writer: Writer, progress: Progress,
-    ) -> Trained:
+    ) -> TrainResult:
         num_steps = self._num_steps
         began, first_step_seconds, reason = time.monotonic(), 0.0, "done"
         data = self.model.data_set([piece.roll for piece in self._music.train])
@@ -216,7 +216,7 @@ class Tuning:
             step += 1
             self._recent.assign_add([*made, 1.0])
             first_step_seconds = first_step_seconds or time.monotonic() - began
-            progress.advance(1, reward=made.reward, divergence=made.divergence)
+            progress.advance(1, reward=made.reward, kl=made.kl)
             if step % save_every == 0 or step == num_steps:
                 self._tell(step, writer, progress)
                 self._checkpoints.save(step, self._objects)
@@ -228,7 +228,7 @@ class Tuning:
                 break
         if step > saved:
             self._checkpoints.save(step, self._objects)
-        return Trained(step, reason, math.inf, first_step_seconds)
+        return TrainResult(step, reason, math.inf, first_step_seconds)
 
     def _tell(self, step: int, writer: Writer, progress: Progress) -> None:
         """Writes the averages since the last line, and the held-out score."""

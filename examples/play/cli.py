@@ -9,7 +9,8 @@ import os
 import sys
 from types import ModuleType
 
-from vaeseq.cli import arguments, options
+from vaeseq.cli import arguments
+from vaeseq.cli import options as run_options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import Command, Program
 
@@ -21,7 +22,7 @@ _MOST_GAMES = 10**6
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_new_run(parser)
+    run_options.add_new_run(parser)
     _add_game(parser)
     add("--num-steps", type=arguments.whole(1, _MOST_STEPS), default=20_000, metavar="N",
         help="moves of the real game in all, those of earlier sittings counted")
@@ -49,7 +50,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _dream_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_trained(parser)
+    run_options.add_trained(parser)
     _add_game(parser)
     add("--film", type=arguments.output_file, required=True, metavar="FILE.gif",
         help="the game on the left, the dream of it on the right")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options as run_options
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 from vaeseq.runs.log_dir import LogDir
@@ -35,7 +36,7 @@ def train(options: argparse.Namespace) -> None:
     """vaeseq-play train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     if log_dir.exists:
-        hparams = options.agreed(log_dir, PlayHParams, options.hparams)
+        hparams = run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
         seed = _agreed_seed(log_dir, options.seed)
     else:
         hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
@@ -189,7 +190,7 @@ def _game_and_player(options: argparse.Namespace) -> tuple[Game, Player]:
         if options.agent == "trained":
             agent = _trained(options)
             return agent.game, _player(options, agent)
-        hparams = options.agreed(LogDir(options.log_dir, PROGRAM), PlayHParams, options.hparams)
+        hparams = run_options.resolve_hparams(LogDir(options.log_dir, PROGRAM), PlayHParams, options.hparams)
     else:
         hparams = PlayHParams().replace(**options.hparams)
     game = env.game(hparams.game, hparams.observed_indices)
@@ -206,7 +207,7 @@ def _player(options: argparse.Namespace, agent: TrainedAgent) -> Player:
 def _trained(options: argparse.Namespace) -> TrainedAgent:
     """The agent in --log-dir, checked against what else was given."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    options.agreed(log_dir, PlayHParams, options.hparams)
+    run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
     return dreaming.load(log_dir)
 
 
@@ -246,4 +247,4 @@ def _tell_end(learned: Learned, log_dir: Path) -> None:
               f"--num-steps goes on from here.{best}")
     else:
         print(f"Step {learned.real_steps}: done.{best}")
-    options.tell_next(PROGRAM, log_dir, "run", "dream --film dream.gif")
+    run_options.print_next_steps(PROGRAM, log_dir, "run", "dream --film dream.gif")

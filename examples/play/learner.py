@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
-from vaeseq.runs.checkpoint import Carried
-from vaeseq.train.ops import TrainState, TrainStep
+from vaeseq.runs.checkpoint import SavedNest
+from vaeseq.train.ops import TrainMetrics, TrainState
 
 from .agents import Player, PolicyActor
 from .copies import Games
@@ -70,7 +70,7 @@ class Learner:
         self._policy_ops = PolicyOps(hparams, self.world, latest, seed=policy_seed)
         self._policy_ops.build()
         self.policy = self._policy_ops.average
-        self._counts = Carried(Counts(*np.zeros([2], np.int64)))
+        self._counts = SavedNest(Counts(*np.zeros([2], np.int64)))
         self._collector = self._player(
             latest, greedy=False, temperature=hparams.action_temperature)
         self._greedy = self._player(self.policy, greedy=True)
@@ -109,7 +109,7 @@ class Learner:
         self._fit_statistics()
         return episodes
 
-    def learn(self) -> tuple[list[TrainStep], list[PolicyStep]]:
+    def learn(self) -> tuple[list[TrainMetrics], list[PolicyStep]]:
         """Makes the updates that are due: of the model first, as the policy learns in it."""
         h = self.hparams
         model, policy = (
@@ -132,7 +132,7 @@ class Learner:
                             memory=self.hparams.memory)
         return Player(actor, jit_compile=self.hparams.jit_compile)
 
-    def _update_model(self) -> TrainStep:
+    def _update_model(self) -> TrainMetrics:
         state: TrainState = self._model_ops.initial_state(self.hparams.batch_size)
         batch = self.world.batch(self._windows([_MODEL, int(self._model_ops.step)]))
         return self._model_ops(batch, state)[0]

@@ -29,7 +29,7 @@ _COLLECTING = 8  # copies of the game that play at random first; more give nothi
 
 # What is written of the updates, averaged since the line before.
 _NAMES = (
-    ("games", "score"), ("model", "nats_per_step"), ("model", "divergence"),
+    ("games", "score"), ("model", "nats_per_step"), ("model", "kl"),
     ("model", "gradient_norm"), ("policy", "imagined_return"), ("policy", "value_loss"),
     ("policy", "entropy"), ("policy", "policy_gradient_norm"), ("policy", "value_gradient_norm"))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from vaeseq.cli import arguments, options
+from vaeseq.cli import arguments
+from vaeseq.cli import options as run_options
 from vaeseq.cli.program import Command, Program
 
 from .hparams import TextHParams
@@ -14,7 +15,7 @@ _MOST_LENGTH = 10**9
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_new_run(parser)
+    run_options.add_new_run(parser)
     add("--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="UTF-8 text to learn; without it, English prose that every Python carries")
     add("--valid-corpus", type=arguments.readable_file, metavar="FILE",
@@ -23,9 +24,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training text is held out where there is no --valid-corpus")
     add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
         help="text whose characters make the vocabulary; without it, the training text's")
-    options.add_init_from(parser)
-    options.add_training(parser, lambda: TextHParams, valid_every=500)
-    options.add_strategy(parser)
+    run_options.add_init_from(parser)
+    run_options.add_training(parser, lambda: TextHParams, valid_every=500)
+    run_options.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     add("--eval-corpus", type=arguments.readable_file, nargs="+", metavar="FILE",
         help="texts to score, a row each; without any, the text held out in training")
-    options.add_scoring(parser, "text")
+    run_options.add_scoring(parser, "text")
     add("--per-character", type=arguments.output_file, metavar="FILE",
         help="write an HTML page with each character of the one text coloured by its surprise")
 
@@ -55,13 +56,13 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
-    options.add_export(parser, window=128)
+    run_options.add_export(parser, window=128)
 
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
     add = parser.add_argument
-    options.add_trained(parser)
+    run_options.add_trained(parser)
     add("--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="not needed; checked against the vocabulary of the run")
     arguments.add_hparams(parser, lambda: TextHParams)

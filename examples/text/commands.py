@@ -13,7 +13,8 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options as run_options
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate import export as export_lib
 from vaeseq.evaluate.likelihood import Score
@@ -43,9 +44,9 @@ class _Row(NamedTuple):
 def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    source = warm_start.agreed(log_dir, options.init_from)
+    source = warm_start.resolve_hparams(log_dir, options.init_from)
     if log_dir.exists:
-        hparams = options.agreed(log_dir, TextHParams, options.hparams)
+        hparams = run_options.resolve_hparams(log_dir, TextHParams, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
         vocabulary = saved_vocabulary(log_dir)
         if options.vocab_corpus:
@@ -57,7 +58,7 @@ def train(options: argparse.Namespace) -> None:
         options.train_corpus, options.valid_corpus, options.valid_fraction, vocabulary)
     if log_dir.exists:
         texts.check_same(log_dir, read.description)
-    workers = options.start(
+    strategy = run_options.start(
         options, hparams, seed, data=read.description.train_checksum, size=len(read.train))
     model = TextModel(hparams, vocabulary, options.log_dir, seed=seed, trained_on=read.description)
     name = program.one_line(texts.corpus_of(options.train_corpus).name)
@@ -66,8 +67,8 @@ def train(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
     if source is not None:
-        fine_tuning.begin(model, source, read.train, workers)
-    options.tell_start(workers, f"Training on {name}: {len(read.train):,} characters, "
+        fine_tuning.begin(model, source, read.train, strategy)
+    run_options.print_start(strategy, f"Training on {name}: {len(read.train):,} characters, "
                     f"{len(vocabulary.characters)} different ones; validating on "
                     f"{len(read.valid):,}.")
     with program.stop_when_asked() as stop:
@@ -75,9 +76,9 @@ def train(options: argparse.Namespace) -> None:
             [read.train], num_steps=options.num_steps,
             valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked, workers=workers)
-    if workers.is_chief:
-        options.tell_end(trained, options.log_dir, PROGRAM, model.unit)
+            periods=Periods(valid=options.valid_every), should_stop=stop.asked, strategy=strategy)
+    if strategy.is_chief:
+        run_options.print_end(trained, options.log_dir, PROGRAM, model.unit)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -176,7 +177,7 @@ def export(options: argparse.Namespace) -> None:
         rows=options.rows, window=options.window, jit_compile=not options.no_xla,
         check=model.expect_symbols, files={"vocabulary.json": model.vocabulary.to_json()},
         description=export_lib.about(PROGRAM, model.step, model.unit, model.hparams))
-    options.tell_exported(options.output, model.step)
+    run_options.print_exported(options.output, model.step)
 
 
 def _first(options: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
@@ -205,7 +206,7 @@ def _trained(options: argparse.Namespace) -> TextModel:
     """The model in --log-dir, checked against what else was given."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     overrides = {k: v for k, v in options.hparams.items() if k != "sequence_size"}
-    hparams = options.agreed(log_dir, TextHParams, overrides)
+    hparams = run_options.resolve_hparams(log_dir, TextHParams, overrides)
     if options.vocab_corpus:
         _check_vocabulary(log_dir, hparams, options.vocab_corpus)
     return TextModel.load(options.log_dir)
@@ -232,7 +233,7 @@ def _print_scores(rows: list[_Row]) -> None:
 
 def _note(row: _Row) -> str:
     """What else there is to know of a figure: how it is bounded, what was not known."""
-    notes = options.bound_notes(row.score, "char")
+    notes = run_options.bound_notes(row.score, "char")
     if row.unknown:
         notes.append(f"{row.unknown:,} characters outside the vocabulary")
     return f"  ({'; '.join(notes)})" if notes else ""

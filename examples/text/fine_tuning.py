@@ -8,7 +8,7 @@ import numpy as np
 
 from vaeseq.runs import warm_start
 from vaeseq.runs.warm_start import Adapt
-from vaeseq.train.distribute import Workers
+from vaeseq.train.distribute import Strategy
 
 from .data import Vocabulary
 from .model import TextModel
@@ -17,21 +17,21 @@ from .model import TextModel
 _BY_SYMBOL = {"embeddings": 0, "decoder/_head/_linear/w": 1, "decoder/_head/_linear/b": 0}
 
 
-def begin(model: TextModel, source: Path, train: np.ndarray, workers: Workers) -> None:
+def begin(model: TextModel, source: Path, train: np.ndarray, strategy: Strategy) -> None:
     """Gives a model its first weights, those of the run in `source`, and says what it took.
 
     Args:
       model: not trained yet.
       source: a log directory.
       train: the symbols to train on.
-      workers: who train it; the chief has the weights for all.
+      strategy: who train it; the chief has the weights for all.
 
     Raises:
       ValueError: there is no such run, it is damaged, or nothing of it fits.
     """
-    with workers.scope():
+    with strategy.scope():
         model.build()
-    if not workers.is_chief:
+    if not strategy.is_chief:
         return
     with warm_start.told():
         other = TextModel.load(source)

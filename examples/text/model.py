@@ -147,11 +147,11 @@ class TextModel(Model):
         if self._trained_on is not None:
             self._trained_on.save(self.log_dir)
 
-    def after_validation(self, step: int, writer: Writer, say: Callable[[str], None]) -> None:
+    def after_validation(self, step: int, writer: Writer, log: Callable[[str], None]) -> None:
         (symbols,) = self.generate(length=200, seed=step)
         text = self.vocabulary.decode(symbols)
         writer.text(step, "sample", text)
-        say("\n".join(f"    | {line}" for line in _printable(text).split("\n")))
+        log("\n".join(f"    | {line}" for line in _printable(text).split("\n")))
 
 
 def _printable(text: str) -> str:

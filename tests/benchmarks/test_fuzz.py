@@ -35,7 +35,7 @@ def _untrained(self, sequences, *, num_steps, valid=(), **_):
         self._checkpoints.save(2, self._objects())
         self._checkpoints.save(num_steps, self._objects(), best=True)
         self.make_writer(0).close()
-    return fuzz_warm.Trained(num_steps, "done", 1.0, 0.1)
+    return fuzz_warm.TrainResult(num_steps, "done", 1.0, 0.1)
 
 
 def _unlearnt(hparams, log_dir, *, num_steps, seed, **_):

@@ -66,7 +66,7 @@ def test_fivo_of_one_sample_is_the_elbo(core):
 
 def test_fivo_that_never_resamples_is_iwae(core):
     options = {"rows": 2000, "same_rows": True}
-    fivo = FIVO(4, criterion=resampling.never)
+    fivo = FIVO(4, resample_criterion_fn=resampling.never)
     agree(totals(core, fivo, **options), totals(core, IWAE(4), **options))
 
 
@@ -74,9 +74,9 @@ def test_the_analytic_divergence_has_the_mean_of_the_sampled_one(core):
     options = {"rows": 4000, "same_rows": True}
     results = [score(core, ELBO(monte_carlo=way), **options) for way in (False, True)]
     agree(*(tf.reduce_sum(result.increments, 1).numpy() for result in results))
-    agree(*(tf.reduce_sum(result.divergence, 1).numpy() for result in results))
+    agree(*(tf.reduce_sum(result.kl, 1).numpy() for result in results))
     analytic = results[0]
-    small.close(tf.reduce_sum(analytic.latent_divergence, -1), analytic.divergence, rtol=1e-4)
+    small.close(tf.reduce_sum(analytic.latent_kl, -1), analytic.kl, rtol=1e-4)
 
 
 def test_more_samples_bound_more_closely(core):
@@ -118,7 +118,7 @@ def test_scoring_the_whole_is_scoring_the_parts(name, core):
 def test_the_result_keeps_its_promises(name, core):
     bound, lengths = BOUNDS[name](4), tf.constant([4, 0, 2])
     result = score(core, bound, rows=3, lengths=lengths)
-    for field in ("increments", "objective", "log_prob", "divergence", "latent_divergence",
+    for field in ("increments", "objective", "log_prob", "kl", "latent_kl",
                   "effective_sample_size"):
         value = getattr(result, field).numpy()
         assert value.shape[:2] == (3, 4)
@@ -127,7 +127,7 @@ def test_the_result_keeps_its_promises(name, core):
         np.testing.assert_array_equal(value[2, 2:], 0)
     assert np.all(result.effective_sample_size[0] >= 1 - 1e-4)
     assert np.all(result.effective_sample_size[0] <= 4 + 1e-4)
-    assert result.latent_divergence.shape[2] == core.latent_size
+    assert result.latent_kl.shape[2] == core.latent_size
     np.testing.assert_allclose(result.variance[1], 0, atol=1e-6)
     small.close(tuple(x[1] for x in tf.nest.flatten(result.state)),
                 tuple(x[1] for x in tf.nest.flatten(bound.initial_state(core, 3))))
@@ -139,7 +139,7 @@ def test_the_result_keeps_its_promises(name, core):
 @pytest.mark.parametrize("name", sorted(BOUNDS))
 def test_gradients_equal_finite_differences(name, core):
     """In float64, by central differences along random directions, with the draws held."""
-    bound = FIVO(3, criterion=resampling.never) if name == "fivo" else BOUNDS[name](3)
+    bound = FIVO(3, resample_criterion_fn=resampling.never) if name == "fivo" else BOUNDS[name](3)
     twin = small.set_weights(as_float64(core), scale=0.3)
     variables = twin.trainable_variables
 
@@ -192,7 +192,7 @@ class Nonlinear(vae.VAECore):
         super().__init__(Squared())
         self.theta = tf.Variable(theta)
 
-    def advance(self, drive, state):
+    def hidden(self, context_feature, state):
         return self.theta * tf.sin(state) + 0.5 * state
 
     def prior(self, h):
@@ -201,7 +201,7 @@ class Nonlinear(vae.VAECore):
     def posterior(self, h, feature):
         return self.prior(h)
 
-    def transition(self, h, z):
+    def update(self, h, z):
         return z, z
 
 
@@ -230,7 +230,7 @@ def filtered(core, bound, rows, *, seed=1):
 def test_the_particle_filter_equals_that_of_tfp():
     core, rows, particles = Nonlinear(), 2000, 16
     ours = tf.reduce_sum(filtered(
-        core, FIVO(particles, resampler=resampling.multinomial, criterion=resampling.always),
+        core, FIVO(particles, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
         rows).increments, 1).numpy().astype(np.float64)
     *_, increments = tfp_filter(rows, particles)
     theirs = np.asarray(increments).sum(0).astype(np.float64)
@@ -289,9 +289,9 @@ RESAMPLERS = {name: getattr(resampling, name) for name in (
     "multinomial", "stratified", "systematic")}
 
 
-def counts_of(resampler, log_weights, runs=20_000):
+def counts_of(resample_fn, log_weights, runs=20_000):
     tiled = tf.repeat(log_weights[None], runs, 0)
-    ancestors = resampler(tf.constant(tiled), seed=small.SEED).numpy()
+    ancestors = resample_fn(tf.constant(tiled), seed=small.SEED).numpy()
     return (ancestors[..., None] == np.arange(len(log_weights))).sum(axis=1)
 
 
@@ -423,8 +423,8 @@ class Moved(vae.VRNN):
 def test_the_base_of_a_transformed_latent_is_not_taken_for_the_latent(monkeypatch):
     monkeypatch.setitem(VAE_TYPES, "VRNN", Moved)
     result = score(small.gen_core("VRNN").core, ELBO(2))
-    assert result.latent_divergence.shape == [2, 4, 0]
-    assert np.all(result.divergence > 0)
+    assert result.latent_kl.shape == [2, 4, 0]
+    assert np.all(result.kl > 0)
 
 
 @pytest.mark.parametrize("kind", sorted(BOUNDS))
@@ -446,7 +446,7 @@ class Guided(Nonlinear):
         super().__init__()
         self.theta, self.phi = theta, phi
 
-    def summarize(self, drives, observed, lengths=None):
+    def encode_observed(self, context_features, observed, lengths=None):
         return observed
 
     def posterior(self, h, feature):
@@ -463,7 +463,7 @@ def gradients_of_rows(bound, rows, strength, seed):
         # Rows of the tiled batch [B * S], and [B * S, T] after the loop.
         core = Guided(*(PerRow(x, samples) for x in (theta, phi)))
         result = bound(core, tf.zeros([rows, len(SEEN), 0]), observed,
-                       bound.initial_state(core, rows), divergence_strength=strength,
+                       bound.initial_state(core, rows), kl_weight=strength,
                        seed=seeds.make(seed))
         total = tf.reduce_sum(result.objective)
     gradients = tape.gradient(total, [theta, phi])

@@ -42,7 +42,7 @@ class HiddenMarkov(vae.VAECore):
             shows = np.log(SHOWS) if variable.shape.rank == 2 else np.zeros(variable.shape)
             variable.assign(shows.astype(np.float32))
 
-    def summarize(self, drives, observed, lengths=None):
+    def encode_observed(self, context_features, observed, lengths=None):
         """p(x_t:T | z_t) for each z_t, [B, T, 3]."""
         likely = tf.gather(tf.constant(SHOWS.T, tf.float32), observed)
         messages, message = [], tf.ones_like(likely[:, 0])
@@ -51,7 +51,7 @@ class HiddenMarkov(vae.VAECore):
             message = tf.linalg.matvec(tf.constant(MOVES, tf.float32), messages[-1])
         return tf.stack(messages[::-1], 1)
 
-    def advance(self, drive, state):
+    def hidden(self, context_feature, state):
         moved = tf.matmul(tf.reshape(state[..., :3], [-1, 3]), tf.constant(MOVES, tf.float32))
         moved = tf.reshape(moved, tf.shape(state[..., :3]))
         return tf.where(state[..., 3:] > 0, moved, tf.constant(START, tf.float32))
@@ -66,7 +66,7 @@ class HiddenMarkov(vae.VAECore):
         return tfd.OneHotCategorical(
             probs=weighed / tf.reduce_sum(weighed, -1, keepdims=True), dtype=tf.float32)
 
-    def transition(self, h, z):
+    def update(self, h, z):
         return z, tf.concat([z, tf.ones_like(z[..., :1])], -1)
 
 
@@ -97,14 +97,14 @@ def test_the_oracles_agree():
 
 
 @pytest.mark.parametrize("bound", [
-    ELBO(2, monte_carlo=True), IWAE(3), FIVO(3, criterion=resampling.never)])
+    ELBO(2, monte_carlo=True), IWAE(3), FIVO(3, resample_criterion_fn=resampling.never)])
 def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
     values, _ = run(bound, "smoother", 5)
     np.testing.assert_allclose(values, enumerated(X), atol=1e-4)
 
 
 @pytest.mark.parametrize("bound", [
-    IWAE(8), FIVO(8), FIVO(8, resampler=resampling.multinomial, criterion=resampling.always)])
+    IWAE(8), FIVO(8), FIVO(8, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always)])
 def test_with_another_the_exponential_is_unbiased(bound):
     values, _ = run(bound, "prior", 60_000)
     ratios = np.exp(values - enumerated(X))
@@ -116,5 +116,5 @@ def test_with_another_the_exponential_is_unbiased(bound):
 def test_what_has_no_dimensions_reports_none():
     for bound in (ELBO(2), IWAE(2), FIVO(2)):
         _, result = run(bound, "smoother", 3)
-        assert result.latent_divergence.shape == [3, len(X), 0]
-        assert result.divergence.shape == [3, len(X)]
+        assert result.latent_kl.shape == [3, len(X), 0]
+        assert result.kl.shape == [3, len(X)]

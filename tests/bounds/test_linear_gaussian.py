@@ -56,12 +56,12 @@ class LinearGaussian(vae.VAECore):
         super().__init__(Observation())
         self.proposal = proposal
 
-    def summarize(self, drives, observed, lengths=None):
+    def encode_observed(self, context_features, observed, lengths=None):
         """x_t, and what the later observations say of z_t: a precision and a mean."""
         gains = backward_messages(observed)
         return tf.concat([observed, gains], -1)
 
-    def advance(self, drive, state):
+    def hidden(self, context_feature, state):
         z, begun = state[..., :1], state[..., 1:]
         return tf.concat([A * z * begun, begun * Q + (1 - begun)], -1)
 
@@ -82,7 +82,7 @@ class LinearGaussian(vae.VAECore):
             weighed += later * later_mean
         return normal(weighed / precision, precision ** -0.5)
 
-    def transition(self, h, z):
+    def update(self, h, z):
         return z, tf.concat([z, tf.ones_like(z)], -1)
 
 
@@ -139,7 +139,7 @@ def test_the_oracles_agree():
 
 @pytest.mark.parametrize("bound", [
     ELBO(1), ELBO(3), ELBO(2, monte_carlo=True), IWAE(1), IWAE(5), FIVO(1),
-    FIVO(5, criterion=resampling.never)])
+    FIVO(5, resample_criterion_fn=resampling.never)])
 def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
     values, result = run(bound, "smoother", 4)
     tolerance = 1e-4
@@ -159,7 +159,7 @@ def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
 
 def test_fivo_with_the_exact_filter_and_one_step_is_the_likelihood():
     core = LinearGaussian("filter")
-    bound = FIVO(3, criterion=resampling.always)
+    bound = FIVO(3, resample_criterion_fn=resampling.always)
     result = bound(core, tf.zeros([2, 1, 0]), tf.fill([2, 1, 1], 0.7),
                    bound.initial_state(core, 2), seed=small.SEED)
     np.testing.assert_allclose(result.increments, exact(np.float32([0.7])), atol=1e-5)
@@ -167,9 +167,9 @@ def test_fivo_with_the_exact_filter_and_one_step_is_the_likelihood():
 
 BOUNDS = {
     "iwae": IWAE(4),
-    "systematic": FIVO(4, criterion=resampling.always),
-    "stratified": FIVO(4, resampler=resampling.stratified, criterion=resampling.always),
-    "multinomial": FIVO(4, resampler=resampling.multinomial, criterion=resampling.always),
+    "systematic": FIVO(4, resample_criterion_fn=resampling.always),
+    "stratified": FIVO(4, resample_fn=resampling.stratified, resample_criterion_fn=resampling.always),
+    "multinomial": FIVO(4, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
     "adaptive": FIVO(4),
     "elbo": ELBO(1, monte_carlo=True),
 }
@@ -205,7 +205,7 @@ def test_a_wrong_resampler_is_caught():
         half = log_weights.shape[1] // 2
         return tf.tile(tf.math.top_k(log_weights, half).indices, [1, 2])
 
-    wrong, _ = run(FIVO(4, resampler=best, criterion=resampling.always), "prior", 40_000)
+    wrong, _ = run(FIVO(4, resample_fn=best, resample_criterion_fn=resampling.always), "prior", 40_000)
     mean, error = mean_and_error(np.exp(wrong - exact(X)))
     assert abs(mean - 1) > 4 * error
 
@@ -232,7 +232,7 @@ def test_the_analytic_divergence_has_the_mean_of_the_sampled_one():
 
 
 @pytest.mark.parametrize("bound", [
-    ELBO(8), IWAE(32), FIVO(64, resampler=resampling.multinomial, criterion=resampling.always),
+    ELBO(8), IWAE(32), FIVO(64, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
     FIVO(64)])
 def test_the_variance_is_that_over_many_seeds(bound):
     values, result = run(bound, "filter", 4_000)

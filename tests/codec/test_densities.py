@@ -211,14 +211,14 @@ def test_analytic_divergence_of_normals_against_closed_form_and_samples():
     q, p = latent.DiagonalNormal(3), latent.DiagonalNormal(3, (8,))
     q_params, p_params = q(features(B)), p(features(B, seed=2))
     q_z, p_z = q.dist(q_params), p.dist(p_params)
-    divergence = tfd.kl_divergence(q_z, p_z).numpy()
+    kl = tfd.kl_divergence(q_z, p_z).numpy()
     (m, s), (m0, s0) = [(x.loc.numpy(), x.scale.numpy()) for x in (q_params, p_params)]
     closed = (np.log(s0 / s) + (s ** 2 + (m - m0) ** 2) / (2 * s0 ** 2) - 0.5).sum(-1)
-    np.testing.assert_allclose(divergence, closed, rtol=1e-9)
+    np.testing.assert_allclose(kl, closed, rtol=1e-9)
     z = q_z.sample(20_000, seed=seed(3))
     estimates = (q_z.log_prob(z) - p_z.log_prob(z)).numpy()
     error = estimates.std(0) / np.sqrt(len(estimates))
-    assert np.all(np.abs(estimates.mean(0) - divergence) < 5 * error)
+    assert np.all(np.abs(estimates.mean(0) - kl) < 5 * error)
 
 
 @pytest.mark.parametrize("kind", [latent.DiagonalNormal, latent.StandardNormal])

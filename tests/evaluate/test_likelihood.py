@@ -31,7 +31,7 @@ def log_probs(model, sequence):
     """log p(x_t | x_1:t-1) of an RNN, by its parts."""
     contexts, _ = model.agent.contexts(
         sequence[None], model.agent.initial_state(1), seed=small.SEED)
-    outputs, _ = model.core.drive(contexts, model.core.initial_state(1).drive)
+    outputs, _ = model.core.encode_contexts(contexts, model.core.initial_state(1).context)
     return model.core.decoder.dist(model.core.decoder(outputs)).log_prob(sequence[None])[0].numpy()
 
 
@@ -47,7 +47,7 @@ def test_an_exact_score_is_the_same_however_it_is_computed():
         assert score.bits_per_step == pytest.approx(-expected.mean() / math.log(2), 1e-5)
         assert score.perplexity == pytest.approx(math.exp(-expected.mean()), 1e-4)
         assert (score.bound, score.num_samples, score.standard_error) == ("exact", 1, 0.0)
-        assert (score.divergence, score.active_units) == (0.0, 0)
+        assert (score.kl, score.active_units) == (0.0, 0)
         assert score.effective_sample_size == 1.0
 
 
@@ -72,8 +72,8 @@ def test_padding_is_in_no_figure(bound):
     score = scorer.score(batches, seed=small.SEED)
     small.same(tuple(score), tuple(scorer.score(data.windows(given, 4, 7), seed=small.SEED)))
     assert 1.0 <= score.effective_sample_size <= 4.0
-    assert score.latent_divergence.shape == (2,)
-    assert score.latent_divergence.sum() == pytest.approx(score.divergence, 1e-4)
+    assert score.latent_kl.shape == (2,)
+    assert score.latent_kl.sum() == pytest.approx(score.kl, 1e-4)
     assert score.active_units == 2
     assert (score.bound, score.num_samples) == (bound.name, 4)
     assert math.isfinite(score.standard_error)

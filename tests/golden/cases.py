@@ -96,7 +96,7 @@ def figures(name, log_dir):
         data.windows([observed], 1, SAMPLE_STEPS), seed=seeds.make(1))
     generated, _ = made.generate(SAMPLE_STEPS, made.initial_state(1), seed=seeds.make(2))
     return {"nats": window.increments[0].tolist(),
-            "divergence": window.divergence[0].tolist(),
+            "divergence": window.kl[0].tolist(),
             "sample": generated.observed[0].numpy().astype(int).tolist()}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaeseq.runs.checkpoint import Carried, Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 
 pytestmark = pytest.mark.contract
 
@@ -169,7 +169,7 @@ def test_what_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
     assert restored(checkpoints) == 1
 
 
-@pytest.mark.parametrize("other", [Weights(1, size=4), Carried((tf.zeros([3]), tf.zeros([1])))])
+@pytest.mark.parametrize("other", [Weights(1, size=4), SavedNest((tf.zeros([3]), tf.zeros([1])))])
 def test_one_of_another_model(tmp_path, other):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)
@@ -208,7 +208,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 def test_a_nest_is_carried():
     value = {"a": (tf.ones([2]), tf.constant([True])), "b": tf.zeros([0, 3])}
-    carried = Carried(value)
+    carried = SavedNest(value)
     carried.assign(tf.nest.map_structure(tf.zeros_like, value))
     assert not carried.value()["a"][1].numpy().any()
     tf.nest.assert_same_structure(carried.value(), value)

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from benchmarks import fuzz_files
 from vaeseq.runs import checkpoint_index
-from vaeseq.runs.checkpoint import Carried, Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 
 KEY = b"_kept/0/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -22,7 +22,7 @@ KEY = b"_kept/0/.ATTRIBUTES/VARIABLE_VALUE"
 @pytest.fixture
 def prefix(tmp_path):
     """A checkpoint of a matrix, a scalar and the graph of both."""
-    carried = Carried((tf.ones([3, 2]), tf.constant(7, tf.int64)))
+    carried = SavedNest((tf.ones([3, 2]), tf.constant(7, tf.int64)))
     tf.train.Checkpoint(kept=carried).write(str(tmp_path / "state"))
     return tmp_path / "state"
 
@@ -181,7 +181,7 @@ def test_what_passes_is_read_without_ending_the_process(prefix):
 
 
 def test_a_checkpoint_that_lies_is_passed_over(tmp_path, capsys):
-    carried = Carried(tf.ones([3]))
+    carried = SavedNest(tf.ones([3]))
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"kept": carried})
     carried.assign(tf.zeros([3]))
@@ -194,7 +194,7 @@ def test_a_checkpoint_that_lies_is_passed_over(tmp_path, capsys):
 
 
 def test_an_object_graph_that_makes_no_sense(tmp_path, capfd):
-    carried = Carried(tf.ones([3]))
+    carried = SavedNest(tf.ones([3]))
     Checkpoints(tmp_path).save(1, {"kept": carried})
     prefix = str(tmp_path / "step-000000001" / "state")
     tf.raw_ops.SaveV2(prefix=prefix, tensor_names=["_CHECKPOINTABLE_OBJECT_GRAPH"],
@@ -204,7 +204,7 @@ def test_an_object_graph_that_makes_no_sense(tmp_path, capfd):
 
 
 def test_a_checkpoint_without_one_of_the_tensors_is_told_once(tmp_path, capfd):
-    Checkpoints(tmp_path).save(1, {"kept": Carried(tf.ones([3])), "more": Carried(tf.ones([3]))})
+    Checkpoints(tmp_path).save(1, {"kept": SavedNest(tf.ones([3])), "more": SavedNest(tf.ones([3]))})
     new = tf.Module()
     new.one, new.two = tf.Variable(1.0), tf.Variable(2.0)
     with pytest.raises(ValueError, match="whose weights do not fit"):

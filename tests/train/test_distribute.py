@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from vaeseq.train import distribute
 from vaeseq.train.cluster import Cluster, LostWorkerError
-from vaeseq.train.distribute import ALONE, Replicas
+from vaeseq.train.distribute import SINGLE_PROCESS, Replicas
 from vaeseq.train.optimizers import Adam
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -116,17 +116,17 @@ def test_adam_is_sonnets_bit_for_bit():
 
 def test_who_is_alone_changes_nothing():
     value = {"x": tf.ones([2])}
-    for what in (ALONE.rows, ALONE.gather, ALONE.sum, ALONE.first):
+    for what in (SINGLE_PROCESS.rows, SINGLE_PROCESS.gather, SINGLE_PROCESS.sum, SINGLE_PROCESS.first):
         assert what(value) is value
-    assert (ALONE.any(True, False), ALONE.is_chief, ALONE.num_replicas) == ((True, False), True, 1)
+    assert (SINGLE_PROCESS.any(True, False), SINGLE_PROCESS.is_chief, SINGLE_PROCESS.num_replicas) == ((True, False), True, 1)
 
 
 def test_a_batch_is_shared_evenly():
-    workers = Replicas(tf.distribute.OneDeviceStrategy("CPU:0"), Cluster(("here",), 0))
-    workers.num_replicas = 4
-    distribute.check_batch_size(8, workers)
+    strategy = Replicas(tf.distribute.OneDeviceStrategy("CPU:0"), Cluster(("here",), 0))
+    strategy.num_replicas = 4
+    distribute.check_batch_size(8, strategy)
     with pytest.raises(ValueError, match="4 replicas can share evenly, got 6.*batch_size=8, say"):
-        distribute.check_batch_size(6, workers)
+        distribute.check_batch_size(6, strategy)
 
 
 def test_an_unknown_strategy_is_told():
@@ -147,11 +147,11 @@ def third():
     ("Socket closed", "another worker"),
 ])
 def test_who_is_gone_is_named(third, message, who):
-    with pytest.raises(LostWorkerError) as caught, third.watched():
+    with pytest.raises(LostWorkerError) as caught, third.peer_errors():
         raise tf.errors.UnavailableError(None, None, message)
     assert str(caught.value).startswith(f"{who} is gone, so this worker ends too. The same command")
 
 
 def test_errors_of_this_worker_stay_what_they_are(third):
-    with pytest.raises(tf.errors.ResourceExhaustedError), third.watched():
+    with pytest.raises(tf.errors.ResourceExhaustedError), third.peer_errors():
         raise tf.errors.ResourceExhaustedError(None, None, "no memory at /job:worker/task:0")

@@ -15,7 +15,7 @@ from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.data import Batch, Streams
 from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.nn.scan import matmul
-from vaeseq.runs.checkpoint import Carried, Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.train.ops import NumericsError, TrainOps
 from vaeseq.vae import VAE_TYPES
 
@@ -110,7 +110,7 @@ def test_products_of_bfloat16_are_near_the_exact_ones(monkeypatch, vae_type, jit
         ops = make_ops(vae_type, precision="bfloat16", jit_compile=jit_compile, num_shards=2)
         step, state = ops(batch(4, 5, lengths=[5, 3, 4, 1]), ops.initial_state(4))
         assert all(x.dtype == tf.float32 for x in [*ops.variables_to_train,
-                                                   *tf.nest.flatten(state.bound.drive)])
+                                                   *tf.nest.flatten(state.bound.context)])
         return step
     low = made()
     monkeypatch.setattr(matmul, "rounded", lambda x: x)
@@ -125,15 +125,15 @@ def test_products_of_bfloat16_are_near_the_exact_ones(monkeypatch, vae_type, jit
 
 
 def test_figures_are_those_of_the_bound():
-    ops = make_ops("SRNN", ELBO(2), divergence_strength=lambda step: 0.5)
+    ops = make_ops("SRNN", ELBO(2), kl_weight=lambda step: 0.5)
     rows = batch(3, 4, lengths=[4, 2, 1])
     step, _ = ops(rows, ops.initial_state(3))
     assert step.num_steps == 7
-    np.testing.assert_allclose(step.nats_per_step, step.divergence - step.log_prob, rtol=1e-5)
-    np.testing.assert_allclose(step.loss, 0.5 * step.divergence - step.log_prob, rtol=1e-5)
+    np.testing.assert_allclose(step.nats_per_step, step.kl - step.log_prob, rtol=1e-5)
+    np.testing.assert_allclose(step.loss, 0.5 * step.kl - step.log_prob, rtol=1e-5)
     made = small.gen_core("RNN")
     contexts, _ = made.agent.contexts(rows.observed, made.agent.initial_state(3), seed=small.SEED)
-    outputs, _ = made.core.drive(contexts, made.core.initial_state(3).drive)
+    outputs, _ = made.core.encode_contexts(contexts, made.core.initial_state(3).context)
     log_prob = made.core.decoder.dist(made.core.decoder(outputs)).log_prob(rows.observed).numpy()
     total = sum(log_prob[row, :length].sum() for row, length in enumerate(rows.lengths))
     ops = make_ops("RNN")
@@ -251,20 +251,20 @@ def test_what_is_not_finite_is_named_and_changes_nothing():
 def test_schedules_are_asked_for_each_step():
     rates, strengths = [0.0, 0.5, 0.0], [0.0, 1.0, 0.25]
     ops = make_ops("VRNN", learning_rate=lambda step: rates[step],
-                   divergence_strength=lambda step: strengths[step])
+                   kl_weight=lambda step: strengths[step])
     moved = []
     for strength in strengths:
         before = [w.numpy() for w in ops.variables_to_train]
         step, _ = ops(batch(2, 3), ops.initial_state(2))
         moved.append(any(np.any(w.numpy() != b) for w, b in zip(ops.variables_to_train, before)))
-        assert step.loss == pytest.approx(strength * step.divergence - step.log_prob, 1e-5)
+        assert step.loss == pytest.approx(strength * step.kl - step.log_prob, 1e-5)
     assert moved == [False, True, False]
 
 
 def test_no_number_of_a_step_is_kept():
     """A long run does not grow; a tensor of a Python number would stay, and the number with it."""
     rate, strength, number = 0.1 / 3, 0.2 / 3, 10**6
-    ops = make_ops(learning_rate=lambda number: rate, divergence_strength=lambda number: strength)
+    ops = make_ops(learning_rate=lambda number: rate, kl_weight=lambda number: strength)
     given, state = batch(2, 3), ops.initial_state(2)
     before = [sys.getrefcount(x) for x in (rate, strength, number)]
     for _ in range(3):
@@ -289,7 +289,7 @@ def test_free_bits_are_not_charged():
     rows, ops = batch(2, 3), make_ops("SRNN", ELBO(free_bits=1e3))
     step, _ = ops(rows, ops.initial_state(2))
     assert step.loss == pytest.approx(1e3 * np.log(2) - step.log_prob, 1e-5)
-    assert step.nats_per_step == pytest.approx(step.divergence - step.log_prob, 1e-5)
+    assert step.nats_per_step == pytest.approx(step.kl - step.log_prob, 1e-5)
 
 
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
@@ -297,7 +297,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
 
     def begin():
         ops = make_ops(made=small.gen_core("SRNN", dropout=0.2), num_shards=2)
-        return ops, Carried(ops.initial_state(3))
+        return ops, SavedNest(ops.initial_state(3))
 
     def train(ops, carried, last):
         said, state = [], carried.value()

@@ -13,8 +13,8 @@ from vaeseq import hparams
 from vaeseq.train import schedules
 
 SCHEDULES = {
-    "strength": lambda step: schedules.divergence_strength(step, start=0.2, half=30.0),
-    "strength at once": lambda step: schedules.divergence_strength(step, start=0.2, half=0.0),
+    "strength": lambda step: schedules.kl_weight(step, start=0.2, half=30.0),
+    "strength at once": lambda step: schedules.kl_weight(step, start=0.2, half=0.0),
     "warmup": lambda step: schedules.warmup(step, num_steps=40),
     "no warmup": lambda step: schedules.warmup(step, num_steps=0),
     "cosine": lambda step: schedules.cosine(step, num_steps=90, final=0.1),
@@ -46,18 +46,18 @@ def test_a_variable_is_a_step():
 def test_the_distance_of_the_strength_to_one_halves(start):
     distance = 1 - start
     for halvings in range(6):
-        strength = schedules.divergence_strength(17.0 * halvings, start=start, half=17.0)
+        strength = schedules.kl_weight(17.0 * halvings, start=start, half=17.0)
         assert strength == pytest.approx(1 - distance, rel=1e-12)
         distance /= 2
 
 
 def test_a_strength_without_half_life_is_one_from_the_first_step():
-    assert schedules.divergence_strength(0, start=0.0, half=0.0) == 1
+    assert schedules.kl_weight(0, start=0.0, half=0.0) == 1
 
 
 def test_a_short_half_life_tends_to_none():
-    short = schedules.divergence_strength(1, start=0.0, half=1e-3)
-    assert short == pytest.approx(schedules.divergence_strength(1, start=0.0, half=0.0))
+    short = schedules.kl_weight(1, start=0.0, half=1e-3)
+    assert short == pytest.approx(schedules.kl_weight(1, start=0.0, half=0.0))
 
 
 def test_warmup_is_a_line_that_never_stands_at_nought():
@@ -92,9 +92,9 @@ def test_the_learning_rate_is_a_product(schedule):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: schedules.divergence_strength(0, start=1.5, half=1.0), "start: .* got 1.5"),
-        (lambda: schedules.divergence_strength(0, start=math.nan, half=1.0), "got nan"),
-        (lambda: schedules.divergence_strength(0, start=0.0, half=-1.0), "half: .* got -1"),
+        (lambda: schedules.kl_weight(0, start=1.5, half=1.0), "start: .* got 1.5"),
+        (lambda: schedules.kl_weight(0, start=math.nan, half=1.0), "got nan"),
+        (lambda: schedules.kl_weight(0, start=0.0, half=-1.0), "half: .* got -1"),
         (lambda: schedules.cosine(0, num_steps=0, final=0.0), "num_steps: .* got 0"),
         (lambda: schedules.exponential(0, half=0.0), "above 0; got 0"),
         (lambda: schedules.learning_rate(0, highest=1.0, schedule="step"), "got 'step'"),

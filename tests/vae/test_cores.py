@@ -61,24 +61,24 @@ def test_every_core_of_the_registry_is_tested():
 class WrongPrior(vae.SRNN):
     """Trained with one prior and sampled from another: the step of its loop is off by one."""
 
-    def infer(self, drives, features, state, lengths=None, *, seed):
-        inferred = super().infer(drives, features, state, lengths, seed=seed)
+    def infer(self, context_features, features, state, lengths=None, *, seed):
+        inferred = super().infer(context_features, features, state, lengths, seed=seed)
         z = tf.concat([inferred.latents[:, 1:], inferred.latents[:, -1:]], 1)
-        return inferred._replace(prior=self.prior(self.advance(drives, z)))
+        return inferred._replace(prior=self.prior(self.hidden(context_features, z)))
 
 
 class Leaking(vae.VRNN):
     """Its rows see each other."""
 
-    def advance(self, drive, state):
-        return super().advance(drive + tf.reduce_sum(drive[:1], axis=0), state)
+    def hidden(self, context_feature, state):
+        return super().hidden(context_feature + tf.reduce_sum(context_feature[:1], axis=0), state)
 
 
 class Unmasked(vae.RNN):
     """Its state runs on through padding."""
 
-    def drive(self, contexts, state, lengths=None):
-        return super().drive(contexts, state)
+    def encode_contexts(self, contexts, state, lengths=None):
+        return super().encode_contexts(contexts, state)
 
 
 @pytest.mark.parametrize(("kind", "broken", "test", "message"), [
@@ -111,9 +111,9 @@ def test_every_step_and_row_of_a_posterior_is_drawn_anew(vae_type):
     rows, steps = 200, 20
     contexts = tf.random.stateless_normal([rows, steps, 3], [1, 2])
     state = core.initial_state(rows)
-    drives, _ = core.drive(contexts, state.drive)
-    features = core.summarize(drives, small.reals(rows, steps))
-    inferred = core.infer(drives, features, state.latent, seed=small.SEED)
+    context_features, _ = core.encode_contexts(contexts, state.context)
+    features = core.encode_observed(context_features, small.reals(rows, steps))
+    inferred = core.infer(context_features, features, state.latent, seed=small.SEED)
     loc, scale = inferred.posterior.distribution.loc, inferred.posterior.distribution.scale
     normals = ((inferred.latents - loc) / scale).numpy()  # [B, T, Z]
     assert abs(normals.mean()) < 4 / np.sqrt(normals.size)

@@ -135,7 +135,7 @@ def test_a_low_temperature_is_the_mode_and_the_density_is_untempered():
     generated, _ = model.generate(6, model.initial_state(3), temperature=1e-4, seed=small.SEED)
     contexts, _ = model.agent.contexts(
         generated.observed, model.agent.initial_state(3), seed=small.SEED)
-    outputs, _ = model.core.drive(contexts, model.core.initial_state(3).drive)
+    outputs, _ = model.core.encode_contexts(contexts, model.core.initial_state(3).context)
     dist = model.core.decoder.dist(model.core.decoder(outputs))
     np.testing.assert_array_equal(generated.observed, dist.mode())
     small.close(generated.log_prob, dist.log_prob(generated.observed))

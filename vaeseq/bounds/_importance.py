@@ -54,108 +54,109 @@ class Chunks(NamedTuple):
                    if self.num_samples % size == 0 and size <= fitting)
 
 
-class Passes(NamedTuple):
+class Features(NamedTuple):
     """What the passes over whole sequences give, before any latent is drawn.
 
     Attributes:
-      drives: of `VAECore.drive`, a nest of `[B, T, ...]`.
-      features: of `VAECore.summarize`, the same.
+      context_features: of `VAECore.encode_contexts`, a nest of `[B, T, ...]`.
+      features: of `VAECore.encode_observed`, the same.
       observed: the observations, zeros after a row's length.
-      drive_state: the next `CoreState.drive`.
+      context_state: the next `CoreState.context`.
     """
 
-    drives: Nest
+    context_features: Nest
     features: Nest
     observed: Nest
-    drive_state: Nest
+    context_state: Nest
 
 
-def passes(
+def encode(
     core: VAECore, contexts: Tensor, observed: Nest, state: BoundState, lengths: Tensor | None
-) -> Passes:
-    """Runs `drive` and `summarize`.
+) -> Features:
+    """Runs `encode_contexts` and `encode_observed`.
 
     Padding is zeros from here on: whatever stood there, a NaN say, would reach gradients.
     """
     contexts, observed = nest.mask_time((contexts, observed), lengths)
-    drives, drive_state = core.drive(contexts, state.drive, lengths)
-    return Passes(drives, core.summarize(drives, observed, lengths), observed, drive_state)
+    context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
+    features = core.encode_observed(context_features, observed, lengths)
+    return Features(context_features, features, observed, context_state)
 
 
-class Weighed(NamedTuple):
+class WeightedSamples(NamedTuple):
     """Samples of whole sequences and their densities, each `[B, S, T]` unless it says otherwise.
 
     Attributes:
       z: the samples, `[B, S, T, Z]`.
       log_prob: log p(x_t | h_t, z_t).
       log_ratio: log q(z_t) - log p(z_t) at the sample.
-      divergence: the same analytically where that exists and was asked for.
-      latent_divergence: `[B, S, T, Z]` or `[B, S, T, 0]`.
+      kl: the same analytically where that exists and was asked for.
+      latent_kl: `[B, S, T, Z]` or `[B, S, T, 0]`.
       latent: the next `CoreState.latent`, a nest of `[B, S, ...]`.
     """
 
     z: Tensor
     log_prob: Tensor
     log_ratio: Tensor
-    divergence: Tensor
-    latent_divergence: Tensor
+    kl: Tensor
+    latent_kl: Tensor
     latent: Nest
 
 
-def weigh(
-    core: VAECore, passed: Passes, latent: Nest, num_samples: int, lengths: Tensor | None, *,
+def importance_weights(
+    core: VAECore, encoded: Features, latent: Nest, num_samples: int, lengths: Tensor | None, *,
     analytic: bool, seed: Seed,
-) -> Weighed:
+) -> WeightedSamples:
     """Draws latents for whole sequences, all samples at once, and scores them.
 
     Samples are rows of one large batch in the loop over time; densities are made after it, those
     of a long sequence a segment at a time.
     """
     whole = nest.merge_leading(
-        nest.repeat_samples((passed.drives, passed.features, passed.observed), num_samples))
+        nest.repeat_samples((encoded.context_features, encoded.features, encoded.observed), num_samples))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    num_steps = nest.leading_dim(passed.observed, 1)
+    num_steps = nest.leading_dim(encoded.observed, 1)
 
     def score(inputs: tuple, latent: Nest, number: Tensor | None) -> tuple[tuple, Nest]:
-        drives, features, observed = inputs
+        context_features, features, observed = inputs
         own_seed = seed if number is None else seeds.fold_in(seed, number)
         with segment_dropout(number):
             inferred = core.infer(
-                drives, features, latent, unroll.segment_lengths(row_lengths, num_steps, number),
+                context_features, features, latent, unroll.segment_lengths(row_lengths, num_steps, number),
                 seed=own_seed)
             log_prob = core.log_prob(inferred.outputs, observed)
         log_ratio = (inferred.posterior.log_prob(inferred.latents)
                      - inferred.prior.log_prob(inferred.latents))
-        divergence = log_ratio
+        kl = log_ratio
         if analytic:
-            divergence = analytic_divergence(inferred.posterior, inferred.prior, log_ratio)
-        per_latent = latent_divergence(inferred.posterior, inferred.prior)
-        return (inferred.latents, log_prob, log_ratio, divergence, per_latent), inferred.state
+            kl = analytic_kl(inferred.posterior, inferred.prior, log_ratio)
+        per_latent = latent_kl(inferred.posterior, inferred.prior)
+        return (inferred.latents, log_prob, log_ratio, kl, per_latent), inferred.state
 
     parts, latent = unroll.by_segments(score, whole, nest.merge_leading(latent))
-    return Weighed(*nest.split_samples((*parts, latent), num_samples))
+    return WeightedSamples(*nest.split_samples((*parts, latent), num_samples))
 
 
 def weigh_in_chunks(
-    core: VAECore, passed: Passes, latent: Nest, chunks: Chunks, lengths: Tensor | None, *,
+    core: VAECore, encoded: Features, latent: Nest, chunks: Chunks, lengths: Tensor | None, *,
     analytic: bool, seed: Seed,
-) -> Weighed:
-    """`weigh`, with no more than a chunk of the samples in memory, but for what it returns."""
+) -> WeightedSamples:
+    """`importance_weights`, with no more than a chunk of the samples in memory, but for what it returns."""
     num_samples = chunks.num_samples
-    at_once = chunks.size(*(nest.leading_dim(passed.observed, axis) for axis in (0, 1)))
+    at_once = chunks.size(*(nest.leading_dim(encoded.observed, axis) for axis in (0, 1)))
     if at_once == num_samples:
-        return weigh(core, passed, latent, num_samples, lengths, analytic=analytic, seed=seed)
+        return importance_weights(core, encoded, latent, num_samples, lengths, analytic=analytic, seed=seed)
 
-    def some(given: tuple[Nest, Seed]) -> Weighed:
-        return weigh(core, passed, given[0], at_once, lengths, analytic=analytic, seed=given[1])
+    def some(given: tuple[Nest, Seed]) -> WeightedSamples:
+        return importance_weights(core, encoded, given[0], at_once, lengths, analytic=analytic, seed=given[1])
 
     num_chunks = num_samples // at_once
     latents = nest.swap_leading(tf.nest.map_structure(
         lambda x: tf.reshape(x, [-1, num_chunks, at_once, *x.shape[2:]]), latent))
-    dtype = tf.nest.flatten(passed.drives)[0].dtype
+    dtype = tf.nest.flatten(encoded.context_features)[0].dtype
     weighed = tf.map_fn(
         some, (latents, tf.stack(seeds.split(seed, num_chunks))),
-        fn_output_signature=Weighed(
+        fn_output_signature=WeightedSamples(
             dtype, dtype, dtype, dtype, dtype, tf.nest.map_structure(lambda x: x.dtype, latent)))
     return tf.nest.map_structure(  # [C, B, S / C, ...] -> [B, S, ...]
         lambda x: tf.reshape(x, [x.shape[0], num_samples, *x.shape[3:]]),
@@ -177,7 +178,7 @@ class Densities(NamedTuple):
 
 
 def densities(
-    core: VAECore, passed: Passes, z: Tensor, latent: Nest, lengths: Tensor | None
+    core: VAECore, encoded: Features, z: Tensor, latent: Nest, lengths: Tensor | None
 ) -> Densities:
     """Scores given samples, `[B, S, T, Z]`: gradients do not pass through how they were drawn.
 
@@ -185,22 +186,22 @@ def densities(
       ValueError: the posterior's samples are not differentiable functions of its parameters.
     """
     num_samples = z.shape[1]
-    drives, features, observed = nest.merge_leading(
-        nest.repeat_samples((passed.drives, passed.features, passed.observed), num_samples))
+    context_features, features, observed = nest.merge_leading(
+        nest.repeat_samples((encoded.context_features, encoded.features, encoded.observed), num_samples))
     z = tf.stop_gradient(nest.merge_leading(z))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    replayed = core.replay(drives, features, z, nest.merge_leading(latent), row_lengths)
-    kind = replayed.posterior.reparameterization_type
+    inferred = core.infer_given(context_features, features, z, nest.merge_leading(latent), row_lengths)
+    kind = inferred.posterior.reparameterization_type
     if kind != tfd.FULLY_REPARAMETERIZED:
         raise ValueError(
             f"doubly reparameterized gradients need a reparameterized posterior; that of "
             f"{type(core).__name__} is {kind!r}. Train without them.")
-    scores = (core.log_prob(replayed.outputs, observed), replayed.prior.log_prob(z),
-              replayed.posterior.log_prob(z))
+    scores = (core.log_prob(inferred.outputs, observed), inferred.prior.log_prob(z),
+              inferred.posterior.log_prob(z))
     return Densities(*nest.split_samples(scores, num_samples))
 
 
-def analytic_divergence(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor:
+def analytic_kl(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor:
     """KL(q || p) in closed form; where TFP knows none, the sampled `log_ratio`."""
     try:
         return posterior.kl_divergence(prior)
@@ -208,7 +209,7 @@ def analytic_divergence(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor
         return log_ratio
 
 
-def latent_divergence(posterior: Any, prior: Any) -> Tensor:
+def latent_kl(posterior: Any, prior: Any) -> Tensor:
     """KL of each latent dimension, `[..., Z]`; `[..., 0]` where there is no closed form."""
     # Only there is `distribution` that of the dimensions; elsewhere it may be a base to transform.
     if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):

@@ -31,13 +31,13 @@ class BoundState(NamedTuple):
     """What a bound carries from one part of a sequence to the next.
 
     Attributes:
-      drive: `CoreState.drive`, a nest of `[B, ...]`; latents do not reach it.
+      context: `CoreState.context`, a nest of `[B, ...]`; latents do not reach it.
       latent: `CoreState.latent` of each sample, a nest of `[B, S, ...]`.
       log_weights: `[B, S]`, of each sample so far, relative to their mean (ELBO: to the mean of
         the logarithms).
     """
 
-    drive: Nest
+    context: Nest
     latent: Nest
     log_weights: Tensor
 
@@ -51,8 +51,8 @@ class BoundResult(NamedTuple):
       objective: `[B, T]`, what training maximises: the increments with the divergence weighed by
         its strength and, where asked for, surrogate terms for the gradient.
       log_prob: log p(x_t | h_t, z_t) averaged over samples, nats, `[B, T]`.
-      divergence: of q(z_t) from p(z_t) averaged over samples, nats, `[B, T]`.
-      latent_divergence: the same for each latent dimension, nats, `[B, T, Z]`, where the latents'
+      kl: of q(z_t) from p(z_t) averaged over samples, nats, `[B, T]`.
+      latent_kl: the same for each latent dimension, nats, `[B, T, Z]`, where the latents'
         distributions are factorised; otherwise `[B, T, 0]`.
       effective_sample_size: 1 to S, `[B, T]`, before any resampling.
       variance: an estimate of the variance of the sum over time of the increments, `[B]`; the
@@ -63,8 +63,8 @@ class BoundResult(NamedTuple):
     increments: Tensor
     objective: Tensor
     log_prob: Tensor
-    divergence: Tensor
-    latent_divergence: Tensor
+    kl: Tensor
+    latent_kl: Tensor
     effective_sample_size: Tensor
     variance: Tensor
     state: BoundState
@@ -91,13 +91,13 @@ class Bound(abc.ABC):
         """The state before the first step."""
         state = core.initial_state(batch_size)
         return BoundState(
-            state.drive, nest.repeat_samples(state.latent, self.num_samples),
+            state.context, nest.repeat_samples(state.latent, self.num_samples),
             tf.zeros([batch_size, self.num_samples]))
 
     @abc.abstractmethod
     def __call__(
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
+        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
         """Bounds the log-likelihood of `observed`.
 
@@ -107,6 +107,6 @@ class Bound(abc.ABC):
           observed: a nest of `[B, T, ...]`.
           state: what `initial_state` or the call on the part before returned.
           lengths: int32 `[B]`, valid steps of each row; all of them by default.
-          divergence_strength: weight of the divergence in `objective`.
+          kl_weight: weight of the divergence in `objective`.
           seed: int32 `[2]`.
         """

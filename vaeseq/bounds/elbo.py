@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds._importance import Chunks, passes, weigh_in_chunks
+from vaeseq.bounds._importance import Chunks, encode, weigh_in_chunks
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
@@ -39,33 +39,33 @@ class ELBO(Bound):
 
     def __call__(
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
+        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        passed = passes(core, contexts, observed, state, lengths)
+        features = encode(core, contexts, observed, state, lengths)
         weighed = weigh_in_chunks(
-            core, passed, state.latent, self._chunks, lengths,
+            core, features, state.latent, self._chunks, lengths,
             analytic=not self._monte_carlo, seed=seed)
-        charged = weighed.divergence  # A sampled one may be negative.
+        charged = weighed.kl  # A sampled one may be negative.
         if self._free_nats:
             charged = tf.maximum(charged, self._free_nats)
         steps = (
-            weighed.log_prob - weighed.divergence,
-            weighed.log_prob - divergence_strength * charged,
-            weighed.log_prob, weighed.divergence, weighed.latent_divergence)
+            weighed.log_prob - weighed.kl,
+            weighed.log_prob - kl_weight * charged,
+            weighed.log_prob, weighed.kl, weighed.latent_kl)
         steps = tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps)
         sizes = self.num_samples * tf.ones_like(steps[0])
-        increments, objective, log_prob, divergence, latent_divergence, sizes = nest.mask_time(
+        increments, objective, log_prob, kl, latent_kl, sizes = nest.mask_time(
             (*steps, sizes), lengths)
         # The parts of a sequence are not independent: totals are carried, and a part's variance
         # is what it adds to theirs.
         totals = state.log_weights + tf.reduce_sum(
-            nest.mask_time(weighed.log_prob - weighed.divergence, lengths, axis=2), 2)  # [B, S]
+            nest.mask_time(weighed.log_prob - weighed.kl, lengths, axis=2), 2)  # [B, S]
         totals -= tf.reduce_mean(totals, 1, keepdims=True)
         variance = _mean_variance(totals) - _mean_variance(state.log_weights)
         return BoundResult(
-            increments, objective, log_prob, divergence, latent_divergence, sizes,
+            increments, objective, log_prob, kl, latent_kl, sizes,
             variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(passed.drive_state, weighed.latent, totals))
+            BoundState(features.context_state, weighed.latent, totals))
 
 
 def _mean_variance(totals: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.bounds._importance import analytic_divergence, latent_divergence, passes
+from vaeseq.bounds._importance import analytic_kl, encode, latent_kl
 from vaeseq.bounds.base import (
     Bound,
     BoundResult,
@@ -24,8 +24,8 @@ class _Filtered(NamedTuple):
 
     increments: Tensor
     log_prob: Tensor
-    divergence: Tensor
-    latent_divergence: Tensor
+    kl: Tensor
+    latent_kl: Tensor
     effective_sample_size: Tensor
     variance: Tensor
     log_ancestors: Tensor
@@ -42,37 +42,37 @@ class FIVO(Bound):
 
     def __init__(
         self, num_samples: int = 1, *,
-        resampler: resampling.Resampler = resampling.systematic,
-        criterion: resampling.Criterion = resampling.when_ess_below(0.5),
+        resample_fn: resampling.ResampleFn = resampling.systematic,
+        resample_criterion_fn: resampling.ResampleCriterionFn = resampling.when_ess_below(0.5),
         score_term: bool = False,
     ):
         """Creates the bound.
 
         Args:
           num_samples: S, the particles.
-          resampler: from log-weights `[B, S]` and a seed to ancestors `[B, S]`.
-          criterion: from log-weights `[B, S]` to which rows are resampled, bool `[B]`.
+          resample_fn: from log-weights `[B, S]` and a seed to ancestors `[B, S]`.
+          resample_criterion_fn: from log-weights `[B, S]` to which rows are resampled, bool `[B]`.
           score_term: adds the gradient of the choice of ancestors to the objective: unbiased (for
             multinomial resampling) but of high variance; the paper trains without it.
         """
         super().__init__(num_samples)
-        self._resampler = resampler
-        self._criterion = criterion
+        self._resampler = resample_fn
+        self._criterion = resample_criterion_fn
         self._score_term = score_term
 
     def __call__(
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
+        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        drives, features, observed, drive_state = passes(core, contexts, observed, state, lengths)
+        context_features, features, observed, context_state = encode(core, contexts, observed, state, lengths)
 
         def step(inputs: tuple, particles: tuple) -> tuple[_Filtered, tuple]:
             *seen, step_seed = inputs
-            return self._step(core, seen, particles, divergence_strength, step_seed[0])
+            return self._step(core, seen, particles, kl_weight, step_seed[0])
 
         particles = (state.latent, state.log_weights)
         step_seeds = seeds.per_step(seed, nest.leading_dim(contexts, 1))
-        steps = (drives, features, observed, step_seeds)
+        steps = (context_features, features, observed, step_seeds)
         filtered, (latent, log_weights) = unroll.scan(step, steps, particles, lengths)
         objective = filtered.increments
         if self._score_term:
@@ -84,18 +84,18 @@ class FIVO(Bound):
         variance += (resampling.log_mean_variance(log_weights)
                      - resampling.log_mean_variance(state.log_weights))
         return BoundResult(
-            filtered.increments, objective, filtered.log_prob, filtered.divergence,
-            filtered.latent_divergence, filtered.effective_sample_size,
+            filtered.increments, objective, filtered.log_prob, filtered.kl,
+            filtered.latent_kl, filtered.effective_sample_size,
             variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(drive_state, latent, log_weights))
+            BoundState(context_state, latent, log_weights))
 
     def _step(
         self, core: VAECore, seen: list, particles: tuple, strength: float | Tensor, seed: Seed
     ) -> tuple[_Filtered, tuple]:
         latent, log_weights = particles
-        drive, feature, observation = nest.repeat_samples(seen, self.num_samples)
+        context_feature, feature, observation = nest.repeat_samples(seen, self.num_samples)
         draw_seed, resample_seed = seeds.split(seed, 2)
-        h = core.advance(drive, latent)
+        h = core.hidden(context_feature, latent)
         p_z, q_z = core.prior(h), core.posterior(h, feature)
         z = q_z.sample(seed=draw_seed)
         p_x, latent = core.emit(h, z)
@@ -106,11 +106,11 @@ class FIVO(Bound):
         log_weights -= increments[:, None]
         chosen = self._criterion(log_weights)
         ancestors = self._ancestors(log_weights, chosen, seed=resample_seed)
-        mean_log_prob, divergence, per_latent = tf.nest.map_structure(
+        mean_log_prob, kl, per_latent = tf.nest.map_structure(
             lambda x: tf.reduce_mean(x, 1),
-            (log_prob, analytic_divergence(q_z, p_z, log_ratio), latent_divergence(q_z, p_z)))
+            (log_prob, analytic_kl(q_z, p_z, log_ratio), latent_kl(q_z, p_z)))
         filtered = _Filtered(
-            increments, mean_log_prob, divergence, per_latent,
+            increments, mean_log_prob, kl, per_latent,
             resampling.effective_sample_size(log_weights),
             tf.where(chosen, resampling.log_mean_variance(log_weights), 0.0),
             tf.where(chosen, _log_chosen(log_weights, ancestors), 0.0))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.bounds import resampling
-from vaeseq.bounds._importance import Chunks, Densities, densities, passes, weigh_in_chunks
+from vaeseq.bounds._importance import Chunks, Densities, densities, encode, weigh_in_chunks
 from vaeseq.bounds.base import (
     Bound,
     BoundResult,
@@ -44,36 +44,36 @@ class IWAE(Bound):
 
     def __call__(
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, divergence_strength: float | Tensor = 1.0, seed: Seed,
+        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        passed = passes(core, contexts, observed, state, lengths)
+        features = encode(core, contexts, observed, state, lengths)
         weighed = weigh_in_chunks(
-            core, passed, state.latent, self._chunks, lengths, analytic=True,
+            core, features, state.latent, self._chunks, lengths, analytic=True,
             seed=seed)
         log_prob, log_ratio = nest.mask_time(
             (weighed.log_prob, weighed.log_ratio), lengths, axis=2)  # [B, S, T]
         log_weights = (state.log_weights[..., None]
-                       + tf.cumsum(log_prob - divergence_strength * log_ratio, axis=2))
+                       + tf.cumsum(log_prob - kl_weight * log_ratio, axis=2))
         log_means = resampling.log_mean_exp(log_weights)  # [B, T]
         start = resampling.log_mean_exp(state.log_weights)  # 0 up to rounding
         increments = log_means - tf.concat([start[:, None], log_means[:, :-1]], 1)
-        mean_log_prob, divergence, latent_divergence = nest.mask_time(tf.nest.map_structure(
+        mean_log_prob, kl, latent_kl = nest.mask_time(tf.nest.map_structure(
             lambda x: tf.reduce_mean(x, 1),
-            (weighed.log_prob, weighed.divergence, weighed.latent_divergence)), lengths)
+            (weighed.log_prob, weighed.kl, weighed.latent_kl)), lengths)
         last = log_weights[..., -1]
         variance = (resampling.log_mean_variance(last)
                     - resampling.log_mean_variance(state.log_weights))
         objective = increments
         if self._doubly_reparameterized and core.latent_size:
             again = nest.mask_time(
-                densities(core, passed, weighed.z, state.latent, lengths), lengths, axis=2)
-            objective = _dreg(increments, log_prob - divergence_strength * log_ratio, again,
-                              tf.nn.softmax(last, 1)[..., None], divergence_strength)
+                densities(core, features, weighed.z, state.latent, lengths), lengths, axis=2)
+            objective = _dreg(increments, log_prob - kl_weight * log_ratio, again,
+                              tf.nn.softmax(last, 1)[..., None], kl_weight)
         return BoundResult(
-            increments, objective, mean_log_prob, divergence, latent_divergence,
+            increments, objective, mean_log_prob, kl, latent_kl,
             nest.mask_time(resampling.effective_sample_size(log_weights), lengths),
             variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(passed.drive_state, weighed.latent, last - log_means[:, -1:]))
+            BoundState(features.context_state, weighed.latent, last - log_means[:, -1:]))
 
 
 def _dreg(

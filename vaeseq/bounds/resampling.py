@@ -14,8 +14,8 @@ import tensorflow as tf
 from vaeseq import seeds
 from vaeseq.types import Seed, Tensor
 
-Resampler = Callable[..., Tensor]
-Criterion = Callable[[Tensor], Tensor]
+ResampleFn = Callable[..., Tensor]
+ResampleCriterionFn = Callable[[Tensor], Tensor]
 
 
 def log_mean_exp(log_weights: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def always(log_weights: Tensor) -> Tensor:
     return tf.ones(tf.shape(log_weights)[:1], tf.bool)
 
 
-def when_ess_below(fraction: float = 0.5) -> Criterion:
+def when_ess_below(fraction: float = 0.5) -> ResampleCriterionFn:
     """Resample rows whose effective sample size is under `fraction` of S."""
     if not 0 < fraction <= 1:
         raise ValueError(

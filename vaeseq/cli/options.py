@@ -21,8 +21,8 @@ from vaeseq.version import __version__
 
 if TYPE_CHECKING:
     from vaeseq.evaluate.likelihood import Score
-    from vaeseq.train.distribute import Workers
-    from vaeseq.train.trainer import Trained
+    from vaeseq.train.distribute import Strategy
+    from vaeseq.train.trainer import TrainResult
 
 _MOST_STEPS = 10**9
 _Hyperparameters = TypeVar("_Hyperparameters", bound=HParams)
@@ -101,7 +101,7 @@ def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
     add("--json", action="store_true", help=f"print one JSON object a {thing}, and nothing else")
 
 
-def agreed(
+def resolve_hparams(
     log_dir: LogDir, kind: type[_Hyperparameters], overrides: dict[str, Any]
 ) -> _Hyperparameters:
     """The run's hyperparameters; raises UsageError where an override contradicts them."""
@@ -114,7 +114,7 @@ def agreed(
     return saved
 
 
-def start(options: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Workers:
+def start(options: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:
     """Prepares TensorFlow, which must not have computed anything, and meets the other workers.
 
     Args:
@@ -131,17 +131,17 @@ def start(options: argparse.Namespace, hparams: HParams, seed: int, **data: Any)
     return distribute.start(options.strategy, alike, seconds=60 * options.wait_minutes)
 
 
-def tell_start(workers: Workers, line: str) -> None:
+def print_start(strategy: Strategy, line: str) -> None:
     """Prints what is trained on, and who takes part."""
-    if not workers.is_chief:
+    if not strategy.is_chief:
         line = "This worker is ready. The chief reports."
-    elif workers.num_replicas > 1:
-        line += f" {workers.num_replicas} replicas share each batch."
+    elif strategy.num_replicas > 1:
+        line += f" {strategy.num_replicas} replicas share each batch."
     print(line, flush=True)
 
 
-def tell_end(
-    trained: Trained, log_dir: str | os.PathLike[str], program: str, unit: str
+def print_end(
+    trained: TrainResult, log_dir: str | os.PathLike[str], program: str, unit: str
 ) -> None:
     """Prints how a sitting of training ended, and what to type next."""
     best = (f" Best validation: {trained.best:.4f} nats per {unit}."
@@ -157,17 +157,17 @@ def tell_end(
               f"--num-steps goes on from here.{best}")
     else:
         print(f"Step {trained.step}: done.{best}{cost}")
-    tell_next(program, log_dir, "generate", "evaluate")
+    print_next_steps(program, log_dir, "generate", "evaluate")
 
 
-def tell_exported(output: os.PathLike[str], step: int) -> None:
+def print_exported(output: os.PathLike[str], step: int) -> None:
     """Prints what was exported."""
     name = program.one_line(os.fspath(output))
     print(f"Step {step} is in {name}, with the signatures score, generate, initial_state, step and "
           f"observe.\nWhat they take and give: {name}/assets.extra/model.json")
 
 
-def tell_next(program: str, log_dir: str | os.PathLike[str], *commands: str) -> None:
+def print_next_steps(program: str, log_dir: str | os.PathLike[str], *commands: str) -> None:
     """Prints the commands that can be typed next for what was trained."""
     name = os.fspath(log_dir)
     directory = shlex.quote(name) if name.isprintable() else shown(name)
@@ -181,5 +181,5 @@ def bound_notes(score: Score, unit: str) -> list[str]:
         return []
     error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
     return [f"{score.bound}, {score.num_samples} samples{error}",
-            f"divergence {score.divergence:.4f} nats/{unit}",
+            f"divergence {score.kl:.4f} nats/{unit}",
             f"{score.active_units} active units"]

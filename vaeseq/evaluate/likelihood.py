@@ -31,8 +31,8 @@ class Score(NamedTuple):
       bound: "exact", or the name of the bound.
       num_samples: of the latents, for each sequence.
       variance: of `nats`, from the sampling of latents; NaN where one sample does not tell.
-      divergence: nats per step, posterior from prior.
-      latent_divergence: the same for each latent dimension, `[Z]`; empty if not factorised.
+      kl: nats per step, posterior from prior.
+      latent_kl: the same for each latent dimension, `[Z]`; empty if not factorised.
       effective_sample_size: mean over steps, 1 to the number of samples.
     """
 
@@ -41,8 +41,8 @@ class Score(NamedTuple):
     bound: str
     num_samples: int
     variance: float
-    divergence: float
-    latent_divergence: np.ndarray
+    kl: float
+    latent_kl: np.ndarray
     effective_sample_size: float
 
     @property
@@ -69,7 +69,7 @@ class Score(NamedTuple):
     @property
     def active_units(self) -> int:
         """Latent dimensions that say more than 0.01 nats a step: 0 is a collapsed posterior."""
-        return int(np.sum(self.latent_divergence > 0.01))
+        return int(np.sum(self.latent_kl > 0.01))
 
     def as_dict(self) -> dict[str, float | int | str | None]:
         """What `--json` prints; NaN and infinity, which JSON lacks, become None."""
@@ -86,16 +86,16 @@ class Window(NamedTuple):
 
     Attributes:
       increments: nats, `[B, T]`.
-      divergence: nats, `[B, T]`.
-      latent_divergence: nats, `[B, T, Z]`.
+      kl: nats, `[B, T]`.
+      latent_kl: nats, `[B, T, Z]`.
       effective_sample_size: `[B, T]`.
       variance: nats squared, `[B]`.
       lengths: `[B]`.
     """
 
     increments: np.ndarray
-    divergence: np.ndarray
-    latent_divergence: np.ndarray
+    kl: np.ndarray
+    latent_kl: np.ndarray
     effective_sample_size: np.ndarray
     variance: np.ndarray
     lengths: np.ndarray
@@ -132,9 +132,9 @@ class Evaluator:
             result, state = self.score_batch(
                 as_tensors(batch, self._core.decoder.event_spec), state,
                 seeds.fold_in(seed, number))
-            increments, divergence, latent_divergence, sizes, variance = (
+            increments, kl, latent_kl, sizes, variance = (
                 array.numpy() for array in result)
-            yield Window(increments, divergence, latent_divergence, sizes, variance, batch.lengths)
+            yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths)
 
     def score(self, batches: Iterable[Batch], *, seed: Seed) -> Score:
         """The pooled score of all batches.
@@ -167,7 +167,7 @@ class Evaluator:
             observed, agent_state, inputs, batch.lengths, seed=agent_seed)
         result = self.bound(
             self._core, contexts, observed, bound_state, batch.lengths, seed=bound_seed)
-        scores = (result.increments, result.divergence, result.latent_divergence,
+        scores = (result.increments, result.kl, result.latent_kl,
                   result.effective_sample_size, result.variance)
         return scores, (agent_state, result.state)
 
@@ -178,19 +178,19 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
     Raises:
       ValueError: they hold no step.
     """
-    nats = variance = divergence = sizes = 0.0
+    nats = variance = kl = sizes = 0.0
     steps = 0
-    latent_divergence: np.ndarray | float = 0.0
+    latent_kl: np.ndarray | float = 0.0
     for window in windows:
         steps += int(window.lengths.sum())
         nats += float(window.increments.sum(dtype=np.float64))
-        divergence += float(window.divergence.sum(dtype=np.float64))
-        latent_divergence = latent_divergence + window.latent_divergence.sum(
+        kl += float(window.kl.sum(dtype=np.float64))
+        latent_kl = latent_kl + window.latent_kl.sum(
             axis=(0, 1), dtype=np.float64)
         sizes += float(window.effective_sample_size.sum(dtype=np.float64))
         # A row that has ended adds nothing, not even the NaN of a single sample.
         variance += float(window.variance[window.lengths > 0].sum(dtype=np.float64))
     if not steps:
         raise ValueError("expected sequences of at least one step to score, got none.")
-    return Score(nats, steps, bound, num_samples, variance, divergence / steps,
-                 np.asarray(latent_divergence) / steps, sizes / steps)
+    return Score(nats, steps, bound, num_samples, variance, kl / steps,
+                 np.asarray(latent_kl) / steps, sizes / steps)

@@ -291,12 +291,12 @@ class Signatures:
         observed = nest.mask_time(observed, lengths)
         contexts, agent_state = agent.contexts(
             observed, state.agent, (), lengths, seed=agent_seed)
-        before = BoundState(state.core.drive, nest.repeat_samples(state.core.latent, 1),
+        before = BoundState(state.core.context, nest.repeat_samples(state.core.latent, 1),
                             tf.zeros([tf.shape(lengths)[0], 1]))
         result = self._one_sample(core, contexts, observed, before, lengths, seed=bound_seed)
         latent = tf.nest.map_structure(lambda leaf: leaf[:, 0], result.state.latent)
         return result.increments, GenState(
-            agent_state, CoreState(result.state.drive, latent),
+            agent_state, CoreState(result.state.context, latent),
             state.finished | agent.finished(agent_state), state.steps + lengths)
 
     def _checked(self, sequences: Nest, lengths: Tensor) -> Nest:

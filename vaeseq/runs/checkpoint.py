@@ -36,7 +36,7 @@ def _warn(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-class Carried(tf.Module):
+class SavedNest(tf.Module):
     """A nest of tensors kept in variables, so that it can be saved and restored.
 
     Args:
@@ -66,11 +66,11 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, keep: int = 3,
-                 say: Callable[[str], None] = _warn):
+                 log: Callable[[str], None] = _warn):
         """Args: directory: made when first saved to. keep: of the latest. say: tells of damage."""
         self._directory = Path(directory)
         self._keep = keep
-        self._say = say
+        self._say = log
 
     def steps(self, kind: str = "step") -> list[int]:
         """The steps saved as "step" or as "best", ascending."""

@@ -78,7 +78,7 @@ def recorded(log_dir: LogDir) -> Origin | None:
     return origin
 
 
-def agreed(log_dir: LogDir, given: Path | None) -> Path | None:
+def resolve_hparams(log_dir: LogDir, given: Path | None) -> Path | None:
     """The log directory that a run begins from; None where its weights are its own.
 
     A run that has a checkpoint goes on from there and begins from nothing.

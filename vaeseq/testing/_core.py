@@ -36,7 +36,7 @@ class VAECoreContract:
       context_size: F of the contexts the tests give.
       batch_size: B of the sequences the tests make.
       num_steps: T.
-      forward_only: whether `summarize` sees the past only, so that the features of a sequence
+      forward_only: whether `encode_observed` sees the past only, so that the features of a sequence
         cut in two are those of the whole.
     """
 
@@ -71,10 +71,10 @@ class VAECoreContract:
 
     def test_verbs_accept_any_leading_axes(self) -> None:
         core, contexts, observed, z = self._made()
-        drives, _ = core.drive(contexts, core.initial_state(self.batch_size).drive)
-        features = core.summarize(drives, observed)
+        context_features, _ = core.encode_contexts(contexts, core.initial_state(self.batch_size).context)
+        features = core.encode_observed(context_features, observed)
         state = random_nest(core.state_spec.latent, [self.batch_size, self.num_steps])
-        given = (drives, features, state, z, observed)
+        given = (context_features, features, state, z, observed)
         whole = verbs(core, *given)
         cuts: tuple[tuple, ...] = ((slice(None), 1), (2, 3))
         for rows in cuts:
@@ -95,10 +95,10 @@ class VAECoreContract:
     def test_replay_of_latents(self) -> None:
         core, contexts, observed, _ = self._made()
         lengths, state = self._lengths(), core.initial_state(self.batch_size)
-        drives, _ = core.drive(contexts, state.drive, lengths)
-        features = core.summarize(drives, observed, lengths)
-        drawn = core.infer(drives, features, state.latent, lengths, seed=seed(1))
-        again = core.replay(drives, features, drawn.latents, state.latent, lengths)
+        context_features, _ = core.encode_contexts(contexts, state.context, lengths)
+        features = core.encode_observed(context_features, observed, lengths)
+        drawn = core.infer(context_features, features, state.latent, lengths, seed=seed(1))
+        again = core.infer_given(context_features, features, drawn.latents, state.latent, lengths)
         one, other = (nest.mask_time(
             (x.latents, x.outputs, x.prior.log_prob(drawn.latents),
              x.posterior.log_prob(drawn.latents)), lengths) for x in (again, drawn))
@@ -193,14 +193,14 @@ class VAECoreContract:
         @tf.function(jit_compile=True)
         def compiled() -> tuple:
             generated, _ = generate(core, contexts)
-            replayed = self._path(core, contexts, generated.observed, generated.latents)
-            return run(), generated.log_prob, replayed.log_prob
+            inferred = self._path(core, contexts, generated.observed, generated.latents)
+            return run(), generated.log_prob, inferred.log_prob
 
-        results, log_prob, replayed = compiled()
+        results, log_prob, inferred = compiled()
         for one, other in pairs(results, run()):
             require_close(one, other, "Densities, states and gradients must be the same compiled "
                            "(jit_compile=True) and eager.", tolerance=1e-3)
-        require_close(log_prob, replayed, "The log-density of observations that were generated "
+        require_close(log_prob, inferred, "The log-density of observations that were generated "
                        "compiled must be the one that training computes for them.")
 
     def _gradients(
@@ -232,11 +232,11 @@ class VAECoreContract:
     ) -> Path:
         """The training path with the latents given instead of drawn."""
         state = core.initial_state(nest.leading_dim(contexts)) if state is None else state
-        drives, drive_state = core.drive(contexts, state.drive, lengths)
-        features = core.summarize(drives, observed, lengths)
+        context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
+        features = core.encode_observed(context_features, observed, lengths)
         inferred = (infer or type(core).infer)(
-            with_given_latents(core), drives, (z, features), state.latent, lengths, seed=seed(1))
+            with_given_latents(core), context_features, (z, features), state.latent, lengths, seed=seed(1))
         decoded = core.decoder.dist(core.decoder(inferred.outputs))
         return Path(decoded.log_prob(observed), inferred.prior.log_prob(z),
                      inferred.posterior.log_prob(z), inferred.outputs,
-                     CoreState(drive_state, inferred.state))
+                     CoreState(context_state, inferred.state))

@@ -76,11 +76,11 @@ def generate(core: VAECore, contexts: Tensor) -> tuple[Generated, GenState]:
 
 
 def verbs(
-    core: VAECore, drive: Nest, feature: Nest, state: Nest, z: Tensor, x: Nest
+    core: VAECore, context_feature: Nest, feature: Nest, state: Nest, z: Tensor, x: Nest
 ) -> tuple[Nest, ...]:
     """What the methods of one step give, as tensors."""
-    h = core.advance(drive, state)
-    outputs, after = core.transition(h, z)
+    h = core.hidden(context_feature, state)
+    outputs, after = core.update(h, z)
     p_x, emitted = core.emit(h, z)
     return (core.prior(h).log_prob(z), core.posterior(h, feature).log_prob(z), outputs, after,
             p_x.log_prob(x), emitted)

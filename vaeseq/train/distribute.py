@@ -36,7 +36,7 @@ STRATEGIES = ("none", "mirrored", "multi-worker")
 _TASK = re.compile(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)")
 
 
-class Workers(abc.ABC):
+class Strategy(abc.ABC):
     """Those who take the steps of one run.
 
     Attributes:
@@ -84,11 +84,11 @@ class Workers(abc.ABC):
         """Each flag: whether it is set at some worker; all workers must ask."""
 
     @abc.abstractmethod
-    def watched(self) -> contextlib.AbstractContextManager[None]:
+    def peer_errors(self) -> contextlib.AbstractContextManager[None]:
         """Inside, a worker that is gone is told by a `LostWorkerError`."""
 
 
-class Alone(Workers):
+class SingleProcess(Strategy):
     """One process on one device."""
 
     def scope(self) -> contextlib.AbstractContextManager[None]:
@@ -118,14 +118,14 @@ class Alone(Workers):
     def any(self, *flags: bool) -> tuple[bool, ...]:
         return flags
 
-    def watched(self) -> contextlib.AbstractContextManager[None]:
+    def peer_errors(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
 
 
-class Replicas(Workers):
+class Replicas(Strategy):
     """The replicas of a strategy of `tf.distribute`."""
 
     def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster):
@@ -199,7 +199,7 @@ class Replicas(Workers):
         return tuple((counts.numpy() > 0).tolist())
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
+    def peer_errors(self) -> Iterator[None]:
         try:
             yield
         except tf.errors.OpError as error:
@@ -220,7 +220,7 @@ class Replicas(Workers):
 
 def start(
     strategy: str, run: Mapping[str, Any], *, seconds: float
-) -> Workers:
+) -> Strategy:
     """Begins to work together; before TensorFlow does anything else.
 
     Args:
@@ -235,7 +235,7 @@ def start(
       OSError: this worker's port is in use.
     """
     if strategy == "none":
-        return ALONE
+        return SINGLE_PROCESS
     if strategy == "mirrored":
         return Replicas(tf.distribute.MirroredStrategy(), Cluster(("this process",), 0))
     if strategy != "multi-worker":
@@ -250,13 +250,13 @@ def start(
         ) from None
 
 
-def check_batch_size(batch_size: int, workers: Workers) -> None:
+def check_batch_size(batch_size: int, strategy: Strategy) -> None:
     """Raises ValueError where a batch cannot be shared out evenly."""
-    if batch_size % workers.num_replicas:
+    if batch_size % strategy.num_replicas:
         raise ValueError(
-            f"expected a batch_size that {workers.num_replicas} replicas can share evenly, got "
+            f"expected a batch_size that {strategy.num_replicas} replicas can share evenly, got "
             f"{batch_size}. It counts the rows of all of them together: give "
-            f"batch_size={-(-batch_size // workers.num_replicas) * workers.num_replicas}, say.")
+            f"batch_size={-(-batch_size // strategy.num_replicas) * strategy.num_replicas}, say.")
 
 
 def _one_a_replica(next_creator: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:

@@ -30,7 +30,7 @@ from vaeseq.nn import initializers, parallel
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, enable_dropout
 from vaeseq.nn.scan import matmul
 from vaeseq.train import schedules
-from vaeseq.train.distribute import ALONE, Workers
+from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
 from vaeseq.train.optimizers import Adam
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import GenCore
@@ -52,14 +52,14 @@ class TrainState(NamedTuple):
     bound: BoundState
 
 
-class TrainStep(NamedTuple):
+class TrainMetrics(NamedTuple):
     """What a step says of itself: floats, averages over the valid steps of the batch, in nats.
 
     Attributes:
       loss: what was minimised: the negative objective and the regularization.
       nats_per_step: the negative bound, whatever the divergence's strength.
       log_prob: of the observations given the latents.
-      divergence: of the posterior from the prior.
+      kl: of the posterior from the prior.
       gradient_norm: global, before clipping.
       steps_per_second: valid sequence steps by wall time, the first time with compilation.
       num_steps: valid sequence steps in the batch.
@@ -68,7 +68,7 @@ class TrainStep(NamedTuple):
     loss: float
     nats_per_step: float
     log_prob: float
-    divergence: float
+    kl: float
     gradient_norm: float
     steps_per_second: float
     num_steps: int
@@ -85,7 +85,7 @@ class _Sums(NamedTuple):
     objective: Tensor
     increments: Tensor
     log_prob: Tensor
-    divergence: Tensor
+    kl: Tensor
     num_steps: Tensor
 
 
@@ -98,12 +98,12 @@ class TrainOps(snt.Module):
 
     def __init__(
         self, agent: Agent, core: VAECore, bound: Bound, *,
-        learning_rate: Schedule, divergence_strength: Schedule = lambda step: 1.0,
+        learning_rate: Schedule, kl_weight: Schedule = lambda step: 1.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
         adam_beta2: float = 0.999, precision: Precision = "float32",
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
-        workers: Workers = ALONE, name: str | None = None,
+        strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
     ):
         """Creates the operations; the variables come with `build`.
 
@@ -112,7 +112,7 @@ class TrainOps(snt.Module):
           core: the model.
           bound: what is maximised.
           learning_rate: of each step, from 0.
-          divergence_strength: weight of the divergence at each step.
+          kl_weight: weight of the divergence at each step.
           clip_gradient_norm: the greatest global norm of a gradient; 0 for no limit.
           l1_regularization: weight of sum |w| over the weights that are matrices.
           l2_regularization: weight of sum w^2 / 2 over the same.
@@ -124,7 +124,7 @@ class TrainOps(snt.Module):
           num_shards: parts of the batch computed side by side.
           jit_compile: compile with XLA.
           seed: int32 `[2]`, of everything random in training.
-          workers: who shares the rows of each batch; none else by default.
+          strategy: who shares the rows of each batch; none else by default.
 
         Raises:
           ValueError: `context_dropout` is outside [0, 1).
@@ -135,7 +135,7 @@ class TrainOps(snt.Module):
         self._core = core
         self._bound = bound
         self._learning_rate = learning_rate
-        self._divergence_strength = divergence_strength
+        self._divergence_strength = kl_weight
         self._clip_gradient_norm = clip_gradient_norm
         self._l1_regularization = l1_regularization
         self._l2_regularization = l2_regularization
@@ -143,8 +143,8 @@ class TrainOps(snt.Module):
         self._context_dropout = context_dropout
         self._check_numerics = check_numerics
         self._seed = seed
-        self._workers = workers
-        with workers.scope():
+        self._workers = strategy
+        with strategy.scope():
             self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
             self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
             self._optimizer = Adam(self._rate, beta2=adam_beta2)
@@ -156,12 +156,12 @@ class TrainOps(snt.Module):
         self._manner = matmul.Manner(bfloat16=low, apart=apart)
         self._gradients = parallel.parallel(
             self._shard, num_shards, jit_compile=jit_compile and not apart)
-        self._compiled = workers.function(self._step)
+        self._compiled = strategy.function(self._step)
 
     @classmethod
     def from_hparams(
         cls, gen_core: GenCore, hparams: HParams, *, num_steps: int = 1, jit_compile: bool = True,
-        seed: Seed, workers: Workers = ALONE,
+        seed: Seed, strategy: Strategy = SINGLE_PROCESS,
     ) -> TrainOps:
         """Creates the operations that train an agent and a core as hyperparameters describe.
 
@@ -171,7 +171,7 @@ class TrainOps(snt.Module):
           num_steps: updates of the whole run; the "cosine" learning-rate schedule ends there.
           jit_compile: compile with XLA.
           seed: int32 `[2]`, of everything random in training.
-          workers: who shares the rows of each batch.
+          strategy: who shares the rows of each batch.
         """
         h = hparams
         return cls(
@@ -182,14 +182,14 @@ class TrainOps(snt.Module):
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
                 half=h.learning_rate_half),
-            divergence_strength=lambda step: schedules.divergence_strength(
+            kl_weight=lambda step: schedules.kl_weight(
                 step, start=h.divergence_strength_start, half=h.divergence_strength_half),
             clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
             l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
             context_dropout=h.context_dropout, adam_beta2=h.adam_beta2,
             check_numerics=h.check_numerics,
             num_shards=parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
-            precision=h.precision, jit_compile=jit_compile, seed=seed, workers=workers)
+            precision=h.precision, jit_compile=jit_compile, seed=seed, strategy=strategy)
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:
@@ -212,7 +212,7 @@ class TrainOps(snt.Module):
             self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
             self._optimizer._initialize(self.variables_to_train)
 
-    def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainStep, TrainState]:
+    def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainMetrics, TrainState]:
         """Makes one update.
 
         Args:
@@ -231,11 +231,11 @@ class TrainOps(snt.Module):
             self._workers.rows(self._as_tensors(batch)), state,
             tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(number)))
         averages, finite = self._workers.first((averages, finite))
-        loss, nats, log_prob, divergence, norm, num_steps, all_finite = averages.numpy().tolist()
+        loss, nats, log_prob, kl, norm, num_steps, all_finite = averages.numpy().tolist()
         if self._check_numerics and not all_finite:
             self._explain(number, loss, finite)
         rate = num_steps / (time.perf_counter() - began)
-        return TrainStep(loss, nats, log_prob, divergence, norm, rate, int(num_steps)), state
+        return TrainMetrics(loss, nats, log_prob, kl, norm, rate, int(num_steps)), state
 
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)
@@ -275,10 +275,10 @@ class TrainOps(snt.Module):
             contexts = apply_dropout(self, contexts, self._context_dropout)
             result = self._bound(
                 self._core, contexts, observed, state.bound, batch.lengths,
-                divergence_strength=strength, seed=bound_seed)
+                kl_weight=strength, seed=bound_seed)
         sums = _Sums(
             [], tf.reduce_sum(result.objective), tf.reduce_sum(result.increments),
-            tf.reduce_sum(result.log_prob), tf.reduce_sum(result.divergence),
+            tf.reduce_sum(result.log_prob), tf.reduce_sum(result.kl),
             tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
         return sums, TrainState(agent_state, result.state)
 
@@ -301,7 +301,7 @@ class TrainOps(snt.Module):
         else:
             self._move(gradients)
         averages = tf.stack([loss, -sums.increments / count, sums.log_prob / count,
-                             sums.divergence / count, norm, sums.num_steps,
+                             sums.kl / count, norm, sums.num_steps,
                              tf.cast(tf.reduce_all(finite), tf.float32)])
         return averages, finite
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 Number = TypeVar("Number", float, tf.Tensor)
 
 
-def divergence_strength(step: Number, *, start: float, half: float) -> Number:
+def kl_weight(step: Number, *, start: float, half: float) -> Number:
     """The weight of the divergence in the loss: `1 - (1 - start) * 0.5 ** (step / half)`.
 
     Args:

@@ -16,17 +16,17 @@ import tensorflow as tf
 
 from vaeseq.data import DataSet
 from vaeseq.evaluate.likelihood import Score
-from vaeseq.runs.checkpoint import Carried, Checkpoints
+from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.runs.progress import Progress
-from vaeseq.train.distribute import ALONE, Workers
+from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
 from vaeseq.train.metrics import Writer
-from vaeseq.train.ops import TrainOps, TrainState, TrainStep
+from vaeseq.train.ops import TrainMetrics, TrainOps, TrainState
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 # What is written of a step; nothing that depends on the clock, so that a run that was resumed
 # leaves the same metrics as one that was not.
-_AVERAGED = ("loss", "nats_per_step", "log_prob", "divergence", "gradient_norm")
+_AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
 
 
 class Periods(NamedTuple):
@@ -41,7 +41,7 @@ class Periods(NamedTuple):
     valid: int = 500
 
 
-class Trained(NamedTuple):
+class TrainResult(NamedTuple):
     """How a sitting ended.
 
     Attributes:
@@ -64,8 +64,8 @@ class Trainer:
     def __init__(
         self, ops: TrainOps, data: DataSet, checkpoints: Checkpoints, *,
         objects: dict[str, tf.Module], validate: Callable[[], Score] | None = None,
-        after_validation: Callable[[int, Writer, Say], None] = lambda step, writer, say: None,
-        periods: Periods = Periods(), unit: str = "step", workers: Workers = ALONE,
+        after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
+        periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,
     ):
         """Creates the trainer.
 
@@ -78,7 +78,7 @@ class Trainer:
           after_validation: called after each, to show a sample say.
           periods: how often.
           unit: the singular name of a sequence step, for rates.
-          workers: those of `ops`; of them the chief saves, scores and reports.
+          strategy: those of `ops`; of them the chief saves, scores and reports.
         """
         self._ops = ops
         self._data = data
@@ -87,8 +87,8 @@ class Trainer:
         self._after_validation = after_validation
         self._periods = periods
         self._unit = unit
-        self._workers = workers
-        self._state = Carried(ops.initial_state(data.batch_size))
+        self._workers = strategy
+        self._state = SavedNest(ops.initial_state(data.batch_size))
         self._recent = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         self._objects = {
@@ -105,7 +105,7 @@ class Trainer:
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, *,
         max_minutes: float = math.inf, should_stop: Callable[[], bool] = lambda: False,
-    ) -> Trained:
+    ) -> TrainResult:
         """Trains until `num_steps` updates were made in all, or time is up, or it should stop.
 
         Args:
@@ -142,10 +142,10 @@ class Trainer:
         if step > saved:
             self._save(step, state, recent)
         self._workers.any(False)  # the chief has saved when it answers
-        return Trained(step, reason, float(self._best), first_step_seconds)
+        return TrainResult(step, reason, float(self._best), first_step_seconds)
 
     def _report(
-        self, step: int, writer: Writer, recent: np.ndarray, validating: bool, say: Say
+        self, step: int, writer: Writer, recent: np.ndarray, validating: bool, log: Log
     ) -> bool:
         """Writes the averages since the last line; whether a validation was the best so far."""
         if not self._workers.is_chief:
@@ -155,11 +155,11 @@ class Trainer:
         if validating and self._validate is not None:
             score = self._validate()
             values["valid_nats_per_step"] = score.nats_per_step
-            values["valid_divergence"] = score.divergence
+            values["valid_kl"] = score.kl
             values["valid_active_units"] = score.active_units
             best = score.nats_per_step < float(self._best)
             self._best.assign(np.float64(min(score.nats_per_step, float(self._best))))
-            say(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
+            log(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
                 + (", the best so far" if best else ""))
         writer.scalars(step, values)
         writer.flush()
@@ -174,7 +174,7 @@ class Trainer:
             self._checkpoints.save(step, self._objects, best=best)
 
 
-def _weighted(metrics: TrainStep) -> np.ndarray:
+def _weighted(metrics: TrainMetrics) -> np.ndarray:
     """Averages times the steps they are of, so that they add up; and those steps."""
     averages = [getattr(metrics, name) for name in _AVERAGED]
     return np.array([*averages, 1.0]) * metrics.num_steps

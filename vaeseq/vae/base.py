@@ -50,11 +50,11 @@ class CoreState(NamedTuple):
     """What a core carries from step to step.
 
     Attributes:
-      drive: the state of the recurrences that see contexts only, a nest of `[B, ...]`.
+      context: the state of the recurrences that see contexts only, a nest of `[B, ...]`.
       latent: what the next latent depends on, a nest of `[B, ...]`.
     """
 
-    drive: Nest
+    context: Nest
     latent: Nest
 
 
@@ -80,7 +80,7 @@ class Inferred(NamedTuple):
 class VAECore(snt.Module, abc.ABC):
     """A sequence model: four methods for one step; what else there is has a default.
 
-    `advance`, `prior`, `posterior` and `transition` accept any leading axes. A subclass whose
+    `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose
     latents do not depend on each other may override `infer` to run without a loop; the contract
     test (`vaeseq.testing.VAECoreContract`) holds it equal to this one.
 
@@ -114,35 +114,35 @@ class VAECore(snt.Module, abc.ABC):
         """The state before the first step: zeros `[B, ...]` by default."""
         return nest.zeros(self.state_spec, batch_size)
 
-    def drive(
+    def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Nest, Nest]:
         """The part of every step that depends on contexts alone; by default the contexts.
 
         Args:
           contexts: `[B, T, F]`.
-          state: `CoreState.drive`.
+          state: `CoreState.context`.
           lengths: int32 `[B]`, valid steps of each row.
 
         Returns:
-          A nest of `[B, T, ...]` and the next `CoreState.drive`.
+          A nest of `[B, T, ...]` and the next `CoreState.context`.
         """
         del lengths
         return contexts, state
 
-    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
         """What the posterior may see at each step, a nest of `[B, T, ...]`; by default nothing.
 
         Args:
-          drives: what `drive` returned.
+          context_features: what `encode_contexts` returned.
           observed: a nest of `[B, T, ...]`.
           lengths: int32 `[B]`, valid steps of each row.
         """
-        del drives, observed, lengths
+        del context_features, observed, lengths
         return ()
 
     @abc.abstractmethod
-    def advance(self, drive: Nest, state: Nest) -> Nest:
+    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
         """h_t, a nest of `[..., *]`, from this step's drive and `CoreState.latent`."""
 
     @abc.abstractmethod
@@ -154,7 +154,7 @@ class VAECore(snt.Module, abc.ABC):
         """q(z_t | h_t, f_t), over events `[Z]`."""
 
     @abc.abstractmethod
-    def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         """u_t `[..., F]`, what the decoder reads, and the next `CoreState.latent`."""
 
     def log_prob(self, outputs: Tensor, observed: Nest) -> Tensor:
@@ -175,11 +175,11 @@ class VAECore(snt.Module, abc.ABC):
 
     def emit(self, h: Nest, z: Tensor) -> tuple[tfd.Distribution, Nest]:
         """p(x_t | h_t, z_t) and the next `CoreState.latent`."""
-        outputs, state = self.transition(h, z)
+        outputs, state = self.update(h, z)
         return self.decoder.dist(self.decoder(outputs)), state
 
     def infer(
-        self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
         """Draws z_1:T from the posterior.
@@ -189,31 +189,31 @@ class VAECore(snt.Module, abc.ABC):
         parameters come out of the loop.
 
         Args:
-          drives: what `drive` returned, a nest of `[B, T, ...]`.
-          features: what `summarize` returned.
+          context_features: what `encode_contexts` returned, a nest of `[B, T, ...]`.
+          features: what `encode_observed` returned.
           state: `CoreState.latent` before the first step.
           lengths: int32 `[B]`, valid steps of each row.
           seed: int32 `[2]`.
         """
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
-            drive, feature, normals, step_seed = inputs
-            h = self.advance(drive, latent_state)
+            context_feature, feature, normals, step_seed = inputs
+            h = self.hidden(context_feature, latent_state)
             q_z = self.posterior(h, feature)
-            with seeds.drawn_ahead(normals):
+            with seeds.presampled_noise(normals):
                 z = q_z.sample(seed=step_seed[0])
-            outputs, latent_state = self.transition(h, z)
+            outputs, latent_state = self.update(h, z)
             return (h, z, outputs, latent.normal_params(q_z)), latent_state
 
-        batch_size, num_steps = (nest.leading_dim(drives, axis) for axis in (0, 1))
+        batch_size, num_steps = (nest.leading_dim(context_features, axis) for axis in (0, 1))
         seed, step_seed = seeds.split(seed, 2)
         normals = seeds.normal([batch_size, num_steps, self.latent_size], seed)
-        steps = (drives, features, normals, seeds.per_step(step_seed, num_steps))
+        steps = (context_features, features, normals, seeds.per_step(step_seed, num_steps))
         (h, z, outputs, params), state = unroll.scan(step, steps, state, lengths)
         q_z = latent.normal(params) if params else self.posterior(h, features)
         return Inferred(z, self.prior(h), q_z, outputs, state)
 
-    def replay(
-        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+    def infer_given(
+        self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
         """What `infer` gives when it draws these `latents`, `[B, T, Z]`; other arguments as there.
@@ -221,10 +221,10 @@ class VAECore(snt.Module, abc.ABC):
         A subclass that overrides `infer` overrides this one alike.
         """
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
-            drive, z = inputs
-            h = self.advance(drive, latent_state)
-            outputs, latent_state = self.transition(h, z)
+            context_feature, z = inputs
+            h = self.hidden(context_feature, latent_state)
+            outputs, latent_state = self.update(h, z)
             return (h, outputs), latent_state
 
-        (h, outputs), state = unroll.scan(step, (drives, latents), state, lengths)
+        (h, outputs), state = unroll.scan(step, (context_features, latents), state, lengths)
         return Inferred(latents, self.prior(h), self.posterior(h, features), outputs, state)

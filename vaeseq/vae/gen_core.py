@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The one sampler: an agent and a core, taking turns.
 
-    context_t = agent.context(...)          drive_t = core.drive(context_t)
-    h_t = core.advance(drive_t, s_t)        z_t ~ core.prior(h_t)
-    u_t, s_t+1 = core.transition(h_t, z_t)  x_t ~ decoder(u_t)
+    context_t = agent.context(...)          drive_t = core.encode_contexts(context_t)
+    h_t = core.hidden(drive_t, s_t)        z_t ~ core.prior(h_t)
+    u_t, s_t+1 = core.update(h_t, z_t)  x_t ~ decoder(u_t)
     agent.observe(x_t)
 
 Axes: B batch, T time, F features, Z latent (see `vaeseq.types`).
@@ -96,17 +96,17 @@ def draw(
       latent_seed: int32 `[2]`.
       observed_seed: int32 `[2]`.
     """
-    drives, drive_state = core.drive(context[:, None], state.drive)
-    h = core.advance(tf.nest.map_structure(lambda leaf: leaf[:, 0], drives), state.latent)
+    context_features, context_state = core.encode_contexts(context[:, None], state.context)
+    h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
     prior = core.prior(h)
     z = prior.sample(seed=latent_seed)
-    outputs, latent_state = core.transition(h, z)
+    outputs, latent_state = core.update(h, z)
     params = core.decoder(outputs)
     tempered = core.decoder.dist(core.decoder.temper(params, temperature))
     x = tempered.sample(seed=observed_seed)
     log_prob = core.decoder.dist(params).log_prob(x)
     drawn = Drawn(x, params, z, log_prob, prior.log_prob(z))
-    return drawn, CoreState(drive_state, latent_state)
+    return drawn, CoreState(context_state, latent_state)
 
 
 @snt.allow_empty_variables
@@ -141,12 +141,12 @@ class GenCore(snt.Module):
         agent_seed, core_seed = seeds.split(seed, 2)
         contexts, agent_state = self.agent.contexts(
             observed, state.agent, inputs, lengths, seed=agent_seed)
-        drives, drive_state = self.core.drive(contexts, state.core.drive, lengths)
-        features = self.core.summarize(drives, observed, lengths)
+        context_features, context_state = self.core.encode_contexts(contexts, state.core.context, lengths)
+        features = self.core.encode_observed(context_features, observed, lengths)
         inferred = self.core.infer(
-            drives, features, state.core.latent, lengths, seed=core_seed)
+            context_features, features, state.core.latent, lengths, seed=core_seed)
         steps = tf.shape(contexts)[1] if lengths is None else tf.cast(lengths, tf.int32)
-        return GenState(agent_state, CoreState(drive_state, inferred.state),
+        return GenState(agent_state, CoreState(context_state, inferred.state),
                         state.finished | self.agent.finished(agent_state), state.steps + steps)
 
     def generate(

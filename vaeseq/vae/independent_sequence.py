@@ -84,11 +84,11 @@ class IndependentSequence(VAECore):
     def state_spec(self) -> CoreState:
         return CoreState((), self._d_core.state_spec)
 
-    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return _builders.backward(self._e_core, (drives, self._encoder(observed)), lengths)
+    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+        return _builders.backward(self._e_core, (context_features, self._encoder(observed)), lengths)
 
-    def advance(self, drive: Nest, state: Nest) -> Hidden:
-        return Hidden(drive, state)
+    def hidden(self, context_feature: Nest, state: Nest) -> Hidden:
+        return Hidden(context_feature, state)
 
     def prior(self, h: Hidden) -> tfd.Distribution:
         return self._p_z.dist(self._p_z(h.context))
@@ -96,26 +96,26 @@ class IndependentSequence(VAECore):
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
         return self._q_z.dist(self._q_z(feature))
 
-    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         return self._d_core.step((h.context, z), h.state)
 
     def infer(
-        self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        q_z = self.posterior(Hidden(drives, ()), features)
-        return self._run(drives, q_z, q_z.sample(seed=seed), state, lengths)
+        q_z = self.posterior(Hidden(context_features, ()), features)
+        return self._run(context_features, q_z, q_z.sample(seed=seed), state, lengths)
 
-    def replay(
-        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+    def infer_given(
+        self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
         return self._run(
-            drives, self.posterior(Hidden(drives, ()), features), latents, state, lengths)
+            context_features, self.posterior(Hidden(context_features, ()), features), latents, state, lengths)
 
     def _run(
-        self, drives: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest, lengths: Tensor | None
+        self, context_features: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest, lengths: Tensor | None
     ) -> Inferred:
-        outputs, state = self._d_core((drives, z), state, lengths)
+        outputs, state = self._d_core((context_features, z), state, lengths)
         # No density of z asks for the state.
-        return Inferred(z, self.prior(Hidden(drives, ())), q_z, outputs, state)
+        return Inferred(z, self.prior(Hidden(context_features, ())), q_z, outputs, state)

@@ -55,13 +55,13 @@ class RNN(VAECore):
     def state_spec(self) -> CoreState:
         return CoreState(self._d_core.state_spec, ())
 
-    def drive(
+    def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Nest, Nest]:
         return self._d_core(contexts, state, lengths)
 
-    def advance(self, drive: Nest, state: Nest) -> Nest:
-        return drive
+    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
+        return context_feature
 
     def prior(self, h: Nest) -> tfd.Distribution:
         return self._latent.dist(self._latent(h))
@@ -69,19 +69,19 @@ class RNN(VAECore):
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
         return self._latent.dist(self._latent(h))
 
-    def transition(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         return h, ()
 
     def infer(
-        self, drives: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        q_z = self.posterior(drives, features)
-        return Inferred(q_z.sample(seed=seed), self.prior(drives), q_z, drives, state)
+        q_z = self.posterior(context_features, features)
+        return Inferred(q_z.sample(seed=seed), self.prior(context_features), q_z, context_features, state)
 
-    def replay(
-        self, drives: Nest, features: Nest, latents: Tensor, state: Nest,
+    def infer_given(
+        self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
         return Inferred(
-            latents, self.prior(drives), self.posterior(drives, features), drives, state)
+            latents, self.prior(context_features), self.posterior(context_features, features), context_features, state)

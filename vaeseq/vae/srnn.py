@@ -99,16 +99,16 @@ class SRNN(VAECore):
     def state_spec(self) -> CoreState:
         return CoreState(self._d_core.state_spec, self._p_z.event_spec)
 
-    def drive(
+    def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Nest, Nest]:
         return self._d_core(contexts, state, lengths)
 
-    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return _builders.backward(self._e_core, (drives, self._encoder(observed)), lengths)
+    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+        return _builders.backward(self._e_core, (context_features, self._encoder(observed)), lengths)
 
-    def advance(self, drive: Nest, state: Nest) -> Hidden:
-        return Hidden(drive, state, self._p_z((drive, state)))
+    def hidden(self, context_feature: Nest, state: Nest) -> Hidden:
+        return Hidden(context_feature, state, self._p_z((context_feature, state)))
 
     def prior(self, h: Hidden) -> tfd.Distribution:
         return self._p_z.dist(h.prior)
@@ -119,5 +119,5 @@ class SRNN(VAECore):
             params = latent.residual(h.prior, params)
         return self._q_z.dist(params)
 
-    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         return tf.concat([h.d, z], -1), z

@@ -116,11 +116,11 @@ class VRNN(VAECore):
         phi_z = tf.TensorSpec([self._phi_z.output_size], tf.float32, "phi_z")
         return CoreState((), State(self._cell.state_spec, phi_z))
 
-    def summarize(self, drives: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
         return self._encoder(observed)
 
-    def advance(self, drive: Nest, state: State) -> Hidden:
-        return Hidden(*self._cell.step((drive, state.phi_z), state.cell))
+    def hidden(self, context_feature: Nest, state: State) -> Hidden:
+        return Hidden(*self._cell.step((context_feature, state.phi_z), state.cell))
 
     def prior(self, h: Hidden) -> tfd.Distribution:
         return self._p_z.dist(self._p_z(h.output))
@@ -128,6 +128,6 @@ class VRNN(VAECore):
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
         return self._q_z.dist(self._q_z((h.output, feature)))
 
-    def transition(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
+    def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         phi_z = self._phi_z(z)
         return tf.concat([h.output, phi_z], -1), State(h.cell, phi_z)

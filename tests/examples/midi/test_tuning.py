@@ -106,7 +106,7 @@ def test_the_likelihood_holds_the_model_to_the_music(tmp_path):
                likelihood=5.0)
     steps = [ops(SILENCE) for _ in range(40)]
     assert steps[-1].nats_per_step < 0.5 * steps[0].nats_per_step
-    assert abs(steps[0].divergence) < 1e-5 < steps[-1].divergence
+    assert abs(steps[0].kl) < 1e-5 < steps[-1].kl
 
 
 def test_a_gradient_that_is_not_finite(tmp_path):
@@ -180,7 +180,7 @@ def test_a_model_is_tuned_and_goes_on(start, midi, tmp_path):
     assert json.loads((parts / "report.json").read_text()) == report
     lines = [json.loads(line) for line in (parts / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 3]
-    assert {"reward", "divergence", "valid_nats_per_step"} <= set(lines[0])
+    assert {"reward", "kl", "valid_nats_per_step"} <= set(lines[0])
 
     score = json.loads(midi("evaluate", "--log-dir", parts, "--json").out)
     assert score["nats_per_step"] == pytest.approx(report["after"]["nats_per_step"], rel=1e-5)

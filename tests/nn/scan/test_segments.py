@@ -134,7 +134,7 @@ def test_latents_in_segments(short_segments, vae_type):
         parts, latent = [], state.latent
         for number, first in enumerate((0, 2, 4)):
             part = base.Passes(*tf.nest.map_structure(
-                lambda x, first=first: x[:, first:first + 2], passed[:3]), passed.drive_state)
+                lambda x, first=first: x[:, first:first + 2], passed[:3]), passed.context_state)
             parts.append(base.weigh(
                 made.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2), analytic=True,
                 seed=seeds.fold_in(small.SEED, number)))
@@ -146,7 +146,7 @@ def test_latents_in_segments(short_segments, vae_type):
         with tf.GradientTape() as tape:
             weighed = weigh(base.passes(made.core, contexts, observed, state, lengths))
             valid = tf.sequence_mask(lengths, 5)[:, tf.newaxis]
-            loss = tf.reduce_sum(tf.where(valid, weighed.log_prob - weighed.divergence, 0.0))
+            loss = tf.reduce_sum(tf.where(valid, weighed.log_prob - weighed.kl, 0.0))
         return weighed, tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
 
     # By XLA other random numbers would be drawn than eagerly.
