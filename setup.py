@@ -69,7 +69,7 @@ setuptools.setup(
         "console_scripts": [
             "vaeseq-text=vaeseq.examples.text.cli:main",
             "vaeseq-midi=vaeseq.examples.midi.cli:main",
-            "vaeseq-play=vaeseq.examples.play.cli:main",
+            "vaeseq-play=vaeseq.examples.play.commands:main",
         ],
     },
 )

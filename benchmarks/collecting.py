@@ -34,12 +34,12 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from examples.play import env
-    from examples.play.agents import Player, PolicyActor
+    from examples.play.actor_critic.agents import Player, PolicyActor
+    from examples.play.actor_critic.policy import Policy
+    from examples.play.envs import env
+    from examples.play.envs.rollout import RandomPlayer
     from examples.play.hparams import PlayHParams
-    from examples.play.model import World
-    from examples.play.playing import RandomPlayer
-    from examples.play.policy import Policy
+    from examples.play.world_model.model import World
     game, hparams = env.game(options.game), PlayHParams(game=options.game)
     policy = PolicyActor(World(hparams, game), Policy(hparams, game.actions))
     players = {"random": RandomPlayer(game.actions), "policy": Player(policy)}
@@ -68,9 +68,9 @@ def _medians(works: dict, moves: int, turns: int) -> dict[str, int]:
 
 def _played(game, player, copies: int, moves: int) -> int:
     """Plays and remembers; how many moves there were."""
-    from examples.play.copies import Games
-    from examples.play.playing import play
-    from examples.play.replay import Replay
+    from examples.play.envs.replay import Replay
+    from examples.play.envs.rollout import play
+    from examples.play.envs.vector_env import Games
     replay = Replay(game, 1 << 30)
     with Games(game, copies) as games:
         for episode in play(games, player, num_moves=moves, seed=0):

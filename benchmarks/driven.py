@@ -101,7 +101,7 @@ DRIVEN = {
         "recall=0,context_skip=false",
         _rolls, lambda folder: ["generate", "--length", "4", "--out-dir", str(folder)]),
     "play": Driven(
-        "examples.play.cli", "PlayHParams", "game", "eval_every",
+        "examples.play.commands", "PlayHParams", "game", "eval_every",
         f"{_SMALL},policy_layers=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[8],"
         "horizon=3,first_steps=40,first_updates=4,eval_games=1,jit_compile=false",
         lambda folder: "CartPole-v1",

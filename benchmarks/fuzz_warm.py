@@ -20,13 +20,15 @@ import tensorflow as tf
 from examples.midi import compose, page
 from examples.midi.model import MidiModel
 from examples.midi.tuning import Tuning
-from examples.play import commands, dreaming, env, learning, playing
-from examples.play.copies import Games
-from examples.play.dreaming import Dream, TrainedAgent
+from examples.play.actor_critic import trained_agent, training
+from examples.play.actor_critic.learner import Learner
+from examples.play.actor_critic.trained_agent import Dream, TrainedAgent
+from examples.play.actor_critic.training import Learned
+from examples.play.commands import dream, run
+from examples.play.envs import env, rollout
+from examples.play.envs.replay import Episode
+from examples.play.envs.vector_env import Games
 from examples.play.hparams import PlayHParams
-from examples.play.learner import Learner
-from examples.play.learning import Learned
-from examples.play.replay import Episode
 from examples.text.model import TextModel
 from vaeseq import nest, vae
 from vaeseq.data import Batch, as_tensors
@@ -53,8 +55,8 @@ class Warm:
         self._space = space
         self._loads: dict[str, _Load] = {name: kind.load for name, kind in _MODELS.items()}
         self._ready = {name: self._loads[name](space.log(name)) for name in _MODELS}
-        self._learner_of: _LearnerOf = dreaming._learner
-        self._learner_log = LogDir(space.log("play"), learning.PROGRAM)
+        self._learner_of: _LearnerOf = trained_agent._learner
+        self._learner_log = LogDir(space.log("play"), training.PROGRAM)
         self._learner = self._learner_of(self._learner_log)
 
     @contextlib.contextmanager
@@ -78,9 +80,10 @@ class Warm:
         yield mock.patch.object(compose, "_decoded", lambda *_: iter(()))
         yield mock.patch.object(export, "save", lambda *_, **__: None)
         yield mock.patch.object(Tuning, "run", mock.Mock(side_effect=SystemExit(0)))
-        yield mock.patch.object(dreaming, "_learner", self._learner_in)
-        yield mock.patch.object(learning, "run", _learn)
-        yield mock.patch.object(commands, "play", _play)
+        yield mock.patch.object(trained_agent, "_learner", self._learner_in)
+        yield mock.patch.object(training, "run", _learn)
+        yield mock.patch.object(run, "play", _play)
+        yield mock.patch.object(dream, "play", _play)
         yield mock.patch.object(TrainedAgent, "dream", _dream)
 
     def _loader(self, name: str, kind: type[Model]) -> _Load:
@@ -99,7 +102,7 @@ class Warm:
         return load
 
     def _learner_in(self, log_dir: LogDir) -> Learner:
-        """`dreaming._learner`; its weights are restored by who asks."""
+        """`trained_agent._learner`; its weights are restored by who asks."""
         same = (log_dir.hparams(PlayHParams) == self._learner.hparams
                 and log_dir.seed() == self._learner_log.seed())
         return self._learner if same else self._learner_of(log_dir)
@@ -156,20 +159,20 @@ def _write(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
 
 def _learn(hparams: PlayHParams, log_dir: LogDir, *, num_steps: int, seed: int,
            **_: Any) -> Learned:
-    """`learning.run` without an update: begins a game, locks and writes the directory."""
+    """`training.run` without an update: begins a game, locks and writes the directory."""
     with Games(env.game(hparams.game, hparams.observed_indices), 1) as games, log_dir.locked():
         games.reset(0, 0)
         if not log_dir.exists:
             log_dir.create(hparams, seed)
-        with learning._writer(log_dir, 0) as writer:
+        with training._writer(log_dir, 0) as writer:
             writer.scalars(1, {"eval_mean": 1.0})
     return Learned(num_steps, "done", math.nan, math.nan, False)
 
 
-def _play(games: Games, player: playing.Player, **options: Any) -> Iterator[Episode]:
-    """`playing.play`, of one short game that is played at random."""
+def _play(games: Games, player: rollout.Player, **options: Any) -> Iterator[Episode]:
+    """`rollout.play`, of one short game that is played at random."""
     del player
-    return playing.play(games, playing.RandomPlayer(games.game.actions),
+    return rollout.play(games, rollout.RandomPlayer(games.game.actions),
                         **{**options, "num_games": 1, "most_moves": 3})
 
 

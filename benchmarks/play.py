@@ -88,14 +88,14 @@ def _run(options: argparse.Namespace) -> None:
 
 def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> None:
     """Goes on with a run; writes its figures when it has come to its end."""
-    from examples.play import learning
+    from examples.play.actor_critic import training
     from examples.play.hparams import PlayHParams
     from vaeseq.runs.log_dir import LogDir
     recipe = RECIPES[name]
     hparams = PlayHParams().parse(recipe.overrides).parse(options.hparams)
-    log_dir = LogDir(options.log_dir / f"{name}-{seed}", learning.PROGRAM)
+    log_dir = LogDir(options.log_dir / f"{name}-{seed}", training.PROGRAM)
     began = time.monotonic()
-    learned = learning.run(hparams, log_dir, num_steps=recipe.steps, seed=seed,
+    learned = training.run(hparams, log_dir, num_steps=recipe.steps, seed=seed,
                            max_minutes=options.max_minutes)
     seconds = _add_seconds(log_dir.path / "seconds.json", time.monotonic() - began)
     if learned.reason == "done":
@@ -127,15 +127,16 @@ def _solved(curve: list[list[float]], target: float) -> tuple[float, float]:
 
 def _prediction(log_dir) -> dict:
     """Errors of prediction on games that were not learnt from; {} where all of them were short."""
-    from examples.play import dreaming, prediction
-    from examples.play.copies import Games
-    from examples.play.playing import play
-    agent, replay = dreaming.load_with_games(log_dir)
+    from examples.play.actor_critic import trained_agent
+    from examples.play.envs.rollout import play
+    from examples.play.envs.vector_env import Games
+    from examples.play.world_model import open_loop
+    agent, replay = trained_agent.load_with_games(log_dir)
     with Games(agent.game, _HELD_OUT) as games:
         held_out = list(play(games, agent.player(greedy=False), num_games=_HELD_OUT,
                              seed=_HELD_OUT_SEED))
     try:
-        errors = prediction.open_loop(agent.world, replay.transitions(), held_out, given=_GIVEN,
+        errors = open_loop.open_loop(agent.world, replay.transitions(), held_out, given=_GIVEN,
                                       horizon=_HORIZON)
     except ValueError:
         return {}

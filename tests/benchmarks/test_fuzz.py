@@ -20,8 +20,9 @@ from benchmarks.driven import DRIVEN
 from benchmarks.fuzz_guard import Guard, contents
 from benchmarks.fuzz_kinds import KINDS, PROGRAMS, Case, Space
 from benchmarks.fuzz_tally import Tally, table
-from examples.play import env, learning
-from examples.play.learner import Learner
+from examples.play.actor_critic import training
+from examples.play.actor_critic.learner import Learner
+from examples.play.envs import env
 from vaeseq.model import Model
 from vaeseq.runs.checkpoint import Checkpoints
 
@@ -39,16 +40,16 @@ def _untrained(self, sequences, *, num_steps, valid=(), **_):
 
 
 def _unlearnt(hparams, log_dir, *, num_steps, seed, **_):
-    """`learning.run` that saves the first weights."""
+    """`training.run` that saves the first weights."""
     with log_dir.locked():
         log_dir.create(hparams, seed)
         learner = Learner(hparams, env.game(hparams.game), seed=seed)
         checkpoints = Checkpoints(log_dir.checkpoints)
-        objects = learning._Sitting(learner, checkpoints)._objects
+        objects = training._Sitting(learner, checkpoints)._objects
         checkpoints.save(2, objects)
         checkpoints.save(num_steps, objects, best=True)
-        learning._writer(log_dir, 0).close()
-    return learning.Learned(num_steps, "done", 1.0, 1.0, False)
+        training._writer(log_dir, 0).close()
+    return training.Learned(num_steps, "done", 1.0, 1.0, False)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def space(tmp_path_factory):
             patch.setenv(name, str(made.home))
         with pytest.MonkeyPatch.context() as train:
             train.setattr(Model, "train", _untrained)
-            train.setattr(learning, "run", _unlearnt)
+            train.setattr(training, "run", _unlearnt)
             for name in PROGRAMS:
                 place = made.made / name
                 place.mkdir(parents=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 
-from examples.play.env import Actions, Game
+from examples.play.envs.env import Actions, Game
 from examples.play.hparams import PlayHParams
 
 CORRIDOR, MEMORY = "vaeseq-test/Corridor-v0", "vaeseq-test/Memory-v0"

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from examples.play import commands, env, learning
-from examples.play.cli import program
-from examples.play.dreaming import Dream
+from examples.play.actor_critic import trained_agent, training
+from examples.play.actor_critic.trained_agent import Dream
+from examples.play.actor_critic.training import Learned
+from examples.play.commands import program
+from examples.play.commands import run as run_command
+from examples.play.commands import train as train_command
+from examples.play.envs import env
+from examples.play.envs.rollout import RandomPlayer
 from examples.play.hparams import PlayHParams
-from examples.play.learning import Learned
-from examples.play.playing import RandomPlayer
 from tests.examples.play import scripted_games as scripted
 from tests.in_process import runner
 from vaeseq.runs.log_dir import LogDir
@@ -49,8 +52,8 @@ def _refused(ended, *words):
 
 def _scores(count):
     """The scores of the first games of `Count` with --seed 0, by another way."""
-    from examples.play.copies import Games
-    from examples.play.playing import play
+    from examples.play.envs.rollout import play
+    from examples.play.envs.vector_env import Games
     game = env.game(scripted.COUNT)
     with Games(game, 1) as games:
         return [episode.score for episode in play(
@@ -106,7 +109,7 @@ def test_ctrl_c_in_the_middle_of_a_film(run, tmp_path, monkeypatch):
     def interrupted(camera, number):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands._Camera, "take", interrupted)
+    monkeypatch.setattr(run_command._Camera, "take", interrupted)
     (tmp_path / "a.gif").write_bytes(b"an older film")
     ended = run("run", "--agent", "random", "--hparams", _COUNT, "--film", tmp_path / "a.gif")
     _refused(ended, "interrupted")
@@ -175,7 +178,7 @@ class _Agent:
 def agent(monkeypatch, log_dir):
     """What is loaded from any log directory."""
     agent = _Agent(env.game(scripted.LIMITED))
-    monkeypatch.setattr(commands.dreaming, "load", lambda directory: agent)
+    monkeypatch.setattr(trained_agent, "load", lambda directory: agent)
     return agent
 
 
@@ -215,7 +218,7 @@ def test_how_training_is_told(run, tmp_path, monkeypatch, learned, said):
         given.update(options, hparams=hparams, log_dir=log_dir)
         return learned
 
-    monkeypatch.setattr(learning, "run", trained)
+    monkeypatch.setattr(training, "run", trained)
     ended = run("train", "--log-dir", tmp_path / "new", "--hparams", "batch_size=7", "--num-steps",
                 500, "--seed", 4, "--max-minutes", 2)
     assert ended.out.startswith("Learning CartPole-v1: 4 numbers are seen, 2 actions")
@@ -232,7 +235,7 @@ def test_how_training_is_told(run, tmp_path, monkeypatch, learned, said):
     ("Pendulum-v1", (), "3 numbers are seen, an action is one number")])
 def test_how_a_game_is_described(name, indices, described):
     game = env.game(name, observed_indices=indices)
-    assert commands._described(game) == described
+    assert train_command._described(game) == described
 
 
 def test_another_seed_or_game_than_the_runs(run, log_dir):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from examples.play import env, films, pictures
-from examples.play.films import Film
+from examples.play.envs import env
+from examples.play.output import gif, painters
+from examples.play.output.gif import Film
 from tests.examples.play import scripted_games as scripted
 
 
@@ -61,7 +62,7 @@ def test_a_film_is_whole_or_not_there(tmp_path, monkeypatch, error, in_the_writi
 
 
 def test_a_film_has_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(films, "_MOST_FRAMES", 3)
+    monkeypatch.setattr(gif, "_MOST_FRAMES", 3)
     with Film(tmp_path / "a.gif", 10) as film:
         for number in range(9):
             film.add(_frame(number), hold=1.0)
@@ -72,15 +73,15 @@ def test_a_film_has_an_end(tmp_path, monkeypatch):
 @pytest.mark.parametrize("given, fitted", [
     ((400, 600), (213, 320)), ((200, 300), (200, 300)), ((7, 5), (161, 115))])
 def test_pictures_of_a_size_to_look_at(given, fitted):
-    picture = films.fitted(_frame(7, *given))
+    picture = gif.fitted(_frame(7, *given))
     assert picture.shape == (*fitted, 3) and picture.dtype == np.uint8 and (picture == 35).all()
 
 
 def test_a_line_of_text_stands_under_the_picture():
-    picture = films.captioned(_frame(3), "score 7")
+    picture = gif.captioned(_frame(3), "score 7")
     assert (picture[:40] == 15).all() and picture.shape == (56, 60, 3)
     assert picture[40:].max() == 255 and picture[40:].min() < 128
-    assert (films.captioned(_frame(3), "score 8") != picture).any()
+    assert (gif.captioned(_frame(3), "score 8") != picture).any()
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "MountainCar-v0"])
@@ -90,8 +91,8 @@ def test_a_state_is_drawn_as_the_environment_draws_it(name):
     real = env.make(name, render_mode="rgb_array")
     observation, _ = real.reset(seed=3)
     game = env.game(name)
-    painter = pictures.painter(game, observation[None], 1)
-    expected = films.fitted(real.render()).astype(int)
+    painter = painters.painter(game, observation[None], 1)
+    expected = gif.fitted(real.render()).astype(int)
     painted = painter.paint(observation[None], 0, 1).astype(int)
     assert expected.std() > 1
     # Rounding to 32 bits may move an edge by a pixel.
@@ -106,7 +107,7 @@ def test_velocities_are_not_needed_for_a_picture():
     whole, part = env.game("CartPole-v1"), env.game("CartPole-v1", (2, 0))
     observation = np.float32([0.3, 9, 0.1, 9])
     pictures_of = [
-        pictures.painter(game, seen[None], 1).paint(seen[None], 0, 1)
+        painters.painter(game, seen[None], 1).paint(seen[None], 0, 1)
         for game, seen in ((whole, observation), (part, observation[[2, 0]]))]
     np.testing.assert_array_equal(*pictures_of)
 
@@ -115,7 +116,7 @@ def test_pictures_are_shown_as_they_are():
     game = env.game(scripted.PICTURES)
     seen = np.zeros([2, 5, 6, 3])
     seen[1, 0, 0] = [300, -7, 99.6]
-    painted = pictures.painter(game, seen, 2).paint(seen, 1, 2)
+    painted = painters.painter(game, seen, 2).paint(seen, 1, 2)
     assert painted.shape == (5 * 27, 6 * 27, 3)
     assert painted[0, 0].tolist() == [255, 0, 100] and not painted[30:, 30:].any()
 
@@ -123,7 +124,7 @@ def test_pictures_are_shown_as_they_are():
 def test_numbers_are_drawn_as_curves():
     game = env.game(scripted.COUNT)
     seen = np.stack([np.arange(11.0), np.full(11, 4.0)], 1)
-    painter = pictures.painter(game, seen, 11)
+    painter = painters.painter(game, seen, 11)
     first, half, whole = (painter.paint(seen, at, 5) for at in (0, 5, 10))
     orange = (whole[..., 0] > 150) & (whole[..., 2] < 100)
     assert orange.any() and not ((half[..., 0] > 150) & (half[..., 2] < 100)).any()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from examples.play import env
-from examples.play.copies import GameError, Games
-from examples.play.playing import RandomPlayer, _seed, play
+from examples.play.envs import env
+from examples.play.envs.rollout import RandomPlayer, _seed, play
+from examples.play.envs.vector_env import GameError, Games
 from tests.examples.play import scripted_games as scripted
 from vaeseq.cli.arguments import UsageError
 

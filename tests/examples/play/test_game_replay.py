@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.play.env import Actions, Game
-from examples.play.replay import Episode, Replay
+from examples.play.envs.env import Actions, Game
+from examples.play.envs.replay import Episode, Replay
 from vaeseq.runs.checkpoint import Checkpoints
 
 CHOICES = Game("test", (), (1,), False, Actions(True, 3), 100)

@@ -9,12 +9,12 @@ import tensorflow as tf
 from tensorflow_probability import bijectors
 from tensorflow_probability import distributions as tfd
 
-from examples.play import controls, imagination
-from examples.play.agents import Player, PolicyActor, RandomActor
-from examples.play.env import Actions
-from examples.play.model import Transition, World
-from examples.play.policy import Policy
-from examples.play.replay import Transitions, Windows
+from examples.play.actor_critic.agents import Player, PolicyActor, RandomActor
+from examples.play.actor_critic.policy import Policy
+from examples.play.envs.env import Actions
+from examples.play.envs.replay import Transitions, Windows
+from examples.play.world_model import controls, imagination
+from examples.play.world_model.model import Transition, World
 from tests.examples.play.learn_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds, vae

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.play import learning
+from examples.play.actor_critic import training
 from tests.examples.play.learn_games import BEST_IN_CORRIDOR, HPARAMS, MEMORY, register
 from vaeseq.runs.log_dir import LogDir
 
@@ -21,8 +21,8 @@ def _games():
 
 
 def _run(path, hparams, num_steps, **options):
-    log_dir = LogDir(path, learning.PROGRAM)
-    return learning.run(hparams, log_dir, num_steps=num_steps, seed=1, **options)
+    log_dir = LogDir(path, training.PROGRAM)
+    return training.run(hparams, log_dir, num_steps=num_steps, seed=1, **options)
 
 
 def _lines(path):

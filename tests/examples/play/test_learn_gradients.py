@@ -8,12 +8,12 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from examples.play import imagination
-from examples.play.agents import RandomActor
-from examples.play.improvement import _LEAST_SCALE, _SCALE_DECAY, PolicyOps
-from examples.play.model import World
-from examples.play.policy import Policy
-from examples.play.replay import Transitions
+from examples.play.actor_critic.agents import RandomActor
+from examples.play.actor_critic.policy import Policy
+from examples.play.actor_critic.policy_ops import _LEAST_SCALE, _SCALE_DECAY, PolicyOps
+from examples.play.envs.replay import Transitions
+from examples.play.world_model import imagination
+from examples.play.world_model.model import World
 from tests.examples.play.learn_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.play.returns import lambda_returns, reach
+from examples.play.actor_critic.returns import lambda_returns, reach
 
 
 def _arrays(batch=3, horizon=6):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.play.model import World
-from examples.play.replay import Transitions
-from examples.play.statistics import Line, Standard
+from examples.play.envs.replay import Transitions
+from examples.play.world_model.model import World
+from examples.play.world_model.statistics import Line, Standard
 from tests.examples.play.learn_games import HPARAMS, game
 from vaeseq import seeds
 

@@ -19,8 +19,8 @@ from vaeseq.dist_module import DistModule
 from vaeseq.nn.networks import MLP
 from vaeseq.types import Nest, Seed, Tensor
 
-from .env import Actions
-from .hparams import PlayHParams
+from ..envs.env import Actions
+from ..hparams import PlayHParams
 
 _LEAST_SCALE = 0.05  # of the normal variable: a continuous policy never stops trying
 

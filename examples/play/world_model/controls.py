@@ -15,7 +15,7 @@ import tensorflow as tf
 from vaeseq.encoder import Encoder
 from vaeseq.types import Nest, Tensor
 
-from .env import Actions
+from ..envs.env import Actions
 from .statistics import Line
 
 

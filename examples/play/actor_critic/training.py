@@ -19,9 +19,9 @@ from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 
-from . import env
-from .copies import Games
-from .hparams import PlayHParams
+from ..envs import env
+from ..envs.vector_env import Games
+from ..hparams import PlayHParams
 from .learner import Learner
 
 PROGRAM = "vaeseq-play"

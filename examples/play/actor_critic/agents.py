@@ -18,8 +18,8 @@ from vaeseq import nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.types import Nest, Seed, Tensor
 
-from .controls import decode
-from .model import Belief, Transition, World
+from ..world_model.controls import decode
+from ..world_model.model import Belief, Transition, World
 from .policy import Policy
 
 

@@ -15,14 +15,15 @@ from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.types import Tensor
 
-from . import env, imagination
+from ..envs import env
+from ..envs.env import Game
+from ..envs.replay import Episode, Replay, Windows
+from ..hparams import PlayHParams
+from ..world_model import imagination
+from ..world_model.controls import decode, encode
+from ..world_model.model import Belief, World
 from .agents import Player, PolicyActor
-from .controls import decode, encode
-from .env import Game
-from .hparams import PlayHParams
 from .learner import Learner
-from .model import Belief, World
-from .replay import Episode, Replay, Windows
 
 
 class Dream(NamedTuple):

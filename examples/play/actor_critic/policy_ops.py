@@ -22,9 +22,9 @@ from vaeseq.nn import initializers
 from vaeseq.train import schedules
 from vaeseq.types import Seed, Tensor
 
-from .hparams import PlayHParams
-from .imagination import Rollout, beliefs, imagine
-from .model import Belief, World
+from ..hparams import PlayHParams
+from ..world_model.imagination import Rollout, beliefs, imagine
+from ..world_model.model import Belief, World
 from .policy import Policy, Value
 from .returns import lambda_returns, reach
 

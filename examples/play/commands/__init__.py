@@ -1,5 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-play: train, run, dream."""
+"""The command line of vaeseq-play: the table of commands and their arguments.
+
+Nothing here imports TensorFlow, so that `--help` answers at once.
+"""
 from __future__ import annotations
 
 import argparse
@@ -7,14 +10,14 @@ import importlib
 import importlib.util
 import os
 import sys
-from types import ModuleType
+from collections.abc import Callable
 
 from vaeseq.cli import arguments
 from vaeseq.cli import options as run_options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import Command, Program
 
-from .hparams import PlayHParams
+from ..hparams import PlayHParams
 
 _MOST_STEPS = 10**9
 _MOST_GAMES = 10**6
@@ -78,28 +81,20 @@ def _add_game(parser: argparse.ArgumentParser) -> None:
         help="a Python module that registers games: of another package, or a file here")
 
 
-def _train(options: argparse.Namespace) -> None:
-    _commands(options).train(options)
+def _command(name: str) -> Callable[[argparse.Namespace], None]:
+    """Returns a function that imports `commands.NAME` (and TensorFlow) only when called."""
+    def call(options: argparse.Namespace) -> None:
+        missing = [library for module, library in (("gymnasium", "gymnasium"), ("PIL", "Pillow"))
+                   if importlib.util.find_spec(module) is None]
+        if missing:
+            raise UsageError(f"vaeseq-play needs {' and '.join(missing)}: "
+                             "pip install vaeseq[play].")
+        if options.game_module:
+            _import_games(options.game_module)
+        module = importlib.import_module(f".{name}", __name__)
+        getattr(module, name)(options)
 
-
-def _run(options: argparse.Namespace) -> None:
-    _commands(options).run(options)
-
-
-def _dream(options: argparse.Namespace) -> None:
-    _commands(options).dream(options)
-
-
-def _commands(options: argparse.Namespace) -> ModuleType:
-    """What the commands do, after the libraries and games that they need."""
-    missing = [library for name, library in (("gymnasium", "gymnasium"), ("PIL", "Pillow"))
-               if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"vaeseq-play needs {' and '.join(missing)}: pip install vaeseq[play].")
-    if options.game_module:
-        _import_games(options.game_module)
-    from . import commands
-    return commands
+    return call
 
 
 def _import_games(name: str) -> None:
@@ -115,9 +110,11 @@ def _import_games(name: str) -> None:
 program = Program(
     "vaeseq-play", "Models of games: learn one by playing, train an agent in it, watch it play.",
     (
-        Command("train", "learn a game, or go on learning it", _train_arguments, _train),
+        Command("train", "learn a game, or go on learning it", _train_arguments,
+                _command("train")),
         Command("run", "play the real game with a trained or a random agent", _run_arguments,
-                _run),
-        Command("dream", "film a game beside the model's dream of it", _dream_arguments, _dream),
+                _command("run")),
+        Command("dream", "film a game beside the model's dream of it", _dream_arguments,
+                _command("dream")),
     ))
 main = program.main

@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vaeseq.cli.arguments import UsageError
 
-from . import env, films
-from .env import Game
+from ..envs import env
+from ..envs.env import Game
+from . import gif
 
 _WIDTH, _HEIGHT, _LABELS = 320, 208, 24  # pixels of curves, and of the numbers beside them
 _MOST_CURVES = 8
@@ -93,7 +94,7 @@ class _Pixels(Painter):
         picture = np.clip(np.rint(observations[at]), 0, 255).astype(np.uint8)
         if picture.shape[2] not in (3, 4):
             picture = np.repeat(picture[..., :1], 3, axis=2)
-        return films.fitted(picture[..., :3])
+        return gif.fitted(picture[..., :3])
 
 
 class _Rendered(Painter):
@@ -115,7 +116,7 @@ class _Rendered(Painter):
             picture: Any = self._env.render()
         except Exception as error:
             raise UsageError(f"no picture can be drawn: {env.said(error)}") from error
-        return films.fitted(picture)
+        return gif.fitted(picture)
 
     def close(self) -> None:
         self._env.close()

@@ -18,16 +18,16 @@ from vaeseq import seeds
 from vaeseq.runs.checkpoint import SavedNest
 from vaeseq.train.ops import TrainMetrics, TrainState
 
+from ..envs.env import Game
+from ..envs.replay import Episode, Replay, Windows
+from ..envs.rollout import Player as AnyPlayer
+from ..envs.rollout import RandomPlayer, play
+from ..envs.vector_env import Games
+from ..hparams import PlayHParams
+from ..world_model.model import World
 from .agents import Player, PolicyActor
-from .copies import Games
-from .env import Game
-from .hparams import PlayHParams
-from .improvement import PolicyOps, PolicyStep
-from .model import World
-from .playing import Player as AnyPlayer
-from .playing import RandomPlayer, play
 from .policy import Policy
-from .replay import Episode, Replay, Windows
+from .policy_ops import PolicyOps, PolicyStep
 
 _MODEL, _POLICY = 0, 1  # what a batch's seed is for
 _EVALUATION = 1_000_000_007  # added to the seed: beginnings that are not learnt from

@@ -14,9 +14,9 @@ from vaeseq.data import Batch
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Seed, Tensor
 
-from .agents import Actor
+from ..actor_critic.agents import Actor
+from ..actor_critic.policy import Policy
 from .model import Belief, World
-from .policy import Policy
 
 
 class Rollout(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .copies import Games
 from .env import Actions
 from .replay import Episode
+from .vector_env import Games
 
 _BEGINNING, _PLAYER = 0, 1  # what a seed is for
 _BLOCK = 256  # moves whose random actions are drawn at once

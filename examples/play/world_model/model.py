@@ -33,10 +33,10 @@ from vaeseq.data import Batch, as_tensors
 from vaeseq.train.ops import TrainOps
 from vaeseq.types import Nest, Seed, Tensor
 
+from ..envs.env import Game
+from ..envs.replay import Transitions, Windows
+from ..hparams import PlayHParams
 from .controls import Controls, ControlsEncoder, encode
-from .env import Game
-from .hparams import PlayHParams
-from .replay import Transitions, Windows
 from .statistics import Line, Standard
 
 _LEAST_LEFT = 0.05  # of a change's deviation: what a line leaves over is not told more exactly

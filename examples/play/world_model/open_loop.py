@@ -19,11 +19,11 @@ import tensorflow as tf
 
 from vaeseq import seeds
 
+from ..actor_critic.agents import RandomActor
+from ..envs.replay import Episode, Transitions, Windows
 from . import imagination
-from .agents import RandomActor
 from .controls import encode
 from .model import World
-from .replay import Episode, Transitions, Windows
 
 _NEARLY_CERTAIN = 1e-6  # temperature: the most likely change of each step
 
