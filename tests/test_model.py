@@ -90,7 +90,7 @@ def run(tmp_path_factory):
 
 def test_a_run(run):
     model, trained, log_dir = run
-    assert (trained.step, trained.reason) == (6, "done")
+    assert (trained.step, trained.stop_reason) == (6, "done")
     assert 0 < trained.first_step_seconds < 100
     lines = metrics(log_dir)
     assert [line["step"] for line in lines] == [2, 4, 6]
@@ -106,9 +106,9 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
     """Stopped between two reports and begun again by another object."""
     model, _, log_dir = run
     _, trained = train(tmp_path / "waves", should_stop=stop_after(3))
-    assert (trained.step, trained.reason) == (3, "stopped")
+    assert (trained.step, trained.stop_reason) == (3, "stopped")
     resumed, trained = train(tmp_path / "waves")
-    assert (trained.step, trained.reason) == (6, "done")
+    assert (trained.step, trained.stop_reason) == (6, "done")
     small.same(weights(resumed), weights(model))
     assert metrics(tmp_path / "waves") == metrics(log_dir)
 
@@ -127,7 +127,7 @@ def test_the_seed_decides_the_weights(tmp_path):
 def test_time_ends_a_run_in_good_order(tmp_path):
     hparams = HPARAMS.replace(vae_type="RNN")
     _, trained = train(tmp_path, hparams=hparams, max_minutes=1e-9)
-    assert (trained.step, trained.reason) == (1, "time")
+    assert (trained.step, trained.stop_reason) == (1, "time")
     assert Waves(hparams, tmp_path).restore() == 1
 
 

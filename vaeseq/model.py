@@ -145,7 +145,8 @@ class Model(abc.ABC):
         """
         data = self.data_set(sequences)
         check_batch_size(data.batch_size, strategy)
-        with self._opened() if strategy.is_chief else contextlib.nullcontext(), strategy.peer_errors():
+        with (self._opened() if strategy.is_chief else contextlib.nullcontext(),
+              strategy.peer_errors()):
             ops = self._train_ops(num_steps, strategy)
             ops.build(data.batch(0))
             # By the bound that is trained: another may fall while that one rises.

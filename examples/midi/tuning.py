@@ -145,7 +145,7 @@ class Tuning:
                 if done:
                     progress.write(f"step {done}: going on from here")
                 trained = self._loop(save_every, max_minutes, should_stop, writer, progress)
-            if trained.reason == "stopped":
+            if trained.stop_reason == "stopped":
                 return trained, None
             report = Report(trained.step, self._tuned.settings.report_samples, before,
                             self.measure())

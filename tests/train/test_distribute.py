@@ -33,7 +33,8 @@ from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel
 from tests.tiny_text import TEXT
-from vaeseq import distribute, shards
+from vaeseq.nn import parallel
+from vaeseq.train import distribute
 from vaeseq.train.trainer import Periods
 
 small = TextHParams().parse(
@@ -43,14 +44,14 @@ vocabulary = Vocabulary.of([TEXT], 100, 1)
 symbols = vocabulary.encode(TEXT)
 
 def train(log_dir, strategy, num_steps):
-    workers = distribute.start(strategy, {}, seconds=1)
+    replicas = distribute.start(strategy, {}, seconds=1)
     run = TextModel(small, vocabulary, log_dir)
-    shards.default_shards = lambda: 2 // workers.num_replicas
+    parallel.default_shards = lambda: 2 // replicas.num_replicas
     if strategy == "none":
         run.after_validation = lambda *_: None  # samples are drawn from the replicas' weights only
     trained = run.train([symbols[:-90]], num_steps=num_steps, valid=[symbols[-90:]],
-                        periods=Periods(log=5, valid=10), workers=workers)
-    return {"replicas": workers.num_replicas, "best": trained.best}
+                        periods=Periods(log=5, valid=10), strategy=replicas)
+    return {"replicas": replicas.num_replicas, "best": trained.best}
 
 alone, both = sys.argv[1] + "/alone", sys.argv[1] + "/both"
 told = [train(alone, "none", 30)]
@@ -116,9 +117,11 @@ def test_adam_is_sonnets_bit_for_bit():
 
 def test_who_is_alone_changes_nothing():
     value = {"x": tf.ones([2])}
-    for what in (SINGLE_PROCESS.rows, SINGLE_PROCESS.gather, SINGLE_PROCESS.sum, SINGLE_PROCESS.first):
-        assert what(value) is value
-    assert (SINGLE_PROCESS.any(True, False), SINGLE_PROCESS.is_chief, SINGLE_PROCESS.num_replicas) == ((True, False), True, 1)
+    alone = SINGLE_PROCESS
+    for method in (alone.rows, alone.gather, alone.sum, alone.first):
+        assert method(value) is value
+    assert alone.any(True, False) == (True, False)
+    assert (alone.is_chief, alone.num_replicas) == (True, 1)
 
 
 def test_a_batch_is_shared_evenly():

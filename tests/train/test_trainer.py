@@ -73,7 +73,7 @@ def test_what_happens_when(ops, tmp_path):
     assert [step for step, _ in lines] == [2, 4, 6, 8, 10]
     assert [step for step, values in lines if "valid_nats_per_step" in values] == [4, 8, 10]
     assert shown == [4, 8, 10]
-    assert (trained.step, trained.reason, trained.best) == (10, "done", 1.0)
+    assert (trained.step, trained.stop_reason, trained.best) == (10, "done", 1.0)
     assert Checkpoints(tmp_path).steps() == [4, 8, 10]
     assert Checkpoints(tmp_path).steps("best") == [8]
 
@@ -117,7 +117,7 @@ def test_stopped_anywhere_it_goes_on_as_if_it_had_not(ops, tmp_path, last):
     calls = iter(range(1, 100))
     trained, first = go(make(ops, tmp_path / "cut", [2.0]), 6,
                         should_stop=lambda: next(calls) == last)
-    assert (trained.step, trained.reason) == (last, "stopped")
+    assert (trained.step, trained.stop_reason) == (last, "stopped")
     assert next(calls) == last + 1, "asked once after every step"
     for variable in ops.variables:
         variable.assign(tf.zeros_like(variable))
@@ -158,7 +158,7 @@ def test_killed_between_the_files_of_a_save_the_best_is_found_again(
 def test_nothing_left_to_do(ops, tmp_path):
     go(make(ops, tmp_path), 4)
     trained, lines = go(make(ops, tmp_path), 4)
-    assert (trained.step, trained.reason, lines) == (4, "done", [])
+    assert (trained.step, trained.stop_reason, lines) == (4, "done", [])
 
 
 def test_an_error_leaves_the_last_checkpoint(ops, tmp_path):

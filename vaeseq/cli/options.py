@@ -148,8 +148,8 @@ def print_end(
             if math.isfinite(trained.best) else "")
     cost = (f" The first update came after {trained.first_step_seconds:.1f} s, most of it "
             "compilation." if trained.first_step_seconds else "")
-    if trained.reason != "done":
-        why = "stopped" if trained.reason == "stopped" else "time is up"
+    if trained.stop_reason != "done":
+        why = "stopped" if trained.stop_reason == "stopped" else "time is up"
         print(f"Step {trained.step}: {why}, everything is saved.{best}{cost}\n"
               "The same command again goes on from here.")
     elif not trained.first_step_seconds:

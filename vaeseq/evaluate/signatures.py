@@ -1,8 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What an exported model does (see `vaeseq.evaluate.export`): functions from named tensors to named tensors.
+"""The signatures of an exported model: functions from named tensors to named tensors.
 
-Batches and sequences are of any size here, while everything below is traced for known sizes of
-time: so sequences are read in windows, the last one padded.
+`vaeseq.evaluate.export` lists their inputs and outputs. Signatures accept batches and sequences of
+any size, whereas agents, cores and bounds are traced for a fixed number of steps: so sequences are
+processed in windows of one size, the last one padded.
 
 Axes: B batch, T time, N steps of a prime (see `vaeseq.types`).
 """

@@ -4,4 +4,5 @@
 from vaeseq.train.ops import NumericsError, TrainMetrics, TrainOps, TrainState
 from vaeseq.train.trainer import Periods, Trainer, TrainResult
 
-__all__ = ["NumericsError", "Periods", "TrainOps", "TrainState", "TrainMetrics", "TrainResult", "Trainer"]
+__all__ = [
+    "NumericsError", "Periods", "TrainMetrics", "TrainOps", "TrainResult", "TrainState", "Trainer"]

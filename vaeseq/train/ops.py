@@ -1,21 +1,21 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """One training step: from a batch to a bound to an update of the weights.
 
-Nothing here knows a model by name: `TrainOps` takes an agent, a core and a bound. A step is
+`TrainOps` takes any agent, core and bound. A step computes, with teacher forcing,
 
     contexts = agent.contexts(observed)
     loss     = -sum(bound(core, contexts, observed).objective) / number of steps + regularization
     weights  = Adam(weights, clipped gradient of the loss)
 
-compiled, with the batch cut into one shard for each processor core. What is random in a step
-depends on the seed and the step's number alone, so that a run that goes on after a stop does what
-it would have done.
+in one compiled function, with the batch split into one shard for each processor core. States are
+carried from batch to batch and gradients stop at batch boundaries (truncated BPTT). Random numbers
+depend only on the seed and the step's number, so a resumed run equals an uninterrupted one.
 """
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 import sonnet as snt
@@ -41,11 +41,11 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class TrainState(NamedTuple):
-    """What is carried from batch to batch where sequences go on.
+    """The recurrent state carried from batch to batch, for sequences longer than a batch.
 
     Attributes:
       agent: the agent's state.
-      bound: the bound's.
+      bound: the bound's state.
     """
 
     agent: Nest
@@ -53,16 +53,17 @@ class TrainState(NamedTuple):
 
 
 class TrainMetrics(NamedTuple):
-    """What a step says of itself: floats, averages over the valid steps of the batch, in nats.
+    """The metrics of one update: floats, in nats averaged over the valid steps of the batch.
 
     Attributes:
-      loss: what was minimised: the negative objective and the regularization.
-      nats_per_step: the negative bound, whatever the divergence's strength.
-      log_prob: of the observations given the latents.
-      kl: of the posterior from the prior.
-      gradient_norm: global, before clipping.
-      steps_per_second: valid sequence steps by wall time, the first time with compilation.
-      num_steps: valid sequence steps in the batch.
+      loss: the minimised value: negative objective plus regularization.
+      nats_per_step: the negative bound with a KL weight of 1.
+      log_prob: log-density of the observations given the latents.
+      kl: KL divergence of the posterior from the prior.
+      gradient_norm: global norm of the gradient before clipping.
+      steps_per_second: valid sequence steps per second of wall time; the first update includes
+        compilation.
+      num_steps: number of valid sequence steps in the batch.
     """
 
     loss: float
@@ -75,11 +76,11 @@ class TrainMetrics(NamedTuple):
 
 
 class NumericsError(ArithmeticError):
-    """A loss or a gradient is not finite; the weights are those before the step."""
+    """A loss or a gradient is not finite; the weights were not changed."""
 
 
-class _Sums(NamedTuple):
-    """Of one shard: sums over its valid steps."""
+class _ShardSums(NamedTuple):
+    """Sums over the valid steps of one shard."""
 
     gradients: list[Tensor]
     objective: Tensor
@@ -90,10 +91,10 @@ class _Sums(NamedTuple):
 
 
 class TrainOps(snt.Module):
-    """Trains an agent and a core on a bound, a batch at a time.
+    """Trains an agent and a core on a bound, one batch at a time.
 
     Attributes:
-      step: how many updates there were, an int64 variable.
+      step: number of updates made, an int64 variable.
     """
 
     def __init__(
@@ -105,26 +106,28 @@ class TrainOps(snt.Module):
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
         strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
     ):
-        """Creates the operations; the variables come with `build`.
+        """Creates the operations; `build` creates the variables.
 
         Args:
-          agent: where contexts come from.
+          agent: computes the contexts.
           core: the model.
-          bound: what is maximised.
-          learning_rate: of each step, from 0.
-          kl_weight: weight of the divergence at each step.
-          clip_gradient_norm: the greatest global norm of a gradient; 0 for no limit.
-          l1_regularization: weight of sum |w| over the weights that are matrices.
-          l2_regularization: weight of sum w^2 / 2 over the same.
-          weight_decay: of AdamW (arXiv:1711.05101) over the same, times the learning rate.
-          context_dropout: the share of the contexts' numbers that are dropped at each step.
-          adam_beta2: decay of Adam's mean of squares (arXiv:1412.6980).
-          precision: of the layers' products (see `vaeseq.nn.scan.matmul`); all else is of float32.
-          check_numerics: stop at a loss or gradient that is not finite.
-          num_shards: parts of the batch computed side by side.
+          bound: the bound to maximise.
+          learning_rate: maps a step, from 0, to its learning rate.
+          kl_weight: maps a step to the weight of the KL term (KL annealing).
+          clip_gradient_norm: largest global norm of a gradient; 0 disables clipping.
+          l1_regularization: weight of sum |w| over weight matrices (rank 2 and above).
+          l2_regularization: weight of sum w^2 / 2 over weight matrices.
+          weight_decay: decoupled weight decay of weight matrices as in AdamW
+            (arXiv:1711.05101), multiplied by the learning rate.
+          context_dropout: dropout rate of the contexts.
+          adam_beta2: decay of Adam's second-moment average (arXiv:1412.6980).
+          precision: dtype of the layers' matrix products (see `vaeseq.nn.scan.matmul`); everything
+            else is float32.
+          check_numerics: raise NumericsError if a loss or gradient is not finite.
+          num_shards: number of shards of the batch computed in parallel.
           jit_compile: compile with XLA.
-          seed: int32 `[2]`, of everything random in training.
-          strategy: who shares the rows of each batch; none else by default.
+          seed: int32 `[2]`, for everything random in training.
+          strategy: distributes the rows of each batch; a single process by default.
 
         Raises:
           ValueError: `context_dropout` is outside [0, 1).
@@ -135,7 +138,7 @@ class TrainOps(snt.Module):
         self._core = core
         self._bound = bound
         self._learning_rate = learning_rate
-        self._divergence_strength = kl_weight
+        self._kl_weight = kl_weight
         self._clip_gradient_norm = clip_gradient_norm
         self._l1_regularization = l1_regularization
         self._l2_regularization = l2_regularization
@@ -143,15 +146,15 @@ class TrainOps(snt.Module):
         self._context_dropout = context_dropout
         self._check_numerics = check_numerics
         self._seed = seed
-        self._workers = strategy
+        self._strategy = strategy
         with strategy.scope():
             self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
             self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
             self._optimizer = Adam(self._rate, beta2=adam_beta2)
         self._update = tf.function(
-            self._apply, jit_compile=jit_compile, autograph=False)
+            self._update_weights, jit_compile=jit_compile, autograph=False)
         low = precision == "bfloat16"
-        # XLA has no quick products of bfloat16 for a processor.
+        # XLA has no fast bfloat16 matrix products on CPUs: these run outside of its clusters.
         apart = low and jit_compile and not tf.config.list_physical_devices("GPU")
         self._manner = matmul.Manner(bfloat16=low, apart=apart)
         self._gradients = parallel.parallel(
@@ -163,15 +166,16 @@ class TrainOps(snt.Module):
         cls, gen_core: GenCore, hparams: HParams, *, num_steps: int = 1, jit_compile: bool = True,
         seed: Seed, strategy: Strategy = SINGLE_PROCESS,
     ) -> TrainOps:
-        """Creates the operations that train an agent and a core as hyperparameters describe.
+        """Creates the operations from hyperparameters.
 
         Args:
           gen_core: the agent and the core.
-          hparams: the bound, the schedules, the optimizer.
-          num_steps: updates of the whole run; the "cosine" learning-rate schedule ends there.
+          hparams: bound, schedules and optimizer.
+          num_steps: number of updates of the whole run, where the "cosine" learning-rate schedule
+            ends.
           jit_compile: compile with XLA.
-          seed: int32 `[2]`, of everything random in training.
-          strategy: who shares the rows of each batch.
+          seed: int32 `[2]`, for everything random in training.
+          strategy: distributes the rows of each batch.
         """
         h = hparams
         return cls(
@@ -193,79 +197,82 @@ class TrainOps(snt.Module):
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:
-        """The weights of the agent and the core, each once."""
-        found = {id(v): v for v in (*self._agent.trainable_variables,
-                                    *self._core.trainable_variables)}
-        return tuple(found.values())
+        """Returns the weights of the agent and the core, shared ones once."""
+        weights = {id(v): v for v in (*self._agent.trainable_variables,
+                                      *self._core.trainable_variables)}
+        return tuple(weights.values())
 
     def initial_state(self, batch_size: int) -> TrainState:
-        """The state in which every row begins a sequence."""
+        """Returns the state of rows that are at the start of a sequence."""
         return TrainState(self._agent.initial_state(batch_size),
                           self._bound.initial_state(self._core, batch_size))
 
     def build(self, batch: Batch) -> None:
-        """Makes all variables, from the first step of one row of a batch; the seed decides them."""
+        """Creates all variables from one step of one row; the seed determines their values."""
         observed, inputs = tf.nest.map_structure(
             lambda x: x[:1, :1], (batch.observed, batch.inputs))
-        one = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
-        with self._workers.scope(), initializers.weights_seed(self._seed):
-            self._evaluate_bound(self._as_tensors(one), self.initial_state(1), 1.0, self._seed)
+        single = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
+        with self._strategy.scope(), initializers.weights_seed(self._seed):
+            self._evaluate_bound(self._as_tensors(single), self.initial_state(1), 1.0, self._seed)
             self._optimizer._initialize(self.variables_to_train)
 
     def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainMetrics, TrainState]:
         """Makes one update.
 
         Args:
-          batch: rows of sequences, of all workers together.
-          state: what the step before returned, or `initial_state` of this worker's rows.
+          batch: the whole batch, including the rows of other workers.
+          state: returned by the previous update, or `initial_state` for this worker's rows.
+
+        Returns:
+          The metrics and the state to pass with the next batch.
 
         Raises:
-          NumericsError: a gradient is not finite; nothing was changed.
+          NumericsError: a loss or gradient is not finite; nothing was changed.
         """
-        began = time.perf_counter()
-        number = int(self.step.numpy())
-        scheduled = (self._learning_rate(number), self._divergence_strength(number))
-        # As few tensors and eager operations as can be: after a step's work none is in any cache,
-        # and each takes a quarter of a millisecond. Python numbers would be kept by TensorFlow.
+        start_time = time.perf_counter()
+        step = int(self.step.numpy())
+        scheduled = (self._learning_rate(step), self._kl_weight(step))
+        # An eager operation takes a quarter of a millisecond here, with cold caches: so scalars
+        # travel together. They are NumPy's because TensorFlow caches tensors of Python numbers.
         averages, finite, state = self._compiled(
-            self._workers.rows(self._as_tensors(batch)), state,
-            tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(number)))
-        averages, finite = self._workers.first((averages, finite))
+            self._strategy.rows(self._as_tensors(batch)), state,
+            tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(step)))
+        averages, finite = self._strategy.first((averages, finite))
         loss, nats, log_prob, kl, norm, num_steps, all_finite = averages.numpy().tolist()
         if self._check_numerics and not all_finite:
-            self._explain(number, loss, finite)
-        rate = num_steps / (time.perf_counter() - began)
+            self._raise_numerics_error(step, loss, finite)
+        rate = num_steps / (time.perf_counter() - start_time)
         return TrainMetrics(loss, nats, log_prob, kl, norm, rate, int(num_steps)), state
 
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)
 
     def _step(
-        self, batch: Batch, state: TrainState, scheduled: Tensor, number: Tensor
+        self, batch: Batch, state: TrainState, scheduled: Tensor, step: Tensor
     ) -> tuple[Tensor, Tensor, TrainState]:
-        rate, strength = tf.unstack(scheduled)
-        numbers = self._workers.row_numbers(batch.lengths.shape[0])
+        rate, kl_weight = tf.unstack(scheduled)
+        row_numbers = self._strategy.row_numbers(batch.lengths.shape[0])
         sums, state = self._gradients(
-            (batch, state, numbers), strength, seeds.fold_in(self._seed, number))
-        return *self._update(self._workers.sum(sums), rate), state
+            (batch, state, row_numbers), kl_weight, seeds.fold_in(self._seed, step))
+        return *self._update(self._strategy.sum(sums), rate), state
 
     def _shard(
-        self, rows: tuple[Batch, TrainState, Tensor], strength: Tensor, seed: Seed
-    ) -> tuple[_Sums, TrainState]:
-        batch, state, numbers = rows
+        self, rows: tuple[Batch, TrainState, Tensor], kl_weight: Tensor, seed: Seed
+    ) -> tuple[_ShardSums, TrainState]:
+        batch, state, row_numbers = rows
         with tf.GradientTape() as tape, matmul.computed(self._manner):
             sums, state = self._evaluate_bound(
-                batch, state, strength, seeds.fold_in(seed, numbers[0]))
+                batch, state, kl_weight, seeds.fold_in(seed, row_numbers[0]))
             loss = -sums.objective
-        # A weight that this bound does not reach (a posterior's, for an RNN) has a gradient of 0.
+        # Weights that the bound does not depend on have a gradient of 0.
         gradients = tape.gradient(loss, self.variables_to_train,
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         return sums._replace(gradients=gradients), tf.nest.map_structure(tf.stop_gradient, state)
 
     def _evaluate_bound(
-        self, batch: Batch, state: TrainState, strength: Tensor | float, seed: Seed
-    ) -> tuple[_Sums, TrainState]:
+        self, batch: Batch, state: TrainState, kl_weight: Tensor | float, seed: Seed
+    ) -> tuple[_ShardSums, TrainState]:
         agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
         observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
         state = nest.where(batch.is_start, self.initial_state(batch.lengths.shape[0]), state)
@@ -275,15 +282,15 @@ class TrainOps(snt.Module):
             contexts = apply_dropout(self, contexts, self._context_dropout)
             result = self._bound(
                 self._core, contexts, observed, state.bound, batch.lengths,
-                kl_weight=strength, seed=bound_seed)
-        sums = _Sums(
+                kl_weight=kl_weight, seed=bound_seed)
+        sums = _ShardSums(
             [], tf.reduce_sum(result.objective), tf.reduce_sum(result.increments),
             tf.reduce_sum(result.log_prob), tf.reduce_sum(result.kl),
             tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
         return sums, TrainState(agent_state, result.state)
 
-    def _apply(self, sums: _Sums, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """Updates the weights unless something is not finite; the averages and what was finite."""
+    def _update_weights(self, sums: _ShardSums, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Updates the weights if everything is finite; returns the averages and finite flags."""
         self._rate.assign(rate)
         count = tf.maximum(sums.num_steps, 1.0)
         weights = self.variables_to_train
@@ -297,15 +304,15 @@ class TrainOps(snt.Module):
             gradients, _ = tf.clip_by_global_norm(
                 gradients, self._clip_gradient_norm, use_norm=norm)
         if self._check_numerics:
-            tf.cond(tf.reduce_all(finite), lambda: self._move(gradients), lambda: None)
+            tf.cond(tf.reduce_all(finite), lambda: self._apply_gradients(gradients), lambda: None)
         else:
-            self._move(gradients)
+            self._apply_gradients(gradients)
         averages = tf.stack([loss, -sums.increments / count, sums.log_prob / count,
                              sums.kl / count, norm, sums.num_steps,
                              tf.cast(tf.reduce_all(finite), tf.float32)])
         return averages, finite
 
-    def _move(self, gradients: list[Tensor]) -> None:
+    def _apply_gradients(self, gradients: list[Tensor]) -> None:
         for weight in self.variables_to_train:
             if self._weight_decay and weight.shape.rank > 1:
                 weight.assign_sub(self._rate * self._weight_decay * weight)
@@ -326,14 +333,15 @@ class TrainOps(snt.Module):
             return 0.0
         return self._l1_regularization * tf.sign(weight) + self._l2_regularization * weight
 
-    def _explain(self, number: int, loss: float, finite: Tensor) -> None:
-        loss_is_finite, *gradients_are = finite.numpy()
-        bad = [w.name for w, good in zip(self.variables_to_train, gradients_are) if not good]
-        which = f"the gradient of {', '.join(bad[:3])}" if bad else ""
-        if len(bad) > 3:
-            which += f" and {len(bad) - 3} more"
+    def _raise_numerics_error(self, step: int, loss: float, finite: Tensor) -> NoReturn:
+        loss_is_finite, *gradients_are_finite = finite.numpy()
+        names = [weight.name for weight, is_finite in zip(
+            self.variables_to_train, gradients_are_finite) if not is_finite]
+        culprits = f"the gradient of {', '.join(names[:3])}" if names else ""
+        if len(names) > 3:
+            culprits += f" and {len(names) - 3} more"
         if not loss_is_finite:
-            which = f"the loss ({loss})" + (f" and {which}" if which else "")
+            culprits = f"the loss ({loss})" + (f" and {culprits}" if culprits else "")
         raise NumericsError(
-            f"step {number}: {which} is not finite. The weights of the step before are kept. Try a "
+            f"step {step}: {culprits} is not finite. The weights were not changed. Try a "
             "smaller learning_rate or clip_gradient_norm, or a larger positive_eps.")

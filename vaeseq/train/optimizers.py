@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Adam under every strategy of `tf.distribute`."""
+"""The Adam optimizer, for every `tf.distribute` strategy."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from vaeseq.types import Tensor
 class Adam(snt.optimizers.Adam):
     """Sonnet's Adam (arXiv:1412.6980), bit for bit, for dense gradients.
 
-    Sonnet's own refuses the strategies that it was not tried with. What is saved is the same.
+    Sonnet's own `apply` raises under strategies it was not tested with. Checkpoints are the same.
     """
 
     def apply(self, updates: Sequence[Tensor], parameters: Sequence[tf.Variable]) -> None:
-        """Moves `parameters` against `updates`, gradients of their shapes and dtypes."""
+        """Updates `parameters` by `updates`, their gradients, of the same shapes and dtypes."""
         self._initialize(parameters)
         self.step.assign_add(1)
         for g, weight, m_var, v_var in zip(updates, parameters, self.m, self.v):

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The weight of the divergence and the learning rate as pure functions of the training step.
+"""KL annealing and learning-rate schedules as pure functions of the training step.
 
-Each function takes the step as a Python number and gives a float, or as a tensor of any shape and
-gives a tensor of that shape (of the step's dtype where it is a floating one, else float32), inside
-a `tf.function` too. The first step is step 0. Factors multiply a highest learning rate.
+Each function maps a Python number to a float, and a tensor of any shape to a tensor of that shape
+(of the step's dtype if that is floating, else float32), also inside a `tf.function`. The first step
+is step 0. `warmup`, `cosine` and `exponential` return factors of a peak learning rate.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Number = TypeVar("Number", float, tf.Tensor)
 
 
 def kl_weight(step: Number, *, start: float, half: float) -> Number:
-    """The weight of the divergence in the loss: `1 - (1 - start) * 0.5 ** (step / half)`.
+    """Returns the KL weight of exponential annealing: `1 - (1 - start) * 0.5 ** (step / half)`.
 
     Args:
       step: the training step, at least 0.
       start: the weight at step 0, in [0, 1].
-      half: steps in which the distance to 1 halves; 0 is the limit, a weight that is always 1.
+      half: half-life of the distance to 1 in steps; 0 disables annealing: the weight is 1.
     """
     _check("start", start, 0.0, 1.0)
     _check("half", half, 0.0, math.inf)
@@ -32,15 +32,15 @@ def kl_weight(step: Number, *, start: float, half: float) -> Number:
 
 
 def warmup(step: Number, *, num_steps: int) -> Number:
-    """A factor that rises in a line, from `1 / (num_steps + 1)` at step 0 to 1 at `num_steps`."""
+    """Returns a linear warm-up factor: `1 / (num_steps + 1)` at step 0, 1 from `num_steps` on."""
     _check("num_steps", num_steps, 0, math.inf)
     return _minimum((_real(step) + 1) / (num_steps + 1), 1.0)
 
 
 def cosine(step: Number, *, num_steps: int, final: float) -> Number:
-    """A factor that falls from 1 at step 0 to `final` at `num_steps` on half a cosine, and stays.
+    """Returns a cosine decay factor: 1 at step 0, `final` from `num_steps` on.
 
-    SGDR without restarts (Loshchilov and Hutter, https://arxiv.org/abs/1608.03983).
+    This is SGDR without restarts (Loshchilov and Hutter, https://arxiv.org/abs/1608.03983).
     """
     _check("num_steps", num_steps, 1, math.inf)
     _check("final", final, 0.0, 1.0)
@@ -49,7 +49,7 @@ def cosine(step: Number, *, num_steps: int, final: float) -> Number:
 
 
 def exponential(step: Number, *, half: float) -> Number:
-    """A factor that halves every `half` steps, from 1 at step 0."""
+    """Returns an exponential decay factor: 1 at step 0, halved every `half` steps."""
     _check("half", half, 0.0, math.inf)
     if half == 0:
         raise ValueError("half: expected a number of steps above 0; got 0")
@@ -66,19 +66,19 @@ def learning_rate(
     final: float = 0.0,
     half: float = 1.0,
 ) -> Number:
-    """The learning rate at a step: `highest`, times the warm-up, times the schedule.
+    """Returns the learning rate of a step: `highest` times warm-up times schedule.
 
     Args:
       step: the training step.
-      highest: the rate that the factors multiply.
-      schedule: "constant", "cosine" (uses `num_steps` and `final`) or "exponential" (`half`).
-      num_steps: the step at which the cosine ends; the warm-up is a part of these steps.
-      warmup_steps: see `warmup`.
-      final: see `cosine`.
-      half: see `exponential`.
+      highest: the peak learning rate.
+      schedule: "constant", "cosine" (uses `num_steps` and `final`) or "exponential" (uses `half`).
+      num_steps: the step at which the cosine ends; it includes the warm-up.
+      warmup_steps: length of the linear warm-up.
+      final: factor at the end of the cosine.
+      half: half-life of the exponential decay, in steps.
 
     Raises:
-      ValueError: the schedule is none of these, or a number is out of its range.
+      ValueError: the schedule is unknown, or a number is out of range.
     """
     rate = highest * warmup(step, num_steps=warmup_steps)
     if schedule == "constant":
@@ -100,7 +100,7 @@ def _is_tensor(value: object) -> bool:
 
 
 def _real(step: Number) -> Number:
-    """The step as a floating-point number."""
+    """Returns the step as a floating-point number."""
     if not _is_tensor(step):
         return float(step)
     tensor = tf.convert_to_tensor(step)

@@ -1,8 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The training loop: step, report, score, save; it knows no model by name.
+"""The training loop: updates, metrics, validation and checkpoints.
 
-Everything that decides the future of a run is in its checkpoints: weights, optimizer, step,
-carried states, best score. Batches and random numbers are functions of the step.
+Checkpoints hold everything the rest of a run depends on: weights, optimizer, step, recurrent
+states, running averages and the best score. Batches and random numbers are functions of the step.
+The checkpoint with the best validation score is kept beside the latest one, as for early stopping.
 """
 from __future__ import annotations
 
@@ -24,17 +25,16 @@ from vaeseq.train.ops import TrainMetrics, TrainOps, TrainState
 
 Log = Callable[[str], None]
 
-# What is written of a step; nothing that depends on the clock, so that a run that was resumed
-# leaves the same metrics as one that was not.
+# The metrics that are written: none depends on the clock, so a resumed run writes the same file.
 _AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
 
 
 class Periods(NamedTuple):
-    """How often things happen, in training steps.
+    """Periods in training steps.
 
     Attributes:
-      log: a line of metrics.
-      valid: a validation score, a sample and a checkpoint.
+      log: steps between two lines of metrics.
+      valid: steps between two validations, each with a checkpoint.
     """
 
     log: int = 50
@@ -42,24 +42,24 @@ class Periods(NamedTuple):
 
 
 class TrainResult(NamedTuple):
-    """How a sitting ended.
+    """The outcome of a training session.
 
     Attributes:
-      step: updates made, over all sittings.
-      reason: "done", "stopped" or "time".
-      best: the best validation score, nats per step; infinite without validation.
-      first_step_seconds: from the start of the sitting to the end of its first update, most of
-        which is compilation; 0 where there was nothing to do.
+      step: number of updates made, over all sessions of the run.
+      stop_reason: "done", "stopped" or "time".
+      best: the best validation score in nats per step; infinite without validation.
+      first_step_seconds: time from the start of the session to the end of its first update, mostly
+        compilation; 0 if no update was made.
     """
 
     step: int
-    reason: str
+    stop_reason: str
     best: float
     first_step_seconds: float
 
 
 class Trainer:
-    """Runs `TrainOps` over a data set, and saves, scores and reports on the way."""
+    """Runs `TrainOps` over a data set; validates, saves checkpoints and writes metrics."""
 
     def __init__(
         self, ops: TrainOps, data: DataSet, checkpoints: Checkpoints, *,
@@ -70,15 +70,16 @@ class Trainer:
         """Creates the trainer.
 
         Args:
-          ops: the step, already built.
-          data: its batches.
-          checkpoints: where states are saved.
-          objects: what is saved besides the training state: the model.
-          validate: scores held-out sequences; without it no state is the best.
-          after_validation: called after each, to show a sample say.
-          periods: how often.
-          unit: the singular name of a sequence step, for rates.
-          strategy: those of `ops`; of them the chief saves, scores and reports.
+          ops: the training operations, already built.
+          data: the batches.
+          checkpoints: where checkpoints are saved.
+          objects: the model, saved by name beside the training state.
+          validate: scores held-out sequences; without it no checkpoint is marked as the best.
+          after_validation: called with the step, the writer and a print function after each
+            validation, for example to log a sample.
+          periods: how often metrics are written and validation runs.
+          unit: singular name of a sequence step, for messages.
+          strategy: the strategy of `ops`; its chief validates, saves and writes.
         """
         self._ops = ops
         self._data = data
@@ -87,70 +88,71 @@ class Trainer:
         self._after_validation = after_validation
         self._periods = periods
         self._unit = unit
-        self._workers = strategy
+        self._strategy = strategy
         self._state = SavedNest(ops.initial_state(data.batch_size))
-        self._recent = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
+        self._totals = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         self._objects = {
-            **objects, "ops": ops, "carried": self._state, "recent": self._recent,
+            **objects, "ops": ops, "carried": self._state, "recent": self._totals,
             "best": self._best}
 
     def restore(self) -> int:
-        """Goes back to the latest checkpoint, if there is one; the step to go on from."""
-        if self._workers.is_chief:
+        """Restores the latest checkpoint if there is one; returns the number of updates made."""
+        if self._strategy.is_chief:
             self._checkpoints.restore(self._objects)
-        self._workers.share((*self._ops.variables, *self._state.variables))
+        self._strategy.share((*self._ops.variables, *self._state.variables))
         return int(self._ops.step.numpy())
 
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, *,
         max_minutes: float = math.inf, should_stop: Callable[[], bool] = lambda: False,
     ) -> TrainResult:
-        """Trains until `num_steps` updates were made in all, or time is up, or it should stop.
+        """Trains until `num_steps`, until the time is up, or until `should_stop` returns True.
 
         Args:
-          num_steps: counted from the run's very beginning; what was done already counts.
-          writer: where metrics go.
-          progress: shows them meanwhile.
-          max_minutes: of this sitting.
-          should_stop: asked after every step.
+          num_steps: number of updates, including those of earlier sessions.
+          writer: receives the metrics.
+          progress: the progress bar.
+          max_minutes: time limit of this session.
+          should_stop: called after every update.
         """
-        began = time.monotonic()
-        state, first_step_seconds, reason = self._workers.rows(self._state.value()), 0.0, "done"
-        step = saved = int(self._ops.step.numpy())
-        recent = self._recent.numpy()
+        start_time = time.monotonic()
+        state, first_step_seconds = self._strategy.rows(self._state.value()), 0.0
+        stop_reason = "done"
+        step = saved_step = int(self._ops.step.numpy())
+        totals = self._totals.numpy()
         while step < num_steps:
             metrics, state = self._ops(self._data.batch(step), state)
             step += 1
-            recent += _weighted(metrics)
-            first_step_seconds = first_step_seconds or time.monotonic() - began
+            totals += _metric_totals(metrics)
+            first_step_seconds = first_step_seconds or time.monotonic() - start_time
             progress.advance(1, metrics.num_steps, nats=metrics.nats_per_step)
             validating = step % self._periods.valid == 0 or step == num_steps
             if validating or step % self._periods.log == 0:
-                is_best = self._report(step, writer, recent, validating, progress.write)
-                recent[:] = 0
+                is_best = self._report(step, writer, totals, validating, progress.write)
+                totals[:] = 0
             if validating:
-                self._save(step, state, recent, best=is_best)
-                saved = step
-                if self._workers.is_chief:
+                self._save(step, state, totals, best=is_best)
+                saved_step = step
+                if self._strategy.is_chief:
                     self._after_validation(step, writer, progress.write)
-            stopped, is_late = self._workers.any(
-                should_stop(), time.monotonic() - began > 60 * max_minutes)
+            stopped, is_late = self._strategy.any(
+                should_stop(), time.monotonic() - start_time > 60 * max_minutes)
             if step < num_steps and (stopped or is_late):
-                reason = "stopped" if stopped else "time"
+                stop_reason = "stopped" if stopped else "time"
                 break
-        if step > saved:
-            self._save(step, state, recent)
-        self._workers.any(False)  # the chief has saved when it answers
-        return TrainResult(step, reason, float(self._best), first_step_seconds)
+        if step > saved_step:
+            self._save(step, state, totals)
+        self._strategy.any(False)  # the chief has saved when it answers
+        return TrainResult(step, stop_reason, float(self._best), first_step_seconds)
 
     def _report(
-        self, step: int, writer: Writer, recent: np.ndarray, validating: bool, log: Log
+        self, step: int, writer: Writer, totals: np.ndarray, validating: bool, log: Log
     ) -> bool:
-        """Writes the averages since the last line; whether a validation was the best so far."""
-        if not self._workers.is_chief:
+        """Writes the averages since the last line; returns whether validation improved."""
+        if not self._strategy.is_chief:
             return False
-        values = _averages(recent)
+        values = _averages(totals)
         best = False
         if validating and self._validate is not None:
             score = self._validate()
@@ -166,21 +168,21 @@ class Trainer:
         return best
 
     def _save(
-        self, step: int, state: TrainState, recent: np.ndarray, *, best: bool = False
+        self, step: int, state: TrainState, totals: np.ndarray, *, best: bool = False
     ) -> None:
-        self._state.assign(self._workers.gather(state))
-        self._recent.assign(recent)
-        if self._workers.is_chief:
+        self._state.assign(self._strategy.gather(state))
+        self._totals.assign(totals)
+        if self._strategy.is_chief:
             self._checkpoints.save(step, self._objects, best=best)
 
 
-def _weighted(metrics: TrainMetrics) -> np.ndarray:
-    """Averages times the steps they are of, so that they add up; and those steps."""
+def _metric_totals(metrics: TrainMetrics) -> np.ndarray:
+    """Returns the averaged metrics times the number of sequence steps, and that number."""
     averages = [getattr(metrics, name) for name in _AVERAGED]
     return np.array([*averages, 1.0]) * metrics.num_steps
 
 
-def _averages(recent: np.ndarray) -> dict[str, float]:
-    """The averages by name, over all steps since `recent` was zeros."""
-    num_steps = max(recent[-1], 1.0)
-    return dict(zip(_AVERAGED, recent[:-1] / num_steps))
+def _averages(totals: np.ndarray) -> dict[str, float]:
+    """Returns the averages by name of accumulated `_metric_totals`."""
+    num_steps = max(totals[-1], 1.0)
+    return dict(zip(_AVERAGED, totals[:-1] / num_steps))
