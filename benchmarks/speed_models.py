@@ -55,11 +55,11 @@ def distributed(
         gen_core.agent, gen_core.core, bounds.ELBO(), learning_rate=lambda step: 1e-3,
         seed=seeds.make(0), strategy=strategy)
     ops.build(batch)
-    state = strategy.rows(ops.initial_state(row.batch * num_workers))
+    state = strategy.local_rows(ops.initial_state(row.batch * num_workers))
     gradient = sum(w.shape.num_elements() * w.dtype.size for w in ops.variables_to_train)
 
     def small() -> object:
-        return strategy.any(False, False)
+        return strategy.any_worker(False, False)
 
     return lambda: (ops(batch, state), small()), small, gradient
 

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Sequences as batches.
+"""Batches of sequences.
 
-A data set to train on is a pure function of the step: `data.batch(step)`. So a run that goes on
-after a stop sees exactly what it would have seen, and there is no position to save.
+A data set is a pure function of the training step: `data.batch(step)`. So a resumed run sees the
+same batches as an uninterrupted one, and checkpoints hold no position in the data.
 
-Two are here. `Streams` cuts one long sequence into parallel contiguous streams, whose recurrent
-state is carried from window to window. `Sequences` takes many sequences of unequal length, whole
-or, where they are longer than a batch may be, a random window of each.
+`Streams` splits one long sequence into parallel contiguous streams for truncated BPTT: the
+recurrent state is carried from window to window. `Sequences` batches many sequences of unequal
+length; of those longer than a batch it takes random windows.
 
 Axes: B batch, T time, N the steps of a whole sequence (see `vaeseq.types`).
 """
@@ -23,14 +23,14 @@ from vaeseq.types import Nest, Tensor
 
 
 class Batch(NamedTuple):
-    """Rows of sequences.
+    """A batch of sequences, or of windows of sequences.
 
     Attributes:
-      observed: a nest of `[B, T, ...]`.
-      lengths: int32 `[B]`, 0 to T; what comes after is padding.
-      is_start: bool `[B]`: the row begins a sequence; otherwise it goes on with the state that the
-        same row of the batch before left.
-      inputs: a nest of `[B, T, ...]`, the agent's inputs from outside; usually none.
+      observed: the observations, a nest of `[B, T, ...]`.
+      lengths: number of valid steps of each row, int32 `[B]`, 0 to T; the rest is padding.
+      is_start: bool `[B]`, whether a row starts a sequence; otherwise it continues from the state
+        of the same row of the previous batch.
+      inputs: external inputs of the agent, a nest of `[B, T, ...]`; usually empty.
     """
 
     observed: Nest
@@ -40,40 +40,40 @@ class Batch(NamedTuple):
 
 
 class DataSet(abc.ABC):
-    """Batches to train on.
+    """Training batches as a function of the step.
 
     Attributes:
-      batch_size: B.
+      batch_size: number of rows B.
     """
 
     batch_size: int
 
     @abc.abstractmethod
     def batch(self, step: int) -> Batch:
-        """The batch of a step, always the same one."""
+        """Returns the batch of a step; equal steps give equal batches."""
 
     @property
     @abc.abstractmethod
     def batches_per_epoch(self) -> int:
-        """How many steps it takes to see (about) everything once."""
+        """Number of batches that cover the data about once."""
 
 
 class Streams(DataSet):
-    """One long sequence, read as B contiguous streams side by side.
+    """Splits one long sequence into B contiguous streams, one a row.
 
-    Each epoch begins a random number of steps later in each stream, so that windows are not cut
-    at the same places again; the fewer than two windows a stream that are left over at either end
-    are seen in other epochs. Only the last N mod B steps never are.
+    Each epoch starts at a random offset, so that windows differ between epochs. It leaves out fewer
+    than two windows of each stream, at its ends, which other epochs cover. Only the last N mod B
+    steps are never seen.
     """
 
     def __init__(self, sequence: np.ndarray, batch_size: int, sequence_size: int, *, seed: int):
         """Creates the data set.
 
         Args:
-          sequence: `[N, ...]`; it may be a memory map, only windows are read.
-          batch_size: B.
-          sequence_size: T, the window.
-          seed: of the offsets.
+          sequence: `[N, ...]`; it may be a memory map, as only windows are read.
+          batch_size: number of rows B.
+          sequence_size: number of steps T of a window.
+          seed: for the offsets.
 
         Raises:
           ValueError: the sequence is shorter than B windows.
@@ -88,29 +88,29 @@ class Streams(DataSet):
         self._sequence = sequence
         self._sequence_size = sequence_size
         self._starts = np.arange(batch_size) * stream_size
-        self._windows = max(1, (stream_size - sequence_size + 1) // sequence_size)
-        self._slack = stream_size - self._windows * sequence_size
+        self._num_windows = max(1, (stream_size - sequence_size + 1) // sequence_size)
+        self._max_offset = stream_size - self._num_windows * sequence_size
         self._seed = seed
 
     @property
     def batches_per_epoch(self) -> int:
-        return self._windows
+        return self._num_windows
 
     def batch(self, step: int) -> Batch:
-        epoch, window = divmod(step, self._windows)
-        offset = int(np.random.default_rng([self._seed, epoch]).integers(self._slack + 1))
+        epoch, window = divmod(step, self._num_windows)
+        offset = int(np.random.default_rng([self._seed, epoch]).integers(self._max_offset + 1))
         starts = self._starts + offset + window * self._sequence_size
         observed = np.stack(
             [self._sequence[start:start + self._sequence_size] for start in starts])
-        full = np.full([self.batch_size], self._sequence_size, np.int32)
-        return Batch(observed, full, np.full([self.batch_size], window == 0))
+        lengths = np.full([self.batch_size], self._sequence_size, np.int32)
+        return Batch(observed, lengths, np.full([self.batch_size], window == 0))
 
 
 class Sequences(DataSet):
-    """Sequences of unequal length, shuffled anew in each epoch.
+    """Batches sequences of unequal length, reshuffled every epoch.
 
-    A sequence longer than `sequence_size` gives a random window of that size. Batches are padded
-    to one of few lengths (the longest one halved again and again), so that few shapes are compiled.
+    Of a sequence longer than `sequence_size` it takes a random window of that size. Batches are
+    padded to one of few lengths (the longest, halved repeatedly), so that few shapes are compiled.
     """
 
     def __init__(
@@ -121,15 +121,15 @@ class Sequences(DataSet):
 
         Args:
           sequences: each a nest of arrays `[N, ...]`, N at least 1.
-          batch_size: B; fewer sequences than that are repeated within a batch.
+          batch_size: number of rows B; if there are fewer sequences, a batch repeats them.
           sequence_size: the largest T.
-          seed: of the order, the windows and the transform.
+          seed: for the order, the windows and the transform.
           transform: augments one window of a sequence.
 
         Raises:
-          ValueError: there is no sequence, or one of no steps.
+          ValueError: there are no sequences, or one is empty.
         """
-        sizes = [_steps(sequence) for sequence in sequences]
+        sizes = [_num_steps(sequence) for sequence in sequences]
         if not sizes or min(sizes) < 1:
             raise ValueError(
                 f"expected sequences of at least one step each, got {len(sizes)} sequences"
@@ -150,15 +150,14 @@ class Sequences(DataSet):
         epoch, index = divmod(step, self.batches_per_epoch)
         rows = self._rows(np.random.default_rng([self._seed, epoch]))[index]
         rng = np.random.default_rng([self._seed, epoch, index])
-        chosen = [self._window(self._sequences[row], rng) for row in rows]
-        longest = max(_steps(sequence) for sequence in chosen)
-        return pad(chosen, self._bucket(longest))
+        windows = [self._window(self._sequences[row], rng) for row in rows]
+        return pad(windows, self._bucket(max(map(_num_steps, windows))))
 
     def _rows(self, rng: np.random.Generator) -> np.ndarray:
-        """The sequences in each batch of an epoch, `[batches, B]`.
+        """Returns the indices of the sequences in each batch of an epoch, `[batches, B]`.
 
-        Those that are padded to one size are taken together: less is padding. The order begins at
-        a random place, so that those left over are others each time.
+        Sequences of one padded size are batched together, which reduces padding. The order starts
+        at a random place, so that different sequences are left out in each epoch.
         """
         order = rng.permutation(len(self._sequences))
         order = order[np.argsort(self._padded[order], kind="stable")]
@@ -168,10 +167,10 @@ class Sequences(DataSet):
         return order[places % len(order)]
 
     def _window(self, sequence: Nest, rng: np.random.Generator) -> Nest:
-        steps = _steps(sequence)
+        steps = _num_steps(sequence)
         size = min(steps, self._sequence_size)
         start = int(rng.integers(steps - size + 1))
-        window = _steps_of(sequence, start, start + size)
+        window = _slice(sequence, start, start + size)
         return window if self._transform is None else self._transform(window, rng)
 
     def _bucket(self, longest: int) -> int:
@@ -182,10 +181,14 @@ class Sequences(DataSet):
 
 
 class ScheduledDataSet(DataSet):
-    """One data set up to a step, and from then on another: first with augmentation, say."""
+    """Switches from one data set to another at a step, for example to end augmentation."""
 
     def __init__(self, first: DataSet, then: DataSet, step: int):
-        """Args: first, then: of one batch size. step: the first that is of the second."""
+        """Creates a data set that takes batches from `then` from `step` on.
+
+        Raises:
+          ValueError: the data sets have different batch sizes.
+        """
         if first.batch_size != then.batch_size:
             raise ValueError(
                 f"expected data sets of one batch size, got {first.batch_size} and "
@@ -204,18 +207,18 @@ class ScheduledDataSet(DataSet):
 
 
 def bucket(size: int) -> int:
-    """The least of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... that is not less than `size`.
+    """Returns the smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... that is at least `size`.
 
-    What is padded to such a size is compiled for few shapes; at most a third of it is padding.
+    Padding to bucket sizes limits the number of compiled shapes; at most a third is padding.
     """
     power = 1 << max(0, size - 1).bit_length()
     return power // 4 * 3 if power >= 4 and size <= power // 4 * 3 else power
 
 
 def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
-    """The batch as tensors, observations in the dtypes of the spec of one of them."""
+    """Converts a batch to tensors; observations get the dtypes of `observation_spec`."""
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
-        if isinstance(leaf, np.ndarray):  # NumPy is quicker than an eager operation.
+        if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
             leaf = leaf.astype(spec.dtype.as_numpy_dtype, copy=False)
         return tf.cast(leaf, spec.dtype)
 
@@ -224,41 +227,41 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
 
 
 def pad(sequences: Sequence[Nest], size: int) -> Batch:
-    """A batch of whole sequences, each a nest of arrays `[N, ...]`, padded with zeros to `size`."""
+    """Batches whole sequences, nests of arrays `[N, ...]`, padded with zeros to `size` steps."""
     def stack(*arrays: np.ndarray) -> np.ndarray:
         padded = np.zeros([len(arrays), size, *arrays[0].shape[1:]], arrays[0].dtype)
         for row, array in zip(padded, arrays):
             row[:len(array)] = array
         return padded
 
-    lengths = np.array([_steps(sequence) for sequence in sequences], np.int32)
+    lengths = np.array([_num_steps(sequence) for sequence in sequences], np.int32)
     return Batch(tf.nest.map_structure(stack, *sequences), lengths,
                  np.ones([len(sequences)], bool))
 
 
 def windows(sequences: Sequence[Nest], batch_size: int, size: int) -> Iterator[Batch]:
-    """Every step of every sequence once, in order: what a score is made from.
+    """Yields batches that hold every step of every sequence once, in order, as for scoring.
 
-    Sequences are taken `batch_size` at a time, each in its row, in windows of `size` steps whose
-    state is carried; a row that has come to its end waits for the others with length 0.
+    Sequences are processed `batch_size` at a time, each in its own row, in windows of `size` steps
+    with carried state. A row that has ended has length 0 until the others end.
 
     Args:
       sequences: each a nest of arrays `[N, ...]`.
-      batch_size: rows.
-      size: T of every batch.
+      batch_size: number of rows B.
+      size: number of steps T of every batch.
     """
     for first in range(0, len(sequences), batch_size):
         group = [sequences[i] for i in range(first, min(first + batch_size, len(sequences)))]
-        empty = _steps_of(group[0], 0, 0)
+        empty = _slice(group[0], 0, 0)
         group += [empty] * (batch_size - len(group))
-        for start in range(0, max(1, *map(_steps, group)), size):
-            parts = [_steps_of(sequence, start, start + size) for sequence in group]
+        for start in range(0, max(1, *map(_num_steps, group)), size):
+            parts = [_slice(sequence, start, start + size) for sequence in group]
             yield pad(parts, size)._replace(is_start=np.full([batch_size], start == 0))
 
 
-def _steps_of(sequence: Nest, start: int, stop: int) -> Nest:
+def _slice(sequence: Nest, start: int, stop: int) -> Nest:
     return tf.nest.map_structure(lambda array: array[start:stop], sequence)
 
 
-def _steps(sequence: Nest) -> int:
+def _num_steps(sequence: Nest) -> int:
     return len(tf.nest.flatten(sequence)[0])

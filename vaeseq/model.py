@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The base class of whole models: say what an observation is, get training, scores and samples.
+"""The base class of whole models: training, scores and samples for one kind of observation.
 
     class Waves(Model):
         observation_spec = tf.TensorSpec([1], tf.float32)
@@ -51,15 +51,14 @@ from vaeseq.types import Nest
 class Model(abc.ABC):
     """A sequence model with its log directory.
 
-    A subclass defines `observation_spec`, `make_encoder` and `make_decoder`, and where the defaults
-    do not fit, `make_agent` and `data_set`.
+    Subclasses define `observation_spec`, `make_encoder` and `make_decoder`; they override
+    `make_agent` and `data_set` if the defaults do not fit.
 
     Attributes:
       hparams: the hyperparameters.
-      log_dir: where the run is kept; what was trained there is restored when it is first asked
-        for a score or a sample.
+      log_dir: the run's directory; the first score or sample restores the weights saved there.
       gen_core: the agent and the core.
-      sampler: draws from them.
+      sampler: draws sequences from them.
     """
 
     program = "vaeseq"
@@ -68,16 +67,16 @@ class Model(abc.ABC):
     def __init__(
         self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int = 0
     ):
-        """Creates the model; if `log_dir` holds a run, it must be one of this model.
+        """Creates the model; if `log_dir` holds a run, it must be a run of this model.
 
         Args:
-          hparams: sizes and kinds.
-          log_dir: of the run; made when training begins.
-          seed: of weights, batches and everything random in training.
+          hparams: the hyperparameters.
+          log_dir: the run's directory, created when training starts.
+          seed: for weights, batches and everything random in training.
 
         Raises:
-          ValueError: the run there has other hyperparameters or another seed, is damaged or of
-            another program.
+          ValueError: the run in `log_dir` has other hyperparameters or another seed, is damaged or
+            belongs to another program.
         """
         self.hparams = hparams
         self.log_dir = LogDir(log_dir, self.program)
@@ -95,61 +94,65 @@ class Model(abc.ABC):
     @property
     @abc.abstractmethod
     def observation_spec(self) -> Nest:
-        """A nest of `tf.TensorSpec` of one observation."""
+        """The specification of one observation, a nest of `tf.TensorSpec`."""
 
     @abc.abstractmethod
     def make_encoder(self) -> Encoder:
-        """From an observation to features, for contexts and for inference."""
+        """Creates the encoder of observations, which contexts and inference share."""
 
     @abc.abstractmethod
     def make_decoder(self) -> DistModule:
-        """The distribution of one observation."""
+        """Creates the decoder: the distribution of one observation."""
 
     def make_agent(self, encoder: Encoder) -> Agent:
-        """Where contexts come from; by default the encoding of the observation before."""
+        """Creates the agent; by default each context encodes the previous observation."""
         return agent_lib.EncodeObserved(encoder, self.observation_spec)
 
     def data_set(self, sequences: Sequence[Nest]) -> DataSet:
-        """Batches to train on; by default whole sequences, or random windows of long ones."""
+        """Returns the training batches; by default whole sequences, or windows of long ones."""
         return data_lib.Sequences(
             sequences, self.hparams.batch_size, self.hparams.sequence_size, seed=self._seed)
 
     def validation_batches(self, sequences: Sequence[Nest]) -> Iterable[Batch]:
-        """Batches to validate on; by default every step of every sequence once."""
+        """Returns the validation batches; by default every step of every sequence once."""
         return data_lib.windows(sequences, self.hparams.batch_size, self.hparams.sequence_size)
 
     def after_validation(self, step: int, writer: Writer, log: Callable[[str], None]) -> None:
-        """Called after each validation while training, to show a sample; by default nothing."""
+        """Runs after each validation, for example to log a sample; by default does nothing."""
 
     def train(
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
         max_minutes: float = math.inf, periods: Periods = Periods(),
         should_stop: Callable[[], bool] = lambda: False, strategy: Strategy = SINGLE_PROCESS,
     ) -> TrainResult:
-        """Trains, going on where the run in `log_dir` stopped.
+        """Trains the model, resuming from the latest checkpoint in `log_dir`.
 
         Args:
           sequences: each a nest of arrays `[N, ...]`.
-          num_steps: updates in all, those of earlier sittings counted.
-          valid: held-out sequences; the best state by their score is kept beside the latest.
-          max_minutes: of this sitting.
-          periods: how often metrics are written, and scores and checkpoints made.
-          should_stop: asked after every step.
-          strategy: who trains together; the chief of them reads and writes `log_dir`.
+          num_steps: number of updates, including those of earlier sessions.
+          valid: held-out sequences; the checkpoint with their best score is kept, as for early
+            stopping, and later used for scores and samples.
+          max_minutes: time limit of this session.
+          periods: how often metrics are written and validation runs.
+          should_stop: called after every update; training stops if it returns True.
+          strategy: distributes the rows of a batch; its chief reads and writes `log_dir`.
+
+        Returns:
+          The number of updates, why training stopped, and the best validation score.
 
         Raises:
-          ValueError: too little data; `log_dir` is in use by another run, or is no run's; the
-            workers cannot share a batch evenly.
-          NumericsError: a gradient is not finite.
-          LostWorkerError: another worker is gone.
+          ValueError: there is too little data, `log_dir` is locked by another session or is
+            damaged, or the replicas cannot share a batch evenly.
+          NumericsError: a loss or gradient is not finite.
+          LostWorkerError: another worker was lost.
         """
         data = self.data_set(sequences)
         check_batch_size(data.batch_size, strategy)
-        with (self._opened() if strategy.is_chief else contextlib.nullcontext(),
+        with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
             ops = self._train_ops(num_steps, strategy)
             ops.build(data.batch(0))
-            # By the bound that is trained: another may fall while that one rises.
+            # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self._evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
             trainer = Trainer(
@@ -157,24 +160,25 @@ class Model(abc.ABC):
                 validate=(lambda: evaluator.score(
                     self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
                 after_validation=self.after_validation, periods=periods, strategy=strategy)
-            done = trainer.restore()
+            num_done = trainer.restore()
             self._ready = True
-            writer = self.make_writer(done) if strategy.is_chief else MultiWriter([])
-            with writer, Progress("train", total=num_steps, initial=done, unit=self.unit,
+            writer = self.make_writer(num_done) if strategy.is_chief else MultiWriter([])
+            with writer, Progress("train", total=num_steps, initial=num_done, unit=self.unit,
                                   hidden=not strategy.is_chief) as progress:
-                if done:
-                    progress.write(f"step {done}: going on from here")
+                if num_done:
+                    progress.write(f"step {num_done}: going on from here")
                 return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                    should_stop=should_stop)
 
     def restore(self, *, best: bool = True) -> int:
-        """Loads the weights saved in `log_dir`; returns the step they are of.
+        """Restores the weights saved in `log_dir`; returns the step of their checkpoint.
 
         Args:
-          best: the best by validation, where there was any; else the latest.
+          best: restore the checkpoint with the best validation score, if there is one, instead of
+            the latest.
 
         Raises:
-          ValueError: nothing was saved there, or it does not fit.
+          ValueError: there is no checkpoint, or it does not fit the model.
         """
         self.build()
         step = self._checkpoints.restore(self._objects(), best=best)
@@ -188,18 +192,22 @@ class Model(abc.ABC):
         self, sequences: Sequence[Nest], *, bound: str = "elbo", num_samples: int | None = None,
         seed: int = 0, batch_size: int | None = None, window: int | None = None,
     ) -> Score:
-        """How probable sequences are: every step of each, from its beginning, state carried.
+        """Scores sequences: the log-likelihood of all their steps, or a bound on it.
 
         Args:
           sequences: each a nest of arrays `[N, ...]`.
-          bound: "elbo", "iwae" or "fivo"; for a model without latents all are the exact figure.
-          num_samples: of the latents; by default the hyperparameter `log_prob_samples`.
-          seed: of those.
-          batch_size: sequences scored at once; by default that of training.
-          window: steps in one compiled call; by default up to 1024.
+          bound: "elbo", "iwae" or "fivo"; models without latents give the exact value for each.
+          num_samples: number of samples of the latents of each sequence; by default the
+            hyperparameter `log_prob_samples`.
+          seed: for the samples.
+          batch_size: number of sequences scored at once; by default that of training.
+          window: number of steps in one compiled call, with carried state; by default up to 1024.
+
+        Returns:
+          The pooled score, in nats.
 
         Raises:
-          ValueError: there is no sequence, or no bound of that name.
+          ValueError: there are no sequences, or the bound is unknown.
         """
         if not len(sequences):
             raise ValueError("expected at least one sequence to score, got none.")
@@ -208,12 +216,12 @@ class Model(abc.ABC):
         return self.evaluator(bound, num_samples).score(batches, seed=seeds.make(seed))
 
     def evaluator(self, bound: str = "elbo", num_samples: int | None = None) -> Evaluator:
-        """What scores sequences; arguments as for `evaluate`."""
-        self._get_ready()
+        """Returns the `Evaluator` of a bound; arguments as for `evaluate`."""
+        self._ensure_weights()
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
         if not self.gen_core.core.latent_size:
-            samples = 1  # all would be the same
-        if (bound, samples) not in self._evaluators:  # each compiles anew
+            samples = 1  # All samples would be equal.
+        if (bound, samples) not in self._evaluators:  # Each one compiles again.
             self._evaluators[bound, samples] = self._evaluator(bounds.make(
                 bound, samples, samples_at_once=None, monte_carlo=self.hparams.use_monte_carlo_kl))
         return self._evaluators[bound, samples]
@@ -222,8 +230,22 @@ class Model(abc.ABC):
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
         temperature: float = 1.0, seed: int = 0,
     ) -> list[Nest]:
-        """Samples sequences, a list of nests of arrays `[N, ...]`: see `Sampler.generate`."""
-        self._get_ready()
+        """Samples sequences.
+
+        Args:
+          num_samples: number of sequences.
+          length: largest number of steps of each, after the prime.
+          prime: the beginning of all sequences, a nest of `[N, ...]`; not part of the result.
+          temperature: above 1 flattens the distribution of observations, below 1 sharpens it.
+          seed: equal seeds give equal sequences.
+
+        Returns:
+          A list of nests of arrays `[N, ...]`; N is less than `length` if the agent finished.
+
+        Raises:
+          ValueError: `length` or `num_samples` is less than 1, or `temperature` is not above 0.
+        """
+        self._ensure_weights()
         return self.sampler.generate(num_samples=num_samples, length=length, prime=prime,
                                      temperature=temperature, seed=seed)
 
@@ -231,20 +253,18 @@ class Model(abc.ABC):
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
         temperature: float = 1.0, seed: int = 0,
     ) -> Iterator[vae.Generated]:
-        """Samples sequences chunk after chunk, as NumPy arrays: see `Sampler.stream`."""
-        self._get_ready()
+        """Yields chunks of sequences as NumPy arrays; arguments as for `generate`."""
+        self._ensure_weights()
         return self.sampler.stream(num_samples=num_samples, length=length, prime=prime,
                                    temperature=temperature, seed=seed)
 
     def build(self) -> None:
-        """Makes all variables, with initial weights from the seed."""
-        spec = self.observation_spec
-        one = nest.zeros(spec, 1, 1)
-        ops = self._train_ops(1)
-        ops.build(Batch(one, np.ones([1], np.int32), np.ones([1], bool)))
+        """Creates all variables, with initial weights from the seed."""
+        single_step = nest.zeros(self.observation_spec, 1, 1)
+        self._train_ops(1).build(Batch(single_step, np.ones([1], np.int32), np.ones([1], bool)))
 
-    def _get_ready(self) -> None:
-        """Has weights: those in memory, else the saved ones, else initial ones."""
+    def _ensure_weights(self) -> None:
+        """Restores the saved weights, or builds initial ones, if none are in memory."""
         if self._ready:
             return
         if self._checkpoints.steps():
@@ -254,8 +274,8 @@ class Model(abc.ABC):
             self._ready = True
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[None]:
-        """Inside, the log directory is this run's and no other may write there."""
+    def _lock_log_dir(self) -> Iterator[None]:
+        """Locks the log directory, creating it or checking that its run is this one."""
         with self.log_dir.locked():
             if self.log_dir.exists:
                 self.log_dir.check_same(self.hparams, self._seed)
@@ -265,12 +285,12 @@ class Model(abc.ABC):
             yield
 
     def make_writer(self, last_step: int) -> Writer:
-        """Where metrics go while training; lines after `last_step` are of a lost sitting."""
+        """Returns the writer of metrics; lines after `last_step` are removed."""
         return MultiWriter([JsonLines(self.log_dir.metrics, last_step=last_step),
                             TensorBoard(self.log_dir.events)])
 
     def save_files(self) -> None:
-        """Writes what else a run's directory needs to say what the model is; by default nothing."""
+        """Writes further files that describe the model into `log_dir`; by default none."""
 
     def _objects(self) -> dict[str, tf.Module]:
         return {"gen_core": self.gen_core}

@@ -1,13 +1,17 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Two replicas in one process against one: the same weights, and checkpoints that fit both."""
+"""Replicas against one process; parsing of TF_CONFIG; the rendezvous of workers in threads."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,8 +19,14 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq.train import distribute
-from vaeseq.train.cluster import Cluster, LostWorkerError
-from vaeseq.train.distribute import SINGLE_PROCESS, Replicas
+from vaeseq.train.distribute import (
+    SINGLE_PROCESS,
+    Cluster,
+    LostWorkerError,
+    Replicas,
+    parse_tf_config,
+    rendezvous,
+)
 from vaeseq.train.optimizers import Adam
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,15 +64,15 @@ def train(log_dir, strategy, num_steps):
     return {"replicas": replicas.num_replicas, "best": trained.best}
 
 alone, both = sys.argv[1] + "/alone", sys.argv[1] + "/both"
-told = [train(alone, "none", 30)]
+results = [train(alone, "none", 30)]
 shutil.copytree(alone, both, ignore=shutil.ignore_patterns("*[23]0"))
-told += [train(both, "mirrored", 20), train(both, "none", 30)]
-print(json.dumps(told))
+results += [train(both, "mirrored", 20), train(both, "none", 30)]
+print(json.dumps(results))
 """
 
 
 def saved(log_dir):
-    """What the latest checkpoint holds, by name."""
+    """Returns the arrays of the latest checkpoint by name."""
     path = str(max((log_dir / "checkpoints").glob("step-*")) / "state")
     reader = tf.train.load_checkpoint(path)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
@@ -71,7 +81,7 @@ def saved(log_dir):
 
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory):
-    """A folder of two runs, and what was told of the three sittings."""
+    """Returns a folder of two runs, and the results of the three sessions."""
     folder = tmp_path_factory.mktemp("replicas")
     ended = subprocess.run(
         [sys.executable, "-c", REPLICAS, str(folder)], cwd=ROOT, capture_output=True, text=True,
@@ -81,9 +91,9 @@ def replicas(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_one_process_and_two_replicas_go_on_from_each_other(replicas):
+def test_one_process_and_two_replicas_resume_each_other(replicas):
     folder, (alone, mirrored, both) = replicas
-    assert [told["replicas"] for told in (alone, mirrored, both)] == [1, 2, 1]
+    assert [session["replicas"] for session in (alone, mirrored, both)] == [1, 2, 1]
     expected, ours = saved(folder / "alone"), saved(folder / "both")
     assert ours.keys() == expected.keys()
     for key, value in expected.items():
@@ -93,7 +103,7 @@ def test_one_process_and_two_replicas_go_on_from_each_other(replicas):
 
 
 @pytest.mark.slow
-def test_two_replicas_write_the_metrics_of_one(replicas):
+def test_two_replicas_write_the_metrics_of_one_process(replicas):
     files = [replicas[0] / run / "metrics.jsonl" for run in ("alone", "both")]
     expected, ours = (list(map(json.loads, file.read_text().splitlines())) for file in files)
     assert [line["step"] for line in ours] == [5, 10, 15, 20, 25, 30]
@@ -115,46 +125,159 @@ def test_adam_is_sonnets_bit_for_bit():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_who_is_alone_changes_nothing():
-    value = {"x": tf.ones([2])}
-    alone = SINGLE_PROCESS
-    for method in (alone.rows, alone.gather, alone.sum, alone.first):
-        assert method(value) is value
-    assert alone.any(True, False) == (True, False)
-    assert (alone.is_chief, alone.num_replicas) == (True, 1)
-
-
-def test_a_batch_is_shared_evenly():
+def test_batch_size_must_be_a_multiple_of_the_replicas():
     strategy = Replicas(tf.distribute.OneDeviceStrategy("CPU:0"), Cluster(("here",), 0))
     strategy.num_replicas = 4
     distribute.check_batch_size(8, strategy)
-    with pytest.raises(ValueError, match="4 replicas can share evenly, got 6.*batch_size=8, say"):
+    distribute.check_batch_size(5, SINGLE_PROCESS)
+    with pytest.raises(ValueError, match="4 replicas can share evenly, got 6.*try batch_size=8"):
         distribute.check_batch_size(6, strategy)
 
 
-def test_an_unknown_strategy_is_told():
+def test_unknown_strategy_is_an_error():
     with pytest.raises(ValueError, match="expected a strategy of none, mirrored.*got 'both'"):
         distribute.start("both", {}, seconds=1)
 
 
 @pytest.fixture
 def third():
-    """The third of a chief and two workers; on one device, so that it can be here."""
+    """Returns the strategy of the third worker of three, on a device of this process."""
     cluster = Cluster(("c:1", "a:1", "b:1"), 2, has_chief=True)
     return Replicas(tf.distribute.OneDeviceStrategy("CPU:0"), cluster)
 
 
-@pytest.mark.parametrize("message,who", [
-    ("at /job:worker/task:1 and /job:worker/replica:0/task:0: gone", "worker 1 (a:1)"),
+@pytest.mark.parametrize("message,worker", [
+    ("at /job:worker/task:1 and /job:worker/replica:0/task:0: lost", "worker 1 (a:1)"),
     ("/job:chief/replica:0/task:0 does not answer", "the chief (c:1)"),
     ("Socket closed", "another worker"),
 ])
-def test_who_is_gone_is_named(third, message, who):
+def test_error_names_the_lost_worker(third, message, worker):
     with pytest.raises(LostWorkerError) as caught, third.peer_errors():
         raise tf.errors.UnavailableError(None, None, message)
-    assert str(caught.value).startswith(f"{who} is gone, so this worker ends too. The same command")
+    assert str(caught.value).startswith(f"{worker} was lost, so this worker exits too. Run the")
 
 
-def test_errors_of_this_worker_stay_what_they_are(third):
+def test_errors_of_this_worker_are_not_translated(third):
     with pytest.raises(tf.errors.ResourceExhaustedError), third.peer_errors():
         raise tf.errors.ResourceExhaustedError(None, None, "no memory at /job:worker/task:0")
+
+
+TWO = ["a:1000", "b:1000"]
+
+
+def config(index=0, kind="worker", **jobs):
+    return json.dumps({"cluster": jobs or {"worker": TWO}, "task": {"type": kind, "index": index}})
+
+
+def test_tf_config_names_the_workers():
+    cluster = parse_tf_config(config(1))
+    assert (cluster.addresses, cluster.task, cluster.is_chief) == (tuple(TWO), 1, False)
+    assert cluster.name(1) == "worker 1 (b:1000)"
+    assert parse_tf_config(config(0)).is_chief
+
+
+def test_chief_comes_before_the_workers():
+    jobs = {"worker": TWO, "chief": ["c:1"]}
+    chief, last = parse_tf_config(config(0, "chief", **jobs)), parse_tf_config(config(1, **jobs))
+    assert chief.addresses == last.addresses == ("c:1", "a:1000", "b:1000")
+    assert (chief.task, last.task, last.has_chief) == (0, 2, True)
+
+
+@pytest.mark.parametrize("text,message", [
+    (None, "expected the environment variable TF_CONFIG.*found none.*for example"),
+    ("{", "TF_CONFIG: expected a JSON object such as .*; got '{'"),
+    ("[" * 100_000, "expected a JSON object"),
+    ('{"cluster": {"worker": ["a:1"]}}', "expected a JSON object"),
+    (config(worker=["a"]), "expected a JSON object"),
+    (config(worker=["a:70000"]), "expected a JSON object"),
+    (config(worker="a:1"), "expected a JSON object"),
+    (config(True), "expected a JSON object"),
+    (config(2), "expected a task of its cluster .worker 0 to 1., got 'worker' 2"),
+    (config(-1), "got 'worker' -1"),
+    (config(0, "chief"), "got 'chief' 0"),
+    (config(0, worker=[]), "which is empty"),
+    (config(0, worker=TWO, ps=["c:1"]), "expected the jobs chief and worker, got 'ps'"),
+    (config(0, "chief", chief=TWO), "expected one chief at most, got 2"),
+    (config(0, worker=["a:1", "a:1"]), "expected different addresses for all workers"),
+])
+def test_wrong_tf_config_is_an_error(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_tf_config(text)
+
+
+def make_workers(count):
+    """Returns the clusters of `count` workers at free ports of this machine."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+    return [Cluster(addresses, index) for index in range(count)]
+
+
+def rendezvous_errors(*calls, seconds=20.0, stranger=None):
+    """Returns what the rendezvous of each (cluster, settings) raised, or None.
+
+    `stranger` is sent to the chief, the first of the calls, before the others connect.
+    """
+    errors = [None] * len(calls)
+
+    def run(number, cluster, settings):
+        try:
+            rendezvous(cluster, settings, seconds)
+        except Exception as error:
+            errors[number] = error
+
+    threads = [threading.Thread(target=run, args=(number, *call))
+               for number, call in enumerate(calls)]
+    threads[0].start()
+    if stranger is not None:
+        host, _, port = calls[0][0].addresses[0].rpartition(":")
+        for _ in range(100):
+            with contextlib.suppress(OSError), \
+                    socket.create_connection((host, int(port)), 5) as caller:
+                caller.sendall(stranger)
+                break
+            time.sleep(0.05)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return errors
+
+
+def test_workers_with_equal_settings_proceed():
+    settings = {"seed": 3, "sizes": (1, 2)}
+    assert rendezvous_errors(*[(worker, settings) for worker in make_workers(3)]) == [None] * 3
+    rendezvous(Cluster(("nowhere.invalid:1",), 0), {}, 0)
+
+
+def test_all_workers_name_the_setting_that_differs():
+    first, second = make_workers(2)
+    for error in rendezvous_errors((first, {"seed": 1}), (second, {"seed": 2})):
+        assert isinstance(error, ValueError)
+        assert str(error).startswith(
+            f"worker 1 ({second.addresses[1]}) has seed=2, but the chief "
+            f"({first.addresses[0]}) has seed=1.")
+    larger = Cluster((*second.addresses, "c:1"), 1)
+    errors = rendezvous_errors((first, {}), (larger, {}))
+    assert all("workers=3, but" in str(error) for error in errors)
+
+
+def test_missing_workers_are_named():
+    first, second = make_workers(2)
+    (error,) = rendezvous_errors((first, {}), seconds=0.3)
+    assert isinstance(error, LostWorkerError)
+    assert str(error).startswith(f"worker 1 ({second.addresses[1]}) did not connect in time.")
+    (error,) = rendezvous_errors((second, {}), seconds=0.3)
+    assert isinstance(error, LostWorkerError)
+    assert str(error).startswith(f"the chief ({first.addresses[0]}) did not answer in time.")
+
+
+@pytest.mark.parametrize("message", [
+    b"GET / HTTP/1.1\n", b"", b"[]\n", b'{"task": "x"}\n', b'{"task": 0, "settings": {}}\n',
+    b'{"task": 1, "settings": {"workers": 3}}\n'])  # the last one a worker that has hung up
+def test_strangers_and_closed_connections_do_not_count(message):
+    first, second, third = make_workers(3)
+    assert rendezvous_errors(
+        (first, {}), (third, {}), (second, {}), stranger=message) == [None] * 3

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The probability of recorded sequences, with its unit in the name.
+"""The log-likelihood of recorded sequences, or bounds on it.
 
-A figure is pooled: the sum over all steps of all sequences divided by the number of steps, every
-step scored, the first too. It comes with the name of the bound it is, the number of samples, and
-the standard error that the sampled latents leave in it (0 where the figure is exact).
+Scores are pooled: the sum over all steps of all sequences, the first steps included, divided by the
+number of steps. A score carries its bound, the number of samples, and the standard error due to
+sampling the latents (0 for exact scores).
 """
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from vaeseq.vae.base import VAECore
 
 
 class Score(NamedTuple):
-    """How probable sequences are under a model.
+    """The log-likelihood of sequences under a model, or a bound on it.
 
     Attributes:
-      nats: the bound on the log-likelihood of all of them together (a negative number).
-      steps: how many steps that is.
+      nats: total log-likelihood of all sequences in nats, or a lower bound on it.
+      steps: total number of steps.
       bound: "exact", or the name of the bound.
-      num_samples: of the latents, for each sequence.
-      variance: of `nats`, from the sampling of latents; NaN where one sample does not tell.
-      kl: nats per step, posterior from prior.
-      latent_kl: the same for each latent dimension, `[Z]`; empty if not factorised.
-      effective_sample_size: mean over steps, 1 to the number of samples.
+      num_samples: number of samples of the latents of each sequence.
+      variance: variance of `nats` due to sampling the latents; NaN if estimated from one sample.
+      kl: KL divergence of the posterior from the prior, nats per step.
+      latent_kl: the KL divergence of each latent dimension, nats per step, `[Z]`; empty if the
+        latent distribution does not factorise.
+      effective_sample_size: of the importance weights, averaged over steps; 1 to `num_samples`.
     """
 
     nats: float
@@ -47,32 +48,32 @@ class Score(NamedTuple):
 
     @property
     def nats_per_step(self) -> float:
-        """Negative log-likelihood (or a bound above it), nats per step: lower is better."""
+        """Negative log-likelihood, or an upper bound on it, in nats per step: lower is better."""
         return -self.nats / self.steps
 
     @property
     def bits_per_step(self) -> float:
-        """The same in bits."""
+        """Negative log-likelihood, or an upper bound on it, in bits per step."""
         return self.nats_per_step / math.log(2)
 
     @property
     def perplexity(self) -> float:
-        """exp(nats_per_step); infinity where that is beyond a float."""
+        """exp(nats_per_step); infinity if that overflows a float."""
         return math.exp(self.nats_per_step) if self.nats_per_step < 709 else math.inf
 
     @property
     def standard_error(self) -> float:
-        """Of `nats_per_step`, from the sampling of latents."""
-        # Windows' variances telescope: their sum may come out a hair under 0; NaN stays NaN.
+        """Standard error of `nats_per_step` due to sampling the latents."""
+        # The variances of windows telescope, so rounding may leave a sum below 0; NaN stays NaN.
         return math.sqrt(0.0 if self.variance < 0 else self.variance) / self.steps
 
     @property
     def active_units(self) -> int:
-        """Latent dimensions that say more than 0.01 nats a step: 0 is a collapsed posterior."""
+        """Number of latent dimensions with a KL above 0.01 nats per step; 0: posterior collapse."""
         return int(np.sum(self.latent_kl > 0.01))
 
     def as_dict(self) -> dict[str, float | int | str | None]:
-        """What `--json` prints; NaN and infinity, which JSON lacks, become None."""
+        """Returns the values for JSON; NaN and infinity become None."""
         values: dict[str, float | int | str] = {
             "nats_per_step": self.nats_per_step, "bits_per_step": self.bits_per_step,
             "perplexity": self.perplexity, "steps": self.steps, "bound": self.bound,
@@ -82,15 +83,15 @@ class Score(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The scores of one batch, as NumPy arrays; zeros after a row's length.
+    """The scores of one batch as NumPy arrays, with zeros after the length of a row.
 
     Attributes:
-      increments: nats, `[B, T]`.
-      kl: nats, `[B, T]`.
-      latent_kl: nats, `[B, T, Z]`.
-      effective_sample_size: `[B, T]`.
-      variance: nats squared, `[B]`.
-      lengths: `[B]`.
+      increments: log-likelihood (or bound) of each step in nats, `[B, T]`.
+      kl: KL divergence of the posterior from the prior in nats, `[B, T]`.
+      latent_kl: KL divergence of each latent dimension in nats, `[B, T, Z]`.
+      effective_sample_size: of the importance weights, `[B, T]`.
+      variance: variance of the sum of a row's increments, in nats squared, `[B]`.
+      lengths: number of valid steps of each row, `[B]`.
     """
 
     increments: np.ndarray
@@ -102,11 +103,12 @@ class Window(NamedTuple):
 
 
 class Evaluator:
-    """Scores batches of sequences under an agent, a core and a bound, compiled once a shape.
+    """Scores batches of sequences under an agent, a core and a bound; compiles once a shape.
 
     Attributes:
-      bound: what the scores are.
-      score_batch: (batch of tensors, state, seed) -> (the tensors of `Window`, next state).
+      bound: the bound.
+      score_batch: maps a batch of tensors, a state and a seed to the tensors of a `Window` and the
+        next state.
     """
 
     def __init__(
@@ -120,11 +122,11 @@ class Evaluator:
 
     @property
     def bound_name(self) -> str:
-        """"exact" for a model without latents."""
+        """The name of the bound; "exact" for a model without latents."""
         return self.bound.name if self._core.latent_size else "exact"
 
     def windows(self, batches: Iterable[Batch], *, seed: Seed) -> Iterator[Window]:
-        """Scores batch after batch; rows that do not start a sequence go on with their state."""
+        """Yields the scores of each batch, carrying the state of rows from batch to batch."""
         state = None
         for number, batch in enumerate(batches):
             if state is None:
@@ -137,24 +139,24 @@ class Evaluator:
             yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths)
 
     def score(self, batches: Iterable[Batch], *, seed: Seed) -> Score:
-        """The pooled score of all batches.
+        """Returns the pooled score of batches.
 
         Raises:
-          ValueError: they hold no step.
+          ValueError: there are no steps to score.
         """
         return self.pool(self.windows(batches, seed=seed))
 
     def pool(self, windows: Iterable[Window]) -> Score:
-        """The pooled score of windows that `windows` gave.
+        """Returns the pooled score of windows of this evaluator.
 
         Raises:
-          ValueError: they hold no step.
+          ValueError: there are no steps to score.
         """
         return pool(windows, self.bound_name,
                     self.bound.num_samples if self._core.latent_size else 1)
 
     def initial_state(self, batch_size: int | Tensor) -> tuple:
-        """The state of rows that have not begun."""
+        """Returns the state of rows at the start of a sequence."""
         return (self._agent.initial_state(batch_size),
                 self.bound.initial_state(self._core, batch_size))
 
@@ -173,10 +175,10 @@ class Evaluator:
 
 
 def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
-    """Adds windows up to one score.
+    """Returns the pooled score of windows.
 
     Raises:
-      ValueError: they hold no step.
+      ValueError: there are no steps to score.
     """
     nats = variance = kl = sizes = 0.0
     steps = 0
@@ -188,7 +190,7 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
         latent_kl = latent_kl + window.latent_kl.sum(
             axis=(0, 1), dtype=np.float64)
         sizes += float(window.effective_sample_size.sum(dtype=np.float64))
-        # A row that has ended adds nothing, not even the NaN of a single sample.
+        # Excludes rows that have ended: with one sample their variance is NaN.
         variance += float(window.variance[window.lengths > 0].sum(dtype=np.float64))
     if not steps:
         raise ValueError("expected sequences of at least one step to score, got none.")

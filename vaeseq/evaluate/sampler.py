@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Sequences drawn from a model, as NumPy arrays: whole, or chunk after chunk."""
+"""Sampling of sequences from a model, whole or in chunks, as NumPy arrays."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from vaeseq import data, nest, seeds
 from vaeseq.types import Nest, Seed
 from vaeseq.vae import GenCore, Generated, GenState
 
-PRIME_WINDOW = 128  # steps of a prime read at once, however few there are
+PRIME_WINDOW = 128  # steps of a prime in one compiled call; shorter ones are padded
 
 
 class Sampler:
-    """Draws sequences from an agent and a core, after a given beginning if there is one."""
+    """Draws sequences from an agent and a core, optionally continuing a prime."""
 
     def __init__(self, gen_core: GenCore):
-        """Args: gen_core: the agent and the core."""
+        """Creates a sampler of the agent and the core of `gen_core`."""
         self._gen_core = gen_core
         self._spec = gen_core.core.decoder.event_spec
         self._prime = tf.function(gen_core.prime, autograph=False)
@@ -30,36 +30,40 @@ class Sampler:
         """Samples sequences.
 
         Args:
-          num_samples: how many.
-          length: the most steps of each, after the prime.
-          prime: the beginning of all of them, a nest of `[N, ...]`; not repeated in the result.
-          temperature: see `GenCore.generate`.
-          seed: the same seed gives the same sequences.
-          chunk: steps drawn in one compiled call.
+          num_samples: number of sequences.
+          length: largest number of steps of each, after the prime.
+          prime: the beginning of all sequences, a nest of `[N, ...]`; not part of the result.
+          temperature: above 1 flattens the distribution of observations, below 1 sharpens it.
+          seed: equal seeds give equal sequences.
+          chunk: number of steps in one compiled call.
 
         Returns:
-          A list of nests of arrays `[N, ...]`; N is less than `length` where the agent finished.
+          A list of nests of arrays `[N, ...]`; N is less than `length` if the agent finished.
+
+        Raises:
+          ValueError: `length`, `chunk` or `num_samples` is less than 1, or `temperature` is not
+            above 0.
         """
         chunks = list(self.stream(
             num_samples=num_samples, length=length, prime=prime, temperature=temperature,
             seed=seed, chunk=chunk))
-        none = tf.nest.map_structure(
+        empty = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, 0))
         lengths = sum((generated.lengths for generated in chunks), np.zeros(num_samples, int))
         observed = tf.nest.map_structure(
             lambda *parts: np.concatenate(parts, axis=1),
-            none, *[generated.observed for generated in chunks])
+            empty, *[generated.observed for generated in chunks])
         return [_row(observed, row, size) for row, size in enumerate(lengths)]
 
     def stream(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
         temperature: float = 1.0, seed: int = 0, chunk: int = 128,
     ) -> Iterator[Generated]:
-        """Samples sequences chunk after chunk, keeping none; arguments as for `generate`.
+        """Yields chunks of sequences without keeping them; arguments as for `generate`.
 
         Raises:
-          ValueError: a length, a chunk or a number of samples under 1, or a temperature that is
-            not above 0.
+          ValueError: `length`, `chunk` or `num_samples` is less than 1, or `temperature` is not
+            above 0.
         """
         if min(length, num_samples) < 1:
             raise ValueError(f"expected at least one sequence of at least one step to sample, got "
@@ -68,16 +72,16 @@ class Sampler:
         state = self._gen_core.initial_state(num_samples)
         if prime is not None and len(tf.nest.flatten(prime)[0]):
             state = self._primed(prime, state, seed=prime_seed)
-        left = length
+        num_left = length
         for generated in self._gen_core.stream(
                 state, chunk=min(chunk, length), temperature=temperature, seed=draw_seed):
-            yield _first_steps(generated, left)
-            left -= chunk
-            if left <= 0:
+            yield _first_steps(generated, num_left)
+            num_left -= chunk
+            if num_left <= 0:
                 return
 
     def _primed(self, prime: Nest, state: GenState, *, seed: Seed) -> GenState:
-        """The state after `prime`, a nest of `[N, ...]`, read in windows of one size."""
+        """Returns the state after `prime`, a nest of `[N, ...]`, read in windows of one size."""
         num_samples = state.steps.shape[0]
         for number, batch in enumerate(data.windows([prime], 1, PRIME_WINDOW)):
             batch = data.as_tensors(batch, self._spec)
@@ -93,7 +97,7 @@ def _row(observed: Nest, row: int, size: int) -> Nest:
 
 
 def _first_steps(generated: Generated, steps: int) -> Generated:
-    """The first `steps` of a chunk, as NumPy arrays."""
+    """Returns the first `steps` of a chunk as NumPy arrays."""
     sequences = generated._replace(lengths=())
     cut = tf.nest.map_structure(lambda array: array[:, :steps].numpy(), sequences)
     return cut._replace(lengths=np.minimum(generated.lengths.numpy(), steps))

@@ -1,201 +1,208 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Several devices or machines that take the steps of one run together, by `tf.distribute`.
+"""Synchronous data-parallel training on several devices or machines, by `tf.distribute`.
 
-Each replica (a device, or the one process of a machine without GPUs) holds all the weights, takes
-its own rows of every batch, and makes the update itself, from sums that the replicas have added up
-by an all-reduce:
+Each replica (a device, or the one process of a machine without GPUs) holds all weights, processes
+its own rows of every batch and makes the update itself, from all-reduced sums:
 
-    rows r*B/n ... (r+1)*B/n   of the batch, and of what is carried from batch to batch
-    sums of gradients          all-reduced, so the same everywhere
-    weights                    updated alike everywhere
+    rows r*B/n ... (r+1)*B/n   of the batch and of the recurrent state are those of replica r of n
+    sums of gradients          are all-reduced, hence equal on all replicas
+    weights                    are updated equally on all replicas
 
-So a run does not depend on how many take part, but for the order in which numbers are added. What
-is random depends on the number of a shard's first row in the whole batch: where rows are cut at the
-same places (two workers of one shard each, or one process of two), it is the same too.
+So a run does not depend on the number of replicas, except for the order of additions. Random
+numbers depend on the index of a shard's first row in the whole batch: two workers of one shard each
+draw the same as one process with two shards.
 
-Only the chief, the first worker, reads and writes the log directory; the others get from it what
-it restored. When a worker is gone, all end; started again, they go on from the last checkpoint.
+`TF_CONFIG` names the workers. It is the same on all of them except for the task:
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+                "task": {"type": "worker", "index": 0}}'
+
+Only the chief, the first worker, reads and writes the log directory; it broadcasts what it
+restored. If a worker is lost, all of them exit; a new start resumes from the last checkpoint.
 """
 from __future__ import annotations
 
-import abc
 import contextlib
+import json
 import os
 import re
+import select
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from vaeseq.train import cluster as cluster_lib
-from vaeseq.train.cluster import Cluster, LostWorkerError
+from vaeseq.fields import shown
 from vaeseq.types import Nest, Tensor
 
 STRATEGIES = ("none", "mirrored", "multi-worker")
 
+_TF_CONFIG_EXAMPLE = (
+    '\'{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}\'')
+_JOBS = ("chief", "worker")
 _TASK = re.compile(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)")
+_MAX_MESSAGE = 1 << 16  # bytes of a run's description
+_RETRY_SECONDS = 0.2
+_REPLY_SECONDS = 5.0
+_RENDEZVOUS_HINT = (
+    "Run the same command on every worker, and check that they can reach each other's ports.")
 
 
-class Strategy(abc.ABC):
-    """Those who take the steps of one run.
+class LostWorkerError(ConnectionError):
+    """Another worker of the run did not connect, or was lost."""
+
+
+class Cluster(NamedTuple):
+    """The workers of one run.
 
     Attributes:
-      is_chief: whether this process writes and reports.
-      num_replicas: how many shares a batch has.
+      addresses: "host:port" of each worker, the chief's first.
+      task: index of this process in `addresses`.
+      has_chief: whether `TF_CONFIG` has a job "chief"; otherwise worker 0 is the chief.
+    """
+
+    addresses: tuple[str, ...]
+    task: int
+    has_chief: bool = False
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the chief."""
+        return self.task == 0
+
+    def name(self, index: int) -> str:
+        """Returns the name of a worker in messages."""
+        return f"{'the chief' if index == 0 else f'worker {index}'} ({self.addresses[index]})"
+
+
+class Strategy:
+    """Runs training steps in a single process; `Replicas` runs them on several replicas.
+
+    Attributes:
+      is_chief: whether this process reads and writes the log directory.
+      num_replicas: number of parts of a batch.
     """
 
     is_chief: bool = True
     num_replicas: int = 1
 
-    @abc.abstractmethod
     def scope(self) -> contextlib.AbstractContextManager[None]:
-        """Inside, variables are made that every replica of this process has a copy of."""
-
-    @abc.abstractmethod
-    def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
-        """Compiles what each replica runs on what `rows` gave it; shared arguments come after."""
-
-    @abc.abstractmethod
-    def sum(self, nest: Nest) -> Nest:
-        """Inside `function`: tensors added up over all replicas."""
-
-    @abc.abstractmethod
-    def row_numbers(self, size: int) -> Tensor:
-        """Inside `function`: where in the whole batch a replica's `size` rows are, `[size]`."""
-
-    @abc.abstractmethod
-    def rows(self, nest: Nest) -> Nest:
-        """What the replicas of this process take of tensors `[B, *]`."""
-
-    @abc.abstractmethod
-    def gather(self, rows: Nest) -> Nest:
-        """The whole `[B, *]` of what `rows` or `function` gave; all workers must ask for it."""
-
-    @abc.abstractmethod
-    def first(self, value: Nest) -> Nest:
-        """What the first replica of this process computed."""
-
-    @abc.abstractmethod
-    def share(self, variables: Sequence[tf.Variable]) -> None:
-        """Gives every worker the chief's values."""
-
-    @abc.abstractmethod
-    def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Each flag: whether it is set at some worker; all workers must ask."""
-
-    @abc.abstractmethod
-    def peer_errors(self) -> contextlib.AbstractContextManager[None]:
-        """Inside, a worker that is gone is told by a `LostWorkerError`."""
-
-
-class SingleProcess(Strategy):
-    """One process on one device."""
-
-    def scope(self) -> contextlib.AbstractContextManager[None]:
+        """Returns a context in which variables are created with a copy on each local replica."""
         return contextlib.nullcontext()
 
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
+        """Compiles `step`; each replica calls it with its `local_rows` and shared arguments."""
         return tf.function(step, autograph=False)
 
-    def sum(self, nest: Nest) -> Nest:
+    def all_reduce_sum(self, nest: Nest) -> Nest:
+        """Inside `function`: returns the sums of tensors over all replicas."""
         return nest
 
-    def row_numbers(self, size: int) -> Tensor:
+    def row_indices(self, size: int) -> Tensor:
+        """Inside `function`: returns the indices of this replica's rows in the batch, `[size]`."""
         return tf.range(size)
 
-    def rows(self, nest: Nest) -> Nest:
+    def local_rows(self, nest: Nest) -> Nest:
+        """Splits tensors `[B, *]` into the rows of the replicas of this process."""
         return nest
 
     def gather(self, rows: Nest) -> Nest:
+        """Returns the tensors `[B, *]` of all replicas' rows; all workers must call it."""
         return rows
 
-    def first(self, value: Nest) -> Nest:
+    def local_value(self, value: Nest) -> Nest:
+        """Returns the value of the first replica of this process."""
         return value
 
-    def share(self, variables: Sequence[tf.Variable]) -> None:
-        pass
+    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
+        """Assigns the chief's values of variables on all workers; all must call it."""
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def any_worker(self, *flags: bool) -> tuple[bool, ...]:
+        """Returns for each flag whether a worker set it; a barrier, as all must call it."""
         return flags
 
     def peer_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Returns a context that raises `LostWorkerError` if another worker is lost."""
         return contextlib.nullcontext()
 
 
-SINGLE_PROCESS = SingleProcess()
+SINGLE_PROCESS = Strategy()
 
 
 class Replicas(Strategy):
-    """The replicas of a strategy of `tf.distribute`."""
+    """Runs training steps on the replicas of a `tf.distribute` strategy."""
 
     def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster):
-        """Args: strategy: mirrored or multi-worker. cluster: the processes, one if mirrored."""
+        """Wraps a mirrored or multi-worker strategy; a mirrored one has a cluster of one."""
         self.is_chief = cluster.is_chief
         self.num_replicas = strategy.num_replicas_in_sync
         self._strategy = strategy
         self._cluster = cluster
         self._is_local = len(cluster.addresses) == 1
-        self._copies = len(strategy.extended.worker_devices)
-        self._sum_flags = self.function(self.sum)
-        self._gather = self.function(_gathered)
+        self._num_local_replicas = len(strategy.extended.worker_devices)
+        self._sum_flags = self.function(self.all_reduce_sum)
+        self._all_gather = self.function(_all_gather)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        if self._copies == 1:
+        if self._num_local_replicas == 1:
             yield
             return
-        with self._strategy.scope(), tf.variable_creator_scope(_one_a_replica):
+        with self._strategy.scope(), tf.variable_creator_scope(_create_on_each_replica):
             yield
 
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
         return tf.function(
             lambda *arguments: self._strategy.run(step, arguments), autograph=False)
 
-    def sum(self, nest: Nest) -> Nest:
-        # What came in as an argument is on no device yet, and then cannot be sent.
+    def all_reduce_sum(self, nest: Nest) -> Nest:
+        # Arguments of a tf.function are not placed on a device, which an all-reduce requires.
         placed = tf.nest.map_structure(tf.identity, nest)
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
-    def row_numbers(self, size: int) -> Tensor:
+    def row_indices(self, size: int) -> Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return tf.cast(replica, tf.int32) * size + tf.range(size)
 
-    def rows(self, nest: Nest) -> Nest:
-        def share(number: int) -> Nest:
+    def local_rows(self, nest: Nest) -> Nest:
+        def rows_of(replica: int) -> Nest:
             def cut(x: Tensor) -> Tensor:
                 size = x.shape[0] // self.num_replicas
-                return x[number * size:(number + 1) * size]
+                return x[replica * size:(replica + 1) * size]
             return tf.nest.map_structure(cut, nest)
 
-        if self._copies == 1:
-            return share(self._cluster.task)
+        if self._num_local_replicas == 1:
+            return rows_of(self._cluster.task)
         return self._strategy.experimental_distribute_values_from_function(
-            lambda context: share(context.replica_id_in_sync_group))
+            lambda context: rows_of(context.replica_id_in_sync_group))
 
     def gather(self, rows: Nest) -> Nest:
-        return self.first(self._gather(rows))
+        return self.local_value(self._all_gather(rows))
 
-    def first(self, value: Nest) -> Nest:
+    def local_value(self, value: Nest) -> Nest:
         return tf.nest.map_structure(
             lambda x: self._strategy.experimental_local_results(x)[0], value)
 
-    def share(self, variables: Sequence[tf.Variable]) -> None:
+    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
         if self._is_local:
-            return  # a restored checkpoint sets every copy
+            return  # Restoring a checkpoint sets every copy.
 
         def assign() -> None:
             is_first = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
             for variable in variables:
-                value = _sendable(variable)
-                kept = tf.where(is_first, value, tf.zeros_like(value))
-                variable.assign(tf.cast(self.sum(kept), variable.dtype))
+                value = _as_sendable(variable)
+                value = tf.where(is_first, value, tf.zeros_like(value))
+                variable.assign(tf.cast(self.all_reduce_sum(value), variable.dtype))
 
         self.function(assign)()
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def any_worker(self, *flags: bool) -> tuple[bool, ...]:
         if self._is_local:
             return flags
-        counts = self.first(self._sum_flags(tf.cast(flags, tf.float32)))
+        counts = self.local_value(self._sum_flags(tf.cast(flags, tf.float32)))
         return tuple((counts.numpy() > 0).tolist())
 
     @contextlib.contextmanager
@@ -203,14 +210,15 @@ class Replicas(Strategy):
         try:
             yield
         except tf.errors.OpError as error:
-            if self._is_local or not _is_of_peers(error):
+            if self._is_local or not _is_peer_error(error):
                 raise
             raise LostWorkerError(
-                f"{self._lost(error.message)} is gone, so this worker ends too. The same command "
-                "again on every worker goes on from the last checkpoint.") from None
+                f"{self._lost_worker(error.message)} was lost, so this worker exits too. Run the "
+                "same command again on every worker to resume from the last checkpoint."
+            ) from None
 
-    def _lost(self, message: str) -> str:
-        """The worker that an error names, besides this one."""
+    def _lost_worker(self, message: str) -> str:
+        """Returns the name of the other worker that an error message mentions."""
         for job, task in _TASK.findall(message):
             index = int(task) + (self._cluster.has_chief and job == "worker")
             if index != self._cluster.task and index < len(self._cluster.addresses):
@@ -218,20 +226,17 @@ class Replicas(Strategy):
         return "another worker"
 
 
-def start(
-    strategy: str, run: Mapping[str, Any], *, seconds: float
-) -> Strategy:
-    """Begins to work together; before TensorFlow does anything else.
+def start(strategy: str, run: Mapping[str, Any], *, seconds: float) -> Strategy:
+    """Creates a strategy; it must run before TensorFlow computes anything.
 
     Args:
       strategy: one of `STRATEGIES`.
-      run: what all workers must have alike, JSON values by name.
-      seconds: how long to wait for the other workers, whom `TF_CONFIG` names.
+      run: settings that all workers must have in common, JSON values by name.
+      seconds: how long to wait for the other workers.
 
     Raises:
-      ValueError: an unknown strategy, a wrong `TF_CONFIG`, or workers that were told different
-        things.
-      LostWorkerError: a worker did not come in time.
+      ValueError: an unknown strategy, a wrong `TF_CONFIG`, or workers with different settings.
+      LostWorkerError: a worker did not connect in time.
       OSError: this worker's port is in use.
     """
     if strategy == "none":
@@ -240,27 +245,202 @@ def start(
         return Replicas(tf.distribute.MirroredStrategy(), Cluster(("this process",), 0))
     if strategy != "multi-worker":
         raise ValueError(f"expected a strategy of {', '.join(STRATEGIES)}; got {strategy!r}.")
-    cluster = cluster_lib.from_tf_config(os.environ.get("TF_CONFIG"))
-    cluster_lib.meet(cluster, run, seconds)
+    cluster = parse_tf_config(os.environ.get("TF_CONFIG"))
+    rendezvous(cluster, run, seconds)
     try:
         return Replicas(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
     except tf.errors.OpError as error:
         raise LostWorkerError(
-            f"TensorFlow could not bring the workers together: {error.message.splitlines()[0]}"
+            f"TensorFlow could not connect the workers: {error.message.splitlines()[0]}"
         ) from None
 
 
 def check_batch_size(batch_size: int, strategy: Strategy) -> None:
-    """Raises ValueError where a batch cannot be shared out evenly."""
+    """Raises ValueError if the replicas cannot share a batch evenly."""
     if batch_size % strategy.num_replicas:
+        multiple = -(-batch_size // strategy.num_replicas) * strategy.num_replicas
         raise ValueError(
             f"expected a batch_size that {strategy.num_replicas} replicas can share evenly, got "
-            f"{batch_size}. It counts the rows of all of them together: give "
-            f"batch_size={-(-batch_size // strategy.num_replicas) * strategy.num_replicas}, say.")
+            f"{batch_size}. It counts the rows of all replicas together: try "
+            f"batch_size={multiple}.")
 
 
-def _one_a_replica(next_creator: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
-    """Makes a variable of which each replica has a copy, and changes it by itself."""
+def parse_tf_config(text: str | None) -> Cluster:
+    """Parses the value of the environment variable `TF_CONFIG`.
+
+    Raises:
+      ValueError: it is missing or does not describe a cluster.
+    """
+    if not text:
+        raise ValueError(
+            "--strategy multi-worker: expected the environment variable TF_CONFIG to name the "
+            f"workers, found none. Set it on each worker, for example {_TF_CONFIG_EXAMPLE}.")
+    try:
+        config = json.loads(text)
+        jobs, task = config["cluster"], config["task"]
+        addresses = {job: [_check_address(a) for a in jobs[job]] for job in jobs}
+        kind, index = task["type"], task["index"]
+        if type(index) is not int or not isinstance(kind, str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(
+            f"TF_CONFIG: expected a JSON object such as {_TF_CONFIG_EXAMPLE}; got "
+            f"{shown(text, 200)}.") from None
+    _check_jobs(addresses, kind, index)
+    chiefs = addresses.get("chief", [])
+    return Cluster((*chiefs, *addresses.get("worker", ())),
+                   index + (len(chiefs) if kind == "worker" else 0), bool(chiefs))
+
+
+def _check_address(text: Any) -> str:
+    host, colon, port = text.rpartition(":")
+    if not host or not colon or not 0 < int(port) < 1 << 16:
+        raise ValueError
+    return text
+
+
+def _check_jobs(addresses: dict[str, list[str]], kind: str, index: int) -> None:
+    """Raises ValueError for unsupported jobs or a task that is not in the cluster."""
+    unknown = sorted(set(addresses) - set(_JOBS))
+    if unknown:
+        raise ValueError(
+            f"TF_CONFIG: expected the jobs chief and worker, got {shown(unknown[0])}. Remove it: "
+            "the chief evaluates, and there are no parameter servers.")
+    if len(addresses.get("chief", ())) > 1:
+        raise ValueError(
+            f"TF_CONFIG: expected one chief at most, got {len(addresses['chief'])}.")
+    all_addresses = [address for job in addresses.values() for address in job]
+    if len(set(all_addresses)) < len(all_addresses):
+        raise ValueError(
+            f"TF_CONFIG: expected different addresses for all workers, got {shown(all_addresses)}.")
+    if not 0 <= index < len(addresses.get(kind, ())):
+        tasks = ", ".join(f"{job} 0 to {len(addresses[job]) - 1}" for job in sorted(addresses)
+                          if addresses[job])
+        raise ValueError(
+            f"TF_CONFIG: expected a task of its cluster ({tasks or 'which is empty'}), got "
+            f"{shown(kind)} {index}.")
+
+
+def rendezvous(cluster: Cluster, run: Mapping[str, Any], seconds: float) -> None:
+    """Waits until all workers have connected to the chief with equal settings.
+
+    TensorFlow's own wait has no time limit and holds Python's global lock, so neither Ctrl-C nor a
+    timeout in another thread can end it; nor does TensorFlow compare settings. So workers meet here
+    first: each one sends its settings to the chief's address and receives an error message or "".
+
+    Args:
+      cluster: the workers.
+      run: settings that all workers must have in common, JSON values by name.
+      seconds: how long to wait.
+
+    Raises:
+      ValueError: a worker has other settings; raised on all workers.
+      LostWorkerError: a worker did not connect in time.
+      OSError: this worker's port is in use.
+    """
+    if len(cluster.addresses) == 1:
+        return
+    deadline = time.monotonic() + seconds
+    settings = json.loads(json.dumps({"workers": len(cluster.addresses), **run}))
+    with _listen(cluster) as server:
+        if cluster.is_chief:
+            message = _collect_settings(cluster, server, settings, deadline)
+        else:
+            message = _send_settings(cluster, settings, deadline)
+    if message:
+        raise ValueError(message)
+
+
+@contextlib.contextmanager
+def _listen(cluster: Cluster) -> Iterator[socket.socket]:
+    """Listens at this worker's port, which TensorFlow uses afterwards."""
+    port = int(cluster.addresses[cluster.task].rpartition(":")[2])
+    dual = socket.has_dualstack_ipv6()
+    try:
+        server = socket.create_server(
+            ("", port), family=socket.AF_INET6 if dual else socket.AF_INET, dualstack_ipv6=dual,
+            backlog=len(cluster.addresses) + 8)
+    except OSError as error:
+        raise OSError(
+            f"TF_CONFIG: this worker cannot listen at port {port} "
+            f"({os.strerror(error.errno or 0)}). Stop the program that uses it, or set another "
+            "port on every worker.") from None
+    with server:
+        yield server
+
+
+def _collect_settings(
+    cluster: Cluster, server: socket.socket, settings: dict, deadline: float
+) -> str:
+    """Collects the settings of all workers, and sends them the error message or ""."""
+    peers: dict[int, tuple[socket.socket, dict]] = {}
+    with contextlib.ExitStack() as stack:
+        while len(peers) < len(cluster.addresses) - 1:
+            if time.monotonic() > deadline:
+                missing = [cluster.name(i) for i in range(1, len(cluster.addresses))
+                           if i not in peers]
+                raise LostWorkerError(
+                    f"{', '.join(missing[:3])} did not connect in time. {_RENDEZVOUS_HINT}")
+            server.settimeout(_RETRY_SECONDS)
+            # Ignores other programs that connect, such as port scanners.
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                peer = stack.enter_context(server.accept()[0])
+                received = _receive(peer, _REPLY_SECONDS)
+                if int(received["task"]) > 0 and isinstance(received["settings"], dict):
+                    peers[int(received["task"])] = peer, received["settings"]
+            # A peer sends nothing more: a readable socket means that it has hung up.
+            closed, _, _ = select.select([peer for peer, _ in peers.values()], [], [], 0)
+            peers = {task: entry for task, entry in peers.items() if entry[0] not in closed}
+        message = _describe_difference(
+            cluster, settings, {task: theirs for task, (_, theirs) in peers.items()})
+        for peer, _ in peers.values():
+            with contextlib.suppress(OSError):
+                _send(peer, {"message": message})
+    return message
+
+
+def _send_settings(cluster: Cluster, settings: dict, deadline: float) -> str:
+    """Sends the settings to the chief, and returns its error message or ""."""
+    host, _, port = cluster.addresses[0].rpartition(":")
+    while time.monotonic() <= deadline:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), \
+                socket.create_connection((host.strip("[]"), int(port)), _REPLY_SECONDS) as chief:
+            _send(chief, {"task": cluster.task, "settings": settings})
+            reply = _receive(chief, max(_REPLY_SECONDS, deadline - time.monotonic()))
+            return str(reply["message"])
+        time.sleep(_RETRY_SECONDS)
+    raise LostWorkerError(f"{cluster.name(0)} did not answer in time. {_RENDEZVOUS_HINT}")
+
+
+def _send(peer: socket.socket, message: dict) -> None:
+    peer.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _receive(peer: socket.socket, seconds: float) -> dict:
+    """Receives a JSON object on one line; raises ValueError or OSError."""
+    peer.settimeout(seconds)
+    with peer.makefile("rb") as stream:
+        return json.loads(stream.readline(_MAX_MESSAGE))
+
+
+def _describe_difference(
+    cluster: Cluster, settings: dict, others: Mapping[int, dict]
+) -> str:
+    """Returns a message about the first setting that differs from the chief's, or ""."""
+    for task, theirs in sorted(others.items()):
+        for name in [*settings, *theirs]:
+            if settings.get(name) != theirs.get(name):
+                worker = cluster.name(task) if task < len(cluster.addresses) else f"worker {task}"
+                return (f"{worker} has {name}={shown(theirs.get(name))}, but {cluster.name(0)} "
+                        f"has {name}={shown(settings.get(name))}. Give every worker the same "
+                        "command and the same data.")
+    return ""
+
+
+def _create_on_each_replica(
+    next_creator: Callable[..., tf.Variable], **arguments: Any
+) -> tf.Variable:
+    """Creates a variable with an independent copy on each replica."""
     if arguments.get("synchronization") in (None, tf.VariableSynchronization.AUTO):
         arguments["synchronization"] = tf.VariableSynchronization.ON_READ
         arguments["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -269,20 +449,19 @@ def _one_a_replica(next_creator: Callable[..., tf.Variable], **arguments: Any) -
     return next_creator(**arguments)
 
 
-def _gathered(rows: Nest) -> Nest:
-    """Inside a replica: the rows of all."""
+def _all_gather(rows: Nest) -> Nest:
+    """Inside a replica: returns the rows of all replicas."""
     context = tf.distribute.get_replica_context()
-
     return tf.nest.map_structure(
-        lambda x: tf.cast(context.all_gather(_sendable(x), axis=0), x.dtype), rows)
+        lambda x: tf.cast(context.all_gather(_as_sendable(x), axis=0), x.dtype), rows)
 
 
-def _sendable(x: Tensor | tf.Variable) -> Tensor:
-    """In a dtype that can be sent: TensorFlow sends no bools and no small integers."""
+def _as_sendable(x: Tensor | tf.Variable) -> Tensor:
+    """Returns the tensor in a dtype of TensorFlow's collectives: not bool or small integers."""
     return tf.identity(x) if x.dtype.is_floating else tf.cast(x, tf.int64)
 
 
-def _is_of_peers(error: tf.errors.OpError) -> bool:
-    """Whether an error came from the others, and not from what was computed here."""
+def _is_peer_error(error: tf.errors.OpError) -> bool:
+    """Returns whether an error reports the loss of another worker."""
     return isinstance(error, tf.errors.UnavailableError) or any(
         words in error.message for words in ("Collective ops is aborted", "CoordinationService"))

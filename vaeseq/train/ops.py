@@ -235,9 +235,9 @@ class TrainOps(snt.Module):
         # An eager operation takes a quarter of a millisecond here, with cold caches: so scalars
         # travel together. They are NumPy's because TensorFlow caches tensors of Python numbers.
         averages, finite, state = self._compiled(
-            self._strategy.rows(self._as_tensors(batch)), state,
+            self._strategy.local_rows(self._as_tensors(batch)), state,
             tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(step)))
-        averages, finite = self._strategy.first((averages, finite))
+        averages, finite = self._strategy.local_value((averages, finite))
         loss, nats, log_prob, kl, norm, num_steps, all_finite = averages.numpy().tolist()
         if self._check_numerics and not all_finite:
             self._raise_numerics_error(step, loss, finite)
@@ -251,18 +251,18 @@ class TrainOps(snt.Module):
         self, batch: Batch, state: TrainState, scheduled: Tensor, step: Tensor
     ) -> tuple[Tensor, Tensor, TrainState]:
         rate, kl_weight = tf.unstack(scheduled)
-        row_numbers = self._strategy.row_numbers(batch.lengths.shape[0])
+        row_indices = self._strategy.row_indices(batch.lengths.shape[0])
         sums, state = self._gradients(
-            (batch, state, row_numbers), kl_weight, seeds.fold_in(self._seed, step))
-        return *self._update(self._strategy.sum(sums), rate), state
+            (batch, state, row_indices), kl_weight, seeds.fold_in(self._seed, step))
+        return *self._update(self._strategy.all_reduce_sum(sums), rate), state
 
     def _shard(
         self, rows: tuple[Batch, TrainState, Tensor], kl_weight: Tensor, seed: Seed
     ) -> tuple[_ShardSums, TrainState]:
-        batch, state, row_numbers = rows
+        batch, state, row_indices = rows
         with tf.GradientTape() as tape, matmul.computed(self._manner):
             sums, state = self._evaluate_bound(
-                batch, state, kl_weight, seeds.fold_in(seed, row_numbers[0]))
+                batch, state, kl_weight, seeds.fold_in(seed, row_indices[0]))
             loss = -sums.objective
         # Weights that the bound does not depend on have a gradient of 0.
         gradients = tape.gradient(loss, self.variables_to_train,

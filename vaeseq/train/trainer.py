@@ -100,7 +100,7 @@ class Trainer:
         """Restores the latest checkpoint if there is one; returns the number of updates made."""
         if self._strategy.is_chief:
             self._checkpoints.restore(self._objects)
-        self._strategy.share((*self._ops.variables, *self._state.variables))
+        self._strategy.broadcast((*self._ops.variables, *self._state.variables))
         return int(self._ops.step.numpy())
 
     def run(
@@ -117,7 +117,7 @@ class Trainer:
           should_stop: called after every update.
         """
         start_time = time.monotonic()
-        state, first_step_seconds = self._strategy.rows(self._state.value()), 0.0
+        state, first_step_seconds = self._strategy.local_rows(self._state.value()), 0.0
         stop_reason = "done"
         step = saved_step = int(self._ops.step.numpy())
         totals = self._totals.numpy()
@@ -136,14 +136,14 @@ class Trainer:
                 saved_step = step
                 if self._strategy.is_chief:
                     self._after_validation(step, writer, progress.write)
-            stopped, is_late = self._strategy.any(
+            stopped, is_late = self._strategy.any_worker(
                 should_stop(), time.monotonic() - start_time > 60 * max_minutes)
             if step < num_steps and (stopped or is_late):
                 stop_reason = "stopped" if stopped else "time"
                 break
         if step > saved_step:
             self._save(step, state, totals)
-        self._strategy.any(False)  # the chief has saved when it answers
+        self._strategy.any_worker(False)  # A barrier: the chief has saved its checkpoint.
         return TrainResult(step, stop_reason, float(self._best), first_step_seconds)
 
     def _report(

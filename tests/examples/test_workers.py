@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Two worker processes on this machine: the weights of one process, a kill, wrong use."""
+"""Two worker processes against one process; a killed worker; wrong configurations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tensorflow as tf
 from examples.midi.cli import program as midi_program
 from tests.examples.midi import midi_files
 from tests.tiny_text import TEXT
-from vaeseq.train import cluster
+from vaeseq.train import distribute
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ("rnn_hidden_sizes=[8],embed_size=4,batch_size=4,sequence_size=8,num_shards=1,dropout=0")
@@ -35,16 +35,16 @@ def tf_config(ports, index):
 
 
 def free_ports():
-    """Two ports of this machine that nobody has."""
+    """Returns two free ports of this machine."""
     with socket.socket() as one, socket.socket() as other:
-        for held in (one, other):
-            held.bind(("127.0.0.1", 0))
-        return [held.getsockname()[1] for held in (one, other)]
+        for free in (one, other):
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in (one, other)]
 
 
 @contextlib.contextmanager
 def pair(example, *words):
-    """Both workers of a command of a program, started."""
+    """Starts both workers of a command of a program."""
     code = f"from examples.{example}.cli import main; main()"
     ports = free_ports()
     with contextlib.ExitStack() as stack:
@@ -59,13 +59,13 @@ def pair(example, *words):
 
 
 def ended(worker):
-    """Exit status, stdout and stderr of a worker that comes to its end."""
+    """Waits for a worker; returns its exit status, stdout and stderr."""
     out, err = worker.communicate(timeout=300)
     return worker.returncode, out, err
 
 
 def saved(log_dir):
-    """What the latest checkpoint holds, by name."""
+    """Returns the arrays of the latest checkpoint by name."""
     path = str(max((log_dir / "checkpoints").glob("step-*")) / "state")
     reader = tf.train.load_checkpoint(path)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
@@ -73,7 +73,7 @@ def saved(log_dir):
 
 
 def check_same(ours, expected):
-    """The same weights, states and metrics but for the order in which numbers were added."""
+    """Checks for equal weights, states and metrics up to the order of additions."""
     ours_saved, expected_saved = saved(ours), saved(expected)
     assert ours_saved.keys() == expected_saved.keys()
     for name, value in expected_saved.items():
@@ -94,7 +94,7 @@ def corpus(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_text_killed_and_gone_on_with_equals_one_process(run, corpus, tmp_path):
+def test_text_resumed_after_a_killed_worker_equals_one_process(run, corpus, tmp_path):
     words = ["train", "--train-corpus", corpus, "--hparams", SMALL, "--num-steps", "50",
              "--valid-every", "10", "--valid-fraction", "0"]
     with pair("text", *words, "--log-dir", tmp_path / "two") as (chief, worker):
@@ -104,7 +104,7 @@ def test_text_killed_and_gone_on_with_equals_one_process(run, corpus, tmp_path):
     assert status == 1
     last = err.splitlines()[-1]
     assert last.startswith("vaeseq-text: error: worker 1 (127.0.0.1:"), last
-    assert last.endswith("The same command again on every worker goes on from the last checkpoint.")
+    assert last.endswith("same command again on every worker to resume from the last checkpoint.")
     assert "Traceback" not in err
     (before,) = (tmp_path / "two" / "checkpoints").glob("step-*")
     with pair("text", *words, "--log-dir", tmp_path / "two") as (chief, worker):
@@ -141,10 +141,10 @@ def test_midi_equals_one_process(tmp_path, monkeypatch):
     ("{'cluster'", "TF_CONFIG: expected a JSON object such as"),
     (tf_config([1, 2], 2), "expected a task of its cluster (worker 0 to 1), got 'worker' 2"),
     ("worker 1", "the chief (127.0.0.1:{}) did not answer in time."),
-    ("worker 0", "worker 1 (127.0.0.1:{}) did not come in time."),
-    ("in use", "TF_CONFIG: port {} of this worker cannot be had (Address already in use)."),
+    ("worker 0", "worker 1 (127.0.0.1:{}) did not connect in time."),
+    ("in use", "TF_CONFIG: this worker cannot listen at port {} (Address already in use)."),
 ])
-def test_a_wrong_cluster_is_one_line(run, corpus, tmp_path, monkeypatch, config, message):
+def test_cluster_errors_are_one_line(run, corpus, tmp_path, monkeypatch, config, message):
     ports = free_ports()
     with socket.socket() as other:
         if config == "in use":
@@ -158,40 +158,40 @@ def test_a_wrong_cluster_is_one_line(run, corpus, tmp_path, monkeypatch, config,
         monkeypatch.delenv("TF_CONFIG", raising=False)
         if config is not None:
             monkeypatch.setenv("TF_CONFIG", config)
-        told = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir",
-                   tmp_path / "log", "--strategy", "multi-worker", "--wait-minutes", "0.005")
-    assert told.status in (1, 2) and told.out == ""
-    assert message in told.err and told.err.startswith("vaeseq-text: error: ")
-    assert told.err.count("\n") == 1
+        result = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir",
+                     tmp_path / "log", "--strategy", "multi-worker", "--wait-minutes", "0.005")
+    assert result.status in (1, 2) and result.out == ""
+    assert message in result.err and result.err.startswith("vaeseq-text: error: ")
+    assert result.err.count("\n") == 1
     assert not (tmp_path / "log").exists()
 
 
-def test_workers_with_different_commands_are_told(run, corpus, tmp_path, monkeypatch):
+def test_workers_with_different_commands_are_refused(run, corpus, tmp_path, monkeypatch):
     ports = free_ports()
     refused = []
     chief = threading.Thread(target=_refused, args=(tf_config(ports, 0), refused))
     chief.start()
     monkeypatch.setenv("TF_CONFIG", tf_config(ports, 1))
-    told = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir", tmp_path / "log",
-               "--strategy", "multi-worker")
+    result = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir",
+                 tmp_path / "log", "--strategy", "multi-worker")
     chief.join(60)
-    assert told.status == 2 and told.err.count("\n") == 1
-    assert f"worker 1 (127.0.0.1:{ports[1]}) has num_steps=5000, but the chief" in told.err
-    assert refused and refused[0] in told.err
+    assert result.status == 2 and result.err.count("\n") == 1
+    assert f"worker 1 (127.0.0.1:{ports[1]}) has num_steps=5000, but the chief" in result.err
+    assert refused and refused[0] in result.err
 
 
 def _refused(config, refused):
-    """A chief that is about to make another number of steps."""
+    """Runs the rendezvous of a chief with another number of steps."""
     try:
-        cluster.meet(cluster.from_tf_config(config), {"num_steps": 7}, 60.0)
+        distribute.rendezvous(distribute.parse_tf_config(config), {"num_steps": 7}, 60.0)
     except ValueError as error:
         refused.append(str(error))
 
 
 def _wait_for(path):
-    """Waits until there is something under a name."""
+    """Waits until a file exists."""
     for _ in range(3000):
         if path.exists():
             return
         time.sleep(0.1)
-    raise AssertionError(f"{path} did not come")
+    raise AssertionError(f"{path} was not written")
