@@ -18,6 +18,7 @@ HEADER = "# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2
 # above it; modules of one line do not import each other's wings.
 WINGS = """
     version types
+    trace_context
     nest seeds fields
     hparams data encoder dist_module
     nn runs

@@ -24,7 +24,8 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.encoder import Encoder
-from vaeseq.nn.scan import unroll
+from vaeseq.nn.scan import lookup, unroll
+from vaeseq.nn.scan.matmul import concat_parts
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -212,7 +213,7 @@ class EncodeObserved(Agent):
     def context(self, state: History, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del inputs, seed
         features = self._features(state)  # [B, N, F]
-        return tf.reshape(features, [tf.shape(features)[0], self.context_size])
+        return concat_parts([features[:, i] for i in range(self._window)])
 
     def observe(self, observation: Nest, context: Tensor, state: History) -> History:
         del context
@@ -234,8 +235,7 @@ class EncodeObserved(Agent):
         seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
         before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], every)
         features = self._features(History(before, seen[:, :-1]))  # [B, N + T - 1, F]
-        contexts = tf.concat(
-            [features[:, i:i + steps] for i in range(self._window)], axis=-1)
+        contexts = concat_parts([features[:, i:i + steps] for i in range(self._window)])
         if lengths is None:
             last = [leaf[:, steps:] for leaf in tf.nest.flatten(every)]
             return contexts, History(tf.nest.pack_sequence_as(every, last), seen[:, steps:])
@@ -244,8 +244,7 @@ class EncodeObserved(Agent):
             lambda leaf: tf.gather(leaf, window, batch_dims=1), History(every, seen))
 
     def _features(self, history: History) -> Tensor:
-        features = self._encoder(history.observations)
-        return tf.where(history.seen[..., None], features, tf.zeros_like(features))
+        return lookup.mask(history.seen, self._encoder(history.observations))
 
 
 class Chain(Agent):
@@ -271,9 +270,9 @@ class Chain(Agent):
 
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         agent_seeds = seeds.split(seed, len(self._agents))
-        return tf.concat(
+        return concat_parts(
             [agent.context(own, inputs, seed=agent_seed)
-             for agent, own, agent_seed in zip(self._agents, state, agent_seeds)], axis=-1)
+             for agent, own, agent_seed in zip(self._agents, state, agent_seeds)])
 
     def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
         parts = tf.split(context, [agent.context_size for agent in self._agents], axis=-1)
@@ -291,4 +290,4 @@ class Chain(Agent):
         agent_seeds = seeds.split(seed, len(self._agents))
         parts = [agent.contexts(observed, own, inputs, lengths, seed=agent_seed)
                  for agent, own, agent_seed in zip(self._agents, state, agent_seeds)]
-        return tf.concat([part for part, _ in parts], -1), tuple(own for _, own in parts)
+        return concat_parts([part for part, _ in parts]), tuple(own for _, own in parts)

@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import nest, seeds
 from vaeseq.bounds.base import BoundState
 from vaeseq.nn.dropout import segment_dropout
-from vaeseq.nn.scan import unroll
+from vaeseq.nn.scan import lookup, unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -77,7 +77,7 @@ def encode(
 
     Padding is zeros from here on: whatever stood there, a NaN say, would reach gradients.
     """
-    contexts, observed = nest.mask_time((contexts, observed), lengths)
+    contexts, observed = lookup.mask_time(contexts, lengths), nest.mask_time(observed, lengths)
     context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
     features = core.encode_observed(context_features, observed, lengths)
     return Features(context_features, features, observed, context_state)

@@ -16,7 +16,7 @@ from vaeseq.codec import _layers
 from vaeseq.encoder import Encoder
 from vaeseq.nn import initializers
 from vaeseq.nn.networks import MLP
-from vaeseq.nn.scan import lookup
+from vaeseq.nn.scan.lookup import Lookup
 from vaeseq.types import Spec, Tensor
 
 
@@ -92,7 +92,8 @@ class Embed(Encoder):
             raise TypeError(f"Embed expects integers, got {observation.dtype.name} of shape "
                             f"{observation.shape}. Cast the symbols with tf.cast(x, tf.int32).")
         self._initialize()
-        return lookup.look_up(tf.convert_to_tensor(self.embeddings), observation)
+        features = Lookup(self.embeddings, observation)
+        return features.to_tensor() if tf.executing_eagerly() else features
 
     @snt.once
     def _initialize(self) -> None:

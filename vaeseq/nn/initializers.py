@@ -1,26 +1,26 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""First values of weights, drawn from a seed that is given and not from a global generator."""
+"""Initial values of weights, drawn from a seed instead of a global generator."""
+
 from __future__ import annotations
 
 import abc
-import contextlib
-import contextvars
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
-from vaeseq import seeds
+from vaeseq import seeds, trace_context
 from vaeseq.types import Seed, Tensor
 
 
 class Initializer(abc.ABC):
-    """Gives the first value of a weight."""
+    """Computes the initial value of a weight."""
 
     @abc.abstractmethod
     def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
-        """A tensor of this shape and dtype."""
+        """Returns a tensor of this shape and dtype."""
 
 
 class Zeros(Initializer):
@@ -30,36 +30,28 @@ class Zeros(Initializer):
         return tf.zeros(shape, dtype)
 
 
-_SEEDS: contextvars.ContextVar[Iterator[Seed] | None] = contextvars.ContextVar(
-    "vaeseq_weights", default=None)
+def weights_seed(seed: Seed) -> AbstractContextManager[None]:
+    """Makes the weights that are created inside depend only on `seed` and their order.
 
-
-@contextlib.contextmanager
-def weights_seed(seed: Seed) -> Iterator[None]:
-    """Inside, the weights that are made depend on `seed` and the order of their making alone.
-
-    Outside, they are drawn as TensorFlow's own are (see `tf.random.set_seed`).
+    Elsewhere they come from TensorFlow's generator (see `tf.random.set_seed`).
 
     Args:
       seed: int32 [2].
     """
-    token = _SEEDS.set(seeds.fold_in(seed, number) for number in itertools.count())
-    try:
-        yield
-    finally:
-        _SEEDS.reset(token)
+    return trace_context.replace(
+        weight_seeds=(seeds.fold_in(seed, number) for number in itertools.count()))
 
 
 class Glorot(Initializer):
     """Uniform with variance 2 / (fan in + fan out) (Glorot and Bengio 2010), for [F, H]."""
 
     def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
-        most = math.sqrt(6 / max(1, shape[0] + shape[1]))
-        return tf.random.stateless_uniform(shape, _next_seed(), -most, most, dtype)
+        limit = math.sqrt(6 / max(1, shape[0] + shape[1]))
+        return tf.random.stateless_uniform(shape, _next_seed(), -limit, limit, dtype)
 
 
 class Normal(Initializer):
-    """Normal of mean 0, cut off at two standard deviations."""
+    """Normal with mean 0, truncated at two standard deviations."""
 
     def __init__(self, stddev: float):
         self._stddev = stddev
@@ -74,11 +66,11 @@ class Orthogonal(Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
         q, r = tf.linalg.qr(tf.random.stateless_normal(shape, _next_seed(), dtype=dtype))
-        return q * tf.sign(tf.linalg.diag_part(r))  # or the law of Q would not be uniform
+        return q * tf.sign(tf.linalg.diag_part(r))  # makes Q uniformly distributed
 
 
 def _next_seed() -> Seed:
-    current = _SEEDS.get()
+    current = trace_context.current().weight_seeds
     if current is None:
         return tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
     return next(current)

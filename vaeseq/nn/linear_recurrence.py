@@ -38,7 +38,7 @@ import tensorflow as tf
 from vaeseq import nest as nest_lib
 from vaeseq.nn.cells import Cell, Linear
 from vaeseq.nn.initializers import Glorot, Initializer
-from vaeseq.nn.scan.matmul import Parts, as_parts, joined
+from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.types import Spec, Tensor
 
 
@@ -140,7 +140,7 @@ class ParallelCell(Cell):
 
     def __call__(self, inputs: Parts, state: ParallelState,
                  lengths: Tensor | None = None) -> tuple[Tensor, ParallelState]:
-        inputs = joined(as_parts(inputs))
+        inputs = concat_parts(as_parts(inputs))
         num_steps = inputs.shape[1]
         if not num_steps:
             raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "
@@ -169,7 +169,7 @@ class ParallelCell(Cell):
 
     def _read(self, inputs: Parts) -> tuple[Tensor, Tensor]:
         """u and g, [..., H] each."""
-        x = joined(as_parts(inputs))
+        x = concat_parts(as_parts(inputs))
         self._initialize(x.shape[-1])
         mean_square = tf.reduce_mean(tf.square(x), -1, keepdims=True)
         u, gate = tf.split(self._inputs(x * tf.math.rsqrt(mean_square + _EPS) * self._scale), 2, -1)

@@ -18,7 +18,7 @@ from vaeseq.nn.cells import Linear
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, segment_dropout
 from vaeseq.nn.linear_recurrence import PARALLEL_CELLS
 from vaeseq.nn.scan import unroll
-from vaeseq.nn.scan.matmul import Parts, as_parts, joined
+from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.types import Nest, Tensor
 
 __all__ = ["CELLS", "Linear", "MLP", "RecurrentStack"]
@@ -73,7 +73,7 @@ class MLP(snt.Module):
         before the loop; so pass `(inputs_t, z)` rather than a concatenation.
         """
         if not self._layers:
-            return joined(as_parts(inputs))
+            return concat_parts(as_parts(inputs))
         outputs = inputs
         for i, layer in enumerate(self._layers):
             outputs = layer(outputs)
@@ -177,8 +177,8 @@ class RecurrentStack(snt.Module):
             outputs, layer_state = run(layer, inputs, layer_state)
             outputs = apply_dropout(layer, outputs, self._dropout)
             if self._residual and outputs.shape[-1] == sum(x.shape[-1] for x in as_parts(inputs)):
-                outputs += joined(as_parts(inputs))
+                outputs += concat_parts(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
         parts = (*as_parts(inputs), *as_parts(given)) if self._skip else as_parts(inputs)
-        return joined(parts), tuple(next_state)
+        return concat_parts(parts), tuple(next_state)

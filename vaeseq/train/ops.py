@@ -155,10 +155,10 @@ class TrainOps(snt.Module):
             self._update_weights, jit_compile=jit_compile, autograph=False)
         low = precision == "bfloat16"
         # XLA has no fast bfloat16 matrix products on CPUs: these run outside of its clusters.
-        apart = low and jit_compile and not tf.config.list_physical_devices("GPU")
-        self._manner = matmul.Manner(bfloat16=low, apart=apart)
+        split = low and jit_compile and not tf.config.list_physical_devices("GPU")
+        self._precision = matmul.Precision(bfloat16=low, split_steps=split)
         self._gradients = parallel.parallel(
-            self._shard, num_shards, jit_compile=jit_compile and not apart)
+            self._shard, num_shards, jit_compile=jit_compile and not split)
         self._compiled = strategy.function(self._step)
 
     @classmethod
@@ -260,7 +260,7 @@ class TrainOps(snt.Module):
         self, rows: tuple[Batch, TrainState, Tensor], kl_weight: Tensor, seed: Seed
     ) -> tuple[_ShardSums, TrainState]:
         batch, state, row_indices = rows
-        with tf.GradientTape() as tape, matmul.computed(self._manner):
+        with tf.GradientTape() as tape, matmul.precision_scope(self._precision):
             sums, state = self._evaluate_bound(
                 batch, state, kl_weight, seeds.fold_in(seed, row_indices[0]))
             loss = -sums.objective

@@ -13,7 +13,7 @@ from vaeseq.nn import networks
 from vaeseq.nn.dropout import enable_dropout
 from vaeseq.nn.scan import lookup, matmul, unroll
 
-MODES = ("eager", "function", "compiled", "apart")
+MODES = ("eager", "function", "compiled", "split")
 TOLERANCE = {tf.float64: 1e-10, tf.float32: 2e-5}
 
 
@@ -22,7 +22,7 @@ def run_as(mode, function):
         return function
 
     def traced(*args):
-        with matmul.computed(matmul.Manner(apart=mode == "apart")):
+        with matmul.precision_scope(matmul.Precision(split_steps=mode == "split")):
             return function(*args)
     return tf.function(traced, jit_compile=mode == "compiled", autograph=False)
 
@@ -111,7 +111,7 @@ def assert_close(ours, theirs, dtype):
 
 @pytest.mark.parametrize("lengths", [None, (5, 2, 1)])
 @pytest.mark.parametrize("mode,dtype", [
-    *((mode, tf.float64) for mode in MODES), ("compiled", tf.float32), ("apart", tf.float32)])
+    *((mode, tf.float64) for mode in MODES), ("compiled", tf.float32), ("split", tf.float32)])
 def test_scan_equals_a_python_loop(mode, dtype, lengths):
     case = everything(dtype, 3, 5)
     lengths = None if lengths is None else tf.constant(lengths)
@@ -142,7 +142,7 @@ def test_inputs_that_are_rows_of_a_table(mode, lengths):
 
     def run(loop):
         with tf.GradientTape() as tape:
-            x = lookup.look_up(tf.convert_to_tensor(table), numbers)
+            x = lookup.Lookup(table, numbers)
             outputs, final = loop(step, x, cell.initial_state(3), lengths)
             loss = sum(tf.reduce_sum(tf.sin(y)) for y in tf.nest.flatten((outputs, final)))
         variables = (table, *(v for m in (cell, alone, bare) for v in m.trainable_variables))
@@ -155,15 +155,15 @@ def test_inputs_that_are_rows_of_a_table(mode, lengths):
     assert_close(run_as(mode, lambda: run(unroll.scan))(), expected, tf.float64)
 
 
-@pytest.mark.parametrize("jit_compile,apart", [(False, False), (True, False), (False, True)])
-def test_products_in_bfloat16(jit_compile, apart):
+@pytest.mark.parametrize("jit_compile,split", [(False, False), (True, False), (False, True)])
+def test_products_in_bfloat16(jit_compile, split):
     """As near to the exact results as a Python loop whose products are rounded alike."""
     case = everything(tf.float32, 3, 5)
     module, inputs, outside, state, weights = case
-    manner = matmul.Manner(bfloat16=True, apart=apart)
+    precision = matmul.Precision(bfloat16=True, split_steps=split)
 
     def ours(inputs, outside, state):
-        with matmul.computed(manner):
+        with matmul.precision_scope(precision):
             return results_and_gradients(
                 unroll.scan, module, inputs, outside, state, None, weights)
 
@@ -176,7 +176,7 @@ def test_products_in_bfloat16(jit_compile, apart):
                          for x, y in pairs if y.dtype.is_floating])
 
     exact = results_and_gradients(python_loop, module, inputs, outside, state, None, weights)
-    with matmul.computed(manner):
+    with matmul.precision_scope(precision):
         alike = errors(results_and_gradients(
             python_loop, module, inputs, outside, state, None, weights))
     found = errors(
@@ -275,7 +275,7 @@ def test_dropout_in_a_step_is_the_same_on_the_way_back(mode):
         return outputs, tape.gradient(loss, layer.trainable_variables)
     seed = tf.constant([1, 2])
     # A compiled program draws other numbers from a seed that it is given.
-    expected = run_as("compiled" if mode == "apart" else mode,
+    expected = run_as("compiled" if mode == "split" else mode,
                       lambda seed: run(python_loop, seed))(seed)
     assert_close(run_as(mode, lambda seed: run(unroll.scan, seed))(seed), expected, tf.float64)
     kept, _ = unroll.scan(step, inputs, tf.ones([3, 2], tf.float64))

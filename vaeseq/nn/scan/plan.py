@@ -1,10 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the loop of `vaeseq.nn.scan.unroll.scan` has to do, as it is found by tracing one step.
+"""The plan of a scan's loop, made by tracing one step.
 
-Which products a step asks for, and what of each is known before the loop: all of its result, the
-part of it that the inputs add, or a table in which each step finds that part.
+The plan lists the matrix products of a step, and what is known of each before the loop: its whole
+result, the term that the scan's inputs contribute, or a table in which each step finds that term.
 
-Everything here is time-major, [T, B, ...], and nests are flat lists.
+All tensors are time-major, [T, B, ...], and nests are flat lists.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vaeseq.nn.scan import lookup, matmul
-from vaeseq.nn.scan.lookup import Rows
+from vaeseq.nn.scan import matmul
+from vaeseq.nn.scan.lookup import Lookup
+from vaeseq.nn.scan.matmul import Part
 from vaeseq.types import Tensor
 
 Tensors = list[Tensor]
@@ -25,19 +26,18 @@ FlatStep = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 
 
 class Product(NamedTuple):
-    """One product that a step asks for: x @ w + b, where x is made of parts.
+    """One product of a step, concat(parts) @ w + b.
 
     Attributes:
-      given: for each part of x, whether it is an input of the loop.
-      projected: [T, B, H], what those parts add to the result, with the bias where there are no
-        others, as products give it (`products.unwidened`), or the rows of a table that it is, with
-        the bias; None without any.
+      is_input: for each part, whether it is an input of the scan.
+      precomputed: what those parts contribute, [T, B, H] in the dtype of the product, or a lookup
+        of it; with the bias if it is a lookup or there are no other parts. None without such parts.
       w: [F, H], the rows of the weights for the other parts; None without any.
-      b: [H], the bias, where it is not in `projected`.
-      group: the number of the group of products whose other parts are the same.
+      b: [H], the bias, unless `precomputed` has it.
+      group: the number of its group: the products with the same other parts.
     """
-    given: tuple[bool, ...]
-    projected: Tensor | Rows | None
+    is_input: tuple[bool, ...]
+    precomputed: Tensor | Lookup | None
     w: Tensor | None
     b: Tensor | None
     group: int | None
@@ -50,23 +50,23 @@ class Product(NamedTuple):
 
     @property
     def dtype(self) -> tf.DType:
-        """Of a product with weights inside the loop, before anything is rounded."""
+        """Of a product with weights inside the loop, before rounding."""
         assert self.w is not None
         return self.w.dtype
 
-    def inside(self, parts: Sequence[Tensor]) -> Tensors:
-        """The other parts, known inside the loop only: [B, F] side by side."""
-        return [part for part, given in zip(parts, self.given, strict=True) if not given]
+    def loop_parts(self, parts: Sequence[Part]) -> list[Part]:
+        """Returns the parts that are known inside the loop only, [B, F] each."""
+        return [x for x, is_input in zip(parts, self.is_input, strict=True) if not is_input]
 
 
-class LookedUp(NamedTuple):
-    """The part of a group's products that each step looks up, in a table that stays.
+class LoopLookup(NamedTuple):
+    """A part of a group's products that is a row of a constant table at each step.
 
     Attributes:
-      part: its number among the parts inside.
+      part: the index of the part among those inside the loop.
       begin: the first of its rows of the weights.
-      end: behind the last.
-      table: [V, sum of H], the products of the table, without biases.
+      end: the row after its last.
+      table: [V, sum of H], the products of its table, without biases.
     """
     part: int
     begin: int
@@ -75,10 +75,10 @@ class LookedUp(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Of a group of products, side by side.
+    """The weights of a group of products, concatenated.
 
     Attributes:
-      w: [F, sum of H], rounded as products take them.
+      w: [F, sum of H], in the dtype of the product.
       w_transposed: [sum of H, F].
       b: [sum of H], the biases that are added inside the loop; None without any.
     """
@@ -88,18 +88,18 @@ class Weights(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the loop has to do.
+    """What a scan's loop has to do.
 
     Attributes:
-      step: of the loop.
+      step: the step function.
       inputs: [T, B, *] each.
       state: [B, *] each, before the first step.
       num_steps: T.
-      products: that a step asks for, in order.
-      groups: the numbers of the products in each group.
-      group_states: of each group the number of the state that is multiplied as it is, or None.
-      looked_up: of each group the part that is not multiplied on the way forward, or None.
-      context: of the call, for the step to see it when it is repeated for the gradient.
+      products: the products of a step, in order.
+      groups: the indices of the products in each group.
+      group_states: for each group, the index of the state that it multiplies, or None.
+      loop_lookups: for each group, the part that the forward pass looks up, or None.
+      context: the caller's context variables, in which the backward pass runs the step again.
     """
     step: FlatStep
     inputs: Tensors
@@ -108,107 +108,110 @@ class Plan(NamedTuple):
     products: list[Product]
     groups: list[list[int]]
     group_states: list[int | None]
-    looked_up: list[LookedUp | None]
+    loop_lookups: list[LoopLookup | None]
     context: contextvars.Context
 
     def tables(self) -> Tensors:
-        """Whose rows are looked up inside the loop."""
-        return [*(p.projected.table for p in self.products if isinstance(p.projected, Rows)),
-                *(x.table for x in self.looked_up if x is not None)]
+        """Returns the tables whose rows are gathered inside the loop."""
+        return [*(p.precomputed.table for p in self.products if isinstance(p.precomputed, Lookup)),
+                *(x.table for x in self.loop_lookups if x is not None)]
 
     def weights(self) -> list[Weights]:
-        """Of each group, side by side, for all that is multiplied."""
+        """Returns all weights of each group."""
         return [self._weights(group, None) for group in self.groups]
 
-    def weights_forwards(self) -> list[Weights]:
-        """Of each group, for what a step multiplies on the way forward."""
+    def forward_weights(self) -> list[Weights]:
+        """Returns the weights of each group without the rows that `loop_lookups` replace."""
         return [self._weights(group, looked_up)
-                for group, looked_up in zip(self.groups, self.looked_up, strict=True)]
+                for group, looked_up in zip(self.groups, self.loop_lookups, strict=True)]
 
-    def _weights(self, members: list[int], looked_up: LookedUp | None) -> Weights:
+    def _weights(self, members: list[int], looked_up: LoopLookup | None) -> Weights:
         group = [self.products[k] for k in members]
-        w = side_by_side([p.w for p in group])
+        w = matmul.concat_parts([p.w for p in group])
         if looked_up is not None:
             w = tf.concat([w[:looked_up.begin], w[looked_up.end:]], 0)
         b = None
         if any(p.b is not None for p in group):
-            b = side_by_side([tf.zeros([p.size], w.dtype) if p.b is None else p.b for p in group])
+            b = matmul.concat_parts(
+                [tf.zeros([p.size], w.dtype) if p.b is None else p.b for p in group])
         w = matmul.rounded(w)
         return Weights(w, tf.transpose(w), b)
 
 
-def make_plan(step: FlatStep, inputs: Tensors, state: Tensors, num_steps: int) -> Plan:
-    """Traces one step for what it multiplies; nothing of that trace is run."""
-    found: list[Product] = []
-    groups: dict[tuple[int, ...], list[int]] = {}
-    group_parts: list[Tensors] = []
-    seen: Tensors = []  # Keeps the parts alive, as they are told apart by their ids.
-    inputs_0 = [x[0] for x in inputs]
-    # Two states may begin as one tensor.
-    state_0 = [tf.identity(x) for x in state]
-    numbers = {id(x): i for i, x in enumerate(inputs_0)}
-    state_numbers: dict[tuple[int, ...], int] = {(id(x),): i for i, x in enumerate(state_0)}
+def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int) -> Plan:
+    """Traces one step to find its products; the trace itself is never run.
 
-    def take(parts: Sequence[Tensor], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+    Args:
+      step: of the scan; it reads each input as a tensor.
+      inputs: [T, B, *] each.
+      state: [B, *] each.
+      num_steps: T.
+    """
+    tensors = [tf.convert_to_tensor(x) for x in inputs]
+    products: list[Product] = []
+    groups: dict[tuple[int, ...], list[int]] = {}
+    group_parts: list[list[Part]] = []
+    traced_parts: list[Part] = []  # kept alive, as parts are compared by id
+    inputs_0 = [x[0] for x in tensors]
+    # Two states can begin as one tensor.
+    state_0 = [tf.identity(x) for x in state]
+    input_indices = {id(x): i for i, x in enumerate(inputs_0)}
+    state_indices: dict[tuple[int, ...], int] = {(id(x),): i for i, x in enumerate(state_0)}
+
+    def record(parts: Sequence[Part], w: tf.Variable, b: tf.Variable | None) -> Tensor:
         w, b = tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b)
-        seen.extend(parts)
-        given = [inputs[numbers[id(x)]] if id(x) in numbers else None for x in parts]
-        parts_inside = [x for x in parts if id(x) not in numbers]
-        inside = tuple(map(id, parts_inside))
+        traced_parts.extend(parts)
+        sources = [inputs[input_indices[id(x)]] if id(x) in input_indices else None for x in parts]
+        loop_parts = [x for x in parts if id(x) not in input_indices]
+        key = tuple(map(id, loop_parts))
         group = None
-        if inside:
-            if inside not in groups:
-                groups[inside] = []
-                group_parts.append(parts_inside)
-            groups[inside].append(len(found))
-            group = list(groups).index(inside)
-        found.append(_make_product(w, b, given, [x.shape[-1] for x in parts], group))
+        if key:
+            if key not in groups:
+                groups[key] = []
+                group_parts.append(loop_parts)
+            groups[key].append(len(products))
+            group = list(groups).index(key)
+        products.append(_make_product(w, b, sources, [x.shape[-1] for x in parts], group))
         return matmul.plain(parts, w, b)
 
-    with matmul.taken_over_by(take):
+    with matmul.intercept_matmuls(record):
         step(inputs_0, state_0)
-    looked_up = [
-        _looked_up(parts, [found[k].w for k in group], [*inputs_0, *state_0], num_steps)
+    loop_lookups = [
+        _loop_lookup(parts, [products[k].w for k in group], num_steps)
         for parts, group in zip(group_parts, groups.values(), strict=True)]
-    return Plan(step, inputs, state, num_steps, found, list(groups.values()),
-                [state_numbers.get(inside) for inside in groups], looked_up,
+    return Plan(step, tensors, state, num_steps, products, list(groups.values()),
+                [state_indices.get(key) for key in groups], loop_lookups,
                 contextvars.copy_context())
 
 
-def _looked_up(parts: Tensors, weights: Tensors, changing: Tensors, num_steps: int
-               ) -> LookedUp | None:
-    """The part that steps look up, where there is another part beside it."""
+def _loop_lookup(parts: list[Part], weights: Tensors, num_steps: int) -> LoopLookup | None:
+    """Finds a part to look up at each step, where there is another part beside it."""
     begin = 0
-    for number, part in enumerate(parts if len(parts) > 1 else ()):
+    for index, part in enumerate(parts if len(parts) > 1 else ()):
         end = begin + part.shape[-1]
-        made_of = lookup.of(part, num_steps)
-        if made_of is not None and lookup.is_fixed(made_of.table, changing):
-            w = matmul.rounded(side_by_side(weights)[begin:end])
-            return LookedUp(number, begin, end, made_of.times(w).table)
+        # A variable is the same at each step; a tensor may have been computed in it.
+        if (isinstance(part, Lookup) and isinstance(part.table, tf.Variable)
+                and part.saves_work(num_steps)):
+            w = matmul.rounded(matmul.concat_parts(weights)[begin:end])
+            return LoopLookup(index, begin, end, part.matmul(w).table)
         begin = end
     return None
 
 
-def _make_product(w: Tensor, b: Tensor | None, given: list[Tensor | None], sizes: list[int],
+def _make_product(w: Tensor, b: Tensor | None, sources: list[Part | None], sizes: list[int],
                   group: int | None) -> Product:
-    """Splits the rows of `w`; `given` holds, for each part, the input [T, B, F] that it is."""
-    w_rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
-    projected: Tensor | Rows | None = None
-    if any(x is not None for x in given):
-        w_given = tf.concat([r for r, x in zip(w_rows, given, strict=True) if x is not None], 0)
-        known = [x for x in given if x is not None]
-        made_of = lookup.of(known[0]) if len(known) == 1 else None
-        if made_of is not None:
-            projected, b = made_of.times(matmul.rounded(w_given), b), None
+    """Splits the rows of `w` by parts; `sources` has the input [T, B, F] that a part is, or None."""
+    rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
+    precomputed: Tensor | Lookup | None = None
+    inputs = [x for x in sources if x is not None]
+    if inputs:
+        w_inputs = tf.concat([r for r, x in zip(rows, sources, strict=True) if x is not None], 0)
+        if len(inputs) == 1 and isinstance(inputs[0], Lookup) and inputs[0].saves_work():
+            precomputed, b = inputs[0].matmul(matmul.rounded(w_inputs), b), None
         else:
-            is_whole = len(known) == len(given)
-            projected = matmul.unwidened(known, w_given, b if is_whole else None)
+            is_whole = len(inputs) == len(sources)
+            precomputed = matmul.plain_rounded(inputs, w_inputs, b if is_whole else None)
             b = None if is_whole else b
-    w_inside = [r for r, x in zip(w_rows, given, strict=True) if x is None]
-    return Product(tuple(x is not None for x in given), projected,
-                   tf.concat(w_inside, 0) if w_inside else None, b, group)
-
-
-def side_by_side(tensors: Tensors) -> Tensor:
-    """Joined along the last dim."""
-    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, -1)
+    w_loop = [r for r, x in zip(rows, sources, strict=True) if x is None]
+    return Product(tuple(x is not None for x in sources), precomputed,
+                   tf.concat(w_loop, 0) if w_loop else None, b, group)

@@ -1,17 +1,38 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The one loop over time (the only file that is time-major inside).
+"""`scan`: the loop over time, with a gradient of its own.
 
-Executed eagerly, `scan` is a Python loop, differentiated as such. In a `tf.function` it is one
-loop forwards and, with a gradient of its own, one loop backwards:
+Executed eagerly, `scan` is a Python loop. In a `tf.function` it is one compiled loop in the forward
+pass and one in the backward pass (backpropagation through time, BPTT). Each step of the forward loop
+stores its residuals: the state before it and the results of its matrix products. The backward loop
+recomputes the rest of each step from them (rematerialisation), which is elementwise.
 
-    forwards (`vaeseq.nn.scan.forward`) products of the inputs alone run before the loop; each step keeps
-        the state before it and the results of its products (`vaeseq.nn.scan.matmul`);
-    backwards (`vaeseq.nn.scan.backward`) each step is repeated without its products; the gradients
-        of weights come after the loop, as one product over all steps each.
+    forward      inputs_1..T --> one product over all steps        weights that read inputs only
+                                   |
+                 per step:         v
+                 state_t --+--> products --> elementwise --+--> outputs_t
+                           |        |                      `--> state_t+1
+                 stored:  state_t  results_t
 
-What is kept grows with the number of steps. So a long sequence is a loop over segments, each a loop
-over its steps, and the way back computes a segment again from the state before it: what is kept is
-then of one segment, and the states between them (sublinear memory: arXiv:1604.06174).
+    backward     stored:  state_t  results_t
+                           |        |
+                 per step: v        v
+                 inputs_t --> elementwise, recomputed; no products
+                                   |
+                 d_state_t <--  d_results_t @ w^T  <-- d_outputs_t, d_state_t+1
+                                   |
+                 stored:        d_results_t, operands_t
+
+    after it     d_w = operands_1..T^T @ d_results_1..T            one product a weight
+
+So the loops contain only the products that must be sequential: one each way for every group of
+weights that multiply the same operand. `plan` finds the products by tracing a step once, `forward`
+and `backward` run the two loops, `matmul` and `lookup` hold what layers call, and `bfloat16_cpu`
+replaces the body of the loops where XLA's products are slow.
+
+The residuals grow with the number of steps. A long sequence is therefore a scan over segments, each
+a scan over its steps, and the backward pass recomputes a segment from the state before it: only the
+residuals of one segment and the states between segments are stored at a time (sublinear memory:
+Chen et al., arXiv:1604.06174).
 """
 
 from __future__ import annotations
@@ -22,7 +43,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
-from vaeseq.nn.scan import backward, bfloat16_cpu, forward, matmul
+from vaeseq.nn.scan import backward, bfloat16_cpu, forward, lookup, matmul
 from vaeseq.nn.scan import plan as plan_lib
 from vaeseq.types import Nest, Tensor
 
@@ -30,7 +51,7 @@ Step = Callable[[Nest, Nest], tuple[Nest, Nest]]
 # (inputs, state, number of the segment or None) -> (outputs, next state)
 Segment = Callable[[Nest, Nest, Tensor | None], tuple[Nest, Nest]]
 
-SEGMENT = 512  # the most steps of a segment; sequences of up to twice as many are not cut
+SEGMENT = 512  # the most steps of a segment; sequences of up to twice that length stay whole
 
 
 @tf.autograph.experimental.do_not_convert
@@ -40,9 +61,10 @@ def scan(step: Step, inputs: Nest, state: Nest,
 
     Args:
       step: (inputs_t: nest of [B, *], state) -> (outputs_t: nest of [B, *], next state). It must
-        be deterministic, as its gradient runs it again: random numbers come in through `inputs`
-        or from stateless seeds.
-      inputs: nest of [B, T, *] with T >= 1 known while tracing.
+        be deterministic, as its gradient runs it again: random numbers come from `inputs` or
+        stateless seeds.
+      inputs: nest of [B, T, *] with T >= 1 known while tracing; an input that the step passes to
+        layers as it is, or as a part of their inputs, is multiplied before the loop.
       state: nest of [B, *], before the first step. Its shapes and dtypes do not change.
       lengths: integer [B], or None where every row has T steps. Rows past their length keep
         their state, and their outputs are zeros.
@@ -54,11 +76,11 @@ def scan(step: Step, inputs: Nest, state: Nest,
       ValueError: no inputs, an unknown or different T, or a state whose structure changes.
     """
     num_steps = _num_steps(inputs)
-    inputs = nest_lib.swap_leading(inputs)
+    inputs = lookup.swap_leading(inputs)
     if lengths is not None:
         mask = tf.transpose(nest_lib.mask_from_lengths(lengths, num_steps))
         step, inputs = _masked(step), (inputs, mask)
-    # One step is no loop; inside another loop its products are then that loop's.
+    # A single step needs no loop; inside another scan, its products belong to that scan.
     if tf.executing_eagerly() or num_steps == 1:
         outputs, state = _python_loop(step, inputs, state, num_steps)
     else:
@@ -68,18 +90,18 @@ def scan(step: Step, inputs: Nest, state: Nest,
 
 @tf.autograph.experimental.do_not_convert
 def by_segments(function: Segment, inputs: Nest, state: Nest = ()) -> tuple[Nest, Nest]:
-    """Applies `function` to a sequence: to all of it, or if it is long, segment after segment.
+    """Applies `function` to a whole sequence, or to a long one segment by segment.
 
-    What `function` keeps for its gradient is then kept of one segment only, and computed again on
-    the way back.
+    The activations of only one segment are then stored at a time; the backward pass computes them
+    again.
 
     Args:
       function: (inputs: nest of [B, S, *], state, number: scalar int32, or None where the sequence
-        is not cut) -> (outputs: nest of [B, S, *], next state). It must give the same when it is
-        applied piece by piece, and be deterministic. Segments begin `number * segment_size(T)`
-        steps after the first.
-      inputs: nest of [B, T, *]; not cut where T is not known while tracing, nor eagerly.
-      state: nest of [B, *], before the first step; it keeps its shapes and dtypes.
+        is whole) -> (outputs: nest of [B, S, *], next state). It must be deterministic, and give
+        the same results for segments as for the whole sequence. Segment `number` begins at step
+        `number * segment_size(T)`.
+      inputs: nest of [B, T, *]; it stays whole eagerly, or if T is not known while tracing.
+      state: nest of [B, *], before the first step; its shapes and dtypes do not change.
 
     Returns:
       outputs (nest of [B, T, *]) and the state after the last step.
@@ -93,7 +115,7 @@ def by_segments(function: Segment, inputs: Nest, state: Nest = ()) -> tuple[Nest
 
     def step(numbered: Nest, state: Nest) -> tuple[Nest, Nest]:
         segment, number = numbered
-        with matmul.taken_over_by(None):
+        with matmul.intercept_matmuls(None):
             return function(segment, state, number)
 
     count = num_steps // size
@@ -108,22 +130,22 @@ def by_segments(function: Segment, inputs: Nest, state: Nest = ()) -> tuple[Nest
 
 
 def segment_size(num_steps: int) -> int:
-    """Steps of a segment of a sequence of so many: all of them where it is not cut."""
+    """Returns the number of steps of a segment; `num_steps` where the sequence stays whole."""
     if num_steps <= 2 * SEGMENT:
         return num_steps
-    # What is left over is a second program to compile; most lengths have a divisor in this range.
+    # A remainder is a second program to compile; most lengths have a divisor in this range.
     return min(range(SEGMENT // 2 + 1, SEGMENT + 1), key=lambda size: (num_steps % size, -size))
 
 
 def segment_lengths(
     lengths: Tensor | None, num_steps: int, number: Tensor | None
 ) -> Tensor | None:
-    """The valid steps of each row in a segment, as `by_segments` numbers it.
+    """Returns the number of valid steps of each row in a segment.
 
     Args:
-      lengths: integer [B], of the sequence; None where every row is full.
+      lengths: integer [B], of the sequence; None where every row has T steps.
       num_steps: T, of the sequence.
-      number: of the segment; None where the sequence is not cut.
+      number: of the segment, from `by_segments`; None where the sequence is whole.
 
     Returns:
       Integer [B], or None.
@@ -165,7 +187,7 @@ def _num_steps(inputs: Nest) -> int:
 
 
 def _masked(step: Step) -> Step:
-    """`step` with a mask [B] beside its inputs: rows outside it keep their state."""
+    """Adds a mask [B] to the inputs of `step`: rows outside it keep their state."""
     def masked(inputs_t: Nest, state: Nest) -> tuple[Nest, Nest]:
         inputs_t, mask_t = inputs_t
         outputs_t, next_state = step(inputs_t, state)
@@ -187,10 +209,11 @@ def _python_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple
 
 
 def _long_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
-    """`_compiled_loop`, over segments where there are many steps."""
+    """Runs `_compiled_loop`, over segments if there are many steps."""
     size = segment_size(num_steps)
     if size == num_steps:
         return _compiled_loop(step, inputs, state, num_steps)
+    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
 
     def segment(inputs_n: Nest, state: Nest) -> tuple[Nest, Nest]:
         return _compiled_loop(step, inputs_n, state, size)
@@ -208,7 +231,7 @@ def _long_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[N
 
 
 def _cut(x: Tensor, size: int, count: int) -> Tensor:
-    """[B, T, *] -> [N, B, S, *], without what is left over."""
+    """[B, T, *] -> [N, B, S, *], without the remainder."""
     rows, _, *rest = nest_lib.shape_of(x)
     return nest_lib.swap_leading(tf.reshape(x[:, :count * size], [rows, count, size, *rest]))
 
@@ -230,14 +253,12 @@ def _compiled_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tup
         _check_state(state, next_state)
         return _flatten(outputs_like), _flatten(next_state)
 
-    plan = plan_lib.make_plan(flat_step, _flatten(inputs), _flatten(state), num_steps)
-    if matmul.manner().apart and plan.groups:
-        outputs, final, kept = forward.forwards(plan, bfloat16_cpu.forwards)
-        outputs, final = backward.attach(
-            plan, kept, outputs, final, bfloat16_cpu.differentiate)
-    else:
-        outputs, final, kept = forward.forwards(plan)
-        outputs, final = backward.attach(plan, kept, outputs, final)
+    plan = plan_lib.make_plan(flat_step, tf.nest.flatten(inputs), _flatten(state), num_steps)
+    run, differentiate = forward.fused_step, backward.differentiate_fused_step
+    if matmul.precision().split_steps and plan.groups:
+        run, differentiate = bfloat16_cpu.split_step, bfloat16_cpu.differentiate_split_step
+    outputs, final, residuals = forward.run_loop(plan, run)
+    outputs, final = backward.attach_gradient(plan, residuals, outputs, final, differentiate)
     return (tf.nest.pack_sequence_as(outputs_like, outputs),
             tf.nest.pack_sequence_as(state, final))
 
@@ -259,5 +280,5 @@ def _check_state(before: Nest, after: Nest) -> None:
         same = False
     if not same:
         raise ValueError("A scan's state keeps its structure, dtypes and shapes. It starts as "
-                         f"{describe(before)}, and the step returns {describe(after)}. Give the "
-                         "scan a state like the one that the step returns.")
+                         f"{describe(before)}, but the step returns {describe(after)}. Pass an "
+                         "initial state like the one that the step returns.")
