@@ -50,13 +50,13 @@ class TraceContext(NamedTuple):
     noise: list[Tensor] | None = None
 
 
-_CONTEXT: contextvars.ContextVar[TraceContext] = contextvars.ContextVar(
-    "vaeseq_trace_context", default=TraceContext())
+_DEFAULT = TraceContext()
+_CONTEXT: contextvars.ContextVar[TraceContext] = contextvars.ContextVar("vaeseq_trace_context")
 
 
 def current() -> TraceContext:
     """Returns the settings of the code that calls it."""
-    return _CONTEXT.get()
+    return _CONTEXT.get(_DEFAULT)
 
 
 @contextlib.contextmanager
