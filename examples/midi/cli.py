@@ -32,7 +32,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--grid", type=arguments.whole(0, 192), metavar="N",
         help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
     run_options.add_init_from(parser)
-    run_options.add_training(parser, lambda: MidiHParams, valid_every=250)
+    run_options.add_training(parser, MidiHParams, valid_every=250)
     run_options.add_strategy(parser)
 
 
@@ -106,7 +106,7 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
     run_options.add_trained(parser)
-    arguments.add_hparams(parser, lambda: MidiHParams)
+    arguments.add_hparams(parser, MidiHParams)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
     overrides = dict(options.hparams)
     if options.grid is not None:
         overrides["grid"] = options.grid
-    source = warm_start.resolve_hparams(log_dir, options.init_from)
+    source = warm_start.resolve_source(log_dir, options.init_from)
     if log_dir.exists:
         hparams = run_options.resolve_hparams(log_dir, MidiHParams, overrides)
         seed = log_dir.seed() if options.seed is None else options.seed
@@ -74,11 +74,11 @@ def train(options: argparse.Namespace) -> None:
         _begin(model, source, strategy)
     run_options.print_start(strategy, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
                     f"validating on {len(music.valid):,}.")
-    with program.stop_when_asked() as stop:
+    with program.stop_on_signal() as should_stop:
         trained = model.train(
             train_rolls, num_steps=options.num_steps, valid=[piece.roll for piece in music.valid],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked, strategy=strategy)
+            periods=Periods(valid=options.valid_every), should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         run_options.print_end(trained, options.log_dir, PROGRAM, model.unit)
 
@@ -170,7 +170,7 @@ def _first(source: Path | None) -> MidiHParams:
     """The hyperparameters of a new run where no others are given; those of `source`, if any."""
     if source is None:
         return MidiHParams()
-    with warm_start.told():
+    with warm_start.as_init_from_error():
         return LogDir(source, PROGRAM).hparams(MidiHParams)
 
 
@@ -179,7 +179,7 @@ def _first_mean(
 ) -> np.ndarray:
     """What notes are centred by, `[P]`: as the weights of `source` are used to, where that fits."""
     if source is not None:
-        with warm_start.told():
+        with warm_start.as_init_from_error():
             other = LogDir(source, PROGRAM)
             theirs = other.hparams(MidiHParams)
             if theirs.frames.columns == hparams.frames.columns:
@@ -192,11 +192,11 @@ def _begin(model: MidiModel, source: Path, strategy: distribute.Strategy) -> Non
     with strategy.scope():
         model.build()
     if strategy.is_chief:
-        with warm_start.told():
+        with warm_start.as_init_from_error():
             other = MidiModel.load(source)
         model.origin = warm_start.begin(
             model.log_dir, source, other.step, other.gen_core, model.gen_core)
-        print(model.origin.tell())
+        print(model.origin.summary())
 
 
 def trained_model(options: argparse.Namespace) -> MidiModel:

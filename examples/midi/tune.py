@@ -38,10 +38,10 @@ def tune(options: argparse.Namespace) -> None:
         seed = log_dir.seed() if log_dir.exists else 0
     tuning = Tuning(log_dir, tuned, reward, music, hparams, mean, num_steps=options.num_steps,
                     seed=seed)
-    with program.stop_when_asked() as stop:
+    with program.stop_on_signal() as should_stop:
         trained, report = tuning.run(
             save_every=options.save_every, max_minutes=options.max_minutes or math.inf,
-            should_stop=stop.asked)
+            should_stop=should_stop)
     if options.json:
         print(json.dumps(report.as_dict() if report else {"step": trained.step}, allow_nan=False))
         return

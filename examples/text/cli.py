@@ -25,7 +25,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
         help="text whose characters make the vocabulary; without it, the training text's")
     run_options.add_init_from(parser)
-    run_options.add_training(parser, lambda: TextHParams, valid_every=500)
+    run_options.add_training(parser, TextHParams, valid_every=500)
     run_options.add_strategy(parser)
 
 
@@ -65,7 +65,7 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     run_options.add_trained(parser)
     add("--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="not needed; checked against the vocabulary of the run")
-    arguments.add_hparams(parser, lambda: TextHParams)
+    arguments.add_hparams(parser, TextHParams)
 
 
 def _train(options: argparse.Namespace) -> None:

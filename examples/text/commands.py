@@ -44,7 +44,7 @@ class _Row(NamedTuple):
 def train(options: argparse.Namespace) -> None:
     """vaeseq-text train."""
     log_dir = LogDir(options.log_dir, PROGRAM)
-    source = warm_start.resolve_hparams(log_dir, options.init_from)
+    source = warm_start.resolve_source(log_dir, options.init_from)
     if log_dir.exists:
         hparams = run_options.resolve_hparams(log_dir, TextHParams, options.hparams)
         seed = log_dir.seed() if options.seed is None else options.seed
@@ -71,12 +71,12 @@ def train(options: argparse.Namespace) -> None:
     run_options.print_start(strategy, f"Training on {name}: {len(read.train):,} characters, "
                     f"{len(vocabulary.characters)} different ones; validating on "
                     f"{len(read.valid):,}.")
-    with program.stop_when_asked() as stop:
+    with program.stop_on_signal() as should_stop:
         trained = model.train(
             [read.train], num_steps=options.num_steps,
             valid=[read.valid] if len(read.valid) else [],
             max_minutes=options.max_minutes or math.inf,
-            periods=Periods(valid=options.valid_every), should_stop=stop.asked, strategy=strategy)
+            periods=Periods(valid=options.valid_every), should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         run_options.print_end(trained, options.log_dir, PROGRAM, model.unit)
 
@@ -186,7 +186,7 @@ def _first(options: argparse.Namespace, source: Path | None) -> tuple[TextHParam
         hparams = TextHParams().replace(**options.hparams)
         corpus = texts.corpus_of(options.vocab_corpus or options.train_corpus)
         return hparams, _vocabulary(corpus, hparams)
-    with warm_start.told():
+    with warm_start.as_init_from_error():
         other = LogDir(source, PROGRAM)
         hparams = other.hparams(TextHParams).replace(**options.hparams)
         characters = saved_vocabulary(other).characters

@@ -33,13 +33,13 @@ def begin(model: TextModel, source: Path, train: np.ndarray, strategy: Strategy)
         model.build()
     if not strategy.is_chief:
         return
-    with warm_start.told():
+    with warm_start.as_init_from_error():
         other = TextModel.load(source)
     same = other.vocabulary == model.vocabulary
     model.origin = warm_start.begin(
         model.log_dir, source, other.step, other.gen_core, model.gen_core,
         *() if same else (by_character(other.vocabulary, model.vocabulary),))
-    print(model.origin.tell())
+    print(model.origin.summary())
     if not same:
         new = other.vocabulary.unknown(model.vocabulary.characters)
         print(f"The vocabulary has {len(new)} characters that the other lacks; they begin anew.")

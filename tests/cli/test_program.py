@@ -29,7 +29,7 @@ def _train_arguments(parser):
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="fixes what is random")
     parser.add_argument("--temperature", type=arguments.temperature, help="100 %% is 1")
-    arguments.add_hparams(parser, lambda: HParams)
+    arguments.add_hparams(parser, HParams)
 
 
 def _program(run=lambda options: None):
@@ -283,10 +283,10 @@ def test_random_command_lines_end_in_a_status_and_at_most_one_line(capsys, tmp_p
 
 def test_the_first_signal_asks_and_the_second_interrupts():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with program.stop_when_asked() as stop:
-        assert not stop.asked()
+    with program.stop_on_signal() as should_stop:
+        assert not should_stop()
         signal.raise_signal(signal.SIGTERM)
-        assert stop.asked()
+        assert should_stop()
         with pytest.raises(KeyboardInterrupt, match="stopped at once"):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

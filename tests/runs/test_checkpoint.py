@@ -95,7 +95,7 @@ def test_without_a_best_the_latest_is_taken(tmp_path):
 @pytest.mark.parametrize("kind", sorted(DAMAGE))
 def test_a_damaged_one_is_passed_over(tmp_path, kind):
     said = []
-    checkpoints = Checkpoints(tmp_path, say=said.append)
+    checkpoints = Checkpoints(tmp_path, log=said.append)
     save(checkpoints, 1, 2)
     DAMAGE[kind](data_file(tmp_path, "step-000000002"))
     assert restored(checkpoints) == 1
@@ -105,7 +105,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, kind):
 
 def test_a_damaged_best_gives_way_to_the_latest(tmp_path):
     said = []
-    checkpoints = Checkpoints(tmp_path, say=said.append)
+    checkpoints = Checkpoints(tmp_path, log=said.append)
     save(checkpoints, 1, 2, 3, best=[2])
     flip(data_file(tmp_path, "best-000000002"))
     assert restored(checkpoints, best=True) == 3
@@ -113,7 +113,7 @@ def test_a_damaged_best_gives_way_to_the_latest(tmp_path):
 
 
 def test_all_damaged(tmp_path):
-    checkpoints = Checkpoints(tmp_path, say=lambda line: None)
+    checkpoints = Checkpoints(tmp_path, log=lambda line: None)
     save(checkpoints, 1, 2, 3)
     for step in (1, 2, 3):
         truncate(data_file(tmp_path, f"step-{step:09d}"))

@@ -36,8 +36,8 @@ def test_what_matches_is_taken_and_the_rest_is_told():
     assert sorted(origin.not_taken) == [
         "gone [3]: this model has none", "grown [4]: that model's is [2]",
         "new [5]: that model has none"]
-    assert "Beginning with 1 weights of step 7 of '/there'." in origin.tell()
-    assert "\n  not taken: grown [4]: that model's is [2]" in origin.tell()
+    assert "Beginning with 1 weights of step 7 of '/there'." in origin.summary()
+    assert "\n  not taken: grown [4]: that model's is [2]" in origin.summary()
 
 
 def test_nothing_matches():
@@ -66,23 +66,23 @@ def log_dir(tmp_path, origin=None):
 def test_when_a_run_begins_from_another(tmp_path):
     """Until it has a checkpoint, whether it is told to again or not; then never again."""
     other = tmp_path / "other"
-    assert warm_start.resolve_hparams(LogDir(tmp_path / "none"), None) is None
-    assert warm_start.resolve_hparams(LogDir(tmp_path / "none"), other) == other
+    assert warm_start.resolve_source(LogDir(tmp_path / "none"), None) is None
+    assert warm_start.resolve_source(LogDir(tmp_path / "none"), other) == other
     origin = warm_start.Origin(str(other), 3, ["w"], [], [])
     run = log_dir(tmp_path, origin)
-    assert warm_start.resolve_hparams(run, other) == warm_start.resolve_hparams(run, None) == other
+    assert warm_start.resolve_source(run, other) == warm_start.resolve_source(run, None) == other
     Checkpoints(run.checkpoints).save(1, {"model": Layers(0, w=[1])})
-    assert warm_start.resolve_hparams(run, other) is warm_start.resolve_hparams(run, None) is None
+    assert warm_start.resolve_source(run, other) is warm_start.resolve_source(run, None) is None
     assert warm_start.recorded(run) == origin
     with pytest.raises(ValueError, match=r"began from '.*other', but --init-from '.*third'"):
-        warm_start.resolve_hparams(run, tmp_path / "third")
+        warm_start.resolve_source(run, tmp_path / "third")
     with pytest.raises(ValueError, match="expected another run than that of --log-dir"):
-        warm_start.resolve_hparams(run, tmp_path / "run" / "." / "")
+        warm_start.resolve_source(run, tmp_path / "run" / "." / "")
 
 
 def test_a_run_of_its_own_weights_does_not_begin_anew(tmp_path):
     with pytest.raises(ValueError, match="began from its own first weights, but --init-from"):
-        warm_start.resolve_hparams(log_dir(tmp_path), tmp_path / "other")
+        warm_start.resolve_source(log_dir(tmp_path), tmp_path / "other")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"log_dir": 1, "step": 1, "taken": [], '

@@ -106,7 +106,7 @@ def _absl_flags() -> flags.FlagValues:
     return kept
 
 
-def _converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
+def converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
     """`read`, its ValueErrors as errors that argparse prints as they stand."""
 
     def convert(text: str) -> Any:
@@ -120,12 +120,12 @@ def _converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def whole(low: int, high: int) -> Callable[[str], int]:
     """A converter to a whole number from `low` to `high`."""
-    return _converter(fields.reader(int, Range(low, high)))
+    return converter(fields.reader(int, Range(low, high)))
 
 
 def real(allowed: Range) -> Callable[[str], float]:
     """A converter to a finite number in a range."""
-    return _converter(fields.reader(float, allowed))
+    return converter(fields.reader(float, allowed))
 
 
 seed = whole(0, (1 << 31) - 1)
@@ -144,7 +144,7 @@ def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], lis
                     f"expected some of {separator.join(known)}; got {shown(name)}.")
         return names
 
-    return _converter(read)
+    return converter(read)
 
 
 def readable_file(text: str) -> pathlib.Path:
@@ -219,41 +219,18 @@ def _status(text: str) -> tuple[pathlib.Path, int | None]:
         raise argparse.ArgumentTypeError(f"{reason}: {shown(text)}") from None
 
 
-def overrides(hparams_class: Callable[[], type[HParams]]) -> Callable[[str], dict[str, Any]]:
-    """A converter from "key=value,key=value" to the checked values of a class of hyperparameters.
-
-    Args:
-      hparams_class: gives the class; called when the option is used, so that its module need not
-        be imported for `--help`.
-    """
-    return _converter(lambda text: hparams_class().parse_overrides(text))
-
-
-def add_hparams(
-    parser: argparse.ArgumentParser, hparams_class: Callable[[], type[HParams]]
-) -> None:
-    """Adds `--hparams`, whose value is a dict of overrides, and `--help-hparams`."""
+def add_hparams(parser: argparse.ArgumentParser, hparams_class: type[HParams]) -> None:
+    """Adds `--hparams`, whose value is a dict of checked overrides, and `--help-hparams`."""
 
     class _Help(argparse.Action):
         def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-            print(_table(hparams_class()))
+            for name, default, expected, meaning in hparams_class.help_rows():
+                print(f"{name}={default}\n    {meaning}\n    {expected}")
             parser.exit()
 
     parser.add_argument(
-        "--hparams",
-        type=overrides(hparams_class),
-        default={},
+        "--hparams", type=converter(hparams_class.parse_overrides), default={},
         metavar="KEY=VALUE,...",
-        help='hyperparameters, such as "vae_type=SRNN,rnn_hidden_sizes=[256,256]"',
-    )
+        help='hyperparameters, such as "vae_type=SRNN,rnn_hidden_sizes=[256,256]"')
     parser.add_argument(
-        "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit"
-    )
-
-
-def _table(hparams_class: type[HParams]) -> str:
-    rows = [
-        f"{name}={default}\n    {meaning}\n    {expected}"
-        for name, default, expected, meaning in hparams_class.help_rows()
-    ]
-    return "\n".join(rows)
+        "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit")

@@ -9,7 +9,6 @@ import argparse
 import math
 import os
 import shlex
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaeseq.cli import arguments, program
@@ -42,7 +41,7 @@ def add_trained(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training(
-    parser: argparse.ArgumentParser, hparams: Callable[[], type[HParams]], *, valid_every: int
+    parser: argparse.ArgumentParser, hparams: type[HParams], *, valid_every: int
 ) -> None:
     """Adds the options of a training loop."""
     arguments.add_hparams(parser, hparams)

@@ -138,29 +138,22 @@ class Program:
         return parser, dict(group.choices)
 
 
-class Stop:
-    """Whether somebody asked to stop."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def asked(self) -> bool:
-        """Whether somebody did; what a training loop asks after every step."""
-        return self._asked
-
-    def ask(self) -> None:
-        """Asks to stop at the next good moment; asked twice, stops at once."""
-        if self._asked:
-            raise KeyboardInterrupt("stopped at once, without saving")
-        self._asked = True
-
-
 @contextlib.contextmanager
-def stop_when_asked() -> Iterator[Stop]:
-    """Inside, the first Ctrl-C or SIGTERM only sets the `Stop`; the second interrupts."""
-    stop = Stop()
-    with _handled({signal.SIGINT: stop.ask, signal.SIGTERM: stop.ask}):
-        yield stop
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C or SIGTERM into a request to stop; the second one interrupts.
+
+    Yields:
+      A function that returns whether a stop was requested; training loops call it at each step.
+    """
+    requested = threading.Event()
+
+    def stop() -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt("stopped at once, without saving")
+        requested.set()
+
+    with _signal_handlers({signal.SIGINT: stop, signal.SIGTERM: stop}):
+        yield requested.is_set
 
 
 def one_line(text: str) -> str:
@@ -234,11 +227,11 @@ def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:
     def interrupt() -> None:
         raise KeyboardInterrupt("terminated")
 
-    return _handled({signal.SIGTERM: interrupt})
+    return _signal_handlers({signal.SIGTERM: interrupt})
 
 
 @contextlib.contextmanager
-def _handled(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+def _signal_handlers(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
     """Calls a function for each signal; outside the main thread, where Python cannot, does not."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -40,7 +40,7 @@ import tensorflow as tf
 from vaeseq.bounds import Bound
 from vaeseq.evaluate.signatures import Check, Signature, Signatures
 from vaeseq.hparams import HParams
-from vaeseq.runs.checkpoint import named
+from vaeseq.runs.checkpoint import utf8_path
 from vaeseq.vae import GenCore
 from vaeseq.version import __version__
 
@@ -106,7 +106,7 @@ def _write(
     aside = target.with_name(f"writing-{os.getpid()}-{target.name}")
     try:
         aside.mkdir(parents=True)
-        with named(aside) as name:
+        with utf8_path(aside) as name:
             # Nobody trains what was exported: its gradients stay behind.
             tf.saved_model.save(
                 module, name, signatures=functions,

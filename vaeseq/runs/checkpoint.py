@@ -127,7 +127,7 @@ class Checkpoints:
         aside = path.with_name(f"writing-{path.name}")
         aside.mkdir(parents=True)
         try:
-            with named(aside) as directory:
+            with utf8_path(aside) as directory:
                 tf.train.Checkpoint(**objects).write(os.path.join(directory, _FILES))
         except tf.errors.OpError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -147,7 +147,7 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def named(directory: Path) -> Iterator[str]:
+def utf8_path(directory: Path) -> Iterator[str]:
     """A name of a directory that TensorFlow takes: it knows none that is not UTF-8."""
     name = str(directory)
     if not any("\ud800" <= character <= "\udfff" for character in name):
@@ -166,7 +166,7 @@ def _damage(path: Path) -> str:
         wrong = checkpoint_index.damage(path / _FILES)
         if wrong:
             return wrong
-        with named(path) as directory:
+        with utf8_path(path) as directory:
             reader = tf.train.load_checkpoint(os.path.join(directory, _FILES))
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
@@ -189,7 +189,7 @@ def _read(path: Path, objects: dict[str, tf.Module]) -> None:
 def _misfit(path: Path, objects: dict[str, tf.Module]) -> str:
     """Restores `objects`; what does not fit, "" where all of them were restored."""
     try:
-        with named(path) as directory:
+        with utf8_path(path) as directory:
             status = tf.train.Checkpoint(**objects).read(os.path.join(directory, _FILES))
             status.expect_partial()
             status.assert_existing_objects_matched()

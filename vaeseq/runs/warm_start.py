@@ -49,7 +49,7 @@ class Origin(NamedTuple):
         """Writes it into a log directory."""
         log_dir.write(_FILE, json.dumps(self._asdict(), indent=2) + "\n")
 
-    def tell(self) -> str:
+    def summary(self) -> str:
         """Lines that say what was taken and what was not."""
         part = f" ({len(self.adapted)} of them in part)" if self.adapted else ""
         lines = [f"Beginning with {len(self.taken) + len(self.adapted)} weights{part} of step "
@@ -78,7 +78,7 @@ def recorded(log_dir: LogDir) -> Origin | None:
     return origin
 
 
-def resolve_hparams(log_dir: LogDir, given: Path | None) -> Path | None:
+def resolve_source(log_dir: LogDir, given: Path | None) -> Path | None:
     """The log directory that a run begins from; None where its weights are its own.
 
     A run that has a checkpoint goes on from there and begins from nothing.
@@ -107,7 +107,7 @@ def resolve_hparams(log_dir: LogDir, given: Path | None) -> Path | None:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def as_init_from_error() -> Iterator[None]:
     """Inside, what is wrong with a log directory is told as a fault of `--init-from`."""
     try:
         yield

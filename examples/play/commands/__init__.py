@@ -75,7 +75,7 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_game(parser: argparse.ArgumentParser) -> None:
-    arguments.add_hparams(parser, lambda: PlayHParams)
+    arguments.add_hparams(parser, PlayHParams)
     parser.add_argument(
         "--game-module", metavar="MODULE",
         help="a Python module that registers games: of another package, or a file here")

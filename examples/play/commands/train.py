@@ -28,10 +28,10 @@ def train(options: argparse.Namespace) -> None:
         hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
     game = env.game(hparams.game, hparams.observed_indices)
     print(f"Learning {game.name}: {_described(game)}.", flush=True)
-    with program.stop_when_asked() as stop:
+    with program.stop_on_signal() as should_stop:
         learned = training.run(
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
-            max_minutes=options.max_minutes or math.inf, should_stop=stop.asked)
+            max_minutes=options.max_minutes or math.inf, should_stop=should_stop)
     _tell_end(learned, options.log_dir)
 
 
