@@ -1,8 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The hyperparameters of vaeseq-text.
-
-No TensorFlow is imported here, so that wrong ones are told at once.
-"""
+"""The hyperparameters of vaeseq-text. Imports no TensorFlow, so that errors show at once."""
 from __future__ import annotations
 
 import dataclasses
@@ -20,11 +17,11 @@ class TextHParams(HParams):
 
     embed_size: int = fields.declare(64, "size of a character's embedding", Range(1, 1 << 12))
     vocab_size: int = fields.declare(
-        4096, "most characters in the vocabulary", Range(1, 1 << 20))
+        4096, "greatest number of characters in the vocabulary", Range(1, 1 << 20))
     oov_buckets: int = fields.declare(
-        1, "symbols for the characters outside the vocabulary", Range(1, MOST_BUCKETS))
+        1, "symbols that out-of-vocabulary characters share", Range(1, MOST_BUCKETS))
 
-    # What scores best on a megabyte of prose in the time of a coffee.
+    # Chosen by the score after some minutes on a megabyte of prose.
     learning_rate: float = fields.redeclare(HParams, "learning_rate", 0.005)
     dropout: float = fields.redeclare(HParams, "dropout", 0.1)
     latent_size: int = fields.redeclare(HParams, "latent_size", 16)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A model of text: characters in, a categorical distribution of the next one out."""
+"""A model of text: reads characters, gives a categorical distribution of the next one."""
 from __future__ import annotations
 
 import os
@@ -21,23 +21,24 @@ from vaeseq.runs.progress import Progress
 from vaeseq.runs.warm_start import Origin
 from vaeseq.train.metrics import Writer
 
-from .data import UNKNOWN, Vocabulary, contiguous
+from .data import UNKNOWN, Vocabulary
+from .data.corpus import split_rows
+from .data.sources import Description
 from .hparams import TextHParams
-from .texts import Description
 
 PROGRAM = "vaeseq-text"
 _VOCABULARY = "vocabulary.json"
 _MOST_VOCABULARY = 1 << 24  # characters of that file
 _WINDOW = 1024  # characters scored in one compiled call
-_UNSEEN = -8.0  # first logit of the symbols for characters outside the vocabulary
+_OOV_LOGIT = -8.0  # initial logit of out-of-vocabulary symbols
 
 
 class TextModel(Model):
     """A model of text (see `vaeseq.model.Model`); sequences are arrays of symbols `[N]`.
 
     Attributes:
-      vocabulary: what the symbols mean.
-      origin: what the first weights are from, where they are another run's.
+      vocabulary: maps characters to symbols.
+      origin: the run that a warm start took the initial weights from, if any.
       step: of the checkpoint that `load` restored.
     """
 
@@ -50,14 +51,14 @@ class TextModel(Model):
         self, hparams: TextHParams, vocabulary: Vocabulary, log_dir: str | os.PathLike[str], *,
         seed: int = 0, trained_on: Description | None = None,
     ):
-        """Creates the model; arguments as for `Model`, and the vocabulary.
+        """Creates the model.
 
         Args:
-          hparams: sizes and kinds.
-          vocabulary: what the symbols mean.
-          log_dir: of the run.
-          seed: of everything random in training.
-          trained_on: kept in the log directory, so that the held-out text is found again.
+          hparams: the hyperparameters.
+          vocabulary: maps characters to symbols.
+          log_dir: the directory of the run.
+          seed: of weights, batches and all other randomness of training.
+          trained_on: written into the log directory, to find the held-out text later.
         """
         self.vocabulary = vocabulary
         self.origin: Origin | None = None
@@ -67,7 +68,7 @@ class TextModel(Model):
 
     @classmethod
     def load(cls, log_dir: str | os.PathLike[str]) -> TextModel:
-        """The model that was trained in `log_dir`; raises ValueError if there is none."""
+        """Restores the model trained in `log_dir`; raises ValueError if there is none."""
         directory = LogDir(log_dir, PROGRAM)
         hparams = directory.hparams(TextHParams)
         model = cls(hparams, saved_vocabulary(directory), log_dir, seed=directory.seed())
@@ -89,7 +90,7 @@ class TextModel(Model):
 
     def _initial_logits(self) -> np.ndarray:
         known = np.zeros(len(self.vocabulary.characters))
-        return np.concatenate([known, np.full(self.vocabulary.oov_buckets, _UNSEEN)])
+        return np.concatenate([known, np.full(self.vocabulary.oov_buckets, _OOV_LOGIT)])
 
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
         (symbols,) = sequences
@@ -97,25 +98,25 @@ class TextModel(Model):
             symbols, self.hparams.batch_size, self.hparams.sequence_size, seed=self._seed)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
-        """One text cut into rows that each begin from nothing: quick, and a little pessimistic."""
+        """Splits one text into rows that start from the initial state: fast, a bit pessimistic."""
         (symbols,) = sequences
-        rows = contiguous(symbols, 32)
+        rows = split_rows(symbols, 32)
         return data_lib.windows(rows, len(rows), 256)
 
     def score_text(
         self, symbols: np.ndarray, *, bound: str = "elbo", num_samples: int | None = None,
         seed: int = 0,
     ) -> tuple[Score, np.ndarray]:
-        """How probable one text is, from its beginning to its end in one go.
+        """Scores one text, with the state carried from its beginning to its end.
 
         Args:
-          symbols: `[N]`.
-          bound: see `Model.evaluate`; so are the samples and the seed.
-          num_samples: see there.
-          seed: see there.
+          symbols: the text, `[N]`.
+          bound: "elbo", "iwae" or "fivo"; models without latents are scored exactly.
+          num_samples: of the latents; by default the hyperparameter `log_prob_samples`.
+          seed: of these samples.
 
         Returns:
-          The score and the surprise of each symbol, nats, `[N]`.
+          The score, and the surprise (negative log-probability) of each symbol in nats, `[N]`.
         """
         evaluator = self.evaluator(bound, num_samples)
         surprises = np.zeros(len(symbols), np.float32)
@@ -135,7 +136,7 @@ class TextModel(Model):
             return evaluator.pool(windows(progress)), surprises
 
     def expect_symbols(self, symbols: tf.Tensor) -> list[tf.Operation]:
-        """Asserts in a graph that all of `[...]` are symbols of the vocabulary."""
+        """Returns the assertion that all `symbols`, `[...]`, are in the vocabulary."""
         size = len(self.vocabulary)
         return [tf.debugging.Assert(tf.reduce_all((symbols >= 0) & (symbols < size)),
                                     [f"expected symbols from 0 to {size - 1}"])]
@@ -155,11 +156,11 @@ class TextModel(Model):
 
 
 def _printable(text: str) -> str:
-    """The text without the control characters that could command a terminal."""
+    """Replaces control characters, which could send commands to a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
 
 
 def saved_vocabulary(log_dir: LogDir) -> Vocabulary:
-    """The vocabulary of a run; raises ValueError where it is missing or damaged."""
+    """Reads the vocabulary of a run; raises ValueError where it is missing or damaged."""
     text = log_dir.read(_VOCABULARY, _MOST_VOCABULARY)
     return Vocabulary.from_json(text, repr(str(log_dir.path / _VOCABULARY)))

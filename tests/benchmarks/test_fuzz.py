@@ -152,7 +152,7 @@ def _interrupts(space):
     (_interrupts, "GeneratorExit left the program")],
     ids=lambda value: value.__name__ if callable(value) else "")
 def test_what_may_not_be_done_is_found(act, said, space, guard, warm, monkeypatch):
-    monkeypatch.setattr("examples.text.commands.generate", lambda options: act(space))
+    monkeypatch.setattr("examples.text.commands.generate.run", lambda options: act(space))
     monkeypatch.setitem(KINDS, "corpora", lambda rng, space: Case(
         "text", ["generate", "--log-dir", str(space.log("text"))]))
     asked = {"kind": "corpora", "number": 0, "depth": "warm"}

@@ -52,7 +52,7 @@ class _Forked:
 @pytest.fixture(scope="module")
 def context():
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["examples.text.commands"])
+    made.set_forkserver_preload(["examples.text.commands.train"])
     return made
 
 

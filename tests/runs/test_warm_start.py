@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from examples.text.data import Vocabulary
-from examples.text.fine_tuning import by_character
+from examples.text.warm_start import by_character
 from tests import small
 from vaeseq.hparams import HParams
 from vaeseq.runs import warm_start

@@ -67,6 +67,14 @@ class Command:
     run: Callable[[argparse.Namespace], None]
 
 
+def deferred(module: str) -> Callable[[argparse.Namespace], None]:
+    """Returns a command that imports `module` only when it runs, and calls its `run(args)`.
+
+    Heavy imports thus delay neither `--help` nor errors in the options.
+    """
+    return lambda args: importlib.import_module(module).run(args)
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
     """A program: its name, what it does, and its commands."""

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Text as symbols: vocabulary, files in pieces, what is held out and what a run remembers."""
+"""Text as symbols: the vocabulary, reading files in chunks, the held-out part, the record."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from examples.text import data, texts
-from examples.text.data import UNKNOWN, Corpus, FewCharactersError, Vocabulary
+from examples.text.data import UNKNOWN, Corpus, FewCharactersError, Vocabulary, corpus, sources
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
 
@@ -25,28 +24,24 @@ SCRIPTS = {
 }
 
 
-def _corpus(*pieces):
-    return Corpus("a text", lambda: iter(pieces))
-
-
 # The vocabulary.
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_encoding_round_trip(text):
+def test_decoding_inverts_encoding(text):
     vocabulary = Vocabulary.of([text], 4096, 1)
     symbols = vocabulary.encode(text)
     assert vocabulary.decode(symbols) == text
     assert len(symbols) == len(text) and symbols.max() < len(vocabulary.characters)
 
 
-def test_characters_are_ordered_by_code_point_and_the_frequent_ones_are_kept():
+def test_the_most_frequent_characters_are_taken_in_order_of_code_point():
     vocabulary = Vocabulary.of(["bbb", "aacc", "bd"], 3, 1)
     assert vocabulary.characters == "abc"  # d is rarest; a and c tie with each other
     assert Vocabulary.of(["abab", "cd"], 3, 1).characters == "abc"  # a tie goes to the first
 
 
-def test_an_unknown_character_has_its_own_symbol():
+def test_an_unknown_character_has_a_symbol_of_its_own():
     vocabulary = Vocabulary("ab", 1)
     np.testing.assert_array_equal(vocabulary.encode("axb\U0010ffff"), [0, 2, 1, 2])
     assert vocabulary.decode(vocabulary.encode("axb")) == f"a{UNKNOWN}b"
@@ -54,7 +49,7 @@ def test_an_unknown_character_has_its_own_symbol():
     assert len(vocabulary) == 3
 
 
-def test_buckets_share_the_unknown_characters_out():
+def test_unknown_characters_are_spread_evenly_over_the_buckets():
     vocabulary = Vocabulary("ab", 4)
     others = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
     symbols = vocabulary.encode(others)
@@ -65,7 +60,7 @@ def test_buckets_share_the_unknown_characters_out():
     np.testing.assert_array_equal(vocabulary.encode("ba"), [1, 0])
 
 
-def test_symbols_are_as_small_as_they_can_be():
+def test_symbols_have_the_smallest_integer_type():
     assert Vocabulary("ab", 1).dtype == np.uint8
     assert Vocabulary("".join(map(chr, range(255))), 1).dtype == np.uint8
     many = Vocabulary("".join(map(chr, range(256))), 1)
@@ -73,13 +68,13 @@ def test_symbols_are_as_small_as_they_can_be():
 
 
 @pytest.mark.parametrize("text", ["", "aaaa"])
-def test_a_text_without_two_characters_teaches_nothing(text):
+def test_a_text_needs_two_different_characters(text):
     with pytest.raises(FewCharactersError, match=f"two different characters.*got {len(set(text))}"):
         Vocabulary.of([text], 10, 1)
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_json_round_trip(text):
+def test_json_restores_a_vocabulary(text):
     vocabulary = Vocabulary.of([text], 4096, 3)
     written = vocabulary.to_json()
     assert written.isascii()
@@ -94,7 +89,7 @@ def test_json_round_trip(text):
     '{"characters": "", "oov_buckets": 1}', '{"characters": "aba", "oov_buckets": 1}',
     '{"characters": "a\\ud800", "oov_buckets": 1}', "!!python/object/apply:os.system ['x']",
 ])
-def test_hostile_json_is_refused_with_its_place(text):
+def test_hostile_json_is_refused_with_its_path(text):
     with pytest.raises(ValueError, match="here/vocabulary.json: "):
         Vocabulary.from_json(text, "here/vocabulary.json")
 
@@ -109,20 +104,20 @@ def _written(path, content):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_characters_across_the_pieces_that_are_read(text, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_PIECE", size)
-    corpus = data.from_file(_written(tmp_path / "text", text))
-    assert "".join(corpus.pieces()) == text
-    assert corpus.size() == len(text)
-    vocabulary = Vocabulary.of(corpus.pieces(), 4096, 1)
-    np.testing.assert_array_equal(corpus.symbols(vocabulary), vocabulary.encode(text))
+def test_chunk_boundaries_change_no_text(text, size, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    opened = corpus.open_corpus(_written(tmp_path / "text", text))
+    assert "".join(opened.chunks()) == text
+    assert opened.size() == len(text)
+    vocabulary = Vocabulary.of(opened.chunks(), 4096, 1)
+    np.testing.assert_array_equal(opened.symbols(vocabulary), vocabulary.encode(text))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_a_byte_order_mark_is_no_text(size, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_PIECE", size)
+def test_a_byte_order_mark_is_skipped_at_the_beginning_only(size, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
     path = _written(tmp_path / "text", b"\xef\xbb\xbfa\xef\xbb\xbfb")
-    assert "".join(data.read(path)) == "a\ufeffb"  # within a text it is a character
+    assert "".join(corpus.read_file(path)) == "a\ufeffb"
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 1000])
@@ -130,110 +125,106 @@ def test_a_byte_order_mark_is_no_text(size, tmp_path, monkeypatch):
     (b"caf\xe9!", "0xe9", 3), (b"ab\xff\xfe", "0xff", 2), ("aé".encode()[:-1], "0xc3", 1),
     (b"x\xed\xa0\x80y", "0xed", 1),
 ])
-def test_what_is_not_utf8_is_told_with_its_offset(
+def test_invalid_utf8_is_reported_with_its_offset(
         content, byte, offset, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_PIECE", size)
+    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
     path = _written(tmp_path / "text", content)
     with pytest.raises(ValueError, match=f"text': expected UTF-8 .* {byte} at offset {offset}"):
-        list(data.read(path))
+        list(corpus.read_file(path))
 
 
 def test_an_empty_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="got an empty file"):
-        list(data.read(_written(tmp_path / "text", "")))
+        list(corpus.read_file(_written(tmp_path / "text", "")))
 
 
-def test_the_prose_that_python_carries():
-    corpus = data.embedded_prose()
-    assert corpus.size() > 400_000
-    assert "statement" in next(corpus.pieces())
+def test_the_embedded_prose_is_long():
+    assert corpus.embedded_prose().size() > 400_000
 
 
 # Parts.
 
 
-@pytest.mark.parametrize("pieces", [["abcdefghij"], ["abc", "", "defgh", "ij"], list("abcdefghij")])
-def test_parts(pieces):
-    corpus = _corpus(*pieces)
-    assert "".join(corpus.part(2, 7).pieces()) == "cdefg"
-    first, last = corpus.split(0.3)
-    assert ("".join(first.pieces()), "".join(last.pieces())) == ("abcdefg", "hij")
-    everything, nothing = corpus.split(0.0)
-    assert (everything.size(), nothing.size()) == (10, 0)
+@pytest.mark.parametrize("chunks", [["abcdefghij"], ["abc", "", "defgh", "ij"], list("abcdefghij")])
+def test_a_part_is_a_slice(chunks):
+    text = Corpus("a text", lambda: iter(chunks))
+    assert "".join(text.part(2, 7).chunks()) == "cdefg"
+    assert "".join(text.part(corpus.split_at(10, 0.3), 10).chunks()) == "hij"
+    assert text.part(corpus.split_at(10, 0.0), 10).size() == 0
 
 
-@pytest.mark.parametrize(("size", "most"), [(10, 3), (3, 10), (12, 4), (1, 1)])
-def test_rows_hold_every_symbol_once(size, most):
-    rows = data.contiguous(np.arange(size), most)
-    assert len(rows) <= most
+@pytest.mark.parametrize(("size", "num_rows"), [(10, 3), (3, 10), (12, 4), (1, 1)])
+def test_rows_hold_every_symbol_once(size, num_rows):
+    rows = corpus.split_rows(np.arange(size), num_rows)
+    assert len(rows) <= num_rows
     np.testing.assert_array_equal(np.concatenate(rows), np.arange(size))
 
 
-# What a run remembers.
+# The record of a run.
 
 
 @pytest.fixture
 def run(tmp_path):
     """A text, its vocabulary, and a log directory that describes a run on it."""
     path = _written(tmp_path / "text", "abcdefghij" * 10)
-    vocabulary = Vocabulary.of(data.from_file(path).pieces(), 99, 1)
+    vocabulary = Vocabulary.of(corpus.open_corpus(path).chunks(), 99, 1)
     log_dir = LogDir(tmp_path / "log")
     log_dir.path.mkdir()
-    texts.read(path, None, 0.25, vocabulary).description.save(log_dir)
+    sources.read_texts(path, None, 0.25, vocabulary).description.save(log_dir)
     return path, vocabulary, log_dir
 
 
-def test_the_end_is_held_out_and_found_again(run):
+def test_the_end_is_held_out_and_read_again(run):
     path, vocabulary, log_dir = run
-    read = texts.read(path, None, 0.25, vocabulary)
+    read = sources.read_texts(path, None, 0.25, vocabulary)
     assert (len(read.train), len(read.valid)) == (75, 25)
-    corpus = texts.held_out(log_dir, vocabulary)
-    assert "(the held-out end)" in corpus.name
-    np.testing.assert_array_equal(corpus.symbols(vocabulary), read.valid)
-    texts.check_same(log_dir, read.description)
+    end = sources.held_out(log_dir, vocabulary)
+    assert "(the held-out end)" in end.name
+    np.testing.assert_array_equal(end.symbols(vocabulary), read.valid)
+    sources.check_same(log_dir, read.description)
 
 
-def test_a_text_of_its_own_to_validate_on(run, tmp_path):
+def test_a_separate_validation_text(run, tmp_path):
     path, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "jihg")
-    read = texts.read(path, other, 0.25, vocabulary)
+    read = sources.read_texts(path, other, 0.25, vocabulary)
     assert (len(read.train), len(read.valid)) == (100, 4)
-    with pytest.raises(UsageError, match="validated on the last 0.25 of its text; now .*other"):
-        texts.check_same(log_dir, read.description)
+    with pytest.raises(UsageError, match="validated on the last 0.25 of its text, but .*other"):
+        sources.check_same(log_dir, read.description)
     read.description.save(log_dir)
-    assert "".join(texts.held_out(log_dir, vocabulary).pieces()) == "jihg"
+    assert "".join(sources.held_out(log_dir, vocabulary).chunks()) == "jihg"
     _written(tmp_path / "nothing", "\ufeff")
     with pytest.raises(UsageError, match="nothing': expected text to validate on, got none"):
-        texts.read(path, tmp_path / "nothing", 0.25, vocabulary)
+        sources.read_texts(path, tmp_path / "nothing", 0.25, vocabulary)
 
 
-def test_another_text_is_told(run, tmp_path):
+def test_another_text_is_refused(run, tmp_path):
     _, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "abcdefghij" * 11)
-    with pytest.raises(UsageError, match="holds a run that is trained on '.*text' .*; now .*other"):
-        texts.check_same(log_dir, texts.read(other, None, 0.25, vocabulary).description)
+    with pytest.raises(UsageError, match="holds a run that is trained on '.*text' .*, but .*other"):
+        sources.check_same(log_dir, sources.read_texts(other, None, 0.25, vocabulary).description)
 
 
-def test_the_same_text_elsewhere_is_the_same(run, tmp_path):
+def test_a_moved_text_is_the_same(run, tmp_path):
     path, vocabulary, log_dir = run
     path.rename(tmp_path / "moved")
-    texts.check_same(log_dir, texts.read(tmp_path / "moved", None, 0.25, vocabulary).description)
-    with pytest.raises(UsageError, match="not there any more. Name a text with --eval-corpus"):
-        texts.held_out(log_dir, vocabulary)
+    sources.check_same(log_dir, sources.read_texts(tmp_path / "moved", None, 0.25, vocabulary).description)
+    with pytest.raises(UsageError, match="no longer exists. Name a text with --eval-corpus"):
+        sources.held_out(log_dir, vocabulary)
 
 
-def test_a_text_that_changed_is_told(run):
+def test_a_changed_text_is_refused(run):
     path, vocabulary, log_dir = run
     _written(path, "jihgfedcba" * 10)
     with pytest.raises(UsageError, match="text' has changed since the run began"):
-        texts.held_out(log_dir, vocabulary)
+        sources.held_out(log_dir, vocabulary)
 
 
-def test_nothing_was_held_out(run):
+def test_a_run_without_a_held_out_part(run):
     path, vocabulary, log_dir = run
-    texts.read(path, None, 0.0, vocabulary).description.save(log_dir)
-    with pytest.raises(UsageError, match="held no text out"):
-        texts.held_out(log_dir, vocabulary)
+    sources.read_texts(path, None, 0.0, vocabulary).description.save(log_dir)
+    with pytest.raises(UsageError, match="held out no text"):
+        sources.held_out(log_dir, vocabulary)
 
 
 @pytest.mark.parametrize("change", [
@@ -241,7 +232,7 @@ def test_nothing_was_held_out(run):
     {"train_corpus": 3}, {"train_checksum": True}, {"train_checksum": None}, {"more": 1},
     {"valid_fraction": float("nan")},
 ])
-def test_a_damaged_description_is_told(run, change):
+def test_a_damaged_record_is_reported(run, change):
     _, vocabulary, log_dir = run
     path = log_dir.path / "corpus.json"
     if isinstance(change, dict):
@@ -250,4 +241,4 @@ def test_a_damaged_description_is_told(run, change):
     if change is not None:
         path.write_text(change)
     with pytest.raises(ValueError, match="corpus.json': expected a JSON object .* damaged"):
-        texts.held_out(log_dir, vocabulary)
+        sources.held_out(log_dir, vocabulary)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A page that shows a text with each character coloured by its surprise."""
+"""Renders a text as HTML, each character coloured by its surprise (negative log-probability)."""
 from __future__ import annotations
 
 import html
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 _LEVELS = 10  # of colour
-_NATS_A_LEVEL = 0.8
+_NATS_PER_LEVEL = 0.8
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -25,28 +25,28 @@ _HEAD = """<!doctype html>
 </head>
 <body>
 <h1>{title}</h1>
-<p>{steps:,} characters, {mean:.4f} nats each on average. The darker, the more surprising; point at
-a character for its surprise in nats.</p>
+<p>{steps:,} characters, on average {mean:.4f} nats per character. Darker characters are more
+surprising; point at one for its surprise in nats.</p>
 <p class="legend">{legend}</p>
 <pre dir="auto">"""
 _FOOT = "</pre>\n</body>\n</html>\n"
 
 
-def render(name: str, pieces: Iterable[str], surprises: np.ndarray) -> Iterator[str]:
-    """The page, piece by piece.
+def render(name: str, chunks: Iterable[str], surprises: np.ndarray) -> Iterator[str]:
+    """Yields the page in pieces.
 
     Args:
-      name: of the text.
-      pieces: its N characters, in pieces of any size.
-      surprises: nats of each, `[N]`.
+      name: the title.
+      chunks: the text of N characters, in strings of any length.
+      surprises: nats of each character, `[N]`.
     """
     yield _head(name, surprises)
     start = 0
-    for piece in pieces:
-        nats = surprises[start:start + len(piece)]
-        start += len(piece)
-        levels = np.clip(np.nan_to_num(nats) / _NATS_A_LEVEL, 0, _LEVELS - 1).astype(int)
-        for character, level, surprise in zip(piece, levels, nats, strict=True):
+    for chunk in chunks:
+        nats = surprises[start:start + len(chunk)]
+        start += len(chunk)
+        levels = np.clip(np.nan_to_num(nats) / _NATS_PER_LEVEL, 0, _LEVELS - 1).astype(int)
+        for character, level, surprise in zip(chunk, levels, nats, strict=True):
             yield f'<span class="s{level}" title="{surprise:.2f}">{_visible(character)}</span>'
     yield _FOOT
 
@@ -55,17 +55,17 @@ def _head(name: str, surprises: np.ndarray) -> str:
     colours = "\n".join(
         f"  .s{level} {{ background: hsl(14 90% {98 - 5 * level}%); }}" for level in range(_LEVELS))
     legend = "".join(
-        f'<span class="s{level}">{level * _NATS_A_LEVEL:.1f}{"+" if level == _LEVELS - 1 else ""}'
-        "</span>" for level in range(_LEVELS))
+        f'<span class="s{level}">{level * _NATS_PER_LEVEL:.1f}'
+        f'{"+" if level == _LEVELS - 1 else ""}</span>' for level in range(_LEVELS))
     return _HEAD.format(title=html.escape(name), colours=colours, legend=legend,
                         steps=len(surprises), mean=float(np.mean(surprises)))
 
 
 def _visible(character: str) -> str:
-    """The character in HTML; a line break is shown as a mark before it breaks the line."""
+    """Returns the character as HTML, with a mark before each line break."""
     if character == "\n":
         return "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}\n"
     if character == "\t" or character.isprintable():
         return html.escape(character)
-    # A mark may be what joins or directs its neighbours; a control character is for no page.
+    # Format characters join or direct their neighbours; HTML forbids control characters.
     return character if unicodedata.category(character) == "Cf" else "\ufffd"

@@ -1,0 +1,72 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-text generate: samples text from a trained model."""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import shown
+
+from ..model import TextModel
+from .loading import load_model
+
+_LARGEST_BATCH = 64  # samples drawn at once
+_MOST_BUFFERED = 1 << 26  # characters in memory while the first sample of a batch is printed
+_SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    # VAE-Seq set the length of samples by the hyperparameter of the BPTT window.
+    length = args.length or args.hparams.pop("sequence_size", None) or 1000
+    model = load_model(args)
+    unknown = model.vocabulary.unknown(args.prime)
+    if unknown:
+        raise UsageError(
+            "--prime: expected characters of the model's vocabulary, got "
+            f"{', '.join(map(shown, unknown[:5]))}. The vocabulary is "
+            f"{shown(model.vocabulary.characters, 200)}.")
+    batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))
+    with _open_output(args.output) as file:
+        for first in range(0, args.num_samples, batch):
+            _write_samples(model, args, file, first, min(batch, args.num_samples - first), length)
+
+
+def _write_samples(
+    model: TextModel, args: argparse.Namespace, file: TextIO, first: int, count: int, length: int,
+) -> None:
+    """Draws `count` samples at once; writes the first while it is drawn, then the others."""
+    prime = model.vocabulary.encode(args.prime) if args.prime else None
+    others: list[list[str]] = [[] for _ in range(count - 1)]
+    _write_beginning(args, file, first)
+    for chunk in model.stream(
+            num_samples=count, length=length, prime=prime, temperature=args.temperature,
+            seed=args.seed + (first << _SEED_BITS)):
+        file.write(model.vocabulary.decode(chunk.observed[0]))
+        file.flush()
+        for parts, row in zip(others, chunk.observed[1:]):
+            parts.append(model.vocabulary.decode(row))
+    file.write("\n")
+    for number, parts in enumerate(others, first + 1):
+        _write_beginning(args, file, number)
+        file.write("".join(parts) + "\n")
+
+
+def _write_beginning(args: argparse.Namespace, file: TextIO, number: int) -> None:
+    if args.num_samples > 1:
+        file.write(f"--- sample {number + 1} of {args.num_samples} ---\n")
+    file.write(args.prime)
+
+
+@contextlib.contextmanager
+def _open_output(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+    else:
+        with open(path, "w", encoding="utf-8") as file:
+            yield file

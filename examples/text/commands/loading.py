@@ -1,0 +1,46 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Loads a trained model for a command, and checks it against the command's options."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vaeseq.cli import options
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import shown
+from vaeseq.runs.log_dir import LogDir
+
+from ..data import Corpus, FewCharactersError, Vocabulary
+from ..data.corpus import open_corpus
+from ..hparams import TextHParams
+from ..model import PROGRAM, TextModel, saved_vocabulary
+
+
+def load_model(args: argparse.Namespace) -> TextModel:
+    """Restores the model in `args.log_dir`; raises ValueError where other options contradict it."""
+    log_dir = LogDir(args.log_dir, PROGRAM)
+    overrides = {k: v for k, v in args.hparams.items() if k != "sequence_size"}
+    hparams = options.resolve_hparams(log_dir, TextHParams, overrides)
+    if args.vocab_corpus:
+        check_vocabulary(log_dir, hparams, args.vocab_corpus)
+    return TextModel.load(args.log_dir)
+
+
+def build_vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
+    """Returns the vocabulary of a text; raises UsageError where it has too few characters."""
+    try:
+        return Vocabulary.of(corpus.chunks(), hparams.vocab_size, hparams.oov_buckets)
+    except FewCharactersError as error:
+        raise UsageError(f"{shown(corpus.name)}: {error}") from None
+
+
+def check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None:
+    """Raises UsageError where the text in `path` has another vocabulary than the run."""
+    ours, theirs = saved_vocabulary(log_dir), build_vocabulary(open_corpus(path), hparams)
+    if ours != theirs:
+        raise UsageError(
+            f"{shown(str(path))} has another vocabulary than the run in {str(log_dir.path)!r}: "
+            f"{len(theirs.characters)} characters instead of {len(ours.characters)}; only in the "
+            f"text {shown(''.join(ours.unknown(theirs.characters)))}, only in the run "
+            f"{shown(''.join(theirs.unknown(ours.characters)))}. Omit it: the run has a "
+            "vocabulary.")

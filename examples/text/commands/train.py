@@ -1,0 +1,75 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-text train: begins or resumes a training run."""
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
+from vaeseq.runs import warm_start
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.trainer import Periods
+
+from ..data import Vocabulary
+from ..data.corpus import open_corpus
+from ..data.sources import check_same, read_texts
+from ..hparams import TextHParams
+from ..model import PROGRAM, TextModel, saved_vocabulary
+from ..warm_start import initialize_from
+from .loading import build_vocabulary, check_vocabulary
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    log_dir = LogDir(args.log_dir, PROGRAM)
+    source = warm_start.resolve_source(log_dir, args.init_from)
+    if log_dir.exists:
+        hparams = options.resolve_hparams(log_dir, TextHParams, args.hparams)
+        seed = log_dir.seed() if args.seed is None else args.seed
+        vocabulary = saved_vocabulary(log_dir)
+        if args.vocab_corpus:
+            check_vocabulary(log_dir, hparams, args.vocab_corpus)
+    else:
+        seed = args.seed or 0
+        hparams, vocabulary = _new_run(args, source)
+    texts = read_texts(args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary)
+    if log_dir.exists:
+        check_same(log_dir, texts.description)
+    strategy = options.start(
+        args, hparams, seed, data=texts.description.train_checksum, size=len(texts.train))
+    model = TextModel(hparams, vocabulary, args.log_dir, seed=seed, trained_on=texts.description)
+    name = program.one_line(open_corpus(args.train_corpus).name)
+    try:
+        model.data_set([texts.train])  # reports too short a text before making a directory
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if source is not None:
+        initialize_from(source, model, texts.train, strategy)
+    options.print_start(
+        strategy, f"Training on {name}: {len(texts.train):,} characters, "
+        f"{len(vocabulary.characters)} of them distinct; validating on {len(texts.valid):,}.")
+    with program.stop_on_signal() as should_stop:
+        result = model.train(
+            [texts.train], num_steps=args.num_steps,
+            valid=[texts.valid] if len(texts.valid) else [],
+            max_minutes=args.max_minutes or math.inf,
+            periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
+    if strategy.is_chief:
+        options.print_end(result, args.log_dir, PROGRAM, model.unit)
+
+
+def _new_run(args: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
+    """Returns the hyperparameters and vocabulary of a new run, by default those of `source`."""
+    if source is None:
+        hparams = TextHParams().replace(**args.hparams)
+        corpus = open_corpus(args.vocab_corpus or args.train_corpus)
+        return hparams, build_vocabulary(corpus, hparams)
+    with warm_start.as_init_from_error():
+        other = LogDir(source, PROGRAM)
+        hparams = other.hparams(TextHParams).replace(**args.hparams)
+        characters = saved_vocabulary(other).characters
+    if args.vocab_corpus:
+        return hparams, build_vocabulary(open_corpus(args.vocab_corpus), hparams)
+    return hparams, Vocabulary(characters, hparams.oov_buckets)

@@ -1,0 +1,74 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Warm start of a model of text from another run, whose vocabulary may differ."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vaeseq.runs import warm_start
+from vaeseq.runs.warm_start import Adapt
+from vaeseq.train.distribute import Strategy
+
+from .data import Vocabulary
+from .model import TextModel
+
+# Variables with an axis of symbols, by the end of their path, and that axis.
+_SYMBOL_AXES = {"embeddings": 0, "decoder/_head/_linear/w": 1, "decoder/_head/_linear/b": 0}
+
+
+def initialize_from(
+    source: Path, model: TextModel, train: np.ndarray, strategy: Strategy
+) -> None:
+    """Sets the initial weights of a new model to those of a trained one, and prints a summary.
+
+    Args:
+      source: the log directory of the trained model.
+      model: the new model.
+      train: the symbols to train on, `[N]`.
+      strategy: of training; the chief loads the weights and broadcasts them later.
+
+    Raises:
+      ValueError: `source` holds no run, is damaged, or no weight matches.
+    """
+    with strategy.scope():
+        model.build()
+    if not strategy.is_chief:
+        return
+    with warm_start.as_init_from_error():
+        other = TextModel.load(source)
+    same_vocabulary = other.vocabulary == model.vocabulary
+    model.origin = warm_start.begin(
+        model.log_dir, source, other.step, other.gen_core, model.gen_core,
+        *() if same_vocabulary else (by_character(other.vocabulary, model.vocabulary),))
+    print(model.origin.summary())
+    if not same_vocabulary:
+        new = other.vocabulary.unknown(model.vocabulary.characters)
+        print(f"{len(new)} characters of the vocabulary are new; their weights are initialised at "
+              "random.")
+    unknown = int(np.count_nonzero(train >= len(model.vocabulary.characters)))
+    if unknown:
+        print(f"{unknown:,} of the {len(train):,} characters are outside the vocabulary, so the "
+              "model cannot tell them apart. --vocab-corpus sets another vocabulary.")
+
+
+def by_character(theirs: Vocabulary, ours: Vocabulary) -> Adapt:
+    """Returns a function that copies the weights of each symbol from those of the same character.
+
+    Out-of-vocabulary buckets are copied by number; new characters keep their initial weights.
+    """
+    symbols = {character: i for i, character in enumerate(theirs.characters)}
+    matches = [symbols.get(character, -1) for character in ours.characters]
+    matches += [len(symbols) + i if i < theirs.oov_buckets else -1 for i in range(ours.oov_buckets)]
+    source = np.array(matches)
+
+    def adapt(name: str, old: np.ndarray, initial: np.ndarray) -> np.ndarray | None:
+        axis = next((axis for end, axis in _SYMBOL_AXES.items() if name.endswith(end)), None)
+        if axis is None or np.delete(old.shape, axis).tolist() != np.delete(
+                initial.shape, axis).tolist():
+            return None
+        rows = np.moveaxis(initial.copy(), axis, 0)
+        rows[source >= 0] = np.moveaxis(old, axis, 0)[source[source >= 0]]
+        return np.moveaxis(rows, 0, axis)
+
+    return adapt
