@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A program's command, run in the process of the test."""
+"""Runs a program's command in the process of the test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
+    """The exit status of a command and its output."""
 
     status: int
     out: str
@@ -15,7 +15,7 @@ class Ended(NamedTuple):
 
 
 def runner(program, capsys):
-    """Runs the words of a command of `program`."""
+    """Returns a function that runs a command of `program`, given its words."""
     def run(*words):
         capsys.readouterr()
         status = program.run([str(word) for word in words])
@@ -25,8 +25,9 @@ def runner(program, capsys):
 
 
 def assert_one_line(ended, program, message):
-    """A command ended in one line of error that says `message`, and in nothing worse."""
+    """Asserts that a command failed with one line of error, which contains `message`."""
     assert ended.status in (1, 2), ended
-    told = [line for line in ended.err.splitlines() if line.startswith(f"{program.name}: error: ")]
-    assert len(told) == 1 and message in told[0], ended
+    errors = [line for line in ended.err.splitlines()
+              if line.startswith(f"{program.name}: error: ")]
+    assert len(errors) == 1 and message in errors[0], ended
     assert "Traceback" not in ended.err

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Typed, frozen hyperparameters, overridden strictly by "vae_type=SRNN,sequence_size=40".
+"""Typed, frozen hyperparameters with strict overrides such as "vae_type=SRNN,sequence_size=40".
 
 Synopsis:
 
     hparams = HParams(batch_size=8).parse("vae_type=SRNN,rnn_hidden_sizes=[256,256]")
     hparams == HParams.from_json(hparams.to_json())
 
-A program subclasses `HParams` with fields of its own; the class must be a frozen dataclass too:
+A program adds fields in a subclass, which must be a frozen dataclass, too:
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class TextHParams(HParams):
@@ -35,95 +35,92 @@ _STEPS = Range(0, 1e12)
 
 
 class Difference(NamedTuple):
-    """One field in which two sets of hyperparameters differ."""
+    """A field with different values in two sets of hyperparameters."""
 
     name: str
     ours: Any
     theirs: Any
 
-    def __str__(self) -> str:
-        return f"{self.name} is {_written(self.ours)} here and {_written(self.theirs)} there"
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HParams:
-    """Hyperparameters of the library. Raises ValueError for a value that cannot be."""
+    """Hyperparameters of the library. Raises ValueError for an invalid value."""
 
     # The model.
-    vae_type: str = declare("RNN", "the sequence model: a name in the registry of vaeseq.vae")
+    vae_type: str = declare("RNN", "sequence model: a name in the registry of vaeseq.vae")
     latent_size: int = declare(32, "size of the latent variable z_t", Range(0, 1 << 16))
     rnn_hidden_sizes: tuple[int, ...] = declare((256,), "units of each recurrent layer", _SIZE)
     cell: Literal["lstm", "gru", "mingru", "rglru"] = declare(
-        "lstm", "the recurrent cell; mingru and rglru train in parallel over time"
+        "lstm", "recurrent cell; mingru and rglru train in parallel over time"
     )
     residual: bool = declare(False, "add each recurrent layer's input to its output")
     context_skip: bool = declare(
-        False, "what reads the recurrence sees its inputs too, as they came"
+        False, "skip connection: feed the inputs of the recurrence to its readers, too"
     )
-    obs_encoder_fc_layers: tuple[int, ...] = declare((), "layers that encode an observation", _SIZE)
+    obs_encoder_fc_layers: tuple[int, ...] = declare((), "layers of the observation encoder", _SIZE)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = declare(
-        (), "hidden layers from the state to an observation's distribution", _SIZE
+        (), "hidden layers of the observation decoder", _SIZE
     )
     latent_decoder_fc_layers: tuple[int, ...] = declare(
-        (256,), "hidden layers from the state to z_t's distributions", _SIZE
+        (256,), "hidden layers of the prior and the posterior of z_t", _SIZE
     )
     activation: Literal["elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"] = declare(
         "relu", "activation between fully connected layers"
     )
     positive_projection: Literal["softplus", "exp"] = declare(
-        "softplus", "how a scale is made positive"
+        "softplus", "function that makes a scale positive"
     )
-    positive_eps: float = declare(1e-5, "least value of a scale", Range(0, 1, open_low=True))
-    srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean starts at the prior's")
+    positive_eps: float = declare(1e-5, "smallest scale", Range(0, 1, open_low=True))
+    srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean is a residual on the prior's")
 
     # The bound.
-    train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "what training maximises")
-    train_samples: int = declare(1, "samples of that bound", Range(1, 1 << 10))
+    train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "bound that training maximises")
+    train_samples: int = declare(1, "samples of the training bound", Range(1, 1 << 10))
     divergence_strength_start: float = declare(
-        1e-5, "weight of the divergence at step 0", Range(0, 1)
+        1e-5, "KL annealing: weight of the KL at step 0", Range(0, 1)
     )
     divergence_strength_half: float = declare(
-        1e3, "steps in which that weight's distance to 1 halves; 0: it is 1 at once", _STEPS
+        1e3, "KL annealing: steps that halve the weight's distance to 1; 0: no annealing", _STEPS
     )
     free_bits: float = declare(
-        0.0, "ELBO: bits of divergence a step that cost nothing", Range(0, 1e6)
+        0.0, "ELBO: bits of KL per step without cost", Range(0, 1e6)
     )
-    use_monte_carlo_kl: bool = declare(False, "estimate the divergence from the sample drawn")
-    log_prob_samples: int = declare(16, "samples of a bound in evaluation", Range(1, 1 << 16))
+    use_monte_carlo_kl: bool = declare(False, "estimate the KL from one sample, not in closed form")
+    log_prob_samples: int = declare(16, "samples of the bound in evaluation", Range(1, 1 << 16))
 
     # The optimizer.
-    learning_rate: float = declare(1e-3, "the highest learning rate", Range(0, 10, open_low=True))
+    learning_rate: float = declare(1e-3, "peak learning rate", Range(0, 10, open_low=True))
     learning_rate_schedule: Literal["constant", "cosine", "exponential"] = declare(
-        "cosine", "how the learning rate falls after the warm-up"
+        "cosine", "decay of the learning rate after the warm-up"
     )
     learning_rate_final: float = declare(
-        0.05, "cosine: share of the learning rate left at the last step", Range(0, 1)
+        0.05, "cosine: final fraction of the learning rate", Range(0, 1)
     )
     learning_rate_half: float = declare(
-        1e5, "exponential: steps in which the rate halves", Range(0, 1e12, open_low=True)
+        1e5, "exponential: half-life of the learning rate in steps", Range(0, 1e12, open_low=True)
     )
-    warmup_steps: int = declare(0, "steps in which the learning rate rises from near 0", _STEPS)
-    adam_beta2: float = declare(0.99, "decay of Adam's mean of squares", _SHARE)
+    warmup_steps: int = declare(0, "steps in which the learning rate rises", _STEPS)
+    adam_beta2: float = declare(0.99, "Adam's beta2, the decay of the second moment", _SHARE)
     clip_gradient_norm: float = declare(
-        1.0, "greatest global norm of a gradient; 0: not clipped", Range(0, 1e12)
+        1.0, "gradient clipping: largest global norm; 0: no clipping", Range(0, 1e12)
     )
-    dropout: float = declare(0.0, "share of recurrent outputs dropped in training", _SHARE)
+    dropout: float = declare(0.0, "dropout rate of recurrent outputs", _SHARE)
     context_dropout: float = declare(
-        0.0, "share of what goes in at each step that is dropped in training", _SHARE
+        0.0, "dropout rate of the inputs of each step", _SHARE
     )
     l1_regularization: float = declare(0.0, "weight of the sum of |w| in the loss", Range(0, 1e6))
     l2_regularization: float = declare(0.0, "weight of the sum of w^2/2 in the loss", Range(0, 1e6))
     weight_decay: float = declare(0.0, "decoupled weight decay (AdamW)", Range(0, 1))
-    check_numerics: bool = declare(True, "stop at the first NaN or infinity, and name it")
+    check_numerics: bool = declare(True, "stop at the first NaN or infinity and name its source")
 
     # The data.
-    batch_size: int = declare(16, "sequences trained on at once", _SIZE)
-    sequence_size: int = declare(64, "steps of a training sequence", Range(1, 1 << 20))
+    batch_size: int = declare(16, "sequences in a training batch", _SIZE)
+    sequence_size: int = declare(64, "BPTT window: steps of a training sequence", Range(1, 1 << 20))
     num_shards: int | Literal["auto"] = declare(
-        "auto", "parts of a batch that are computed side by side", Range(1, 1024)
+        "auto", "parts of a batch computed in parallel", Range(1, 1024)
     )
     precision: Literal["float32", "bfloat16"] = declare(
-        "float32", "of training's products; bfloat16 is for GPUs and processors with AMX"
+        "float32", "of matrix products in training; bfloat16 suits GPUs and processors with AMX"
     )
 
     def __post_init__(self) -> None:
@@ -132,7 +129,7 @@ class HParams:
 
     @classmethod
     def parse_overrides(cls, text: str) -> dict[str, Any]:
-        """The checked values in "key=value,key=[1,2]"; raises ValueError."""
+        """Parses "key=value,key=[1,2]" to checked values by name; raises ValueError."""
         overrides: dict[str, Any] = {}
         for item in _items(text):
             name, equals, value = (part.strip() for part in item.partition("="))
@@ -142,26 +139,26 @@ class HParams:
                 )
             if name in overrides:
                 raise ValueError(
-                    f"{name} is given twice: {_written(overrides[name])} and {shown(value)}. "
+                    f"{name} is given twice: {written(overrides[name])} and {shown(value)}. "
                     "Give it once"
                 )
             overrides[name] = cls._field(name).read(value)
         return overrides
 
     def parse(self: _Self, text: str) -> _Self:
-        """A copy with the overrides in "key=value,key=[1,2]"; raises ValueError."""
+        """Returns a copy with the overrides "key=value,key=[1,2]"; raises ValueError."""
         return self.replace(**self.parse_overrides(text))
 
     def replace(self: _Self, **changes: Any) -> _Self:
-        """A copy with some values changed; raises ValueError."""
+        """Returns a copy with some values replaced; raises ValueError."""
         return dataclasses.replace(self, **{self._field(n).name: v for n, v in changes.items()})
 
     def as_dict(self) -> dict[str, Any]:
-        """The values by name, in the order of declaration."""
+        """Returns the values by name, in order of declaration."""
         return {name: getattr(self, name) for name in fields.of(type(self))}
 
     def diff(self, other: HParams) -> list[Difference]:
-        """The fields whose values differ from `other`'s, which is of the same class."""
+        """Returns the fields with other values than in `other`, of the same class."""
         if type(other) is not type(self):
             raise TypeError(
                 f"expected the same class to compare, {type(self).__name__}; "
@@ -171,22 +168,22 @@ class HParams:
         return [Difference(name, mine, its) for (name, mine), its in pairs if mine != its]
 
     def to_json(self) -> str:
-        """One JSON object of every value, a line each."""
+        """Returns a JSON object with one line per value."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls: type[_Self], text: str | bytes, source: str = "hyperparameters") -> _Self:
-        """Reads what `to_json` wrote; a field that it lacks (an older file) has its default.
+        """Parses the output of `to_json`; missing fields (of an older file) get their defaults.
 
-        Raises ValueError, naming `source`, for anything but an object of known keys, each once,
-        with values of the right type.
+        Raises ValueError, naming `source`, unless `text` is a JSON object of known, distinct keys
+        with valid values.
         """
         values = _json_object(text, source)
         for name in values:
             if name not in fields.of(cls):
                 raise ValueError(
-                    f"{source}: {shown(name)} is no hyperparameter of this version; the file was "
-                    "perhaps written by a newer vaeseq (upgrade) or another program."
+                    f"{source}: {shown(name)} is no hyperparameter of this version; perhaps a "
+                    "newer vaeseq (upgrade) or another program wrote the file."
                     + fields.suggestion(name, fields.of(cls))
                 )
         try:
@@ -196,7 +193,7 @@ class HParams:
 
     @classmethod
     def load(cls: type[_Self], path: str | os.PathLike[str]) -> _Self:
-        """Reads the file that holds `to_json`; raises OSError, or ValueError as `from_json`."""
+        """Reads a file of `to_json`; raises OSError, or ValueError as `from_json`."""
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError(f"{os.fspath(path)!r}: expected a regular file of hyperparameters")
         with open(path, "rb") as file:
@@ -204,23 +201,23 @@ class HParams:
 
     @classmethod
     def help_rows(cls) -> Iterator[tuple[str, str, str, str]]:
-        """A row for each field: name, default, what it accepts, what it means."""
+        """Yields the name, default, accepted values and help text of each field."""
         for name, field in fields.of(cls).items():
-            yield name, _written(field.default), field.expected, field.help
+            yield name, written(field.default), field.expected, field.help
 
     @classmethod
     def _field(cls, name: str) -> fields.Field:
-        known = fields.of(cls)
-        if name not in known:
+        declared = fields.of(cls)
+        if name not in declared:
             raise ValueError(
-                f"unknown hyperparameter {shown(name)}.{fields.suggestion(name, known)} "
-                f"Known: {', '.join(known)}"
+                f"unknown hyperparameter {shown(name)}.{fields.suggestion(name, declared)} "
+                f"Known: {', '.join(declared)}"
             )
-        return known[name]
+        return declared[name]
 
 
 def _items(text: str) -> Iterator[str]:
-    """The parts of `text` between the commas that stand outside brackets."""
+    """Splits `text` at the commas outside brackets."""
     if len(text) > MOST_CHARACTERS:
         raise ValueError(
             f"hyperparameters: expected at most {MOST_CHARACTERS} characters; got {len(text)}"
@@ -237,8 +234,8 @@ def _items(text: str) -> Iterator[str]:
         raise ValueError(f"hyperparameters: '[' is never closed in {shown(text[start:])}")
 
 
-def _written(value: Any) -> str:
-    """A value as `parse` reads it."""
+def written(value: Any) -> str:
+    """Formats a value as `HParams.parse` reads it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -247,7 +244,7 @@ def _written(value: Any) -> str:
 
 
 def _json_object(text: str | bytes, source: str) -> Mapping[str, Any]:
-    """The JSON object in `text`, each key once."""
+    """Parses a JSON object with distinct keys."""
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"{source}: expected at most {MOST_CHARACTERS} characters of JSON")
     try:

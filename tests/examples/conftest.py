@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""One tiny trained model for the tests of the programs, and how a command is run in-process."""
+"""A tiny trained model for the tests of the programs, and a runner of commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.tiny_text import SMALL, TEXT
 
 
 class Run(NamedTuple):
-    """A trained run: its text's file and its log directory."""
+    """The text and the log directory of a trained run."""
 
     corpus: pathlib.Path
     log_dir: pathlib.Path
@@ -22,13 +22,13 @@ class Run(NamedTuple):
 
 @pytest.fixture
 def run(capsys):
-    """Runs a command of vaeseq-text in this process."""
+    """Returns a function that runs a command of vaeseq-text in this process."""
     return runner(program, capsys)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A run that is only read; a test that writes copies it."""
+    """A run that tests only read; a test that writes copies it."""
     folder = tmp_path_factory.mktemp("trained")
     corpus = folder / "corpus.txt"
     corpus.write_text(TEXT, encoding="utf-8")

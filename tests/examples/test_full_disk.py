@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A disk that fills up while a run trains: on a small one of our own, where we may mount it."""
+"""A disk that fills up while a run trains; needs the permission to mount one."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def disk(tmp_path):
     subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def fill(disk, left):
-    """Leaves `left` bytes free."""
+def fill(disk, free):
+    """Leaves `free` bytes free."""
     status = os.statvfs(disk)
     with open(disk / "ballast", "wb") as file:
-        file.write(bytes(status.f_bavail * status.f_frsize - left))
+        file.write(bytes(status.f_bavail * status.f_frsize - free))
 
 
 @pytest.mark.slow
-def test_training_stops_with_a_line_and_what_was_saved_stays(run, trained, disk):
+def test_a_full_disk_stops_training_and_leaves_the_checkpoints_intact(run, trained, disk):
     log_dir = disk / "log"
     shutil.copytree(trained.log_dir, log_dir)
     checkpoints = Checkpoints(log_dir / "checkpoints")
     saved = {kind: checkpoints.steps(kind) for kind in ("step", "best")}
     command = ("train", "--log-dir", log_dir, "--train-corpus", trained.corpus, "--hparams", SMALL,
                "--num-steps", 63, "--valid-every", 1)
-    fill(disk, left=12 << 10)  # metrics find room, a checkpoint does not
+    fill(disk, free=12 << 10)  # room for metrics but not for a checkpoint
     ended = run(*command)
     assert ended.status == 1
     assert ended.err.splitlines()[-1].startswith("vaeseq-text: error: no space left on the device")

@@ -117,7 +117,7 @@ def test_text_resumed_after_a_killed_worker_equals_one_process(run, corpus, tmp_
     assert "step" not in silent[2] and "Traceback" not in silent[2]
     assert run(*words, "--log-dir", tmp_path / "one").status == 0
     check_same(tmp_path / "two", tmp_path / "one")
-    assert "nothing to do, this many updates" in run(*words, "--log-dir", tmp_path / "two").out
+    assert "nothing to do" in run(*words, "--log-dir", tmp_path / "two").out
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: whatever happens to the files, what was saved whole is found again."""
+"""Checkpoints: the latest intact one is restored, whatever happens to the files."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ DAMAGE = {
 }
 
 
-def test_nothing_was_saved(tmp_path):
+def test_an_empty_directory_restores_nothing(tmp_path):
     assert restored(Checkpoints(tmp_path / "none")) is None
     assert Checkpoints(tmp_path / "none").steps() == []
 
 
-def test_the_latest_is_restored_and_few_are_kept(tmp_path):
+def test_the_latest_is_restored_and_old_ones_are_removed(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     save(checkpoints, 1, 5, 30, 2_000_000_000, best=[5])
     assert checkpoints.steps() == [30, 2_000_000_000]
@@ -86,42 +86,42 @@ def test_the_latest_is_restored_and_few_are_kept(tmp_path):
     assert checkpoints.steps("best") == [2_000_000_001]
 
 
-def test_without_a_best_the_latest_is_taken(tmp_path):
+def test_without_a_best_the_latest_is_restored(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1, 2)
     assert restored(checkpoints, best=True) == 2
 
 
 @pytest.mark.parametrize("kind", sorted(DAMAGE))
-def test_a_damaged_one_is_passed_over(tmp_path, kind):
-    said = []
-    checkpoints = Checkpoints(tmp_path, log=said.append)
+def test_a_damaged_checkpoint_is_skipped(tmp_path, kind):
+    lines = []
+    checkpoints = Checkpoints(tmp_path, log=lines.append)
     save(checkpoints, 1, 2)
     DAMAGE[kind](data_file(tmp_path, "step-000000002"))
     assert restored(checkpoints) == 1
-    assert len(said) == 1
-    assert "step-000000002 is damaged" in said[0]
+    (line,) = lines
+    assert "step-000000002 is damaged" in line
 
 
-def test_a_damaged_best_gives_way_to_the_latest(tmp_path):
-    said = []
-    checkpoints = Checkpoints(tmp_path, log=said.append)
+def test_after_a_damaged_best_the_latest_is_restored(tmp_path):
+    lines = []
+    checkpoints = Checkpoints(tmp_path, log=lines.append)
     save(checkpoints, 1, 2, 3, best=[2])
     flip(data_file(tmp_path, "best-000000002"))
     assert restored(checkpoints, best=True) == 3
-    assert "best-000000002 is damaged" in said[0]
+    assert "best-000000002 is damaged" in lines[0]
 
 
-def test_all_damaged(tmp_path):
+def test_only_damaged_checkpoints_are_an_error(tmp_path):
     checkpoints = Checkpoints(tmp_path, log=lambda line: None)
     save(checkpoints, 1, 2, 3)
     for step in (1, 2, 3):
         truncate(data_file(tmp_path, f"step-{step:09d}"))
-    with pytest.raises(ValueError, match=r"expected a whole checkpoint; all 3 are damaged"):
+    with pytest.raises(ValueError, match=r"expected an intact checkpoint; all 3 are damaged"):
         restored(checkpoints)
 
 
-def test_half_written_is_not_seen(tmp_path):
+def test_a_partly_written_checkpoint_is_ignored(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)
     (tmp_path / "writing-step-000000002").mkdir()
@@ -135,8 +135,7 @@ def test_half_written_is_not_seen(tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["write", "check", "rename"])
-def test_a_stop_while_saving_leaves_what_was_saved(tmp_path, monkeypatch, moment):
-    """The rename is the only way in: before it nothing that was saved has changed."""
+def test_an_interrupted_save_leaves_the_saved_checkpoints(tmp_path, monkeypatch, moment):
     checkpoints = Checkpoints(tmp_path, keep=1)
     save(checkpoints, 1)
 
@@ -154,7 +153,7 @@ def test_a_stop_while_saving_leaves_what_was_saved(tmp_path, monkeypatch, moment
     assert restored(checkpoints) == 2
 
 
-def test_what_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)
     write = tf.train.Checkpoint.write
@@ -164,39 +163,39 @@ def test_what_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
         truncate(data_file(pathlib.Path(path).parent, "."))
 
     monkeypatch.setattr(tf.train.Checkpoint, "write", bad_disk)
-    with pytest.raises(OSError, match="step-000000002: what was written cannot be read back"):
+    with pytest.raises(OSError, match="step-000000002: the checkpoint cannot be read back"):
         save(checkpoints, 2)
     assert restored(checkpoints) == 1
 
 
 @pytest.mark.parametrize("other", [Weights(1, size=4), SavedNest((tf.zeros([3]), tf.zeros([1])))])
-def test_one_of_another_model(tmp_path, other):
+def test_a_checkpoint_of_another_model_is_an_error(tmp_path, other):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)
     with pytest.raises(ValueError, match="expected a checkpoint of this model, got one whose"):
         checkpoints.restore({"model": other})
 
 
-def test_nothing_but_the_error_tells_that_it_does_not_fit(tmp_path, monkeypatch):
+def test_tensorflow_logs_nothing_beside_the_error(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, {"model": Weights(1), "more": Weights(2)})
-    told = []
-    monkeypatch.setattr(tf.get_logger(), "handle", told.append)
+    records = []
+    monkeypatch.setattr(tf.get_logger(), "handle", records.append)
     with pytest.raises(ValueError, match="expected a checkpoint of this model"):
         checkpoints.restore({"model": Weights(1, size=4)})
     gc.collect()
-    assert told == []
+    assert records == []
     tf.get_logger().warning("seen")
-    assert len(told) == 1
+    assert len(records) == 1
 
 
-def test_some_of_what_was_saved_may_be_restored(tmp_path):
+def test_some_of_the_objects_can_be_restored(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(4, {"model": Weights(4), "more": Weights(5)})
     assert restored(checkpoints) == 4
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_an_unwritable_directory_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         save(Checkpoints(tmp_path / "file" / "below"), 1)
@@ -206,9 +205,9 @@ def test_a_place_that_cannot_be_written(tmp_path):
             save(Checkpoints(tmp_path / "closed"), 1)
 
 
-def test_a_nest_is_carried():
+def test_a_nest_keeps_its_value_and_structure():
     value = {"a": (tf.ones([2]), tf.constant([True])), "b": tf.zeros([0, 3])}
-    carried = SavedNest(value)
-    carried.assign(tf.nest.map_structure(tf.zeros_like, value))
-    assert not carried.value()["a"][1].numpy().any()
-    tf.nest.assert_same_structure(carried.value(), value)
+    saved = SavedNest(value)
+    saved.assign(tf.nest.map_structure(tf.zeros_like, value))
+    assert not saved.value()["a"][1].numpy().any()
+    tf.nest.assert_same_structure(saved.value(), value)

@@ -23,7 +23,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_a_file_gets_a_line_from_time_to_time_and_one_at_the_end():
+def test_a_file_gets_a_line_every_few_seconds_and_one_at_the_end():
     file, clock = io.StringIO(), _Clock()
     with Progress(
         "train", total=100, initial=20, unit="character", every=10, file=file, clock=clock
@@ -47,7 +47,7 @@ def test_a_file_gets_a_line_from_time_to_time_and_one_at_the_end():
     ]
 
 
-def test_short_work_tells_its_end_once():
+def test_short_work_shows_its_end_once():
     file, clock = io.StringIO(), _Clock()
     with Progress("read", total=6, file=file, clock=clock) as progress:
         progress.advance(2)
@@ -58,7 +58,7 @@ def test_short_work_tells_its_end_once():
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_an_unmoving_clock_and_no_steps_divide_by_nothing(steps):
+def test_a_stopped_clock_and_no_steps_do_not_divide_by_zero(steps):
     file = io.StringIO()
     with Progress("go", total=0, file=file, clock=lambda: 1.0) as progress:
         for _ in range(steps):
@@ -66,18 +66,18 @@ def test_an_unmoving_clock_and_no_steps_divide_by_nothing(steps):
     assert file.getvalue().startswith(f"go {steps}/0 steps")
 
 
-def test_metrics_are_read_only_when_they_are_shown():
+def test_metrics_are_converted_only_when_shown():
     class Metric:
-        read = 0
+        conversions = 0
 
         def __float__(self):
-            Metric.read += 1
+            Metric.conversions += 1
             return 1.5
 
     with Progress("go", total=100, file=io.StringIO(), clock=lambda: 1.0) as progress:
         for _ in range(100):
             progress.advance(loss=Metric())
-    assert Metric.read == 1
+    assert Metric.conversions == 1
 
 
 def test_a_terminal_gets_a_bar():
@@ -87,9 +87,9 @@ def test_a_terminal_gets_a_bar():
         clock.now += 1
         progress.advance(40, 4000)
         progress.write("between")
-    shown = file.getvalue()
-    assert "train" in shown and "100%" in shown and "100/100 steps" in shown
-    assert "4k chars/s, loss 1.5" in shown and "between\n" in shown
+    output = file.getvalue()
+    assert "train" in output and "100%" in output and "100/100 steps" in output
+    assert "4k chars/s, loss 1.5" in output and "between\n" in output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Weights of one model for the beginning of another."""
+"""Warm start: the weights of one model are the initial weights of another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layers(tf.Module):
             setattr(self, name, tf.Variable(np.full(shape, value, np.float32)))
 
 
-def test_what_matches_is_taken_and_the_rest_is_told():
+def test_matching_weights_are_taken_and_the_others_listed():
     source = Layers(1, same=[2], grown=[2], gone=[3])
     target = Layers(0, same=[2], grown=[4], new=[5])
     origin = warm_start.take("/there", 7, source, target)
@@ -34,25 +34,25 @@ def test_what_matches_is_taken_and_the_rest_is_told():
     np.testing.assert_array_equal(target.new, [0] * 5)
     assert origin[:4] == ("/there", 7, ["same"], [])
     assert sorted(origin.not_taken) == [
-        "gone [3]: this model has none", "grown [4]: that model's is [2]",
-        "new [5]: that model has none"]
-    assert "Beginning with 1 weights of step 7 of '/there'." in origin.summary()
-    assert "\n  not taken: grown [4]: that model's is [2]" in origin.summary()
+        "gone [3]: not in this model", "grown [4]: that model has [2]",
+        "new [5]: not in that model"]
+    assert "Warm start with 1 weights of step 7 of '/there'." in origin.summary()
+    assert "\n  not taken: grown [4]: that model has [2]" in origin.summary()
 
 
-def test_nothing_matches():
-    message = r"some of whose weights fit this one.*w \[3\]: that model's is \[2\]"
+def test_no_matching_weight_is_an_error():
+    message = r"with weights that match this one.*w \[3\]: that model has \[2\]"
     with pytest.raises(ValueError, match=message):
         warm_start.take("/there", 1, Layers(1, w=[2]), Layers(0, w=[3]))
 
 
-def test_the_variables_of_a_model_are_found_each_once():
+def test_weights_lists_each_variable_once():
     made = small.gen_core("SRNN")
-    found = warm_start.weights(made)
-    assert {id(v) for v in found.values()} == {id(v) for v in made.variables}
-    assert len(found) == len(made.variables)
+    listed = warm_start.weights(made)
+    assert {id(v) for v in listed.values()} == {id(v) for v in made.variables}
+    assert len(listed) == len(made.variables)
     again = warm_start.take("/there", 1, made, small.set_weights(small.gen_core("SRNN"), 0.1))
-    assert sorted(again.taken) == sorted(found) and not again.not_taken
+    assert sorted(again.taken) == sorted(listed) and not again.not_taken
 
 
 def log_dir(tmp_path, origin=None):
@@ -63,8 +63,7 @@ def log_dir(tmp_path, origin=None):
     return run
 
 
-def test_when_a_run_begins_from_another(tmp_path):
-    """Until it has a checkpoint, whether it is told to again or not; then never again."""
+def test_a_run_takes_weights_until_it_has_a_checkpoint(tmp_path):
     other = tmp_path / "other"
     assert warm_start.resolve_source(LogDir(tmp_path / "none"), None) is None
     assert warm_start.resolve_source(LogDir(tmp_path / "none"), other) == other
@@ -74,38 +73,37 @@ def test_when_a_run_begins_from_another(tmp_path):
     Checkpoints(run.checkpoints).save(1, {"model": Layers(0, w=[1])})
     assert warm_start.resolve_source(run, other) is warm_start.resolve_source(run, None) is None
     assert warm_start.recorded(run) == origin
-    with pytest.raises(ValueError, match=r"began from '.*other', but --init-from '.*third'"):
+    with pytest.raises(ValueError, match=r"started from '.*other', but --init-from '.*third'"):
         warm_start.resolve_source(run, tmp_path / "third")
     with pytest.raises(ValueError, match="expected another run than that of --log-dir"):
         warm_start.resolve_source(run, tmp_path / "run" / "." / "")
 
 
-def test_a_run_of_its_own_weights_does_not_begin_anew(tmp_path):
-    with pytest.raises(ValueError, match="began from its own first weights, but --init-from"):
+def test_a_run_with_random_weights_takes_no_others_later(tmp_path):
+    with pytest.raises(ValueError, match="started from random weights, but --init-from"):
         warm_start.resolve_source(log_dir(tmp_path), tmp_path / "other")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"log_dir": 1, "step": 1, "taken": [], '
                                   '"adapted": [], "not_taken": []}', "[" * 100_000])
-def test_a_damaged_record(tmp_path, text):
+def test_a_damaged_record_is_an_error(tmp_path, text):
     run = log_dir(tmp_path)
     (run.path / "init_from.json").write_text(text)
-    with pytest.raises(ValueError, match=r"init_from.json.*expected a JSON object that says what"):
+    with pytest.raises(ValueError, match=r"init_from.json.*expected a JSON object that records"):
         warm_start.recorded(run)
 
 
-def test_the_same_weights_again_or_none(tmp_path):
-    """A run that was stopped before its first checkpoint begins as it began."""
+def test_an_interrupted_warm_start_takes_the_same_weights_again(tmp_path):
     source = Layers(1, w=[2])
     origin = warm_start.begin(LogDir(tmp_path / "run"), tmp_path, 3, source, Layers(0, w=[2]))
     run = log_dir(tmp_path, origin)
     assert warm_start.begin(run, tmp_path, 3, source, Layers(0, w=[2])) == origin
     assert json.loads((run.path / "init_from.json").read_text())["step"] == 3
-    with pytest.raises(ValueError, match="began from step 3 of .*; step 4 is there now"):
+    with pytest.raises(ValueError, match="started from step 3 of .*; that run is now at step 4"):
         warm_start.begin(run, tmp_path, 4, source, Layers(0, w=[2]))
 
 
-def test_symbols_keep_their_numbers_by_character():
+def test_the_weights_of_a_symbol_follow_its_character():
     adapt = by_character(Vocabulary("abc", 2), Vocabulary("bdca", 1))
     old, first = np.arange(10.0).reshape(5, 2), -np.ones([5, 2])
     expected = [[2, 3], [-1, -1], [4, 5], [0, 1], [6, 7]]

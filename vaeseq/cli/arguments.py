@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The parser of the programs' options, and what an option's value may be.
+"""The parser of command-line options, and converters for their values.
 
 The parser raises `UsageError`. The converters are for `add_argument(type=...)`; each raises
-`argparse.ArgumentTypeError` with what was expected and what came. Paths may hold anything the file
-system allows (spaces, newlines, bytes that are no UTF-8, a leading dash).
+`argparse.ArgumentTypeError` with the expected and the actual value. Paths may contain everything
+that the file system allows (spaces, newlines, bytes that are not UTF-8, a leading dash).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _YEAR_IN_MINUTES = 366 * 24 * 60
 
 
 class UsageError(ValueError):
-    """The command cannot do what it was asked; the message says what it could do."""
+    """A command was used wrongly; the message states what it expected."""
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Shows the defaults that say something."""
+    """Shows defaults, except of switches and of options without one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
@@ -41,9 +41,9 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class ArgumentParser(argparse_flags.ArgumentParser):
-    """Takes hyphens and underscores alike, and values that begin with a dash.
+    """Accepts hyphens or underscores in names, and values with a leading dash.
 
-    Abbreviates nothing; raises `UsageError` where argparse would print and exit.
+    Accepts no abbreviations; raises `UsageError` where argparse would print and exit.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -54,24 +54,24 @@ class ArgumentParser(argparse_flags.ArgumentParser):
             inherited_absl_flags=_absl_flags(),
             **arguments,
         )
-        self.add_argument("-h", "--help", action="help", help="show this and exit")
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, after the options were written as they are declared."""
+        """Parses as argparse does, after `_normalised`."""
         arguments = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(self._normalised(arguments), namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Raises the UsageError for what argparse found wrong."""
+        """Raises the UsageError for an error of argparse."""
         raise UsageError(f"{message} (see {self.prog} --help)")
 
     def refuse(self, argument: str) -> NoReturn:
-        """Raises the UsageError for an argument that no option takes."""
+        """Raises the UsageError for an unknown argument."""
         hint = suggestion(argument.partition("=")[0], self._option_string_actions)
         self.error(f"unknown argument {shown(argument)}.{hint}")
 
     def _normalised(self, arguments: list[str]) -> list[str]:
-        """`--an_option -value` becomes `--an-option=-value`, unless the value is an option too."""
+        """Turns `--an_option -value` into `--an-option=-value`, unless the value is an option."""
         result: list[str] = []
         rest = iter(range(len(arguments)))
         for i in rest:
@@ -83,14 +83,14 @@ class ArgumentParser(argparse_flags.ArgumentParser):
                 following = [] if equals else arguments[i + 1 : i + 2]
                 if following and self._split(following[0])[0] not in self._option_string_actions:
                     equals, value = "=", arguments[next(rest)]
-                if value == "--":  # of which argparse would make no value at all
-                    self.error(f"argument {name}: expected a value, got '--'. A file of that "
-                               "name is ./--")
+                if value == "--":  # argparse would drop it
+                    self.error(f"argument {name}: expected a value, got '--'. Write ./-- "
+                               "for a file of that name")
             result.append(name + equals + value)
         return result
 
     def _split(self, argument: str) -> tuple[str, str, str]:
-        """An argument's name (as it was declared, where it is an option), "=" and value."""
+        """Splits an argument into its name (as declared, for an option), "=" and value."""
         name, equals, value = argument.partition("=")
         if name.startswith("--"):
             declared = "--" + name[2:].replace("_", "-")
@@ -100,14 +100,14 @@ class ArgumentParser(argparse_flags.ArgumentParser):
 
 
 def _absl_flags() -> flags.FlagValues:
-    """Of abseil's flags only the verbosity: its `--log_dir` would swallow ours in silence."""
-    kept = flags.FlagValues()
-    kept["verbosity"] = flags.FLAGS["verbosity"]
-    return kept
+    """Returns abseil's `--verbosity` only: its `--log_dir` would take the programs' option."""
+    values = flags.FlagValues()
+    values["verbosity"] = flags.FLAGS["verbosity"]
+    return values
 
 
 def converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`read`, its ValueErrors as errors that argparse prints as they stand."""
+    """Returns a converter for argparse from a function that raises ValueError, as `Field.read`."""
 
     def convert(text: str) -> Any:
         try:
@@ -119,12 +119,12 @@ def converter(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """A converter to a whole number from `low` to `high`."""
+    """Returns a converter to a whole number from `low` to `high`."""
     return converter(fields.reader(int, Range(low, high)))
 
 
 def real(allowed: Range) -> Callable[[str], float]:
-    """A converter to a finite number in a range."""
+    """Returns a converter to a finite number in a range."""
     return converter(fields.reader(float, allowed))
 
 
@@ -135,7 +135,7 @@ minutes = real(Range(0, _YEAR_IN_MINUTES, open_low=True))
 
 
 def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], list[str]]:
-    """A converter to a list of names, each of which is `known`."""
+    """Returns a converter to a list of names, each of them in `known`."""
     def read(text: str) -> list[str]:
         names = text.split(separator)
         for name in names:
@@ -148,7 +148,7 @@ def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], lis
 
 
 def readable_file(text: str) -> pathlib.Path:
-    """The path of a regular file that exists and may be read."""
+    """Returns the path of a readable regular file."""
     path, mode = _status(text)
     if mode is None:
         raise argparse.ArgumentTypeError(f"no such file: {shown(text)}")
@@ -164,7 +164,7 @@ def readable_file(text: str) -> pathlib.Path:
 
 
 def output_file(text: str) -> pathlib.Path:
-    """The path of a file that can be written: in a directory that exists, and no directory."""
+    """Returns the path of a writable file, which need not exist, in an existing directory."""
     path, mode = _status(text)
     if mode is not None and stat.S_ISDIR(mode):
         raise argparse.ArgumentTypeError(f"expected a file to write; {shown(text)} is a directory")
@@ -179,7 +179,7 @@ def output_file(text: str) -> pathlib.Path:
 
 
 def directory(text: str) -> pathlib.Path:
-    """The path of a directory that exists."""
+    """Returns the path of an existing directory."""
     path, mode = _status(text)
     if mode is None:
         raise argparse.ArgumentTypeError(f"no such directory: {shown(text)}")
@@ -189,12 +189,12 @@ def directory(text: str) -> pathlib.Path:
 
 
 def any_path(text: str) -> pathlib.Path:
-    """A path at which there may be nothing."""
+    """Returns a path, which need not exist."""
     return _status(text)[0]
 
 
 def new_directory(text: str) -> pathlib.Path:
-    """The path of a directory that exists and may be written, or can be made."""
+    """Returns the path of a directory that is writable or can be made."""
     path, _ = _status(text)
     ancestor = path.absolute()
     while not os.path.lexists(ancestor):
@@ -207,7 +207,7 @@ def new_directory(text: str) -> pathlib.Path:
 
 
 def _status(text: str) -> tuple[pathlib.Path, int | None]:
-    """The path, and its mode where something is there."""
+    """Returns the path, and the mode of the file there, or None."""
     if not text:
         raise argparse.ArgumentTypeError("expected a path; got ''")
     try:

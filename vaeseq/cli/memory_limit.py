@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How much memory a process may take, so that too much is an error and not the end.
+"""Caps RLIMIT_DATA, so that exceeding memory raises MemoryError instead of invoking the OOM killer.
 
-Where a machine has no memory left, Linux ends a process without a word. Where the process has a
-limit, the allocation fails, and the program can say that a smaller model needs less.
+Linux kills a process that takes more memory than there is, without a message. With the cap its
+allocation fails, and the program can say that a smaller model needs less.
 """
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ import re
 import resource
 from collections.abc import Iterator
 
-_GPUS = ("/dev/nvidiactl", "/dev/kfd")  # their drivers map more than they use
+_GPUS = ("/dev/nvidiactl", "/dev/kfd")  # GPU drivers map more memory than they use
 
 
 @contextlib.contextmanager
-def bounded_memory() -> Iterator[None]:
-    """Inside, no more memory can be taken than there is; a limit that is set already stays.
+def limited_memory() -> Iterator[None]:
+    """Caps the memory of the process at its present use plus the available memory.
 
-    Nothing is changed where it is not known how much there is (other systems than Linux), or where
-    there is a GPU.
+    Changes nothing where a cap is lower already, on systems other than Linux, and with a GPU.
     """
-    available, taken = _available(), _kilobytes("/proc/self/status", "VmData")
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = available + taken
-    if not available or not taken or any(map(os.path.exists, _GPUS)) or (
-            before[0] != resource.RLIM_INFINITY and before[0] <= wanted):
+    available, used = _available(), _bytes("/proc/self/status", "VmData")
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    cap = available + used
+    if not available or not used or any(map(os.path.exists, _GPUS)) or (
+            soft != resource.RLIM_INFINITY and soft <= cap):
         yield
         return
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted, before[1]))
+    resource.setrlimit(resource.RLIMIT_DATA, (cap, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _available() -> int:
-    """Bytes that are free on the machine, or in the container; 0 where that is not known."""
-    free = _kilobytes("/proc/meminfo", "MemAvailable")
+    """Returns the available bytes of the machine or the container; 0 if unknown."""
+    free = _bytes("/proc/meminfo", "MemAvailable")
     try:
-        most, used = (int(_read(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
-    except ValueError:  # there is no limit, or no such file
+        limit, used = (int(_read(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
+    except ValueError:  # "max" for no limit, or no such file
         return free
-    return min(free, max(0, most - used))
+    return min(free, max(0, limit - used))
 
 
-def _kilobytes(path: str, name: str) -> int:
-    """A figure of a file of `name: number kB` lines, in bytes; 0 where it is not there."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", _read(path), re.MULTILINE)
-    return 1024 * int(found[1]) if found else 0
+def _bytes(path: str, name: str) -> int:
+    """Returns the value of a line "name: value kB" in bytes; 0 if there is none."""
+    match = re.search(rf"^{name}:\s+(\d+) kB", _read(path), re.MULTILINE)
+    return 1024 * int(match[1]) if match else 0
 
 
 def _read(path: str) -> str:

@@ -1,8 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the programs' commands share: options of training and scoring, and how they are told.
-
-Nothing but `start` imports TensorFlow.
-"""
+"""Options and messages that the programs' commands share. Only `start` imports TensorFlow."""
 from __future__ import annotations
 
 import argparse
@@ -12,7 +9,6 @@ import shlex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaeseq.cli import arguments, program
-from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 from vaeseq.hparams import HParams
 from vaeseq.runs.log_dir import LogDir
@@ -28,16 +24,16 @@ _Hyperparameters = TypeVar("_Hyperparameters", bound=HParams)
 
 
 def add_new_run(parser: argparse.ArgumentParser) -> None:
-    """Adds `--log-dir` of a run to begin or to go on with."""
+    """Adds `--log-dir` of a new run or one to resume."""
     parser.add_argument(
         "--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
-        help="where the run is kept; the same command again goes on from there")
+        help="directory of the run; the same command again resumes it")
 
 
 def add_trained(parser: argparse.ArgumentParser) -> None:
-    """Adds `--log-dir` of a model that was trained."""
+    """Adds `--log-dir` of a trained model."""
     parser.add_argument("--log-dir", type=arguments.directory, required=True, metavar="DIR",
-                        help="of the training run")
+                        help="directory of the training run")
 
 
 def add_training(
@@ -47,91 +43,87 @@ def add_training(
     arguments.add_hparams(parser, hparams)
     add = parser.add_argument
     add("--num-steps", "--iters", type=arguments.whole(1, _MOST_STEPS), default=5000, metavar="N",
-        help="updates in all, those of earlier sittings counted")
+        help="updates in total, those of earlier sessions included")
     add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="end in good order after so long, whatever --num-steps says")
+        help="save and stop after M minutes, even before --num-steps")
     add("--valid-every", type=arguments.whole(1, _MOST_STEPS), default=valid_every, metavar="N",
-        help="updates between validations; each is saved, with a sample")
-    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+        help="updates between validations, each with a checkpoint and a sample")
+    add("--seed", type=arguments.seed, default=None, help="seed of all randomness (default: 0)")
 
 
 def add_init_from(parser: argparse.ArgumentParser) -> None:
     """Adds `--init-from` of another run."""
     parser.add_argument(
         "--init-from", type=arguments.any_path, metavar="DIR",
-        help="log directory of a run whose weights and hyperparameters a new run begins with")
+        help="warm start: directory of a run whose weights and hyperparameters a new run takes")
 
 
 def add_export(parser: argparse.ArgumentParser, *, window: int) -> None:
-    """Adds the options of writing a model for other programs."""
+    """Adds the options of exporting a model."""
     add = parser.add_argument
     add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
-        help="the directory to make: a TensorFlow SavedModel")
+        help="directory to make: a TensorFlow SavedModel")
     add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="what `score` gives for models with latents; without them it is exact")
+        help="bound that `score` computes for models with latents; others are scored exactly")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="of the latents (default: the hyperparameter log_prob_samples)")
+        help="samples of the latents (default: the hyperparameter log_prob_samples)")
     add("--rows", type=arguments.whole(1, 1 << 12), default=8, metavar="N",
-        help="sequences that `score` takes side by side")
+        help="batch size of `score`")
     add("--window", type=arguments.whole(1, 1 << 16), default=window, metavar="N",
-        help="steps that `score` takes at once")
+        help="steps that `score` processes at once")
     add("--no-xla", action="store_true",
-        help="for servers that cannot compile: slower, and figures differ in the last digits")
+        help="for servers without XLA: slower, and results differ in the last digits")
 
 
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     """Adds the options of training on several devices or machines."""
     add = parser.add_argument
     add("--strategy", choices=("none", "mirrored", "multi-worker"), default="none",
-        help="who shares the rows of each batch: nobody, all GPUs of this machine, or the machines "
-             "that TF_CONFIG names, each running this command")
+        help="split each batch over nothing, all GPUs of this machine, or the machines that "
+             "TF_CONFIG names, each of which runs this command")
     add("--wait-minutes", type=arguments.minutes, default=5.0, metavar="M",
-        help="how long the machines wait for each other to start")
+        help="minutes that the machines wait for each other to start")
 
 
 def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
-    """Adds the options of a score; `thing` is what each row is of."""
+    """Adds the options of scoring; `thing` names the subject of one row."""
     add = parser.add_argument
     add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="for models with latents; without them every bound is the exact figure")
+        help="bound for models with latents; others are scored exactly")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="of the latents (default: the hyperparameter log_prob_samples)")
-    add("--seed", type=arguments.seed, default=0, help="of the samples")
-    add("--json", action="store_true", help=f"print one JSON object a {thing}, and nothing else")
+        help="samples of the latents (default: the hyperparameter log_prob_samples)")
+    add("--seed", type=arguments.seed, default=0, help="seed of the samples")
+    add("--json", action="store_true", help=f"print one JSON object per {thing}, and nothing else")
 
 
 def resolve_hparams(
     log_dir: LogDir, kind: type[_Hyperparameters], overrides: dict[str, Any]
 ) -> _Hyperparameters:
-    """The run's hyperparameters; raises UsageError where an override contradicts them."""
+    """Returns the run's hyperparameters; raises ValueError where an override contradicts them."""
     saved = log_dir.hparams(kind)
-    for difference in saved.diff(saved.replace(**overrides)):
-        raise UsageError(
-            f"--hparams: {str(log_dir.path)!r} holds a run with {difference.name}="
-            f"{difference.ours}, but {difference.name}={difference.theirs} was given. Leave it "
-            "out, or give another --log-dir.")
+    log_dir.check_hparams(saved.replace(**overrides))
     return saved
 
 
-def start(options: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:
-    """Prepares TensorFlow, which must not have computed anything, and meets the other workers.
+def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:
+    """Configures TensorFlow before its first computation, and waits for the other workers.
 
     Args:
-      options: of `train`.
+      args: the options of `train`.
       hparams: of the run.
       seed: of the run.
-      data: what else all workers must have alike.
+      data: further values that must be equal on all workers.
     """
     from vaeseq.nn import parallel
     from vaeseq.train import distribute
     parallel.prepare(hparams.num_shards, hparams.precision)
     alike = {"version": __version__, **hparams.as_dict(), "seed": seed,
-             "num_steps": options.num_steps, "valid_every": options.valid_every, **data}
-    return distribute.start(options.strategy, alike, seconds=60 * options.wait_minutes)
+             "num_steps": args.num_steps, "valid_every": args.valid_every, **data}
+    return distribute.start(args.strategy, alike, seconds=60 * args.wait_minutes)
 
 
 def print_start(strategy: Strategy, line: str) -> None:
-    """Prints what is trained on, and who takes part."""
+    """Prints `line`, which describes the training data, and the number of replicas."""
     if not strategy.is_chief:
         line = "This worker is ready. The chief reports."
     elif strategy.num_replicas > 1:
@@ -142,7 +134,7 @@ def print_start(strategy: Strategy, line: str) -> None:
 def print_end(
     trained: TrainResult, log_dir: str | os.PathLike[str], program: str, unit: str
 ) -> None:
-    """Prints how a sitting of training ended, and what to type next."""
+    """Prints how a session of training ended, and the next commands."""
     best = (f" Best validation: {trained.best:.4f} nats per {unit}."
             if math.isfinite(trained.best) else "")
     cost = (f" The first update came after {trained.first_step_seconds:.1f} s, most of it "
@@ -150,24 +142,24 @@ def print_end(
     if trained.stop_reason != "done":
         why = "stopped" if trained.stop_reason == "stopped" else "time is up"
         print(f"Step {trained.step}: {why}, everything is saved.{best}{cost}\n"
-              "The same command again goes on from here.")
+              "The same command again resumes here.")
     elif not trained.first_step_seconds:
-        print(f"Step {trained.step}: nothing to do, this many updates were made before; a larger "
-              f"--num-steps goes on from here.{best}")
+        print(f"Step {trained.step}: nothing to do, the run has all its updates; a larger "
+              f"--num-steps resumes it.{best}")
     else:
         print(f"Step {trained.step}: done.{best}{cost}")
     print_next_steps(program, log_dir, "generate", "evaluate")
 
 
 def print_exported(output: os.PathLike[str], step: int) -> None:
-    """Prints what was exported."""
+    """Prints the path and the signatures of an exported model."""
     name = program.one_line(os.fspath(output))
     print(f"Step {step} is in {name}, with the signatures score, generate, initial_state, step and "
-          f"observe.\nWhat they take and give: {name}/assets.extra/model.json")
+          f"observe.\nTheir inputs and outputs: {name}/assets.extra/model.json")
 
 
 def print_next_steps(program: str, log_dir: str | os.PathLike[str], *commands: str) -> None:
-    """Prints the commands that can be typed next for what was trained."""
+    """Prints commands to run next with a trained model."""
     name = os.fspath(log_dir)
     directory = shlex.quote(name) if name.isprintable() else shown(name)
     print("Next:", *(f"{program} {command} --log-dir {directory}" for command in commands),
@@ -175,10 +167,10 @@ def print_next_steps(program: str, log_dir: str | os.PathLike[str], *commands: s
 
 
 def bound_notes(score: Score, unit: str) -> list[str]:
-    """How a figure is bounded; nothing where it is exact."""
+    """Returns notes on the bound of a score; none for an exact score."""
     if score.bound == "exact":
         return []
     error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
     return [f"{score.bound}, {score.num_samples} samples{error}",
-            f"divergence {score.kl:.4f} nats/{unit}",
+            f"KL {score.kl:.4f} nats/{unit}",
             f"{score.active_units} active units"]

@@ -1,23 +1,19 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the programs' command lines share: commands, options, and how a failure is told.
+"""Programs with subcommands, and their error reporting.
 
 Synopsis, a whole program:
 
     def _arguments(parser):
         parser.add_argument("--log-dir", type=arguments.new_directory, required=True)
 
-    def _train(options):
-        from . import model            # TensorFlow is imported here, not at the top
-        model.train(options.log_dir)
-
     main = cli.Program("vaeseq-text", "Models text.", (
-        cli.Command("train", "train a model", _arguments, _train),
+        cli.Command("train", "train a model", _arguments, deferred("examples.text.commands.train")),
     )).main
 
-Options are written with hyphens or underscores alike and never abbreviated. The exit status is 0,
-2 for wrong use (`UsageError` and each ValueError that this package raises) and 1 for a failure
-(input and output, memory, Ctrl-C and SIGTERM, a bug); both come with one line on stderr, and with
-a traceback only after `--debug`.
+The module examples.text.commands.train has a function `run(args)`. Options take hyphens or
+underscores and cannot be abbreviated. The exit status is 0 for success, 2 for wrong use
+(`UsageError`, and each ValueError that this package raises) and 1 for a failure (input and output,
+memory, Ctrl-C and SIGTERM, a bug). An error prints one line on stderr; `--debug` adds a traceback.
 """
 
 from __future__ import annotations
@@ -45,8 +41,8 @@ from vaeseq.version import __version__
 
 _FAILURE = 1
 _WRONG_USE = 2
-_MOST_TOLD = 3000  # characters of an error
-_NO_SPACE = "no space left on the device: free some and give the same command again"
+_LONGEST_ERROR = 3000  # characters
+_NO_SPACE = "no space left on the device: free some and run the same command again"
 _NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
 
 
@@ -55,10 +51,10 @@ class Command:
     """One command of a program.
 
     Attributes:
-      name: what a person types.
+      name: the word on the command line.
       help: one line, lower case, without a full stop.
       arguments: adds the command's options to its parser; imports nothing heavy.
-      run: does the work, given the options; imports TensorFlow as it starts.
+      run: runs the command with its parsed options; see `deferred`.
     """
 
     name: str
@@ -77,20 +73,20 @@ def deferred(module: str) -> Callable[[argparse.Namespace], None]:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A program: its name, what it does, and its commands."""
+    """A program: its name, its description and its commands."""
 
     name: str
     description: str
     commands: tuple[Command, ...]
 
     def main(self, argv: Sequence[str] | None = None) -> NoReturn:
-        """Runs the command in `argv` (default: `sys.argv`) and exits: the console script."""
+        """Runs the command in `argv` (default: `sys.argv`) and exits; the console script."""
         if hasattr(sys.stdout, "reconfigure"):
-            # A text may hold what the terminal's encoding lacks; it is shown, not a failure.
+            # The terminal's encoding may lack a character of the text.
             sys.stdout.reconfigure(errors="backslashreplace")
-        # The options are parsed in `run`, under its roof; abseil's own would take `--log_dir`.
+        # `run` parses the options: abseil's parser would take `--log_dir` for its own.
         flags.FLAGS.mark_as_parsed()
-        # TensorFlow notes its doings at abseil's default level; `--verbosity=0` shows them.
+        # Hides notes that TensorFlow logs by default; `--verbosity=0` shows them.
         flags.FLAGS.verbosity = logging.WARNING
         app.run(
             lambda arguments: self.run(arguments[1:]),
@@ -103,7 +99,7 @@ class Program:
         """Runs the command in `arguments` in this process; returns the exit status."""
         debug = "--debug" in arguments
         try:
-            with _sigterm_as_ctrl_c(), memory_limit.bounded_memory():
+            with _sigterm_as_ctrl_c(), memory_limit.limited_memory():
                 options = self.parse(arguments)
                 _import_tensorflow(debug)
                 options.run(options)
@@ -112,16 +108,16 @@ class Program:
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             if debug:
                 traceback.print_exc()
-            status, line = _told(error)
-            unwritten = _flush_stdout()
-            if unwritten is not None and not line:
-                status, line = _told(unwritten)
+            status, line = as_cli_error(error)
+            flush_error = _flush_stdout()
+            if flush_error is not None and not line:
+                status, line = as_cli_error(flush_error)
             if line:
                 print(f"{self.name}: {_shortened(one_line(line))}", file=sys.stderr, flush=True)
             return status
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options in `arguments`; raises UsageError."""
+        """Parses the options in `arguments`; raises UsageError."""
         parser, commands = self._parsers()
         try:
             options, unknown = parser.parse_known_args(list(arguments))
@@ -132,7 +128,7 @@ class Program:
         return options
 
     def _parsers(self) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
-        """The program's parser, and each command's by its name."""
+        """Returns the program's parser, and the parser of each command by name."""
         parser = ArgumentParser(prog=self.name, description=self.description)
         parser.add_argument(
             "--version", action="version", version=f"%(prog)s {__version__}", help="show it"
@@ -165,7 +161,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
 
 
 def one_line(text: str) -> str:
-    """`text` with line breaks, control characters and undecodable bytes written as escapes."""
+    """Escapes line breaks, control characters and undecodable bytes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
@@ -173,20 +169,20 @@ def one_line(text: str) -> str:
 
 
 def _shortened(line: str) -> str:
-    """A line without its middle, where that is what somebody gave and no person reads."""
-    half = _MOST_TOLD // 2
-    return line if len(line) <= _MOST_TOLD else f"{line[:half]} ... {line[-half:]}"
+    """Replaces the middle of a very long line by dots."""
+    half = _LONGEST_ERROR // 2
+    return line if len(line) <= _LONGEST_ERROR else f"{line[:half]} ... {line[-half:]}"
 
 
-def _told(error: BaseException) -> tuple[int, str]:
-    """The exit status for an error, and the line that tells it ("" where silence is right)."""
+def as_cli_error(error: BaseException) -> tuple[int, str]:
+    """Returns the exit status for an error and the line to print ("" for none)."""
     text = _message(error)
     if isinstance(error, SystemExit):
         return (error.code, "") if isinstance(error.code, int) else (_FAILURE, text)
     if isinstance(error, KeyboardInterrupt):
         return _FAILURE, text or "interrupted"
     if isinstance(error, BrokenPipeError):
-        return _FAILURE, ""  # who reads has read enough, as with `| head`
+        return _FAILURE, ""  # the reader closed the pipe, as `| head` does
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         return _FAILURE, f"error: {_NO_SPACE}"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
@@ -201,7 +197,7 @@ def _told(error: BaseException) -> tuple[int, str]:
 
 
 def _message(error: BaseException) -> str:
-    """What an error says; of TensorFlow's "in user code" reports only the last line."""
+    """Returns the message of an error; of TensorFlow's "in user code" reports the last line."""
     text = str(getattr(error, "message", None) or error).strip()
     return text.splitlines()[-1].strip() if text.startswith("in user code") else text
 
@@ -214,14 +210,14 @@ def _os_error(error: OSError) -> str:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether this package raised the error, so that its message was written to be read."""
+    """Returns whether this package raised the error, with a message for users."""
     frames = list(traceback.walk_tb(error.__traceback__))
     module = frames[-1][0].f_globals.get("__name__", "") if frames else ""
     return module.split(".")[0] in ("vaeseq", "examples")
 
 
 def _flush_stdout() -> Exception | None:
-    """Flushes; where that fails, drops what is left, so that Python's exit does not fail on it."""
+    """Flushes stdout; on an error discards its buffer, so that Python can exit."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
@@ -240,7 +236,7 @@ def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _signal_handlers(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
-    """Calls a function for each signal; outside the main thread, where Python cannot, does not."""
+    """Installs signal handlers; outside the main thread, where Python cannot, does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -256,25 +252,25 @@ def _signal_handlers(handlers: dict[signal.Signals, Callable[[], None]]) -> Iter
 
 
 def _import_tensorflow(debug: bool) -> None:
-    """Imports TensorFlow without its lines about the machine, which no log level silences."""
+    """Imports TensorFlow, hiding lines about the machine that no log level silences."""
     if "tensorflow" in sys.modules:
         return
     if debug:
         importlib.import_module("tensorflow")
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as said, _stderr_to(said.fileno()):
+    with tempfile.TemporaryFile() as sink, _stderr_to(sink.fileno()):
         importlib.import_module("tensorflow")
 
 
 @contextlib.contextmanager
 def _stderr_to(descriptor: int) -> Iterator[None]:
-    """Sends what the process (C++ too) writes to file descriptor 2 elsewhere."""
+    """Redirects file descriptor 2, and thus the output of C++, too."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     os.dup2(descriptor, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)

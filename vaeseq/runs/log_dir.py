@@ -1,15 +1,15 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A run's directory: it carries what a model is.
+"""The directory of a run.
 
     LOG_DIR/
-      run.json          which program and version made it, and its seed
-      hparams.json      the hyperparameters
+      run.json          program, version and seed
+      hparams.json      hyperparameters
       checkpoints/      see `vaeseq.runs.checkpoint`
-      metrics.jsonl     what was measured, a JSON object a line
-      events/           the same for TensorBoard
-      lock              held while a training run writes here
+      metrics.jsonl     training metrics, one JSON object per line
+      events/           the same metrics for TensorBoard
+      lock              locked while a training run writes here
 
-Programs add files of their own, a vocabulary for one.
+Programs add their own files, such as a vocabulary.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from vaeseq.hparams import MOST_CHARACTERS, HParams
+from vaeseq.hparams import MOST_CHARACTERS, HParams, written
 from vaeseq.version import __version__
 
 Hyperparameters = TypeVar("Hyperparameters", bound=HParams)
@@ -31,8 +31,8 @@ class LogDir:
     """The directory of one run of one program.
 
     Attributes:
-      path: where it is.
-      program: who reads and writes it.
+      path: of the directory.
+      program: name of the program that reads and writes it.
     """
 
     def __init__(self, path: str | os.PathLike[str], program: str = "vaeseq"):
@@ -41,29 +41,29 @@ class LogDir:
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go."""
+        """The directory of checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def metrics(self) -> Path:
-        """What was measured while training."""
+        """The file of training metrics."""
         return self.path / "metrics.jsonl"
 
     @property
     def events(self) -> Path:
-        """TensorBoard's files."""
+        """The directory of TensorBoard's files."""
         return self.path / "events"
 
     @property
     def exists(self) -> bool:
-        """Whether a run has been here."""
+        """Whether the directory holds a run."""
         return (self.path / "run.json").exists()
 
     def create(self, hparams: HParams, seed: int) -> None:
-        """Begins a run: makes the directory and writes what it is, `run.json` last.
+        """Makes the directory and writes its files, `run.json` last.
 
         Raises:
-          OSError: it cannot be made or written.
+          OSError: the directory cannot be made or written.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self.write("hparams.json", hparams.to_json())
@@ -71,10 +71,10 @@ class LogDir:
             {"program": self.program, "version": __version__, "seed": seed}, indent=2) + "\n")
 
     def seed(self) -> int:
-        """The seed the run began with.
+        """Returns the seed of the run.
 
         Raises:
-          ValueError: there is no run here, or one of another program.
+          ValueError: the directory holds no run, or one of another program.
         """
         if not self.exists:
             raise ValueError(
@@ -88,7 +88,7 @@ class LogDir:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(
                 f"{str(self.path / 'run.json')!r}: expected a JSON object with program and seed. "
-                "The log directory is damaged; begin anew in another.") from None
+                "The log directory is damaged; train in a new one.") from None
         if program != self.program:
             raise ValueError(
                 f"{str(self.path)!r}: expected the log directory of a {self.program} run, found "
@@ -96,10 +96,10 @@ class LogDir:
         return seed
 
     def hparams(self, kind: type[Hyperparameters]) -> Hyperparameters:
-        """The hyperparameters the run began with.
+        """Returns the hyperparameters of the run.
 
         Raises:
-          ValueError: there is no run here, one of another program, or the file is damaged.
+          ValueError: the directory holds no run, one of another program, or a damaged file.
         """
         self.seed()
         try:
@@ -107,56 +107,57 @@ class LogDir:
         except FileNotFoundError:
             raise ValueError(
                 f"{str(self.path)!r}: expected a file hparams.json in it. The log directory is "
-                "damaged; begin anew in another.") from None
+                "damaged; train in a new one.") from None
 
     def check_same(self, hparams: HParams, seed: int) -> None:
-        """Raises ValueError where the run here began with others, or is damaged."""
-        saved_seed = self.seed()
-        differences = self.hparams(type(hparams)).diff(hparams)
-        if differences:
-            first = differences[0]
+        """Raises ValueError where the run has other hyperparameters or another seed."""
+        self.check_hparams(hparams)
+        if self.seed() != seed:
             raise ValueError(
-                f"{str(self.path)!r} holds a run with {first.name}={first.ours}, but "
-                f"{first.name}={first.theirs} was given. Leave it out, or give another --log-dir.")
-        if saved_seed != seed:
+                f"{str(self.path)!r} holds a run with seed {self.seed()}, but seed {seed} was "
+                "given. Omit it, or give another --log-dir.")
+
+    def check_hparams(self, hparams: HParams) -> None:
+        """Raises ValueError where the run has other hyperparameters."""
+        for name, ours, theirs in self.hparams(type(hparams)).diff(hparams):
             raise ValueError(
-                f"{str(self.path)!r} holds a run with seed {saved_seed}, but seed {seed} was "
-                "given. Leave it out, or give another --log-dir.")
+                f"{str(self.path)!r} holds a run with {name}={written(ours)}, but "
+                f"{name}={written(theirs)} was given. Omit it, or give another --log-dir.")
 
     def write(self, name: str, text: str) -> None:
-        """Writes a file whole or not at all."""
+        """Writes a file atomically."""
         aside = self.path / f"{name}.writing"
-        aside.unlink(missing_ok=True)  # a link there would lead elsewhere
+        aside.unlink(missing_ok=True)  # do not write through a link
         aside.write_text(text, "utf-8")
         aside.replace(self.path / name)
 
     def read(self, name: str, most: int = MOST_CHARACTERS) -> str:
-        """Reads a file that `write` wrote.
+        """Reads a file of `write`.
 
         Raises:
-          ValueError: it is missing, longer than `most` characters or no text.
+          ValueError: it is missing, empty, longer than `most` characters, or not UTF-8.
         """
         text = ""
-        if (self.path / name).is_file():  # a pipe would be waited for
+        if (self.path / name).is_file():  # reading a pipe would block
             with contextlib.suppress(UnicodeDecodeError), \
                     open(self.path / name, encoding="utf-8") as file:
                 text = file.read(most + 1)
         if not 0 < len(text) <= most:
             raise ValueError(
                 f"{str(self.path / name)!r}: expected a text file of 1 to {most} characters. The "
-                "log directory is damaged; begin anew in another.")
+                "log directory is damaged; train in a new one.")
         return text
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside, no other training run may write here; makes the directory where there is none.
+        """Locks the directory against other training runs, and makes it if need be.
 
         Raises:
-          OSError: it cannot be made or written.
-          ValueError: another run is writing here, or the directory holds what is no run's.
+          OSError: the directory cannot be made or written.
+          ValueError: another run holds the lock, or the directory holds other files.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self._check_no_strangers()
+        self._check_no_other_files()
         self._check_kinds()
         with open(self.path / "lock", "a", encoding="utf-8") as file:
             try:
@@ -167,19 +168,19 @@ class LogDir:
                     "training there. Wait for it, or give another --log-dir.") from None
             yield
 
-    def _check_no_strangers(self) -> None:
-        """Raises ValueError where no run could begin without mixing with what is there."""
-        found = {path.name for path in self.path.iterdir()}
-        # A run makes `lock` first and `checkpoints` after `run.json`: one that was stopped while
-        # it began has the one and not the other.
-        if self.exists or not found or ("lock" in found and "checkpoints" not in found):
+    def _check_no_other_files(self) -> None:
+        """Raises ValueError where a new run would mix with other files."""
+        names = {path.name for path in self.path.iterdir()}
+        # A run makes `lock` before `run.json` and `checkpoints` after it, so a run interrupted at
+        # its start has a `lock` and no `checkpoints`.
+        if self.exists or not names or ("lock" in names and "checkpoints" not in names):
             return
         raise ValueError(
             f"{str(self.path)!r}: expected an empty directory or that of a run, found no run.json "
-            f"but {min(found)!r}. Give another --log-dir.")
+            f"but {min(names)!r}. Give another --log-dir.")
 
     def _check_kinds(self) -> None:
-        """Raises ValueError where a file or directory of the run is something else."""
+        """Raises ValueError where a file of the run has another type, such as a link."""
         for path, is_kind, kind in (
                 (self.path / "lock", Path.is_file, "a file"),
                 (self.metrics, Path.is_file, "a file"),

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How far long work has come: a bar on a terminal, else a plain line from time to time.
+"""Progress of long work: a bar on a terminal, otherwise a line every few seconds.
 
 Synopsis:
 
@@ -26,19 +26,19 @@ _BAR = "{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} steps, {remaining} left{
 
 
 class Progress:
-    """Shows the steps done of a total, units a second, the time that remains, and metrics.
+    """Shows completed and total steps, units per second, the time left, and metrics.
 
-    The first step does not count in the rate: it is the one that compiles.
+    The rate leaves out the first step, which compiles.
 
     Args:
-      description: what is being done.
-      total: steps in all.
-      initial: steps done before this run.
-      unit: the singular name of what is counted in the rate.
-      every: seconds between two lines where the output is not a terminal.
-      file: where to show it; by default what `sys.stderr` is at the time.
+      description: the work, in a word.
+      total: number of steps.
+      initial: steps completed earlier.
+      unit: singular name of the units of the rate.
+      every: seconds between two lines if the output is not a terminal.
+      file: the output; by default `sys.stderr`.
       hidden: show nothing.
-      clock: gives the time in seconds.
+      clock: returns the time in seconds.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Progress:
             file=self._file,
         )
         self._every = every if self._bar.disable else _REDRAW
-        self._told_at, self._told_done = clock(), -1
+        self._shown_at, self._shown_done = clock(), -1
 
     def advance(self, steps: int = 1, units: int | None = None, **metrics: Any) -> None:
-        """Counts steps that were done.
+        """Counts completed steps.
 
         Args:
-          steps: how many.
-          units: what they amount to in units; by default the number of steps.
-          **metrics: the latest numbers to show beside; they are read only when they are shown.
+          steps: their number.
+          units: their number of units; by default `steps`.
+          **metrics: numbers to show; converted to floats only when shown.
         """
         self._done += steps
         self._metrics.update(metrics)
@@ -87,17 +87,17 @@ class Progress:
         else:
             self._timed_steps += steps
             self._timed_units += int(steps if units is None else units)
-        if self._clock() - self._told_at >= self._every:
-            self._tell()
+        if self._clock() - self._shown_at >= self._every:
+            self._show()
 
     def write(self, line: str) -> None:
-        """Prints a line of its own, above the bar where there is one."""
+        """Prints a line, above the bar if there is one."""
         self._bar.write(line, file=self._file)
 
     def close(self) -> None:
-        """Shows the last state, and leaves it standing."""
-        if self._told_done != self._done:
-            self._tell()
+        """Shows the final state."""
+        if self._shown_done != self._done:
+            self._show()
         self._bar.close()
 
     def __enter__(self) -> Progress:
@@ -111,31 +111,31 @@ class Progress:
     ) -> None:
         self.close()
 
-    def _tell(self) -> None:
-        self._told_at, self._told_done = self._clock(), self._done
-        seconds = self._told_at - self._timed_from
+    def _show(self) -> None:
+        self._shown_at, self._shown_done = self._clock(), self._done
+        seconds = self._shown_at - self._timed_from
         rates = self._timed_units / seconds if seconds > 0 else 0.0
-        told = [f"{_short(rates)} {self._unit}s/s"] if self._timed_steps > 0 else []
-        told += [f"{name} {float(value):.4g}" for name, value in self._metrics.items()]
+        parts = [f"{_short(rates)} {self._unit}s/s"] if self._timed_steps > 0 else []
+        parts += [f"{name} {float(value):.4g}" for name, value in self._metrics.items()]
         if not self._bar.disable:
-            self._bar.set_postfix_str(", ".join(told), refresh=False)
+            self._bar.set_postfix_str(", ".join(parts), refresh=False)
             self._bar.update(self._done - self._bar.n)
             return
         if self._timed_steps > 0 and self._done < self._total:
             left = (self._total - self._done) * seconds / self._timed_steps
-            told.insert(1, f"{duration(left)} left")
+            parts.insert(1, f"{duration(left)} left")
         percent = 100 * self._done // max(self._total, 1)
         share = f"{self._description} {self._done}/{self._total} steps ({percent} %)"
-        print(", ".join([share, *told]), file=self._file, flush=True)
+        print(", ".join([share, *parts]), file=self._file, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """A number of seconds as "1:02:03", or "2:03" where it is less than an hour."""
+    """Formats seconds as "1:02:03", or as "2:03" below an hour."""
     whole = round(seconds)
     hours, minutes, rest = whole // _HOUR, whole % _HOUR // _MINUTE, whole % _MINUTE
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _short(number: float) -> str:
-    """Three figures: "7.25", "31.4k"."""
+    """Formats a number with three digits: "7.25", "31.4k"."""
     return f"{number:.3g}" if number < 1000 else f"{number / 1000:.3g}k"

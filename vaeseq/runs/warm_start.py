@@ -1,10 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A run that begins from the weights of another: to fine-tune a model on other data.
+"""Warm start: a new run takes the weights of another, to fine-tune its model on other data.
 
-    LOG_DIR/init_from.json   which run it began from, and what was taken
+    LOG_DIR/init_from.json   the other run, and the weights taken
 
-A weight matches that is at the same place in both models and has the same shape; the others keep
-their first values, and are told. The optimizer begins anew.
+A weight is taken if both models have it under the same path with the same shape. The other weights
+keep their initial values and are listed. The optimizer starts without state.
 """
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
 
 _FILE = "init_from.json"
-_MOST = 1 << 22  # characters of that file
+_MOST_CHARACTERS = 1 << 22  # of that file
 
-# (name, the other model's value, this model's first value) -> what to begin with, or None
+# (name, the other model's value, this model's initial value) -> the value to take, or None
 Adapt = Callable[[str, np.ndarray, np.ndarray], "np.ndarray | None"]
 
 
 class Origin(NamedTuple):
-    """What a run began from.
+    """The origin of a run's initial weights.
 
     Attributes:
-      log_dir: of the other run, an absolute path.
-      step: of its checkpoint, the best one where it has one.
-      taken: names of the weights that were taken.
-      adapted: names of those that were taken in part.
-      not_taken: of the others, each with its shape and why.
+      log_dir: absolute path of the other run.
+      step: of its best checkpoint, or of its latest if there is no best.
+      taken: names of the weights taken.
+      adapted: names of the weights taken in part.
+      not_taken: names of the other weights, each with its shape and the reason.
     """
 
     log_dir: str
@@ -46,61 +46,61 @@ class Origin(NamedTuple):
     not_taken: list[str]
 
     def save(self, log_dir: LogDir) -> None:
-        """Writes it into a log directory."""
+        """Writes `init_from.json` into a log directory."""
         log_dir.write(_FILE, json.dumps(self._asdict(), indent=2) + "\n")
 
     def summary(self) -> str:
-        """Lines that say what was taken and what was not."""
+        """Returns lines that list the weights taken and not taken."""
         part = f" ({len(self.adapted)} of them in part)" if self.adapted else ""
-        lines = [f"Beginning with {len(self.taken) + len(self.adapted)} weights{part} of step "
+        lines = [f"Warm start with {len(self.taken) + len(self.adapted)} weights{part} of step "
                  f"{self.step} of {self.log_dir!r}."]
         return "\n".join([*lines, *(f"  not taken: {line}" for line in self.not_taken)])
 
 
 def recorded(log_dir: LogDir) -> Origin | None:
-    """What the run in `log_dir` began from; None where that is no other run.
+    """Reads the origin of the run in `log_dir`; None if it had no warm start.
 
     Raises:
-      ValueError: the file that says it is damaged.
+      ValueError: the file is damaged.
     """
     if not os.path.lexists(log_dir.path / _FILE):
         return None
     try:
-        origin = Origin(**json.loads(log_dir.read(_FILE, _MOST)))
+        origin = Origin(**json.loads(log_dir.read(_FILE, _MOST_CHARACTERS)))
         lists = (origin.taken, origin.adapted, origin.not_taken)
         if not (isinstance(origin.log_dir, str) and isinstance(origin.step, int)
                 and all(isinstance(name, str) for names in lists for name in names)):
             raise TypeError
     except (ValueError, TypeError, RecursionError):
         raise ValueError(
-            f"{str(log_dir.path / _FILE)!r}: expected a JSON object that says what the run began "
-            "from. The log directory is damaged; begin anew in another.") from None
+            f"{str(log_dir.path / _FILE)!r}: expected a JSON object that records the warm start. "
+            "The log directory is damaged; train in a new one.") from None
     return origin
 
 
-def resolve_source(log_dir: LogDir, given: Path | None) -> Path | None:
-    """The log directory that a run begins from; None where its weights are its own.
+def resolve_source(log_dir: LogDir, init_from: Path | None) -> Path | None:
+    """Returns the log directory to take weights from; None if the run needs no warm start.
 
-    A run that has a checkpoint goes on from there and begins from nothing.
+    A run with a checkpoint resumes from that and needs none.
 
     Args:
-      log_dir: of the run, which may not have begun.
-      given: what `--init-from` says, if anything.
+      log_dir: of the run, which may not exist yet.
+      init_from: the value of `--init-from`, if any.
 
     Raises:
-      ValueError: `given` contradicts what the run began from, or is the run itself.
+      ValueError: `init_from` contradicts the recorded origin, or is the run itself.
     """
-    if given is not None and os.path.realpath(given) == os.path.realpath(log_dir.path):
-        raise ValueError(f"--init-from {str(given)!r}: expected another run than that of "
-                         "--log-dir, which goes on by itself.")
+    if init_from is not None and os.path.realpath(init_from) == os.path.realpath(log_dir.path):
+        raise ValueError(f"--init-from {str(init_from)!r}: expected another run than that of "
+                         "--log-dir, which resumes without it.")
     if not log_dir.exists:
-        return given
+        return init_from
     origin = recorded(log_dir)
-    if given is not None and (origin is None or origin.log_dir != str(given.absolute())):
-        began = "its own first weights" if origin is None else repr(origin.log_dir)
+    if init_from is not None and (origin is None or origin.log_dir != str(init_from.absolute())):
+        started = "random weights" if origin is None else repr(origin.log_dir)
         raise ValueError(
-            f"{str(log_dir.path)!r} holds a run that began from {began}, but --init-from "
-            f"{str(given)!r} was given. Leave it out, or give another --log-dir.")
+            f"{str(log_dir.path)!r} holds a run that started from {started}, but --init-from "
+            f"{str(init_from)!r} was given. Omit it, or give another --log-dir.")
     if origin is None or Checkpoints(log_dir.checkpoints).steps():
         return None
     return Path(origin.log_dir)
@@ -108,7 +108,7 @@ def resolve_source(log_dir: LogDir, given: Path | None) -> Path | None:
 
 @contextlib.contextmanager
 def as_init_from_error() -> Iterator[None]:
-    """Inside, what is wrong with a log directory is told as a fault of `--init-from`."""
+    """Makes errors in a log directory name `--init-from` instead of `--log-dir`."""
     try:
         yield
     except ValueError as error:
@@ -120,27 +120,28 @@ def begin(
     log_dir: LogDir, origin: Path, step: int, source: tf.Module, target: tf.Module,
     adapt: Adapt = lambda name, theirs, ours: None,
 ) -> Origin:
-    """Gives a run the first weights that it takes from another; arguments as for `take`.
+    """Takes the initial weights of a run from another.
+
+    A run interrupted before its first checkpoint takes them again; they must be the same.
 
     Args:
-      log_dir: of the run. Where it began before and was stopped before its first checkpoint, the
-        weights must be the same ones again.
-      origin: the log directory of the other.
-      step: see `take`; so are the others.
-      source: see there.
-      target: see there.
-      adapt: see there.
+      log_dir: of the run.
+      origin: log directory of the other run.
+      step: of the other run's checkpoint.
+      source: the other model, with its variables.
+      target: the model of the run, with its variables.
+      adapt: converts a weight whose meaning differs between the models; see `take`.
 
     Raises:
-      ValueError: nothing matches, or the other run has changed since this one began.
+      ValueError: no weight matches, or the other run has changed since this run began.
     """
     taken = take(origin, step, source, target, adapt)
     before = recorded(log_dir) if log_dir.exists else None
     if before is not None and before != taken:
         raise ValueError(
-            f"{str(log_dir.path)!r} holds a run that began from step {before.step} of "
-            f"{before.log_dir!r} and has no checkpoint yet; step {step} is there now. Begin anew "
-            "in another --log-dir.")
+            f"{str(log_dir.path)!r} holds a run that started from step {before.step} of "
+            f"{before.log_dir!r} and has no checkpoint yet; that run is now at step {step}. Give "
+            "another --log-dir.")
     return taken
 
 
@@ -148,26 +149,26 @@ def take(
     log_dir: str | os.PathLike[str], step: int, source: tf.Module, target: tf.Module,
     adapt: Adapt = lambda name, theirs, ours: None,
 ) -> Origin:
-    """Gives one model the weights of another, as far as they match.
+    """Copies the matching weights of one model to another.
 
     Args:
-      log_dir: where `source` is from.
-      step: the updates it had.
-      source: a module with its variables.
-      target: another.
-      adapt: makes a value out of weights that do not have the same meaning in both, and is asked
-        first; None where they have, or nothing can be made of them.
+      log_dir: of the run of `source`.
+      step: of its checkpoint.
+      source: the model to copy from, with its variables.
+      target: the model to copy to, with its variables.
+      adapt: called first with a name, the source's value and the target's initial value; returns
+        the value to take for a weight whose meaning differs between the models, otherwise None.
 
     Raises:
-      ValueError: nothing matches.
+      ValueError: no weight matches.
     """
     theirs, ours = weights(source), weights(target)
     taken, adapted = [], []
-    not_taken = [f"{name} {_shape(variable)}: this model has none"
+    not_taken = [f"{name} {_shape(variable)}: not in this model"
                  for name, variable in theirs.items() if name not in ours]
     for name, variable in ours.items():
         if name not in theirs:
-            not_taken.append(f"{name} {_shape(variable)}: that model has none")
+            not_taken.append(f"{name} {_shape(variable)}: not in that model")
             continue
         value = adapt(name, theirs[name].numpy(), variable.numpy())
         if value is not None:
@@ -176,30 +177,30 @@ def take(
             value = theirs[name]
             taken.append(name)
         else:
-            not_taken.append(f"{name} {_shape(variable)}: that model's is {_shape(theirs[name])}")
+            not_taken.append(f"{name} {_shape(variable)}: that model has {_shape(theirs[name])}")
             continue
         variable.assign(value)
     path = os.path.abspath(log_dir)
     if not taken:
         raise ValueError(
-            f"--init-from {path!r}: expected a model some of whose weights fit this one, got one "
-            f"of which none do ({'; '.join(not_taken[:3])}). Give hyperparameters like its own.")
+            f"--init-from {path!r}: expected a model with weights that match this one, but none "
+            f"does ({'; '.join(not_taken[:3])}). Give the hyperparameters of that run.")
     return Origin(path, step, taken, adapted, not_taken)
 
 
 def weights(module: tf.Module) -> dict[str, tf.Variable]:
-    """The variables of a module by the path to each, as in its checkpoints."""
-    view, found, seen = tf.train.TrackableView(module), {}, {id(module)}
+    """Returns the variables of a module by their paths in its checkpoints."""
+    view, variables, visited = tf.train.TrackableView(module), {}, {id(module)}
     queue: list[tuple[str, object]] = [("", module)]
     for prefix, node in queue:
         for name, child in view.children(node).items():
-            if id(child) not in seen:
-                seen.add(id(child))
+            if id(child) not in visited:
+                visited.add(id(child))
                 if isinstance(child, tf.Variable):
-                    found[prefix + name] = child
+                    variables[prefix + name] = child
                 else:
                     queue.append((f"{prefix}{name}/", child))
-    return found
+    return variables
 
 
 def _shape(variable: tf.Variable) -> list[int]:

@@ -68,7 +68,7 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path, capsys, monkeypatch)
     said = capsys.readouterr()
     assert status == 0, said.err
     assert f"of step {cases.NUM_STEPS} of {str(SOURCE)!r}" in said.out
-    assert "not taken: core/_d_core/_layers/0/_gates/b [28]: that model's is [24]" in said.out
+    assert "not taken: core/_d_core/_layers/0/_gates/b [28]: that model has [24]" in said.out
     # Notes stay centred by what the weights are used to.
     assert (log_dir / "notes.json").read_text() == (SOURCE / "notes.json").read_text()
     before, after = (MidiModel.load(path).gen_core for path in (SOURCE, log_dir))

@@ -208,7 +208,8 @@ def test_another_text_is_refused(run, tmp_path):
 def test_a_moved_text_is_the_same(run, tmp_path):
     path, vocabulary, log_dir = run
     path.rename(tmp_path / "moved")
-    sources.check_same(log_dir, sources.read_texts(tmp_path / "moved", None, 0.25, vocabulary).description)
+    moved = sources.read_texts(tmp_path / "moved", None, 0.25, vocabulary)
+    sources.check_same(log_dir, moved.description)
     with pytest.raises(UsageError, match="no longer exists. Name a text with --eval-corpus"):
         sources.held_out(log_dir, vocabulary)
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-text train --init-from: another text for a model that was trained."""
+"""vaeseq-text train --init-from: fine-tunes a trained model on another text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def train(run, corpus, tmp_path):
     return run_command
 
 
-STILL = ("--hparams", "learning_rate=1e-8,weight_decay=0", "--num-steps", 1)
+TINY_STEP = ("--hparams", "learning_rate=1e-8,weight_decay=0", "--num-steps", 1)
 
 
 def weights(log_dir):
@@ -39,13 +39,13 @@ def weights(log_dir):
             for name, variable in warm_start.weights(TextModel.load(log_dir).gen_core).items()}
 
 
-def test_a_run_begins_with_the_weights_of_another_and_then_goes_its_own_way(
+def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
         train, trained, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(trained.log_dir, source)
-    ended = train("--init-from", source, *STILL)
+    ended = train("--init-from", source, *TINY_STEP)
     assert ended.status == 0, ended.err
-    assert "Beginning with 5 weights of step " in ended.out and "not taken" not in ended.out
+    assert "Warm start with 5 weights of step " in ended.out and "not taken" not in ended.out
     # The vocabulary and the hyperparameters are those of the other run.
     unknown = sum(NEW[:1026].count(character) for character in ",!")  # all but the last tenth
     assert f"\n{unknown} of the 1,026 characters are outside the vocabulary" in ended.out
@@ -55,20 +55,20 @@ def test_a_run_begins_with_the_weights_of_another_and_then_goes_its_own_way(
     record = json.loads((tmp_path / "log" / "init_from.json").read_text())
     assert record["log_dir"] == str(source) and sorted(record["taken"]) == sorted(before)
 
-    shutil.rmtree(source)  # it is not needed any more
-    again = train("--init-from", source, *STILL[:-1], 2)
+    shutil.rmtree(source)
+    again = train("--init-from", source, *TINY_STEP[:-1], 2)
     assert again.status == 0, again.err
-    assert "going on from here" in again.err and "Beginning" not in again.out
-    other = train("--init-from", tmp_path / "third", *STILL)
-    assert other.status == 2 and "holds a run that began from" in other.err
+    assert "going on from here" in again.err and "Warm start" not in again.out
+    other = train("--init-from", tmp_path / "third", *TINY_STEP)
+    assert other.status == 2 and "holds a run that started from" in other.err
 
 
 @pytest.mark.slow
-def test_another_vocabulary_keeps_what_is_known_of_its_characters(train, trained, corpus, tmp_path):
-    ended = train("--init-from", trained.log_dir, "--vocab-corpus", corpus, *STILL)
+def test_common_characters_keep_their_weights(train, trained, corpus, tmp_path):
+    ended = train("--init-from", trained.log_dir, "--vocab-corpus", corpus, *TINY_STEP)
     assert ended.status == 0, ended.err
     assert "(3 of them in part)" in ended.out
-    assert "has 2 characters that the other lacks" in ended.out
+    assert "2 characters of the vocabulary are new" in ended.out
     before, after = TextModel.load(trained.log_dir), TextModel.load(tmp_path / "log")
     old, new = (warm_start.weights(model.gen_core)["agent/_encoder/_encoders/0/embeddings"].numpy()
                 for model in (before, after))
@@ -78,7 +78,7 @@ def test_another_vocabulary_keeps_what_is_known_of_its_characters(train, trained
     assert "!" in after.vocabulary.characters
 
 
-def test_what_cannot_work(train, trained, tmp_path):
+def test_a_missing_damaged_or_foreign_source_is_refused(train, trained, tmp_path):
     ended = train("--init-from", tmp_path / "nowhere")
     assert ended.status == 2 and "--init-from: " in ended.err and "found no run.json" in ended.err
     damaged = tmp_path / "damaged"
@@ -86,7 +86,7 @@ def test_what_cannot_work(train, trained, tmp_path):
     for path in damaged.glob("checkpoints/*/state.data*"):
         path.write_bytes(path.read_bytes()[:-9])
     ended = train("--init-from", damaged)
-    assert ended.status == 2 and "expected a whole checkpoint; all" in ended.err
+    assert ended.status == 2 and "expected an intact checkpoint; all" in ended.err
     (damaged / "run.json").write_text('{"program": "vaeseq-midi", "seed": 0}')
     ended = train("--init-from", damaged)
     assert ended.status == 2 and "found one of 'vaeseq-midi'. Give another --init-from" in ended.err

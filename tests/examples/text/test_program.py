@@ -134,7 +134,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(run, trained, tmp_path, monke
     (["--valid-corpus", "{other}"], "but one that is validated on '{other}'"),
     (["--vocab-corpus", "{other}"], "only in the text '-XYZ', only in the run ''"),
 ], ids=lambda value: value[0] if isinstance(value, list) else "")
-def test_resuming_with_other_options_is_refused_and_changes_nothing(run, trained, tmp_path, words, message):
+def test_resuming_with_other_options_is_refused(run, trained, tmp_path, words, message):
     other = tmp_path / "other"
     other.write_text(TEXT + "XYZ-", encoding="utf-8")
     names = {"other": other, "corpus": trained.corpus}
@@ -163,7 +163,7 @@ def test_two_runs_cannot_share_a_directory(run, trained, copy):
     (b"caf\xe9 " * 99, "expected UTF-8 text, got byte 0xe9 at offset 3"),
     (b"hello world", "at least batch_size x sequence_size = 2 x 8 = 16 steps"),
 ], ids=["empty", "one", "mark", "latin-1", "short"])
-def test_an_unsuitable_corpus_is_refused_before_a_directory_is_made(run, tmp_path, content, message):
+def test_an_unsuitable_corpus_leaves_no_directory(run, tmp_path, content, message):
     (tmp_path / "text").write_bytes(content)
     ended = run("train", "--log-dir", tmp_path / "log", "--train-corpus", tmp_path / "text",
                 "--hparams", SMALL)
@@ -262,7 +262,7 @@ def test_a_damaged_checkpoint_is_skipped_with_a_line_on_stderr(run, copy):
     for data in (copy / "checkpoints").rglob("*.data*"):
         data.write_bytes(b"")
     ended = run("evaluate", "--log-dir", copy, "--json")
-    assert ended.status == 2 and "expected a whole checkpoint; all 3 are damaged" in ended.err
+    assert ended.status == 2 and "expected an intact checkpoint; all 3 are damaged" in ended.err
     assert ended.out == ""
 
 
