@@ -47,6 +47,7 @@ _MODULES = {
     "export": "evaluate.export",
     "fields": "fields",
     "hparams": "hparams",
+    "init_from": "runs.warm_start",
     "latent": "codec.latent",
     "log_dir": "runs.log_dir",
     "metrics": "train.metrics",

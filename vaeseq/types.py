@@ -5,7 +5,7 @@ Every public docstring gives shapes in these letters:
 
     B   batch: sequences in parallel
     T   time: steps of a sequence
-    S   samples of the latent variables; always the first axis, [S, B, T]
+    S   samples of the latent variables of each sequence: [B, S, T, ...]
     F   features: what an encoder or a network gives for one step
     H   hidden units of a recurrent layer
     Z   latent dimensions
@@ -13,8 +13,8 @@ Every public docstring gives shapes in these letters:
     V   vocabulary: the number of symbols
     N   window: a number of past observations
 
-`[...]` stands for any leading dimensions, none included. Sequences are [B, T, ...] wherever a
-person sees them; only `vaeseq.nn.scan.unroll` is time-major inside.
+`[...]` stands for any number of leading dimensions, including none. Sequences are batch-major,
+[B, T, ...], in every public function; only the loops inside `vaeseq.nn.scan` are time-major.
 """
 
 from __future__ import annotations

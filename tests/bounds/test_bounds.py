@@ -13,7 +13,7 @@ import tensorflow_probability as tfp
 from tests import small
 from vaeseq import seeds, vae
 from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, iwae, resampling
-from vaeseq.bounds._importance import Chunks
+from vaeseq.bounds._importance import chunk_size
 from vaeseq.dist_module import DistModule
 from vaeseq.vae import VAE_TYPES, CoreState
 
@@ -219,6 +219,8 @@ class Squared(DistModule):
 
 
 SEEN = np.array([0.1, 1.4, 3.0, 0.4], np.float32)
+MULTINOMIAL = {"resample_fn": resampling.multinomial,
+               "resample_criterion_fn": resampling.always}
 
 
 def filtered(core, bound, rows, *, seed=1):
@@ -230,8 +232,7 @@ def filtered(core, bound, rows, *, seed=1):
 def test_the_particle_filter_equals_that_of_tfp():
     core, rows, particles = Nonlinear(), 2000, 16
     ours = tf.reduce_sum(filtered(
-        core, FIVO(particles, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
-        rows).increments, 1).numpy().astype(np.float64)
+        core, FIVO(particles, **MULTINOMIAL), rows).increments, 1).numpy().astype(np.float64)
     *_, increments = tfp_filter(rows, particles)
     theirs = np.asarray(increments).sum(0).astype(np.float64)
     agree(ours, theirs)
@@ -252,10 +253,9 @@ def tfp_filter(rows, particles):
 def test_the_score_term_makes_the_gradient_unbiased():
     """Against a finite difference of the expected bound; without the term it is another."""
     rows, step, theta = 400_000, 0.15, 1.0
-    options = {"resampler": resampling.multinomial, "criterion": resampling.always}
 
     def means(at):
-        increments = filtered(Nonlinear(at), FIVO(2, **options), rows).increments
+        increments = filtered(Nonlinear(at), FIVO(2, **MULTINOMIAL), rows).increments
         totals = tf.reduce_sum(increments, 1).numpy().astype(np.float64)
         return totals.mean(), totals.std() / math.sqrt(rows)
 
@@ -263,7 +263,7 @@ def test_the_score_term_makes_the_gradient_unbiased():
     slope, error = (high - low) / (2 * step), math.hypot(one, other) / (2 * step)
     found = {}
     for score_term in (True, False):
-        core, bound = Nonlinear(theta), FIVO(2, score_term=score_term, **options)
+        core, bound = Nonlinear(theta), FIVO(2, score_term=score_term, **MULTINOMIAL)
         with tf.GradientTape() as tape:
             # Each row with a parameter of its own tells the spread.
             core.theta = tf.fill([rows, 1, 1], theta)
@@ -277,8 +277,7 @@ def test_the_score_term_makes_the_gradient_unbiased():
 
 
 def test_the_score_term_does_not_change_the_bound():
-    options = {"resampler": resampling.multinomial, "criterion": resampling.always}
-    one, other = (filtered(Nonlinear(), FIVO(3, score_term=way, **options), 5)
+    one, other = (filtered(Nonlinear(), FIVO(3, score_term=way, **MULTINOMIAL), 5)
                   for way in (False, True))
     small.close(other.objective, one.objective)
     small.close(other.increments, one.increments)
@@ -396,12 +395,11 @@ def test_the_variance_is_honest_where_weights_are_uneven(spread):
 
 
 def test_chunks_that_suit_the_sequences():
-    every = Chunks(1024, None)
-    assert every.size(8, 16) == 1024
-    assert every.size(8, 160) == 64  # 81,920 of at most 131,072 steps
-    assert every.size(1, 1 << 20) == 1
-    assert Chunks(1024, 0).size(8, 160) == 1024
-    assert Chunks(6, None).size(16, 2048) == 3
+    assert chunk_size(1024, None, 8, 16) == 1024
+    assert chunk_size(1024, None, 8, 160) == 64  # 81,920 of at most 131,072 steps
+    assert chunk_size(1024, None, 1, 1 << 20) == 1
+    assert chunk_size(1024, 0, 8, 160) == 1024
+    assert chunk_size(6, None, 16, 2048) == 3
 
 
 @pytest.mark.parametrize("at_once", [-1, 4, 12])

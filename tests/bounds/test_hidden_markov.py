@@ -104,7 +104,8 @@ def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
 
 
 @pytest.mark.parametrize("bound", [
-    IWAE(8), FIVO(8), FIVO(8, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always)])
+    IWAE(8), FIVO(8),
+    FIVO(8, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always)])
 def test_with_another_the_exponential_is_unbiased(bound):
     values, _ = run(bound, "prior", 60_000)
     ratios = np.exp(values - enumerated(X))

@@ -168,8 +168,10 @@ def test_fivo_with_the_exact_filter_and_one_step_is_the_likelihood():
 BOUNDS = {
     "iwae": IWAE(4),
     "systematic": FIVO(4, resample_criterion_fn=resampling.always),
-    "stratified": FIVO(4, resample_fn=resampling.stratified, resample_criterion_fn=resampling.always),
-    "multinomial": FIVO(4, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
+    "stratified": FIVO(
+        4, resample_fn=resampling.stratified, resample_criterion_fn=resampling.always),
+    "multinomial": FIVO(
+        4, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
     "adaptive": FIVO(4),
     "elbo": ELBO(1, monte_carlo=True),
 }
@@ -205,7 +207,8 @@ def test_a_wrong_resampler_is_caught():
         half = log_weights.shape[1] // 2
         return tf.tile(tf.math.top_k(log_weights, half).indices, [1, 2])
 
-    wrong, _ = run(FIVO(4, resample_fn=best, resample_criterion_fn=resampling.always), "prior", 40_000)
+    bound = FIVO(4, resample_fn=best, resample_criterion_fn=resampling.always)
+    wrong, _ = run(bound, "prior", 40_000)
     mean, error = mean_and_error(np.exp(wrong - exact(X)))
     assert abs(mean - 1) > 4 * error
 
@@ -232,8 +235,8 @@ def test_the_analytic_divergence_has_the_mean_of_the_sampled_one():
 
 
 @pytest.mark.parametrize("bound", [
-    ELBO(8), IWAE(32), FIVO(64, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always),
-    FIVO(64)])
+    ELBO(8), IWAE(32), FIVO(64),
+    FIVO(64, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always)])
 def test_the_variance_is_that_over_many_seeds(bound):
     values, result = run(bound, "filter", 4_000)
     told = float(tf.reduce_mean(result.variance))

@@ -18,18 +18,20 @@ def make(
     name: str, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
     free_bits: float = 0.0,
 ) -> Bound:
-    """A bound by name.
+    """Creates a bound by name.
 
     Args:
       name: "elbo", "iwae" or "fivo".
-      num_samples: of the latents.
-      samples_at_once: ELBO and IWAE: how many of them are in memory together; 0 for all; None for
-        as many as suit the sequences. FIVO's are a population, always together.
-      monte_carlo: ELBO: the divergence at the samples even where it has a closed form.
-      free_bits: ELBO: see there.
+      num_samples: S, the number of samples of the latents.
+      samples_at_once: for ELBO and IWAE, how many samples are in memory together, a divisor of S;
+        0 for all; None for as many as the sequences' size allows. FIVO's particles interact and
+        are always together.
+      monte_carlo: for ELBO, whether the KL is estimated from the samples even where it has a
+        closed form.
+      free_bits: for ELBO, the bits a step of KL that the objective does not penalise.
 
     Raises:
-      ValueError: there is none of that name, or it knows no free bits.
+      ValueError: an unknown name, or `free_bits` for a bound other than ELBO.
     """
     if name not in BOUNDS:
         raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
@@ -37,7 +39,7 @@ def make(
         return ELBO(num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo,
                     free_bits=free_bits)
     if free_bits:
-        raise ValueError(f"free_bits={free_bits}: only the elbo charges a divergence of its own; "
+        raise ValueError(f"free_bits={free_bits}: only the elbo has a KL term of its own; "
                          f"expected 0 with {name!r}.")
     if name == IWAE.name:
         return IWAE(num_samples, samples_at_once=samples_at_once)

@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Importance weights of latents drawn from the posterior for whole sequences.
+"""Importance weights of latents sampled from the posterior for whole sequences.
 
 Axes: B batch, T time, S samples, Z latent. Log-densities are in nats, summed over the event.
 """
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -17,45 +17,40 @@ from vaeseq.nn.scan import lookup, unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
-# Sequence steps of all samples together: at 1,000 numbers each, half a gigabyte.
+# The most steps scored together, over all rows and samples: with 1,000 float32 numbers a step,
+# half a gigabyte.
 _STEPS_AT_ONCE = 1 << 17
 
 
-class Chunks(NamedTuple):
-    """How many samples are in memory together.
+def check_samples_at_once(num_samples: int, samples_at_once: int | None) -> None:
+    """Raises ValueError unless chunks of `samples_at_once` make up `num_samples`."""
+    if samples_at_once is not None and (
+            samples_at_once < 0 or num_samples % (samples_at_once or num_samples)):
+        raise ValueError(
+            f"expected samples_at_once to divide num_samples={num_samples}, or 0 for all of them "
+            f"at once, or None, got {samples_at_once}.")
 
-    Attributes:
+
+def chunk_size(
+    num_samples: int, samples_at_once: int | None, rows: int | Tensor, steps: int | Tensor
+) -> int:
+    """Returns how many samples of each row are in memory together.
+
+    Args:
       num_samples: S.
-      at_once: a divisor of S; 0 for all of them; None for as many as suit the sequences.
+      samples_at_once: a divisor of S; 0 for all; None for as many as the sequences' size allows.
+      rows: B.
+      steps: T.
     """
-
-    num_samples: int
-    at_once: int | None
-
-    def check(self) -> Chunks:
-        """The same, if the samples divide into such chunks.
-
-        Raises:
-          ValueError: they do not.
-        """
-        if self.at_once is not None and (
-                self.at_once < 0 or self.num_samples % (self.at_once or self.num_samples)):
-            raise ValueError(
-                f"expected samples_at_once to divide num_samples={self.num_samples}, or 0 for all "
-                f"of them at once, or None, got {self.at_once}.")
-        return self
-
-    def size(self, rows: int | Tensor, steps: int) -> int:
-        """The samples of a chunk, for `rows` sequences of so many steps."""
-        if self.at_once is not None or not isinstance(rows, int):
-            return self.at_once or self.num_samples
-        fitting = max(1, _STEPS_AT_ONCE // max(1, rows * steps))
-        return max(size for size in range(1, self.num_samples + 1)
-                   if self.num_samples % size == 0 and size <= fitting)
+    if samples_at_once is not None or not (isinstance(rows, int) and isinstance(steps, int)):
+        return samples_at_once or num_samples
+    limit = max(1, _STEPS_AT_ONCE // max(1, rows * steps))
+    return max(size for size in range(1, num_samples + 1)
+               if num_samples % size == 0 and size <= limit)
 
 
 class Features(NamedTuple):
-    """What the passes over whole sequences give, before any latent is drawn.
+    """The result of the whole-sequence passes, which see no latents.
 
     Attributes:
       context_features: of `VAECore.encode_contexts`, a nest of `[B, T, ...]`.
@@ -73,9 +68,9 @@ class Features(NamedTuple):
 def encode(
     core: VAECore, contexts: Tensor, observed: Nest, state: BoundState, lengths: Tensor | None
 ) -> Features:
-    """Runs `encode_contexts` and `encode_observed`.
+    """Runs `encode_contexts` and `encode_observed`, once for all samples.
 
-    Padding is zeros from here on: whatever stood there, a NaN say, would reach gradients.
+    Padding is zeroed first, because a NaN in it would reach the gradients.
     """
     contexts, observed = lookup.mask_time(contexts, lengths), nest.mask_time(observed, lengths)
     context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
@@ -84,14 +79,14 @@ def encode(
 
 
 class WeightedSamples(NamedTuple):
-    """Samples of whole sequences and their densities, each `[B, S, T]` unless it says otherwise.
+    """Samples of whole sequences and their densities, `[B, S, T]` unless noted.
 
     Attributes:
       z: the samples, `[B, S, T, Z]`.
       log_prob: log p(x_t | h_t, z_t).
       log_ratio: log q(z_t) - log p(z_t) at the sample.
-      kl: the same analytically where that exists and was asked for.
-      latent_kl: `[B, S, T, Z]` or `[B, S, T, 0]`.
+      kl: KL(q(z_t) || p(z_t)), in closed form if requested and known; otherwise `log_ratio`.
+      latent_kl: KL of each latent dimension, `[B, S, T, Z]`, or `[B, S, T, 0]`.
       latent: the next `CoreState.latent`, a nest of `[B, S, ...]`.
     """
 
@@ -105,66 +100,68 @@ class WeightedSamples(NamedTuple):
 
 def importance_weights(
     core: VAECore, encoded: Features, latent: Nest, num_samples: int, lengths: Tensor | None, *,
-    analytic: bool, seed: Seed,
+    samples_at_once: int | None, analytic: bool, seed: Seed,
 ) -> WeightedSamples:
-    """Draws latents for whole sequences, all samples at once, and scores them.
+    """Samples latents of whole sequences from the posterior and scores them.
 
-    Samples are rows of one large batch in the loop over time; densities are made after it, those
-    of a long sequence a segment at a time.
+    Samples become rows of one large batch in the loop over time. Densities are computed after it,
+    a segment at a time where sequences are long. With chunks of samples, only the results of all
+    samples are in memory together.
+
+    Args:
+      core: the model.
+      encoded: the result of `encode`.
+      latent: `CoreState.latent` before the first step, a nest of `[B, S, ...]`.
+      num_samples: S.
+      lengths: int32 `[B]`, valid steps of each row.
+      samples_at_once: as for `chunk_size`.
+      analytic: whether `kl` is in closed form where one is known.
+      seed: int32 `[2]`.
     """
-    whole = nest.merge_leading(
-        nest.repeat_samples((encoded.context_features, encoded.features, encoded.observed), num_samples))
-    row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    num_steps = nest.leading_dim(encoded.observed, 1)
+    num_rows, num_steps = (nest.leading_dim(encoded.observed, axis) for axis in (0, 1))
+    size = chunk_size(num_samples, samples_at_once, num_rows, num_steps)
+    row_lengths = None if lengths is None else tf.repeat(lengths, size)
 
-    def score(inputs: tuple, latent: Nest, number: Tensor | None) -> tuple[tuple, Nest]:
-        context_features, features, observed = inputs
-        own_seed = seed if number is None else seeds.fold_in(seed, number)
-        with segment_dropout(number):
-            inferred = core.infer(
-                context_features, features, latent, unroll.segment_lengths(row_lengths, num_steps, number),
-                seed=own_seed)
-            log_prob = core.log_prob(inferred.outputs, observed)
-        log_ratio = (inferred.posterior.log_prob(inferred.latents)
-                     - inferred.prior.log_prob(inferred.latents))
-        kl = log_ratio
-        if analytic:
-            kl = analytic_kl(inferred.posterior, inferred.prior, log_ratio)
-        per_latent = latent_kl(inferred.posterior, inferred.prior)
-        return (inferred.latents, log_prob, log_ratio, kl, per_latent), inferred.state
+    def score_chunk(inputs: tuple[Nest, Seed]) -> WeightedSamples:
+        chunk_latent, chunk_seed = inputs
 
-    parts, latent = unroll.by_segments(score, whole, nest.merge_leading(latent))
-    return WeightedSamples(*nest.split_samples((*parts, latent), num_samples))
+        def score_segment(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[tuple, Nest]:
+            context_features, features, observed = inputs
+            segment_seed = chunk_seed if number is None else seeds.fold_in(chunk_seed, number)
+            with segment_dropout(number):
+                inferred = core.infer(
+                    context_features, features, state,
+                    unroll.segment_lengths(row_lengths, num_steps, number), seed=segment_seed)
+                log_prob = core.log_prob(inferred.outputs, observed)
+            q_z, p_z = inferred.posterior, inferred.prior
+            log_ratio = q_z.log_prob(inferred.latents) - p_z.log_prob(inferred.latents)
+            kl = analytic_kl(q_z, p_z, log_ratio) if analytic else log_ratio
+            densities = inferred.latents, log_prob, log_ratio, kl, kl_per_dimension(q_z, p_z)
+            return densities, inferred.state
 
+        rows = nest.merge_leading(nest.repeat_samples(
+            (encoded.context_features, encoded.features, encoded.observed), size))
+        densities, state = unroll.by_segments(
+            score_segment, rows, nest.merge_leading(chunk_latent))
+        return WeightedSamples(*nest.split_samples((*densities, state), size))
 
-def weigh_in_chunks(
-    core: VAECore, encoded: Features, latent: Nest, chunks: Chunks, lengths: Tensor | None, *,
-    analytic: bool, seed: Seed,
-) -> WeightedSamples:
-    """`importance_weights`, with no more than a chunk of the samples in memory, but for what it returns."""
-    num_samples = chunks.num_samples
-    at_once = chunks.size(*(nest.leading_dim(encoded.observed, axis) for axis in (0, 1)))
-    if at_once == num_samples:
-        return importance_weights(core, encoded, latent, num_samples, lengths, analytic=analytic, seed=seed)
-
-    def some(given: tuple[Nest, Seed]) -> WeightedSamples:
-        return importance_weights(core, encoded, given[0], at_once, lengths, analytic=analytic, seed=given[1])
-
-    num_chunks = num_samples // at_once
-    latents = nest.swap_leading(tf.nest.map_structure(
-        lambda x: tf.reshape(x, [-1, num_chunks, at_once, *x.shape[2:]]), latent))
+    if size == num_samples:
+        return score_chunk((latent, seed))
+    num_chunks = num_samples // size
+    chunk_latents = nest.swap_leading(tf.nest.map_structure(
+        lambda x: tf.reshape(x, [-1, num_chunks, size, *x.shape[2:]]), latent))
     dtype = tf.nest.flatten(encoded.context_features)[0].dtype
-    weighed = tf.map_fn(
-        some, (latents, tf.stack(seeds.split(seed, num_chunks))),
+    chunks = tf.map_fn(
+        score_chunk, (chunk_latents, tf.stack(seeds.split(seed, num_chunks))),
         fn_output_signature=WeightedSamples(
             dtype, dtype, dtype, dtype, dtype, tf.nest.map_structure(lambda x: x.dtype, latent)))
-    return tf.nest.map_structure(  # [C, B, S / C, ...] -> [B, S, ...]
+    return tf.nest.map_structure(  # [S / size, B, size, ...] -> [B, S, ...]
         lambda x: tf.reshape(x, [x.shape[0], num_samples, *x.shape[3:]]),
-        nest.swap_leading(weighed))
+        nest.swap_leading(chunks))
 
 
 class Densities(NamedTuple):
-    """Of given samples, each `[B, S, T]`.
+    """Densities of fixed samples, each `[B, S, T]`.
 
     Attributes:
       p_x: log p(x_t | h_t, z_t).
@@ -177,20 +174,21 @@ class Densities(NamedTuple):
     q_z: Tensor
 
 
-def densities(
+def densities_of(
     core: VAECore, encoded: Features, z: Tensor, latent: Nest, lengths: Tensor | None
 ) -> Densities:
-    """Scores given samples, `[B, S, T, Z]`: gradients do not pass through how they were drawn.
+    """Scores samples `[B, S, T, Z]` with their path gradient stopped.
 
     Raises:
-      ValueError: the posterior's samples are not differentiable functions of its parameters.
+      ValueError: the posterior's samples are not reparameterized.
     """
     num_samples = z.shape[1]
-    context_features, features, observed = nest.merge_leading(
-        nest.repeat_samples((encoded.context_features, encoded.features, encoded.observed), num_samples))
+    context_features, features, observed = nest.merge_leading(nest.repeat_samples(
+        (encoded.context_features, encoded.features, encoded.observed), num_samples))
     z = tf.stop_gradient(nest.merge_leading(z))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    inferred = core.infer_given(context_features, features, z, nest.merge_leading(latent), row_lengths)
+    inferred = core.infer_given(
+        context_features, features, z, nest.merge_leading(latent), row_lengths)
     kind = inferred.posterior.reparameterization_type
     if kind != tfd.FULLY_REPARAMETERIZED:
         raise ValueError(
@@ -201,17 +199,20 @@ def densities(
     return Densities(*nest.split_samples(scores, num_samples))
 
 
-def analytic_kl(posterior: Any, prior: Any, log_ratio: Tensor) -> Tensor:
-    """KL(q || p) in closed form; where TFP knows none, the sampled `log_ratio`."""
+def analytic_kl(
+    posterior: tfd.Distribution, prior: tfd.Distribution, log_ratio: Tensor
+) -> Tensor:
+    """Returns KL(q || p) in closed form; where TFP knows none, the sampled `log_ratio`."""
     try:
         return posterior.kl_divergence(prior)
     except NotImplementedError:
         return log_ratio
 
 
-def latent_kl(posterior: Any, prior: Any) -> Tensor:
-    """KL of each latent dimension, `[..., Z]`; `[..., 0]` where there is no closed form."""
-    # Only there is `distribution` that of the dimensions; elsewhere it may be a base to transform.
+def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> Tensor:
+    """Returns the KL of each latent dimension, `[..., Z]`; `[..., 0]` without a closed form."""
+    # Of `tfd.Independent` alone is `distribution` that of the dimensions: that of a transformed
+    # distribution is its base.
     if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):
         try:
             return posterior.distribution.kl_divergence(prior.distribution)

@@ -7,14 +7,14 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds._importance import Chunks, encode, weigh_in_chunks
+from vaeseq.bounds._importance import check_samples_at_once, encode, importance_weights
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
 
 class ELBO(Bound):
-    """mean_s sum_t [log p(x_t | h_t, z_t) - KL(q(z_t) || p(z_t))]."""
+    """The evidence lower bound: mean_s sum_t [log p(x_t | h_t, z_t) - KL(q(z_t) || p(z_t))]."""
 
     name = "elbo"
 
@@ -25,15 +25,20 @@ class ELBO(Bound):
         """Creates the bound.
 
         Args:
-          num_samples: S; the bound is the same for any, its variance falls as 1/S.
-          samples_at_once: how many of them are in memory together; 0 for all; None for as many as
-            suit the sequences.
-          monte_carlo: the divergence at the samples even where it has a closed form.
-          free_bits: bits for each step below which the divergence is not charged in the objective
-            (after Kingma et al., arXiv:1606.04934).
+          num_samples: S, the number of samples of the latents. The mean of the bound is the same
+            for any S, its variance falls as 1/S.
+          samples_at_once: how many samples are in memory together, a divisor of S; 0 for all of
+            them; None for as many as the sequences' size allows.
+          monte_carlo: estimates the KL from the samples even where it has a closed form.
+          free_bits: bits a step of KL that are free: the objective charges at least this much, so
+            that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934).
+
+        Raises:
+          ValueError: `num_samples` is below 1, or `samples_at_once` does not divide it.
         """
         super().__init__(num_samples)
-        self._chunks = Chunks(num_samples, samples_at_once).check()
+        check_samples_at_once(num_samples, samples_at_once)
+        self._samples_at_once = samples_at_once
         self._monte_carlo = monte_carlo
         self._free_nats = free_bits * math.log(2)
 
@@ -41,35 +46,35 @@ class ELBO(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        features = encode(core, contexts, observed, state, lengths)
-        weighed = weigh_in_chunks(
-            core, features, state.latent, self._chunks, lengths,
-            analytic=not self._monte_carlo, seed=seed)
-        charged = weighed.kl  # A sampled one may be negative.
+        encoded = encode(core, contexts, observed, state, lengths)
+        samples = importance_weights(
+            core, encoded, state.latent, self.num_samples, lengths,
+            samples_at_once=self._samples_at_once, analytic=not self._monte_carlo, seed=seed)
+        charged = samples.kl
         if self._free_nats:
             charged = tf.maximum(charged, self._free_nats)
         steps = (
-            weighed.log_prob - weighed.kl,
-            weighed.log_prob - kl_weight * charged,
-            weighed.log_prob, weighed.kl, weighed.latent_kl)
+            samples.log_prob - samples.kl,
+            samples.log_prob - kl_weight * charged,
+            samples.log_prob, samples.kl, samples.latent_kl)
         steps = tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps)
         sizes = self.num_samples * tf.ones_like(steps[0])
         increments, objective, log_prob, kl, latent_kl, sizes = nest.mask_time(
             (*steps, sizes), lengths)
-        # The parts of a sequence are not independent: totals are carried, and a part's variance
-        # is what it adds to theirs.
+        # The parts of a sequence are not independent: each sample's total is carried, and the
+        # variance of a part is its contribution to the variance of the totals.
         totals = state.log_weights + tf.reduce_sum(
-            nest.mask_time(weighed.log_prob - weighed.kl, lengths, axis=2), 2)  # [B, S]
+            nest.mask_time(samples.log_prob - samples.kl, lengths, axis=2), 2)  # [B, S]
         totals -= tf.reduce_mean(totals, 1, keepdims=True)
         variance = _mean_variance(totals) - _mean_variance(state.log_weights)
         return BoundResult(
             increments, objective, log_prob, kl, latent_kl, sizes,
             variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(features.context_state, weighed.latent, totals))
+            BoundState(encoded.context_state, samples.latent, totals))
 
 
 def _mean_variance(totals: Tensor) -> Tensor:
-    """The variance of the mean over samples, `[B, S] -> [B]`; NaN for S = 1."""
+    """Returns the variance of the mean over samples, `[B, S] -> [B]`; NaN for S = 1."""
     num_samples = totals.shape[1]
     if num_samples == 1:
         return tf.fill(tf.shape(totals)[:1], tf.constant(math.nan, totals.dtype))

@@ -2,25 +2,22 @@
 """The filtering bound: a particle filter's estimate (Maddison et al., arXiv:1705.09279)."""
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.bounds._importance import analytic_kl, encode, latent_kl
-from vaeseq.bounds.base import (
-    Bound,
-    BoundResult,
-    BoundState,
-)
+from vaeseq.bounds._importance import analytic_kl, encode, kl_per_dimension
+from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import VAECore
 
 
-class _Filtered(NamedTuple):
-    """One step of the filter, each `[B, T, ...]` after the loop."""
+class _FilterStep(NamedTuple):
+    """Outputs of one step of the filter, each `[B, ...]`; after the loop `[B, T, ...]`."""
 
     increments: Tensor
     log_prob: Tensor
@@ -32,10 +29,10 @@ class _Filtered(NamedTuple):
 
 
 class FIVO(Bound):
-    """sum_t log mean_s w_t, with resampling between the steps.
+    """The filtering variational objective: sum_t log mean_s w_t, resampling between the steps.
 
-    The loop over time holds the latents' step, the decoder and the weights; drives and features
-    are made before it, once for all samples.
+    The loop over time holds the latents' step, the decoder and the weights. The encodings of
+    contexts and observations are computed before it, once for all particles.
     """
 
     name = "fivo"
@@ -49,35 +46,36 @@ class FIVO(Bound):
         """Creates the bound.
 
         Args:
-          num_samples: S, the particles.
-          resample_fn: from log-weights `[B, S]` and a seed to ancestors `[B, S]`.
-          resample_criterion_fn: from log-weights `[B, S]` to which rows are resampled, bool `[B]`.
-          score_term: adds the gradient of the choice of ancestors to the objective: unbiased (for
-            multinomial resampling) but of high variance; the paper trains without it.
+          num_samples: S, the number of particles.
+          resample_fn: maps log-weights `[B, S]` and a seed to ancestors, int32 `[B, S]`.
+          resample_criterion_fn: maps log-weights `[B, S]` to the rows to resample, bool `[B]`.
+          score_term: adds the score-function gradient of the ancestors to the objective. The
+            gradient is then unbiased for multinomial resampling, but of high variance; the paper
+            trains without it.
+
+        Raises:
+          ValueError: `num_samples` is below 1.
         """
         super().__init__(num_samples)
-        self._resampler = resample_fn
-        self._criterion = resample_criterion_fn
+        self._resample_fn = resample_fn
+        self._resample_criterion_fn = resample_criterion_fn
         self._score_term = score_term
 
     def __call__(
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        context_features, features, observed, context_state = encode(core, contexts, observed, state, lengths)
-
-        def step(inputs: tuple, particles: tuple) -> tuple[_Filtered, tuple]:
-            *seen, step_seed = inputs
-            return self._step(core, seen, particles, kl_weight, step_seed[0])
-
-        particles = (state.latent, state.log_weights)
-        step_seeds = seeds.per_step(seed, nest.leading_dim(contexts, 1))
-        steps = (context_features, features, observed, step_seeds)
-        filtered, (latent, log_weights) = unroll.scan(step, steps, particles, lengths)
+        context_features, features, observed, context_state = encode(
+            core, contexts, observed, state, lengths)
+        steps = (context_features, features, observed,
+                 seeds.per_step(seed, nest.leading_dim(contexts, 1)))
+        filtered, (latent, log_weights) = unroll.scan(
+            functools.partial(self._step, core, kl_weight), steps,
+            (state.latent, state.log_weights), lengths)
         objective = filtered.increments
         if self._score_term:
             future = tf.cumsum(filtered.increments, axis=1, exclusive=True, reverse=True)
-            # Its value is zero, its gradient is the score's.
+            # Its value is zero and its gradient that of the log-probability of the ancestors.
             score = filtered.log_ancestors - tf.stop_gradient(filtered.log_ancestors)
             objective += tf.stop_gradient(future) * score
         variance = tf.reduce_sum(filtered.variance, 1)
@@ -90,40 +88,40 @@ class FIVO(Bound):
             BoundState(context_state, latent, log_weights))
 
     def _step(
-        self, core: VAECore, seen: list, particles: tuple, strength: float | Tensor, seed: Seed
-    ) -> tuple[_Filtered, tuple]:
+        self, core: VAECore, kl_weight: float | Tensor, inputs: tuple, particles: tuple
+    ) -> tuple[_FilterStep, tuple]:
+        *encoded, step_seed = inputs
         latent, log_weights = particles
-        context_feature, feature, observation = nest.repeat_samples(seen, self.num_samples)
-        draw_seed, resample_seed = seeds.split(seed, 2)
+        context_feature, feature, observation = nest.repeat_samples(encoded, self.num_samples)
+        sample_seed, resample_seed = seeds.split(step_seed[0], 2)
         h = core.hidden(context_feature, latent)
         p_z, q_z = core.prior(h), core.posterior(h, feature)
-        z = q_z.sample(seed=draw_seed)
+        z = q_z.sample(seed=sample_seed)
         p_x, latent = core.emit(h, z)
         log_prob = p_x.log_prob(observation)  # [B, S]
         log_ratio = q_z.log_prob(z) - p_z.log_prob(z)
-        log_weights += log_prob - strength * log_ratio
+        log_weights += log_prob - kl_weight * log_ratio
         increments = resampling.log_mean_exp(log_weights)
         log_weights -= increments[:, None]
-        chosen = self._criterion(log_weights)
-        ancestors = self._ancestors(log_weights, chosen, seed=resample_seed)
-        mean_log_prob, kl, per_latent = tf.nest.map_structure(
+        resample = self._resample_criterion_fn(log_weights)
+        ancestors = tf.where(
+            resample[:, None],
+            self._resample_fn(tf.stop_gradient(log_weights), seed=resample_seed),
+            tf.range(self.num_samples))
+        mean_log_prob, kl, latent_kl = tf.nest.map_structure(
             lambda x: tf.reduce_mean(x, 1),
-            (log_prob, analytic_kl(q_z, p_z, log_ratio), latent_kl(q_z, p_z)))
-        filtered = _Filtered(
-            increments, mean_log_prob, kl, per_latent,
+            (log_prob, analytic_kl(q_z, p_z, log_ratio), kl_per_dimension(q_z, p_z)))
+        outputs = _FilterStep(
+            increments, mean_log_prob, kl, latent_kl,
             resampling.effective_sample_size(log_weights),
-            tf.where(chosen, resampling.log_mean_variance(log_weights), 0.0),
-            tf.where(chosen, _log_chosen(log_weights, ancestors), 0.0))
+            tf.where(resample, resampling.log_mean_variance(log_weights), 0.0),
+            tf.where(resample, _ancestors_log_prob(log_weights, ancestors), 0.0))
         latent = tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), latent)
-        return filtered, (latent, tf.where(chosen[:, None], 0.0, log_weights))
-
-    def _ancestors(self, log_weights: Tensor, chosen: Tensor, *, seed: Seed) -> Tensor:
-        drawn = self._resampler(tf.stop_gradient(log_weights), seed=seed)
-        return tf.where(chosen[:, None], drawn, tf.range(self.num_samples))
+        return outputs, (latent, tf.where(resample[:, None], 0.0, log_weights))
 
 
-def _log_chosen(log_weights: Tensor, ancestors: Tensor) -> Tensor:
-    """The log-probability of independent draws of these ancestors, `[B]`."""
+def _ancestors_log_prob(log_weights: Tensor, ancestors: Tensor) -> Tensor:
+    """Returns the log-probability of these ancestors as independent draws, `[B]`."""
     log_probs = tf.nn.log_softmax(log_weights, 1)
     return tf.reduce_sum(tf.gather(log_probs, ancestors, batch_dims=1), 1)

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Weights and resampling, as pure functions (Douc et al., arXiv:cs/0507025).
+"""Importance weights and resampling, as pure functions (Douc et al., arXiv:cs/0507025).
 
-Axes: B batch, S samples, T time where there is one. Weights are logarithms, unnormalised.
+Axes: B batch, S samples. Weights are unnormalised and given by their logarithms.
 """
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ResampleCriterionFn = Callable[[Tensor], Tensor]
 
 
 def log_mean_exp(log_weights: Tensor) -> Tensor:
-    """log mean_s w over axis 1: `[B, S, ...] -> [B, ...]`."""
+    """Returns log mean_s w over axis 1: `[B, S, ...] -> [B, ...]`."""
     num_samples = log_weights.shape[1]
     return tf.reduce_logsumexp(log_weights, 1) - math.log(num_samples)
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
-    """(sum w)^2 / sum w^2, from 1 to S: `[B, S, ...] -> [B, ...]`."""
+    """Returns (sum w)^2 / sum w^2, between 1 and S: `[B, S, ...] -> [B, ...]`."""
     return tf.exp(2 * tf.reduce_logsumexp(log_weights, 1)
                   - tf.reduce_logsumexp(2 * log_weights, 1))
 
 
 def log_mean_variance(log_weights: Tensor) -> Tensor:
-    """The variance of log mean_s w by the jackknife, `[B, S] -> [B]`; NaN for S = 1.
+    """Returns the jackknife variance of log mean_s w, `[B, S] -> [B]`; NaN for S = 1.
 
-    From what it is without each of the samples in turn (Efron and Stein, 1981). Where everything
-    hangs on one sample that tells so; the delta method, which agrees with it where weights are
-    even, would never say more than 1.
+    The jackknife leaves out each sample in turn (Efron and Stein, 1981). It grows without bound
+    when one sample holds nearly all weight. The delta method agrees with it for even weights, but
+    never exceeds 1.
     """
     num_samples = log_weights.shape[1]
     if num_samples == 1:
@@ -43,7 +43,8 @@ def log_mean_variance(log_weights: Tensor) -> Tensor:
     relative = log_weights - tf.reduce_max(log_weights, 1, keepdims=True)
     is_largest = tf.one_hot(tf.argmax(relative, 1), num_samples, on_value=True, off_value=False)
     weights = tf.exp(relative)
-    # Of the largest the rest is added up by itself: a difference would be rounding errors.
+    # For the largest weight the others are summed directly: the difference would be rounding
+    # errors.
     rest = tf.reduce_logsumexp(
         tf.where(is_largest, tf.constant(-math.inf, relative.dtype), relative), 1, keepdims=True)
     others = tf.reduce_sum(weights, 1, keepdims=True) - tf.where(is_largest, 0.0, weights)
@@ -52,36 +53,64 @@ def log_mean_variance(log_weights: Tensor) -> Tensor:
 
 
 def multinomial(log_weights: Tensor, *, seed: Seed) -> Tensor:
-    """S independent draws; the one whose probabilities the score term knows exactly."""
+    """Draws S ancestors independently; FIVO's score term is exact for this one only.
+
+    Args:
+      log_weights: `[B, S]`.
+      seed: int32 `[2]`.
+
+    Returns:
+      Ancestors, int32 `[B, S]`.
+    """
     points = seeds.uniform(tf.shape(log_weights), seed, log_weights.dtype)
     return _invert(log_weights, points)
 
 
 def stratified(log_weights: Tensor, *, seed: Seed) -> Tensor:
-    """One draw in each of S equal parts of the unit interval."""
+    """Draws one point in each of S equal parts of the unit interval.
+
+    Args:
+      log_weights: `[B, S]`.
+      seed: int32 `[2]`.
+
+    Returns:
+      Ancestors, int32 `[B, S]`.
+    """
     jitter = seeds.uniform(tf.shape(log_weights), seed, log_weights.dtype)
     return _invert(log_weights, _grid(log_weights, jitter))
 
 
 def systematic(log_weights: Tensor, *, seed: Seed) -> Tensor:
-    """S points at equal distances, moved by one draw: the least variance in practice."""
+    """Draws S equidistant points with one common offset: the least variance in practice.
+
+    Args:
+      log_weights: `[B, S]`.
+      seed: int32 `[2]`.
+
+    Returns:
+      Ancestors, int32 `[B, S]`.
+    """
     batch_size = tf.shape(log_weights)[0]
     jitter = seeds.uniform([batch_size, 1], seed, log_weights.dtype)
     return _invert(log_weights, _grid(log_weights, jitter))
 
 
 def never(log_weights: Tensor) -> Tensor:
-    """Resample no row: bool `[B]`."""
+    """Returns False for every row, bool `[B]`: FIVO is then IWAE."""
     return tf.zeros(tf.shape(log_weights)[:1], tf.bool)
 
 
 def always(log_weights: Tensor) -> Tensor:
-    """Resample every row: bool `[B]`."""
+    """Returns True for every row, bool `[B]`."""
     return tf.ones(tf.shape(log_weights)[:1], tf.bool)
 
 
 def when_ess_below(fraction: float = 0.5) -> ResampleCriterionFn:
-    """Resample rows whose effective sample size is under `fraction` of S."""
+    """Returns the criterion that an effective sample size is below `fraction` of S.
+
+    Raises:
+      ValueError: `fraction` is not in (0, 1].
+    """
     if not 0 < fraction <= 1:
         raise ValueError(
             f"when_ess_below compares the effective sample size with a fraction of the samples; "
@@ -96,10 +125,10 @@ def _grid(log_weights: Tensor, jitter: Tensor) -> Tensor:
 
 
 def _invert(log_weights: Tensor, points: Tensor) -> Tensor:
-    """Ancestors int32 `[B, S]`: where each point in [0, 1) falls in the cumulative weights."""
+    """Inverts the cumulative weights at points in [0, 1): ancestors, int32 `[B, S]`."""
     cumulative = tf.cumsum(tf.nn.softmax(log_weights, 1), 1)
-    # Rounding may leave the last weight a hair under 1, or a point at 1: neither may choose a
-    # sample of no weight.
+    # Rounding may leave the last sum just under 1, or a point at 1: neither may select a sample
+    # of weight zero.
     cumulative /= cumulative[:, -1:]
     points = tf.minimum(points, 1 - np.finfo(points.dtype.as_numpy_dtype).epsneg)
     return tf.reduce_sum(tf.cast(cumulative[:, None, :] <= points[:, :, None], tf.int32), 2)

@@ -76,8 +76,8 @@ class Categorical(_LogitsDecoder):
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
-        return heads.independent(
-            distributions.Categorical(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+        return heads.independent(distributions.Categorical(
+            logits=params, dtype=self._event_spec.dtype), self._event_spec)
 
 
 class Bernoulli(_LogitsDecoder):

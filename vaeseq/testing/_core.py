@@ -71,7 +71,8 @@ class VAECoreContract:
 
     def test_verbs_accept_any_leading_axes(self) -> None:
         core, contexts, observed, z = self._made()
-        context_features, _ = core.encode_contexts(contexts, core.initial_state(self.batch_size).context)
+        context_features, _ = core.encode_contexts(
+            contexts, core.initial_state(self.batch_size).context)
         features = core.encode_observed(context_features, observed)
         state = random_nest(core.state_spec.latent, [self.batch_size, self.num_steps])
         given = (context_features, features, state, z, observed)
@@ -235,7 +236,8 @@ class VAECoreContract:
         context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
         features = core.encode_observed(context_features, observed, lengths)
         inferred = (infer or type(core).infer)(
-            with_given_latents(core), context_features, (z, features), state.latent, lengths, seed=seed(1))
+            with_given_latents(core), context_features, (z, features), state.latent, lengths,
+            seed=seed(1))
         decoded = core.decoder.dist(core.decoder(inferred.outputs))
         return Path(decoded.log_prob(observed), inferred.prior.log_prob(z),
                      inferred.posterior.log_prob(z), inferred.outputs,

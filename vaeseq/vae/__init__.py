@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The models, and their registry by `vae_type`.
 
-A new core is one file here, one line in `VAE_TYPES` and its name among the choices of
-`HParams.vae_type`; the contract, replay and generation tests pick it up from the registry.
+A new core is one file here and one line in `VAE_TYPES`, the table that `HParams.vae_type` is looked
+up in. The contract, replay and generation tests run over the table.
 """
 from __future__ import annotations
 

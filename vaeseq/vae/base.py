@@ -130,7 +130,9 @@ class VAECore(snt.Module, abc.ABC):
         del lengths
         return contexts, state
 
-    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
         """What the posterior may see at each step, a nest of `[B, T, ...]`; by default nothing.
 
         Args:

@@ -141,7 +141,8 @@ class GenCore(snt.Module):
         agent_seed, core_seed = seeds.split(seed, 2)
         contexts, agent_state = self.agent.contexts(
             observed, state.agent, inputs, lengths, seed=agent_seed)
-        context_features, context_state = self.core.encode_contexts(contexts, state.core.context, lengths)
+        context_features, context_state = self.core.encode_contexts(
+            contexts, state.core.context, lengths)
         features = self.core.encode_observed(context_features, observed, lengths)
         inferred = self.core.infer(
             context_features, features, state.core.latent, lengths, seed=core_seed)

@@ -74,7 +74,8 @@ class IndependentSequence(VAECore):
         """The core that `hparams` describe."""
         return cls(decoder, encoder,
                    _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
-                   _builders.recurrent_stack(hparams, "e_core"), _builders.diagonal_normal(hparams, "q_z"))
+                   _builders.recurrent_stack(hparams, "e_core"),
+                   _builders.diagonal_normal(hparams, "q_z"))
 
     @property
     def latent_size(self) -> int:
@@ -84,8 +85,11 @@ class IndependentSequence(VAECore):
     def state_spec(self) -> CoreState:
         return CoreState((), self._d_core.state_spec)
 
-    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return _builders.backward(self._e_core, (context_features, self._encoder(observed)), lengths)
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
+        inputs = (context_features, self._encoder(observed))
+        return _builders.backward(self._e_core, inputs, lengths)
 
     def hidden(self, context_feature: Nest, state: Nest) -> Hidden:
         return Hidden(context_feature, state)
@@ -110,11 +114,12 @@ class IndependentSequence(VAECore):
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
-        return self._run(
-            context_features, self.posterior(Hidden(context_features, ()), features), latents, state, lengths)
+        q_z = self.posterior(Hidden(context_features, ()), features)
+        return self._run(context_features, q_z, latents, state, lengths)
 
     def _run(
-        self, context_features: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest, lengths: Tensor | None
+        self, context_features: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest,
+        lengths: Tensor | None,
     ) -> Inferred:
         outputs, state = self._d_core((context_features, z), state, lengths)
         # No density of z asks for the state.

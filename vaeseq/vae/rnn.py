@@ -77,11 +77,13 @@ class RNN(VAECore):
         seed: Seed,
     ) -> Inferred:
         q_z = self.posterior(context_features, features)
-        return Inferred(q_z.sample(seed=seed), self.prior(context_features), q_z, context_features, state)
+        return Inferred(
+            q_z.sample(seed=seed), self.prior(context_features), q_z, context_features, state)
 
     def infer_given(
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
         return Inferred(
-            latents, self.prior(context_features), self.posterior(context_features, features), context_features, state)
+            latents, self.prior(context_features), self.posterior(context_features, features),
+            context_features, state)

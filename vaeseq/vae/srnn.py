@@ -87,7 +87,8 @@ class SRNN(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SRNN:
         """The core that `hparams` describe."""
         return cls(
-            decoder, encoder, _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
+            decoder, encoder,
+            _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
             _builders.recurrent_stack(hparams, "e_core"), _builders.diagonal_normal(hparams, "p_z"),
             _builders.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
 
@@ -104,8 +105,11 @@ class SRNN(VAECore):
     ) -> tuple[Nest, Nest]:
         return self._d_core(contexts, state, lengths)
 
-    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
-        return _builders.backward(self._e_core, (context_features, self._encoder(observed)), lengths)
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
+        inputs = (context_features, self._encoder(observed))
+        return _builders.backward(self._e_core, inputs, lengths)
 
     def hidden(self, context_feature: Nest, state: Nest) -> Hidden:
         return Hidden(context_feature, state, self._p_z((context_feature, state)))

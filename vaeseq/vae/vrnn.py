@@ -105,7 +105,8 @@ class VRNN(VAECore):
                     activate_final=True, name="phi_z")
         cell = _builders.recurrent_stack(hparams, "cell", skip=hparams.context_skip)
         return cls(decoder, encoder, cell, phi_z,
-                   _builders.diagonal_normal(hparams, "p_z"), _builders.diagonal_normal(hparams, "q_z"))
+                   _builders.diagonal_normal(hparams, "p_z"),
+                   _builders.diagonal_normal(hparams, "q_z"))
 
     @property
     def latent_size(self) -> int:
@@ -116,7 +117,9 @@ class VRNN(VAECore):
         phi_z = tf.TensorSpec([self._phi_z.output_size], tf.float32, "phi_z")
         return CoreState((), State(self._cell.state_spec, phi_z))
 
-    def encode_observed(self, context_features: Nest, observed: Nest, lengths: Tensor | None = None) -> Nest:
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
         return self._encoder(observed)
 
     def hidden(self, context_feature: Nest, state: State) -> Hidden:
