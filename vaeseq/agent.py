@@ -1,15 +1,15 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Agents: where the context of each step comes from.
+"""Agents supply the context of each step.
 
-A sequence model says how likely the next observation is *given a context*. An `Agent` supplies
-that context from what it has observed so far and from inputs given from outside:
+A sequence model gives the probability of the next observation given a context. An `Agent` computes
+that context from past observations and external inputs:
 
     context_t = agent.context(state_t, inputs_t)           before x_t is known
     state_t+1 = agent.observe(x_t, context_t, state_t)     after it
 
-The same object serves generation, where the two calls alternate, and training, where `contexts`
-gives the contexts of a whole recorded sequence at once. A contract test holds the two equal
-(`vaeseq.testing.AgentContract`).
+Generation alternates the two calls. Training calls `contexts`, which computes the contexts of a
+whole recorded sequence at once (teacher forcing). `vaeseq.testing.AgentContract` tests that both
+ways agree.
 
 Axes: B batch, T time, F features, N window (see `vaeseq.types`).
 """
@@ -31,9 +31,9 @@ from vaeseq.types import Nest, Seed, Tensor
 
 @snt.allow_empty_variables
 class Agent(snt.Module, abc.ABC):
-    """Gives a context for every step of a sequence.
+    """Computes a context for every step of a sequence.
 
-    A state is a nest of tensors `[B, ...]` whose shapes never change.
+    Its state is a nest of tensors `[B, ...]` of constant shapes.
     """
 
     @property
@@ -43,24 +43,30 @@ class Agent(snt.Module, abc.ABC):
 
     @abc.abstractmethod
     def initial_state(self, batch_size: int | Tensor) -> Nest:
-        """The state before anything was observed, `[B, ...]`."""
+        """Returns the state before the first observation, a nest of `[B, ...]`."""
 
     @abc.abstractmethod
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
-        """The context of the next step, float `[B, F]`.
+        """Returns the context of the next step, floating `[B, F]`.
 
         Args:
-          state: what `initial_state` or `observe` returned.
-          inputs: this step's inputs from outside, a nest of `[B, ...]`; most agents take none.
-          seed: int32 `[2]`, for agents that act at random.
+          state: the result of `initial_state` or `observe`.
+          inputs: this step's external inputs, a nest of `[B, ...]`; most agents take none.
+          seed: int32 `[2]`, for stochastic agents.
         """
 
     @abc.abstractmethod
     def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
-        """The state after `observation` (a nest of `[B, ...]`) followed `context`."""
+        """Returns the state after a step.
+
+        Args:
+          observation: x_t, a nest of `[B, ...]`.
+          context: the context of this step, `[B, F]`.
+          state: the state before the step.
+        """
 
     def finished(self, state: Nest) -> Tensor:
-        """Which sequences have come to their end, bool `[B]`. By default none ever does."""
+        """Returns which sequences have ended, bool `[B]`; none by default."""
         first = tf.nest.flatten(state)[0]
         return tf.zeros(tf.shape(first)[:1], tf.bool)
 
@@ -68,23 +74,23 @@ class Agent(snt.Module, abc.ABC):
         self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> tuple[Tensor, Nest]:
-        """The contexts of a recorded sequence, as if it had been observed step by step.
+        """Computes the contexts of a recorded sequence, as if it were observed step by step.
 
-        The default is that loop. Agents that can look at all steps at once override it.
+        The default is a loop over the steps. Agents that can process all steps at once override it.
 
         Args:
           observed: a nest of `[B, T, ...]`.
           state: a nest of `[B, ...]`, the state before the first step.
-          inputs: a nest of `[B, T, ...]`, the inputs from outside.
-          lengths: int32 `[B]`, the number of valid steps of each row; all of them by default.
-          seed: int32 `[2]`.
+          inputs: the external inputs, a nest of `[B, T, ...]`.
+          lengths: int32 `[B]`, the number of valid steps of each row; all T by default.
+          seed: int32 `[2]`; step t uses its t-th seed (`seeds.per_step`).
 
         Returns:
           Contexts `[B, T, F]` and the state after each row's last valid step.
         """
         def step(step_inputs: tuple, agent_state: Nest) -> tuple[Tensor, Nest]:
-            observation, outside, step_seed = step_inputs
-            context = self.context(agent_state, outside, seed=step_seed[0])
+            observation, external, step_seed = step_inputs
+            context = self.context(agent_state, external, seed=step_seed[0])
             return context, self.observe(observation, context, agent_state)
 
         step_seeds = seeds.per_step(seed, nest.leading_dim(observed, 1))
@@ -92,10 +98,10 @@ class Agent(snt.Module, abc.ABC):
 
 
 class Constant(Agent):
-    """The same context at every step; by default an empty one: a model of its own past only."""
+    """The same context at every step; by default an empty one."""
 
     def __init__(self, value: Sequence[float] = (), name: str | None = None):
-        """Args: value: the context's F numbers."""
+        """Args: value: the F numbers of the context; name: of the module."""
         super().__init__(name=name)
         self._value = tuple(float(number) for number in value)
 
@@ -104,7 +110,7 @@ class Constant(Agent):
         return len(self._value)
 
     def initial_state(self, batch_size: int | Tensor) -> Nest:
-        # A state of no numbers still tells the batch size.
+        # An empty state that still carries the batch size.
         return tf.zeros([batch_size, 0])
 
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
@@ -128,10 +134,10 @@ class Constant(Agent):
 
 
 class ExternalInputs(Agent):
-    """The context is what comes from outside: a metronome, a control, the actions taken."""
+    """The context is an encoding of the external inputs: a metronome, a control, an action."""
 
     def __init__(self, encoder: Encoder, name: str | None = None):
-        """Args: encoder: from one step's inputs to features `[..., F]`."""
+        """Args: encoder: from the inputs of a step to features `[..., F]`; name: of the module."""
         super().__init__(name=name)
         self._encoder = encoder
 
@@ -163,7 +169,7 @@ class History(NamedTuple):
 
     Attributes:
       observations: a nest of `[B, N, ...]`.
-      seen: bool `[B, N]`, false where the sequence had not begun yet.
+      seen: bool `[B, N]`, False before the start of the sequence.
     """
 
     observations: Nest
@@ -173,9 +179,9 @@ class History(NamedTuple):
 class EncodeObserved(Agent):
     """The context is the encoding of the last N observations, oldest first.
 
-    Where fewer than N have been observed the features of the missing ones are zeros. The state
-    keeps observations rather than their features, so that the first steps of a window of a long
-    sequence train the encoder as the others do.
+    The features of missing observations, before the start, are zeros. The state holds observations
+    rather than their features, so that gradients reach the encoder from the first steps of a
+    window of a long sequence too.
     """
 
     def __init__(
@@ -187,6 +193,7 @@ class EncodeObserved(Agent):
           encoder: from one observation to features.
           observation_spec: a nest of `tf.TensorSpec` of one observation.
           window: N, at least 1.
+          name: of the module.
 
         Raises:
           ValueError: the window is smaller than 1.
@@ -194,8 +201,8 @@ class EncodeObserved(Agent):
         super().__init__(name=name)
         if window < 1:
             raise ValueError(
-                f"EncodeObserved looks at the last `window` observations; expected at least 1, got "
-                f"{window}. For a context that ignores them use agent.Constant().")
+                f"EncodeObserved encodes the last `window` observations; expected at least 1, got "
+                f"{window}. For a context without observations use agent.Constant().")
         self._encoder = encoder
         self._observation_spec = observation_spec
         self._window = window
@@ -228,36 +235,36 @@ class EncodeObserved(Agent):
         seed: Seed,
     ) -> tuple[Tensor, History]:
         del inputs, seed
-        every = tf.nest.map_structure(
+        extended = tf.nest.map_structure(
             lambda past, new: tf.concat([past, tf.cast(new, past.dtype)], 1),
             state.observations, observed)  # [B, N + T, ...]
         steps = tf.nest.flatten(observed)[0].shape[1]
         seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
-        before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], every)
+        before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], extended)
         features = self._features(History(before, seen[:, :-1]))  # [B, N + T - 1, F]
         contexts = concat_parts([features[:, i:i + steps] for i in range(self._window)])
         if lengths is None:
-            last = [leaf[:, steps:] for leaf in tf.nest.flatten(every)]
-            return contexts, History(tf.nest.pack_sequence_as(every, last), seen[:, steps:])
+            last = [leaf[:, steps:] for leaf in tf.nest.flatten(extended)]
+            return contexts, History(tf.nest.pack_sequence_as(extended, last), seen[:, steps:])
         window = tf.cast(lengths, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
         return contexts, tf.nest.map_structure(
-            lambda leaf: tf.gather(leaf, window, batch_dims=1), History(every, seen))
+            lambda leaf: tf.gather(leaf, window, batch_dims=1), History(extended, seen))
 
     def _features(self, history: History) -> Tensor:
         return lookup.mask(history.seen, self._encoder(history.observations))
 
 
 class Chain(Agent):
-    """Several agents side by side; their contexts are concatenated.
+    """Concatenates the contexts of several agents.
 
-    A sequence is finished when one of them says so.
+    A sequence is finished when one of the agents reports it finished.
     """
 
     def __init__(self, agents: Sequence[Agent], name: str | None = None):
-        """Args: agents: at least one; all see every observation and the same outside inputs."""
+        """Args: agents: at least one; all receive the same observations and external inputs."""
         super().__init__(name=name)
         if not agents:
-            raise ValueError("Chain joins the contexts of its agents; expected at least one agent, "
+            raise ValueError("Chain concatenates the contexts of agents; expected at least one, "
                              "got none. For an empty context use agent.Constant().")
         self._agents = tuple(agents)
 
@@ -271,23 +278,23 @@ class Chain(Agent):
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         agent_seeds = seeds.split(seed, len(self._agents))
         return concat_parts(
-            [agent.context(own, inputs, seed=agent_seed)
-             for agent, own, agent_seed in zip(self._agents, state, agent_seeds)])
+            [agent.context(agent_state, inputs, seed=agent_seed)
+             for agent, agent_state, agent_seed in zip(self._agents, state, agent_seeds)])
 
     def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
         parts = tf.split(context, [agent.context_size for agent in self._agents], axis=-1)
-        return tuple(agent.observe(observation, part, own)
-                     for agent, part, own in zip(self._agents, parts, state))
+        return tuple(agent.observe(observation, part, agent_state)
+                     for agent, part, agent_state in zip(self._agents, parts, state))
 
     def finished(self, state: Nest) -> Tensor:
         return tf.reduce_any(
-            [agent.finished(own) for agent, own in zip(self._agents, state)], axis=0)
+            [agent.finished(agent_state) for agent, agent_state in zip(self._agents, state)], 0)
 
     def contexts(
         self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> tuple[Tensor, Nest]:
         agent_seeds = seeds.split(seed, len(self._agents))
-        parts = [agent.contexts(observed, own, inputs, lengths, seed=agent_seed)
-                 for agent, own, agent_seed in zip(self._agents, state, agent_seeds)]
-        return concat_parts([part for part, _ in parts]), tuple(own for _, own in parts)
+        parts = [agent.contexts(observed, agent_state, inputs, lengths, seed=agent_seed)
+                 for agent, agent_state, agent_seed in zip(self._agents, state, agent_seeds)]
+        return concat_parts([part for part, _ in parts]), tuple(after for _, after in parts)

@@ -6,20 +6,20 @@ from __future__ import annotations
 import abc
 import math
 
-import numpy as np
 import sonnet as snt
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.types import Nest, Tensor
 
 
-@snt.allow_empty_variables  # Some have no variables at all.
+@snt.allow_empty_variables  # Some decoders have no variables.
 class DistModule(snt.Module, abc.ABC):
-    """A distribution over one observation, given features.
+    """A distribution over one observation, conditioned on features.
 
-    Its parameters are apart from the distribution they parameterise: parameters are plain tensors
-    that can be computed for all of [B, T] in one product, carried through a loop, or sharpened
-    before sampling. A whole decoder of one's own:
+    Parameters are separate from the distribution they define: they are plain tensors, which can be
+    computed for all of [B, T] in one product, carried through a loop, or tempered before sampling.
+    A complete decoder:
 
         class Counts(DistModule):
             event_spec = tf.TensorSpec([3], tf.float32)
@@ -34,18 +34,15 @@ class DistModule(snt.Module, abc.ABC):
             def dist(self, params):
                 return tfd.Independent(tfd.Poisson(log_rate=params), 1)
 
-            def _temper(self, params, temperature):
-                return params / temperature
-
-    `vaeseq.testing.DistModuleContract` tests what is said here.
+    `vaeseq.testing.DistModuleContract` tests a decoder against this contract.
     """
 
     @property
     @abc.abstractmethod
     def event_spec(self) -> Nest:
-        """Nest of `tf.TensorSpec` of ONE observation: the leading dimensions left out.
+        """Nest of `tf.TensorSpec` of one observation, without leading dimensions.
 
-        A floating dtype here is the one of float32 features; float64 features give float64.
+        A floating dtype here applies to float32 features; float64 features give float64.
         """
 
     @abc.abstractmethod
@@ -54,7 +51,7 @@ class DistModule(snt.Module, abc.ABC):
 
     @abc.abstractmethod
     def dist(self, params: Nest) -> tfd.Distribution:
-        """The distribution with these parameters.
+        """Returns the distribution with these parameters.
 
         Args:
           params: a nest of [..., *], from `__call__` or `temper`.
@@ -64,11 +61,18 @@ class DistModule(snt.Module, abc.ABC):
           nats, summed over the event; its `sample` takes an int32 [2] `seed`.
         """
 
+    def distribution(self, features: Tensor) -> tfd.Distribution:
+        """Returns the distribution given features [..., F]: `dist(self(features))`."""
+        return self.dist(self(features))
+
     def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
-        """Parameters of p(x)^(1/temperature), renormalised; some decoders approximate it.
+        """Returns parameters of p(x)^(1/temperature), renormalised; some decoders approximate it.
+
+        A decoder that is to be sampled at other temperatures than 1 defines this method. It begins
+        with `check_temperature`.
 
         Args:
-          params: a nest of [..., *].
+          params: a nest of [..., *], from `__call__`.
           temperature: a scalar above 0: below 1 sharpens, above 1 flattens, 1 changes nothing.
 
         Returns:
@@ -76,18 +80,23 @@ class DistModule(snt.Module, abc.ABC):
 
         Raises:
           ValueError: a temperature that is not above 0 (tensors are not checked).
+          NotImplementedError: the decoder defines no `temper`, and the temperature is not 1.
         """
-        if isinstance(temperature, (int, float, np.generic)):
-            value = float(temperature)
-            if not (value > 0.0 and math.isfinite(value)):
-                raise ValueError(
-                    f"Expected a temperature above 0 for {type(self).__name__}, got {temperature}. "
-                    "Below 1 sharpens, above 1 flattens; try 0.1 for nearly the most likely.")
-            if value == 1.0:
-                return params
-            temperature = value
-        return self._temper(params, temperature)
+        check_temperature(temperature, tf.float32)
+        if not tf.is_tensor(temperature) and temperature == 1:
+            return params
+        raise NotImplementedError(
+            f"{type(self).__name__} can be sampled at temperature 1 only, got {temperature}. "
+            "Define temper(self, params, temperature): the parameters of p(x)^(1/temperature).")
 
-    @abc.abstractmethod
-    def _temper(self, params: Nest, temperature: float | Tensor) -> Nest:
-        """What `temper` does, with a temperature that was checked."""
+
+def check_temperature(temperature: float | Tensor, dtype: tf.DType) -> Tensor:
+    """Returns a sampling temperature as a scalar of `dtype`.
+
+    Raises:
+      ValueError: a number that is not above 0 and finite (tensors are not checked).
+    """
+    if not tf.is_tensor(temperature) and not 0.0 < temperature < math.inf:
+        raise ValueError(f"Expected a temperature above 0, got {temperature}. Below 1 sharpens, "
+                         "above 1 flattens; try 0.1 for nearly the most likely.")
+    return tf.cast(temperature, dtype)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The contract of an encoder: one observation in, flat features out."""
+"""The contract of an encoder: one observation -> a vector of features."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import sonnet as snt
 from vaeseq.types import Nest, Tensor
 
 
-@snt.allow_empty_variables  # Some have no variables at all.
+@snt.allow_empty_variables  # Some encoders have no variables.
 class Encoder(snt.Module, abc.ABC):
-    """Turns an observation into features that networks can read.
+    """Maps an observation to a vector of features.
 
     An encoder is pointwise over the leading dimensions: the features of one observation depend on
-    nothing else in the batch, and whole sequences are encoded in one call. A whole encoder of
-    one's own:
+    nothing else in the batch, so whole sequences are encoded in one call. A complete encoder:
 
         class LogCounts(Encoder):
             output_size = 3
@@ -24,27 +23,31 @@ class Encoder(snt.Module, abc.ABC):
             def __call__(self, observation):
                 return tf.math.log1p(observation)
 
-    `vaeseq.testing.EncoderContract` tests what is said here.
+    `vaeseq.testing.EncoderContract` tests an encoder against this contract.
     """
 
     @property
     @abc.abstractmethod
     def output_size(self) -> int:
-        """F, the number of features; known before the first call."""
+        """F, the number of features, available before the first call."""
 
     @property
     def input_spec(self) -> Nest:
-        """Nest of specs of one observation; for encoders that say what they take."""
+        """Nest of `tf.TensorSpec` of one observation; optional.
+
+        Raises:
+          NotImplementedError: the encoder does not define it.
+        """
         raise NotImplementedError(
-            f"{type(self).__name__} does not say what it encodes. Define its input_spec: a nest of "
-            "tf.TensorSpec of one observation.")
+            f"{type(self).__name__} has no input_spec. Define it: a nest of tf.TensorSpec of one "
+            "observation.")
 
     @abc.abstractmethod
     def __call__(self, observation: Nest) -> Tensor:
         """Encodes observations.
 
         Args:
-          observation: a nest of [..., E], of any numeric dtype or bool.
+          observation: a nest of [..., E], of any numeric or bool dtype.
 
         Returns:
           Features, floating [..., F].

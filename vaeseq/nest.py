@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Leading dimensions of nests, masks from lengths, and zeros for a spec."""
+"""Operations on the leading dimensions of nests, masks from lengths, and zeros from specs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vaeseq.types import Nest, Tensor
 
 
 def shape_of(tensor: Tensor) -> list[int | Tensor]:
-    """The shape as a list: an int where it is known while tracing, else a scalar tensor."""
+    """Returns the shape as a list, an int for each static size and a scalar tensor otherwise."""
     static = tensor.shape.as_list()
     if None not in static:
         return static
@@ -18,25 +18,25 @@ def shape_of(tensor: Tensor) -> list[int | Tensor]:
 
 
 def leading_dim(nest: Nest, axis: int = 0) -> int | Tensor:
-    """The size of one leading axis, read from the first tensor of the nest.
+    """Returns the size of one leading axis, taken from the first tensor of the nest.
 
     Raises:
-      ValueError: the nest holds no tensor, so its leading dimensions are unknown.
+      ValueError: the nest holds no tensor.
     """
     flat = tf.nest.flatten(nest)
     if not flat:
         raise ValueError(f"Expected a nest with at least one tensor, got {nest!r}: its leading "
-                         "dimensions cannot be read. Pass the size explicitly.")
+                         "dimensions are unknown. Pass the size explicitly.")
     return shape_of(flat[0])[axis]
 
 
 def mask_from_lengths(lengths: Tensor, num_steps: int | Tensor) -> Tensor:
-    """bool [B, T]: True where a step belongs to its sequence. `lengths` is an integer [B]."""
+    """Returns bool [B, T], True for the valid steps of each row; `lengths` is an integer [B]."""
     return tf.sequence_mask(lengths, num_steps)
 
 
 def where(mask: Tensor, if_true: Nest, if_false: Nest) -> Nest:
-    """Chooses per leading index between two nests of one structure.
+    """Selects between two nests of one structure for each leading index.
 
     Args:
       mask: bool [...].
@@ -53,13 +53,13 @@ def where(mask: Tensor, if_true: Nest, if_false: Nest) -> Nest:
 
 
 def zeros(specs: Nest, *leading: int | Tensor) -> Nest:
-    """Zeros for a nest of specs: `zeros(spec, batch_size)` is [B, *spec.shape]."""
+    """Returns zeros for a nest of specs: `zeros(spec, batch_size)` is [B, *spec.shape]."""
     return tf.nest.map_structure(
         lambda spec: tf.zeros([*leading, *spec.shape.as_list()], spec.dtype), specs)
 
 
 def merge_leading(nest: Nest, num_dims: int = 2) -> Nest:
-    """Joins the first `num_dims` dimensions: [B, T, *] -> [B*T, *]."""
+    """Merges the first `num_dims` dimensions: [B, T, *] -> [B*T, *]."""
     def merge(tensor: Tensor) -> Tensor:
         static = tensor.shape.as_list()
         joined = -1 if None in static[:num_dims] else tf.TensorShape(
@@ -69,7 +69,7 @@ def merge_leading(nest: Nest, num_dims: int = 2) -> Nest:
 
 
 def swap_leading(nest: Nest) -> Nest:
-    """Exchanges the first two dimensions: [B, T, *] <-> [T, B, *]."""
+    """Swaps the first two dimensions: [B, T, *] <-> [T, B, *]."""
     return tf.nest.map_structure(
         lambda tensor: tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)]), nest)
 
@@ -81,7 +81,7 @@ def repeat_samples(nest: Nest, num_samples: int) -> Nest:
 
 
 def split_samples(nest: Nest, num_samples: int) -> Nest:
-    """Rows back to samples: [B*S, *] -> [B, S, *]."""
+    """Splits rows into samples: [B*S, *] -> [B, S, *]."""
     def split(tensor: Tensor) -> Tensor:
         rows, *rest = shape_of(tensor)
         return tf.reshape(tensor, [rows // num_samples, num_samples, *rest])
@@ -89,17 +89,17 @@ def split_samples(nest: Nest, num_samples: int) -> Nest:
 
 
 def mask(valid: Tensor, nest: Nest) -> Nest:
-    """Zeros (False for bools) where `valid`, bool [...], is not set; nest of [..., *]."""
+    """Zeroes a nest of [..., *] (False for bools) where `valid`, bool [...], is not set."""
     return where(valid, nest, tf.nest.map_structure(tf.zeros_like, nest))
 
 
 def mask_time(nest: Nest, lengths: Tensor | None, axis: int = 1) -> Nest:
-    """Zeros after each row's length.
+    """Zeroes the steps after each row's length.
 
     Args:
       nest: nest of [B, T, *], or [B, S, T, *] with `axis` 2.
-      lengths: integer [B], or None where every row has T steps.
-      axis: of time.
+      lengths: integer [B], or None if every row has T valid steps.
+      axis: the axis of time.
     """
     if lengths is None:
         return nest
@@ -108,6 +108,6 @@ def mask_time(nest: Nest, lengths: Tensor | None, axis: int = 1) -> Nest:
     def zero(tensor: Tensor) -> Tensor:
         shape = shape_of(tensor)
         ones = [1] * (len(shape) - 1 - axis)
-        this = tf.reshape(valid, [shape_of(valid)[0], *[1] * (axis - 1), shape[axis], *ones])
-        return tf.where(this, tensor, tf.zeros_like(tensor))
+        mask = tf.reshape(valid, [shape_of(valid)[0], *[1] * (axis - 1), shape[axis], *ones])
+        return tf.where(mask, tensor, tf.zeros_like(tensor))
     return tf.nest.map_structure(zero, nest)

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Aliases, and the one legend of axis letters.
+"""Type aliases, and the legend of axis letters.
 
 Every public docstring gives shapes in these letters:
 
     B   batch: sequences in parallel
     T   time: steps of a sequence
     S   samples of the latent variables of each sequence: [B, S, T, ...]
-    F   features: what an encoder or a network gives for one step
+    F   features: the outputs of an encoder or a network for one step
     H   hidden units of a recurrent layer
     Z   latent dimensions
     E   the event dimensions of one observation (none, one or several)
@@ -25,5 +25,5 @@ import tensorflow as tf
 
 Tensor = tf.Tensor
 Nest = Any  # A tensor, or tuples, named tuples, lists and dicts of nests (see `tf.nest`).
-Seed = tf.Tensor  # int32 [2]; split it with `tfp.random.split_seed(seed, n)`.
-Spec = tf.TensorSpec  # Shape, dtype and name of one element: the leading dimensions left out.
+Seed = tf.Tensor  # int32 [2]; split it with `vaeseq.seeds.split(seed, n)`.
+Spec = tf.TensorSpec  # Shape, dtype and name of one element, without leading dimensions.

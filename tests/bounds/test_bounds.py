@@ -214,9 +214,6 @@ class Squared(DistModule):
     def dist(self, params):
         return tfd.Independent(tfd.Normal(params, 0.7), 1)
 
-    def _temper(self, params, temperature):
-        return params
-
 
 SEEN = np.array([0.1, 1.4, 3.0, 0.4], np.float32)
 MULTINOMIAL = {"resample_fn": resampling.multinomial,

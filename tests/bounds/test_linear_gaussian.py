@@ -38,9 +38,6 @@ class Observation(DistModule):
     def dist(self, params):
         return tfd.Independent(tfd.Normal(params, tf.cast(R, params.dtype)), 1)
 
-    def _temper(self, params, temperature):
-        return params
-
 
 def normal(loc, scale):
     return tfd.Independent(tfd.Normal(loc, scale), 1)

@@ -157,7 +157,7 @@ class TestGroupOfEncoders(testing.EncoderContract):
 
 
 class Counts(DistModule):
-    """The decoder of one's own in the docstring of `DistModule`."""
+    """The decoder in the docstring of `DistModule`."""
     event_spec = tf.TensorSpec([3], tf.float32)
 
     def __init__(self):
@@ -170,12 +170,8 @@ class Counts(DistModule):
     def dist(self, params):
         return tfd.Independent(tfd.Poisson(log_rate=params), 1)
 
-    def _temper(self, params, temperature):
-        return params / temperature
 
-
-class TestADecoderOfOnesOwn(testing.DistModuleContract, unittest.TestCase):
-    """With unittest, events of one's own, and the extremes that a Poisson bears."""
+class TestDecoderUnderUnittest(testing.DistModuleContract, unittest.TestCase):
 
     extreme = 20.0
 
@@ -187,14 +183,14 @@ class TestADecoderOfOnesOwn(testing.DistModuleContract, unittest.TestCase):
 
 
 class LogCounts(Encoder):
-    """The encoder of one's own in the docstring of `Encoder`."""
+    """The encoder in the docstring of `Encoder`."""
     output_size = 3
 
     def __call__(self, observation):
         return tf.math.log1p(observation)
 
 
-class TestAnEncoderOfOnesOwn(testing.EncoderContract, unittest.TestCase):
+class TestEncoderUnderUnittest(testing.EncoderContract, unittest.TestCase):
     def make_object_under_test(self):
         return LogCounts()
 
@@ -212,7 +208,7 @@ def test_everything_public_is_tested(module, kind):
 
 
 class BrokenDecoder(Counts):
-    """A correct decoder, one of whose methods a test replaces."""
+    """A decoder with one method replaced by a test."""
 
     def __init__(self, **broken):
         super().__init__()
@@ -247,7 +243,7 @@ def contract_of(decoder):
      "Variable broken_decoder/mlp/linear_0/b:0 gets no gradient"),
     ("temperature_must_be_positive",
      {"temper": lambda params, temperature: params},
-     "temper must raise ValueError at temperature 0.0: define _temper"),
+     "temper must raise ValueError at temperature 0.0: begin it"),
     ("temperature_one_changes_nothing",
      {"temper": lambda params, temperature: params + 1.0},
      "temper must change nothing at temperature 1. The largest difference is"),
@@ -260,8 +256,16 @@ def test_the_decoder_contract_can_fail(test, broken, message):
         getattr(contract_of(BrokenDecoder(**broken)), f"test_{test}")()
 
 
+def test_a_decoder_without_temper_samples_at_temperature_one_only():
+    params = tf.zeros([2, 3])
+    assert Counts().temper(params, 1.0) is params
+    for temperature in (0.5, tf.constant(1.0)):
+        with pytest.raises(NotImplementedError, match="Counts can be sampled at temperature 1 onl"):
+            Counts().temper(params, temperature)
+
+
 class BrokenEncoder(Encoder):
-    """Sums over the batch, and says one feature too many."""
+    """Mixes examples of the batch, and declares one feature too many."""
     output_size = 4
     input_spec = tf.TensorSpec([3], tf.float32)
 
@@ -282,11 +286,11 @@ def test_the_encoder_contract_can_fail(test, message):
 
 
 @pytest.mark.parametrize("contract", [testing.DistModuleContract, testing.EncoderContract])
-def test_a_contract_asks_for_the_object_under_test(contract):
+def test_a_contract_needs_an_object_under_test(contract):
     with pytest.raises(NotImplementedError, match="Define make_object_under_test"):
         contract().make_object_under_test()
 
 
-def test_an_encoder_without_input_spec_says_so():
-    with pytest.raises(NotImplementedError, match="LogCounts does not say what it encodes"):
+def test_a_missing_input_spec_is_an_error():
+    with pytest.raises(NotImplementedError, match="LogCounts has no input_spec. Define it"):
         LogCounts().input_spec  # noqa: B018

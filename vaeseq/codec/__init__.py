@@ -1,6 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The encoders and decoders that ship: `encoders.Embed`, `decoders.Categorical` and so on."""
+"""Encoders and decoders of observations, and the distributions of latents.
 
-from vaeseq.codec import decoders, encoders
+    encoders         `encoders.Embed`, `encoders.MLPEncoder`, ...
+    decoders         `decoders.Categorical`, `decoders.Normal`, ...
+    latent           distributions of the latent variables
+    heads            building blocks of decoders
+    distributions    TFP distributions with fast samplers under XLA on CPUs
+"""
 
-__all__ = ["decoders", "encoders"]
+from vaeseq.codec import decoders, distributions, encoders, heads, latent
+
+__all__ = ["decoders", "distributions", "encoders", "heads", "latent"]

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Encoders made of encoders."""
+"""Encoders composed of encoders."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from vaeseq.types import Nest, Tensor
 
 
 class EncoderSequence(Encoder):
-    """One encoder after the other: the first reads observations, each next one features."""
+    """Encoders in sequence: the first takes observations, each other the features before it."""
 
     def __init__(self, encoders: Sequence[Encoder], name: str | None = None) -> None:
         """Chains encoders.
 
         Args:
-          encoders: at least one. Those after the first take one vector, [F].
+          encoders: at least one. All but the first take one vector, [F].
           name: of the module.
 
         Raises:
-          ValueError: no encoder, or one that does not take what the one before it gives.
+          ValueError: no encoder, or an encoder whose input is not the output of the one before.
         """
         super().__init__(name=name)
         if not encoders:
@@ -52,7 +52,7 @@ class EncoderSequence(Encoder):
 
 
 class Group(Encoder):
-    """A nest of encoders, one for each part of an observation; their features side by side."""
+    """A nest of encoders, one for each part of an observation; their features are concatenated."""
 
     def __init__(self, encoders: Nest, name: str | None = None) -> None:
         """Groups encoders.
@@ -62,7 +62,7 @@ class Group(Encoder):
           name: of the module.
 
         Raises:
-          TypeError: something in the nest is no `Encoder`.
+          TypeError: a leaf of the nest is not an `Encoder`.
           ValueError: an empty nest.
         """
         super().__init__(name=name)
@@ -73,8 +73,8 @@ class Group(Encoder):
             if not isinstance(encoder, Encoder):
                 raise TypeError(f"encoders.Group expects a nest of Encoders, got {encoder!r} in "
                                 "it.")
-        # tf.Module wraps the containers it is given: the flat tuple is for the variables, the
-        # structure is kept out of its sight.
+        # tf.Module wraps containers in attributes. It finds the variables in the flat tuple; the
+        # closure hides the structure from it.
         self._encoders = tuple(flat)
         self._structure = lambda: encoders
 

@@ -1,14 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Decoders of discrete events, independent over the event's dimensions given the features.
-
-They share these arguments:
-
-    hidden_sizes    units of the layers between features and logits; none by default
-    activation      of those layers (see `networks.MLP`)
-    dropout         the share of their units dropped, inside `dropout.enable_dropout`
-    initial_logits  the logits where the features are zero at the start of training: one number,
-                    or an array of the logits' shape
-"""
+"""Decoders of discrete events, independent over the event's dimensions given the features."""
 
 from __future__ import annotations
 
@@ -19,30 +10,12 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.codec import distributions, heads
-from vaeseq.dist_module import DistModule
 from vaeseq.types import Spec, Tensor
 
 _SYMBOL = tf.TensorSpec([], tf.int32)
 
 
-class _LogitsDecoder(DistModule):
-    """A decoder whose parameters are one tensor of logits."""
-
-    _event_spec: Spec
-    _head: heads.Head
-
-    @property
-    def event_spec(self) -> Spec:
-        return self._event_spec
-
-    def __call__(self, features: Tensor) -> Tensor:
-        return self._head(features)[0]
-
-    def _temper(self, params: Tensor, temperature: float | Tensor) -> Tensor:
-        return params / tf.cast(temperature, params.dtype)
-
-
-class Categorical(_LogitsDecoder):
+class Categorical(heads.LogitsDecoder):
     """One of V classes: features -> Categorical(event; logits).
 
     Parameters: logits [..., *E, V]. `temper` is exact.
@@ -52,36 +25,36 @@ class Categorical(_LogitsDecoder):
                  hidden_sizes: Sequence[int] = (), activation: str = "relu",
                  dropout: float = 0.0, initial_logits: float | np.ndarray = 0.0,
                  name: str | None = None) -> None:
-        """Builds the network; the variables come with the first call.
+        """Builds the network; its variables are created by the first call.
 
         Args:
-          num_classes: V. Events are in [0, V); the log-density of others is not defined.
+          num_classes: V. Events are in [0, V); the log-density of others is undefined.
           event_spec: of an integer dtype; one int32 by default.
-          hidden_sizes: see the module description; so are activation and dropout.
-          activation: see there.
-          dropout: see there.
-          initial_logits: for instance log frequencies, [V].
+          hidden_sizes: units of the layers between features and logits; none by default.
+          activation: of those layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          initial_logits: the logits for zero features before training, one number or [V], for
+            instance log frequencies.
           name: of the module.
 
         Raises:
-          TypeError: an event_spec that is no integer spec.
-          ValueError: fewer than one class, or initial_logits of another shape.
+          TypeError: `event_spec` is not a spec of integers.
+          ValueError: `num_classes` is below 1, or `initial_logits` is of another shape.
         """
-        super().__init__(name=name)
+        super().__init__(event_spec, "integer", name=name)
         if num_classes < 1:
             raise ValueError(f"Categorical expects at least one class, got {num_classes=}.")
-        self._event_spec = heads.check_event_spec("Categorical", event_spec, "integer")
         initial = heads.initial_values(
             "initial_logits", initial_logits, [*event_spec.shape, num_classes])
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         return heads.independent(distributions.Categorical(
-            logits=params, dtype=self._event_spec.dtype), self._event_spec)
+            logits=params, dtype=self.event_spec.dtype), self.event_spec)
 
 
-class Bernoulli(_LogitsDecoder):
-    """Yes or no: features -> Bernoulli(event; logits).
+class Bernoulli(heads.LogitsDecoder):
+    """Binary values: features -> Bernoulli(event; logits).
 
     Parameters: logits [..., *E]. `temper` is exact.
     """
@@ -89,65 +62,64 @@ class Bernoulli(_LogitsDecoder):
     def __init__(self, event_spec: Spec, *, hidden_sizes: Sequence[int] = (),
                  activation: str = "relu", dropout: float = 0.0,
                  initial_logits: float | np.ndarray = 0.0, name: str | None = None) -> None:
-        """Builds the network; the variables come with the first call.
+        """Builds the network; its variables are created by the first call.
 
         Args:
           event_spec: events are 0 and 1 in any floating or integer dtype, or bools; samples have
             the same dtype.
-          hidden_sizes: see the module description; so are activation and dropout.
-          activation: see there.
-          dropout: see there.
-          initial_logits: best those of the training data's means (arXiv:1705.09279).
+          hidden_sizes: units of the layers between features and logits; none by default.
+          activation: of those layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          initial_logits: the logits for zero features before training, one number or an array of
+            the event's shape; best those of the training data's means (arXiv:1705.09279).
           name: of the module.
 
         Raises:
-          TypeError: an event_spec that is no spec.
-          ValueError: initial_logits of another shape, or infinite.
+          TypeError: `event_spec` is not a spec of numbers or bools.
+          ValueError: `initial_logits` is of another shape, or infinite.
         """
-        super().__init__(name=name)
-        self._event_spec = heads.check_event_spec(
-            "Bernoulli", event_spec, "floating", "integer", "bool")
+        super().__init__(event_spec, "floating", "integer", "bool", name=name)
         initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
-        return heads.independent(
-            distributions.Bernoulli(logits=params, dtype=self._event_spec.dtype), self._event_spec)
+        return heads.independent(distributions.Bernoulli(
+            logits=params, dtype=self.event_spec.dtype), self.event_spec)
 
 
-class Binomial(_LogitsDecoder):
-    """A count out of `total_count`: features -> Binomial(event; total_count, logits).
+class Binomial(heads.LogitsDecoder):
+    """Counts out of `total_count`: features -> Binomial(event; total_count, logits).
 
-    Parameters: logits [..., *E]. `temper` is an approximation: a binomial again, whose
-    coefficients stay as they are while the odds are tempered.
+    Parameters: logits [..., *E]. `temper` is an approximation: a binomial with tempered odds, whose
+    binomial coefficients are not tempered.
     """
 
     def __init__(self, total_count: int, event_spec: Spec, *, hidden_sizes: Sequence[int] = (),
                  activation: str = "relu", dropout: float = 0.0,
                  initial_logits: float | np.ndarray = 0.0, name: str | None = None) -> None:
-        """Builds the network; the variables come with the first call.
+        """Builds the network; its variables are created by the first call.
 
         Args:
-          total_count: the number of trials; events are whole numbers in [0, total_count].
-          event_spec: of a floating dtype, as samples are.
-          hidden_sizes: see the module description; so are activation and dropout.
-          activation: see there.
-          dropout: see there.
-          initial_logits: of one trial.
+          total_count: the number of trials; events are integers in [0, total_count].
+          event_spec: of a floating dtype; samples have the same dtype.
+          hidden_sizes: units of the layers between features and logits; none by default.
+          activation: of those layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          initial_logits: the logits of one trial for zero features before training, one number or
+            an array of the event's shape.
           name: of the module.
 
         Raises:
-          TypeError: an event_spec that is no floating spec.
-          ValueError: fewer than one trial, or initial_logits of another shape.
+          TypeError: `event_spec` is not a spec of floating numbers.
+          ValueError: `total_count` is below 1, or `initial_logits` is of another shape.
         """
-        super().__init__(name=name)
+        super().__init__(event_spec, "floating", name=name)
         if total_count < 1:
             raise ValueError(f"Binomial expects at least one trial, got {total_count=}.")
         self._total_count = total_count
-        self._event_spec = heads.check_event_spec("Binomial", event_spec, "floating")
         initial = heads.initial_values("initial_logits", initial_logits, event_spec.shape)
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         count = tf.cast(self._total_count, params.dtype)
-        return heads.independent(tfd.Binomial(count, logits=params), self._event_spec)
+        return heads.independent(tfd.Binomial(count, logits=params), self.event_spec)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A group of decoders is a decoder."""
+"""A decoder composed of decoders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Group(DistModule):
           name: of the module.
 
         Raises:
-          TypeError: something in the nest is no `DistModule`.
+          TypeError: a leaf of the nest is not a `DistModule`.
           ValueError: an empty nest.
         """
         super().__init__(name=name)
@@ -41,10 +41,10 @@ class Group(DistModule):
             if not isinstance(decoder, DistModule):
                 raise TypeError("decoders.Group expects a nest of DistModules, got "
                                 f"{decoder!r} in it.")
-        # tf.Module wraps the containers it is given: the flat tuple is for the variables, the
-        # structure is kept out of its sight.
+        # tf.Module wraps containers in attributes. It finds the variables in the flat tuple; the
+        # closure hides the structure from it.
         self._decoders = tuple(flat)
-        self._structure = _hidden(decoders)
+        self._structure = lambda: decoders
 
     @property
     def event_spec(self) -> Nest:
@@ -57,7 +57,7 @@ class Group(DistModule):
         return GroupDistribution(self._pack([
             decoder.dist(part) for decoder, part in self._zip(params)]))
 
-    def _temper(self, params: Nest, temperature: float | Tensor) -> Nest:
+    def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
         return self._pack([decoder.temper(part, temperature)
                            for decoder, part in self._zip(params)])
 
@@ -79,11 +79,11 @@ class GroupDistribution(tfd.Distribution):
         """Groups distributions.
 
         Args:
-          parts: a nest of distributions of one batch shape.
+          parts: a nest of distributions whose batch shapes broadcast.
           name: of the distribution.
         """
         self._parts = tuple(tf.nest.flatten(parts))
-        self._structure = _hidden(parts)
+        self._structure = lambda: parts
         super().__init__(
             dtype=self._map(lambda part: part.dtype),
             reparameterization_type=self._map(lambda part: part.reparameterization_type),
@@ -123,8 +123,3 @@ class GroupDistribution(tfd.Distribution):
 
     def _mode(self) -> Nest:
         return self._map(lambda part: part.mode())
-
-
-def _hidden(structure: Nest) -> Any:
-    """A function that returns the structure: tf.Module does not look inside one."""
-    return lambda: structure

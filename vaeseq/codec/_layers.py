@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Layers that codecs need besides `networks.MLP`: a convolution and masked products."""
+"""Layers of encoders and decoders: activation, convolution, relative and masked weights."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from vaeseq.types import Tensor
 
 
 class Activation(snt.Module):
-    """An activation function by name, and dropout after it; both as in `networks.MLP`."""
+    """An activation function by name, followed by dropout; both as in `networks.MLP`."""
 
     def __init__(self, activation: str, dropout: float = 0.0, name: str | None = None) -> None:
         super().__init__(name=name)
-        # An MLP checks both arguments, and says what is wrong with them.
+        # An MLP checks both arguments.
         networks.MLP((), activation=activation, dropout=dropout)
         self._function = networks._ACTIVATIONS[activation]
         self._dropout = dropout
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """[..., H] -> [..., H]."""
+        """Applies the activation: [..., H] -> [..., H]."""
         return apply_dropout(self, self._function(inputs), self._dropout)
 
 
 class Conv2D(snt.Module):
-    """A strided convolution with "SAME" padding: [N, H, W, C] -> [N, H', W', output_channels]."""
+    """A strided convolution with padding "SAME": [N, H, W, C] -> [N, H', W', output_channels]."""
 
     def __init__(self, output_channels: int, kernel_size: int, stride: int,
                  name: str | None = None) -> None:
@@ -55,23 +55,23 @@ class Conv2D(snt.Module):
 
 
 class RelativeWeights(snt.Module):
-    """Weights between two rows of D places that depend on their distance alone: a convolution.
+    """Weights between two rows of D positions that depend on the distance alone: a convolution.
 
-    From A channels of each place to B of each: w[i A + a, j B + b] = table[j - i, a, b].
+    From A channels at each position to B channels: w[i A + a, j B + b] = table[j - i, a, b].
     """
 
     def __init__(self, size: int, input_channels: int, output_channels: int,
                  name: str | None = None) -> None:
-        """Args: size: D; input_channels: A; output_channels: B."""
+        """Args: size: D; input_channels: A; output_channels: B; name: of the module."""
         super().__init__(name=name)
         self._size = size
         self._channels = [input_channels, output_channels]
 
     def __call__(self, dtype: tf.DType) -> Tensor:
-        """[D A, D B]; the variable comes with the first call."""
+        """Returns the weights, [D A, D B]; the first call creates the variable."""
         self._initialize(dtype)
-        # A distance below 0 counts from the table's end. Rows of the table one after the other,
-        # cut again into rows that are shorter by one: each begins one place further back.
+        # A negative distance counts from the table's end. The table is repeated D times and cut
+        # into rows shorter by one, so that each row starts one position earlier in the table.
         length, channels = 2 * self._size, self._channels
         rows = tf.broadcast_to(self.table, [self._size, length, *channels])
         flat = tf.reshape(rows, [-1, *channels])[:self._size * (length - 1)]
@@ -82,22 +82,23 @@ class RelativeWeights(snt.Module):
     @snt.once
     def _initialize(self, dtype: tf.DType) -> None:
         with tf.init_scope():
-            # As for any layer of so many inputs and outputs (Glorot & Bengio 2010).
+            # Glorot & Bengio (2010), with the fans of the whole layer.
             w_init = initializers.Normal(math.sqrt(2 / (self._size * sum(self._channels))))
             self.table = tf.Variable(
                 w_init([2 * self._size, *self._channels], dtype), name="table")
 
 
 class MaskedLinear(snt.Module):
-    """A linear layer some of whose weights are held at zero."""
+    """A linear layer with a fixed binary mask on its weights."""
 
     def __init__(self, mask: np.ndarray, *, relative: RelativeWeights | None = None,
                  use_bias: bool = True, name: str | None = None) -> None:
-        """Builds the layer; the variables come with the first call.
+        """Builds the layer; its variables are created by the first call.
 
         Args:
-          mask: [F, H], 1 where a weight is free and 0 where there is none.
-          relative: weights [F, H] to which the layer's own are added, which begin at zero.
+          mask: [F, H], 1 for a free weight and 0 for none.
+          relative: weights [F, H] that are added to the layer's own, which are then initialised
+            with zeros.
           use_bias: whether there is a bias.
           name: of the module.
         """
@@ -107,15 +108,15 @@ class MaskedLinear(snt.Module):
         self._use_bias = use_bias
 
     def weights(self, dtype: tf.DType) -> Tensor:
-        """The masked weights, [F, H]; the variables come with the first call."""
+        """Returns the masked weights, [F, H]; the first call creates the variables."""
         self._initialize(dtype)
         weights = self.w if self._relative is None else self.w + self._relative(dtype)
         return weights * tf.constant(self._mask, dtype)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """[..., F] -> [..., H]."""
-        # The masked product is one dense product: at these sizes (88 inputs, 600 units) leaving
-        # out blocks of zeros was slower with two blocks, and slower still with four.
+        """Applies the layer: [..., F] -> [..., H]."""
+        # One dense product: with 88 inputs and 600 units, skipping zero blocks was slower with two
+        # blocks, and slower still with four.
         weights = self.weights(inputs.dtype)
         return matmul.plain((inputs,), weights, self.b if self._use_bias else None)
 

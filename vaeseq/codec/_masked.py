@@ -1,22 +1,22 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Binary events whose dimensions depend on one another: MADE (Germain et al., arXiv:1502.03509).
+"""A decoder of binary events with dependent dimensions: MADE (Germain et al., arXiv:1502.03509).
 
-Notation: x_i dimension i of the event, D of them; f features; u_k hidden unit k of degree m_k in
-0..D-1, the number of dimensions that it may see.
+Notation: x_i dimension i of D of the event; f features; u_k hidden unit k of degree m_k in 0..D-1,
+the number of dimensions that it may depend on.
 
     p(x | f) = prod_i p(x_i | x_<i, f)        logits of all i at once, in training:
 
     x_i --> u_k  where i < m_k                u = activation(V f + W x + b)
     u_k --> logit of x_j  where m_k <= j      logits = U u + C f + c
 
-so that what reaches the logit of x_j has seen x_i for i < j only. Sampling goes through the
-dimensions one by one; each adds its row of W to the hidden units, and reads one column of U.
+so that the logit of x_j depends on x_i for i < j only. Sampling is a loop over the dimensions; each
+adds its row of W to the hidden units and uses one column of U.
 
-With `relative`, x is a row of like things, and weights are shared by all pairs of dimensions at one
-distance (see `_relative`); each dimension has the same number of hidden units then.
+With `relative`, weights are shared by all pairs of dimensions at one distance (see `_relative`),
+and each dimension has the same number of hidden units.
 
-Deviations: the features condition the first hidden layer and the logits (MADE has none); degrees
-are spread evenly rather than drawn; there is one order of the dimensions, that of the event.
+Deviations: the features condition the first hidden layer and the logits (MADE is unconditional);
+degrees are evenly spaced rather than random; the order of the dimensions is that of the event.
 """
 
 from __future__ import annotations
@@ -33,58 +33,58 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import seeds
 from vaeseq.codec import _layers, heads
 from vaeseq.codec._relative import AlignedHead
-from vaeseq.dist_module import DistModule
+from vaeseq.dist_module import check_temperature
 from vaeseq.types import Seed, Spec, Tensor
 
 
 class MaskedParams(NamedTuple):
-    """Parameters of `MaskedBernoulli`: what the features add to its network.
+    """Parameters of `MaskedBernoulli`: the conditioning of its network on the features.
 
     Attributes:
-      hidden: to the first hidden layer, [..., H].
-      logits: to the logits, [..., D].
-      inverse_temperature: the logits are multiplied by it, [..., 1].
+      hidden: added to the first hidden layer before activation, [..., H].
+      logits: added to the logits, [..., D].
+      inverse_temperature: factor of the logits, [..., 1].
     """
     hidden: Tensor
     logits: Tensor
     inverse_temperature: Tensor
 
 
-class MaskedBernoulli(DistModule):
-    """Yes or no, each dimension given the ones before it (see module description).
+class MaskedBernoulli(heads.TensorDecoder):
+    """Binary values, each dimension conditioned on those before it: prod_i p(x_i | x_<i, f).
 
-    For chords, words of bits, small pictures: whatever is on together. Training costs a few large
-    products; sampling takes D small steps (compile it).
+    For chords, bit vectors, small images. Densities cost a few large matrix products; sampling is
+    a loop of D small steps (compile it).
 
-    Parameters: `MaskedParams`. `temper` is an approximation: it sharpens each p(x_i | x_<i), not
-    the whole event's density.
+    Parameters: `MaskedParams`. `temper` is an approximation: it tempers each p(x_i | x_<i, f), not
+    the density of the whole event.
     """
 
     def __init__(self, event_spec: Spec, hidden_sizes: Sequence[int] = (600,), *,
                  activation: str = "relu", dropout: float = 0.0,
                  initial_logits: float | np.ndarray = 0.0, relative: bool = False,
                  aligned: Sequence[int] = (), name: str | None = None) -> None:
-        """Builds the network; the variables come with the first call.
+        """Builds the network; its variables are created by the first call.
 
         Args:
           event_spec: of shape [D]; events are 0 and 1 in any floating or integer dtype, or bools.
           hidden_sizes: units of each masked layer, at least one layer.
-          activation: of those layers (see `networks.MLP`).
-          dropout: the share of their units dropped, inside `dropout.enable_dropout`.
-          initial_logits: the logits at the start of training where everything else is zero, one
+          activation: of those layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          initial_logits: the logits for zero features and a zero event before training, one
             number or [D].
-          relative: whether weights are shared by pairs of dimensions at one distance.
-          aligned: with `relative`, where in the features D of them stand for the dimensions.
+          relative: whether weights are shared by all pairs of dimensions at one distance.
+          aligned: with `relative`, indices at which D consecutive features represent the
+            dimensions.
           name: of the module.
 
         Raises:
-          TypeError: an event_spec that is no spec.
-          ValueError: an event_spec that is not [D], no hidden layer, initial_logits of another
-            shape; with `relative` a hidden layer that is no multiple of D.
+          TypeError: `event_spec` is not a spec of numbers or bools.
+          ValueError: `event_spec` is not of shape [D], there is no hidden layer, or
+            `initial_logits` is of another shape; with `relative`, a layer size that is not a
+            multiple of D.
         """
-        super().__init__(name=name)
-        self._event_spec = heads.check_event_spec(
-            "MaskedBernoulli", event_spec, "floating", "integer", "bool")
+        super().__init__(event_spec, "floating", "integer", "bool", name=name)
         if event_spec.shape.rank != 1 or event_spec.shape[0] < 1:
             raise ValueError("MaskedBernoulli expects an event_spec of shape [D] with D >= 1, got "
                              f"{event_spec.shape}. Flatten the observations.")
@@ -100,28 +100,24 @@ class MaskedBernoulli(DistModule):
         self._network = MaskedNetwork(
             size, hidden_sizes, activation=activation, dropout=dropout, relative=relative)
 
-    @property
-    def event_spec(self) -> Spec:
-        return self._event_spec
-
     def __call__(self, features: Tensor) -> MaskedParams:
         hidden, logits = self._head(features)
         return MaskedParams(hidden, logits, tf.ones_like(logits[..., :1]))
 
     def dist(self, params: MaskedParams) -> tfd.Distribution:
-        return MaskedBernoulliDistribution(params, self._network, self._event_spec.dtype)
+        return MaskedBernoulliDistribution(params, self._network, self.event_spec.dtype)
 
-    def _temper(self, params: MaskedParams, temperature: float | Tensor) -> MaskedParams:
-        inverse = params.inverse_temperature / tf.cast(temperature, params.hidden.dtype)
+    def temper(self, params: MaskedParams, temperature: float | Tensor) -> MaskedParams:
+        inverse = params.inverse_temperature / check_temperature(temperature, params.hidden.dtype)
         return params._replace(inverse_temperature=inverse)
 
 
 class MaskedBernoulliDistribution(tfd.Distribution):
-    """Over events [D], batch shape [...]: the parameters, and the network they condition."""
+    """The distribution of `MaskedBernoulli`, of event shape [D] and batch shape [...]."""
 
     def __init__(self, params: MaskedParams, network: MaskedNetwork, dtype: tf.DType,
                  name: str = "MaskedBernoulli") -> None:
-        """Args: params: of the event; network: with D inputs; dtype: of samples."""
+        """Args: params: [..., *]; network: of D dimensions; dtype: of samples; name: its own."""
         self._params = params
         self._network = network
         super().__init__(
@@ -129,7 +125,7 @@ class MaskedBernoulliDistribution(tfd.Distribution):
             allow_nan_stats=True, parameters={"params": params, "network": network}, name=name)
 
     def conditional_logits(self, event: Tensor) -> Tensor:
-        """Logits of p(x_i = 1 | x_<i) for all i: events [..., D] -> [..., D]."""
+        """Returns the logits of p(x_i = 1 | x_<i) for all i, [..., D], for events [..., D]."""
         params = self._params
         event = tf.cast(event, params.hidden.dtype)
         logits = self._network(event, params.hidden) + params.logits
@@ -156,7 +152,7 @@ class MaskedBernoulliDistribution(tfd.Distribution):
         params = self._params
         shape = tf.concat([[n], tf.shape(params.logits)], 0)
         uniform = seeds.uniform(shape, seed, params.logits.dtype)
-        # x = 1 where the logit is above this: a logistic variable.
+        # Logistic noise: x = 1 where the logit exceeds it.
         noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
         rows = tf.nest.map_structure(
             lambda part: tf.reshape(tf.broadcast_to(part, tf.concat(
@@ -167,11 +163,20 @@ class MaskedBernoulliDistribution(tfd.Distribution):
 
 
 class MaskedNetwork(snt.Module):
-    """The masked layers between an event and the logits of each dimension given those before."""
+    """Masked layers from an event to the logits of each dimension given those before it."""
 
     def __init__(self, size: int, hidden_sizes: Sequence[int], *, activation: str,
                  dropout: float, relative: bool = False, name: str | None = None) -> None:
-        """Args: size: D; hidden_sizes: of one layer or more; the rest as in `MaskedBernoulli`."""
+        """Builds the layers.
+
+        Args:
+          size: D.
+          hidden_sizes: units of each layer, at least one layer.
+          activation: of the layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          relative: whether weights are shared by all pairs of dimensions at one distance.
+          name: of the module.
+        """
         super().__init__(name=name)
         inputs = np.arange(size)
         degrees = [np.arange(hidden) * size // hidden for hidden in hidden_sizes]
@@ -195,39 +200,39 @@ class MaskedNetwork(snt.Module):
         self._activations = [_layers.Activation(activation, dropout) for _ in hidden_sizes]
 
     def __call__(self, event: Tensor, hidden: Tensor) -> Tensor:
-        """Events [..., D] and what is added to the first layer [..., H] -> logits [..., D]."""
+        """Computes logits [..., D] of events [..., D]; `hidden` [..., H] enters the first layer."""
         return self._output(self._units(self._input(event) + hidden))
 
     def sample(self, noise: Tensor, hidden: Tensor, logits: Tensor, scale: Tensor) -> Tensor:
-        """Draws events one dimension after the other, R rows at once.
+        """Samples events of R rows, one dimension after the other.
 
         Args:
-          noise: logistic variables, [R, D].
+          noise: logistic noise, [R, D].
           hidden: added to the first layer, [R, H].
           logits: added to the logits, [R, D].
-          scale: of the logits, [R, 1].
+          scale: factor of the logits, [R, 1].
 
         Returns:
           Zeros and ones, [R, D].
         """
         w_in = self._input.weights(hidden.dtype)
         w_out = tf.transpose(self._output.weights(hidden.dtype))
-        # Logits are compared with the noise before they are scaled.
+        # (logit + logits) * scale > noise, solved for the network's own logit.
         threshold = tf.transpose(noise / scale - logits)
 
-        def step(i: Tensor, preactivation: Tensor, drawn: tf.TensorArray) -> tuple:
+        def step(i: Tensor, preactivation: Tensor, samples: tf.TensorArray) -> tuple:
             logit = tf.linalg.matvec(self._units(preactivation), w_out[i])
             x = tf.cast(logit > threshold[i], hidden.dtype)
-            return i + 1, preactivation + x[:, None] * w_in[i], drawn.write(i, x)
+            return i + 1, preactivation + x[:, None] * w_in[i], samples.write(i, x)
 
-        drawn = tf.TensorArray(hidden.dtype, self._size, element_shape=noise.shape[:1])
-        _, _, drawn = tf.while_loop(
-            lambda i, *_: i < self._size, step, (tf.constant(0), hidden, drawn),
+        samples = tf.TensorArray(hidden.dtype, self._size, element_shape=noise.shape[:1])
+        _, _, samples = tf.while_loop(
+            lambda i, *_: i < self._size, step, (tf.constant(0), hidden, samples),
             maximum_iterations=self._size)
-        return tf.transpose(drawn.stack())
+        return tf.transpose(samples.stack())
 
     def _units(self, preactivation: Tensor) -> Tensor:
-        """The last hidden layer [..., H], from the first one before its activation [..., H]."""
+        """Computes the last hidden layer [..., H] from the first before its activation."""
         units = self._activations[0](preactivation)
         for layer, activation in zip(self._upper, self._activations[1:], strict=True):
             units = activation(layer(units))

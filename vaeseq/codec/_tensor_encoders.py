@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Encoders of one tensor.
 
-Floating observations keep their dtype; integers and bools become `dtype`.
+Floating observations keep their dtype; integers and bools are cast to the argument `dtype`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.codec import _layers
+from vaeseq.codec import _layers, heads
 from vaeseq.encoder import Encoder
 from vaeseq.nn import initializers
 from vaeseq.nn.networks import MLP
@@ -21,23 +21,23 @@ from vaeseq.types import Spec, Tensor
 
 
 class Flatten(Encoder):
-    """An observation's numbers side by side: [..., E] -> [..., F]."""
+    """Flattens an observation to a vector: [..., E] -> [..., F]."""
 
     def __init__(self, input_spec: Spec, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
-        """Remembers the shape.
+        """Creates the encoder.
 
         Args:
           input_spec: of one observation, of any dtype.
-          dtype: what integers and bools become.
+          dtype: the dtype to which integers and bools are cast.
           name: of the module.
 
         Raises:
-          TypeError: an input_spec that is no spec.
-          ValueError: an input_spec whose shape is not fully known.
+          TypeError: `input_spec` is not a `tf.TensorSpec`.
+          ValueError: the shape of `input_spec` is not fully defined.
         """
         super().__init__(name=name)
-        self._input_spec = _check_spec("Flatten", input_spec)
+        self._input_spec = heads.check_spec(self, "input_spec", input_spec, "encoders")
         self._dtype = dtype
 
     @property
@@ -54,21 +54,21 @@ class Flatten(Encoder):
 
 
 class Embed(Encoder):
-    """A learnt row for each symbol: integers [...] -> [..., F]."""
+    """A learnt vector for each symbol: integers [...] -> [..., F]."""
 
     def __init__(self, vocab_size: int, size: int, *, stddev: float = 1.0,
                  dtype: tf.DType = tf.float32, name: str | None = None) -> None:
-        """Prepares the table; the variable comes with the first call.
+        """Creates the encoder; its table is created by the first call.
 
         Args:
-          vocab_size: V; symbols are in [0, V). Others are not checked for.
+          vocab_size: V; symbols must be in [0, V), which is not checked.
           size: F.
-          stddev: of the rows at the start of training.
+          stddev: standard deviation of the vectors before training.
           dtype: of the features.
           name: of the module.
 
         Raises:
-          ValueError: a vocab_size or size below 1.
+          ValueError: `vocab_size` or `size` is below 1.
         """
         super().__init__(name=name)
         if vocab_size < 1 or size < 1:
@@ -109,20 +109,20 @@ class MLPEncoder(Encoder):
     def __init__(self, input_spec: Spec, sizes: Sequence[int], *, activation: str = "relu",
                  activate_final: bool = True, dropout: float = 0.0,
                  dtype: tf.DType = tf.float32, name: str | None = None) -> None:
-        """Builds the layers; the variables come with the first call.
+        """Builds the layers; their variables are created by the first call.
 
         Args:
           input_spec: of one observation, of any dtype.
-          sizes: units of each layer; none at all flattens only.
-          activation: see `networks.MLP`.
-          activate_final: whether the last layer's outputs are activated too.
-          dropout: the share of units dropped after each activation.
-          dtype: what integers and bools become.
+          sizes: units of each layer; without layers the observation is only flattened.
+          activation: of the layers, a name as for `networks.MLP`.
+          activate_final: whether the activation is also applied to the last layer.
+          dropout: dropout rate after each activation, inside `dropout.enable_dropout`.
+          dtype: the dtype to which integers and bools are cast.
           name: of the module.
 
         Raises:
-          TypeError: an input_spec that is no spec.
-          ValueError: an input_spec whose shape is not fully known; an unknown activation.
+          TypeError: `input_spec` is not a `tf.TensorSpec`.
+          ValueError: the shape of `input_spec` is not fully defined, or an unknown activation.
         """
         super().__init__(name=name)
         self._to_vector = Flatten(input_spec, dtype=dtype)
@@ -149,27 +149,27 @@ class ConvEncoder(Encoder):
                  kernel_size: int = 3, stride: int = 2, activation: str = "relu",
                  scale: float = 1.0, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
-        """Builds the layers; the variables come with the first call.
+        """Builds the layers; their variables are created by the first call.
 
         Args:
           input_spec: of one frame, [height, width, channels], of any dtype.
-          channels: of each layer's outputs.
-          kernel_size: of each layer.
+          channels: output channels of each layer.
+          kernel_size: of each layer, in pixels.
           stride: of each layer, which divides height and width by it, rounding up.
-          activation: after each layer (see `networks.MLP`).
-          scale: what pixels are multiplied by: 1 / 255 for bytes.
-          dtype: what integers and bools become.
+          activation: after each layer, a name as for `networks.MLP`.
+          scale: factor of the pixels, for instance 1 / 255 for bytes.
+          dtype: the dtype to which integers and bools are cast.
           name: of the module.
 
         Raises:
-          TypeError: an input_spec that is no spec.
-          ValueError: an input_spec that is no frame; a kernel_size or stride below 1.
+          TypeError: `input_spec` is not a `tf.TensorSpec`.
+          ValueError: `input_spec` is not of rank 3, or `kernel_size` or `stride` is below 1.
         """
         super().__init__(name=name)
-        self._input_spec = _check_spec("ConvEncoder", input_spec)
+        self._input_spec = heads.check_spec(self, "input_spec", input_spec, "encoders")
         if input_spec.shape.rank != 3:
             raise ValueError("ConvEncoder expects frames of shape [height, width, channels], got "
-                             f"{input_spec.shape}. A grey picture has one channel.")
+                             f"{input_spec.shape}. A grey image has one channel.")
         if kernel_size < 1 or stride < 1:
             raise ValueError("ConvEncoder expects kernel_size and stride of at least 1, got "
                              f"{kernel_size=}, {stride=}.")
@@ -199,18 +199,8 @@ class ConvEncoder(Encoder):
         return tf.reshape(frames, [*leading, self._output_size])
 
 
-def _check_spec(encoder: str, spec: Spec) -> Spec:
-    if not isinstance(spec, tf.TensorSpec):
-        raise TypeError(f"{encoder} expects input_spec to be a tf.TensorSpec of one observation, "
-                        f"got {spec!r}. For a nest of observations use encoders.Group.")
-    if not spec.shape.is_fully_defined():
-        raise ValueError(f"{encoder} expects an input_spec whose shape is known, got "
-                         f"{spec.shape}. Leave the batch and time dimensions out of it.")
-    return spec
-
-
 def _leading_dims(encoder: str, observation: Tensor, spec: Spec) -> list[int | Tensor]:
-    """The sizes of the dimensions before the event's own."""
+    """Returns the sizes of the dimensions before the event's."""
     count = observation.shape.rank - spec.shape.rank
     if count < 0 or not observation.shape[count:].is_compatible_with(spec.shape):
         raise ValueError(f"{encoder} expects observations of shape [..., "

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The decoders that ship: each is a `DistModule` over an MLP and a spec of one event.
+"""The decoders of the library: `DistModule`s that map features to a distribution over an event.
 
     Categorical, Bernoulli, Binomial     discrete, independent over the event's dimensions
-    MaskedBernoulli                      binary, each dimension given the ones before it
-    RelativeBernoulli                    binary, a row of like things
+    MaskedBernoulli                      binary, each dimension conditioned on those before it
+    RelativeBernoulli                    binary, over a row of similar positions
     Normal, MixtureOfNormals, Beta       real, independent over the event's dimensions
     Group                                a nest of decoders for a nest of observations
 """

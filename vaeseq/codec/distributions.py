@@ -1,7 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""TFP's distributions, sampled by `vaeseq.seeds`: quick when compiled, and the same as eagerly.
+"""TFP distributions with samplers that are fast under XLA on a CPU.
 
-Everything but the sampling is TFP's.
+TFP samples with TensorFlow's default stateless generator, which XLA compiles for CPUs to code that
+takes a hundred times longer (some 300 ns a number), and whose numbers differ from eager execution.
+These subclasses sample with `vaeseq.seeds` (Philox) instead; everything else is TFP's. Use them in
+a decoder of your own wherever samples are drawn in compiled loops.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from vaeseq.types import Seed, Tensor
 
 
 class Normal(tfd.Normal):
-    """Normal(loc, scale)."""
+    """tfd.Normal, sampled by Philox."""
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)
@@ -23,19 +26,19 @@ class Normal(tfd.Normal):
 
 
 class Categorical(tfd.Categorical):
-    """Categorical(logits), drawn as the largest of the logits, each with Gumbel noise."""
+    """tfd.Categorical, sampled by the Gumbel-max trick with Philox."""
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         logits = self.logits_parameter()
         shape = tf.concat([[n], tf.shape(logits)], 0)
-        tiny = np.finfo(logits.dtype.as_numpy_dtype).tiny  # log(0) would choose at random
+        tiny = np.finfo(logits.dtype.as_numpy_dtype).tiny  # keeps the noise finite
         uniform = tf.maximum(seeds.uniform(shape, seed, logits.dtype), tiny)
         gumbel = -tf.math.log(-tf.math.log(uniform))
         return tf.cast(tf.argmax(logits + gumbel, axis=-1, output_type=tf.int32), self.dtype)
 
 
 class Bernoulli(tfd.Bernoulli):
-    """Bernoulli(logits)."""
+    """tfd.Bernoulli, sampled by Philox."""
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         probs = self.probs_parameter()

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The encoders that ship: observations to features.
+"""The encoders of the library, which map observations to features.
 
-    Flatten            an observation's numbers side by side
-    Embed              a learnt row for each symbol
+    Flatten            the observation as a vector
+    Embed              a learnt vector for each symbol
     MLPEncoder         dense layers over a flattened observation
     ConvEncoder        convolutions over a frame
-    EncoderSequence    one encoder after the other
-    Group              one encoder for each part of an observation, features side by side
+    EncoderSequence    encoders in sequence
+    Group              one encoder for each part of an observation, features concatenated
 """
 
 from vaeseq.codec._composed import EncoderSequence, Group

@@ -1,5 +1,21 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What decoders are made of: an MLP with several outputs, and the way to a positive number."""
+"""Building blocks of decoders: base classes, a multi-output MLP, positive projections, checks.
+
+A decoder of one tensor derives from `TensorDecoder`; from `LogitsDecoder` if its parameters are one
+tensor of logits:
+
+    class Poisson(heads.TensorDecoder):
+        def __init__(self, event_spec):
+            super().__init__(event_spec, "floating")
+            self._head = heads.Head([np.zeros(event_spec.shape)])
+
+        def __call__(self, features):
+            (log_rate,) = self._head(features)
+            return log_rate
+
+        def dist(self, params):
+            return heads.independent(tfd.Poisson(log_rate=params), self.event_spec)
+"""
 
 from __future__ import annotations
 
@@ -11,30 +27,71 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
+from vaeseq.dist_module import DistModule, check_temperature
 from vaeseq.nn.initializers import Initializer
 from vaeseq.nn.networks import MLP, Linear
 from vaeseq.types import Spec, Tensor
 
-# Where "exp" stops growing: exp(30) is 1e13, whose square float32 still holds.
+# The largest argument of "exp": the square of exp(30), 1e26, is finite in float32.
 _MAX_EXPONENT = 30.0
 
 
-class Head(snt.Module):
-    """An MLP whose last layer gives several parameters, each of its own shape.
+class TensorDecoder(DistModule):
+    """Base class of decoders of one tensor: checks and keeps the event's spec."""
 
-    [..., F] -> a list of [..., *shape], all from one product.
+    def __init__(self, event_spec: Spec, *kinds: str, name: str | None = None) -> None:
+        """Checks the spec.
+
+        Args:
+          event_spec: the `tf.TensorSpec` of one event.
+          *kinds: the allowed kinds of its dtype: "floating", "integer", "bool".
+          name: of the module.
+
+        Raises:
+          TypeError: not a `tf.TensorSpec`, or a dtype of another kind.
+          ValueError: a shape that is not fully defined.
+        """
+        super().__init__(name=name)
+        check_spec(self, "event_spec", event_spec, "decoders")
+        if not any(getattr(event_spec.dtype, f"is_{kind}") for kind in kinds):
+            raise TypeError(
+                f"{type(self).__name__} expects events of a dtype that is {' or '.join(kinds)}, "
+                f"got {event_spec.dtype.name}. Cast the observations and set event_spec likewise.")
+        self._event_spec = event_spec
+
+    @property
+    def event_spec(self) -> Spec:
+        return self._event_spec
+
+
+class LogitsDecoder(TensorDecoder):
+    """Base class of decoders with one parameter, a tensor of logits [..., *].
+
+    A subclass assigns a `Head` with one output to `_head`, and defines `dist`.
     """
+
+    _head: Head
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return self._head(features)[0]
+
+    def temper(self, params: Tensor, temperature: float | Tensor) -> Tensor:
+        return params / check_temperature(temperature, params.dtype)
+
+
+class Head(snt.Module):
+    """An MLP whose last layer has several outputs, each of its own shape, from one product."""
 
     def __init__(self, initial: Sequence[np.ndarray], hidden_sizes: Sequence[int] = (), *,
                  activation: str = "relu", dropout: float = 0.0, name: str | None = None) -> None:
         """Builds the layers; the variables come with the first call.
 
         Args:
-          initial: for each parameter an array of its shape, its value where the features are zero
-            at the start of training.
+          initial: for each output an array of its shape: its value for zero features before
+            training.
           hidden_sizes: units of the layers before the last.
-          activation: of the layers before the last.
-          dropout: share of their units dropped, inside `dropout.enable_dropout`.
+          activation: of the layers before the last, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           name: of the module.
         """
         super().__init__(name=name)
@@ -45,7 +102,7 @@ class Head(snt.Module):
         self._linear = Linear(sum(self._sizes), b_init=_Values(bias), name="params")
 
     def __call__(self, features: Tensor) -> list[Tensor]:
-        """[..., F] -> a list of [..., *shape]."""
+        """Maps features [..., F] to a list of outputs [..., *shape]."""
         flat = self._linear(self._mlp(features))
         leading = nest.shape_of(flat)[:-1]
         pieces = tf.split(flat, self._sizes, axis=-1)
@@ -54,7 +111,7 @@ class Head(snt.Module):
 
 
 class _Values(Initializer):
-    """The values given, in the dtype asked for."""
+    """Initialises a variable with fixed values."""
 
     def __init__(self, values: np.ndarray) -> None:
         self._values = values
@@ -64,10 +121,15 @@ class _Values(Initializer):
 
 
 def initial_values(name: str, value: float | np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """An initial value as an array of its parameter's shape.
+    """Returns the initial value of a parameter, broadcast to the parameter's shape.
+
+    Args:
+      name: of the argument, for error messages.
+      value: one number, or an array that broadcasts to the shape.
+      shape: of the parameter.
 
     Raises:
-      ValueError: it does not broadcast to the shape, or is not finite.
+      ValueError: the value does not broadcast to the shape, or is not finite.
     """
     array = np.asarray(value, np.float64)
     try:
@@ -77,19 +139,19 @@ def initial_values(name: str, value: float | np.ndarray, shape: Sequence[int]) -
                          f"got shape {list(array.shape)}.") from None
     if not np.all(np.isfinite(array)):
         raise ValueError(f"Expected {name} to be finite, got {array[~np.isfinite(array)][0]} in "
-                         "it. Clip the means it comes from away from 0 and 1.")
+                         "it. If it is computed from means, clip them away from 0 and 1.")
     return array
 
 
 class Positive:
-    """A positive projection: x -> f(x) + eps, with f either "softplus" or "exp"."""
+    """A map from real numbers to numbers above 0: f(x) + eps, with f "softplus" or "exp"."""
 
     def __init__(self, projection: str, eps: float) -> None:
-        """Chooses f.
+        """Creates the projection.
 
         Args:
-          projection: "softplus", or "exp" (constant above exp(30), so that it stays finite).
-          eps: the least value, above 0.
+          projection: "softplus", or "exp", whose argument is clipped at 30 to remain finite.
+          eps: the lower limit of the result, above 0.
 
         Raises:
           ValueError: another projection, or an eps that is not above 0.
@@ -104,11 +166,11 @@ class Positive:
         self._eps = eps
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """[...] -> [...], at least eps."""
+        """Projects a tensor [...] to values of at least eps."""
         return self._function(inputs) + tf.cast(self._eps, inputs.dtype)
 
     def inverse(self, name: str, value: np.ndarray) -> np.ndarray:
-        """What is projected to `value`; `name` is what to call it in an error."""
+        """Returns x with f(x) + eps = value; `name` names the value in errors."""
         if not np.all(value > self._eps):
             raise ValueError(f"Expected {name} above positive_eps={self._eps}, got "
                              f"{np.min(value)}.")
@@ -130,30 +192,29 @@ _PROJECTIONS: dict[str, tuple[Callable[[Tensor], Tensor],
 }
 
 
-def check_event_spec(decoder: str, spec: Spec, *kinds: str) -> Spec:
-    """Returns the spec of an event, if a decoder can have such events.
+def check_spec(module: snt.Module, argument: str, spec: Spec, wing: str) -> Spec:
+    """Returns the spec of one observation, an argument of an encoder or decoder.
 
     Args:
-      decoder: its name, for the error.
-      spec: of one event.
-      *kinds: among "floating", "integer" and "bool".
+      module: the encoder or decoder, for error messages.
+      argument: the argument's name, for error messages.
+      spec: the argument.
+      wing: "encoders" or "decoders", the module with the `Group` for nests of observations.
 
     Raises:
-      TypeError: not a `tf.TensorSpec`, or a dtype of another kind.
-      ValueError: a shape that is not fully known.
+      TypeError: not a `tf.TensorSpec`.
+      ValueError: a shape that is not fully defined.
     """
+    owner = type(module).__name__
     if not isinstance(spec, tf.TensorSpec):
-        raise TypeError(f"{decoder} expects event_spec to be a tf.TensorSpec of one observation, "
-                        f"got {spec!r}. For a nest of observations use decoders.Group.")
+        raise TypeError(f"{owner} expects {argument} to be a tf.TensorSpec of one observation, got "
+                        f"{spec!r}. For a nest of observations use {wing}.Group.")
     if not spec.shape.is_fully_defined():
-        raise ValueError(f"{decoder} expects an event_spec whose shape is known, got {spec.shape}. "
-                         "Leave the batch and time dimensions out of it.")
-    if not any(getattr(spec.dtype, f"is_{kind}") for kind in kinds):
-        raise TypeError(f"{decoder} expects events of a dtype that is {' or '.join(kinds)}, got "
-                        f"{spec.dtype.name}. Cast the observations and say so in event_spec.")
+        raise ValueError(f"{owner} expects {argument} to have a fully defined shape, got "
+                         f"{spec.shape}. Leave the batch and time dimensions out of it.")
     return spec
 
 
 def independent(distribution: tfd.Distribution, event_spec: Spec) -> tfd.Distribution:
-    """Reads the last dimensions of the batch as the event: batch [..., *E] -> batch [...]."""
+    """Turns the last batch dimensions into the event: batch shape [..., *E] -> [...]."""
     return tfd.Independent(distribution, reinterpreted_batch_ndims=event_spec.shape.rank)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Distributions of the latent variables: Gaussian, residual, constant, empty."""
+"""Distributions of the latent variables: Gaussian, standard, residual."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import nest
 from vaeseq.codec import distributions
 from vaeseq.codec.decoders import Normal, NormalParams
-from vaeseq.dist_module import DistModule
+from vaeseq.dist_module import DistModule, check_temperature
 from vaeseq.nn.scan.matmul import as_parts
 from vaeseq.types import Spec, Tensor
 
@@ -19,28 +19,29 @@ from vaeseq.types import Spec, Tensor
 class DiagonalNormal(DistModule):
     """A latent [Z] of independent normals: features -> `NormalParams` of [..., Z].
 
-    A size of 0 is legal: samples are [..., 0], densities and divergences 0.
+    With a size of 0 samples are [..., 0], log-densities and KL 0.
     """
 
     def __init__(self, size: int, hidden_sizes: Sequence[int] = (), *, activation: str = "relu",
                  dropout: float = 0.0, positive_projection: str = "softplus",
                  positive_eps: float = 1e-5, initial_scale: float = 1.0,
                  name: str | None = None) -> None:
-        """Builds the network; the variables come with the first call.
+        """Builds the network; its variables are created by the first call.
 
         Args:
           size: Z.
           hidden_sizes: units of the layers between features and parameters.
-          activation: of those layers (see `networks.MLP`).
-          dropout: the share of their units dropped, inside `dropout.enable_dropout`.
-          positive_projection: how a scale is made positive: "softplus" or "exp".
-          positive_eps: the least scale, above 0.
-          initial_scale: where the features are zero at the start of training.
+          activation: of those layers, a name as for `networks.MLP`.
+          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
+          positive_projection: the function that makes a scale positive: "softplus", or "exp"
+            (constant above e^30).
+          positive_eps: lower limit of the scale, above 0.
+          initial_scale: the scale for zero features before training.
           name: of the module.
 
         Raises:
-          ValueError: a negative size, an unknown projection, an eps or initial_scale that is not
-            positive.
+          ValueError: a negative size, an unknown projection, or an eps or initial_scale that is
+            not positive.
         """
         super().__init__(name=name)
         self._normal = Normal(
@@ -50,64 +51,70 @@ class DiagonalNormal(DistModule):
 
     @property
     def event_spec(self) -> Spec:
-        """[Z]."""
         return self._normal.event_spec
 
     def __call__(self, features: Tensor) -> NormalParams:
-        """[..., F] -> parameters of [..., Z]."""
+        """Computes parameters of [..., Z] from features [..., F]."""
         return self._normal(features)
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
-        """Over [Z], batch shape [...]; standard normals where `params` are a scan's padding."""
+        """Returns the distribution over [Z], of batch shape [...] (see `normal` for padding)."""
         return normal(params)
 
-    def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
+    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         return self._normal.temper(params, temperature)
 
 
 class StandardNormal(DistModule):
-    """A latent [Z] of standard normals, whatever the features; Z = 0 is the empty latent."""
+    """A latent [Z] of standard normals, independent of the features."""
 
     def __init__(self, size: int, name: str | None = None) -> None:
-        """Args: size: Z. Raises: ValueError: a negative size."""
+        """Creates the distribution.
+
+        Args:
+          size: Z; 0 for a model without latents.
+          name: of the module.
+
+        Raises:
+          ValueError: a negative size.
+        """
         super().__init__(name=name)
         self._event_spec = _latent_spec("StandardNormal", size)
 
     @property
     def event_spec(self) -> Spec:
-        """[Z]."""
         return self._event_spec
 
     def __call__(self, features: Tensor) -> NormalParams:
-        """[..., F] -> zeros and ones of [..., Z]."""
+        """Returns zeros and ones of [..., Z] for features [..., F]."""
         features = as_parts(features)[0]
         shape = nest.shape_of(features)[:-1] + [self._event_spec.shape[0]]
         return NormalParams(tf.zeros(shape, features.dtype), tf.ones(shape, features.dtype))
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
-        """Over [Z], batch shape [...]."""
+        """Returns the distribution over [Z], of batch shape [...]."""
         return normal(params)
 
-    def _temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
-        root = tf.sqrt(tf.cast(temperature, params.scale.dtype))
+    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
+        root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
         return params._replace(scale=params.scale * root)
 
 
 def normal(params: NormalParams) -> tfd.Distribution:
-    """Independent normals over [Z].
+    """Returns independent normals over [Z].
 
-    Past a row's length a `scan` gives zeros. A scale of 0, which no network here gives, is taken
-    as 1, so that densities there are finite.
+    A scale of 0, as in the zeros that `scan` returns for padding, is replaced by 1, so that the
+    densities of padding are finite.
 
     Args:
-      params: [..., Z] each.
+      params: loc and scale, [..., Z] each.
     """
     scale = tf.where(params.scale == 0.0, tf.ones_like(params.scale), params.scale)
     return tfd.Independent(distributions.Normal(params.loc, scale), 1)
 
 
 def normal_params(dist: tfd.Distribution) -> NormalParams | tuple[()]:
-    """Of what `normal` gives; () of any other distribution."""
+    """Returns the parameters of a result of `normal`, and () for any other distribution."""
     base = getattr(dist, "distribution", None)
     if not isinstance(base, distributions.Normal) or dist.event_shape.rank != 1:
         return ()
@@ -115,11 +122,11 @@ def normal_params(dist: tfd.Distribution) -> NormalParams | tuple[()]:
 
 
 def residual(prior: NormalParams, delta: NormalParams) -> NormalParams:
-    """A posterior relative to the prior (SRNN's Res-q, arXiv:1605.07571, section 3).
+    """Returns a posterior relative to the prior (Res-q, arXiv:1605.07571, section 3.2).
 
     Args:
       prior: parameters of p(z_t), [..., Z].
-      delta: what the posterior's network says, [..., Z].
+      delta: the outputs of the posterior's network, [..., Z].
 
     Returns:
       Parameters of q(z_t): the prior's loc plus delta's, and delta's scale.

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Contracts as tests: mix one into a test class and say what is tested.
+"""Contracts as test mixins: derive a test class from one and construct the object under test.
 
     class TestCounts(testing.DistModuleContract):
         def make_object_under_test(self):
             return Counts()
 
-is a whole test of a decoder of one's own, for pytest as it stands and for unittest beside
-`unittest.TestCase`. Failures are sentences.
+This is a complete test of a decoder under pytest. Under unittest, derive from `unittest.TestCase`
+too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-
 """The contract of agents."""
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,14 +24,13 @@ from vaeseq.types import Nest, Tensor
 
 
 class AgentContract:
-    """What every `Agent` must do.
+    """Tests that every `Agent` must pass.
 
     Attributes:
-      deterministic: whether contexts follow from observations and inputs alone. Of agents that act
-        at random it is only asked that a whole sequence equals its steps, each with its own seed
-        (see `seeds.per_step`).
-      batch_size: B of the sequences the tests make.
-      num_steps: T.
+      deterministic: whether contexts are functions of observations and inputs alone. For stochastic
+        agents two tests are skipped: a sequence in two parts, and compiled against eager.
+      batch_size: B of the test sequences.
+      num_steps: T of the test sequences.
     """
 
     deterministic: bool = True
@@ -39,24 +38,27 @@ class AgentContract:
     num_steps: int = 5
 
     def make_object_under_test(self) -> Agent:
-        """A new agent."""
+        """Returns a new agent."""
         raise NotImplementedError("Define make_object_under_test(self) to return a new Agent.")
 
     def make_observations(self, leading: Sequence[int]) -> Nest:
-        """Observations [*leading, E]."""
+        """Returns observations, a nest of [*leading, E]."""
         raise NotImplementedError(
             "Define make_observations(self, leading) to return a nest of [*leading, E].")
 
     def make_inputs(self, leading: Sequence[int]) -> Nest:
-        """Inputs from outside, a nest of [*leading, *]; by default none."""
+        """Returns external inputs, a nest of [*leading, *]; none by default."""
         del leading
         return ()
 
     def test_shapes(self) -> None:
-        agent, observed, inputs = self._made()
+        agent, observed, inputs = self._make_case()
         state = agent.initial_state(self.batch_size)
-        self._check_context(agent, agent.context(state, at(inputs, 0), seed=seed(1)))
         context = agent.context(state, at(inputs, 0), seed=seed(1))
+        expected = [self.batch_size, agent.context_size]
+        require(context.dtype.is_floating and context.shape.as_list() == expected,
+                f"context must be floating {expected}, not {context.dtype.name} "
+                f"{context.shape.as_list()}.")
         require_like(agent.observe(at(observed, 0), context, state), state,
                       "observe must return a state like the one it was given.")
         contexts, after = agent.contexts(observed, state, inputs, seed=seed(1))
@@ -66,7 +68,7 @@ class AgentContract:
         require_like(after, state, "contexts must return a state like the one it was given.")
 
     def test_finished_is_a_bool_for_each_row(self) -> None:
-        agent, observed, inputs = self._made()
+        agent, observed, inputs = self._make_case()
         state = agent.initial_state(self.batch_size)
         for after in (state, agent.contexts(observed, state, inputs, seed=seed(1))[1]):
             finished = agent.finished(after)
@@ -75,7 +77,7 @@ class AgentContract:
                      f"{finished.shape.as_list()}.")
 
     def test_whole_sequence_equals_step_by_step(self) -> None:
-        agent, observed, inputs = self._made()
+        agent, observed, inputs = self._make_case()
         state = agent.initial_state(self.batch_size)
         step_seeds = seeds.per_step(seed(1), self.num_steps)[0]
         stepped, after_each = [], [state]
@@ -98,7 +100,8 @@ class AgentContract:
                                "step.")
 
     def test_whole_sequence_equals_two_parts(self) -> None:
-        agent, observed, inputs = self._made()
+        self._skip_unless_deterministic()
+        agent, observed, inputs = self._make_case()
         state = agent.initial_state(self.batch_size)
         whole, after = agent.contexts(observed, state, inputs, seed=seed(1))
         parts, cut = [], self.num_steps // 2
@@ -106,35 +109,30 @@ class AgentContract:
             contexts, state = agent.contexts(
                 at(observed, part), state, at(inputs, part), seed=seed(1))
             parts.append(contexts)
-        if not self.deterministic:
-            return
         require_close(tf.concat(parts, 1), whole, "A sequence cut in two, with the state carried, "
                        "must have the contexts of the whole.")
         require_all_close(state, after, "A sequence cut in two must end in the state of the "
                            "whole.")
 
     def test_compiled_equals_eager(self) -> None:
-        agent, observed, inputs = self._made()
+        self._skip_unless_deterministic()
+        agent, observed, inputs = self._make_case()
 
         def run() -> tuple[Tensor, Nest]:
             return agent.contexts(observed, agent.initial_state(self.batch_size), inputs,
                                   self._lengths(), seed=seed(1))
 
-        if not self.deterministic:
-            return
         for one, other in pairs(tf.function(run, jit_compile=True)(), run()):
             require_close(one, other, "contexts must be the same compiled and eager.")
 
-    def _made(self) -> tuple[Agent, Nest, Nest]:
+    def _skip_unless_deterministic(self) -> None:
+        if not self.deterministic:
+            raise unittest.SkipTest("the agent is stochastic")
+
+    def _make_case(self) -> tuple[Agent, Nest, Nest]:
         leading = [self.batch_size, self.num_steps]
         return (self.make_object_under_test(), self.make_observations(leading),
                 self.make_inputs(leading))
 
     def _lengths(self) -> Tensor:
         return tf.constant(np.linspace(self.num_steps, 0, self.batch_size).astype(np.int32))
-
-    def _check_context(self, agent: Agent, context: Tensor) -> None:
-        expected = [self.batch_size, agent.context_size]
-        require(context.dtype.is_floating and context.shape.as_list() == expected,
-                 f"context must be floating {expected}, not {context.dtype.name} "
-                 f"{context.shape.as_list()}.")

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the contracts check with."""
+"""Assertions and random inputs of the contract tests."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from vaeseq import nest
 from vaeseq.types import Nest, Seed, Tensor
 
 
-def spoiled(tensors: Nest, lengths: Tensor) -> Nest:
-    """NaN in the padding of floats, 1 in that of the others."""
-    def spoil(x: Tensor) -> Tensor:
-        wrong = tf.fill(tf.shape(x), tf.cast(np.nan if x.dtype.is_floating else 1, x.dtype))
-        return nest.where(nest.mask_from_lengths(lengths, x.shape[1]), x, wrong)
-    return tf.nest.map_structure(spoil, tensors)
+def fill_padding(tensors: Nest, lengths: Tensor) -> Nest:
+    """Fills the padding of floats with NaN and that of other dtypes with 1."""
+    def fill(x: Tensor) -> Tensor:
+        garbage = tf.fill(tf.shape(x), tf.cast(np.nan if x.dtype.is_floating else 1, x.dtype))
+        return nest.where(nest.mask_from_lengths(lengths, x.shape[1]), x, garbage)
+    return tf.nest.map_structure(fill, tensors)
 
 
 def at(tensors: Nest, index: int | slice, axis: int = 1) -> Nest:
-    """One step or a part of [B, T, ...], or (axis 0) one row or some of [B, ...]."""
+    """Indexes one axis of every tensor: by default that of time, [B, T, ...]."""
     where = (slice(None),) * axis + (index,)
     return tf.nest.map_structure(lambda x: x[where], tensors)
 
 
 def take(tensors: Nest, order: np.ndarray) -> Nest:
+    """Gathers rows."""
     return tf.nest.map_structure(lambda x: tf.gather(x, order), tensors)
 
 
 def seed(number: int) -> Seed:
+    """Returns a fixed seed, int32 [2]."""
     return tf.constant([0, number], tf.int32)
 
 
 def random_nest(specs: Nest, leading: Sequence[int]) -> Nest:
-    """Random tensors [*leading, *spec.shape]: normal floats, integers and bools of 0 and 1."""
+    """Returns tensors [*leading, *spec.shape]: normal floats, integers and bools of 0 and 1."""
     def draw(spec: tf.TensorSpec) -> Tensor:
         shape = [*leading, *spec.shape]
         if spec.dtype.is_floating:
@@ -81,7 +83,7 @@ def require_like(one: Nest, other: Nest, message: str) -> None:
 
 
 def check_gradients(module: tf.Module, loss: Callable[[], Tensor], where: str = "") -> None:
-    """Every trainable variable gets a gradient, and all of it is finite."""
+    """Checks that every trainable variable has a finite gradient."""
     loss()  # Creates the variables.
     with tf.GradientTape() as tape:
         value = loss()

@@ -1,5 +1,4 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-
 """The contract of cores."""
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from vaeseq.bounds import ELBO
 from vaeseq.testing._checks import (
     at,
     check_gradients,
+    fill_padding,
     pairs,
     random_nest,
     require,
@@ -21,23 +21,22 @@ from vaeseq.testing._checks import (
     require_close,
     require_like,
     seed,
-    spoiled,
     take,
 )
-from vaeseq.testing._paths import Path, elbo, generate, verbs, with_given_latents
+from vaeseq.testing._paths import Path, elbo, generate, one_step, with_fixed_latents
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import CoreState, Inferred, VAECore
 
 
 class VAECoreContract:
-    """What every `VAECore` must do.
+    """Tests that every `VAECore` must pass.
 
     Attributes:
-      context_size: F of the contexts the tests give.
-      batch_size: B of the sequences the tests make.
-      num_steps: T.
-      forward_only: whether `encode_observed` sees the past only, so that the features of a sequence
-        cut in two are those of the whole.
+      context_size: F of the test contexts.
+      batch_size: B of the test sequences.
+      num_steps: T of the test sequences.
+      forward_only: whether the features of `encode_observed` depend on the past only (a filtering
+        posterior), so that the features of a sequence in two parts are those of the whole.
     """
 
     context_size: int = 3
@@ -46,19 +45,19 @@ class VAECoreContract:
     forward_only: bool = True
 
     def make_object_under_test(self) -> VAECore:
-        """A new core."""
+        """Returns a new core."""
         raise NotImplementedError("Define make_object_under_test(self) to return a new VAECore.")
 
     def make_observations(self, core: VAECore, leading: Sequence[int]) -> Nest:
-        """Observations [*leading, E]; by default normal floats, integers and bools of 0 and 1."""
+        """Returns observations, a nest of [*leading, E]: normal floats, other dtypes 0 and 1."""
         return random_nest(core.decoder.event_spec, leading)
 
     def make_contexts(self, leading: Sequence[int]) -> Tensor:
-        """Contexts [*leading, F]."""
+        """Returns contexts [*leading, F]."""
         return tf.random.stateless_normal([*leading, self.context_size], [3, 4])
 
     def test_states_match_the_spec(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
         initial = core.initial_state(self.batch_size)
         require_like(initial, nest.zeros(core.state_spec, self.batch_size),
                       "initial_state must have the shapes of state_spec.")
@@ -69,45 +68,43 @@ class VAECoreContract:
         require(generated.latents.shape[-1] == core.latent_size,
                  f"latent_size is {core.latent_size}, but latents have {generated.latents.shape}.")
 
-    def test_verbs_accept_any_leading_axes(self) -> None:
-        core, contexts, observed, z = self._made()
+    def test_one_step_accepts_any_leading_axes(self) -> None:
+        core, contexts, observed, z = self._make_case()
         context_features, _ = core.encode_contexts(
             contexts, core.initial_state(self.batch_size).context)
         features = core.encode_observed(context_features, observed)
         state = random_nest(core.state_spec.latent, [self.batch_size, self.num_steps])
-        given = (context_features, features, state, z, observed)
-        whole = verbs(core, *given)
-        cuts: tuple[tuple, ...] = ((slice(None), 1), (2, 3))
-        for rows in cuts:
-            cut = tf.nest.map_structure(lambda x, rows=rows: x[rows], whole)
-            alone = verbs(core, *tf.nest.map_structure(lambda x, rows=rows: x[rows], given))
-            require_all_close(alone, cut, "advance, prior, posterior, transition and emit must "
-                               f"give the same for {3 - len(np.shape(rows)) } leading axes, "
-                               "pointwise.")
+        arguments = (context_features, features, state, z, observed)
+        whole = one_step(core, *arguments)
+        for index in ((slice(None), 1), (2, 3)):  # one leading axis, and none
+            part = tf.nest.map_structure(lambda x, index=index: x[index], arguments)
+            expected = tf.nest.map_structure(lambda x, index=index: x[index], whole)
+            require_all_close(one_step(core, *part), expected, "hidden, prior, posterior, update "
+                              "and emit must be pointwise over any leading axes.")
 
     def test_infer_equals_the_loop(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
         for lengths in (None, self._lengths()):
             own = self._path(core, contexts, observed, z, lengths)
             loop = self._path(core, contexts, observed, z, lengths, infer=VAECore.infer)
             own, loop = (nest.mask_time(path[:-1], lengths) + (path.state,) for path in (own, loop))
             require_all_close(own, loop, "infer must equal VAECore.infer, the loop over steps.")
 
-    def test_replay_of_latents(self) -> None:
-        core, contexts, observed, _ = self._made()
+    def test_infer_given_equals_infer(self) -> None:
+        core, contexts, observed, _ = self._make_case()
         lengths, state = self._lengths(), core.initial_state(self.batch_size)
         context_features, _ = core.encode_contexts(contexts, state.context, lengths)
         features = core.encode_observed(context_features, observed, lengths)
-        drawn = core.infer(context_features, features, state.latent, lengths, seed=seed(1))
-        again = core.infer_given(context_features, features, drawn.latents, state.latent, lengths)
+        sampled = core.infer(context_features, features, state.latent, lengths, seed=seed(1))
+        again = core.infer_given(context_features, features, sampled.latents, state.latent, lengths)
         one, other = (nest.mask_time(
-            (x.latents, x.outputs, x.prior.log_prob(drawn.latents),
-             x.posterior.log_prob(drawn.latents)), lengths) for x in (again, drawn))
-        require_all_close((one, again.state), (other, drawn.state), "replay of the latents that "
-                           "infer drew must give what infer gave.")
+            (x.latents, x.outputs, x.prior.log_prob(sampled.latents),
+             x.posterior.log_prob(sampled.latents)), lengths) for x in (again, sampled))
+        require_all_close((one, again.state), (other, sampled.state), "infer_given of the "
+                           "latents that infer sampled must return the result of infer.")
 
-    def test_replay(self) -> None:
-        core, contexts, *_ = self._made()
+    def test_generating_and_training_give_equal_densities(self) -> None:
+        core, contexts, *_ = self._make_case()
         generated, state = generate(core, contexts)
         path = self._path(core, contexts, generated.observed, generated.latents)
         require_close(path.log_prob, generated.log_prob, "The log-density of generated "
@@ -118,7 +115,7 @@ class VAECoreContract:
                            "training computes for the same sequence.")
 
     def test_whole_sequence_equals_two_parts(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
         whole = self._path(core, contexts, observed, z)
         state, parts, cut = core.initial_state(self.batch_size), [], self.num_steps // 2
         for part in (slice(None, cut), slice(cut, None)):
@@ -135,7 +132,7 @@ class VAECoreContract:
                            "whole.")
 
     def test_padding_changes_nothing(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
         lengths = self._lengths()
         clean_contexts, clean_observed = nest.mask_time((contexts, observed), lengths)
         padded = self._path(core, clean_contexts, clean_observed, z, lengths)
@@ -146,35 +143,36 @@ class VAECoreContract:
                 alone = self._path(core, *one)
                 require_all_close(
                     tuple(at(x, row, 0)[:length] for x in padded[:-1]),
-                    tuple(x[0] for x in alone[:-1]), "A padded row must give what it gives alone.")
+                    tuple(x[0] for x in alone[:-1]),
+                    "A padded row must give the results of the row alone.")
                 require_all_close(at(padded.state, row, 0), at(alone.state, 0, 0),
-                                   "A padded row must end in the state in which it ends alone.")
+                                   "A padded row must end in the state of the row alone.")
 
-    def test_what_stands_in_padding_reaches_no_gradient(self) -> None:
-        core, contexts, observed, _ = self._made()
+    def test_padding_reaches_no_gradient(self) -> None:
+        core, contexts, observed, _ = self._make_case()
         lengths = self._lengths()
         results = [elbo(core, padded_contexts, padded_observed, lengths)
                    for padded_contexts, padded_observed in (
                        nest.mask_time((contexts, observed), lengths),
-                       spoiled((contexts, observed), lengths))]
+                       fill_padding((contexts, observed), lengths))]
         for one, other in pairs(*results):
-            require(np.array_equal(one, other), "What stands in padding, NaN say, must not reach "
+            require(np.array_equal(one, other), "The values of padding, even NaN, must not reach "
                      "the bound, its gradients or the next state.")
 
     def test_batch_order_changes_nothing(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
         order, lengths = np.arange(self.batch_size)[::-1].copy(), self._lengths()
         path = self._path(core, contexts, observed, z, lengths)
-        turned = self._path(core, take(contexts, order), take(observed, order), take(z, order),
+        permuted = self._path(core, take(contexts, order), take(observed, order), take(z, order),
                             tf.gather(lengths, order))
-        require_all_close(nest.mask_time(take(turned[:-1], order), lengths),
+        require_all_close(nest.mask_time(take(permuted[:-1], order), lengths),
                            nest.mask_time(path[:-1], lengths),
-                           "Rows must not depend on their place in the batch.")
-        require_all_close(take(turned.state, order), path.state,
-                           "States must not depend on their place in the batch.")
+                           "Rows must not depend on their position in the batch.")
+        require_all_close(take(permuted.state, order), path.state,
+                           "States must not depend on their position in the batch.")
 
     def test_gradients_reach_every_variable(self) -> None:
-        core, contexts, observed, _ = self._made()
+        core, contexts, observed, _ = self._make_case()
 
         def loss() -> Tensor:
             bound = ELBO(monte_carlo=True)
@@ -185,7 +183,7 @@ class VAECoreContract:
         check_gradients(core, loss)
 
     def test_compiled_equals_eager(self) -> None:
-        core, contexts, observed, z = self._made()
+        core, contexts, observed, z = self._make_case()
 
         def run() -> tuple[Path, list[Tensor]]:
             return (self._path(core, contexts, observed, z, self._lengths()),
@@ -214,8 +212,8 @@ class VAECoreContract:
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def _made(self) -> tuple[VAECore, Tensor, Nest, Tensor]:
-        """A core, contexts, observations and latents; all variables exist."""
+    def _make_case(self) -> tuple[VAECore, Tensor, Nest, Tensor]:
+        """Returns a core whose variables exist, contexts, observations and latents."""
         core, leading = self.make_object_under_test(), [self.batch_size, self.num_steps]
         contexts = self.make_contexts(leading)
         observed = self.make_observations(core, leading)
@@ -231,14 +229,14 @@ class VAECoreContract:
         lengths: Tensor | None = None, *, state: CoreState | None = None,
         infer: Callable[..., Inferred] | None = None,
     ) -> Path:
-        """The training path with the latents given instead of drawn."""
+        """Computes the training pass with fixed latents instead of sampled ones."""
         state = core.initial_state(nest.leading_dim(contexts)) if state is None else state
         context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
         features = core.encode_observed(context_features, observed, lengths)
         inferred = (infer or type(core).infer)(
-            with_given_latents(core), context_features, (z, features), state.latent, lengths,
+            with_fixed_latents(core), context_features, (z, features), state.latent, lengths,
             seed=seed(1))
-        decoded = core.decoder.dist(core.decoder(inferred.outputs))
+        decoded = core.decoder.distribution(inferred.outputs)
         return Path(decoded.log_prob(observed), inferred.prior.log_prob(z),
                      inferred.posterior.log_prob(z), inferred.outputs,
                      CoreState(context_state, inferred.state))

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The two ways through a core, training and sampling, with what is drawn given."""
+"""Training and sampling passes through a core, with contexts and latents fixed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaeseq.vae import CoreState, GenCore, Generated, GenState, VAECore
 
 
 class Path(NamedTuple):
-    """What training computes for given latents, [B, T, ...]."""
+    """Results of the training pass for fixed latents, [B, T, ...]."""
 
     log_prob: Tensor
     latent_log_prob: Tensor
@@ -25,11 +25,11 @@ class Path(NamedTuple):
     state: CoreState
 
 
-class GivenContexts(Agent):
-    """Its contexts are its inputs."""
+class ContextsFromInputs(Agent):
+    """An agent whose contexts are its external inputs."""
 
     def __init__(self, context_size: int) -> None:
-        super().__init__(name="given_contexts")
+        super().__init__(name="contexts_from_inputs")
         self._context_size = context_size
 
     @property
@@ -46,8 +46,8 @@ class GivenContexts(Agent):
         return state
 
 
-class Given:
-    """A posterior whose sample is given."""
+class FixedSample:
+    """A distribution whose sample is fixed; otherwise the wrapped one."""
 
     def __init__(self, z: Tensor, posterior: Any) -> None:
         self._z, self._posterior = z, posterior
@@ -60,25 +60,26 @@ class Given:
         return getattr(self._posterior, name)
 
 
-def with_given_latents(core: VAECore) -> VAECore:
-    """The same core, but features are pairs of latents and features, and those are "drawn"."""
+def with_fixed_latents(core: VAECore) -> VAECore:
+    """Returns a copy whose posterior reads pairs (latents, features) and samples the latents."""
     twin = copy.copy(core)
-    twin.posterior = (  # type: ignore[method-assign]
-        lambda h, given: Given(given[0], core.posterior(h, given[1])))  # type: ignore[assignment]
+    twin.posterior = lambda h, pair: (  # type: ignore[method-assign]
+        FixedSample(pair[0], core.posterior(h, pair[1])))  # type: ignore[return-value]
     return twin
 
 
 def generate(core: VAECore, contexts: Tensor) -> tuple[Generated, GenState]:
+    """Samples a sequence for each row of contexts [B, T, F]."""
     batch_size, num_steps, context_size = contexts.shape
-    gen_core = GenCore(GivenContexts(context_size), core)
+    gen_core = GenCore(ContextsFromInputs(context_size), core)
     return gen_core.generate(
         num_steps, gen_core.initial_state(batch_size), contexts, seed=seed(9))
 
 
-def verbs(
+def one_step(
     core: VAECore, context_feature: Nest, feature: Nest, state: Nest, z: Tensor, x: Nest
 ) -> tuple[Nest, ...]:
-    """What the methods of one step give, as tensors."""
+    """Returns the results of all per-step methods, as tensors."""
     h = core.hidden(context_feature, state)
     outputs, after = core.update(h, z)
     p_x, emitted = core.emit(h, z)
@@ -87,7 +88,7 @@ def verbs(
 
 
 def elbo(core: VAECore, contexts: Tensor, observed: Nest, lengths: Tensor) -> list[Tensor]:
-    """The bound, its gradients and the next state."""
+    """Returns the ELBO, its gradients and the next state."""
     bound = ELBO(2)
     with tf.GradientTape() as tape:
         result = bound(core, contexts, observed, bound.initial_state(core, contexts.shape[0]),

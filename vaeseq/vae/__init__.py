@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The models, and their registry by `vae_type`.
+"""The sequence models and their registry, `VAE_TYPES`.
 
 A new core is one file here and one line in `VAE_TYPES`, the table that `HParams.vae_type` is looked
 up in. The contract, replay and generation tests run over the table.
@@ -10,15 +10,15 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
 from vaeseq.vae.base import CoreState, Inferred, VAECore
-from vaeseq.vae.gen_core import Drawn, GenCore, Generated, GenState, draw
+from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "VAE_TYPES", "CoreState", "Drawn", "GenCore", "GenState", "Generated", "IndependentSequence",
-    "Inferred", "RNN", "SRNN", "VAECore", "VRNN", "draw", "make",
+    "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
+    "RNN", "SRNN", "StepSample", "VAECore", "VRNN", "draw", "make",
 ]
 
 VAE_TYPES: dict[str, type[VAECore]] = {
@@ -30,15 +30,15 @@ VAE_TYPES: dict[str, type[VAECore]] = {
 
 
 def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
-    """The core that `hparams.vae_type` names, built as `hparams` say.
+    """Builds the core named by `hparams.vae_type`.
 
     Args:
-      hparams: sizes and kinds.
-      decoder: the distribution of one observation.
-      encoder: the features of an observation, for inference.
+      hparams: the kind of core, and sizes and kinds of its networks.
+      decoder: from a core's outputs to the distribution of one observation.
+      encoder: from an observation to the features that the posterior sees.
 
     Raises:
-      ValueError: `vae_type` names no model.
+      ValueError: `vae_type` is not in `VAE_TYPES`.
     """
     if hparams.vae_type not in VAE_TYPES:
         raise ValueError(

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The parts that cores are made of, built as hyperparameters say."""
+"""Builds the networks of a core from hyperparameters."""
 from __future__ import annotations
 
 from vaeseq import nest
@@ -12,13 +12,19 @@ from vaeseq.types import Tensor
 
 
 def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> RecurrentStack:
-    """The recurrent layers of a core; `skip` as for the stack."""
+    """Builds the recurrent layers of a core.
+
+    Args:
+      hparams: sizes and kind of the cells.
+      name: of the module.
+      skip: whether the outputs are followed by the inputs.
+    """
     return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
                           residual=hparams.residual, skip=skip, name=name)
 
 
 def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
-    """The network of p(z_t) or q(z_t)."""
+    """Builds the network of p(z_t) or q(z_t)."""
     return DiagonalNormal(
         hparams.latent_size, hparams.latent_decoder_fc_layers, activation=hparams.activation,
         positive_projection=hparams.positive_projection, positive_eps=hparams.positive_eps,
@@ -26,12 +32,15 @@ def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
 
 
 def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
-    """Outputs `[B, T, H]` of a recurrence that runs from each row's end to its beginning.
+    """Runs a recurrence backwards in time, from each row's last valid step to its first.
 
     Args:
       stack: the recurrence.
-      inputs: `[B, T, F]`, or parts of it side by side.
+      inputs: `[B, T, F]`, or a tuple of parts to be concatenated along F.
       lengths: int32 `[B]`, valid steps of each row.
+
+    Returns:
+      Outputs `[B, T, H]`.
     """
     state = stack.initial_state(nest.leading_dim(inputs))
     outputs, _ = stack(unroll.reverse(inputs, lengths), state, lengths)

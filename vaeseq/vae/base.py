@@ -1,30 +1,35 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The contract of a sequence model.
 
-An RNN is a VAE with no latent variables, so every model is one family, told apart only by what is
-random. One step of it is
+An RNN is a VAE without latent variables, so all models form one family and differ only in which
+quantities are random. One step is
 
-    h_t          = advance(drive_t, s_t)          what is known before z_t is drawn
-    p(z_t | h_t) = prior(h_t)
-    q(z_t | h_t, f_t) = posterior(h_t, f_t)       inference only
-    u_t, s_t+1   = transition(h_t, z_t)
-    p(x_t | h_t, z_t) = decoder(u_t)              emit: transition and decoder together
+    h_t                = hidden(context_feature_t, s_t)      everything known before z_t
+    p(z_t | h_t)       = prior(h_t)
+    q(z_t | h_t, f_t)  = posterior(h_t, f_t)                 inference only
+    u_t, s_t+1         = update(h_t, z_t)
+    p(x_t | h_t, z_t)  = decoder(u_t)                        emit: update, then the decoder
 
-over two whole-sequence passes that never see z, and so stay out of the loop over time:
+Two whole-sequence passes see no latents and therefore stay outside the loop over time:
 
-    drive_1:T = drive(context_1:T)                deterministic recurrences (SRNN's d_t)
-    f_1:T     = summarize(drive_1:T, x_1:T)       inference only: what q may see
+    context_feature_1:T = encode_contexts(context_1:T)       deterministic recurrences (SRNN's d_t)
+    f_1:T = encode_observed(context_feature_1:T, x_1:T)      inference only: the posterior's inputs
 
-    contexts --> drive --> advance --> prior -----> z_t --> transition --> decoder --> x_t
-                              ^   `--> posterior ---'            |
-                              '----------- s_t+1 ----------------'
-                                          ^
-    observed --> summarize ---------------'  (features, for the posterior)
+    contexts --> encode_contexts --> hidden --> prior ------> z_t --> update --> decoder --> x_t
+                                       ^   `--> posterior ---'          |
+                                       |            ^                   |
+                                       '----------- | ------ s_t+1 -----'
+                                                    |
+    observed --> encode_observed -------------------'
 
-The generative step is written once: `GenCore` draws z_t from the prior and x_t from the decoder,
-every bound draws z_t from the posterior and scores it with the prior and the decoder, over the
-same functions. The per-step methods are pointwise over leading axes, so that after the loop the
-densities of all steps come from one call on `[B, T, ...]`.
+The posterior is amortised: one network maps features of the observations to q(z_t | ...) for every
+sequence. If f_t depends on x_1:t only (VRNN) it is a filtering posterior, if it depends on x_1:T
+(SRNN, ISEQ) a smoothing posterior.
+
+The generative step is written once. `GenCore` samples z_t from the prior and x_t from the decoder
+(ancestral sampling). Every bound samples z_t from the posterior and scores it with the prior and
+the decoder, by the same methods. The per-step methods are pointwise over leading axes, so that
+the densities of all steps are computed after the loop by one call on `[B, T, ...]`.
 
 Axes: B batch, T time, F features, Z latent (see `vaeseq.types`).
 """
@@ -47,11 +52,11 @@ from vaeseq.types import Nest, Seed, Tensor
 
 
 class CoreState(NamedTuple):
-    """What a core carries from step to step.
+    """The state of a core between two steps.
 
     Attributes:
-      context: the state of the recurrences that see contexts only, a nest of `[B, ...]`.
-      latent: what the next latent depends on, a nest of `[B, ...]`.
+      context: state of the recurrences over contexts alone, a nest of `[B, ...]`.
+      latent: state that depends on the latents, s_t, a nest of `[B, ...]`.
     """
 
     context: Nest
@@ -59,12 +64,12 @@ class CoreState(NamedTuple):
 
 
 class Inferred(NamedTuple):
-    """Latents drawn from the posterior for whole sequences.
+    """Latents of whole sequences, sampled from the posterior or given.
 
     Attributes:
       latents: z_1:T, `[B, T, Z]`.
       prior: p(z_t | h_t), a distribution of batch shape `[B, T]`.
-      posterior: q(z_t | h_t, f_t), the same.
+      posterior: q(z_t | h_t, f_t), of batch shape `[B, T]`.
       outputs: u_1:T, the decoder's inputs, `[B, T, F]`.
       state: `CoreState.latent` after each row's last valid step.
     """
@@ -78,17 +83,18 @@ class Inferred(NamedTuple):
 
 @snt.allow_empty_variables
 class VAECore(snt.Module, abc.ABC):
-    """A sequence model: four methods for one step; what else there is has a default.
+    """A sequence model, defined by four methods for one step; the others have defaults.
 
-    `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose
-    latents do not depend on each other may override `infer` to run without a loop; the contract
-    test (`vaeseq.testing.VAECoreContract`) holds it equal to this one.
+    `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose latents
+    do not depend on each other may override `infer` to run without a loop, and `infer_given` too
+    for speed. `vaeseq.testing.VAECoreContract` tests that both still equal the loop.
 
     Attributes:
       decoder: the `DistModule` from u_t to p(x_t | u_t).
     """
 
     def __init__(self, decoder: DistModule, name: str | None = None):
+        """Args: decoder: from u_t to the distribution of x_t; name: of the module."""
         super().__init__(name=name)
         self.decoder = decoder
 
@@ -96,33 +102,42 @@ class VAECore(snt.Module, abc.ABC):
     def from_hparams(
         cls, hparams: HParams, decoder: DistModule, encoder: Encoder
     ) -> VAECore:
-        """The core that `hparams` describe; what a core in the registry defines."""
+        """Builds a core from hyperparameters; a core in the registry defines it.
+
+        Args:
+          hparams: sizes and kinds of the networks.
+          decoder: from u_t to the distribution of x_t.
+          encoder: from x_t to the features that the posterior sees.
+        """
         raise NotImplementedError(
-            f"{cls.__name__} is not built from hyperparameters; call it, or define from_hparams.")
+            f"{cls.__name__} cannot be built from hyperparameters: it does not define "
+            "from_hparams(hparams, decoder, encoder). Define it, or call the constructor.")
 
     @property
     @abc.abstractmethod
     def latent_size(self) -> int:
-        """Z; 0 for a model without latents."""
+        """Z, the size of z_t; 0 for a model without latents."""
 
     @property
     @abc.abstractmethod
     def state_spec(self) -> CoreState:
-        """`tf.TensorSpec`s of the state, without the batch axis."""
+        """Nest of `tf.TensorSpec` of the state of one sequence, without the batch axis."""
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
-        """The state before the first step: zeros `[B, ...]` by default."""
+        """Returns the state before the first step, `[B, ...]`; zeros by default."""
         return nest.zeros(self.state_spec, batch_size)
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Nest, Nest]:
-        """The part of every step that depends on contexts alone; by default the contexts.
+        """Computes the part of every step that depends on contexts alone.
+
+        The default returns the contexts.
 
         Args:
           contexts: `[B, T, F]`.
-          state: `CoreState.context`.
-          lengths: int32 `[B]`, valid steps of each row.
+          state: `CoreState.context` before the first step.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
 
         Returns:
           A nest of `[B, T, ...]` and the next `CoreState.context`.
@@ -133,36 +148,49 @@ class VAECore(snt.Module, abc.ABC):
     def encode_observed(
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
     ) -> Nest:
-        """What the posterior may see at each step, a nest of `[B, T, ...]`; by default nothing.
+        """Computes the features f_1:T that the posterior sees.
+
+        The default is no features.
 
         Args:
-          context_features: what `encode_contexts` returned.
+          context_features: the result of `encode_contexts`, a nest of `[B, T, ...]`.
           observed: a nest of `[B, T, ...]`.
-          lengths: int32 `[B]`, valid steps of each row.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
+
+        Returns:
+          A nest of `[B, T, ...]`.
         """
         del context_features, observed, lengths
         return ()
 
     @abc.abstractmethod
     def hidden(self, context_feature: Nest, state: Nest) -> Nest:
-        """h_t, a nest of `[..., *]`, from this step's drive and `CoreState.latent`."""
+        """Computes h_t, everything that is known before z_t.
+
+        Args:
+          context_feature: one step of the result of `encode_contexts`, a nest of `[..., *]`.
+          state: `CoreState.latent`, a nest of `[..., *]`.
+
+        Returns:
+          A nest of `[..., *]`.
+        """
 
     @abc.abstractmethod
     def prior(self, h: Nest) -> tfd.Distribution:
-        """p(z_t | h_t), over events `[Z]`."""
+        """Returns p(z_t | h_t), of batch shape `[...]` and event shape `[Z]`."""
 
     @abc.abstractmethod
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
-        """q(z_t | h_t, f_t), over events `[Z]`."""
+        """Returns q(z_t | h_t, f_t), of batch shape `[...]` and event shape `[Z]`."""
 
     @abc.abstractmethod
     def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
-        """u_t `[..., F]`, what the decoder reads, and the next `CoreState.latent`."""
+        """Returns the decoder's input u_t, `[..., F]`, and the next `CoreState.latent`."""
 
     def log_prob(self, outputs: Tensor, observed: Nest) -> Tensor:
-        """log p(x_t | u_t) of whole sequences, nats, `[B, T]`.
+        """Computes log p(x_t | u_t) of whole sequences, in nats, `[B, T]`.
 
-        Long sequences are decoded a segment at a time: a decoder's activations may be many.
+        Long sequences are decoded a segment at a time, to bound the memory of activations.
 
         Args:
           outputs: u_1:T, `[B, T, F]`.
@@ -171,45 +199,45 @@ class VAECore(snt.Module, abc.ABC):
         def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
             outputs, observed = inputs
             with segment_dropout(number):
-                return self.decoder.dist(self.decoder(outputs)).log_prob(observed), state
+                return self.decoder.distribution(outputs).log_prob(observed), state
 
         return unroll.by_segments(score, (outputs, observed))[0]
 
     def emit(self, h: Nest, z: Tensor) -> tuple[tfd.Distribution, Nest]:
-        """p(x_t | h_t, z_t) and the next `CoreState.latent`."""
+        """Returns p(x_t | h_t, z_t) and the next `CoreState.latent`."""
         outputs, state = self.update(h, z)
-        return self.decoder.dist(self.decoder(outputs)), state
+        return self.decoder.distribution(outputs), state
 
     def infer(
         self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        """Draws z_1:T from the posterior.
+        """Samples z_1:T from the posterior, each step given the latents before it.
 
-        Only what depends on the latents before it is in the loop; densities of all steps are made
-        once, after it. A posterior of independent normals is not computed again for that: its
-        parameters come out of the loop.
+        The loop over time holds only what depends on earlier latents; the prior and posterior of
+        all steps are computed after it. A posterior of independent normals is not computed twice:
+        the loop returns its parameters.
 
         Args:
-          context_features: what `encode_contexts` returned, a nest of `[B, T, ...]`.
-          features: what `encode_observed` returned.
-          state: `CoreState.latent` before the first step.
-          lengths: int32 `[B]`, valid steps of each row.
+          context_features: the result of `encode_contexts`, a nest of `[B, T, ...]`.
+          features: the result of `encode_observed`, a nest of `[B, T, ...]`.
+          state: `CoreState.latent` before the first step, a nest of `[B, ...]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
           seed: int32 `[2]`.
         """
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
-            context_feature, feature, normals, step_seed = inputs
+            context_feature, feature, noise, step_seed = inputs
             h = self.hidden(context_feature, latent_state)
             q_z = self.posterior(h, feature)
-            with seeds.presampled_noise(normals):
+            with seeds.presampled_noise(noise):
                 z = q_z.sample(seed=step_seed[0])
             outputs, latent_state = self.update(h, z)
             return (h, z, outputs, latent.normal_params(q_z)), latent_state
 
         batch_size, num_steps = (nest.leading_dim(context_features, axis) for axis in (0, 1))
-        seed, step_seed = seeds.split(seed, 2)
-        normals = seeds.normal([batch_size, num_steps, self.latent_size], seed)
-        steps = (context_features, features, normals, seeds.per_step(step_seed, num_steps))
+        noise_seed, step_seed = seeds.split(seed, 2)
+        noise = seeds.normal([batch_size, num_steps, self.latent_size], noise_seed)
+        steps = (context_features, features, noise, seeds.per_step(step_seed, num_steps))
         (h, z, outputs, params), state = unroll.scan(step, steps, state, lengths)
         q_z = latent.normal(params) if params else self.posterior(h, features)
         return Inferred(z, self.prior(h), q_z, outputs, state)
@@ -218,9 +246,14 @@ class VAECore(snt.Module, abc.ABC):
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
-        """What `infer` gives when it draws these `latents`, `[B, T, Z]`; other arguments as there.
+        """Returns the result of `infer` for given latents instead of sampled ones.
 
-        A subclass that overrides `infer` overrides this one alike.
+        Args:
+          context_features: the result of `encode_contexts`, a nest of `[B, T, ...]`.
+          features: the result of `encode_observed`, a nest of `[B, T, ...]`.
+          latents: z_1:T, `[B, T, Z]`.
+          state: `CoreState.latent` before the first step, a nest of `[B, ...]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
         """
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
             context_feature, z = inputs

@@ -1,16 +1,16 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The one sampler: an agent and a core, taking turns.
+"""Ancestral sampling from an agent and a core.
 
-    context_t = agent.context(...)          drive_t = core.encode_contexts(context_t)
-    h_t = core.hidden(drive_t, s_t)        z_t ~ core.prior(h_t)
-    u_t, s_t+1 = core.update(h_t, z_t)  x_t ~ decoder(u_t)
+    context_t = agent.context(...)      context_feature_t = core.encode_contexts(context_t)
+    h_t = core.hidden(context_feature_t, s_t)               z_t ~ core.prior(h_t)
+    u_t, s_t+1 = core.update(h_t, z_t)                      x_t ~ decoder(u_t)
     agent.observe(x_t)
 
 Axes: B batch, T time, F features, Z latent (see `vaeseq.types`).
 """
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -19,22 +19,23 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
+from vaeseq.dist_module import check_temperature
 from vaeseq.nn import parallel
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import CoreState, VAECore
 
-_ROWS_OF_A_SHARD = 32  # sequences whose products keep a processor core busy
+_ROWS_PER_SHARD = 32  # enough rows for matrix products to keep a processor core busy
 
 
 class GenState(NamedTuple):
-    """Everything the future of a sequence depends on.
+    """The state between two steps of generation.
 
     Attributes:
       agent: the agent's state.
       core: the core's state.
-      finished: bool `[B]`: the sequence has ended, nothing more is drawn.
-      steps: int32 `[B]`: how many observations there were, given and drawn.
+      finished: bool `[B]`, whether the sequence has ended.
+      steps: int32 `[B]`, the number of observations so far, given or sampled.
     """
 
     agent: Nest
@@ -44,16 +45,16 @@ class GenState(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Sequences drawn from the model.
+    """Sequences sampled from the model.
 
     Attributes:
       observed: a nest of `[B, T, ...]`, zeros after a row's length.
-      contexts: what the agent gave, `[B, T, F]`.
+      contexts: the agent's contexts, `[B, T, F]`.
       latents: `[B, T, Z]`.
-      log_prob: log p(x_t | h_t, z_t) in nats, `[B, T]`; of the model itself, whatever the
-        temperature was; zeros after a row's length.
-      latent_log_prob: log p(z_t | h_t) in nats, `[B, T]`.
-      lengths: int32 `[B]`: shorter than T where the agent said it was finished.
+      log_prob: log p(x_t | h_t, z_t) in nats at temperature 1, `[B, T]`; zeros after a row's
+        length.
+      latent_log_prob: log p(z_t | h_t) in nats, `[B, T]`; zeros after a row's length.
+      lengths: int32 `[B]`; below T if the agent reported the sequence finished.
     """
 
     observed: Nest
@@ -64,14 +65,14 @@ class Generated(NamedTuple):
     lengths: Tensor
 
 
-class Drawn(NamedTuple):
-    """One step drawn from a core.
+class StepSample(NamedTuple):
+    """One step sampled from a core.
 
     Attributes:
       observed: x_t, a nest of `[B, ...]`.
-      params: of the decoder, as they were before the temperature.
+      params: the decoder's parameters at temperature 1, a nest of `[B, ...]`.
       latents: z_t, `[B, Z]`.
-      log_prob: log p(x_t | h_t, z_t) in nats, `[B]`; of the model itself.
+      log_prob: log p(x_t | h_t, z_t) in nats at temperature 1, `[B]`.
       latent_log_prob: log p(z_t | h_t) in nats, `[B]`.
     """
 
@@ -85,16 +86,23 @@ class Drawn(NamedTuple):
 def draw(
     core: VAECore, context: Tensor, state: CoreState, *, temperature: float | Tensor = 1.0,
     latent_seed: Seed, observed_seed: Seed,
-) -> tuple[Drawn, CoreState]:
-    """The generative step: z_t from the prior, x_t from the decoder; and the next state.
+) -> tuple[StepSample, CoreState]:
+    """Performs the generative step: samples z_t from the prior and x_t from the decoder.
 
     Args:
       core: the model.
       context: c_t, `[B, F]`.
-      state: before the step.
-      temperature: see `GenCore.generate`.
-      latent_seed: int32 `[2]`.
-      observed_seed: int32 `[2]`.
+      state: the core's state before the step.
+      temperature: a scalar above 0, of the decoder's distribution: below 1 sharpens, above 1
+        flattens.
+      latent_seed: int32 `[2]`, for z_t.
+      observed_seed: int32 `[2]`, for x_t.
+
+    Returns:
+      The sample and the core's next state.
+
+    Raises:
+      ValueError: a temperature that is not above 0 (tensors are not checked).
     """
     context_features, context_state = core.encode_contexts(context[:, None], state.context)
     h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
@@ -102,25 +110,28 @@ def draw(
     z = prior.sample(seed=latent_seed)
     outputs, latent_state = core.update(h, z)
     params = core.decoder(outputs)
-    tempered = core.decoder.dist(core.decoder.temper(params, temperature))
-    x = tempered.sample(seed=observed_seed)
+    tempered = params
+    if tf.is_tensor(temperature) or temperature != 1:
+        tempered = core.decoder.temper(params, temperature)
+    x = core.decoder.dist(tempered).sample(seed=observed_seed)
     log_prob = core.decoder.dist(params).log_prob(x)
-    drawn = Drawn(x, params, z, log_prob, prior.log_prob(z))
-    return drawn, CoreState(context_state, latent_state)
+    sample = StepSample(x, params, z, log_prob, prior.log_prob(z))
+    return sample, CoreState(context_state, latent_state)
 
 
 @snt.allow_empty_variables
 class GenCore(snt.Module):
-    """An agent and a core, taking turns: context, latent, observation."""
+    """Samples sequences: the agent gives a context, the core a latent and an observation."""
 
     def __init__(self, agent: Agent, core: VAECore, name: str | None = None):
+        """Args: agent: supplies contexts; core: the model; name: of the module."""
         super().__init__(name=name)
         self.agent = agent
         self.core = core
-        self._compiled = tf.function(self._generate_sharded, autograph=False)
+        self._generate_compiled = tf.function(self._generate_sharded, autograph=False)
 
     def initial_state(self, batch_size: int | Tensor) -> GenState:
-        """The state of sequences that have not begun."""
+        """Returns the state before the first step of `batch_size` sequences."""
         return GenState(
             self.agent.initial_state(batch_size), self.core.initial_state(batch_size),
             tf.zeros([batch_size], tf.bool), tf.zeros([batch_size], tf.int32))
@@ -129,13 +140,13 @@ class GenCore(snt.Module):
         self, observed: Nest, state: GenState, inputs: Nest = (), lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> GenState:
-        """The state after an observed beginning; its latents are drawn from the posterior.
+        """Returns the state after observed steps, with their latents sampled from the posterior.
 
         Args:
           observed: a nest of `[B, T, ...]`.
-          state: what `initial_state` or an earlier call returned.
-          inputs: a nest of `[B, T, ...]`, the agent's inputs from outside.
-          lengths: int32 `[B]`, valid steps of each row.
+          state: the result of `initial_state` or of an earlier call.
+          inputs: the agent's external inputs, a nest of `[B, T, ...]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
           seed: int32 `[2]`.
         """
         agent_seed, core_seed = seeds.split(seed, 2)
@@ -154,26 +165,26 @@ class GenCore(snt.Module):
         self, num_steps: int, state: GenState, inputs: Nest = (), *,
         temperature: float | Tensor = 1.0, seed: Seed,
     ) -> tuple[Generated, GenState]:
-        """Draws up to `num_steps` more observations of each sequence.
+        """Samples up to `num_steps` more observations of each sequence.
 
         Args:
           num_steps: T.
-          state: what `initial_state`, `prime` or an earlier call returned.
-          inputs: a nest of `[B, T, ...]`, the agent's inputs from outside.
-          temperature: above 1 flattens the decoder's distribution, below 1 sharpens it; latents
-            are drawn from the prior as it is.
-          seed: int32 `[2]`. Cutting a sequence in pieces, each from the state of the one before,
-            with the same seed, gives the same sequence: every step folds its number into it.
+          state: the result of `initial_state`, `prime` or an earlier call.
+          inputs: the agent's external inputs, a nest of `[B, T, ...]`.
+          temperature: a scalar above 0, of the decoder's distribution: below 1 sharpens, above 1
+            flattens. The prior of the latents is not changed.
+          seed: int32 `[2]`. Each step folds its number into the seed, so a sequence generated in
+            chunks, each from the state after the last, with one seed, equals the whole.
 
         Returns:
-          The sequences and the state from which to go on.
-        """
-        def step(step_inputs: tuple, gen_state: GenState) -> tuple[tuple, GenState]:
-            outside, _ = step_inputs
-            return self._step(outside, gen_state, temperature, seed)
+          The sequences and the state after them.
 
-        ticks = tf.zeros([tf.shape(state.steps)[0], num_steps], tf.int32)
-        steps, next_state = unroll.scan(step, (inputs, ticks), state)
+        Raises:
+          ValueError: a temperature that is not above 0 (tensors are not checked).
+        """
+        ticks = tf.zeros([tf.shape(state.steps)[0], num_steps], tf.int32)  # carry B and T
+        steps, next_state = unroll.scan(
+            functools.partial(self._step, temperature, seed), (inputs, ticks), state)
         observed, contexts, latents, log_prob, latent_log_prob, valid = steps
         lengths = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
         observed, log_prob, latent_log_prob = nest.mask(
@@ -184,36 +195,41 @@ class GenCore(snt.Module):
     def stream(
         self, state: GenState, *, chunk: int, temperature: float = 1.0, seed: Seed
     ) -> Iterator[Generated]:
-        """Yields chunk after chunk of `chunk` steps, without end or until all are finished.
+        """Yields chunks of `chunk` steps until all sequences are finished, or without end.
 
-        Nothing but the state is kept between chunks. The sampler is compiled once for each size
-        of chunk and batch.
+        Only the state is kept between chunks. The sampler is compiled once for each size of
+        chunk and batch.
+
+        Args:
+          state: the result of `initial_state`, `prime` or `generate`.
+          chunk: steps of a chunk, at least 1.
+          temperature: above 0, of the decoder's distribution: below 1 sharpens, above 1 flattens.
+          seed: int32 `[2]`.
 
         Raises:
-          ValueError: a chunk of no steps, or a temperature that is not above 0.
+          ValueError: a chunk below 1, or a temperature that is not above 0.
         """
         if chunk < 1:
             raise ValueError(f"expected a chunk of at least 1 step, got {chunk}.")
-        if not 0 < temperature < math.inf:
-            raise ValueError(
-                f"expected a temperature above 0, got {temperature}. Below 1 sharpens, above 1 "
-                "flattens; try 0.1 for nearly the most likely.")
-        heat = tf.constant(temperature, tf.float32)
+        scalar = check_temperature(temperature, tf.float32)
         while not bool(tf.reduce_all(state.finished)):
-            generated, state = self._compiled(chunk, state, temperature=heat, seed=seed)
+            # As a tensor, so that another temperature needs no other program; but 1 as a number,
+            # which a decoder without `temper` accepts.
+            generated, state = self._generate_compiled(
+                chunk, state, temperature=1.0 if temperature == 1 else scalar, seed=seed)
             yield generated
 
     def _generate_sharded(
-        self, num_steps: int, state: GenState, *, temperature: Tensor, seed: Seed
+        self, num_steps: int, state: GenState, *, temperature: float | Tensor, seed: Seed
     ) -> tuple[Generated, GenState]:
-        """`generate`, compiled; of many sequences, groups of rows at once, each with its own seed.
+        """Runs `generate` on shards of rows in parallel, each with its own seed.
 
-        How rows are grouped depends on their number alone, so that a seed gives the same sequences
-        on any machine.
+        The number of shards depends on B alone, so that a seed gives the same sequences on any
+        machine.
         """
-        num_shards = max(1, nest.leading_dim(state) // _ROWS_OF_A_SHARD)
+        num_shards = max(1, nest.leading_dim(state) // _ROWS_PER_SHARD)
 
-        def generate(rows: tuple[GenState, Tensor], temperature: Tensor, seed: Seed) -> tuple:
+        def generate(rows: tuple, temperature: float | Tensor, seed: Seed) -> tuple:
             state, numbers = rows
             if num_shards > 1:
                 seed = seeds.fold_in(seed, numbers[0])
@@ -224,20 +240,20 @@ class GenCore(snt.Module):
         return sharded(rows, temperature, seed)[1]
 
     def _step(
-        self, inputs: Nest, state: GenState, temperature: float | Tensor, seed: Seed
+        self, temperature: float | Tensor, seed: Seed, step_inputs: tuple, state: GenState
     ) -> tuple[tuple, GenState]:
-        # Rows have their own step numbers, and those that are finished stand still. The sum grows
-        # with every step as long as one row goes on, and a chunk finds it where the last one
-        # stopped.
+        inputs, _ = step_inputs
+        # The sum of the rows' step numbers grows with every step until all rows are finished, and
+        # the state carries it from chunk to chunk: no step repeats the seed of another.
         step_seed = seeds.fold_in(seed, tf.reduce_sum(state.steps))
         agent_seed, latent_seed, observed_seed = seeds.split(step_seed, 3)
         context = self.agent.context(state.agent, inputs, seed=agent_seed)
-        drawn, core_state = draw(self.core, context, state.core, temperature=temperature,
-                                 latent_seed=latent_seed, observed_seed=observed_seed)
-        agent_state = self.agent.observe(drawn.observed, context, state.agent)
-        moved = GenState(
+        sample, core_state = draw(self.core, context, state.core, temperature=temperature,
+                                  latent_seed=latent_seed, observed_seed=observed_seed)
+        agent_state = self.agent.observe(sample.observed, context, state.agent)
+        next_state = GenState(
             agent_state, core_state, self.agent.finished(agent_state), state.steps + 1)
-        going = ~state.finished
-        kept = nest.where(going, moved, state)
-        return (drawn.observed, context, drawn.latents, drawn.log_prob, drawn.latent_log_prob,
-                going), kept
+        active = ~state.finished
+        outputs = (sample.observed, context, sample.latents, sample.log_prob,
+                   sample.latent_log_prob, active)
+        return outputs, nest.where(active, next_state, state)

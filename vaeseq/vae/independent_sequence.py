@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""ISEQ: a VAE whose latents are independent of each other.
+"""ISEQ: a VAE whose latents are independent of each other in the prior.
 
 Notation: c_t context, z_t latent, d_t recurrent state and output, x_t observation,
-e_t backward recurrence over what was observed.
+e_t backward recurrence over contexts and observations: a smoothing posterior of x_t:T.
 
     Generative                          Inference
 
@@ -14,7 +14,7 @@ e_t backward recurrence over what was observed.
      v  |    v  |    v  |                |       |       |
     x_1 c_1 x_2 c_2 x_3 c_3            c_1,x_1 c_2,x_2 c_3,x_3
 
-After the model of the same name in VAE-Seq (2017), where it is one of three reference models.
+Source: the model of the same name in VAE-Seq (2017), one of its three reference models.
 """
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Hidden(NamedTuple):
 
     Attributes:
       context: c_t, `[..., F]`.
-      state: the recurrent state that d_t follows.
+      state: the recurrent state before d_t.
     """
 
     context: Tensor
@@ -45,7 +45,7 @@ class Hidden(NamedTuple):
 
 
 class IndependentSequence(VAECore):
-    """Implementation of ISEQ (see module description)."""
+    """A VAE of independent latents (graphs in the module description)."""
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
@@ -59,6 +59,7 @@ class IndependentSequence(VAECore):
           d_core: the recurrence over contexts and latents.
           e_core: the backward recurrence over contexts and observations.
           q_z: from e_t to the distribution of z_t.
+          name: of the module.
         """
         super().__init__(decoder, name=name)
         self._encoder = encoder
@@ -71,7 +72,7 @@ class IndependentSequence(VAECore):
     def from_hparams(
         cls, hparams: HParams, decoder: DistModule, encoder: Encoder
     ) -> IndependentSequence:
-        """The core that `hparams` describe."""
+        """Builds the core from hyperparameters."""
         return cls(decoder, encoder,
                    _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
                    _builders.recurrent_stack(hparams, "e_core"),
@@ -95,10 +96,10 @@ class IndependentSequence(VAECore):
         return Hidden(context_feature, state)
 
     def prior(self, h: Hidden) -> tfd.Distribution:
-        return self._p_z.dist(self._p_z(h.context))
+        return self._p_z.distribution(h.context)
 
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
-        return self._q_z.dist(self._q_z(feature))
+        return self._q_z.distribution(feature)
 
     def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         return self._d_core.step((h.context, z), h.state)
@@ -108,19 +109,18 @@ class IndependentSequence(VAECore):
         seed: Seed,
     ) -> Inferred:
         q_z = self.posterior(Hidden(context_features, ()), features)
-        return self._run(context_features, q_z, q_z.sample(seed=seed), state, lengths)
+        return self._infer(context_features, q_z, q_z.sample(seed=seed), state, lengths)
 
     def infer_given(
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
         q_z = self.posterior(Hidden(context_features, ()), features)
-        return self._run(context_features, q_z, latents, state, lengths)
+        return self._infer(context_features, q_z, latents, state, lengths)
 
-    def _run(
+    def _infer(
         self, context_features: Nest, q_z: tfd.Distribution, z: Tensor, state: Nest,
         lengths: Tensor | None,
     ) -> Inferred:
         outputs, state = self._d_core((context_features, z), state, lengths)
-        # No density of z asks for the state.
         return Inferred(z, self.prior(Hidden(context_features, ())), q_z, outputs, state)

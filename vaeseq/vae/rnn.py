@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""RNN: all randomness is in the observations.
+"""RNN: the observations are the only random variables.
 
 Notation: c_t context, d_t recurrent state and output, x_t observation; z_t has size 0.
 
@@ -28,7 +28,7 @@ from vaeseq.vae.base import CoreState, Inferred, VAECore
 
 
 class RNN(VAECore):
-    """Implementation of an RNN (see module description)."""
+    """A recurrent network without latent variables (graphs in the module description)."""
 
     def __init__(self, decoder: DistModule, d_core: RecurrentStack, name: str | None = None):
         """Creates the core.
@@ -36,6 +36,7 @@ class RNN(VAECore):
         Args:
           decoder: from d_t to the distribution of x_t.
           d_core: the recurrence over contexts.
+          name: of the module.
         """
         super().__init__(decoder, name=name)
         self._d_core = d_core
@@ -43,7 +44,7 @@ class RNN(VAECore):
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> RNN:
-        """The core that `hparams` describe; nothing is inferred, so the encoder is not used."""
+        """Builds the core from hyperparameters; without a posterior, the encoder is unused."""
         del encoder
         return cls(decoder, _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip))
 
@@ -64,10 +65,10 @@ class RNN(VAECore):
         return context_feature
 
     def prior(self, h: Nest) -> tfd.Distribution:
-        return self._latent.dist(self._latent(h))
+        return self._latent.distribution(h)
 
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
-        return self._latent.dist(self._latent(h))
+        return self.prior(h)
 
     def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         return h, ()
@@ -76,14 +77,12 @@ class RNN(VAECore):
         self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        q_z = self.posterior(context_features, features)
-        return Inferred(
-            q_z.sample(seed=seed), self.prior(context_features), q_z, context_features, state)
+        z = self.posterior(context_features, features).sample(seed=seed)
+        return self.infer_given(context_features, features, z, state, lengths)
 
     def infer_given(
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,
         lengths: Tensor | None = None,
     ) -> Inferred:
-        return Inferred(
-            latents, self.prior(context_features), self.posterior(context_features, features),
-            context_features, state)
+        q_z = self.posterior(context_features, features)
+        return Inferred(latents, self.prior(context_features), q_z, context_features, state)

@@ -2,7 +2,7 @@
 r"""SRNN: a chain of latents over a deterministic recurrence (Fraccaro et al., arXiv:1605.07571).
 
 Notation: c_t context, d_t recurrence over contexts, z_t latent, x_t observation,
-e_t backward recurrence over d_t and x_t (the paper's a_t).
+e_t backward recurrence over d_t and x_t (the paper's a_t): a smoothing posterior of x_t:T.
 
     Generative                          Inference
 
@@ -12,17 +12,17 @@ e_t backward recurrence over d_t and x_t (the paper's a_t).
     d_1 --> d_2 --> d_3                 d_1 --> d_2 --> d_3
      |\      |\      |\                  |       |       |
      | v     | v     | v                 v       v       v
-     | z_1 -->z_2 -->z_3                e_1 <-- e_2 <-- e_3 <-- x_t beside each
+     | z_1 -->z_2 -->z_3                e_1 <-- e_2 <-- e_3   (e_t reads x_t too)
      | |     | |     | |                 |       |       |
      v v     v v     v v                 v       v       v
      x_1     x_2     x_3                z_1 --> z_2 --> z_3
 
-With `use_res_q` the posterior's mean is the prior's plus what the network says (section 3.2 of the
-paper: "residual parameterisation").
+With `use_res_q` the posterior's mean is the prior's plus the network's output (Res-q, section 3.2
+of the paper).
 
-Deviations: the paper's u_t is here whatever context the agent gives; z_0 and the state before d_1
-are zeros rather than learnt; at the end of a window of a longer sequence e starts from zeros, which
-leaves every bound a bound.
+Deviations: the paper's input u_t is the agent's context c_t; z_0 and the state before d_1 are zeros
+rather than learnt; within a window of a longer sequence e starts from zeros at the window's end,
+so the posterior does not see beyond the window and every bound remains a lower bound.
 """
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Hidden(NamedTuple):
     Attributes:
       d: d_t, `[..., H]`.
       z: z_t-1, `[..., Z]`.
-      prior: parameters of p(z_t), `[..., Z]`, which the posterior needs too.
+      prior: parameters of p(z_t), `[..., Z]`, which the residual posterior uses too.
     """
 
     d: Tensor
@@ -57,7 +57,7 @@ class Hidden(NamedTuple):
 
 
 class SRNN(VAECore):
-    """Implementation of SRNN (see module description)."""
+    """A stochastic recurrent network (graphs in the module description)."""
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
@@ -73,7 +73,8 @@ class SRNN(VAECore):
           e_core: the backward recurrence over d_t and observations.
           p_z: from [d_t, z_t-1] to the distribution of z_t.
           q_z: from [e_t, z_t-1] to the distribution of z_t.
-          use_res_q: the posterior's mean is relative to the prior's.
+          use_res_q: whether the posterior's mean is relative to the prior's.
+          name: of the module.
         """
         super().__init__(decoder, name=name)
         self._encoder = encoder
@@ -85,7 +86,7 @@ class SRNN(VAECore):
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SRNN:
-        """The core that `hparams` describe."""
+        """Builds the core from hyperparameters."""
         return cls(
             decoder, encoder,
             _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),

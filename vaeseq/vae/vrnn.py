@@ -1,8 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 r"""VRNN: latents inside the recurrence (Chung et al., arXiv:1506.02216).
 
-Notation: c_t context (the agent's features of x_t-1), z_t latent, phi_z features of a latent,
-h_t recurrence over both, x_t observation, phi_x features of an observation.
+Notation: c_t context (usually features of x_t-1), z_t latent, phi_z features of a latent,
+h_t recurrence over both, x_t observation, phi_x features of an observation. The posterior sees
+x_1:t: a filtering posterior.
 
     Generative                          Inference
 
@@ -20,10 +21,10 @@ h_t recurrence over both, x_t observation, phi_x features of an observation.
     h_t = cell([c_t, phi_z(z_t-1)], h_t-1)      p(z_t | h_t)      q(z_t | h_t, phi_x(x_t))
     p(x_t | h_t, phi_z(z_t))
 
-Deviation: the paper's h_t-1 is called h_t here. It has seen x_1:t-1 and z_1:t-1 either way, but a
-context then comes before the latent of its own step, so that the agent may give more than x_t-1;
-the first prior is p(z_1 | h_1) with h_1 = cell([c_1, 0], 0) rather than p(z_1 | 0). The same
-indexing as in the code of FIVO (arXiv:1705.09279).
+Deviation: the paper's h_t-1 is called h_t here. Both depend on x_1:t-1 and z_1:t-1, but here the
+context of step t enters before the latent of step t, so the agent may supply more than x_t-1. The
+first prior is p(z_1 | h_1) with h_1 = cell([c_1, 0], 0) rather than p(z_1 | 0). The code of FIVO
+(arXiv:1705.09279) indexes likewise.
 """
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ from vaeseq.vae.base import CoreState, VAECore
 
 
 class State(NamedTuple):
-    """What moves from step to step.
+    """The state between two steps.
 
     Attributes:
       cell: the recurrent state.
@@ -67,7 +68,7 @@ class Hidden(NamedTuple):
 
 
 class VRNN(VAECore):
-    """Implementation of VRNN (see module description)."""
+    """A variational recurrent network (graphs in the module description)."""
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, cell: RecurrentStack, phi_z: MLP,
@@ -82,6 +83,7 @@ class VRNN(VAECore):
           phi_z: from z_t to its features.
           p_z: from h_t to the distribution of z_t.
           q_z: from [h_t, phi_x(x_t)] to the distribution of z_t.
+          name: of the module.
         """
         super().__init__(decoder, name=name)
         self._encoder = encoder
@@ -92,10 +94,10 @@ class VRNN(VAECore):
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> VRNN:
-        """The core that `hparams` describe.
+        """Builds the core from hyperparameters.
 
         Raises:
-          ValueError: `latent_decoder_fc_layers` is empty, so that phi_z would have no layer.
+          ValueError: `latent_decoder_fc_layers` is empty, which leaves phi_z without layers.
         """
         if not hparams.latent_decoder_fc_layers:
             raise ValueError(
@@ -126,10 +128,10 @@ class VRNN(VAECore):
         return Hidden(*self._cell.step((context_feature, state.phi_z), state.cell))
 
     def prior(self, h: Hidden) -> tfd.Distribution:
-        return self._p_z.dist(self._p_z(h.output))
+        return self._p_z.distribution(h.output)
 
     def posterior(self, h: Hidden, feature: Nest) -> tfd.Distribution:
-        return self._q_z.dist(self._q_z((h.output, feature)))
+        return self._q_z.distribution((h.output, feature))
 
     def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, Nest]:
         phi_z = self._phi_z(z)
