@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Every test begins with the same random numbers, whichever tests ran before it."""
+"""Seeds TensorFlow's global generator before every test."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import tensorflow as tf
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
-    # A hook and no fixture: fixtures of a whole module come before those of a test.
+    # A hook, because a fixture would run after the module-scoped ones.
     tf.random.set_seed(0)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Small models with weights that are the same every time, for the tests of the library."""
+"""Small models with fixed weights, for the tests of the library."""
 
 from __future__ import annotations
 
@@ -30,57 +30,57 @@ HPARAMS = HParams(
 
 
 def real_codec():
-    """An encoder and a decoder of vectors of two numbers."""
+    """Returns an encoder and a decoder of vectors of two numbers."""
     return encoders.MLPEncoder(REAL, (3,), activation="tanh"), decoders.Normal(REAL)
 
 
 def symbol_codec():
-    """An encoder and a decoder of symbols."""
+    """Returns an encoder and a decoder of symbols."""
     return encoders.Embed(NUM_SYMBOLS, 3), decoders.Categorical(NUM_SYMBOLS, SYMBOL)
 
 
 def gen_core(vae_type, codec=real_codec, *, window=1, scale=0.5, **hparams):
-    """An agent and a core, built, with weights drawn from a seed."""
+    """Returns a `GenCore` with fixed weights of standard deviation `scale`."""
     encoder, decoder = codec()
     core = vae.make(HPARAMS.replace(vae_type=vae_type, **hparams), decoder, encoder)
-    made = vae.GenCore(agent.EncodeObserved(encoder, decoder.event_spec, window), core)
-    build(made)
-    return set_weights(made, scale)
+    gen_core = vae.GenCore(agent.EncodeObserved(encoder, decoder.event_spec, window), core)
+    build(gen_core)
+    return set_weights(gen_core, scale)
 
 
-def build(made):
-    """Makes the variables of a `GenCore`."""
-    generated, _ = made.generate(1, made.initial_state(1), seed=SEED)
-    ELBO()(made.core, generated.contexts, generated.observed,
-           ELBO().initial_state(made.core, 1), seed=SEED)
+def build(gen_core):
+    """Creates the variables of a `GenCore`."""
+    generated, _ = gen_core.generate(1, gen_core.initial_state(1), seed=SEED)
+    ELBO()(gen_core.core, generated.contexts, generated.observed,
+           ELBO().initial_state(gen_core.core, 1), seed=SEED)
 
 
 def set_weights(module, scale=0.5, number=7):
-    """Normal weights of this standard deviation, the same every time."""
+    """Assigns fixed normal weights of standard deviation `scale`."""
     for i, variable in enumerate(module.trainable_variables):
-        drawn = tf.random.stateless_normal(variable.shape, [number, i], dtype=variable.dtype)
-        variable.assign(scale * drawn)
+        normal = tf.random.stateless_normal(variable.shape, [number, i], dtype=variable.dtype)
+        variable.assign(scale * normal)
     return module
 
 
 def reals(*leading, number=1):
-    """Observations [*leading, 2]."""
+    """Returns observations [*leading, 2]."""
     return tf.random.stateless_normal([*leading, 2], [number, 0])
 
 
 def symbols(*leading, number=1):
-    """Observations [*leading], 0 to 3."""
+    """Returns observations [*leading], 0 to 3."""
     return tf.random.stateless_uniform(leading, [number, 0], 0, NUM_SYMBOLS, tf.int32)
 
 
 def garbage_after(observed, lengths, value=np.nan):
-    """NumPy copies whose padding is nonsense: `value` in floats, 1 in integers."""
-    def spoil(array):
+    """Returns NumPy copies with garbage in the padding: `value` in floats, 1 in integers."""
+    def fill(array):
         array = np.array(array)
         for row, length in zip(array, np.asarray(lengths)):
             row[length:] = value if array.dtype.kind == "f" else 1
         return array
-    return tf.nest.map_structure(spoil, observed)
+    return tf.nest.map_structure(fill, observed)
 
 
 def close(one, other, rtol=1e-5, atol=1e-6):

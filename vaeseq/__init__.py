@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Models of sequences of observations, with and without latent variables.
+"""Probabilistic models of sequences, with and without latent variables.
 
     import vaeseq
 
     class Waves(vaeseq.Model): ...
 
-TensorFlow is imported when a name that needs it is first used.
+Submodules, and with them TensorFlow, are imported on first use of a name.
 """
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from typing import Any
 
 from vaeseq.version import __version__
 
-# The public names, and the module that defines each. A name that ends a module's path stands for
-# the module itself.
+# Public classes, and the module that defines each.
 _NAMES = {
     "Agent": "agent",
     "Batch": "data",
+    "Bound": "bounds",
+    "Checkpoints": "runs.checkpoint",
+    "Command": "cli.program",
     "DataSet": "data",
     "DistModule": "dist_module",
     "ELBO": "bounds",
@@ -28,12 +30,20 @@ _NAMES = {
     "GenCore": "vae",
     "HParams": "hparams",
     "IWAE": "bounds",
+    "LogDir": "runs.log_dir",
     "Model": "model",
+    "Periods": "train",
+    "Program": "cli.program",
+    "Progress": "runs.progress",
     "Sampler": "evaluate",
     "Score": "evaluate",
+    "TrainMetrics": "train",
     "TrainOps": "train",
+    "TrainResult": "train",
+    "Trainer": "train",
     "VAECore": "vae",
 }
+# Public modules, and the address of each.
 _MODULES = {
     "agent": "agent",
     "bounds": "bounds",
@@ -41,8 +51,10 @@ _MODULES = {
     "cli": "cli",
     "codec": "codec",
     "data": "data",
+    "decoders": "codec.decoders",
     "dist_module": "dist_module",
     "encoder": "encoder",
+    "encoders": "codec.encoders",
     "evaluate": "evaluate",
     "export": "evaluate.export",
     "fields": "fields",

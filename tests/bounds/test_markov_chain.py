@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The RNN core with weights set by hand to be a Markov chain, whose probabilities are known.
+"""The RNN core with weights set by hand to a Markov chain, compared with exact probabilities.
 
-The agent's context is the embedding of the symbol before, one-hot; a core without recurrent layers
-hands it on, and the decoder's weights are the logarithms of the transition matrix.
+The agent's context is the one-hot embedding of the preceding symbol. The core has no recurrent
+layers, and the decoder's weights are the logarithms of the transition matrix.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ MOVES = np.array([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
 def model():
     spec = tf.TensorSpec([], tf.int32)
     encoder, decoder = encoders.Embed(3, 3), decoders.Categorical(3, spec)
-    made = vae.GenCore(agent.EncodeObserved(encoder, spec), vae.RNN(decoder, RecurrentStack([])))
-    small.build(made)
+    core = vae.RNN(decoder, RecurrentStack([]))
+    gen_core = vae.GenCore(agent.EncodeObserved(encoder, spec), core)
+    small.build(gen_core)
     (table,) = encoder.trainable_variables
     table.assign(np.eye(3, dtype=np.float32))
     for variable in decoder.trainable_variables:
-        # No symbol before: a context of zeros, so the bias alone; with one, bias and a row.
+        # The first context is zeros, which leaves the bias; later ones add a row to it.
         start, moves = np.log(START), np.log(MOVES) - np.log(START)
         variable.assign((moves if variable.shape.rank == 2 else start).astype(np.float32))
-    return made
+    return gen_core
 
 
 def log_prob(x):
@@ -55,9 +56,9 @@ def test_every_bound_is_the_exact_probability_of_every_sequence(model, bound):
         batch.observed, model.agent.initial_state(81), seed=small.SEED)
     result = bound(model.core, contexts, tf.constant(batch.observed, tf.int32),
                    bound.initial_state(model.core, 81), seed=small.SEED)
-    found = tf.reduce_sum(result.increments, 1).numpy()
-    np.testing.assert_allclose(found, [log_prob(x) for x in every], rtol=1e-5)
-    assert np.exp(found).sum() == pytest.approx(1, 1e-5)
+    log_probs = tf.reduce_sum(result.increments, 1).numpy()
+    np.testing.assert_allclose(log_probs, [log_prob(x) for x in every], rtol=1e-5)
+    assert np.exp(log_probs).sum() == pytest.approx(1, 1e-5)
     np.testing.assert_array_equal(result.variance, 0)
 
 
@@ -76,24 +77,23 @@ def test_the_score_is_the_closed_form(model):
 def test_samples_have_the_frequencies_of_the_chain(model):
     rows, steps = 4000, 6
     generated, _ = model.generate(steps, model.initial_state(rows), seed=small.SEED)
-    drawn = generated.observed.numpy()
-    first = np.bincount(drawn[:, 0], minlength=3) / rows
+    observed = generated.observed.numpy()
+    first = np.bincount(observed[:, 0], minlength=3) / rows
     assert np.all(np.abs(first - START) < 4 * np.sqrt(START * (1 - START) / rows))
     pairs = np.zeros([3, 3])
-    np.add.at(pairs, (drawn[:, :-1].ravel(), drawn[:, 1:].ravel()), 1)
+    np.add.at(pairs, (observed[:, :-1].ravel(), observed[:, 1:].ravel()), 1)
     visits = pairs.sum(axis=1, keepdims=True)
     error = np.sqrt(MOVES * (1 - MOVES) / visits)
     assert np.all(np.abs(pairs / visits - MOVES) < 4 * error)
-    np.testing.assert_allclose(generated.log_prob[:, 0], np.log(START)[drawn[:, 0]], rtol=1e-5)
+    np.testing.assert_allclose(generated.log_prob[:, 0], np.log(START)[observed[:, 0]], rtol=1e-5)
     np.testing.assert_allclose(
-        generated.log_prob[:, 1:], np.log(MOVES)[drawn[:, :-1], drawn[:, 1:]], rtol=1e-4)
+        generated.log_prob[:, 1:], np.log(MOVES)[observed[:, :-1], observed[:, 1:]], rtol=1e-4)
 
 
-def test_a_chain_that_is_a_little_wrong_is_caught(model):
-    """The tolerance above is fine enough to see 3 % moved from one symbol to another."""
+def test_a_transition_that_is_off_by_five_percent_is_caught(model):
     generated, _ = model.generate(6, model.initial_state(4000), seed=small.SEED)
-    drawn = generated.observed.numpy()
-    befores, afters = drawn[:, :-1].ravel(), drawn[:, 1:].ravel()
+    observed = generated.observed.numpy()
+    befores, afters = observed[:, :-1].ravel(), observed[:, 1:].ravel()
     share = np.mean(afters[befores == 0] == 1)
     visits = np.sum(befores == 0)
     wrong = MOVES[0, 1] - 0.05

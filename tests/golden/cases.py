@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Tiny trained runs that every later version must read, and how they are made.
+"""Tiny trained runs that every later version must load, and the program that creates them.
 
     tests/golden/runs/NAME/    a log directory with one checkpoint, and expected.json
 
-`python -m tests.golden.cases` makes them all anew (NAME ... only some), in about a minute. That is
-for a new kind of model. Once a version is released its runs stay as they are: a change that cannot
-read them, or reads other figures out of them, breaks everybody's checkpoints.
+`python -m tests.golden.cases [NAME ...]` creates all of them, or those named, in about a minute.
+Use it for a new kind of model only. The runs of a released version are fixed: a change that cannot
+load them, or computes other figures from them, breaks every user's checkpoints.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NAMES = [*TEXTS, "midi-rnn"]
 
 
 def sequences(name):
-    """What a run is trained on and scored by."""
+    """Returns the training and evaluation data of a run."""
     if name in TEXTS:
         return [Vocabulary.of([TEXT], 64, 1).encode(TEXT)]
     steps = np.arange(48)[:, None]
@@ -61,12 +61,12 @@ def sequences(name):
 
 
 def load(name, log_dir):
-    """The model in a log directory."""
+    """Returns the model in a log directory."""
     return (TextModel if name in TEXTS else MidiModel).load(log_dir)
 
 
 def train(name, log_dir, num_steps):
-    """Begins a run, or goes on with it."""
+    """Starts a run, or resumes it."""
     if name in TEXTS:
         model = TextModel(TEXTS[name], Vocabulary.of([TEXT], 64, 1), log_dir, seed=1)
     else:
@@ -77,46 +77,47 @@ def train(name, log_dir, num_steps):
 
 
 def last_metrics(log_dir):
-    """What was measured of the last step."""
+    """Returns the metrics of the last step."""
     return json.loads((log_dir / "metrics.jsonl").read_text().splitlines()[-1])
 
 
 def figures(name, log_dir):
-    """Scores, nats of each of the first steps, and a sample, as JSON values.
+    """Computes bounds, KL and a sample of the first steps, as JSON values.
 
-    Nothing is compiled by XLA: that takes longer, and is tested elsewhere.
+    Without XLA, whose compilation takes longer and is tested elsewhere.
     """
     model = load(name, log_dir)
     (first, *_) = sequences(name)
     observed = first[:SAMPLE_STEPS] if name in TEXTS else observations.observe(
         first[:SAMPLE_STEPS], MIDI)
-    made = model.gen_core
-    evaluator = Evaluator(made.agent, made.core, bounds.make("elbo", 2), jit_compile=False)
+    gen_core = model.gen_core
+    evaluator = Evaluator(gen_core.agent, gen_core.core, bounds.make("elbo", 2), jit_compile=False)
     (window,) = evaluator.windows(
         data.windows([observed], 1, SAMPLE_STEPS), seed=seeds.make(1))
-    generated, _ = made.generate(SAMPLE_STEPS, made.initial_state(1), seed=seeds.make(2))
+    generated, _ = gen_core.generate(
+        SAMPLE_STEPS, gen_core.initial_state(1), seed=seeds.make(2))
     return {"nats": window.increments[0].tolist(),
             "divergence": window.kl[0].tolist(),
             "sample": generated.observed[0].numpy().astype(int).tolist()}
 
 
 def make(name):
-    """Makes one run and writes what it gives."""
+    """Creates one run and writes its figures."""
     with tempfile.TemporaryDirectory() as folder:
-        log_dir, kept = pathlib.Path(folder) / "log", RUNS / name
+        log_dir, saved = pathlib.Path(folder) / "log", RUNS / name
         train(name, log_dir, NUM_STEPS)
-        shutil.rmtree(kept, ignore_errors=True)
-        (kept / "checkpoints").mkdir(parents=True)
+        shutil.rmtree(saved, ignore_errors=True)
+        (saved / "checkpoints").mkdir(parents=True)
         for path in (*log_dir.glob("*.json"), log_dir / "metrics.jsonl"):
-            shutil.copy(path, kept)
+            shutil.copy(path, saved)
         checkpoint = f"step-{NUM_STEPS:09d}"
-        shutil.copytree(log_dir / "checkpoints" / checkpoint, kept / "checkpoints" / checkpoint)
-        expected = figures(name, kept)
+        shutil.copytree(log_dir / "checkpoints" / checkpoint, saved / "checkpoints" / checkpoint)
+        expected = figures(name, saved)
         train(name, log_dir, NUM_STEPS + 1)
         expected["next"] = last_metrics(log_dir)
         expected["made_with"] = {"vaeseq": __version__, "tensorflow": tf.__version__,
                                  "python": platform.python_version()}
-        (kept / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+        (saved / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
 if __name__ == "__main__":
