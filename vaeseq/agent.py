@@ -97,7 +97,18 @@ class Agent(snt.Module, abc.ABC):
         return unroll.scan(step, (observed, inputs, step_seeds), state, lengths)
 
 
-class Constant(Agent):
+class _Stateless(Agent):
+    """An agent that ignores observations. Its state is empty, but carries the batch size."""
+
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        return tf.zeros([batch_size, 0])
+
+    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
+        del observation, context
+        return state
+
+
+class Constant(_Stateless):
     """The same context at every step; by default an empty one."""
 
     def __init__(self, value: Sequence[float] = (), name: str | None = None):
@@ -109,17 +120,9 @@ class Constant(Agent):
     def context_size(self) -> int:
         return len(self._value)
 
-    def initial_state(self, batch_size: int | Tensor) -> Nest:
-        # An empty state that still carries the batch size.
-        return tf.zeros([batch_size, 0])
-
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del inputs, seed
         return self._tiled(tf.shape(state)[:1])
-
-    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
-        del observation, context
-        return state
 
     def contexts(
         self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
@@ -133,7 +136,7 @@ class Constant(Agent):
         return tf.broadcast_to(value, tf.concat([leading, [self.context_size]], 0))
 
 
-class ExternalInputs(Agent):
+class ExternalInputs(_Stateless):
     """The context is an encoding of the external inputs: a metronome, a control, an action."""
 
     def __init__(self, encoder: Encoder, name: str | None = None):
@@ -145,16 +148,9 @@ class ExternalInputs(Agent):
     def context_size(self) -> int:
         return self._encoder.output_size
 
-    def initial_state(self, batch_size: int | Tensor) -> Nest:
-        return tf.zeros([batch_size, 0])
-
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del state, seed
         return self._encoder(inputs)
-
-    def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
-        del observation, context
-        return state
 
     def contexts(
         self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,

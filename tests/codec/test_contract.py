@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 import unittest
 
 import pytest
@@ -31,129 +29,50 @@ def floats(*shape):
     return tf.TensorSpec(shape, tf.float32)
 
 
-class TestCategorical(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Categorical(5, hidden_sizes=(7,))
+DECODERS = {
+    "Categorical": lambda: decoders.Categorical(5, hidden_sizes=(7,)),
+    "CategoricalVector": lambda: decoders.Categorical(4, tf.TensorSpec([3], tf.int64)),
+    "Bernoulli": lambda: decoders.Bernoulli(tf.TensorSpec([2, 3], tf.bool), hidden_sizes=(7, 7)),
+    "Binomial": lambda: decoders.Binomial(10, floats(3)),
+    "MaskedBernoulli": lambda: decoders.MaskedBernoulli(tf.TensorSpec([6], tf.uint8), (20, 11)),
+    "MaskedBernoulliRelative": lambda: decoders.MaskedBernoulli(
+        floats(4), (8, 12), relative=True, aligned=(0, 5)),
+    "RelativeBernoulli": lambda: decoders.RelativeBernoulli(
+        tf.TensorSpec([4], tf.uint8), 3, aligned=(0, 5)),
+    "Normal": lambda: decoders.Normal(floats(), hidden_sizes=(7,), activation="tanh"),
+    "NormalExp": lambda: decoders.Normal(floats(2, 3), positive_projection="exp"),
+    "MixtureOfNormals": lambda: decoders.MixtureOfNormals(4, floats(2)),
+    "Beta": lambda: decoders.Beta(floats(2)),
+    "GroupOfDecoders": lambda: decoders.Group({
+        "note": decoders.Categorical(4),
+        "rest": (decoders.Normal(floats(2)),
+                 decoders.Group([decoders.Bernoulli(tf.TensorSpec([], tf.bool))]))}),
+    "DiagonalNormal": lambda: latent.DiagonalNormal(3, (8,)),
+    "DiagonalNormalOfSizeZero": lambda: latent.DiagonalNormal(0, (8,)),
+    "StandardNormal": lambda: latent.StandardNormal(2),
+}
+ENCODERS = {
+    "Flatten": lambda: encoders.Flatten(tf.TensorSpec([2, 3], tf.bool)),
+    "FlattenScalar": lambda: encoders.Flatten(floats()),
+    "Embed": lambda: encoders.Embed(5, 3),
+    "MLPEncoder": lambda: encoders.MLPEncoder(floats(2, 3), (8, 4)),
+    "ConvEncoder": lambda: encoders.ConvEncoder(
+        tf.TensorSpec([7, 9, 2], tf.uint8), (4, 8), scale=1 / 255),
+    "EncoderSequence": lambda: encoders.EncoderSequence(
+        [encoders.Embed(5, 3), encoders.MLPEncoder(floats(3), (4,))]),
+    "GroupOfEncoders": lambda: encoders.Group({"note": encoders.Embed(5, 3), "volume": (
+        encoders.Flatten(floats()), encoders.Flatten(tf.TensorSpec([2], tf.int32)))}),
+}
 
 
-class TestCategoricalVector(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Categorical(4, tf.TensorSpec([3], tf.int64))
-
-
-class TestBernoulli(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Bernoulli(tf.TensorSpec([2, 3], tf.bool), hidden_sizes=(7, 7))
-
-
-class TestBinomial(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Binomial(10, floats(3))
-
-
-class TestMaskedBernoulli(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.MaskedBernoulli(tf.TensorSpec([6], tf.uint8), (20, 11))
-
-
-class TestMaskedBernoulliRelative(testing.DistModuleContract):
+class _DecoderTest(testing.DistModuleContract):
     features_size = 9
 
-    def make_object_under_test(self):
-        return decoders.MaskedBernoulli(
-            tf.TensorSpec([4], tf.float32), (8, 12), relative=True, aligned=(0, 5))
 
-
-class TestRelativeBernoulli(testing.DistModuleContract):
-    features_size = 9
-
-    def make_object_under_test(self):
-        return decoders.RelativeBernoulli(tf.TensorSpec([4], tf.uint8), 3, aligned=(0, 5))
-
-
-class TestNormal(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Normal(floats(), hidden_sizes=(7,), activation="tanh")
-
-
-class TestNormalExp(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Normal(floats(2, 3), positive_projection="exp")
-
-
-class TestMixtureOfNormals(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.MixtureOfNormals(4, floats(2))
-
-
-class TestBeta(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Beta(floats(2))
-
-
-class TestGroup(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return decoders.Group({
-            "note": decoders.Categorical(4),
-            "rest": (decoders.Normal(floats(2)),
-                     decoders.Group([decoders.Bernoulli(tf.TensorSpec([], tf.bool))]))})
-
-
-class TestDiagonalNormal(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return latent.DiagonalNormal(3, (8,))
-
-
-class TestDiagonalNormalOfSizeZero(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return latent.DiagonalNormal(0, (8,))
-
-
-class TestStandardNormal(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return latent.StandardNormal(2)
-
-
-class TestStandardNormalOfSizeZero(testing.DistModuleContract):
-    def make_object_under_test(self):
-        return latent.StandardNormal(0)
-
-
-class TestFlatten(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.Flatten(tf.TensorSpec([2, 3], tf.bool))
-
-
-class TestFlattenScalar(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.Flatten(floats())
-
-
-class TestEmbed(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.Embed(5, 3)
-
-
-class TestMLPEncoder(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.MLPEncoder(floats(2, 3), (8, 4))
-
-
-class TestConvEncoder(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.ConvEncoder(tf.TensorSpec([7, 9, 2], tf.uint8), (4, 8), scale=1 / 255)
-
-
-class TestEncoderSequence(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.EncoderSequence(
-            [encoders.Embed(5, 3), encoders.MLPEncoder(floats(3), (4,))])
-
-
-class TestGroupOfEncoders(testing.EncoderContract):
-    def make_object_under_test(self):
-        return encoders.Group({"note": encoders.Embed(5, 3), "volume": (
-            encoders.Flatten(floats()), encoders.Flatten(tf.TensorSpec([2], tf.int32)))})
+for _base, _makers in ((_DecoderTest, DECODERS), (testing.EncoderContract, ENCODERS)):
+    for _name, _make in _makers.items():
+        globals()[f"Test{_name}"] = type(
+            f"Test{_name}", (_base,), {"make_object_under_test": lambda _, make=_make: make()})
 
 
 class Counts(DistModule):
@@ -198,13 +117,12 @@ class TestEncoderUnderUnittest(testing.EncoderContract, unittest.TestCase):
         return tf.ones([*leading, 3])
 
 
-@pytest.mark.parametrize("module, kind", [(decoders, DistModule), (encoders, Encoder)])
-def test_everything_public_is_tested(module, kind):
-    tested = {type(test().make_object_under_test())
-              for _, test in inspect.getmembers(sys.modules[__name__], inspect.isclass)
-              if issubclass(test, (testing.DistModuleContract, testing.EncoderContract))}
+@pytest.mark.parametrize("module, kind, makers", [
+    (decoders, DistModule, DECODERS), (encoders, Encoder, ENCODERS)])
+def test_everything_public_is_tested(module, kind, makers):
     public = {getattr(module, name) for name in module.__all__}
-    assert {each for each in public if issubclass(each, kind)} <= tested
+    assert {each for each in public if issubclass(each, kind)} <= {
+        type(make()) for make in makers.values()}
 
 
 class BrokenDecoder(Counts):

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Decoders: where they start, events of every dtype, edges, temperature, groups, errors."""
+"""Decoders: initial parameters, dtypes of events, extremes, temperature, groups, errors."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def seed(number):
 
 
 @pytest.mark.parametrize("hidden_sizes", [(), (6,)])
-def test_initial_parameters_are_where_training_starts(hidden_sizes):
-    nothing = tf.zeros([2, 5])
+def test_parameters_of_zero_features_are_the_initial_ones(hidden_sizes):
+    zeros = tf.zeros([2, 5])
     logits = np.array([[-1.0, 0.0, 2.0]])
     for decoder in (decoders.Categorical(3, hidden_sizes=hidden_sizes, initial_logits=logits[0]),
                     decoders.Bernoulli(spec(1, 3), initial_logits=logits),
                     decoders.Binomial(9, spec(1, 3), initial_logits=logits)):
-        np.testing.assert_allclose(decoder(nothing)[1].numpy().ravel(), logits[0], rtol=1e-6)
+        np.testing.assert_allclose(decoder(zeros)[1].numpy().ravel(), logits[0], rtol=1e-6)
     for projection, scale in itertools.product(["softplus", "exp"], [1e-3, 0.1, 1.0, 30.0]):
         normal = decoders.Normal(
             spec(2), hidden_sizes=hidden_sizes, positive_projection=projection,
             initial_loc=[3.0, 4.0], initial_scale=scale)
-        params = normal(nothing)
+        params = normal(zeros)
         np.testing.assert_allclose(params.loc[0], [3.0, 4.0], rtol=1e-6)
         np.testing.assert_allclose(params.scale[0], [scale, scale], rtol=1e-4)
-    beta = decoders.Beta(spec(2), initial_concentration=2.5)(nothing)
+    beta = decoders.Beta(spec(2), initial_concentration=2.5)(zeros)
     np.testing.assert_allclose(beta.concentration1[0], [2.5, 2.5], rtol=1e-5)
     np.testing.assert_allclose(beta.concentration0[0], [2.5, 2.5], rtol=1e-5)
 
 
-def test_the_components_of_a_mixture_start_apart():
+def test_the_initial_components_of_a_mixture_are_spread():
     mixture = decoders.MixtureOfNormals(3, spec(2), initial_loc=[1.0, 5.0], initial_scale=3.0)
     params = mixture(tf.zeros([4]))
     np.testing.assert_allclose(params.loc, [[-1, 1, 3], [3, 5, 7]], rtol=1e-5)
@@ -91,7 +91,7 @@ def test_beta_samples_are_never_rounded_to_the_edges():
     assert np.all(np.isfinite(dist.log_prob(x)))
 
 
-def test_beta_temper_stops_at_the_least_concentration():
+def test_beta_temper_clips_the_concentration():
     decoder = decoders.Beta(spec(1), positive_eps=0.05)
     params = decoders.BetaParams(tf.constant([[0.5]]), tf.constant([[3.0]]))
     cold = decoder.temper(params, 0.25)
@@ -111,15 +111,14 @@ def test_approximate_tempering_keeps_modes_and_narrows():
     np.testing.assert_allclose(binomial.temper(tf.constant(0.7), 0.5), 1.4)
 
 
-@pytest.mark.parametrize("temperature", [0, 0.0, -1, -0.5, float("nan"), float("inf"),
-                                         np.float32(0.0), np.float64(-2.0)])
+@pytest.mark.parametrize("temperature", [0, -0.5, float("nan"), float("inf"), np.float32(0.0)])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
     decoder = decoders.Categorical(3)
     with pytest.raises(ValueError, match=f"a temperature above 0, got {temperature}. Below 1 shar"):
         decoder.temper(tf.zeros([3]), temperature)
 
 
-@pytest.mark.parametrize("temperature", [0.5, np.float32(0.5), np.float64(0.5), tf.constant(0.5)])
+@pytest.mark.parametrize("temperature", [0.5, np.float64(0.5), tf.constant(0.5)])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
 def test_a_temperature_takes_the_dtype_of_the_parameters(temperature, dtype):
     for decoder in (decoders.Categorical(3), decoders.Normal(spec(2)), decoders.Beta(spec(2)),
@@ -153,13 +152,13 @@ class TestGroup:
         assert x.volume[1]["on"].dtype == tf.bool
         tf.nest.assert_same_structure(group.event_spec, x)
 
-    def test_every_part_has_a_seed_of_its_own(self):
+    def test_parts_are_sampled_independently(self):
         group = decoders.Group((decoders.Normal(spec(4)), decoders.Normal(spec(4))))
         params = group(tf.zeros([5]))
         one, other = group.dist(params).sample(seed=seed(1))
         assert np.all(one - params[0].loc != other - params[1].loc)
 
-    def test_variables_of_all_parts_are_seen(self):
+    def test_variables_of_all_parts_are_tracked(self):
         group = self.make()
         group(tf.ones([3, 5]))
         assert len(group.trainable_variables) == 6

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Densities against closed forms in NumPy, sums and integrals to one, moments, divergences."""
+"""Densities compared with closed forms, sums and integrals, moments of samples, KL."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def mixture_log_density(params, x):
     return np.log((weights * densities).sum(-1))
 
 
-# Decoder, its log-density in NumPy before the sum over the event.
+# A decoder, and its log-density in NumPy before the sum over the event.
 CLOSED_FORMS = {
     "categorical": (lambda: decoders.Categorical(4, spec(3, dtype=tf.int32)),
                     categorical_log_density),
@@ -132,7 +132,7 @@ def test_discrete_densities_sum_to_one(decoder, support, temperature):
 @pytest.mark.parametrize("decoder, grid", [
     (decoders.Normal(spec()), np.linspace(-40, 40, 200_001)),
     (decoders.MixtureOfNormals(3, spec()), np.linspace(-40, 40, 200_001)),
-    # Where a concentration is below 1 the density rises without end: substitute x = sigmoid(s).
+    # The density is unbounded for concentrations below 1: substitutes x = sigmoid(s).
     (decoders.Beta(spec(), initial_concentration=0.4), sigmoid(np.linspace(-600, 36, 300_001))),
 ], ids=["normal", "mixture", "beta"])
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
@@ -186,7 +186,7 @@ def test_categorical_frequencies():
     assert np.all(np.abs(frequencies - p) < 5 * np.sqrt(p * (1 - p) / n))
 
 
-@pytest.mark.parametrize("temperature", [0.5, 2.0, tf.constant(3.0)])
+@pytest.mark.parametrize("temperature", [0.5, tf.constant(3.0)])
 @pytest.mark.parametrize("make, events", [
     (lambda: decoders.Categorical(4), np.arange(4)),
     (lambda: decoders.Bernoulli(spec()), np.array([0.0, 1.0])),
@@ -197,7 +197,7 @@ def test_categorical_frequencies():
     (lambda: decoders.Group([decoders.Normal(spec())]), [np.linspace(-3.0, 3.0, 7)]),
 ], ids=["categorical", "bernoulli", "normal", "beta", "latent", "standard", "group"])
 def test_temper_is_the_power_of_the_density(make, events, temperature):
-    # log p_T(x) - log p(x) / T is the same for all x: minus the log of the normaliser.
+    # log p_T(x) - log p(x) / T is constant in x: minus the log of the normaliser.
     decoder = make()
     params = decoder(features(B))
     events = tf.nest.map_structure(lambda x: x[:, None], events)
@@ -207,7 +207,7 @@ def test_temper_is_the_power_of_the_density(make, events, temperature):
     np.testing.assert_allclose(constant, np.broadcast_to(constant[:1], constant.shape), atol=1e-9)
 
 
-def test_analytic_divergence_of_normals_against_closed_form_and_samples():
+def test_the_kl_of_normals_is_the_closed_form_and_the_mean_over_samples():
     q, p = latent.DiagonalNormal(3), latent.DiagonalNormal(3, (8,))
     q_params, p_params = q(features(B)), p(features(B, seed=2))
     q_z, p_z = q.dist(q_params), p.dist(p_params)
@@ -222,7 +222,7 @@ def test_analytic_divergence_of_normals_against_closed_form_and_samples():
 
 
 @pytest.mark.parametrize("kind", [latent.DiagonalNormal, latent.StandardNormal])
-def test_a_latent_of_size_zero_costs_nothing(kind):
+def test_a_latent_of_size_zero_has_log_density_and_kl_zero(kind):
     p = kind(0)
     p_z = p.dist(p(features(B, T)))
     z = p_z.sample(seed=seed(1))

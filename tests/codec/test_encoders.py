@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Encoders: what they compute, dtypes, gradients, errors."""
+"""Encoders: values, dtypes, gradients, errors."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_flatten(dtype, expected):
     np.testing.assert_array_equal(features, np.reshape(np.arange(24) % 2, [2, 2, 6]))
 
 
-def test_integers_become_the_dtype_asked_for():
+def test_integers_are_cast_to_the_dtype():
     encoder = encoders.Flatten(spec(2, dtype=tf.int32), dtype=tf.float64)
     assert encoder(tf.constant([1, 2])).dtype == tf.float64
 
 
-def test_embed_gives_rows():
+def test_embed_looks_up_rows():
     encoder = encoders.Embed(5, 3)
     symbols = np.array([[0, 4], [4, 2]])
     features = encoder(tf.constant(symbols))
@@ -57,7 +57,7 @@ def test_embed_has_a_dense_gradient_that_counts_repeated_symbols():
         np.testing.assert_array_equal(function(), expected)
 
 
-def test_embed_starts_with_the_spread_asked_for():
+def test_embed_is_initialised_with_its_stddev():
     encoder = encoders.Embed(100, 50, stddev=0.2, dtype=tf.float64)
     encoder(tf.constant([0]))
     assert encoder.embeddings.dtype == tf.float64
@@ -73,7 +73,7 @@ def test_mlp_against_numpy():
         features, np.tanh(x.reshape(6, 4) @ w_0 + b_0) @ w_1 + b_1, rtol=1e-4, atol=1e-6)
 
 
-def test_an_mlp_of_no_layers_flattens():
+def test_an_mlp_without_layers_flattens():
     encoder = encoders.MLPEncoder(spec(2, 2), ())
     assert encoder.output_size == 4
     np.testing.assert_array_equal(encoder(tf.ones([3, 2, 2])), np.ones([3, 4]))
@@ -98,7 +98,7 @@ def test_convolution_against_numpy():
     np.testing.assert_allclose(features, expected.reshape(3, -1), rtol=1e-4, atol=1e-5)
 
 
-def test_bytes_can_be_scaled():
+def test_frames_are_scaled():
     encoder = encoders.ConvEncoder(spec(2, 2, 1, dtype=tf.uint8), (), scale=1 / 255)
     np.testing.assert_allclose(encoder(tf.constant(255, tf.uint8, [2, 2, 1])), np.ones(4))
 
@@ -113,7 +113,7 @@ def test_sequence_is_composition():
     assert len(sequence.trainable_variables) == 3
 
 
-def test_group_lays_features_side_by_side():
+def test_group_concatenates_features():
     group = encoders.Group({"b": encoders.Flatten(spec()), "a": encoders.Flatten(spec(2))})
     observation = {"a": tf.constant([[1.0, 2.0]]), "b": tf.constant([3.0])}
     np.testing.assert_array_equal(group(observation), [[1.0, 2.0, 3.0]])
@@ -147,6 +147,6 @@ def test_group_lays_features_side_by_side():
     (lambda: encoders.Group(["x"]), TypeError,
      "encoders.Group expects a nest of Encoders, got 'x' in it"),
 ])
-def test_errors(make, error, message):
+def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()

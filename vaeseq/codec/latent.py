@@ -9,14 +9,32 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
-from vaeseq.codec import distributions
+from vaeseq.codec import distributions, heads
 from vaeseq.codec.decoders import Normal, NormalParams
-from vaeseq.dist_module import DistModule, check_temperature
+from vaeseq.dist_module import check_temperature
 from vaeseq.nn.scan.matmul import as_parts
-from vaeseq.types import Spec, Tensor
+from vaeseq.types import Tensor
 
 
-class DiagonalNormal(DistModule):
+class _NormalLatent(heads.TensorDecoder):
+    """A latent [Z] of independent normals, with parameters `NormalParams` of [..., Z]."""
+
+    def __init__(self, size: int, name: str | None = None) -> None:
+        if size < 0:
+            raise ValueError(f"{type(self).__name__} expects a size of 0 or more, got {size}. A "
+                             "size of 0 is a model without latents.")
+        super().__init__(tf.TensorSpec([size], tf.float32), "floating", name=name)
+
+    def dist(self, params: NormalParams) -> tfd.Distribution:
+        """Returns the distribution over [Z], of batch shape [...] (see `normal` for padding)."""
+        return normal(params)
+
+    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
+        root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
+        return params._replace(scale=params.scale * root)
+
+
+class DiagonalNormal(_NormalLatent):
     """A latent [Z] of independent normals: features -> `NormalParams` of [..., Z].
 
     With a size of 0 samples are [..., 0], log-densities and KL 0.
@@ -43,61 +61,28 @@ class DiagonalNormal(DistModule):
           ValueError: a negative size, an unknown projection, or an eps or initial_scale that is
             not positive.
         """
-        super().__init__(name=name)
+        super().__init__(size, name=name)
         self._normal = Normal(
-            _latent_spec("DiagonalNormal", size), hidden_sizes=hidden_sizes,
-            activation=activation, dropout=dropout, positive_projection=positive_projection,
-            positive_eps=positive_eps, initial_scale=initial_scale)
-
-    @property
-    def event_spec(self) -> Spec:
-        return self._normal.event_spec
+            self.event_spec, hidden_sizes=hidden_sizes, activation=activation, dropout=dropout,
+            positive_projection=positive_projection, positive_eps=positive_eps,
+            initial_scale=initial_scale)
 
     def __call__(self, features: Tensor) -> NormalParams:
         """Computes parameters of [..., Z] from features [..., F]."""
         return self._normal(features)
 
-    def dist(self, params: NormalParams) -> tfd.Distribution:
-        """Returns the distribution over [Z], of batch shape [...] (see `normal` for padding)."""
-        return normal(params)
 
-    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
-        return self._normal.temper(params, temperature)
+class StandardNormal(_NormalLatent):
+    """A latent [Z] of standard normals, independent of the features.
 
-
-class StandardNormal(DistModule):
-    """A latent [Z] of standard normals, independent of the features."""
-
-    def __init__(self, size: int, name: str | None = None) -> None:
-        """Creates the distribution.
-
-        Args:
-          size: Z; 0 for a model without latents.
-          name: of the module.
-
-        Raises:
-          ValueError: a negative size.
-        """
-        super().__init__(name=name)
-        self._event_spec = _latent_spec("StandardNormal", size)
-
-    @property
-    def event_spec(self) -> Spec:
-        return self._event_spec
+    Its constructor takes Z, which is 0 for a model without latents, and the module's name.
+    """
 
     def __call__(self, features: Tensor) -> NormalParams:
         """Returns zeros and ones of [..., Z] for features [..., F]."""
         features = as_parts(features)[0]
-        shape = nest.shape_of(features)[:-1] + [self._event_spec.shape[0]]
+        shape = nest.shape_of(features)[:-1] + [self.event_spec.shape[0]]
         return NormalParams(tf.zeros(shape, features.dtype), tf.ones(shape, features.dtype))
-
-    def dist(self, params: NormalParams) -> tfd.Distribution:
-        """Returns the distribution over [Z], of batch shape [...]."""
-        return normal(params)
-
-    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
-        root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
-        return params._replace(scale=params.scale * root)
 
 
 def normal(params: NormalParams) -> tfd.Distribution:
@@ -132,10 +117,3 @@ def residual(prior: NormalParams, delta: NormalParams) -> NormalParams:
       Parameters of q(z_t): the prior's loc plus delta's, and delta's scale.
     """
     return NormalParams(prior.loc + delta.loc, delta.scale)
-
-
-def _latent_spec(owner: str, size: int) -> Spec:
-    if size < 0:
-        raise ValueError(f"{owner} expects a size of 0 or more, got {size}. A size of 0 is a "
-                         "model without latents.")
-    return tf.TensorSpec([size], tf.float32)

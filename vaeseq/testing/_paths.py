@@ -63,8 +63,8 @@ class FixedSample:
 def with_fixed_latents(core: VAECore) -> VAECore:
     """Returns a copy whose posterior reads pairs (latents, features) and samples the latents."""
     twin = copy.copy(core)
-    twin.posterior = lambda h, pair: (  # type: ignore[method-assign]
-        FixedSample(pair[0], core.posterior(h, pair[1])))  # type: ignore[return-value]
+    twin.posterior = lambda h, pair: (  # type: ignore[method-assign, assignment]
+        FixedSample(pair[0], core.posterior(h, pair[1])))
     return twin
 
 
