@@ -1,0 +1,140 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The loss of a batch, and training loops written around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq.bounds import ELBO, FIVO, IWAE
+from vaeseq.data import Batch
+from vaeseq.train.loss import SequenceLoss
+
+LENGTHS = np.array([5, 3, 0], np.int32)
+BOUNDS = {"elbo": ELBO(), "iwae": IWAE(3), "fivo": FIVO(3)}
+
+
+def batch_of(lengths=LENGTHS, steps=5, is_start=True):
+    observed = small.reals(len(lengths), steps).numpy()
+    return Batch(observed, np.asarray(lengths, np.int32), np.full([len(lengths)], is_start))
+
+
+def sequence_loss(vae_type="VRNN", bound="elbo", **arguments):
+    made = small.gen_core(vae_type)
+    return SequenceLoss(made.agent, made.core, BOUNDS[bound], **arguments)
+
+
+def loss_and_gradients(loss, batch, state=None, **arguments):
+    state = loss.initial_state(len(batch.lengths)) if state is None else state
+    with tf.GradientTape() as tape:
+        out, _ = loss(batch, state, **{"seed": 1, **arguments})
+    return out.loss, tape.gradient(out.loss, loss.trainable_variables,
+                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_the_loss_is_the_negative_bound_of_a_step(bound):
+    loss, batch = sequence_loss(bound=bound), batch_of()
+    out, _ = loss(batch, loss.initial_state(3), seed=1)
+    np.testing.assert_allclose(
+        out.nats_per_step, -np.sum(out.result.increments) / LENGTHS.sum(), rtol=1e-6)
+    np.testing.assert_allclose(out.loss, out.nats_per_step, rtol=1e-6)
+    assert out.num_steps == LENGTHS.sum()
+
+
+@pytest.mark.oracle
+def test_the_kl_weight_scales_the_kl_term():
+    loss, batch = sequence_loss(), batch_of()
+    out, _ = loss(batch, loss.initial_state(3), seed=1, kl_weight=0.25)
+    np.testing.assert_allclose(out.loss, -out.log_prob + 0.25 * out.kl, rtol=1e-5)
+    np.testing.assert_allclose(out.nats_per_step, -out.log_prob + out.kl, rtol=1e-5)
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN"])
+def test_padding_changes_neither_loss_nor_gradient(vae_type):
+    loss, batch = sequence_loss(vae_type), batch_of()
+    spoilt = batch._replace(observed=small.garbage_after(batch.observed, LENGTHS))
+    small.same(loss_and_gradients(loss, batch), loss_and_gradients(loss, spoilt))
+
+
+def test_a_start_forgets_the_state():
+    loss, batch = sequence_loss(), batch_of()
+    _, later = loss(batch, loss.initial_state(3), seed=1)
+    fresh, _ = loss(batch, loss.initial_state(3), seed=2)
+    again, _ = loss(batch, later, seed=2)
+    small.same(fresh.loss, again.loss)
+    going_on, _ = loss(batch_of(is_start=False), later, seed=2)
+    assert abs(float(going_on.loss - fresh.loss)) > 1e-3
+
+
+def test_no_gradient_passes_through_the_state():
+    loss, batch = sequence_loss(), batch_of([5, 5, 5])
+    with tf.GradientTape() as tape:
+        _, state = loss(batch, loss.initial_state(3), seed=1)
+        total = tf.add_n([tf.reduce_sum(x) for x in tf.nest.flatten(state)
+                          if x.dtype == tf.float32])
+    assert all(x is None for x in tape.gradient(total, loss.trainable_variables))
+
+
+@pytest.mark.parametrize("vae_type,jit_compile", [("SRNN", False), ("RNN", True)])
+def test_a_function_equals_eager(vae_type, jit_compile):
+    # Seeds are split differently by XLA, so that only a model without latents can be compared.
+    loss, batch = sequence_loss(vae_type), batch_of()
+    compiled = tf.function(
+        lambda batch, state: loss_and_gradients(loss, batch, state), jit_compile=jit_compile,
+        autograph=False)
+    tensors = tf.nest.map_structure(tf.convert_to_tensor, batch)
+    small.close(compiled(tensors, loss.initial_state(3)), loss_and_gradients(loss, batch),
+                rtol=1e-4, atol=1e-5)
+
+
+def test_the_seed_is_a_number_or_a_pair():
+    loss, batch = sequence_loss(), batch_of()
+    first, _ = loss(batch, loss.initial_state(3), seed=7)
+    pair, _ = loss(batch, loss.initial_state(3), seed=tf.constant([7, 0]))
+    other, _ = loss(batch, loss.initial_state(3), seed=8)
+    small.same(first.loss, pair.loss)
+    assert float(first.loss) != float(other.loss)
+
+
+def test_dropout_is_for_training_only():
+    loss, batch = sequence_loss("RNN", context_dropout=0.5), batch_of()
+    losses = [loss(batch, loss.initial_state(3), seed=seed, is_training=training)[0].loss
+              for training in (True, False) for seed in (1, 2)]
+    assert float(losses[0]) != float(losses[1])
+    small.same(losses[2], losses[3])
+
+
+@pytest.mark.parametrize("lengths,steps", [([1], 1), ([0], 1), ([0, 0], 3), ([4], 4)])
+def test_small_batches(lengths, steps):
+    loss = sequence_loss("SRNN")
+    value, gradients = loss_and_gradients(loss, batch_of(lengths, steps))
+    assert np.isfinite(value.numpy())
+    assert all(np.isfinite(gradient).all() for gradient in map(np.asarray, gradients))
+    assert sum(lengths) or float(value) == 0
+
+
+def test_a_loop_with_a_keras_optimizer_learns():
+    loss = sequence_loss("RNN")
+    optimizer = tf.keras.optimizers.AdamW(0.02)
+    variables = loss.trainable_variables
+
+    @tf.function(autograph=False)
+    def update(batch, state, step):
+        with tf.GradientTape() as tape:
+            out, state = loss(batch, state, seed=tf.stack([step, 0]))
+            total = out.loss + 1e-4 * tf.add_n([tf.nn.l2_loss(v) for v in variables])
+        optimizer.apply_gradients(zip(tape.gradient(
+            total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO), variables))
+        return out.loss, state
+
+    batch = tf.nest.map_structure(tf.convert_to_tensor, batch_of([5, 5, 5]))
+    state = loss.initial_state(3)
+    losses = []
+    for step in range(60):
+        value, state = update(batch, state, tf.constant(step))
+        losses.append(float(value))
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
