@@ -12,12 +12,14 @@ LOG_DIR ?= demo-log
 MINUTES ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slow lint format types clean
+.PHONY: help demo test test-all docs lint format types clean
 
 help:
 	@echo 'make demo    train for two minutes on text that Python carries; samples and the score'
-	@echo 'make test    the tests but the slow ones (PYTEST_ARGS="tests/unit -k name" for some of them)'
-	@echo 'make test-slow  the tests that take long'
+	@echo 'make test    the fast tests (PYTEST_ARGS="tests/nn -k name" for some of them,'
+	@echo '             PYTEST_ARGS=--durations=50 for the slowest)'
+	@echo 'make test-all  all tests, slow ones included'
+	@echo 'make docs    the documentation, in docs/_build/html'
 	@echo 'make lint    ruff; make format applies what it can'
 	@echo 'make types   mypy'
 	@echo 'make clean   remove .venv, the demonstration and caches'
@@ -36,8 +38,12 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+# An empty expression of -m replaces the one of pyproject.toml, which leaves out the slow tests.
+test-all: $(VENV)/.installed-dev
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 -m '' $(PYTEST_ARGS)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -49,7 +55,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf '$(VENV)' '$(LOG_DIR)' build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf '$(VENV)' '$(LOG_DIR)' build dist docs/_build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 $(VENV)/.made:
 	@test -n '$(PYTHON)' || { echo 'Expected Python 3.10, 3.11, 3.12 or 3.13 on the path; found' \
@@ -67,4 +73,8 @@ $(VENV)/.installed: $(VENV)/.made $(RECIPE)
 
 $(VENV)/.installed-dev: $(VENV)/.made $(RECIPE)
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.made $(RECIPE)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/.installed

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Hostile input ends in success or in one clear line: the short form of `benchmarks.fuzz`."""
+"""Hostile input ends in success or in one clear line: the short form of `benchmarks.robustness.fuzz`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import fuzz_crew, fuzz_files, fuzz_warm, fuzz_worker
-from benchmarks import fuzz_mutations as mutations
-from benchmarks.driven import DRIVEN
-from benchmarks.fuzz_guard import Guard, contents
-from benchmarks.fuzz_kinds import KINDS, PROGRAMS, Case, Space
-from benchmarks.fuzz_tally import Tally, table
+from benchmarks.robustness import fuzz_crew, fuzz_files, fuzz_warm, fuzz_worker
+from benchmarks.robustness import fuzz_mutations as mutations
+from benchmarks.robustness.driven import DRIVEN
+from benchmarks.robustness.fuzz_guard import Guard, contents
+from benchmarks.robustness.fuzz_kinds import KINDS, PROGRAMS, Case, Space
+from benchmarks.robustness.fuzz_tally import Tally, table
 from examples.play.actor_critic import training
 from examples.play.actor_critic.learner import Learner
 from examples.play.envs import env

@@ -8,7 +8,8 @@ import math
 
 import pytest
 
-from benchmarks import collecting, play
+from benchmarks.performance import collecting
+from benchmarks.quality import play
 from examples.play.hparams import PlayHParams
 from tests.in_process import runner
 

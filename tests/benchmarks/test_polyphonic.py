@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import free_running, polyphonic, polyphonic_models
+from benchmarks.quality import free_running, polyphonic, polyphonic_models
 from examples.midi import archives
 from examples.midi.statistics import statistics_of
 
@@ -92,7 +92,7 @@ def test_rows_are_made_once_and_averaged(archive, tmp_path, monkeypatch, capsys)
     assert row["bound"] == "exact" and row["train_seconds"] >= 0
     assert row["updates"] == 1 and row["steps"] == 24
     assert row["command"] == (
-        "python -m benchmarks.polyphonic run music.npz --models rnn --seeds 0")
+        "python -m benchmarks.quality.polyphonic run music.npz --models rnn --seeds 0")
     assert {"machine", "date", "best_step", "valid_nats_per_step"} <= set(row)
     assert set(row["free_running"]) == set(free_running.STATISTICS)
     frames = np.load(runs / "rnn-0" / "test.npy")

@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How `benchmarks.soak` judges what it saw."""
+"""How `benchmarks.robustness.soak` judges what it saw."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.soak import Seen, judge
+from benchmarks.robustness.soak import Seen, judge
 
 
 def _seen(number=240, **changed):

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A training run that is killed and started again ends as one that was not, to the last bit.
 
-The short form of `benchmarks.survive`: each start is a fork of a process that has imported all.
+The short form of `benchmarks.robustness.survive`: each start is a fork of a process that has imported all.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks import survive
-from benchmarks.driven import DRIVEN
+from benchmarks.robustness import survive
+from benchmarks.robustness.driven import DRIVEN
 
 _STEPS, _EVERY = 54, 6
 

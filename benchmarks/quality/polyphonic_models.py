@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The rows of `benchmarks.polyphonic`: how each model is trained, scored and listened to."""
+"""The rows of `benchmarks.quality.polyphonic`: how each model is trained, scored and sampled."""
 from __future__ import annotations
 
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import free_running
+from benchmarks.quality import free_running
 from examples.midi.hparams import MidiHParams
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A training run that is killed again and again, against one that is not.
 
-    python -m benchmarks.survive run [--kills 30] [--seed 0] [--output benchmarks/results/FILE.json]
+    python -m benchmarks.robustness.survive run [--kills 30] [--seed 0]
+        [--output benchmarks/results/FILE.json]
 
 Each program trains once undisturbed. Then the same command is started, killed with SIGKILL and
 started again, until it has been killed often enough and ends by itself. One kill in five comes soon
@@ -32,11 +33,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from benchmarks.machine import circumstances
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
 from .driven import DRIVEN, ROOT, Driven
-from .machine import circumstances
 
 # Of a line of metrics, what depends on the clock and so is not compared: nothing.
 WALL_TIME_FIELDS: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory(prefix="vaeseq-survive-") as folder:
             rows.append({"program": name, **_survive(DRIVEN[name], Path(folder), options)})
         print(json.dumps(rows[-1]), flush=True)
-    result = {**circumstances("benchmarks.survive"), "seed": options.seed, "runs": rows}
+    result = {**circumstances("benchmarks.robustness.survive"), "seed": options.seed, "runs": rows}
     if options.output:
         options.output.write_text(json.dumps(result, indent=2) + "\n")
     if any(row["differences"] for row in rows):
@@ -275,7 +276,7 @@ def different_files(one: Path, other: Path) -> list[str]:
         [] if names else ["no sample was written"])
 
 
-program = Program("python -m benchmarks.survive", "Runs that are killed.", (
+program = Program("python -m benchmarks.robustness.survive", "Runs that are killed.", (
     Command("run", "kill training runs, and compare them with whole ones", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Play without learning: moves a second, beside Gymnasium's own loop over copies of a game.
 
-    python -m benchmarks.collecting run [--game CartPole-v1] [--copies 8 64] [--moves N]
+    python -m benchmarks.performance.collecting run [--game CartPole-v1] [--copies 8 64] [--moves N]
 
 Ours plays whole games and remembers them, as training does: at random, and by a policy that has
 learnt nothing yet. SyncVectorEnv is given random actions and keeps nothing. They take turns; the
@@ -15,10 +15,9 @@ import json
 import statistics
 import time
 
+from benchmarks.machine import circumstances
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
-
-from .machine import circumstances
 
 _PEER = "SyncVectorEnv"
 
@@ -51,7 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps({
             "game": game.name, "copies": copies, "moves_per_second": rates,
             "share": {name: round(rates[name] / rates[_PEER], 2) for name in players},
-            **circumstances("benchmarks.collecting")}), flush=True)
+            **circumstances("benchmarks.performance.collecting")}), flush=True)
 
 
 def _medians(works: dict, moves: int, turns: int) -> dict[str, int]:
@@ -91,7 +90,7 @@ def _stepped(name: str, copies: int, moves: int) -> int:
     return steps * copies
 
 
-program = Program("python -m benchmarks.collecting", "Play without learning, measured.", (
+program = Program("python -m benchmarks.performance.collecting", "Play without learning, measured.", (
     Command("run", "time play", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A long training run watched: memory, file handles, compilations, and the cost of a step.
 
-    python -m benchmarks.soak run text=CORPUS.txt midi=ARCHIVE.npz:train --minutes 60
-    python -m benchmarks.soak watch text CORPUS.txt --minutes 60
+    python -m benchmarks.robustness.soak run text=CORPUS.txt midi=ARCHIVE.npz:train --minutes 60
+    python -m benchmarks.robustness.soak watch text CORPUS.txt --minutes 60
 
 `run` watches each program in a process of its own, one after another, prints what `watch` prints (a
 JSON line from time to time) and then a table with a verdict; the exit status is 1 where a figure
@@ -137,7 +137,8 @@ def _watched(name: str, data: str, options: argparse.Namespace) -> list[Seen]:
     """Runs `watch` in a process of its own; its lines are passed on."""
     words = ["watch", name, data, "--minutes", str(options.minutes), "--throttle",
              str(options.throttle), f"--hparams={options.hparams}"]
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.soak", *words], cwd=ROOT,
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.robustness.soak", *words], cwd=ROOT,
                                stdout=subprocess.PIPE, text=True)
     seen = []
     assert process.stdout is not None
@@ -262,7 +263,7 @@ def _table(verdicts: list[tuple[str, Verdict]], most_growth: float) -> str:
     return "\n".join(lines)
 
 
-program = Program("python -m benchmarks.soak", "Long runs, watched.", (
+program = Program("python -m benchmarks.robustness.soak", "Long runs, watched.", (
     Command("run", "watch programs train, and judge", _run_arguments, _run),
     Command("watch", "watch one program in this process", _watch_arguments, _watch)))
 

@@ -1,8 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Games: real steps until each is solved, and how far ahead its model sees.
 
-    python -m benchmarks.play run --log-dir DIR [--games cartpole,pendulum] [--seeds 0,1,2,3,4]
-    python -m benchmarks.play table --log-dir DIR [--pictures DIR]
+    python -m benchmarks.quality.play run --log-dir DIR
+        [--games cartpole,pendulum] [--seeds 0,1,2,3,4]
+    python -m benchmarks.quality.play table --log-dir DIR [--pictures DIR]
 
 `run` learns each game with each seed, DIR/GAME-SEED being the run, and leaves its figures in
 DIR/GAME-SEED.json; interrupted, the same command goes on where it stopped. `table` prints median
@@ -22,10 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.machine import circumstances
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
-
-from .machine import circumstances
 
 
 class Recipe(NamedTuple):
@@ -103,7 +103,7 @@ def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> N
         row = {"game": name, "seed": seed, "last": learned.last, "best": learned.best,
                "wall_seconds": round(seconds), "prediction": _prediction(log_dir),
                "hparams": {d.name: d.theirs for d in PlayHParams().diff(hparams)},
-               **circumstances("benchmarks.play"),
+               **circumstances("benchmarks.quality.play"),
                "curve": [[line["step"], line["eval_mean"]] for line in lines]}
         result.write_text(json.dumps(row) + "\n")
 
@@ -147,7 +147,7 @@ def _table(options: argparse.Namespace) -> None:
     rows = [json.loads(path.read_text()) for path in sorted(options.log_dir.glob("*-*.json"))]
     if not rows:
         raise arguments.UsageError(f"--log-dir: {str(options.log_dir)!r} holds no figures. "
-                                   "Make them with: python -m benchmarks.play run")
+                                   "Make them with: python -m benchmarks.quality.play run")
     names = [name for name in RECIPES if any(row["game"] == name for row in rows)]
     print("| game | target | solved at, median (worst) | for good, median (worst) | "
           "last, median (worst) | minutes, worst | published |\n" + "| --- " * 7 + "|")
@@ -205,7 +205,7 @@ def _draw(rows: list[dict], names: list[str], directory: Path) -> None:
         pyplot.close(figure)
 
 
-program = Program("python -m benchmarks.play", "Games, measured.", (
+program = Program("python -m benchmarks.quality.play", "Games, measured.", (
     Command("run", "learn games, and keep their figures", _run_arguments, _run),
     Command("table", "print the table and draw curves", _table_arguments, _table),
 ))

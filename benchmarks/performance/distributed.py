@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What it costs to train on more than one machine: measured here, worked out for more.
 
-    python -m benchmarks.distributed run [--bandwidth 1.25e9] [--latency 50e-6] [--out FILE.json]
+    python -m benchmarks.performance.distributed run [--bandwidth 1.25e9] [--latency 50e-6] [--out FILE.json]
 
 One worker, then two, on a core each of this machine, over the loopback interface; each takes
 `batch` rows, so two do twice the work. One JSON line a row, then two tables.
@@ -37,12 +37,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.machine import circumstances
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 from vaeseq.fields import Range
 
-from .machine import circumstances
-from .speed import Row
+from .speed_rows import Row
 
 ROWS = {
     "rnn-256": Row("train", "rnn", 256, 0, 32, 64),
@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> None:
     print()
     print(_worked_out_table(results))
     if options.out:
-        found = {**circumstances("benchmarks.distributed"), "rows": results}
+        found = {**circumstances("benchmarks.performance.distributed"), "rows": results}
         options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
@@ -226,7 +226,7 @@ def _name(result: dict) -> str:
             f"{result['steps']} steps")
 
 
-program = Program("python -m benchmarks.distributed", "The cost of more workers, measured.", (
+program = Program("python -m benchmarks.performance.distributed", "The cost of more workers, measured.", (
     Command("run", "time one worker and two", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from vaeseq.cli.program import Program
 from vaeseq.hparams import HParams
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
 
 

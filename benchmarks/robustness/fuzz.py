@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Hostile input in bulk: every case ends in success, or in one clear line and status 1 or 2.
 
-    python -m benchmarks.fuzz run --cases 10000 --output benchmarks/results/fuzz.json
-    python -m benchmarks.fuzz one run_files 123 --depth whole
-    python -m benchmarks.fuzz list
+    python -m benchmarks.robustness.fuzz run --cases 10000 --output benchmarks/results/fuzz.json
+    python -m benchmarks.robustness.fuzz one run_files 123 --depth whole
+    python -m benchmarks.robustness.fuzz list
 
 A case is a kind and a number, the same on every machine for one seed. It is a finding if there is
 a traceback, an error that was not expected, another exit status, more than one line that tells the
@@ -24,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.machine import circumstances
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -32,7 +33,6 @@ from .driven import DRIVEN, ROOT
 from .fuzz_crew import Asked, Crew, Workshop
 from .fuzz_kinds import KINDS, PROGRAMS
 from .fuzz_tally import Tally
-from .machine import circumstances
 
 _DEPTHS = ("warm", "whole", "process")
 _BATCH = 200  # cases
@@ -121,7 +121,7 @@ def _before(options: argparse.Namespace) -> dict[str, Tally]:
 
 def _write(tallies: dict[str, Tally], options: argparse.Namespace) -> None:
     options.output.write_text(json.dumps({
-        **circumstances("benchmarks.fuzz"), "seed": options.seed,
+        **circumstances("benchmarks.robustness.fuzz"), "seed": options.seed,
         "kinds": {name: tally.as_dict() for name, tally in tallies.items()}}, indent=1) + "\n")
 
 
@@ -170,7 +170,7 @@ def prepare(made: Path) -> None:
             raise arguments.UsageError(f"{name} does not train: {done.stderr.strip()}")
 
 
-program = Program("python -m benchmarks.fuzz", "Hostile input in bulk.", (
+program = Program("python -m benchmarks.robustness.fuzz", "Hostile input in bulk.", (
     Command("run", "run many cases of each kind, and judge", _run_arguments, _run),
     Command("one", "run one case again", _one_arguments, _one),
     Command("list", "list the kinds of input", lambda parser: None, _list),

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What `benchmarks.speed` times: the library's own training step and sampler."""
+"""What `benchmarks.performance.speed` times: the library's own training step and sampler."""
 from __future__ import annotations
 
 import time
@@ -14,7 +14,7 @@ from vaeseq.nn import parallel
 from vaeseq.train import TrainOps, distribute
 from vaeseq.types import Spec
 
-from .speed import Row
+from .speed_rows import Row
 
 _SYMBOLS = 65
 _NOTES = 88
@@ -42,7 +42,7 @@ def make(row: Row, num_shards: int | None) -> tuple[Callable[[], object], float]
 def distributed(
     row: Row, num_workers: int
 ) -> tuple[Callable[[], object], Callable[[], object], int]:
-    """What `benchmarks.distributed` times, in a worker of `TF_CONFIG` with `row.batch` rows.
+    """Makes the step that `benchmarks.performance.distributed` times in each worker.
 
     Returns:
       A step as the training loop takes it, an all-reduce of two numbers, and the bytes of what a

@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """How time and memory of a training step grow with its length, its batch and its samples.
 
-    python -m benchmarks.scaling time --output scaling.png
-    python -m benchmarks.scaling memory --length 10000 --batch 16
+    python -m benchmarks.performance.scaling time --output scaling.png
+    python -m benchmarks.performance.scaling memory --length 10000 --batch 16
 
 `time` takes one size after another of each axis and prints a JSON line a point, with the median
 seconds of an update; the line of an axis has `exponent`, the slope of log seconds over log size:
@@ -205,7 +205,7 @@ def _plot(measured: dict[str, list[tuple[float, float]]], output: pathlib.Path) 
     figure.savefig(output, dpi=110)
 
 
-program = Program("python -m benchmarks.scaling", "How time and memory grow, measured.", (
+program = Program("python -m benchmarks.performance.scaling", "How time and memory grow, measured.", (
     Command("time", "time updates of growing length, batch and samples", _time_arguments, _time),
     Command("memory", "peak memory of an update of long sequences", _memory_arguments, _memory)))
 

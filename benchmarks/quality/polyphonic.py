@@ -1,9 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Polyphonic music: test nats per frame beside the published figures.
 
-    python -m benchmarks.polyphonic run ARCHIVE.npz --log-dir DIR [--models rnn,srnn] [--seeds 0,1]
-    python -m benchmarks.polyphonic table [--results DIR]
-    python -m benchmarks.polyphonic convert IN.mat OUT.npz
+    python -m benchmarks.quality.polyphonic run ARCHIVE.npz --log-dir DIR
+        [--models rnn,srnn] [--seeds 0,1]
+    python -m benchmarks.quality.polyphonic table [--results DIR]
+    python -m benchmarks.quality.polyphonic convert IN.mat OUT.npz
 
 `run` trains and scores each model with each seed, all models with the first seed first, and prints
 one JSON line for each, then the table. Results are kept in a folder, a small file each; what is
@@ -26,15 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import free_running, polyphonic_models
 from benchmarks.machine import circumstances
-from benchmarks.polyphonic_models import RECIPES, Pieces
+from benchmarks.quality import free_running, polyphonic_models
+from benchmarks.quality.polyphonic_models import RECIPES, Pieces
 from examples.midi import archives
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
-_MODULE = "benchmarks.polyphonic"
-_RESULTS = Path(__file__).parent / "results" / "polyphonic"
+_MODULE = "benchmarks.quality.polyphonic"
+_RESULTS = Path(__file__).parents[1] / "results" / "polyphonic"
 _FRAMES = "test.npy"  # in a run's log directory: log p of each frame
 
 
@@ -194,7 +195,7 @@ def _convert(options: argparse.Namespace) -> None:
     archives.load(options.output)
 
 
-program = Program("python -m benchmarks.polyphonic", "Polyphonic music, measured.", (
+program = Program("python -m benchmarks.quality.polyphonic", "Polyphonic music, measured.", (
     Command("run", "train and score models, and print the table", _run_arguments, _run),
     Command("table", "print the table of the results there are", _table_arguments, _table),
     Command("convert", "make an archive from a published MATLAB file", _convert_arguments,

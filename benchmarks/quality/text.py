@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Time to quality: nats per character of held-out text against wall time, ours and others'.
 
-    python -m benchmarks.quality run --corpus TEXT --out-dir DIR [--rows lstm,parallel]
-        [--peers benchmarks/torch_text.py --peer-python PYTHON]
+    python -m benchmarks.quality.text run --corpus TEXT --out-dir DIR [--rows lstm,parallel]
+        [--peers benchmarks/peers/torch_text.py --peer-python PYTHON]
 
 Ours are runs of `vaeseq-text train` as a user starts them; seconds count from the start of the
 command, with imports, compilation, validation and checkpoints. A peer's script prints its own
@@ -19,10 +19,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import machine
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
-
-from . import machine
 
 
 class Row(NamedTuple):
@@ -113,7 +112,7 @@ def _peer(name: str, options: argparse.Namespace) -> list[tuple[float, float]]:
 
 def _keep(out_dir: Path, name: str, label: str, curve: list[tuple[float, float]]) -> None:
     result = {"row": name, "label": label, "curve": curve, **machine.circumstances(
-        "benchmarks.quality")}
+        "benchmarks.quality.text")}
     (out_dir / f"{name}.json").write_text(json.dumps(result) + "\n")
     best = min(nats for _, nats in curve)
     print(json.dumps({"row": name, "best": best, "seconds": curve[-1][0]}), flush=True)
@@ -137,7 +136,7 @@ def _draw(out_dir: Path) -> None:
     figure.savefig(out_dir / "quality.png", dpi=120)
 
 
-program = Program("python -m benchmarks.quality", "Time to quality, measured.", (
+program = Program("python -m benchmarks.quality.text", "Time to quality, measured.", (
     Command("run", "train and compare", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """How fast training and sampling are, as a ratio to a peer and as a share of the matrix rate.
 
-    python -m benchmarks.speed run [--peers PEER.py --peer-python PYTHON] [--rounds 5]
+    python -m benchmarks.performance.speed run [--peers PEER.py --peer-python PYTHON] [--rounds 5]
 
 Each row runs in a process of its own. With a peer (a script that takes `train --model rnn --hidden
 512 --batch 32 --steps 64 --runs N` and prints a JSON line with `seconds_per_step`) the two sides
@@ -36,31 +36,10 @@ from typing import NamedTuple
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
+from .speed_rows import ROWS, Row
+
 _WARM_UP = 3
 _PAUSE = 0.3  # seconds in which the other side's threads come to rest
-
-
-class Row(NamedTuple):
-    """One thing to measure."""
-
-    work: str
-    model: str
-    hidden: int
-    latent: int
-    batch: int
-    steps: int
-    precision: str = "float32"
-
-
-ROWS = {
-    "rnn-512": Row("train", "rnn", 512, 0, 32, 64),
-    "rnn-256": Row("train", "rnn", 256, 0, 32, 64),
-    "srnn": Row("train", "srnn", 256, 64, 16, 100),
-    "vrnn": Row("train", "vrnn", 256, 64, 16, 100),
-    "bfloat16": Row("train", "rnn", 512, 0, 64, 64, "bfloat16"),
-    "sample-1": Row("generate", "rnn", 512, 0, 1, 500),
-    "sample-64": Row("generate", "rnn", 512, 0, 64, 500),
-}
 
 
 class Timed(NamedTuple):
@@ -197,7 +176,7 @@ def _table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-program = Program("python -m benchmarks.speed", "Speed, measured.", (
+program = Program("python -m benchmarks.performance.speed", "Speed, measured.", (
     Command("run", "time training and sampling", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Crew:
 def _start(shop: Workshop) -> subprocess.Popen[str]:
     root = tempfile.mkdtemp(dir=shop.folder)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fuzz", "work", root, str(shop.made), "--seed",
+        [sys.executable, "-m", "benchmarks.robustness.fuzz", "work", root, str(shop.made), "--seed",
          str(shop.seed)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
     if worker.stdout.readline() != fuzz_worker.READY:
