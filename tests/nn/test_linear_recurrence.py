@@ -187,8 +187,8 @@ def test_what_a_closed_gate_does_is_finite():
 @pytest.mark.parametrize("mode", MODES)
 def test_a_linear_scan_of_decays_that_are_zero_or_one(mode):
     decay = tf.constant([[[0.0], [1.0], [1.0], [0.0], [0.5]]], tf.float64)
-    drive = tf.constant([[[1.0], [2.0], [0.0], [3.0], [1.0]]], tf.float64)
-    hidden, last = run_as(mode, linear_scan)(decay, drive, tf.constant([[7.0]], tf.float64))
+    increment = tf.constant([[[1.0], [2.0], [0.0], [3.0], [1.0]]], tf.float64)
+    hidden, last = run_as(mode, linear_scan)(decay, increment, tf.constant([[7.0]], tf.float64))
     np.testing.assert_array_equal(hidden[0, :, 0], [1.0, 3.0, 3.0, 3.0, 2.5])
     np.testing.assert_array_equal(last, hidden[:, -1])
 

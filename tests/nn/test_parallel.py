@@ -10,6 +10,12 @@ import tensorflow as tf
 from vaeseq.nn import networks, parallel
 
 
+@pytest.fixture(autouse=True)
+def unknown_processor(monkeypatch, tmp_path):
+    """No warning depends on the machine that runs these tests."""
+    monkeypatch.setattr(parallel, "CPUINFO", tmp_path / "none")
+
+
 def make_step(stack):
     def step(batch, scale):
         inputs, lengths = batch["inputs"], batch["lengths"]
@@ -42,14 +48,29 @@ def test_shards_add_up(batch_size, num_shards, jit_compile):
     (1, "bfloat16", 2, []), ("auto", "bfloat16", 1, [])])
 def test_products_of_bfloat16_have_one_thread_each(
         monkeypatch, num_shards, precision, cores, expected):
-    given = []
+    threads = []
     monkeypatch.setattr(parallel, "default_shards", lambda: cores)
-    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", given.append)
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", threads.append)
     parallel.prepare(num_shards, precision)
-    assert given == expected
+    assert threads == expected
 
 
-def test_threads_that_are_running_are_left_as_they_are():
+@pytest.mark.parametrize(("flags", "precision", "warns"), [
+    ("fpu sse2 avx2 avx512f", "bfloat16", True), ("fpu sse2 avx2 avx512f", "float32", False),
+    ("fpu sse2 avx2 avx512_bf16", "bfloat16", False), ("fpu sse2 amx_bf16", "bfloat16", False),
+    ("asimd bf16", "bfloat16", False), (None, "bfloat16", False)])
+def test_bfloat16_warns_on_a_processor_without_units_for_it(
+        monkeypatch, tmp_path, recwarn, flags, precision, warns):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(parallel, "CPUINFO", cpuinfo)
+    parallel.prepare(1, precision)
+    assert [str(w.message).split(" on ")[0] for w in recwarn] == warns * [
+        "precision=bfloat16 is slower than float32"]
+
+
+def test_running_threads_stay_as_they_are():
     tf.ones([1]).numpy()
     before = tf.config.threading.get_intra_op_parallelism_threads()
     parallel.prepare(2, "bfloat16")

@@ -1,10 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The linear layer, and recurrent layers that run a step or a whole sequence.
+"""The linear layer, and recurrent layers that run one step or a whole sequence.
 
-    LSTM (Hochreiter & Schmidhuber 1997, forget gate: Gers et al. 2000), no peepholes:
+    LSTM (Hochreiter & Schmidhuber 1997, forget gate: Gers et al. 2000), without peepholes:
         i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b)
         c' = f * c + i * g,  h' = o * tanh(c')
-    GRU (arXiv:1406.1078, with the reset gate after the product, as cuDNN has it):
+    GRU (arXiv:1406.1078, with the reset gate applied after the product, as in cuDNN):
         r, u = sigmoid(x W + h U + b),  n = tanh(x W + b + r * (h U + b'))
         h' = u * h + (1 - u) * n
 """
@@ -31,12 +31,12 @@ class Linear(snt.Module):
                  w_init: Initializer | None = None,
                  b_init: Initializer | None = None,
                  name: str | None = None) -> None:
-        """Builds the layer; the variables come with the first call.
+        """Creates the layer; its variables are created at the first call.
 
         Args:
           output_size: the size of the last axis of the outputs.
-          use_bias: whether there is a b.
-          w_init: of w [F, output_size]; by default Glorot's uniform (Glorot & Bengio 2010).
+          use_bias: whether to add b.
+          w_init: of w [F, output_size]; by default `initializers.Glorot`.
           b_init: of b [output_size]; by default zeros.
           name: of the module.
         """
@@ -47,7 +47,7 @@ class Linear(snt.Module):
         self._b_init = b_init or Zeros()
 
     def __call__(self, inputs: Parts) -> Tensor:
-        """[..., F], or parts of it side by side -> [..., output_size]."""
+        """Maps [..., F], or tensors to be concatenated to it, to [..., output_size]."""
         parts = as_parts(inputs)
         self._initialize(parts)
         return matmul.product(parts, self.w, self.b if self._use_bias else None)
@@ -60,7 +60,7 @@ class Linear(snt.Module):
                              "tf.ensure_shape.")
         self.input_size = sum(part.shape[-1] for part in parts)
         dtype = parts[0].dtype
-        # Outside of any loop or function that is being traced.
+        # The variables are created outside of the function that is being traced.
         with tf.init_scope():
             self.w = tf.Variable(
                 self._w_init([self.input_size, self.output_size], dtype), name="w")
@@ -69,7 +69,7 @@ class Linear(snt.Module):
 
 
 class Cell(snt.Module, abc.ABC):
-    """A recurrent layer: its input product, and the step that is left when that is known."""
+    """A recurrent layer with `size` units, H."""
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
@@ -80,15 +80,15 @@ class Cell(snt.Module, abc.ABC):
     @property
     @abc.abstractmethod
     def state_spec(self) -> Nest:
-        """Nest of specs of the state of one sequence."""
+        """Returns the specs of the state of one sequence."""
 
     @abc.abstractmethod
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
-        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
+        """Runs one step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
 
     def __call__(self, inputs: Parts, state: Nest,
                  lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
-        """Whole sequences: [B, T, F] -> [B, T, H] and the state after the last valid step."""
+        """Runs whole sequences: [B, T, F] -> [B, T, H], and the state after the last valid step."""
         return unroll.scan(self.step, as_parts(inputs), state, lengths)
 
 
@@ -96,7 +96,7 @@ class LSTMState(NamedTuple):
     """State of an LSTM layer.
 
     Attributes:
-      hidden: [..., H], which are also the outputs.
+      hidden: [..., H], also the outputs.
       cell: [..., H].
     """
     hidden: Tensor
@@ -104,7 +104,7 @@ class LSTMState(NamedTuple):
 
 
 class LSTM(Cell):
-    """A long short-term memory layer; its forget gate starts with a bias of 1."""
+    """A long short-term memory layer; the bias of its forget gate starts at 1."""
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
@@ -119,8 +119,8 @@ class LSTM(Cell):
 
     def step(self, inputs: Parts, state: LSTMState) -> tuple[Tensor, LSTMState]:
         gates = self._gates((*as_parts(inputs), state.hidden))
-        # One tanh over all gates, as sigmoid(x) = (1 + tanh(x / 2)) / 2: compilers vectorise
-        # that several times better than one activation for each slice.
+        # One tanh over all gates, as sigmoid(x) = (1 + tanh(x / 2)) / 2: compiled, it is several
+        # times faster than one activation for each slice.
         scale = tf.constant([0.5, 0.5, 0.5, 1.0], gates.dtype)
         i, f, o, g = tf.split(tf.tanh(gates * tf.repeat(scale, self.size)), 4, axis=-1)
         cell = (0.5 + 0.5 * f) * state.cell + (0.5 + 0.5 * i) * g
@@ -155,7 +155,7 @@ CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU}
 
 
 class _GateWeights(Initializer):
-    """For each gate Glorot's uniform [F, H] above an orthogonal [H, H] (arXiv:1312.6120)."""
+    """Stacks, for each gate, Glorot's uniform [F, H] on an orthogonal [H, H] (arXiv:1312.6120)."""
 
     def __init__(self, size: int, *, recurrent: bool = True) -> None:
         self._size = size
@@ -168,15 +168,14 @@ class _GateWeights(Initializer):
     def _gate(self, num_inputs: int, dtype: tf.DType) -> Tensor:
         rows = []
         if num_inputs:
-            glorot = Glorot()
-            rows.append(glorot([num_inputs, self._size], dtype))
+            rows.append(Glorot()([num_inputs, self._size], dtype))
         if self._num_recurrent:
             rows.append(Orthogonal()([self._size, self._size], dtype))
         return tf.concat(rows, axis=0)
 
 
 class _ForgetBias(Initializer):
-    """Zeros, and ones for the forget gate (Jozefowicz et al. 2015)."""
+    """Returns zeros, and ones for the forget gate (Jozefowicz et al. 2015)."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Recurrent layers that are parallel in time: trained as large products and one linear scan.
+"""Recurrent layers that are parallel in time: large products, and a recurrence linear in h.
 
-Both are the same block around another recurrence:
+Both layers are the same block around a different recurrence:
 
-    n_t      = x_t / rms(x_t) * scale                     normalised, arXiv:1910.07467
+    n_t      = x_t / rms(x_t) * scale                     RMS normalisation, arXiv:1910.07467
     u_t, g_t = n_t W + b
-    v_t      = b' + sum_k c_k * u_t-3+k,  k = 0..3        each unit's last four values
-    h_t      = a_t * h_t-1 + b_t                          linear in h, see below
+    v_t      = b' + sum_k c_k * u_t-3+k,  k = 0..3        causal convolution of each unit
+    h_t      = a_t * h_t-1 + b_t                          linear in h; a_t and b_t below
     y_t      = (h_t * silu(g_t)) W'
 
     minGRU (arXiv:2410.01201)   z_t = sigmoid(v_t U + d)
@@ -14,15 +14,30 @@ Both are the same block around another recurrence:
     RG-LRU (arXiv:2402.19427)   r_t, i_t = sigmoid(v_t U + d)
                                 a_t = exp(-8 softplus(l) r_t),  b_t = sqrt(1 - a_t^2) i_t * v_t
 
-Neither gate sees h_t-1, which is what makes all steps of a and b known at once, and what one layer
-alone pays for in what it can express: use two or more. A `networks.RecurrentStack` adds the block's
-inputs to its outputs where their sizes agree.
+The gates do not depend on h_t-1. So the products of all steps are computed at once, and the loop
+over time (`linear_scan`) is one multiplication and one addition per unit and step:
 
-Deviations: minGRU's gate and candidate read v_t rather than x_t, and its candidate is v_t itself;
-RG-LRU's gates are full matrices; there is no feed-forward block between two layers (the gate g_t is
-the nonlinearity). Each costs less for what it gives at the sizes that a CPU trains.
+    x_1..T --> u, g --> v --> a, b     all steps at once
+                               |
+                               v
+    h_0 --> h_1 --> ... --> h_T        elementwise, in a loop
+             |               |
+             v               v
+            y_1    ...      y_T        all steps at once
 
-A step keeps h_t and the last three u_t, whatever the length of the sequence.
+Its gradient is the same recurrence, backward in time: with d_t the gradient of the loss with
+respect to h_t, as far as y_t passes it, and D_t the whole gradient of h_t,
+
+    D_t = d_t + a_t+1 * D_t+1,    gradient of b_t = D_t,    gradient of a_t = D_t * h_t-1
+
+For the same reason one layer alone can express less than an LSTM: use two or more. A
+`networks.RecurrentStack` adds the block's inputs to its outputs where their sizes agree.
+
+Deviations: minGRU's gate and candidate read v_t instead of x_t, and its candidate is v_t itself;
+RG-LRU's gates are full matrices; no feed-forward block follows a layer (the gate g_t is the
+nonlinearity). Each costs less for what it gains at the sizes that a CPU trains.
+
+The state is h_t and the last three u_t, whatever the length of the sequence.
 """
 
 from __future__ import annotations
@@ -41,58 +56,61 @@ from vaeseq.nn.initializers import Glorot, Initializer
 from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.types import Spec, Tensor
 
+_WIDTH = 4  # of the convolution
+_EPS = 1e-6  # added to a mean of squares, and the least 1 - a^2
 
-def linear_scan(decay: Tensor, drive: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """h_t = decay_t * h_t-1 + drive_t for all t.
+
+def linear_scan(decay: Tensor, increment: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes h_t = decay_t * h_t-1 + increment_t for all t.
 
     Args:
       decay: a, [B, T, H], with T >= 1 known while tracing.
-      drive: b, [B, T, H].
+      increment: b, [B, T, H].
       state: h_0, [B, H].
 
     Returns:
       h_1:T, [B, T, H], and h_T, [B, H].
     """
     if decay.shape[1] == 1:
-        hidden = decay[:, 0] * state + drive[:, 0]
+        hidden = decay[:, 0] * state + increment[:, 0]
         return hidden[:, tf.newaxis], hidden
-    hidden = _scan(*nest_lib.swap_leading((decay, drive)), state)
+    hidden = _scan(*nest_lib.swap_leading((decay, increment)), state)
     return nest_lib.swap_leading(hidden), hidden[-1]
 
 
 @tf.custom_gradient
-def _scan(decay: Tensor, drive: Tensor, state: Tensor
+def _scan(decay: Tensor, increment: Tensor, state: Tensor
           ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     """Time-major: [T, B, H] twice and [B, H] -> [T, B, H]."""
-    hidden = _loop(decay, drive, state)
+    hidden = _loop(decay, increment, state)
 
     def gradient(d_hidden: Tensor) -> tuple[Tensor, ...]:
-        following = tf.concat([decay[1:], tf.zeros_like(decay[:1])], 0)
-        d_drive = _loop(following, d_hidden, tf.zeros_like(state), reverse=True)
-        before = tf.concat([state[tf.newaxis], hidden[:-1]], 0)
-        return d_drive * before, d_drive, decay[0] * d_drive[0]
+        next_decay = tf.concat([decay[1:], tf.zeros_like(decay[:1])], 0)
+        d_increment = _loop(next_decay, d_hidden, tf.zeros_like(state), reverse=True)
+        previous = tf.concat([state[tf.newaxis], hidden[:-1]], 0)
+        return d_increment * previous, d_increment, decay[0] * d_increment[0]
 
     return hidden, gradient
 
 
-def _loop(decay: Tensor, drive: Tensor, state: Tensor, *, reverse: bool = False) -> Tensor:
+def _loop(decay: Tensor, increment: Tensor, state: Tensor, *, reverse: bool = False) -> Tensor:
+    """Runs the recurrence over [T, B, H], from the last step if `reverse`."""
     num_steps = decay.shape[0]
-    order = range(num_steps - 1, -1, -1) if reverse else range(num_steps)
     if tf.executing_eagerly():
         steps = {}
-        for t in order:
-            state = steps[t] = decay[t] * state + drive[t]
+        for t in reversed(range(num_steps)) if reverse else range(num_steps):
+            state = steps[t] = decay[t] * state + increment[t]
         return tf.stack([steps[t] for t in range(num_steps)])
 
-    decays, drives, hidden = (
+    decays, increments, hidden = (
         tf.TensorArray(decay.dtype, num_steps, element_shape=decay.shape[1:],
                        clear_after_read=False) for _ in range(3))
-    decays, drives = decays.unstack(decay), drives.unstack(drive)
+    decays, increments = decays.unstack(decay), increments.unstack(increment)
 
     def body(i: Tensor, state: Tensor, hidden: tf.TensorArray
              ) -> tuple[Tensor, Tensor, tf.TensorArray]:
         t = num_steps - 1 - i if reverse else i
-        state = decays.read(t) * state + drives.read(t)
+        state = decays.read(t) * state + increments.read(t)
         return i + 1, state, hidden.write(t, state)
 
     _, _, hidden = tf.while_loop(
@@ -100,15 +118,12 @@ def _loop(decay: Tensor, drive: Tensor, state: Tensor, *, reverse: bool = False)
         maximum_iterations=num_steps)
     return hidden.stack()
 
-_WIDTH = 4  # of the convolution
-_EPS = 1e-6  # added to a mean of squares, and the least 1 - a^2
-
 
 class ParallelState(NamedTuple):
     """State of a layer.
 
     Attributes:
-      recent: the last u_t, the oldest first, [..., 3, H].
+      recent: the last three u_t, oldest first, [..., 3, H].
       hidden: h_t, [..., H].
     """
     recent: Tensor
@@ -116,7 +131,7 @@ class ParallelState(NamedTuple):
 
 
 class ParallelCell(Cell):
-    """The block (see module description); a subclass says what a_t and b_t are."""
+    """The block of the module description; a subclass computes a_t and b_t."""
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
@@ -133,8 +148,8 @@ class ParallelCell(Cell):
         u, gate = self._read(inputs)
         window = tf.concat([state.recent, u[..., tf.newaxis, :]], -2)
         v = tf.reduce_sum(window * self._taps, -2) + self._shift
-        decay, drive = self._recurrence(v)
-        hidden = decay * state.hidden + drive
+        decay, increment = self._recurrence(v)
+        hidden = decay * state.hidden + increment
         return (self._outputs(hidden * tf.nn.silu(gate)),
                 ParallelState(window[..., 1:, :], hidden))
 
@@ -150,14 +165,14 @@ class ParallelCell(Cell):
         history = tf.concat([state.recent, u], 1)  # [B, 3 + T, H]
         v = self._shift + sum(
             history[:, k:k + num_steps] * self._taps[k] for k in range(_WIDTH))
-        decay, drive = self._recurrence(v)
+        decay, increment = self._recurrence(v)
         if lengths is None:
-            hidden, last = linear_scan(decay, drive, state.hidden)
+            hidden, last = linear_scan(decay, increment, state.hidden)
             recent = history[:, num_steps:]
             return self._outputs(hidden * tf.nn.silu(gate)), ParallelState(recent, last)
         valid = nest_lib.mask_from_lengths(lengths, num_steps)
         decay = nest_lib.where(valid, decay, tf.ones_like(decay))
-        hidden, last = linear_scan(decay, nest_lib.mask(valid, drive), state.hidden)
+        hidden, last = linear_scan(decay, nest_lib.mask(valid, increment), state.hidden)
         ends = tf.cast(lengths, tf.int32)[:, tf.newaxis] + tf.range(_WIDTH - 1)
         recent = tf.gather(history, ends, batch_dims=1)
         outputs = self._outputs(hidden * tf.nn.silu(gate))
@@ -165,10 +180,10 @@ class ParallelCell(Cell):
 
     @abc.abstractmethod
     def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """a and b, [..., H], from v [..., H]."""
+        """Returns a_t and b_t, [..., H], from v_t [..., H]."""
 
     def _read(self, inputs: Parts) -> tuple[Tensor, Tensor]:
-        """u and g, [..., H] each."""
+        """Returns u_t and g_t, [..., H] each, from x_t [..., F]."""
         x = concat_parts(as_parts(inputs))
         self._initialize(x.shape[-1])
         mean_square = tf.reduce_mean(tf.square(x), -1, keepdims=True)
@@ -177,17 +192,17 @@ class ParallelCell(Cell):
 
     @snt.once
     def _initialize(self, input_size: int) -> None:
-        # Outside of any loop or function that is being traced.
+        # The variables are created outside of the function that is being traced.
         with tf.init_scope():
             self._scale = tf.Variable(tf.ones([input_size], self._dtype), name="scale")
             self._taps = tf.Variable(Glorot()([_WIDTH, self.size], self._dtype), name="taps")
-            # It starts as what is now, with something of what was.
+            # Starts the convolution near the identity: the last tap is 1, the others are small.
             self._taps[-1].assign(tf.ones([self.size], self._dtype))
             self._shift = tf.Variable(tf.zeros([self.size], self._dtype), name="shift")
 
 
 class MinGRU(ParallelCell):
-    """A minimal gated recurrent unit; its units start with memories of 1.4 to 55 steps."""
+    """A minimal gated recurrent unit; its units start with time constants of 1.4 to 55 steps."""
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
@@ -200,7 +215,7 @@ class MinGRU(ParallelCell):
 
 
 class RGLRU(ParallelCell):
-    """A real-gated linear recurrent unit; at r_t = 1 its a_t starts between 0.9 and 0.999."""
+    """A real-gated linear recurrent unit; with r_t = 1, its a_t starts between 0.9 and 0.999."""
 
     _POWER = 8.0
 
@@ -213,9 +228,9 @@ class RGLRU(ParallelCell):
         self._initialize_decay()
         r, i = tf.split(tf.sigmoid(self._gates(v)), 2, -1)
         log_decay = -self._POWER * tf.nn.softplus(self._log_rate) * r
-        # 1 - a^2 without cancellation, and off 0, where the square root has no gradient.
-        rest = tf.maximum(-tf.math.expm1(2.0 * log_decay), _EPS)
-        return tf.exp(log_decay), tf.sqrt(rest) * i * v
+        # Without cancellation, and bounded from 0, where the square root has no gradient.
+        complement = tf.maximum(-tf.math.expm1(2.0 * log_decay), _EPS)
+        return tf.exp(log_decay), tf.sqrt(complement) * i * v
 
     @snt.once
     def _initialize_decay(self) -> None:
@@ -230,7 +245,7 @@ PARALLEL_CELLS: dict[str, type[ParallelCell]] = {"mingru": MinGRU, "rglru": RGLR
 
 
 class _Spread(Initializer):
-    """Evenly from one number to another."""
+    """Returns evenly spaced numbers from `low` to `high`."""
 
     def __init__(self, low: float, high: float) -> None:
         self._low, self._high = low, high

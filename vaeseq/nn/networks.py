@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Feed-forward and recurrent networks from plain arguments.
+"""Feed-forward and recurrent networks.
 
-All of them take [..., F] with any leading dimensions, create their variables (in the dtype of
-their inputs) when they are first called, and can be called inside a loop over time.
+They take [..., F] with any leading dimensions, create their variables at the first call, in the
+dtype of their inputs, and can be called inside a `scan`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ class MLP(snt.Module):
     def __init__(self, output_sizes: Sequence[int], *, activation: str = "relu",
                  activate_final: bool = False, dropout: float = 0.0,
                  name: str | None = None) -> None:
-        """Builds the layers; the variables come with the first call.
+        """Creates the layers; their variables are created at the first call.
 
         Args:
-          output_sizes: units of each layer; none at all is the identity.
+          output_sizes: units of each layer; an MLP without layers is the identity.
           activation: one of "elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh".
-          activate_final: whether the last layer's outputs are activated (and dropped) too.
-          dropout: the share of units dropped after each activation, inside `dropout.enable_dropout`.
+          activate_final: whether activation and dropout follow the last layer too.
+          dropout: the probability that a unit is dropped after each activation, inside
+            `dropout.enable_dropout`.
           name: of the module.
 
         Raises:
@@ -60,16 +61,16 @@ class MLP(snt.Module):
 
     @property
     def output_size(self) -> int:
-        """The size of the last layer."""
+        """Returns the size of the last layer."""
         if not self._layers:
-            raise ValueError("An MLP of no layers is the identity: its output size is that of its "
+            raise ValueError("An MLP without layers is the identity: its output size is that of its "
                              "inputs. Give it at least one size, got output_sizes=().")
         return self._layers[-1].output_size
 
     def __call__(self, inputs: Parts) -> Tensor:
-        """[..., F], or parts of it side by side -> [..., output_sizes[-1]].
+        """Maps [..., F], or tensors to be concatenated to it, to [..., H]; H is `output_size`.
 
-        In the step of a `scan`, parts that are the scan's inputs as they come are multiplied
+        In the step of a `scan`, the products of parts that are inputs of the scan are computed
         before the loop; so pass `(inputs_t, z)` rather than a concatenation.
         """
         if not self._layers:
@@ -83,26 +84,25 @@ class MLP(snt.Module):
 
 
 class RecurrentStack(snt.Module):
-    """Recurrent layers, each fed by the one below.
+    """Recurrent layers, each of which reads the outputs of the one before.
 
-    Its state is a tuple with one entry a layer: `cells.LSTMState`, `parallel_cells.ParallelState`
-    or, for the GRU, a tensor.
+    The state is a tuple with one entry per layer: `cells.LSTMState`,
+    `linear_recurrence.ParallelState` or, for the GRU, a tensor.
     """
 
     def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
                  residual: bool = False, skip: bool = False, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
-        """Builds the layers; the variables come with the first call.
+        """Creates the layers; their variables are created at the first call.
 
         Args:
-          sizes: hidden units of each layer; none at all is the identity.
+          sizes: hidden units of each layer; a stack without layers is the identity.
           cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru" or "rglru".
-          dropout: the share of each layer's outputs dropped inside `dropout.enable_dropout`; the
-            recurrence itself is never dropped.
-          residual: whether a layer adds its inputs to its outputs where their sizes agree; one that
-            is parallel in time always does.
-          skip: whether the outputs are followed by the inputs, [..., H + F], so that what reads
-            them need not have come through the recurrence.
+          dropout: the probability that an output of a layer is dropped, inside
+            `dropout.enable_dropout`; the recurrent state is never dropped.
+          residual: whether a layer adds its inputs to its outputs if their sizes agree; layers that
+            are parallel in time always do.
+          skip: whether the stack's inputs are appended to its outputs, [..., H + F].
           dtype: of the state; the inputs must have it too.
           name: of the module.
 
@@ -122,19 +122,19 @@ class RecurrentStack(snt.Module):
 
     @property
     def output_size(self) -> int:
-        """H, the units of the last layer, without inputs that follow them."""
+        """Returns H, the units of the last layer, without appended inputs."""
         if not self._sizes:
-            raise ValueError("A RecurrentStack of no layers is the identity: its output size is "
+            raise ValueError("A RecurrentStack without layers is the identity: its output size is "
                              "that of its inputs. Give it at least one size, got sizes=().")
         return self._sizes[-1]
 
     @property
     def state_spec(self) -> Nest:
-        """Nest of specs of the state of one sequence."""
+        """Returns the specs of the state of one sequence."""
         return tuple(layer.state_spec for layer in self._layers)
 
     def initial_state(self, batch_size: int | Tensor) -> Nest:
-        """Zeros: nest of [B, H]."""
+        """Returns zeros, a nest of [B, H]."""
         return nest_lib.zeros(self.state_spec, batch_size)
 
     def __call__(self, inputs: Parts, state: Nest,
@@ -142,8 +142,8 @@ class RecurrentStack(snt.Module):
         """Runs whole sequences.
 
         Args:
-          inputs: [B, T, F], or parts of it side by side.
-          state: nest of [B, H], as `initial_state` gives it.
+          inputs: [B, T, F], or tensors to be concatenated to it.
+          state: nest of [B, H], as from `initial_state`.
           lengths: integer [B], or None where every row has T steps.
 
         Returns:
@@ -153,26 +153,27 @@ class RecurrentStack(snt.Module):
         num_steps = nest_lib.leading_dim(inputs, 1)
 
         def run(segment: Parts, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
-            left = unroll.segment_lengths(lengths, num_steps, number)
+            segment_lengths = unroll.segment_lengths(lengths, num_steps, number)
             with segment_dropout(number):
-                outputs, state = self._run(segment, state, lambda layer, x, s: layer(x, s, left))
-            if (self._residual or self._skip) and left is not None:
-                outputs = nest_lib.mask(nest_lib.mask_from_lengths(left, outputs.shape[1]), outputs)
+                outputs, state = self._run(
+                    segment, state, lambda layer, x, s: layer(x, s, segment_lengths))
+            if self._residual or self._skip:
+                outputs = nest_lib.mask_time(outputs, segment_lengths)
             return outputs, state
 
         return unroll.by_segments(run, inputs, state)
 
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
-        """One step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H]).
+        """Runs one step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H]).
 
-        The inputs may be a tuple of parts, as for an `MLP`.
+        The inputs may be a tuple of tensors to be concatenated, as for an `MLP`.
         """
         return self._run(inputs, state, lambda layer, x, s: layer.step(x, s))
 
     def _run(self, inputs: Parts, state: Nest,
              run: Callable[[cells.Cell, Parts, Nest], tuple[Tensor, Nest]]
              ) -> tuple[Tensor, Nest]:
-        given, next_state = inputs, []
+        stack_inputs, next_state = inputs, []
         for layer, layer_state in zip(self._layers, state, strict=True):
             outputs, layer_state = run(layer, inputs, layer_state)
             outputs = apply_dropout(layer, outputs, self._dropout)
@@ -180,5 +181,5 @@ class RecurrentStack(snt.Module):
                 outputs += concat_parts(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
-        parts = (*as_parts(inputs), *as_parts(given)) if self._skip else as_parts(inputs)
+        parts = (*as_parts(inputs), *as_parts(stack_inputs)) if self._skip else as_parts(inputs)
         return concat_parts(parts), tuple(next_state)

@@ -26,9 +26,9 @@ import tensorflow as tf
 from vaeseq import nest as nest_lib
 from vaeseq import trace_context
 from vaeseq.nn.scan.lookup import Lookup
-from vaeseq.trace_context import Precision
 from vaeseq.types import Tensor
 
+Precision: TypeAlias = trace_context.Precision
 Part: TypeAlias = Tensor | Lookup
 Parts: TypeAlias = Part | Sequence[Part]  # [..., F], or tensors to be concatenated to it
 MatmulInterceptor = Callable[[Sequence[Part], tf.Variable, tf.Variable | None], Tensor]

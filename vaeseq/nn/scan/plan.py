@@ -200,7 +200,7 @@ def _loop_lookup(parts: list[Part], weights: Tensors, num_steps: int) -> LoopLoo
 
 def _make_product(w: Tensor, b: Tensor | None, sources: list[Part | None], sizes: list[int],
                   group: int | None) -> Product:
-    """Splits the rows of `w` by parts; `sources` has the input [T, B, F] that a part is, or None."""
+    """Splits `w` by parts; `sources` has the scan's input [T, B, F] that a part is, or None."""
     rows = tf.split(w, sizes) if len(sizes) > 1 else [w]
     precomputed: Tensor | Lookup | None = None
     inputs = [x for x in sources if x is not None]

@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """`scan`: the loop over time, with a gradient of its own.
 
-Executed eagerly, `scan` is a Python loop. In a `tf.function` it is one compiled loop in the forward
-pass and one in the backward pass (backpropagation through time, BPTT). Each step of the forward loop
+Executed eagerly, `scan` is a Python loop. In a `tf.function` it is one loop in the forward pass
+and one in the backward pass (backpropagation through time, BPTT). Each step of the forward loop
 stores its residuals: the state before it and the results of its matrix products. The backward loop
 recomputes the rest of each step from them (rematerialisation), which is elementwise.
 
