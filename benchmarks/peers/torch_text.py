@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What others would run on one text, in PyTorch: for `benchmarks.quality.text` to compare with.
 
-    python benchmarks/peers/torch_text.py char-rnn TEXT     two LSTM layers of 128 (Karpathy 2015)
-    python benchmarks/peers/torch_text.py nanogpt TEXT      four Transformer blocks of 128, in the sizes
+    python benchmarks/peers/torch_text.py char-rnn TEXT  two LSTM layers of 128 (Karpathy 2015)
+    python benchmarks/peers/torch_text.py nanogpt TEXT   four Transformer blocks of 128, in the sizes
                                                       that its author gives for a CPU
 
 It needs PyTorch and nothing of vaeseq. The first nine tenths of the text train, the last tenth

@@ -90,7 +90,8 @@ def _stepped(name: str, copies: int, moves: int) -> int:
     return steps * copies
 
 
-program = Program("python -m benchmarks.performance.collecting", "Play without learning, measured.", (
+program = Program(
+    "python -m benchmarks.performance.collecting", "Play without learning, measured.", (
     Command("run", "time play", _run_arguments, _run),))
 
 if __name__ == "__main__":

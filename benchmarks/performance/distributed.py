@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What it costs to train on more than one machine: measured here, worked out for more.
 
-    python -m benchmarks.performance.distributed run [--bandwidth 1.25e9] [--latency 50e-6] [--out FILE.json]
+    python -m benchmarks.performance.distributed run [--bandwidth 1.25e9]
+        [--latency 50e-6] [--out FILE.json]
 
 One worker, then two, on a core each of this machine, over the loopback interface; each takes
 `batch` rows, so two do twice the work. One JSON line a row, then two tables.
@@ -226,7 +227,8 @@ def _name(result: dict) -> str:
             f"{result['steps']} steps")
 
 
-program = Program("python -m benchmarks.performance.distributed", "The cost of more workers, measured.", (
+program = Program(
+    "python -m benchmarks.performance.distributed", "The cost of more workers, measured.", (
     Command("run", "time one worker and two", _run_arguments, _run),))
 
 if __name__ == "__main__":

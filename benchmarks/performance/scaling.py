@@ -205,7 +205,8 @@ def _plot(measured: dict[str, list[tuple[float, float]]], output: pathlib.Path) 
     figure.savefig(output, dpi=110)
 
 
-program = Program("python -m benchmarks.performance.scaling", "How time and memory grow, measured.", (
+program = Program(
+    "python -m benchmarks.performance.scaling", "How time and memory grow, measured.", (
     Command("time", "time updates of growing length, batch and samples", _time_arguments, _time),
     Command("memory", "peak memory of an update of long sequences", _memory_arguments, _memory)))
 

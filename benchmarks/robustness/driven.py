@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The programs that `survive`, `soak` and `fuzz` drive: one row of `DRIVEN` each."""
+"""The programs that `survive` and `soak` run: one row of `DRIVEN` each."""
 from __future__ import annotations
 
 import importlib
@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.program import Program
-from vaeseq.hparams import HParams
 
 ROOT = Path(__file__).parents[2]
 _SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
@@ -23,7 +22,6 @@ class Driven(NamedTuple):
 
     Attributes:
       module: where its `program` is.
-      hparams_class: name of its hyperparameters in the module `hparams` beside that.
       data_option: of train, before what is trained on; without hyphens, a hyperparameter.
       save_option: of train, before the steps from a checkpoint to the next; like `data_option`.
       small: hyperparameters of a model that steps in milliseconds.
@@ -32,7 +30,6 @@ class Driven(NamedTuple):
     """
 
     module: str
-    hparams_class: str
     data_option: str
     save_option: str
     small: str
@@ -43,17 +40,6 @@ class Driven(NamedTuple):
     def program(self) -> Program:
         """The program itself; without TensorFlow until a command runs."""
         return importlib.import_module(self.module).program
-
-    @property
-    def hparams(self) -> type[HParams]:
-        """The class of its hyperparameters."""
-        beside = importlib.import_module(f"{self.module.rpartition('.')[0]}.hparams")
-        return getattr(beside, self.hparams_class)
-
-    def options(self) -> list[tuple[str, list[str]]]:
-        """Each of its commands, with the options it knows."""
-        _, commands = self.program._parsers()
-        return [(name, list(parser._option_string_actions)) for name, parser in commands.items()]
 
     def command(self, words: Sequence[str]) -> list[str]:
         """The command line that runs the program in a process of its own."""
@@ -91,17 +77,17 @@ def _rolls(folder: Path) -> str:
 
 DRIVEN = {
     "text": Driven(
-        "examples.text.cli", "TextHParams", "--train-corpus", "--valid-every",
+        "examples.text.cli", "--train-corpus", "--valid-every",
         f"{_SMALL},dropout=0.2,embed_size=4", _prose,
         lambda folder: ["generate", "--length", "200", "--output", str(folder / "sample.txt")]),
     "midi": Driven(
-        "examples.midi.cli", "MidiHParams", "--train-files", "--valid-every",
+        "examples.midi.cli", "--train-files", "--valid-every",
         f"{_SMALL},dropout=0.2,vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],"
         "decoder=bernoulli,lowest_note=60,highest_note=72,log_prob_samples=2,relative_channels=0,"
         "recall=0,context_skip=false",
         _rolls, lambda folder: ["generate", "--length", "4", "--out-dir", str(folder)]),
     "play": Driven(
-        "examples.play.commands", "PlayHParams", "game", "eval_every",
+        "examples.play.commands", "game", "eval_every",
         f"{_SMALL},policy_layers=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[8],"
         "horizon=3,first_steps=40,first_updates=4,eval_games=1,jit_compile=false",
         lambda folder: "CartPole-v1",

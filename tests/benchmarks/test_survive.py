@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A training run that is killed and started again ends as one that was not, to the last bit.
 
-The short form of `benchmarks.robustness.survive`: each start is a fork of a process that has imported all.
+The short form of `benchmarks.robustness.survive`:
+each start is a fork of a process that has imported all.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the fuzzer found, each with a case of its own (of checkpoints: see test_bundle)."""
+"""Inputs that once broke a reader (for checkpoints, see tests/runs/test_checkpoint_index.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from examples.midi import archives
+from examples.text.cli import program
+from tests.in_process import runner
 from vaeseq.hparams import HParams
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.metrics import JsonLines
@@ -44,8 +46,8 @@ def test_an_archive_whose_packing_is_damaged(tmp_path):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 
-def test_a_line_is_never_longer_than_anybody_reads(run):
-    ended = run("x" * 100_000)
+def test_an_error_line_is_shorter_than_4000_characters(capsys):
+    ended = runner(program, capsys)("x" * 100_000)
     assert ended.status == 2 and ended.err.count("\n") == 1 and len(ended.err) < 4000
     assert ended.err.startswith("vaeseq-text: error: argument COMMAND: invalid choice: 'xxx")
     assert ended.err.endswith("(see vaeseq-text --help)\n")
