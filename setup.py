@@ -49,6 +49,7 @@ setuptools.setup(
     package_data={"vaeseq": ["py.typed"]},
     install_requires=[
         "absl-py>=2",
+        "charset-normalizer>=3",  # names the encoding of a text that is not UTF-8
         "dm-sonnet>=2.0.2,<3",
         "numpy>=1.26",
         # TensorFlow Probability 0.25 does not declare what it needs of TensorFlow: tf_keras (of

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 
 from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
+from vaeseq.fields import shown
 
 from .hparams import TextHParams
 
@@ -16,13 +18,15 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
     add("--train-corpus", type=arguments.readable_file, metavar="FILE",
-        help="UTF-8 text to train on (default: Python's language reference, in English)")
+        help="text to train on, plain or compressed by gzip or xz (default: Python's language "
+             "reference, in English)")
     add("--valid-corpus", type=arguments.readable_file, metavar="FILE",
         help="text to validate on (default: the end of the training text)")
     add("--valid-fraction", type=arguments.fraction, default=0.1, metavar="F",
         help="fraction of the training text that is held out without --valid-corpus")
     add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
         help="text whose characters make the vocabulary (default: the training text)")
+    _add_encoding(parser)
     options.add_init_from(parser)
     options.add_training(parser, TextHParams, valid_every=500)
     options.add_strategy(parser)
@@ -64,7 +68,24 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
         help="not needed; checked against the vocabulary of the run")
+    _add_encoding(parser)
     arguments.add_hparams(parser, TextHParams)
+
+
+def _add_encoding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoding", type=_encoding, metavar="NAME",
+        help="encoding of the texts (default: UTF-8, or UTF-16 with a byte order mark)")
+
+
+def _encoding(name: str) -> str:
+    try:
+        "a".encode(name)  # fails for codecs of bytes, such as hex
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"expected an encoding that Python knows, such as utf-8, utf-16, cp1252 or gb18030; "
+            f"got {shown(name)}") from None
 
 
 _COMMANDS = f"{__package__}.commands"

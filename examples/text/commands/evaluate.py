@@ -30,7 +30,7 @@ class _Row(NamedTuple):
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
-    corpora = [open_corpus(path) for path in args.eval_corpus or ()]
+    corpora = [open_corpus(path, args.encoding) for path in args.eval_corpus or ()]
     if not corpora:
         corpora = [held_out(model.log_dir, model.vocabulary)]
     if args.per_character and len(corpora) > 1:

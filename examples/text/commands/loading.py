@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
@@ -22,7 +21,7 @@ def load_model(args: argparse.Namespace) -> TextModel:
     overrides = {k: v for k, v in args.hparams.items() if k != "sequence_size"}
     hparams = options.resolve_hparams(log_dir, TextHParams, overrides)
     if args.vocab_corpus:
-        check_vocabulary(log_dir, hparams, args.vocab_corpus)
+        check_vocabulary(log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding))
     return TextModel.load(args.log_dir)
 
 
@@ -34,12 +33,12 @@ def build_vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
         raise UsageError(f"{shown(corpus.name)}: {error}") from None
 
 
-def check_vocabulary(log_dir: LogDir, hparams: TextHParams, path: Path) -> None:
-    """Raises UsageError where the text in `path` has another vocabulary than the run."""
-    ours, theirs = saved_vocabulary(log_dir), build_vocabulary(open_corpus(path), hparams)
+def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> None:
+    """Raises UsageError where a text has another vocabulary than the run."""
+    ours, theirs = saved_vocabulary(log_dir), build_vocabulary(corpus, hparams)
     if ours != theirs:
         raise UsageError(
-            f"{shown(str(path))} has another vocabulary than the run in {str(log_dir.path)!r}: "
+            f"{shown(corpus.name)} has another vocabulary than the run in {str(log_dir.path)!r}: "
             f"{len(theirs.characters)} characters instead of {len(ours.characters)}; only in the "
             f"text {shown(''.join(ours.unknown(theirs.characters)))}, only in the run "
             f"{shown(''.join(theirs.unknown(ours.characters)))}. Omit it: the run has a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
@@ -20,6 +21,9 @@ from ..model import PROGRAM, TextModel, saved_vocabulary
 from ..warm_start import initialize_from
 from .loading import build_vocabulary, check_vocabulary
 
+_SMALL_BATCH = 4  # smaller batches and windows are not chosen automatically
+_SMALL_WINDOW = 8
+
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
@@ -30,13 +34,16 @@ def run(args: argparse.Namespace) -> None:
         seed = log_dir.seed() if args.seed is None else args.seed
         vocabulary = saved_vocabulary(log_dir)
         if args.vocab_corpus:
-            check_vocabulary(log_dir, hparams, args.vocab_corpus)
+            check_vocabulary(log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding))
     else:
         seed = args.seed or 0
         hparams, vocabulary = _new_run(args, source)
-    texts = read_texts(args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary)
+    texts = read_texts(
+        args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary, args.encoding)
     if log_dir.exists:
         check_same(log_dir, texts.description)
+    else:
+        hparams = _fit_to_text(hparams, args.hparams, len(texts.train))
     strategy = options.start(
         args, hparams, seed, data=texts.description.train_checksum, size=len(texts.train))
     model = TextModel(hparams, vocabulary, args.log_dir, seed=seed, trained_on=texts.description)
@@ -60,16 +67,38 @@ def run(args: argparse.Namespace) -> None:
         options.print_end(result, args.log_dir, PROGRAM, model.unit)
 
 
+def _fit_to_text(
+    hparams: TextHParams, overrides: dict[str, Any], size: int
+) -> TextHParams:
+    """Halves the batch, then the BPTT window, until a text of `size` characters fills a batch.
+
+    Keeps the values in `overrides`, which the user chose.
+    """
+    batch_size, sequence_size = hparams.batch_size, hparams.sequence_size
+    while batch_size * sequence_size > size:
+        if batch_size > _SMALL_BATCH and "batch_size" not in overrides:
+            batch_size //= 2
+        elif sequence_size > _SMALL_WINDOW and "sequence_size" not in overrides:
+            sequence_size //= 2
+        else:
+            break
+    if (batch_size, sequence_size) != (hparams.batch_size, hparams.sequence_size):
+        print(f"The text has only {size:,} characters: training with batch_size={batch_size} "
+              f"(not {hparams.batch_size}) and sequence_size={sequence_size} (not "
+              f"{hparams.sequence_size}). --hparams sets other values.")
+    return hparams.replace(batch_size=batch_size, sequence_size=sequence_size)
+
+
 def _new_run(args: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
     """Returns the hyperparameters and vocabulary of a new run, by default those of `source`."""
     if source is None:
         hparams = TextHParams().replace(**args.hparams)
-        corpus = open_corpus(args.vocab_corpus or args.train_corpus)
+        corpus = open_corpus(args.vocab_corpus or args.train_corpus, args.encoding)
         return hparams, build_vocabulary(corpus, hparams)
     with warm_start.as_init_from_error():
         other = LogDir(source, PROGRAM)
         hparams = other.hparams(TextHParams).replace(**args.hparams)
         characters = saved_vocabulary(other).characters
     if args.vocab_corpus:
-        return hparams, build_vocabulary(open_corpus(args.vocab_corpus), hparams)
+        return hparams, build_vocabulary(open_corpus(args.vocab_corpus, args.encoding), hparams)
     return hparams, Vocabulary(characters, hparams.oov_buckets)

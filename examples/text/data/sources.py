@@ -34,6 +34,7 @@ class Description:
       valid_corpus: path of a separate validation text, if any.
       valid_checksum: of its symbols.
       valid_fraction: the held-out fraction of the training text; 0 with a separate text.
+      encoding: of the files, if it was given.
     """
 
     train_corpus: str | None
@@ -41,6 +42,7 @@ class Description:
     valid_corpus: str | None
     valid_checksum: int | None
     valid_fraction: float
+    encoding: str | None = None
 
     @property
     def train_text(self) -> str:
@@ -92,24 +94,26 @@ class Texts(NamedTuple):
 
 def read_texts(
     train_corpus: Path | None, valid_corpus: Path | None, valid_fraction: float,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary, encoding: str | None = None,
 ) -> Texts:
     """Reads the texts of a training run.
 
     Raises:
       OSError: a file cannot be read.
-      ValueError: a text is empty or not UTF-8.
+      ValueError: a text is empty or has another encoding; see `read_file`.
     """
-    symbols = open_corpus(train_corpus).symbols(vocabulary)
+    symbols = open_corpus(train_corpus, encoding).symbols(vocabulary)
     if valid_corpus is None:
         cut = split_at(len(symbols), valid_fraction)
         return Texts(symbols[:cut], symbols[cut:], Description(
-            _absolute(train_corpus), checksum(symbols), None, None, valid_fraction))
-    valid = open_corpus(valid_corpus).symbols(vocabulary)
+            _absolute(train_corpus), checksum(symbols), None, None, valid_fraction,
+            encoding))
+    valid = open_corpus(valid_corpus, encoding).symbols(vocabulary)
     if not len(valid):
         raise UsageError(f"{shown(str(valid_corpus))}: expected text to validate on, got none.")
     return Texts(symbols, valid, Description(
-        _absolute(train_corpus), checksum(symbols), _absolute(valid_corpus), checksum(valid), 0.0))
+        _absolute(train_corpus), checksum(symbols), _absolute(valid_corpus), checksum(valid), 0.0,
+        encoding))
 
 
 def check_same(log_dir: LogDir, description: Description) -> None:
@@ -141,7 +145,7 @@ def held_out(log_dir: LogDir, vocabulary: Vocabulary) -> Corpus:
     if path and not Path(path).is_file():
         raise UsageError(f"the run was validated on {shown(path, _LONGEST_PATH)}, which no longer "
                          "exists. Name a text with --eval-corpus.")
-    corpus = open_corpus(path)
+    corpus = open_corpus(path, saved.encoding)
     symbols = corpus.symbols(vocabulary)
     if checksum(symbols) != expected:
         raise UsageError(f"{shown(corpus.name, _LONGEST_PATH)} has changed since the run began, so "

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 
 import numpy as np
 import pytest
@@ -133,6 +135,62 @@ def test_invalid_utf8_is_reported_with_its_offset(
         list(corpus.read_file(path))
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_byte_order_mark_sets_the_encoding(text, encoding, size, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    mark = "\ufeff" if encoding == "utf-16-be" else ""  # the others write it
+    path = _written(tmp_path / "text", (mark + text).encode(encoding))
+    assert "".join(corpus.read_file(path)) == text
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "koi8_r", "gb18030", "utf-16-le"])
+def test_the_encoding_of_an_option_is_used(encoding, tmp_path):
+    text = {"koi8_r": "семьи похожи", "gb18030": "天地玄黃"}.get(encoding, "“naïve”") * 9
+    path = _written(tmp_path / "text", text.encode(encoding))
+    assert "".join(corpus.read_file(path, encoding)) == text
+
+
+_RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая по-своему. "
+_JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n"
+
+
+@pytest.mark.parametrize(("text", "encoding"), [
+    ("“It’s a café”, said the naïve señor. ", "cp1252"), ("caf\xe9 ", "cp1252"),
+    (_RUSSIAN, "cp1251"), (_RUSSIAN, "koi8_r"), (_JAPANESE, "shift_jis"), (_JAPANESE, "euc_jp"),
+    ("天地玄黄,宇宙洪荒。日月盈昃,辰宿列张。\n", "gb18030"),
+    ("a plain text ", "utf_16_le"), ("a plain text ", "utf_16_be")])
+@pytest.mark.parametrize("repeats", [4, 2000])
+def test_another_encoding_is_refused_by_its_name(text, encoding, repeats, tmp_path):
+    path = _written(tmp_path / "text", (text * repeats).encode(encoding))
+    with pytest.raises(ValueError, match=f"text': expected UTF-8 .* --encoding {encoding}, or"):
+        list(corpus.read_file(path))
+
+
+@pytest.mark.parametrize(("content", "kind"), [
+    (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image"), (b"PK\x03\x04\xff\xff", "a ZIP archive"),
+    (b"%PDF-1.7\n\xff\xfe", "a PDF document"), (b"BZh91AY&SY\xff", "a bzip2 file"),
+    (bytes(range(256)), "probably a binary file")])
+def test_a_binary_file_is_refused_by_its_kind(content, kind, tmp_path):
+    with pytest.raises(ValueError, match=f"expected UTF-8 text, got byte .* It is {kind}"):
+        list(corpus.read_file(_written(tmp_path / "text", content)))
+
+
+@pytest.mark.parametrize("module", [gzip, lzma], ids=["gzip", "xz"])
+def test_a_compressed_file_is_read_and_its_damage_reported(module, tmp_path):
+    text = "".join(SCRIPTS.values()) * 99
+    compressed = module.compress(text.encode())
+    assert "".join(corpus.read_file(_written(tmp_path / "text", compressed))) == text
+    assert "".join(corpus.read_file(_written(
+        tmp_path / "text", module.compress(text.encode("utf-16"))))) == text
+    path = _written(tmp_path / "text", compressed[:-20])
+    with pytest.raises(ValueError, match="text': the compressed file is damaged"):
+        list(corpus.read_file(path))
+    with pytest.raises(ValueError, match="got an empty file"):
+        list(corpus.read_file(_written(tmp_path / "text", module.compress(b""))))
+
+
 def test_an_empty_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="got an empty file"):
         list(corpus.read_file(_written(tmp_path / "text", "")))
@@ -219,6 +277,16 @@ def test_a_changed_text_is_refused(run):
     _written(path, "jihgfedcba" * 10)
     with pytest.raises(UsageError, match="text' has changed since the run began"):
         sources.held_out(log_dir, vocabulary)
+
+
+def test_the_held_out_part_is_read_with_the_encoding_of_the_run(tmp_path):
+    path = _written(tmp_path / "text", ("naïve señor " * 9).encode("cp1252"))
+    vocabulary = Vocabulary.of(corpus.open_corpus(path, "cp1252").chunks(), 99, 1)
+    read = sources.read_texts(path, None, 0.5, vocabulary, "cp1252")
+    log_dir = LogDir(tmp_path)
+    read.description.save(log_dir)
+    np.testing.assert_array_equal(
+        sources.held_out(log_dir, vocabulary).symbols(vocabulary), read.valid)
 
 
 def test_a_run_without_a_held_out_part(run):

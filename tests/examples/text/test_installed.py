@@ -70,7 +70,7 @@ def test_a_signal_saves_and_says_how_to_go_on(program, trained, tmp_path, number
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "stopped, everything is saved." in out
-    assert "The same command again goes on from here." in out
+    assert "The same command again resumes here." in out
     assert len(list((tmp_path / "log" / "checkpoints").glob("step-*"))) == 1
     for noise in ("INFO", "cuda", "oneDNN", "cpu_feature_guard", "Traceback", "Sharding"):
         assert noise not in err

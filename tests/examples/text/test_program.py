@@ -114,7 +114,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(run, trained, tmp_path, monke
     assert run(*words, "--log-dir", whole).status == 0
     ended = run(*words, "--log-dir", pieces, "--max-minutes", "0.000001")
     assert ended.status == 0 and "Step 1: time is up" in ended.out
-    assert "The same command again goes on from here." in ended.out
+    assert "The same command again resumes here." in ended.out
     (pieces / "checkpoints" / "writing-step-000000002").mkdir()  # left by a run that was killed
     assert "Step 3: done." in run(*words, "--log-dir", pieces).out
     assert not list((pieces / "checkpoints").glob("writing-*"))
@@ -157,7 +157,7 @@ def test_two_runs_cannot_share_a_directory(run, trained, copy):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    (b"", "expected UTF-8 text, got an empty file"),
+    (b"", "expected text, got an empty file"),
     (b"a", "at least two different characters to learn from, got 1"),
     (b"\xef\xbb\xbf", "at least two different characters to learn from, got 0"),
     (b"caf\xe9 " * 99, "expected UTF-8 text, got byte 0xe9 at offset 3"),
@@ -172,7 +172,29 @@ def test_an_unsuitable_corpus_leaves_no_directory(run, tmp_path, content, messag
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.parametrize(("size", "overrides", "expected"), [
+    (270, {}, (4, 64)), (36, {}, (4, 8)), (270, {"batch_size": 8}, (8, 32)),
+    (270, {"sequence_size": 50}, (4, 50)), (1024, {}, (16, 64))])
+def test_a_short_text_gets_a_smaller_batch_and_window(size, overrides, expected, capsys):
+    hparams = train_command._fit_to_text(TextHParams().replace(**overrides), overrides, size)
+    assert (hparams.batch_size, hparams.sequence_size) == expected
+    assert ("The text has only" in capsys.readouterr().out) == (size < 1024)
+
+
+def test_a_short_text_in_another_encoding_is_learnt(run, tmp_path):
+    (tmp_path / "text").write_bytes(("naïve señor, " * 4).encode("cp1252"))
+    words = ("train", "--log-dir", tmp_path / "log", "--train-corpus", tmp_path / "text",
+             "--num-steps", "1", "--hparams", "rnn_hidden_sizes=[4],embed_size=3,num_shards=1")
+    ended = run(*words)
+    assert ended.status == 2 and "--encoding cp1252" in ended.err
+    ended = run(*words, "--encoding", "cp1252")
+    assert ended.status == 0, ended.err
+    assert "batch_size=4 (not 16) and sequence_size=8 (not 64)" in ended.out
+    assert run("evaluate", "--log-dir", tmp_path / "log").status == 0
+
+
 @pytest.mark.parametrize(("words", "message"), [
+    (["--encoding", "hex"], "expected an encoding that Python knows"),
     (["--train-corpus", "{tmp}/nothing"], "no such file"),
     (["--log-dir", "{corpus}"], "expected a directory; "),
     (["--hparams", "vae_type=LSTM"], "vae_type"),
@@ -336,7 +358,7 @@ def test_the_held_out_end_is_scored_by_default(run, trained):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--eval-corpus", "{corpus}", "{tmp}/empty"], "empty': expected UTF-8 text, got an empty"),
+    (["--eval-corpus", "{corpus}", "{tmp}/empty"], "empty': expected text, got an empty"),
     (["--eval-corpus", "{tmp}/mark"], "mark': expected text to score, got none"),
     (["--eval-corpus", "{corpus}", "{corpus}", "--per-character", "{tmp}/page"], "got 2."),
     (["--bound", "best"], "invalid choice: 'best'"),
