@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Exported models: signatures as a REST client drives them, and how they are written."""
+"""Exported models: their signatures in TensorFlow Serving's REST form, and their files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vaeseq import data, seeds
 from vaeseq.bounds import ELBO
 from vaeseq.evaluate import export
 from vaeseq.evaluate.likelihood import Evaluator
-from vaeseq.evaluate.signatures import Signatures, flat, packed
+from vaeseq.evaluate.signatures import Signatures, flatten_named, pack_named
 
 ROWS, WINDOW = 2, 4
 
@@ -31,7 +31,7 @@ def gen_core():
 
 @pytest.fixture(scope="module")
 def served(gen_core, tmp_path_factory):
-    """Asks an exported model as a REST client does; the answer to a request."""
+    """Returns a function that sends an exported model a request in REST form."""
     path = tmp_path_factory.mktemp("export") / "below" / "model"
     export.save(gen_core, ELBO(), path, rows=ROWS, window=WINDOW, jit_compile=False,
                 check=below_four, description={"unit": "symbol"}, files={"more.txt": "more"})
@@ -56,7 +56,7 @@ def padded(rows, size):
 
 
 def library_scores(evaluator, rows, size, seed, group):
-    """What `Evaluator.windows` gives, `[B, size]`."""
+    """Returns the scores of `Evaluator.windows`, `[B, size]`."""
     windows = evaluator.windows(data.windows(rows, group, WINDOW), seed=seeds.make(seed))
     result = np.zeros([len(rows), size + WINDOW], np.float32)
     for first in range(0, len(rows), group):
@@ -68,7 +68,7 @@ def library_scores(evaluator, rows, size, seed, group):
 
 
 @pytest.mark.parametrize("lengths", [(0,), (1,), (9,), (4, 2), (3, 0, 7, 11, 1)])
-def test_scores_of_batches_and_lengths_of_any_size(served, gen_core, lengths):
+def test_scores_of_any_batch_size_and_length_equal_the_evaluators(served, gen_core, lengths):
     rows, size = rows_of(*lengths), max(lengths) + 1
     scores = served("score", {
         "observed": padded(rows, size), "lengths": list(lengths), "seed": 3})["outputs"]
@@ -78,8 +78,7 @@ def test_scores_of_batches_and_lengths_of_any_size(served, gen_core, lengths):
         np.float32(scores), library_scores(evaluator, rows, size, 3, group))
 
 
-def test_scores_of_a_model_with_latents():
-    """The random numbers of the latents too are those of the library."""
+def test_scores_with_latents_equal_the_evaluators():
     made = small.gen_core("VRNN", small.symbol_codec)
     signatures = Signatures(made, ELBO(3), rows=ROWS, window=WINDOW, jit_compile=False,
                             check=lambda observed: ())
@@ -91,17 +90,17 @@ def test_scores_of_a_model_with_latents():
     np.testing.assert_array_equal(scores, library_scores(evaluator, rows, 7, seed, ROWS))
 
 
-def test_steps_are_what_generate_draws(served):
-    """Also after a prime, where there are no latents, and past the end of one chunk."""
+def test_steps_sample_the_sequence_of_generate(served):
+    """Also after a prime (without latents), and beyond the first chunk."""
     whole = served("generate", {"num_samples": 3, "length": 36, "prime": [1, 2, 2],
                                 "temperature": 0.5, "seed": 2})["outputs"]
     assert np.shape(whole["observed"]) == (3, 36) and whole["lengths"] == [36] * 3
     state = served("initial_state", {"num_samples": 3})["outputs"]
-    given = {"observed": [[1, 2, 2, 0]] * 3, "lengths": [3, 3, 3], "seed": 2}
-    state = served("observe", {**state, **given})["outputs"]
-    surprises = state.pop("log_density")
-    scores = served("score", given)["outputs"]
-    np.testing.assert_allclose(surprises, scores, rtol=1e-5, atol=1e-6)
+    request = {"observed": [[1, 2, 2, 0]] * 3, "lengths": [3, 3, 3], "seed": 2}
+    state = served("observe", {**state, **request})["outputs"]
+    log_density = state.pop("log_density")
+    scores = served("score", request)["outputs"]
+    np.testing.assert_allclose(log_density, scores, rtol=1e-5, atol=1e-6)
     for step in range(3):
         state = served("step", {**state, "temperature": 0.5, "seed": 2})["outputs"]
         assert state.pop("observed") == np.transpose(whole["observed"])[step].tolist()
@@ -112,13 +111,12 @@ def test_steps_are_what_generate_draws(served):
     assert other["state_finished"] == [False] * 3
 
 
-def test_samples_follow_the_model(served):
-    """At a low temperature each step is the most probable one."""
-    drawn = served("generate", {"num_samples": 1, "length": 6, "prime": [], "temperature": 1e-4,
-                                "seed": 1})["outputs"]
-    symbols = drawn["observed"][0]
-    every = [[*symbols[:3], symbol, *symbols[4:]] for symbol in range(small.NUM_SYMBOLS)]
-    scores = served("score", {"observed": every, "lengths": [6] * 4, "seed": 0})["outputs"]
+def test_samples_of_low_temperature_are_the_most_probable(served):
+    sampled = served("generate", {"num_samples": 1, "length": 6, "prime": [], "temperature": 1e-4,
+                                  "seed": 1})["outputs"]
+    symbols = sampled["observed"][0]
+    variants = [[*symbols[:3], symbol, *symbols[4:]] for symbol in range(small.NUM_SYMBOLS)]
+    scores = served("score", {"observed": variants, "lengths": [6] * 4, "seed": 0})["outputs"]
     assert np.argmax(np.array(scores)[:, 3]) == symbols[3]
 
 
@@ -137,22 +135,22 @@ GENERATE = {"num_samples": 1, "length": 2, "prime": [1], "temperature": 1, "seed
     ("generate", GENERATE, {"length": 0}, "length: expected at least 1"),
     ("generate", GENERATE, {"prime": [9]}, "expected symbols 0 to 3"),
 ])
-def test_wrong_requests(served, signature, good, wrong, message):
+def test_wrong_request_is_an_error(served, signature, good, wrong, message):
     assert "outputs" in served(signature, good)
     assert message in served(signature, {**good, **wrong})["error"]
     missing = {name: value for name, value in good.items() if name not in wrong}
     assert "Missing named input" in served(signature, missing)["error"]
 
 
-def test_names_and_nests():
+def test_nests_have_named_leaves():
     nest = {"b": (1, [2]), "a": 3}
-    assert flat("state", nest) == {"state_a": 3, "state_b_0": 1, "state_b_1_0": 2}
-    assert packed(nest, "state", {"state_a": 6, "state_b_0": 4, "state_b_1_0": 5}) == {
+    assert flatten_named("state", nest) == {"state_a": 3, "state_b_0": 1, "state_b_1_0": 2}
+    assert pack_named(nest, "state", {"state_a": 6, "state_b_0": 4, "state_b_1_0": 5}) == {
         "b": (4, [5]), "a": 6}
-    assert flat("observed", 7) == {"observed": 7}
+    assert flatten_named("observed", 7) == {"observed": 7}
 
 
-def test_nothing_is_overwritten(gen_core, tmp_path):
+def test_export_overwrites_nothing(gen_core, tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file"):
         with pytest.raises(ValueError, match="expected a directory to make, or an empty one"):
@@ -160,20 +158,18 @@ def test_nothing_is_overwritten(gen_core, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_full_disk_leaves_nothing(gen_core, tmp_path, monkeypatch):
+def test_full_disk_leaves_no_files(gen_core, tmp_path, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", full)
-    monkeypatch.setattr(export, "_traced", lambda signature: None)
-    monkeypatch.setattr(export, "_described", lambda function: {})
     (tmp_path / "model").mkdir()
     with pytest.raises(OSError, match="cannot be written: No space left"):
-        export.save(gen_core, ELBO(), tmp_path / "model")
+        export.save(gen_core, ELBO(), tmp_path / "model", jit_compile=False)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize("wrong", [{"rows": 0}, {"window": 0}])
-def test_sizes_under_one(gen_core, tmp_path, wrong):
+def test_sizes_below_one_are_errors(gen_core, tmp_path, wrong):
     with pytest.raises(ValueError, match="expected at least 1 row and a window of at least 1"):
         export.save(gen_core, ELBO(), tmp_path / "model", **wrong)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Writers: what they write, and that a resumed file equals an uninterrupted one."""
+"""Writers of metrics; a resumed file equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -11,33 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Terminal, Writer
-
-
-class _Recorder(Writer):
-    def __init__(self, fails=False):
-        self.calls = []
-        self._fails = fails
-
-    def scalars(self, step, values):
-        self.calls.append((step, dict(values)))
-
-    def text(self, step, name, text):
-        self.calls.append((step, name, text))
-
-    def image(self, step, name, image):
-        self.calls.append((step, name, image.shape))
-
-    def audio(self, step, name, audio, rate):
-        self.calls.append((step, name, audio.shape, rate))
-
-    def flush(self):
-        self.calls.append("flush")
-
-    def close(self):
-        self.calls.append("close")
-        if self._fails:
-            raise OSError("cannot close")
+from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Terminal
 
 
 def _read(path):
@@ -50,7 +24,7 @@ def _run(path, steps, last_step=-1):
             writer.scalars(step, {"loss": 1 / (step + 1)})
 
 
-def test_json_lines_hold_numbers_of_every_make(tmp_path):
+def test_json_lines_take_numbers_of_all_kinds(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with JsonLines(path, last_step=-1) as writer:
         writer.scalars(
@@ -60,7 +34,7 @@ def test_json_lines_hold_numbers_of_every_make(tmp_path):
         assert _read(path) == [{"step": 3, "a": 1, "b": 0.5, "c": 2.5, "d": 4}]  # before closing
 
 
-def test_what_is_not_finite_is_null(tmp_path):
+def test_nan_and_infinity_become_null(tmp_path):
     path = tmp_path / "metrics.jsonl"
     with JsonLines(path, last_step=-1) as writer:
         writer.scalars(1, {"a": float("nan"), "b": np.float32("inf"), "c": tf.constant(-np.inf)})
@@ -68,7 +42,7 @@ def test_what_is_not_finite_is_null(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["1", None, [1.0], np.ones([1]), 1j])
-def test_what_is_no_number_is_refused(tmp_path, value):
+def test_values_that_are_not_numbers_are_errors(tmp_path, value):
     with (
         JsonLines(tmp_path / "m", last_step=-1) as writer,
         pytest.raises(TypeError, match="expected a number"),
@@ -77,7 +51,7 @@ def test_what_is_no_number_is_refused(tmp_path, value):
     assert (tmp_path / "m").read_text() == ""
 
 
-def test_a_step_has_one_line(tmp_path):
+def test_steps_must_increase(tmp_path):
     with JsonLines(tmp_path / "m", last_step=-1) as writer:
         writer.scalars(5, {})
         for step in (5, 4):
@@ -87,28 +61,28 @@ def test_a_step_has_one_line(tmp_path):
 
 @pytest.mark.parametrize("saved", [-1, 0, 1, 10, 19])
 @pytest.mark.parametrize("cut", [0, 1, 7])
-def test_a_resumed_file_is_the_uninterrupted_one(tmp_path, saved, cut):
-    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    _run(whole, range(20))
+def test_resumed_file_equals_the_uninterrupted_one(tmp_path, saved, cut):
+    expected, resumed = tmp_path / "expected", tmp_path / "resumed"
+    _run(expected, range(20))
     _run(resumed, range(20))
-    with open(resumed, "r+b") as file:  # the last line was perhaps half written
+    with open(resumed, "r+b") as file:  # A crash may leave half a line.
         file.truncate(os.path.getsize(resumed) - (cut if saved < 19 else 0))
     _run(resumed, range(saved + 1, 20), last_step=saved)
-    assert resumed.read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["resumed", "whole"]
+    assert resumed.read_bytes() == expected.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["expected", "resumed"]
 
 
-def test_a_whole_line_that_only_lacks_its_end_is_kept(tmp_path):
+def test_complete_line_without_newline_remains(tmp_path):
     (tmp_path / "m").write_text('{"step": 1}\n{"step": 2}')
     _run(tmp_path / "m", [3], last_step=2)
     assert [line["step"] for line in _read(tmp_path / "m")] == [1, 2, 3]
 
 
-def test_lines_that_are_not_ours_are_removed(tmp_path):
+def test_invalid_lines_are_removed(tmp_path):
     path = tmp_path / "m"
-    strange = [b"", b"[1]", b"{}", b'{"step": "1"}', b'{"step": true}', b"\xff", b"[" * 5000]
-    strange += [b"x" * (3 << 20), b'{"step": 1e999}', b'{"step": 9}']
-    path.write_bytes(b'{"step": 1}\n' + b"\n".join(strange) + b'\n{"step": 2}\n{"step": 3')
+    invalid = [b"", b"[1]", b"{}", b'{"step": "1"}', b'{"step": true}', b"\xff", b"[" * 5000]
+    invalid += [b"x" * (3 << 20), b'{"step": 1e999}', b'{"step": 9}']
+    path.write_bytes(b'{"step": 1}\n' + b"\n".join(invalid) + b'\n{"step": 2}\n{"step": 3')
     _run(path, [4], last_step=3)
     assert [line["step"] for line in _read(path)] == [1, 2, 4]
 
@@ -137,7 +111,7 @@ def test_tensorboard_reads_back_what_was_written(tmp_path, name):
         writer.image(2, "roll", np.zeros([5, 7, 1], np.uint8))
         writer.audio(2, "tune", np.zeros([100, 1], np.float32), 8000)
     (events,) = directory.iterdir()
-    readable = events.rename(tmp_path / events.name)  # TensorBoard itself reads only UTF-8 paths
+    readable = events.rename(tmp_path / events.name)  # Its reader needs a UTF-8 path.
     read = EventAccumulator(os.fspath(readable)).Reload()
     points = [(e.step, tf.make_ndarray(e.tensor_proto).item()) for e in read.Tensors("loss")]
     assert points == [(1, 1.5), (2, 3.0)]
@@ -146,13 +120,20 @@ def test_tensorboard_reads_back_what_was_written(tmp_path, name):
     assert {"roll", "tune", "nan"} <= set(read.Tags()["tensors"])
 
 
-def test_multi_writer_passes_everything_on_and_closes_all():
-    first, second = _Recorder(fails=True), _Recorder(fails=True)
+def test_multi_writer_writes_to_all_and_closes_all(tmp_path):
+    class Failing(Terminal):
+        def close(self):
+            raise OSError("cannot close")
+
+    lines, path = [], tmp_path / "m"
+    first, second = Failing(lines.append), JsonLines(path, last_step=-1)
     with pytest.raises(OSError, match="cannot close"), MultiWriter([first, second]) as writer:
         writer.scalars(1, {"a": 2})
         writer.text(1, "t", "x")
         writer.image(1, "i", np.zeros([1, 1, 3]))
         writer.audio(1, "s", np.zeros([4, 1]), 8)
         writer.flush()
-    expected = [(1, {"a": 2}), (1, "t", "x"), (1, "i", (1, 1, 3)), (1, "s", (4, 1), 8)]
-    assert first.calls == second.calls == [*expected, "flush", "close"]
+    assert lines == ["step 1: a 2", "--- t, step 1\nx\n---"]
+    assert _read(path) == [{"step": 1, "a": 2}]
+    with pytest.raises(ValueError, match="closed file"):
+        second.scalars(2, {})

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The training step against closed forms; what padding, shards and a stop do not change."""
+"""The training step against closed forms; padding, shards and resuming change nothing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.contract
 RATE = 0.01
 
 
-def make_ops(vae_type="RNN", bound=None, made=None, **options):
-    made = made or small.gen_core(vae_type)
+def make_ops(vae_type="RNN", bound=None, model=None, **options):
+    model = model or small.gen_core(vae_type)
     defaults = {"learning_rate": lambda step: RATE, "jit_compile": False, "seed": small.SEED}
-    ops = TrainOps(made.agent, made.core, bound or ELBO(), **{**defaults, **options})
+    ops = TrainOps(model.agent, model.core, bound or ELBO(), **{**defaults, **options})
     ops.build(batch(1, 1))
     return ops
 
@@ -40,7 +40,7 @@ def batch(*leading, lengths=None, is_start=True, number=1):
 
 
 def figures(step):
-    """What a step says of itself but the time it took."""
+    """Returns the metrics of a step except for its speed."""
     return tuple(step._replace(steps_per_second=0.0))
 
 
@@ -55,7 +55,7 @@ def reset(ops, before):
 
 @pytest.mark.parametrize(("vae_type", "bound"), [
     *((name, ELBO()) for name in sorted(VAE_TYPES)), ("VRNN", FIVO(2)), ("SRNN", IWAE(2))])
-def test_padding_changes_nothing(vae_type, bound):
+def test_padding_changes_no_metric_state_or_weight(vae_type, bound):
     ops = make_ops(vae_type, bound)
     rows = batch(4, 5, lengths=[5, 2, 0, 1])
     before, results = values(ops), []
@@ -67,9 +67,9 @@ def test_padding_changes_nothing(vae_type, bound):
     small.same(*results)
     assert results[0][0][-1] == 8
     assert np.all(np.isfinite(results[0][0]))
-    for kept, initial in zip(tf.nest.flatten(results[0][1]),
+    for carried, initial in zip(tf.nest.flatten(results[0][1]),
                              tf.nest.flatten(ops.initial_state(4))):
-        np.testing.assert_array_equal(kept[2], initial[2])  # the row without steps
+        np.testing.assert_array_equal(carried[2], initial[2])  # The row without steps.
 
 
 def test_more_padding_and_empty_rows_change_nothing():
@@ -85,7 +85,7 @@ def test_more_padding_and_empty_rows_change_nothing():
     small.close(values(ops), after, atol=1e-5)
 
 
-def test_shards_change_nothing():
+def test_number_of_shards_changes_nothing():
     results = []
     for num_shards in (1, 2, 3):
         ops = make_ops(num_shards=num_shards)
@@ -95,7 +95,7 @@ def test_shards_change_nothing():
     small.close(results[2], results[0], atol=1e-5)
 
 
-def test_compiled_equals_plain():
+def test_xla_equals_eager_kernels():
     results = []
     for jit_compile in (False, True):
         ops = make_ops(jit_compile=jit_compile)
@@ -103,18 +103,17 @@ def test_compiled_equals_plain():
     small.close(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
-def test_products_of_bfloat16_are_near_the_exact_ones(monkeypatch, vae_type, jit_compile):
-    def made():
+@pytest.mark.parametrize(("vae_type", "jit_compile"), [("RNN", True), ("SRNN", False)])
+def test_bfloat16_products_are_close_to_exact_ones(monkeypatch, vae_type, jit_compile):
+    def first_step():
         ops = make_ops(vae_type, precision="bfloat16", jit_compile=jit_compile, num_shards=2)
         step, state = ops(batch(4, 5, lengths=[5, 3, 4, 1]), ops.initial_state(4))
         assert all(x.dtype == tf.float32 for x in [*ops.variables_to_train,
                                                    *tf.nest.flatten(state.bound.context)])
         return step
-    low = made()
+    low = first_step()
     monkeypatch.setattr(matmul, "rounded", lambda x: x)
-    exact = made()
+    exact = first_step()
     assert low.loss == pytest.approx(exact.loss, rel=1e-2)
     assert low.gradient_norm == pytest.approx(exact.gradient_norm, rel=3e-2)
     assert abs(low.loss - exact.loss) > 1e-6 * abs(exact.loss)
@@ -124,65 +123,67 @@ def test_products_of_bfloat16_are_near_the_exact_ones(monkeypatch, vae_type, jit
         small.close(figures(step), figures(exact), rtol=1e-4)
 
 
-def test_figures_are_those_of_the_bound():
+def test_metrics_equal_the_bound():
     ops = make_ops("SRNN", ELBO(2), kl_weight=lambda step: 0.5)
     rows = batch(3, 4, lengths=[4, 2, 1])
     step, _ = ops(rows, ops.initial_state(3))
     assert step.num_steps == 7
     np.testing.assert_allclose(step.nats_per_step, step.kl - step.log_prob, rtol=1e-5)
     np.testing.assert_allclose(step.loss, 0.5 * step.kl - step.log_prob, rtol=1e-5)
-    made = small.gen_core("RNN")
-    contexts, _ = made.agent.contexts(rows.observed, made.agent.initial_state(3), seed=small.SEED)
-    outputs, _ = made.core.encode_contexts(contexts, made.core.initial_state(3).context)
-    log_prob = made.core.decoder.dist(made.core.decoder(outputs)).log_prob(rows.observed).numpy()
+    model = small.gen_core("RNN")
+    contexts, _ = model.agent.contexts(
+        rows.observed, model.agent.initial_state(3), seed=small.SEED)
+    outputs, _ = model.core.encode_contexts(contexts, model.core.initial_state(3).context)
+    log_prob = model.core.decoder.dist(model.core.decoder(outputs)).log_prob(rows.observed).numpy()
     total = sum(log_prob[row, :length].sum() for row, length in enumerate(rows.lengths))
     ops = make_ops("RNN")
     assert ops(rows, ops.initial_state(3))[0].loss == pytest.approx(-total / 7, 1e-5)
 
 
-def test_contexts_are_dropped_in_training_alone():
-    rows, made = batch(3, 4), small.gen_core("RNN")
-    contexts, _ = made.agent.contexts(rows.observed, made.agent.initial_state(3), seed=small.SEED)
-    without, whole = (
+def test_context_dropout_applies_in_training_only():
+    rows, model = batch(3, 4), small.gen_core("RNN")
+    contexts, _ = model.agent.contexts(
+        rows.observed, model.agent.initial_state(3), seed=small.SEED)
+    without, full = (
         -float(tf.reduce_mean(ELBO()(
-            made.core, given, tf.constant(rows.observed), ELBO().initial_state(made.core, 3),
-            seed=small.SEED).increments)) for given in (tf.zeros_like(contexts), contexts))
-    assert abs(without - whole) > 0.01
-    # So many are dropped that none of these 36 numbers is left.
-    ops = make_ops(made=made, context_dropout=1 - 1e-6, learning_rate=lambda step: 0.0)
+            model.core, inputs, tf.constant(rows.observed), ELBO().initial_state(model.core, 3),
+            seed=small.SEED).increments)) for inputs in (tf.zeros_like(contexts), contexts))
+    assert abs(without - full) > 0.01
+    # At this rate, all of the 36 numbers are dropped.
+    ops = make_ops(model=model, context_dropout=1 - 1e-6, learning_rate=lambda step: 0.0)
     dropped, _ = ops(rows, ops.initial_state(3))
     assert dropped.nats_per_step == pytest.approx(without, rel=1e-5)
-    score = Evaluator(made.agent, made.core, ELBO()).score([rows], seed=small.SEED)
-    assert score.nats_per_step == pytest.approx(whole, rel=1e-5)
+    score = Evaluator(model.agent, model.core, ELBO(), jit_compile=False).score([rows], seed=small.SEED)
+    assert score.nats_per_step == pytest.approx(full, rel=1e-5)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_a_rate_of_dropout_is_checked(rate):
+def test_dropout_rate_out_of_range_is_an_error(rate):
     with pytest.raises(ValueError, match=rf"dropout rate in \[0, 1\), got {rate}"):
         make_ops(context_dropout=rate)
 
 
-def test_state_is_carried_and_begins_anew():
+def test_state_is_carried_unless_a_sequence_starts():
     ops = make_ops(learning_rate=lambda step: 0.0)
-    whole, end = ops(batch(2, 6), ops.initial_state(2))
+    expected, end = ops(batch(2, 6), ops.initial_state(2))
     observed = batch(2, 6).observed
     full = np.array([3, 3], np.int32)
     first, state = ops(Batch(observed[:, :3], full, np.ones(2, bool)), ops.initial_state(2))
-    going, carried = ops(Batch(observed[:, 3:], full, np.zeros(2, bool)), state)
-    assert (first.loss + going.loss) / 2 == pytest.approx(whole.loss, 1e-5)
+    second, carried = ops(Batch(observed[:, 3:], full, np.zeros(2, bool)), state)
+    assert (first.loss + second.loss) / 2 == pytest.approx(expected.loss, 1e-5)
     small.close(carried, end)
-    anew, _ = ops(Batch(observed[:, 3:], full, np.ones(2, bool)), state)
+    restarted, _ = ops(Batch(observed[:, 3:], full, np.ones(2, bool)), state)
     fresh, _ = ops(Batch(observed[:, 3:], full, np.ones(2, bool)), ops.initial_state(2))
-    assert anew.loss == fresh.loss != going.loss
+    assert restarted.loss == fresh.loss != second.loss
 
 
 def gradients_of(ops, rows):
-    """What the first step gives to Adam, from its mean of gradients."""
+    """Returns the gradients of the first step, from Adam's first moments."""
     ops(rows, ops.initial_state(len(rows.lengths)))
     return [m.numpy() / 0.1 for m in ops._optimizer.m]
 
 
-def test_clipping_by_the_global_norm():
+def test_gradients_are_clipped_by_their_global_norm():
     rows, greatest = batch(2, 4), 0.05
     free = make_ops(clip_gradient_norm=0)
     gradients = gradients_of(free, rows)
@@ -193,12 +194,12 @@ def test_clipping_by_the_global_norm():
         np.testing.assert_allclose(one, other * greatest / norm, rtol=1e-3, atol=1e-6)
     again = make_ops(clip_gradient_norm=greatest)
     step, _ = again(rows, again.initial_state(2))
-    assert step.gradient_norm == pytest.approx(norm, 1e-4), "the norm is told before clipping"
+    assert step.gradient_norm == pytest.approx(norm, 1e-4)
     for one, other in zip(gradients_of(make_ops(clip_gradient_norm=1e9), rows), gradients):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_regularization_and_decay_in_closed_form():
+def test_regularization_and_weight_decay_have_their_closed_forms():
     rows, l1, l2, decay, beta2 = batch(2, 4), 0.03, 0.2, 0.4, 0.95
     plain = make_ops(clip_gradient_norm=0)
     weights = [weight.numpy() for weight in plain.variables_to_train]
@@ -216,13 +217,13 @@ def test_regularization_and_decay_in_closed_form():
         g = g + matrix * (l1 * np.sign(w) + l2 * w)
         mean, square = 0.1 * g, (1 - beta2) * g ** 2
         update = mean / (1 - 0.9) / (np.sqrt(square / (1 - beta2)) + 1e-8)
-        # Where the gradient is nearly 0, Adam's first step is a sign that rounding decides.
-        sure = np.abs(g) > 1e-4
+        # For gradients near 0, rounding decides the sign that Adam's first step takes.
+        distinct = np.abs(g) > 1e-4
         expected = w - matrix * RATE * decay * w - RATE * update
-        np.testing.assert_allclose(variable.numpy()[sure], expected[sure], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(variable.numpy()[distinct], expected[distinct], rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_not_finite_is_named_and_changes_nothing():
+def test_values_that_are_not_finite_are_named_and_change_nothing():
     ops = make_ops("SRNN")
     good = batch(2, 3)
     observed = good.observed.copy()
@@ -231,14 +232,13 @@ def test_what_is_not_finite_is_named_and_changes_nothing():
     with pytest.raises(NumericsError, match=r"step 0: the loss \(nan\) and the gradient of .*"
                                             r"and \d+ more is not finite. .*smaller learning_rate"):
         ops(good._replace(observed=observed), ops.initial_state(2))
-    small.same([value for value, variable in zip(values(ops), ops.variables)
-                if variable is not ops._rate],
-               [value for value, variable in zip(before, ops.variables)
-                if variable is not ops._rate])
+    for variable, value in zip(ops.variables, before, strict=True):
+        if not variable.name.startswith("learning_rate"):
+            np.testing.assert_array_equal(variable, value, variable.name)
     step, _ = ops(good, ops.initial_state(2))
     assert np.isfinite(step.loss)
     assert int(ops.step) == 1
-    # In padding it is no matter.
+    # In padding, NaN is harmless.
     step, _ = ops(Batch(observed, np.array([3, 1], np.int32), good.is_start),
                   ops.initial_state(2))
     assert step.num_steps == 4
@@ -248,44 +248,44 @@ def test_what_is_not_finite_is_named_and_changes_nothing():
     assert int(careless.step) == 1
 
 
-def test_schedules_are_asked_for_each_step():
-    rates, strengths = [0.0, 0.5, 0.0], [0.0, 1.0, 0.25]
+def test_schedules_apply_at_each_step():
+    rates, kl_weights = [0.0, 0.5, 0.0], [0.0, 1.0, 0.25]
     ops = make_ops("VRNN", learning_rate=lambda step: rates[step],
-                   kl_weight=lambda step: strengths[step])
+                   kl_weight=lambda step: kl_weights[step])
     moved = []
-    for strength in strengths:
+    for kl_weight in kl_weights:
         before = [w.numpy() for w in ops.variables_to_train]
         step, _ = ops(batch(2, 3), ops.initial_state(2))
         moved.append(any(np.any(w.numpy() != b) for w, b in zip(ops.variables_to_train, before)))
-        assert step.loss == pytest.approx(strength * step.kl - step.log_prob, 1e-5)
+        assert step.loss == pytest.approx(kl_weight * step.kl - step.log_prob, 1e-5)
     assert moved == [False, True, False]
 
 
-def test_no_number_of_a_step_is_kept():
-    """A long run does not grow; a tensor of a Python number would stay, and the number with it."""
-    rate, strength, number = 0.1 / 3, 0.2 / 3, 10**6
-    ops = make_ops(learning_rate=lambda number: rate, kl_weight=lambda number: strength)
-    given, state = batch(2, 3), ops.initial_state(2)
-    before = [sys.getrefcount(x) for x in (rate, strength, number)]
+def test_scalars_of_a_step_do_not_leak():
+    """TensorFlow caches tensors of Python numbers, which would grow in a long run."""
+    rate, kl_weight, number = 0.1 / 3, 0.2 / 3, 10**6
+    ops = make_ops(learning_rate=lambda number: rate, kl_weight=lambda number: kl_weight)
+    rows, state = batch(2, 3), ops.initial_state(2)
+    before = [sys.getrefcount(x) for x in (rate, kl_weight, number)]
     for _ in range(3):
-        ops(given, state)
+        ops(rows, state)
     seeds.fold_in(small.SEED, number)
-    assert [sys.getrefcount(x) for x in (rate, strength, number)] == before
-    for x in (rate, strength, number):
+    assert [sys.getrefcount(x) for x in (rate, kl_weight, number)] == before
+    for x in (rate, kl_weight, number):
         tf.constant(x)
-    after = [sys.getrefcount(x) for x in (rate, strength, number)]
-    assert np.all(np.array(after) > before)  # or this test could not fail
+    after = [sys.getrefcount(x) for x in (rate, kl_weight, number)]
+    assert np.all(np.array(after) > before)  # Shows that the counts detect caching.
 
 
-def test_a_weight_that_the_bound_does_not_reach():
-    made = small.gen_core("RNN")
-    made.core.unused = tf.Variable([[1.0, 2.0]])
-    ops = make_ops(made=made)
+def test_weight_outside_of_the_bound_does_not_change():
+    model = small.gen_core("RNN")
+    model.core.unused = tf.Variable([[1.0, 2.0]])
+    ops = make_ops(model=model)
     ops(batch(2, 3), ops.initial_state(2))
-    np.testing.assert_array_equal(made.core.unused, [[1.0, 2.0]])
+    np.testing.assert_array_equal(model.core.unused, [[1.0, 2.0]])
 
 
-def test_free_bits_are_not_charged():
+def test_free_bits_bound_the_kl_term():
     rows, ops = batch(2, 3), make_ops("SRNN", ELBO(free_bits=1e3))
     step, _ = ops(rows, ops.initial_state(2))
     assert step.loss == pytest.approx(1e3 * np.log(2) - step.log_prob, 1e-5)
@@ -296,25 +296,25 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     streams = Streams(small.reals(80).numpy(), 3, 5, seed=0)
 
     def begin():
-        ops = make_ops(made=small.gen_core("SRNN", dropout=0.2), num_shards=2)
+        ops = make_ops(model=small.gen_core("SRNN", dropout=0.2), num_shards=2)
         return ops, SavedNest(ops.initial_state(3))
 
     def train(ops, carried, last):
-        said, state = [], carried.value()
+        metrics, state = [], carried.value()
         while int(ops.step) < last:
             step, state = ops(streams.batch(int(ops.step)), state)
-            said.append(figures(step))
+            metrics.append(figures(step))
         carried.assign(state)
-        return said
+        return metrics
 
     one, carried = begin()
     first, checkpoints = train(one, carried, 3), Checkpoints(tmp_path)
     checkpoints.save(3, {"ops": one, "carried": carried})
-    whole = first + train(one, carried, 6)
-    assert len(set(whole)) == 6
+    expected = first + train(one, carried, 6)
+    assert len(set(expected)) == 6
     other, restored = begin()
     small.set_weights(other, scale=0.1)
     assert checkpoints.restore({"ops": other, "carried": restored}) == 3
-    small.same(train(other, restored, 6), whole[3:])
+    small.same(train(other, restored, 6), expected[3:])
     small.same(values(other), values(one))
     small.same(restored.value(), carried.value())
