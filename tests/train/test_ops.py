@@ -147,7 +147,8 @@ def test_context_dropout_applies_in_training_only():
     without, full = (
         -float(tf.reduce_mean(ELBO()(
             model.core, inputs, tf.constant(rows.observed),
-            ELBO().initial_state(model.core, 3), seed=small.SEED).increments)) for inputs in (tf.zeros_like(contexts), contexts))
+            ELBO().initial_state(model.core, 3), seed=small.SEED).increments))
+        for inputs in (tf.zeros_like(contexts), contexts))
     assert abs(without - full) > 0.01
     # At this rate, all of the 36 numbers are dropped.
     ops = make_ops(model=model, context_dropout=1 - 1e-6, learning_rate=lambda step: 0.0)
