@@ -72,6 +72,10 @@ class HParams:
     )
     positive_eps: float = declare(1e-5, "smallest scale", Range(0, 1, open_low=True))
     srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean is a residual on the prior's")
+    dmm_inference: Literal["ST-R", "ST-L", "ST-LR", "MF-LR"] = declare(
+        "ST-R", "DMM: what the posterior reads: z_t-1 (ST), the past (L), the future (R)"
+    )
+    dmm_augmented: bool = declare(False, "DMM: contexts reach latents and observations (DMM-Aug)")
 
     # The bound.
     train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "bound that training maximises")

@@ -19,6 +19,7 @@ CASES = {
     "ISEQ": ("ISEQ", {}, small.real_codec, False),
     "SRNN": ("SRNN", {}, small.real_codec, False),
     "VRNN": ("VRNN", {}, small.real_codec, True),
+    "DMM": ("DMM", {}, small.real_codec, False),
 }
 VARIANTS = {
     "RNNGru": ("RNN", {"cell": "gru"}, small.symbol_codec, True),
@@ -32,6 +33,10 @@ VARIANTS = {
         "VRNN", {"rnn_hidden_sizes": (3, 3), "residual": True, "context_skip": True},
         small.symbol_codec, True),
     "VRNNMinGru": ("VRNN", {"cell": "mingru"}, small.symbol_codec, True),
+    "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
+    "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
+    "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
+    "DMMAugmented": ("DMM", {"dmm_augmented": True}, small.symbol_codec, False),
 }
 
 

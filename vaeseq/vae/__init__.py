@@ -10,6 +10,7 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
 from vaeseq.vae.base import CoreState, Inferred, VAECore
+from vaeseq.vae.dmm import DMM
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
@@ -17,7 +18,7 @@ from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
+    "DMM", "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
     "RNN", "SRNN", "StepSample", "VAECore", "VRNN", "draw", "make",
 ]
 
@@ -26,6 +27,7 @@ VAE_TYPES: dict[str, type[VAECore]] = {
     "ISEQ": IndependentSequence,
     "SRNN": SRNN,
     "VRNN": VRNN,
+    "DMM": DMM,
 }
 
 
