@@ -89,6 +89,11 @@ class GroupDistribution(tfd.Distribution):
             reparameterization_type=self._map(lambda part: part.reparameterization_type),
             validate_args=False, allow_nan_stats=True, parameters={"parts": parts}, name=name)
 
+    @property
+    def parts(self) -> Nest:
+        """The nest of distributions."""
+        return self._structure()
+
     def _map(self, function: Any) -> Nest:
         return tf.nest.pack_sequence_as(
             self._structure(), [function(part) for part in self._parts])

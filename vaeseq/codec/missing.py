@@ -1,0 +1,224 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Missing values: an encoder and a decoder of observations of which a part may be unseen.
+
+An observation with missing values is one nest, `Masked(values, mask)`, which agents, cores, bounds
+and samplers pass on like any other. Only its two ends look inside:
+
+    encoder = missing.MaskedEncoder(encoder, spec)     features of the values and of the mask
+    decoder = missing.MaskedDecoder(decoder)           the density of what was seen
+
+Where a value is unseen, 0 stands for it, and whatever stood there changes nothing. A mask is
+either per dimension, of the shape of the values, or per leaf: the whole leaf is seen or not.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tree
+from tensorflow_probability import distributions as tfd
+
+from vaeseq import nest
+from vaeseq.codec.decoders import GroupDistribution
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.types import Nest, Spec, Tensor
+
+
+class Masked(NamedTuple):
+    """An observation with missing values, or the specs of one.
+
+    Attributes:
+      values: a nest of `[..., *E]`.
+      mask: bool, a nest of the same structure, of `[..., *E]` or `[...]`: True where the value was
+        seen.
+    """
+
+    values: Nest
+    mask: Nest
+
+
+def masked_spec(spec: Nest, *, per_dimension: bool = True) -> Masked:
+    """Returns the specs of a masked observation.
+
+    Args:
+      spec: a nest of `tf.TensorSpec` of one observation.
+      per_dimension: whether single dimensions of a leaf may be unseen.
+    """
+    return Masked(spec, tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec(leaf.shape if per_dimension else [], tf.bool), spec))
+
+
+def fill(observed: Masked) -> Masked:
+    """Returns the observation with zeros (False) in place of unseen values."""
+    def zero(values: Tensor, mask: Tensor) -> Tensor:
+        return tf.where(_broadcast(mask, values), values, tf.zeros_like(values))
+    return observed._replace(
+        values=tf.nest.map_structure(zero, observed.values, observed.mask))
+
+
+def all_seen(values: Nest, mask_spec: Nest, batch_rank: int) -> Masked:
+    """Returns an observation without missing values.
+
+    Args:
+      values: a nest of `[..., *E]`.
+      mask_spec: specs of the mask of one observation.
+      batch_rank: the number of leading dimensions.
+    """
+    def ones(leaf: Tensor, spec: Spec) -> Tensor:
+        return tf.ones([*nest.shape_of(leaf)[:batch_rank], *spec.shape], tf.bool)
+    return Masked(values, tf.nest.map_structure(ones, values, mask_spec))
+
+
+class MaskedEncoder(Encoder):
+    """Encodes the values with another encoder, and appends the mask: [..., F + size of the mask].
+
+    The mask tells a zero that was seen from one that stands for an unseen value.
+    """
+
+    def __init__(self, encoder: Encoder, spec: Masked, name: str | None = None) -> None:
+        """Wraps an encoder.
+
+        Args:
+          encoder: from the values of an observation to features.
+          spec: of one observation (`masked_spec`).
+          name: of the module.
+        """
+        super().__init__(name=name)
+        self._encoder = encoder
+        self._spec = spec
+        self._mask_size = sum(leaf.shape.num_elements() for leaf in tf.nest.flatten(spec.mask))
+
+    @property
+    def input_spec(self) -> Masked:
+        return self._spec
+
+    @property
+    def output_size(self) -> int:
+        return self._encoder.output_size + self._mask_size
+
+    def __call__(self, observation: Masked) -> Tensor:
+        observation = fill(observation)
+        features = self._encoder(observation.values)
+        leading = nest.shape_of(features)[:-1]
+        masks = [tf.reshape(tf.cast(mask, features.dtype), [*leading, -1])
+                 for mask in tf.nest.flatten(observation.mask)]
+        return tf.concat([features, *masks], -1)
+
+
+class MaskedDecoder(DistModule):
+    """A decoder whose density counts seen values only, and whose samples have no missing values."""
+
+    def __init__(self, decoder: DistModule, *, per_dimension: bool = True,
+                 name: str | None = None) -> None:
+        """Wraps a decoder.
+
+        Args:
+          decoder: of the values of an observation.
+          per_dimension: whether single dimensions of a leaf may be unseen. The density of a leaf
+            must then factorise over its dimensions; most decoders' does (`tfd.Independent`).
+          name: of the module.
+        """
+        super().__init__(name=name)
+        self.decoder = decoder
+        self._per_dimension = per_dimension
+
+    @property
+    def event_spec(self) -> Masked:
+        return masked_spec(self.decoder.event_spec, per_dimension=self._per_dimension)
+
+    def __call__(self, features: Tensor) -> Nest:
+        return self.decoder(features)
+
+    def dist(self, params: Nest) -> MaskedDistribution:
+        return MaskedDistribution(self.decoder.dist(params), self.event_spec)
+
+    def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
+        return self.decoder.temper(params, temperature)
+
+
+class MaskedDistribution(tfd.Distribution):
+    """A distribution over `Masked` observations.
+
+    `log_prob` is the marginal log-density of the seen values; the mask itself has no density. A
+    sample has no missing values.
+    """
+
+    def __init__(
+        self, distribution: tfd.Distribution, spec: Masked, name: str = "MaskedDistribution"
+    ) -> None:
+        """Wraps a distribution.
+
+        Args:
+          distribution: of the values.
+          spec: of one observation.
+          name: of the distribution.
+        """
+        self._distribution = distribution
+        self._spec = spec
+        none = tfd.NOT_REPARAMETERIZED
+        super().__init__(
+            dtype=tf.nest.map_structure(lambda leaf: leaf.dtype, spec),
+            reparameterization_type=tf.nest.map_structure(lambda leaf: none, spec),
+            validate_args=False, allow_nan_stats=True,
+            parameters={"distribution": distribution, "spec": spec}, name=name)
+
+    def _batch_shape(self) -> tf.TensorShape:
+        return self._distribution.batch_shape
+
+    def _batch_shape_tensor(self) -> Tensor:
+        return self._distribution.batch_shape_tensor()
+
+    def _event_shape(self) -> Nest:
+        return tf.nest.map_structure(lambda leaf: leaf.shape, self._spec)
+
+    def _event_shape_tensor(self) -> Nest:
+        return tf.nest.map_structure(lambda leaf: tf.constant(leaf.shape.as_list()), self._spec)
+
+    def _sample_n(self, n: int | Tensor, seed: Any = None) -> Masked:
+        return self._seen(self._distribution.sample(n, seed=seed), 1)
+
+    def _mode(self) -> Masked:
+        return self._seen(self._distribution.mode(), 0)
+
+    def _mean(self) -> Masked:
+        return self._seen(self._distribution.mean(), 0)
+
+    def _seen(self, values: Nest, sample_rank: int) -> Masked:
+        return all_seen(
+            values, self._spec.mask, sample_rank + self._distribution.batch_shape.rank)
+
+    def _log_prob(self, observed: Masked) -> Tensor:
+        observed = fill(Masked(*observed))
+        return _seen_log_prob(self._distribution, observed.values, observed.mask)
+
+
+def _seen_log_prob(distribution: tfd.Distribution, values: Nest, mask: Nest) -> Tensor:
+    """Returns the log-density of the seen values, `[...]`."""
+    if isinstance(distribution, GroupDistribution):
+        parts = distribution.parts
+        return functools.reduce(tf.add, [
+            _seen_log_prob(*part) for part in zip(
+                tf.nest.flatten(parts), tree.flatten_up_to(parts, values, check_types=False),
+                tree.flatten_up_to(parts, mask, check_types=False), strict=True)])
+    event_rank = distribution.event_shape.rank
+    if mask.shape.rank == values.shape.rank - event_rank:
+        log_prob = distribution.log_prob(values)
+        return tf.where(mask, log_prob, tf.zeros_like(log_prob))
+    if isinstance(distribution, tfd.Independent):
+        log_prob = distribution.distribution.log_prob(values)
+        if log_prob.shape.rank == values.shape.rank:
+            seen = tf.where(mask, log_prob, tf.zeros_like(log_prob))
+            return tf.reduce_sum(seen, list(range(-event_rank, 0)))
+    raise ValueError(
+        f"{distribution.name} does not factorise over the dimensions {distribution.event_shape} "
+        "of an observation, so that no single one can be left out. Mask whole observations "
+        "(per_dimension=False), or use a decoder of independent dimensions.")
+
+
+def _broadcast(mask: Tensor, values: Tensor) -> Tensor:
+    """A mask of `[...]` or `[..., *E]` for values of `[..., *E]`."""
+    trailing = [1] * (values.shape.rank - mask.shape.rank)
+    return tf.reshape(mask, nest.shape_of(mask) + trailing)

@@ -1,0 +1,181 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Imputation: sequences drawn from the model given what was seen of them.
+
+A particle filter runs through the sequence. Each particle holds the state of an agent and a core.
+At a step it samples z_t from the posterior and what is unseen of x_t from the decoder, observes
+the completed x_t, and is weighted by
+
+    p(seen part of x_t | h_t, z_t) p(z_t | h_t) / q(z_t | h_t, f_t)
+
+Particles are resampled where few of them carry the weight. A path from a last particle back through
+its ancestors is a draw of the whole sequence given everything that was seen (smoothing); after
+resampling the paths share their early parts, so that long sequences have few distinct ones. With a
+fixed lag L, x_t is taken from the particles of step t + L: more distinct values, which ignore what
+comes later than L steps (Kitagawa, 1996).
+
+Axes: B batch, T time, S particles (see `vaeseq.types`).
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from vaeseq import nest, seeds
+from vaeseq.bounds import resampling
+from vaeseq.codec.missing import Masked, MaskedDecoder, all_seen
+from vaeseq.nn.scan import unroll
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae import CoreState, GenCore
+
+
+class Imputed(NamedTuple):
+    """Weighted completions of sequences.
+
+    Attributes:
+      values: a nest of `[B, S, T, *E]`; seen values are as they were given.
+      log_weights: `[B, S, T]`, normalised over S: of the particles that each step's values are
+        from. Without a lag they are the same at every step.
+      log_prob: an estimate of log p(seen values), nats `[B]`; its exponential is unbiased.
+    """
+
+    values: Nest
+    log_weights: Tensor
+    log_prob: Tensor
+
+
+def impute(
+    gen_core: GenCore, observed: Masked, lengths: Tensor | None = None, *, num_particles: int,
+    lag: int | None = None, resample_below: float = 0.5, seed: int | Seed,
+) -> Imputed:
+    """Samples the unseen values of sequences.
+
+    Args:
+      gen_core: an agent that takes no inputs from outside, and a core whose decoder is a
+        `MaskedDecoder`.
+      observed: values `[B, T, *E]` and masks.
+      lengths: int32 `[B]`, valid steps of each row; all T by default.
+      num_particles: S.
+      lag: how many later steps count; None for all of them.
+      resample_below: the share of S under which the effective sample size leads to resampling.
+      seed: a number or int32 `[2]`.
+
+    Raises:
+      ValueError: the decoder is no `MaskedDecoder`, or a number is out of its range.
+    """
+    agent, core = gen_core.agent, gen_core.core
+    decoder = core.decoder
+    if not isinstance(decoder, MaskedDecoder):
+        raise ValueError(
+            "imputation needs a model of missing values; expected a MaskedDecoder, got "
+            f"{type(decoder).__name__}. Build it with the hyperparameter missing_values=true.")
+    if num_particles < 1 or (lag is not None and lag < 0):
+        raise ValueError("expected at least one particle and a lag of at least 0, got "
+                         f"num_particles={num_particles}, lag={lag}.")
+    batch_size, num_steps = (nest.leading_dim(observed.values, axis) for axis in (0, 1))
+    feature_seed, scan_seed, last_seed = seeds.split(seeds.make(seed), 3)
+    observed = nest.mask_time(observed, lengths)
+    features = _features(gen_core, observed, lengths, feature_seed)
+    criterion = resampling.when_ess_below(resample_below)
+
+    def step(inputs: tuple, particles: tuple) -> tuple[tuple, tuple]:
+        x, feature, step_seed = inputs
+        agent_state, state, log_weights = particles
+        agent_seed, z_seed, x_seed, resample_seed = seeds.split(step_seed[0], 4)
+        x, feature = nest.merge_leading(nest.repeat_samples((x, feature), num_particles))
+        context = agent.context(agent_state, (), seed=agent_seed)
+        context_features, context_state = core.encode_contexts(context[:, None], state.context)
+        h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features),
+                        state.latent)
+        prior, posterior = core.prior(h), core.posterior(h, feature)
+        z = posterior.sample(seed=z_seed)
+        outputs, latent_state = core.update(h, z)
+        distribution = decoder.distribution(outputs)
+        drawn = distribution.sample(seed=x_seed)
+        completed = tf.nest.map_structure(_choose, x.mask, x.values, drawn.values)
+        log_ratio = distribution.log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
+        log_weights += nest.split_samples(log_ratio, num_particles)
+        increments = resampling.log_mean_exp(log_weights)
+        log_weights -= increments[:, None]
+        agent_state = agent.observe(
+            all_seen(completed, decoder.event_spec.mask, 1), context, agent_state)
+        resample = criterion(log_weights)
+        ancestors = tf.where(
+            resample[:, None], resampling.systematic(log_weights, seed=resample_seed),
+            tf.range(num_particles))
+        states = nest.split_samples(
+            (agent_state, CoreState(context_state, latent_state)), num_particles)
+        states = nest.merge_leading(tf.nest.map_structure(
+            lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states))
+        outputs_t = (nest.split_samples(completed, num_particles), ancestors, log_weights,
+                     increments)
+        return outputs_t, (*states, tf.where(resample[:, None], 0.0, log_weights))
+
+    rows = batch_size * num_particles
+    start = (agent.initial_state(rows), core.initial_state(rows),
+             tf.zeros([batch_size, num_particles]))
+    (values, ancestors, log_weights, increments), _ = unroll.scan(
+        step, (observed, features, seeds.per_step(scan_seed, num_steps)), start, lengths)
+    last = tf.fill([batch_size], num_steps) if lengths is None else tf.cast(lengths, tf.int32)
+    values, log_weights = _trace(values, ancestors, log_weights, last, lag)
+    return Imputed(values, tf.nn.log_softmax(log_weights, 1), tf.reduce_sum(increments, 1))
+
+
+def _features(
+    gen_core: GenCore, observed: Masked, lengths: Tensor | None, seed: Seed
+) -> Nest:
+    """The features of the posterior, from the sequence as it was seen."""
+    agent, core = gen_core.agent, gen_core.core
+    batch_size = nest.leading_dim(observed.values)
+    contexts, _ = agent.contexts(
+        observed, agent.initial_state(batch_size), (), lengths, seed=seed)
+    context_features, _ = core.encode_contexts(
+        contexts, core.initial_state(batch_size).context, lengths)
+    return core.encode_observed(context_features, observed, lengths)
+
+
+def _choose(mask: Tensor, seen: Tensor, drawn: Tensor) -> Tensor:
+    trailing = [1] * (seen.shape.rank - mask.shape.rank)
+    return tf.where(tf.reshape(mask, nest.shape_of(mask) + trailing), seen, drawn)
+
+
+def _trace(
+    values: Nest, ancestors: Tensor, log_weights: Tensor, lengths: Tensor, lag: int | None
+) -> tuple[Nest, Tensor]:
+    """Follows the particles of later steps back to their values at each step.
+
+    Args:
+      values: of each step's particles before resampling, a nest of `[B, T, S, *E]`.
+      ancestors: the particle of step t that each particle of step t + 1 goes on from, `[B, T, S]`.
+      log_weights: before resampling, `[B, T, S]`.
+      lengths: int32 `[B]`.
+      lag: as for `impute`.
+
+    Returns:
+      Values `[B, S, T, *E]` and log-weights `[B, S, T]`.
+    """
+    num_steps, num_particles = ancestors.shape[1], ancestors.shape[2]
+    identity = tf.broadcast_to(tf.range(num_particles), tf.shape(ancestors))
+    steps = tf.range(num_steps)[tf.newaxis]
+    last = tf.maximum(lengths - 1, 0)[:, tf.newaxis]
+    ancestors = tf.where((steps < last)[..., tf.newaxis], ancestors, identity)
+    if lag is None:
+        def back(ancestors_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            index = tf.gather(ancestors_t, index, batch_dims=1)
+            return index, index
+
+        index, _ = unroll.scan(back, unroll.reverse(ancestors, lengths), identity[:, 0], lengths)
+        index = unroll.reverse(index, lengths)  # [B, T, S]
+        end = tf.broadcast_to(last, tf.shape(ancestors)[:2])
+    else:
+        index = identity
+        later = tf.concat([ancestors, identity[:, :lag]], 1)  # nothing follows the last step
+        for k in reversed(range(min(lag, num_steps - 1))):
+            index = tf.gather(later[:, k:k + num_steps], index, batch_dims=2)
+        end = tf.minimum(steps + lag, last)
+    def samples_first(leaf: Tensor) -> Tensor:
+        return tf.transpose(leaf, [0, 2, 1, *range(3, leaf.shape.rank)])
+
+    traced = tf.nest.map_structure(
+        lambda leaf: samples_first(tf.gather(leaf, index, batch_dims=2)), values)
+    return traced, samples_first(tf.gather(log_weights, end, axis=1, batch_dims=1))
