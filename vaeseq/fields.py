@@ -264,6 +264,11 @@ def declare(default: Any, help: str, allowed: Range | None = None) -> Any:
     return dataclasses.field(default=default, metadata={_METADATA: (help, allowed)})
 
 
+def undeclared(default: Any) -> Any:
+    """Makes a dataclass field that is no part of `of`: neither text nor JSON reaches it."""
+    return dataclasses.field(default=default, metadata={_METADATA: None})
+
+
 def redeclare(base: type, name: str, default: Any) -> Any:
     """Declares the field `name` of `base` with another default, in a subclass."""
     inherited = of(base)
@@ -287,6 +292,8 @@ def _of(cls: Any) -> Mapping[str, Field]:
                 f"{cls.__name__}.{item.name} has no help text: declare it as "
                 f"`{item.name}: {item.type} = fields.declare(default, help)`"
             )
+        if item.metadata[_METADATA] is None:
+            continue
         help_text, allowed = item.metadata[_METADATA]
         result[item.name] = Field(
             item.name, _kind_of(hints[item.name]), item.default, help_text, allowed

@@ -12,11 +12,17 @@ A program adds fields in a subclass, which must be a frozen dataclass, too:
     class TextHParams(HParams):
         embed_size: int = fields.declare(64, "size of a symbol's embedding", Range(1, 4096))
         batch_size: int = fields.redeclare(HParams, "batch_size", 32)
+
+`HParams` declares the fields that all models share. A core declares options of its own beside it
+(`vaeseq.vae.register`); they are read, checked and saved like the fields:
+
+    HParams(vae_type="SRNN", srnn_use_res_q=False).srnn_use_res_q
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import stat
@@ -42,8 +48,53 @@ class Difference(NamedTuple):
     theirs: Any
 
 
+# The options of registered cores by name, and their names by `vae_type`.
+_CORE_OPTIONS: dict[str, fields.Field] = {}
+_OPTIONS_OF: dict[str, tuple[str, ...]] = {}
+
+
+def declare_core_options(vae_type: str, options: type) -> None:
+    """Adds a core's options to those that every `HParams` accepts.
+
+    Args:
+      vae_type: the name of the core.
+      options: a dataclass of declared fields (`fields.declare`).
+
+    Raises:
+      ValueError: a name is that of a field of `HParams`.
+    """
+    for name, field in fields.of(options).items():
+        if name in fields.of(HParams):
+            raise ValueError(
+                f"{options.__qualname__}.{name}: expected another name than those of HParams. "
+                f"Prefix it with the core's name, or read hparams.{name}.")
+        _CORE_OPTIONS[name] = field
+    _OPTIONS_OF[vae_type] = tuple(fields.of(options))
+
+
+def core_options() -> Mapping[str, fields.Field]:
+    """Returns the options of all registered cores, by name; imports TensorFlow."""
+    importlib.import_module("vaeseq.vae")  # registers the cores of the library
+    return _CORE_OPTIONS
+
+
+class _AcceptsCoreOptions(type):
+    """Lets the constructor of `HParams` take the options of cores beside the fields."""
+
+    def __call__(cls, **values: Any) -> Any:
+        declared = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        names = [name for name in values if name not in declared]
+        known = core_options() if names else {}
+        options = {
+            name: known[name].accept(values.pop(name)) for name in names if name in known}
+        # Without those that have their default, so that it is the same to give it or not.
+        values["options"] = tuple(sorted(
+            (name, value) for name, value in options.items() if value != known[name].default))
+        return super().__call__(**values)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HParams:
+class HParams(metaclass=_AcceptsCoreOptions):
     """Hyperparameters of the library. Raises ValueError for an invalid value."""
 
     # The model.
@@ -71,11 +122,6 @@ class HParams:
         "softplus", "function that makes a scale positive"
     )
     positive_eps: float = declare(1e-5, "smallest scale", Range(0, 1, open_low=True))
-    srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean is a residual on the prior's")
-    dmm_inference: Literal["ST-R", "ST-L", "ST-LR", "MF-LR"] = declare(
-        "ST-R", "DMM: what the posterior reads: z_t-1 (ST), the past (L), the future (R)"
-    )
-    dmm_augmented: bool = declare(False, "DMM: contexts reach latents and observations (DMM-Aug)")
 
     # The bound.
     train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "bound that training maximises")
@@ -127,9 +173,20 @@ class HParams:
         "float32", "of matrix products in training; bfloat16 suits GPUs and processors with AMX"
     )
 
+    # The options of cores with other values than their defaults, by name.
+    options: tuple[tuple[str, Any], ...] = fields.undeclared(())
+
     def __post_init__(self) -> None:
         for name, field in fields.of(type(self)).items():
             object.__setattr__(self, name, field.accept(getattr(self, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        options = dict(self.options) if name[:1] != "_" and name != "options" else {}
+        if name in options:
+            return options[name]
+        if name[:1] != "_" and name in core_options():
+            return core_options()[name].default
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}")
 
     @classmethod
     def parse_overrides(cls, text: str) -> dict[str, Any]:
@@ -155,11 +212,13 @@ class HParams:
 
     def replace(self: _Self, **changes: Any) -> _Self:
         """Returns a copy with some values replaced; raises ValueError."""
-        return dataclasses.replace(self, **{self._field(n).name: v for n, v in changes.items()})
+        changes = {self._field(name).name: value for name, value in changes.items()}
+        return type(self)(**{**self.as_dict(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the values by name, in order of declaration."""
-        return {name: getattr(self, name) for name in fields.of(type(self))}
+        """Returns the values by name: the fields in order of declaration, then core options."""
+        values = {name: getattr(self, name) for name in fields.of(type(self))}
+        return {**values, **dict(self.options)}
 
     def diff(self, other: HParams) -> list[Difference]:
         """Returns the fields with other values than in `other`, of the same class."""
@@ -168,12 +227,18 @@ class HParams:
                 f"expected the same class to compare, {type(self).__name__}; "
                 f"got {type(other).__name__}"
             )
-        pairs = zip(self.as_dict().items(), other.as_dict().values(), strict=True)
-        return [Difference(name, mine, its) for (name, mine), its in pairs if mine != its]
+        names = dict.fromkeys([*self.as_dict(), *other.as_dict()])
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
+        return [Difference(name, mine, its) for name, mine, its in pairs if mine != its]
 
     def to_json(self) -> str:
-        """Returns a JSON object with one line per value."""
-        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+        """Returns a JSON object with one line per value.
+
+        It has all options of the core `vae_type`: a later default does not change a saved run.
+        """
+        core_options()
+        own = {name: getattr(self, name) for name in _OPTIONS_OF.get(self.vae_type, ())}
+        return json.dumps({**self.as_dict(), **own}, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls: type[_Self], text: str | bytes, source: str = "hyperparameters") -> _Self:
@@ -184,7 +249,7 @@ class HParams:
         """
         values = _json_object(text, source)
         for name in values:
-            if name not in fields.of(cls):
+            if name not in fields.of(cls) and name not in core_options():
                 raise ValueError(
                     f"{source}: {shown(name)} is no hyperparameter of this version; perhaps a "
                     "newer vaeseq (upgrade) or another program wrote the file."
@@ -205,19 +270,22 @@ class HParams:
 
     @classmethod
     def help_rows(cls) -> Iterator[tuple[str, str, str, str]]:
-        """Yields the name, default, accepted values and help text of each field."""
-        for name, field in fields.of(cls).items():
+        """Yields the name, default, accepted values and help text of each field and option."""
+        for name, field in {**fields.of(cls), **core_options()}.items():
             yield name, written(field.default), field.expected, field.help
 
     @classmethod
     def _field(cls, name: str) -> fields.Field:
         declared = fields.of(cls)
-        if name not in declared:
+        if name in declared:
+            return declared[name]
+        known = {**declared, **core_options()}
+        if name not in known:
             raise ValueError(
-                f"unknown hyperparameter {shown(name)}.{fields.suggestion(name, declared)} "
-                f"Known: {', '.join(declared)}"
+                f"unknown hyperparameter {shown(name)}.{fields.suggestion(name, known)} "
+                f"Known: {', '.join(known)}"
             )
-        return declared[name]
+        return known[name]
 
 
 def _items(text: str) -> Iterator[str]:

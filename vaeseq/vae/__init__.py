@@ -2,13 +2,17 @@
 """The sequence models and their registry, `VAE_TYPES`.
 
 A new core is one file here and one line in `VAE_TYPES`, the table that `HParams.vae_type` is looked
-up in. The contract, replay and generation tests run over the table.
+up in. The contract, replay and generation tests run over the table. A core outside of the library
+is added by `register`. Options of a single core are declared in its file, by its class attribute
+`Options`.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
-from vaeseq.hparams import HParams
+from vaeseq.hparams import HParams, declare_core_options
 from vaeseq.vae.base import CoreState, Inferred, VAECore
 from vaeseq.vae.dmm import DMM
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
@@ -18,17 +22,48 @@ from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "DMM", "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
-    "RNN", "SRNN", "StepSample", "VAECore", "VRNN", "draw", "make",
+    "DMM", "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence",
+    "Inferred", "RNN", "SRNN", "StepSample", "VAECore", "VRNN", "draw", "make", "register",
 ]
 
-VAE_TYPES: dict[str, type[VAECore]] = {
+Builder = Callable[[HParams, DistModule, Encoder], VAECore]
+
+VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "RNN": RNN,
     "ISEQ": IndependentSequence,
     "SRNN": SRNN,
     "VRNN": VRNN,
     "DMM": DMM,
 }
+
+for _name, _core in (("SRNN", SRNN), ("DMM", DMM)):
+    declare_core_options(_name, _core.Options)
+
+
+def register(
+    name: str, builder: type[VAECore] | Builder, options: type | None = None
+) -> None:
+    """Makes `vae_type=NAME` build a core, in programs too.
+
+    Args:
+      name: of the core in `HParams.vae_type`.
+      builder: a `VAECore` that defines `from_hparams`, or a function of hyperparameters, a decoder
+        and an encoder that returns a core.
+      options: a dataclass of the core's own options (`fields.declare`), which `HParams` accepts
+        from then on; by default the class attribute `Options` of a `VAECore`.
+
+    Raises:
+      ValueError: a core of this name is registered, or an option has the name of a
+        hyperparameter.
+    """
+    if name in VAE_TYPES:
+        raise ValueError(f"expected another name than {', '.join(VAE_TYPES)}; got {name!r}, which "
+                         "is registered.")
+    if options is None and isinstance(builder, type):
+        options = builder.Options
+    if options is not None:
+        declare_core_options(name, options)
+    VAE_TYPES[name] = builder
 
 
 def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
@@ -44,5 +79,8 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
     """
     if hparams.vae_type not in VAE_TYPES:
         raise ValueError(
-            f"vae_type: expected one of {', '.join(VAE_TYPES)}; got {hparams.vae_type!r}.")
-    return VAE_TYPES[hparams.vae_type].from_hparams(hparams, decoder, encoder)
+            f"vae_type: expected one of {', '.join(VAE_TYPES)}; got {hparams.vae_type!r}. A core "
+            "of your own is added by vaeseq.vae.register.")
+    builder = VAE_TYPES[hparams.vae_type]
+    build = builder.from_hparams if isinstance(builder, type) else builder
+    return build(hparams, decoder, encoder)

@@ -91,12 +91,15 @@ class VAECore(snt.Module, abc.ABC):
 
     Attributes:
       decoder: the `DistModule` from u_t to p(x_t | u_t).
+      Options: a dataclass of the core's own hyperparameters (`fields.declare`); None for none.
     """
 
     def __init__(self, decoder: DistModule, name: str | None = None):
         """Args: decoder: from u_t to the distribution of x_t; name: of the module."""
         super().__init__(name=name)
         self.decoder = decoder
+
+    Options: type | None = None
 
     @classmethod
     def from_hparams(

@@ -36,6 +36,7 @@ does; every bound stays a bound.
 """
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal, NamedTuple
 
 import sonnet as snt
@@ -47,6 +48,7 @@ from vaeseq.codec import latent
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.fields import declare
 from vaeseq.hparams import HParams
 from vaeseq.nn.initializers import Initializer
 from vaeseq.nn.networks import MLP, Linear, RecurrentStack
@@ -145,8 +147,19 @@ class Combiner(snt.Module):
         return NormalParams(self._loc(combined), tf.sqrt(variance))
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Hyperparameters of DMM alone."""
+
+    dmm_inference: Inference = declare(
+        "ST-R", "DMM: what the posterior reads: z_t-1 (ST), the past (L), the future (R)")
+    dmm_augmented: bool = declare(False, "DMM: contexts reach latents and observations (DMM-Aug)")
+
+
 class DMM(VAECore):
     """Implementation of DMM and DMM-Aug (see module description)."""
+
+    Options = Options
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, p_z: GatedTransition, q_z: Combiner,

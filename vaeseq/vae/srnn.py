@@ -26,6 +26,7 @@ so the posterior does not see beyond the window and every bound remains a lower 
 """
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -35,6 +36,7 @@ from vaeseq.codec import latent
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.fields import declare
 from vaeseq.hparams import HParams
 from vaeseq.nn.networks import RecurrentStack
 from vaeseq.types import Nest, Tensor
@@ -56,8 +58,17 @@ class Hidden(NamedTuple):
     prior: NormalParams
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Hyperparameters of SRNN alone."""
+
+    srnn_use_res_q: bool = declare(True, "SRNN: the posterior's mean is a residual on the prior's")
+
+
 class SRNN(VAECore):
     """A stochastic recurrent network (graphs in the module description)."""
+
+    Options = Options
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
