@@ -8,6 +8,8 @@ import json
 import math
 import os
 import random
+import subprocess
+import sys
 import typing
 from typing import Literal
 
@@ -16,7 +18,7 @@ import pytest
 
 from vaeseq import fields
 from vaeseq.fields import Range
-from vaeseq.hparams import HParams
+from vaeseq.hparams import Difference, HParams
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,47 @@ VAE_SEQ_NAMES = """
 
 
 def test_the_names_of_vae_seq_are_kept():
-    assert set(HParams().as_dict()) >= set(VAE_SEQ_NAMES.split())
+    for name in VAE_SEQ_NAMES.split():
+        value = getattr(HParams(), name)
+        assert HParams(**{name: value}) == HParams()
+
+
+def test_general_hyperparameters_need_no_tensorflow():
+    code = ("import sys; from vaeseq.hparams import HParams; "
+            "h = HParams(batch_size=2).parse('latent_size=3'); HParams.from_json('{}'); "
+            "sys.exit('tensorflow' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_options_of_a_core_are_hyperparameters():
+    plain = HParams(vae_type="SRNN")
+    changed = plain.parse("srnn_use_res_q=false")
+    assert plain.srnn_use_res_q and not changed.srnn_use_res_q
+    assert changed == HParams(vae_type="SRNN", srnn_use_res_q=False) != plain
+    assert changed.replace(batch_size=2).srnn_use_res_q is False
+    assert plain == HParams(vae_type="SRNN", srnn_use_res_q=True)
+    assert changed.diff(plain) == [Difference("srnn_use_res_q", False, True)]
+    assert HParams.from_json(changed.to_json()) == changed
+    assert "srnn_use_res_q" in dict(row[:2] for row in HParams.help_rows())
+    with pytest.raises(ValueError, match="srnn_use_res_q: expected true or false; got 3"):
+        plain.replace(srnn_use_res_q=3)
+    with pytest.raises(TypeError, match="no_such_option"):
+        HParams(no_such_option=1)
+    with pytest.raises(AttributeError, match="HParams has no field 'no_such_option'"):
+        _ = plain.no_such_option
+
+
+def test_a_run_saves_all_options_of_its_core():
+    saved = json.loads(HParams(vae_type="SRNN").to_json())
+    assert saved["srnn_use_res_q"] is True
+    assert "srnn_use_res_q" not in json.loads(HParams(vae_type="RNN").to_json())
+
+
+def test_only_what_evaluation_reads_is_not_fixed():
+    fixed = {name: field.is_fixed for name, field in fields.of(HParams).items()}
+    assert {name for name, is_fixed in fixed.items() if not is_fixed} == {"log_prob_samples"}
+    (difference,) = HParams().diff(HParams(log_prob_samples=3))
+    assert not difference.is_fixed
 
 
 def test_every_default_is_accepted_and_has_its_canonical_type():
@@ -194,7 +236,7 @@ def test_load_reads_a_regular_file_of_bounded_size(tmp_path):
 
 def test_diff_lists_the_fields_with_both_values():
     assert _Own(batch_size=5, rnn_hidden_sizes=()).diff(_Own()) == [
-        ("rnn_hidden_sizes", (), (256,)), ("batch_size", 5, 3)]
+        Difference("rnn_hidden_sizes", (), (256,)), Difference("batch_size", 5, 3)]
     assert _Own().diff(_Own()) == []
     with pytest.raises(TypeError, match="expected the same class to compare, _Own; got HParams"):
         _Own().diff(HParams())

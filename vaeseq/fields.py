@@ -227,6 +227,7 @@ class Field:
     default: Any
     help: str
     allowed: Range | None
+    is_fixed: bool = True
 
     @property
     def expected(self) -> str:
@@ -259,9 +260,18 @@ def reader(annotation: Any, allowed: Range | None = None) -> Callable[[str], Any
     return Field("", _kind_of(annotation), None, "", allowed).read
 
 
-def declare(default: Any, help: str, allowed: Range | None = None) -> Any:
-    """Declares a dataclass field with its default, help text and allowed range."""
-    return dataclasses.field(default=default, metadata={_METADATA: (help, allowed)})
+def declare(
+    default: Any, help: str, allowed: Range | None = None, *, is_fixed: bool = True
+) -> Any:
+    """Declares a dataclass field.
+
+    Args:
+      default: its value where none is given.
+      help: one line for people.
+      allowed: the range of numbers.
+      is_fixed: whether a training run keeps the value; False for what only evaluation reads.
+    """
+    return dataclasses.field(default=default, metadata={_METADATA: (help, allowed, is_fixed)})
 
 
 def undeclared(default: Any) -> Any:
@@ -274,7 +284,8 @@ def redeclare(base: type, name: str, default: Any) -> Any:
     inherited = of(base)
     if name not in inherited:
         raise ValueError(f"{base.__name__} has no field {name!r}.{suggestion(name, inherited)}")
-    return declare(default, inherited[name].help, inherited[name].allowed)
+    field = inherited[name]
+    return declare(default, field.help, field.allowed, is_fixed=field.is_fixed)
 
 
 def of(cls: Any) -> Mapping[str, Field]:
@@ -294,8 +305,7 @@ def _of(cls: Any) -> Mapping[str, Field]:
             )
         if item.metadata[_METADATA] is None:
             continue
-        help_text, allowed = item.metadata[_METADATA]
         result[item.name] = Field(
-            item.name, _kind_of(hints[item.name]), item.default, help_text, allowed
+            item.name, _kind_of(hints[item.name]), item.default, *item.metadata[_METADATA]
         )
     return types.MappingProxyType(result)

@@ -41,11 +41,19 @@ _STEPS = Range(0, 1e12)
 
 
 class Difference(NamedTuple):
-    """A field with different values in two sets of hyperparameters."""
+    """A field with different values in two sets of hyperparameters.
+
+    Attributes:
+      name: of the field.
+      ours: its value in the first set.
+      theirs: in the second.
+      is_fixed: whether a training run keeps the value.
+    """
 
     name: str
     ours: Any
     theirs: Any
+    is_fixed: bool = True
 
 
 # The options of registered cores by name, and their names by `vae_type`.
@@ -136,7 +144,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
         0.0, "ELBO: bits of KL per step without cost", Range(0, 1e6)
     )
     use_monte_carlo_kl: bool = declare(False, "estimate the KL from one sample, not in closed form")
-    log_prob_samples: int = declare(16, "samples of the bound in evaluation", Range(1, 1 << 16))
+    log_prob_samples: int = declare(
+        16, "samples of the bound in evaluation", Range(1, 1 << 16), is_fixed=False
+    )
 
     # The optimizer.
     learning_rate: float = declare(1e-3, "peak learning rate", Range(0, 10, open_low=True))
@@ -229,7 +239,8 @@ class HParams(metaclass=_AcceptsCoreOptions):
             )
         names = dict.fromkeys([*self.as_dict(), *other.as_dict()])
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in names)
-        return [Difference(name, mine, its) for name, mine, its in pairs if mine != its]
+        return [Difference(name, mine, its, self._field(name).is_fixed)
+                for name, mine, its in pairs if mine != its]
 
     def to_json(self) -> str:
         """Returns a JSON object with one line per value.

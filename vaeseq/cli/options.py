@@ -99,10 +99,14 @@ def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
 def resolve_hparams(
     log_dir: LogDir, kind: type[_Hyperparameters], overrides: dict[str, Any]
 ) -> _Hyperparameters:
-    """Returns the run's hyperparameters; raises ValueError where an override contradicts them."""
-    saved = log_dir.hparams(kind)
-    log_dir.check_hparams(saved.replace(**overrides))
-    return saved
+    """Returns the run's hyperparameters with the overrides.
+
+    Raises ValueError where an override contradicts them. Only those that evaluation alone reads
+    may differ.
+    """
+    hparams = log_dir.hparams(kind).replace(**overrides)
+    log_dir.check_hparams(hparams)
+    return hparams
 
 
 def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:

@@ -118,8 +118,13 @@ class LogDir:
                 "given. Omit it, or give another --log-dir.")
 
     def check_hparams(self, hparams: HParams) -> None:
-        """Raises ValueError where the run has other hyperparameters."""
-        for name, ours, theirs in self.hparams(type(hparams)).diff(hparams):
+        """Raises ValueError where the run has other hyperparameters.
+
+        Those that only evaluation reads may differ.
+        """
+        for name, ours, theirs, is_fixed in self.hparams(type(hparams)).diff(hparams):
+            if not is_fixed:
+                continue
             raise ValueError(
                 f"{str(self.path)!r} holds a run with {name}={written(ours)}, but "
                 f"{name}={written(theirs)} was given. Omit it, or give another --log-dir.")
