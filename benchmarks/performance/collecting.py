@@ -4,7 +4,7 @@
     python -m benchmarks.performance.collecting run [--game CartPole-v1] [--copies 8 64] [--moves N]
 
 Ours plays whole games and remembers them, as training does: at random, and by a policy that has
-learnt nothing yet. SyncVectorEnv is given random actions and keeps nothing. They take turns; the
+learned nothing yet. SyncVectorEnv is given random actions and keeps nothing. They take turns; the
 medians are printed as one JSON line for each number of copies.
 """
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from examples.play.actor_critic.agents import Player, PolicyActor
+    from examples.play.actor_critic.agents import AgentPlayer, PolicyActor
     from examples.play.actor_critic.policy import Policy
     from examples.play.envs import env
     from examples.play.envs.rollout import RandomPlayer
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
     from examples.play.world_model.model import World
     game, hparams = env.game(options.game), PlayHParams(game=options.game)
     policy = PolicyActor(World(hparams, game), Policy(hparams, game.actions))
-    players = {"random": RandomPlayer(game.actions), "policy": Player(policy)}
+    players = {"random": RandomPlayer(game.actions), "policy": AgentPlayer(policy)}
     for copies in options.copies:
         works = {name: functools.partial(_played, game, player, copies)
                  for name, player in players.items()}
@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _medians(works: dict, moves: int, turns: int) -> dict[str, int]:
-    """Moves a second of each."""
+    """Prints the steps a second of each."""
     rates: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work(1)  # compiles
@@ -69,12 +69,12 @@ def _played(game, player, copies: int, moves: int) -> int:
     """Plays and remembers; how many moves there were."""
     from examples.play.envs.replay import Replay
     from examples.play.envs.rollout import play
-    from examples.play.envs.vector_env import Games
+    from examples.play.envs.vector_env import VectorEnv
     replay = Replay(game, 1 << 30)
-    with Games(game, copies) as games:
-        for episode in play(games, player, num_moves=moves, seed=0):
+    with VectorEnv(game, copies) as games:
+        for episode in play(games, player, num_steps=moves, seed=0):
             replay.add(episode)
-    return replay.num_moves
+    return replay.num_steps
 
 
 def _stepped(name: str, copies: int, moves: int) -> int:

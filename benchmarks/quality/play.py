@@ -8,7 +8,7 @@
 `run` learns each game with each seed, DIR/GAME-SEED being the run, and leaves its figures in
 DIR/GAME-SEED.json; interrupted, the same command goes on where it stopped. `table` prints median
 and worst seed of each game and draws the curves. A game is solved at the first evaluation, of
-100 greedy games not learnt from, whose mean reaches the target; for good at the first from which on
+100 greedy games, whose mean reaches the target; for good at the first from which on
 every one does.
 """
 from __future__ import annotations
@@ -126,18 +126,18 @@ def _solved(curve: list[list[float]], target: float) -> tuple[float, float]:
 
 
 def _prediction(log_dir) -> dict:
-    """Errors of prediction on games that were not learnt from; {} where all of them were short."""
+    """Errors of prediction on games that were not learned from; {} where all of them were short."""
     from examples.play.actor_critic import trained_agent
     from examples.play.envs.rollout import play
-    from examples.play.envs.vector_env import Games
+    from examples.play.envs.vector_env import VectorEnv
     from examples.play.world_model import open_loop
-    agent, replay = trained_agent.load_with_games(log_dir)
-    with Games(agent.game, _HELD_OUT) as games:
-        held_out = list(play(games, agent.player(greedy=False), num_games=_HELD_OUT,
+    agent, replay = trained_agent.load_with_replay(log_dir)
+    with VectorEnv(agent.game, _HELD_OUT) as games:
+        held_out = list(play(games, agent.player(greedy=False), num_episodes=_HELD_OUT,
                              seed=_HELD_OUT_SEED))
     try:
-        errors = open_loop.open_loop(agent.world, replay.transitions(), held_out, given=_GIVEN,
-                                      horizon=_HORIZON)
+        errors = open_loop.open_loop_errors(
+            agent.world, replay.transitions(), held_out, given=_GIVEN, horizon=_HORIZON)
     except ValueError:
         return {}
     return {name: np.round(each, 5).tolist() for name, each in errors._asdict().items()}

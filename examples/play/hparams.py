@@ -20,7 +20,7 @@ _SHARE = Range(0, 1)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlayHParams(HParams):
-    """Hyperparameters of a game's model and of the policy learnt in it."""
+    """Hyperparameters of a game's model and of the policy learned in it."""
 
     # The game.
     game: str = fields.declare("CartPole-v1", "a Gymnasium environment's name")
@@ -29,7 +29,7 @@ class PlayHParams(HParams):
 
     # Real games.
     first_steps: int = fields.declare(
-        500, "least real steps of random play before anything is learnt", _COUNT)
+        500, "least real steps of random play before anything is learned", _COUNT)
     games_per_round: int = fields.declare(
         1, "whole games played between two sets of updates", Range(1, 1 << 12))
     replay_steps: int = fields.declare(
@@ -37,9 +37,9 @@ class PlayHParams(HParams):
     eval_every: int = fields.declare(
         1000, "real steps between evaluations; each is saved", _COUNT)
     eval_games: int = fields.declare(
-        100, "games of an evaluation, played greedily and not learnt from", Range(1, 1 << 16))
+        100, "games of an evaluation, played greedily and not learned from", Range(1, 1 << 16))
 
-    # How much is learnt from a real step.
+    # How much is learned from a real step.
     first_updates: int = fields.declare(
         500, "updates of the model, and of the policy, after the random play", Range(0, 1 << 20))
     model_ratio: float = fields.declare(0.5, "updates of the model for each real step", _RATIO)
@@ -56,7 +56,7 @@ class PlayHParams(HParams):
     horizon: int = fields.declare(30, "steps imagined from each state", Range(1, 1 << 10))
     discount: float = fields.declare(
         0.99, "weight of a reward one step later", Range(0, 1, open_high=True))
-    trace: float = fields.declare(
+    lambda_: float = fields.declare(
         0.97, "lambda: share of a return taken from rewards further on, not from the value", _SHARE)
     entropy: float = fields.declare(
         3e-3, "weight of the policy's entropy", Range(0, 1e3))
@@ -71,7 +71,7 @@ class PlayHParams(HParams):
     policy_clip_norm: float = fields.declare(
         1.0, "greatest global norm of a gradient of the policy or of the value", Range(1e-6, 1e12))
     policy_average: float = fields.declare(
-        0.998, "decay of the average of policy weights, which plays once it is learnt",
+        0.998, "decay of the average of policy weights, which plays once it is learned",
         Range(0, 1, open_high=True))
     value_average: float = fields.declare(
         0.9, "decay of the average of value weights that returns are completed with",
@@ -103,6 +103,6 @@ class PlayHParams(HParams):
         HParams, "learning_rate_schedule", "exponential")
     learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 10_000.0)
     batch_size: int = fields.redeclare(HParams, "batch_size", 8)
-    # Of half as many steps, the state of a long game became one that was never learnt from.
+    # Of half as many steps, the state of a long game became one that was never learned from.
     sequence_size: int = fields.redeclare(HParams, "sequence_size", 32)
     num_shards: int | Literal["auto"] = fields.redeclare(HParams, "num_shards", 1)

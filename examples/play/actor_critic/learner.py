@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What learns a game: a model of it, a policy, the games played, and how far they are.
+"""The state of a training run: the model, the policy, the replay buffer and the counters.
 
-Everything that decides the future of a run is among `Learner.objects`; what is random follows from
-the seed and from numbers of updates and games.
+`Learner.objects` holds everything that determines the rest of a run; random numbers derive from the
+seed and the numbers of updates and episodes.
 
 Axes: B batch, T time.
 """
@@ -20,26 +20,25 @@ from vaeseq.train.ops import TrainMetrics, TrainState
 
 from ..envs.env import Game
 from ..envs.replay import Episode, Replay, Windows
-from ..envs.rollout import Player as AnyPlayer
-from ..envs.rollout import RandomPlayer, play
-from ..envs.vector_env import Games
+from ..envs.rollout import Player, RandomPlayer, play
+from ..envs.vector_env import VectorEnv
 from ..hparams import PlayHParams
 from ..world_model.model import World
-from .agents import Player, PolicyActor
+from .agents import AgentPlayer, PolicyActor
 from .policy import Policy
 from .policy_ops import PolicyOps, PolicyStep
 
-_MODEL, _POLICY = 0, 1  # what a batch's seed is for
-_EVALUATION = 1_000_000_007  # added to the seed: beginnings that are not learnt from
-_GROWTH = 1.1  # of the games played, until their statistics are taken anew
+_MODEL, _POLICY = 0, 1  # purposes of a batch's seed
+_EVALUATION = 1_000_000_007  # added to the seed, so that evaluations start like no training episode
+_GROWTH = 1.1  # of the replay buffer, after which its statistics are fitted again
 
 
 class Counts(NamedTuple):
-    """How far a run is.
+    """The counters of a run.
 
     Attributes:
-      real_steps: of the environment, evaluations left out.
-      fitted_steps: how many the statistics were taken of.
+      real_steps: of the environment, without evaluations.
+      fitted_steps: the real steps that the statistics were fitted to.
     """
 
     real_steps: int
@@ -47,17 +46,17 @@ class Counts(NamedTuple):
 
 
 class Learner:
-    """A model of a game and a policy that is learnt in it.
+    """Trains a model of a game and a policy in it.
 
     Attributes:
-      game: which.
+      game: the description of the environment.
       world: the model.
-      policy: what was learnt, an average over updates.
-      replay: the games played.
+      policy: the average of its weights over updates.
+      replay: the episodes played.
     """
 
     def __init__(self, hparams: PlayHParams, game: Game, *, seed: int):
-        """Makes everything, with weights from the seed."""
+        """Creates everything, with weights from the seed."""
         self.game = game
         self.hparams = hparams
         self._seed = seed
@@ -77,40 +76,40 @@ class Learner:
 
     @property
     def objects(self) -> dict[str, tf.Module]:
-        """All that is saved."""
+        """Everything that a checkpoint saves."""
         return {**self.weights, "model_ops": self._model_ops, "policy_ops": self._policy_ops,
                 "replay": self.replay, "counts": self._counts}
 
     @property
     def weights(self) -> dict[str, tf.Module]:
-        """What it takes to play."""
+        """The part of it that plays."""
         return {"world": self.world, "policy": self.policy}
 
     @property
     def real_steps(self) -> int:
-        """Steps of the environment so far, evaluations left out."""
+        """Steps of the environment so far, without evaluations."""
         return int(self._counts.value().real_steps)
 
-    def collect(self, games: Games) -> list[Episode]:
-        """Plays the games of a round, the first at random, and remembers them."""
-        first = self.replay.games_added
+    def collect(self, envs: VectorEnv) -> list[Episode]:
+        """Plays the episodes of a round, the first round at random, and stores them."""
+        first = self.replay.episodes_added
         if not first:
-            player: AnyPlayer = RandomPlayer(self.game.actions)
-            played = play(games, player, num_moves=self.hparams.first_steps, seed=self._seed)
+            player: Player = RandomPlayer(self.game.actions)
+            played = play(envs, player, num_steps=self.hparams.first_steps, seed=self._seed)
         else:
-            played = play(games, self._collector, num_games=self.hparams.games_per_round,
-                          seed=self._seed, first_game=first)
+            played = play(envs, self._collector, num_episodes=self.hparams.games_per_round,
+                          seed=self._seed, first_episode=first)
         episodes = sorted(played, key=lambda episode: episode.number)
         for episode in episodes:
             self.replay.add(episode)
         counts = self._counts.value()
-        steps = int(counts.real_steps) + sum(episode.num_moves for episode in episodes)
+        steps = int(counts.real_steps) + sum(episode.num_steps for episode in episodes)
         self._counts.assign(Counts(steps, counts.fitted_steps))
         self._fit_statistics()
         return episodes
 
-    def learn(self) -> tuple[list[TrainMetrics], list[PolicyStep]]:
-        """Makes the updates that are due: of the model first, as the policy learns in it."""
+    def update(self) -> tuple[list[TrainMetrics], list[PolicyStep]]:
+        """Makes the updates that are due: first of the model, which the policy is trained in."""
         h = self.hparams
         model, policy = (
             round(h.first_updates + ratio * (self.real_steps - h.first_steps)) - int(ops.step)
@@ -119,18 +118,18 @@ class Learner:
         return ([self._update_model() for _ in range(model)],
                 [self._update_policy() for _ in range(policy)])
 
-    def evaluate(self, games: Games) -> np.ndarray:
-        """Scores of greedy games, `[N]`; nothing is learnt from them."""
+    def evaluate(self, envs: VectorEnv) -> np.ndarray:
+        """Returns the scores of greedy episodes, `[N]`, which are not trained on."""
         number = self.hparams.eval_games
-        played = play(games, self._greedy, num_games=number, seed=self._seed + _EVALUATION,
-                      first_game=self.real_steps)
+        played = play(envs, self._greedy, num_episodes=number, seed=self._seed + _EVALUATION,
+                      first_episode=self.real_steps)
         by_number = sorted(played, key=lambda episode: episode.number)
         return np.array([episode.score for episode in by_number])
 
-    def _player(self, policy: Policy, *, greedy: bool, temperature: float = 1.0) -> Player:
+    def _player(self, policy: Policy, *, greedy: bool, temperature: float = 1.0) -> AgentPlayer:
         actor = PolicyActor(self.world, policy, greedy=greedy, temperature=temperature,
                             memory=self.hparams.memory)
-        return Player(actor, jit_compile=self.hparams.jit_compile)
+        return AgentPlayer(actor, jit_compile=self.hparams.jit_compile)
 
     def _update_model(self) -> TrainMetrics:
         state: TrainState = self._model_ops.initial_state(self.hparams.batch_size)

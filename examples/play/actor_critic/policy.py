@@ -1,15 +1,14 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A policy: what to do next, given what is known.
+"""The policy and the value function.
 
-Discrete actions are drawn from a categorical distribution. Continuous ones are the tanh of a
-normal variable, so that they stay inside their bounds.
+Discrete actions have a categorical distribution. Continuous ones are the tanh of a normal variable,
+which keeps them inside their bounds.
 
 Axes: [...] any leading dimensions, B batch, A numbers of an action, F features.
 """
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import sonnet as snt
 import tensorflow as tf
@@ -21,26 +20,13 @@ from vaeseq.types import Nest, Seed, Tensor
 
 from ..envs.env import Actions
 from ..hparams import PlayHParams
+from ..world_model.imagination import SampledAction
 
-_LEAST_SCALE = 0.05  # of the normal variable: a continuous policy never stops trying
-
-
-class Act(NamedTuple):
-    """An action and how it was drawn.
-
-    Attributes:
-      action: encoded, `[..., A]`; differentiable by the policy's weights (of a choice: by the
-        straight-through estimate, which takes the choice for its probabilities).
-      drawn: what it is a function of: the choice, int32 `[...]`, or the normal variable
-        `[..., A]`.
-    """
-
-    action: Tensor
-    drawn: Tensor
+_MIN_SCALE = 0.05  # of the normal variable: a continuous policy keeps exploring
 
 
 class Policy(snt.Module):
-    """Features to a distribution over actions."""
+    """Maps features to a distribution over actions."""
 
     def __init__(self, hparams: PlayHParams, actions: Actions, name: str | None = None):
         super().__init__(name=name)
@@ -52,37 +38,41 @@ class Policy(snt.Module):
         else:
             self._head = decoders.Normal(
                 tf.TensorSpec([actions.size]), hidden_sizes=hparams.policy_layers,
-                activation=hparams.activation, positive_eps=_LEAST_SCALE)
+                activation=hparams.activation, positive_eps=_MIN_SCALE)
 
     def __call__(self, features: Tensor) -> Nest:
-        """Parameters of the distribution over actions: `[..., F]` -> a nest of `[..., *]`."""
+        """Returns the parameters of the distribution: `[..., F]` -> a nest of `[..., *]`."""
         return self._head(features)
 
-    def sample(self, params: Nest, *, temperature: float | Tensor = 1.0, seed: Seed) -> Act:
-        """Draws an action; a temperature above 1 tries more."""
+    def sample(
+        self, params: Nest, *, temperature: float | Tensor = 1.0, seed: Seed
+    ) -> SampledAction:
+        """Samples an action; a temperature above 1 explores more."""
         params = self._head.temper(params, temperature)
-        drawn = self._head.dist(params).sample(seed=seed)
+        sample = self._head.dist(params).sample(seed=seed)
         if not self._actions.discrete:
-            return Act(tf.tanh(drawn), drawn)
+            return SampledAction(tf.tanh(sample), sample)
         probabilities = tf.nn.softmax(params)
-        choice = tf.one_hot(drawn, self._actions.size)
-        return Act(choice + probabilities - tf.stop_gradient(probabilities), drawn)
+        one_hot = tf.one_hot(sample, self._actions.size)
+        return SampledAction(
+            one_hot + probabilities - tf.stop_gradient(probabilities), sample)
 
-    def mode(self, params: Nest) -> Tensor:
-        """The most likely action, encoded, `[..., A]`."""
+    def mode(self, params: Nest) -> SampledAction:
+        """Returns the most likely action."""
         if self._actions.discrete:
-            return tf.one_hot(tf.argmax(params, -1), self._actions.size)
-        return tf.tanh(params.loc)
+            index = tf.argmax(params, -1, tf.int32)
+            return SampledAction(tf.one_hot(index, self._actions.size), index)
+        return SampledAction(tf.tanh(params.loc), params.loc)
 
-    def log_prob(self, params: Nest, drawn: Tensor) -> Tensor:
-        """Of `Act.drawn`, in nats, `[...]`; its gradient by the weights is that of the action's."""
-        return self._head.dist(params).log_prob(drawn)
+    def log_prob(self, params: Nest, sample: Tensor) -> Tensor:
+        """Returns the log-density of `SampledAction.sample` in nats, `[...]`."""
+        return self._head.dist(params).log_prob(sample)
 
-    def entropy(self, params: Nest, drawn: Tensor) -> Tensor:
-        """In nats, `[...]`: of a choice exactly, of a continuous action estimated from `drawn`."""
+    def entropy(self, params: Nest, sample: Tensor) -> Tensor:
+        """Returns the entropy in nats, `[...]`; of continuous actions an estimate from `sample`."""
         if self._actions.discrete:
             return self._head.dist(params).entropy()
-        noise = tf.stop_gradient((drawn - params.loc) / params.scale)
+        noise = tf.stop_gradient((sample - params.loc) / params.scale)
         u = params.loc + noise * params.scale
         # log(1 - tanh(u)^2), which is finite where tanh(u) rounds to 1.
         shrinkage = 2 * (math.log(2) - u - tf.nn.softplus(-2 * u))
@@ -90,7 +80,7 @@ class Policy(snt.Module):
 
 
 class Value(snt.Module):
-    """Features to the discounted return that is expected, in units of one reward's size."""
+    """Maps features to the expected discounted return, in units of `World.reward_size`."""
 
     def __init__(self, hparams: PlayHParams, name: str | None = None):
         super().__init__(name=name)

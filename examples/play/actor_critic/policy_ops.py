@@ -1,12 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""One update of the policy and the value, from games imagined in the model.
+"""One update of the policy and the value function on imagined rollouts.
 
-Two gradients of the expected return are here:
+There are two estimators of the gradient of the expected return:
 
-    score      (R_t - v_t) d log pi(a_t)      v_t is the baseline; for every action
-    pathwise   d R_t, through the model       where actions are differentiable (VAE-Seq's way)
+    score      (R_t - v_t) d log pi(a_t)      REINFORCE with v_t as baseline; for all actions
+    pathwise   d R_t, through the model       backpropagated; the estimator of VAE-Seq
 
-Axes: B batch, H steps imagined, F features.
+Axes: B batch, H imagined steps, F features.
 """
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ from vaeseq.train import schedules
 from vaeseq.types import Seed, Tensor
 
 from ..hparams import PlayHParams
-from ..world_model.imagination import Rollout, beliefs, imagine
+from ..world_model.imagination import Rollout, imagine, infer_beliefs
 from ..world_model.model import Belief, World
+from .agents import PolicyActor
 from .policy import Policy, Value
-from .returns import lambda_returns, reach
+from .returns import discount_weights, lambda_returns
 
 _SCALE_DECAY = 0.99
-_LEAST_SCALE = 0.01  # of returns; where all are alike, their noise is not worth learning
+_MIN_SCALE = 0.01  # of returns; below it their differences are noise
 
 
 class PolicyStep(NamedTuple):
-    """What an update says of itself, averages over imagined steps.
+    """The metrics of an update, averaged over imagined steps.
 
     Attributes:
       imagined_return: in units of reward sizes times (1 - discount).
-      value_loss: half the mean square of what the value was off.
+      value_loss: half the mean squared error of the value.
       entropy: of the policy, nats.
       policy_gradient_norm: before clipping.
-      value_gradient_norm: the same.
+      value_gradient_norm: before clipping.
     """
 
     imagined_return: float
@@ -51,13 +52,13 @@ class PolicyStep(NamedTuple):
 
 
 class PolicyOps(snt.Module):
-    """Improves a policy.
+    """Trains a policy and its value function.
 
     Attributes:
-      step: how many updates there were, an int64 variable.
-      policy: what is improved.
-      average: of the policy's weights over updates (Polyak and Juditsky 1992), the steadier player.
-      value: what is expected of a state.
+      step: the number of updates, an int64 variable.
+      policy: the latest weights.
+      average: the average of the policy's weights over updates (Polyak and Juditsky 1992).
+      value: the value function.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class PolicyOps(snt.Module):
             self._update, jit_compile=hparams.jit_compile, autograph=False)
 
     def build(self) -> None:
-        """Makes all variables, with weights from the seed."""
+        """Creates all variables, with weights from the seed."""
         belief = self._world.first_belief(tf.zeros([1, self._world.size]))
         features = self._world.features(belief, self._hparams.memory)
         with initializers.weights_seed(self._seed):
@@ -96,7 +97,7 @@ class PolicyOps(snt.Module):
             average.assign(weight)
 
     def __call__(self, batch: Batch) -> PolicyStep:
-        """Makes one update, from imagined games that begin in a batch of `World.batch`."""
+        """Makes one update on rollouts that start from a batch of `World.batch`."""
         number = int(self.step)
         h = self._hparams
         factor = schedules.exponential(number, half=h.policy_rate_half)
@@ -106,65 +107,71 @@ class PolicyOps(snt.Module):
         return PolicyStep(*numbers.numpy().tolist())
 
     def gradients(self, batch: Batch, seed: Seed) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Of the policy's loss and the value's, by their weights; and averages to report."""
-        belief, valid = beliefs(self._world, batch)
-        if not self._pathwise:  # Outside of the tape, which would follow every step.
+        """Returns the gradients of the policy, those of the value, and metrics `[3]`."""
+        belief, valid = infer_beliefs(self._world, batch)
+        if not self._pathwise:  # outside the tape, which would record every step
             rollout = self._imagine(belief, seed)
         with tf.GradientTape() as tape:
             if self._pathwise:
                 rollout = self._imagine(belief, seed)
             weights = self._weights(rollout, valid)
-            returns = self._returns(rollout)
-            scale = self._follow_scale(tf.stop_gradient(returns), weights)
-            loss, entropy = self._policy_loss(rollout, returns / scale, scale, weights)
+            features = self._features(rollout)
+            returns = self._returns(rollout, features)
+            features = tf.stop_gradient(features[:, :-1])
+            scale = self._update_scale(tf.stop_gradient(returns), weights)
+            loss, entropy = self._policy_loss(
+                rollout.samples, features, returns / scale, scale, weights)
         with tf.GradientTape() as value_tape:
-            errors = self.value(_given(rollout)) - tf.stop_gradient(returns)
+            errors = self.value(features) - tf.stop_gradient(returns)
             value_loss = tf.reduce_sum(weights * 0.5 * tf.square(errors))
         averages = tf.stack([tf.reduce_sum(weights * returns), value_loss, entropy])
         return (tape.gradient(loss, self.policy.trainable_variables),
                 value_tape.gradient(value_loss, self.value.trainable_variables), averages)
 
     def _imagine(self, belief: Belief, seed: Seed) -> Rollout:
-        return imagine(self._world, self.policy, belief, self._hparams.horizon,
-                       memory=self._hparams.memory, seed=seed)
+        actor = PolicyActor(self._world, self.policy, memory=self._hparams.memory)
+        return imagine(self._world, belief, self._hparams.horizon, act=actor.act, seed=seed)
+
+    def _features(self, rollout: Rollout) -> Tensor:
+        """Returns the input of the policy and the value, `[B, H + 1, F]`."""
+        return self._world.features(rollout.beliefs, self._hparams.memory)
 
     def _weights(self, rollout: Rollout, valid: Tensor) -> Tensor:
-        """How much each imagined step counts, `[B, H]`; the sum is 1."""
-        reached = reach(self._hparams.discount * rollout.going)
-        weights = reached * tf.cast(valid, tf.float32)[:, None]
+        """Returns the weights of imagined steps, `[B, H]`, which sum to 1."""
+        weights = discount_weights(self._hparams.discount * rollout.continues)
+        weights *= tf.cast(valid, tf.float32)[:, None]
         return tf.stop_gradient(weights / tf.maximum(tf.reduce_sum(weights), 1e-6))
 
-    def _returns(self, rollout: Rollout) -> Tensor:
+    def _returns(self, rollout: Rollout, features: Tensor) -> Tensor:
         h = self._hparams
         size = self._world.reward_size
         rewards = rollout.rewards * (1 - h.discount) / size
-        # A value is an average of rewards. Beyond them it would feed on itself: returns are made of
-        # values, and values are learnt from returns.
+        # A value is an average of rewards, so it lies between their bounds. Bootstrapping from
+        # values beyond them would diverge.
         least, most = tf.unstack(self._world.reward_bounds / size)
-        values = tf.clip_by_value(self._average_value(rollout.features[:, 1:]), least, most)
-        return lambda_returns(rewards, h.discount * rollout.going, values, h.trace)
+        values = tf.clip_by_value(self._average_value(features[:, 1:]), least, most)
+        return lambda_returns(rewards, h.discount * rollout.continues, values, h.lambda_)
 
     def _policy_loss(
-        self, rollout: Rollout, returns: Tensor, scale: Tensor, weights: Tensor
+        self, samples: Tensor, features: Tensor, returns: Tensor, scale: Tensor, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The loss, where returns are in units of `scale`; and the entropy."""
-        features = _given(rollout)
+        """Returns the loss, for returns in units of `scale`, and the entropy."""
         params = self.policy(features)
-        drawn = tf.stop_gradient(rollout.drawn)
-        entropy = tf.reduce_sum(weights * self.policy.entropy(params, drawn))
+        samples = tf.stop_gradient(samples)
+        entropy = tf.reduce_sum(weights * self.policy.entropy(params, samples))
         gain = returns
         if not self._pathwise:
             advantages = tf.stop_gradient(returns - self.value(features) / scale)
-            gain = advantages * self.policy.log_prob(params, drawn)
+            gain = advantages * self.policy.log_prob(params, samples)
         return -tf.reduce_sum(weights * gain) - self._hparams.entropy * entropy, entropy
 
-    def _follow_scale(self, returns: Tensor, weights: Tensor) -> Tensor:
-        """The deviation of returns, averaged over updates, the first as much as the latest."""
+    def _update_scale(self, returns: Tensor, weights: Tensor) -> Tensor:
+        """Updates the moving average of the returns' deviation; returns it, bias-corrected."""
         mean = tf.reduce_sum(weights * returns)
         deviation = tf.sqrt(tf.reduce_sum(weights * tf.square(returns - mean)))
         self._scale.assign(_SCALE_DECAY * self._scale + (1 - _SCALE_DECAY) * deviation)
-        share = 1 - tf.pow(_SCALE_DECAY, tf.cast(self.step + 1, tf.float32))
-        return tf.maximum(self._scale / share, _LEAST_SCALE)
+        correction = 1 - tf.pow(_SCALE_DECAY, tf.cast(self.step + 1, tf.float32))
+        return tf.maximum(self._scale / correction, _MIN_SCALE)
 
     def _update(self, batch: Batch, seed: Seed) -> Tensor:
         policy_gradients, value_gradients, averages = self.gradients(batch, seed)
@@ -175,16 +182,16 @@ class PolicyOps(snt.Module):
             clipped, norm = tf.clip_by_global_norm(gradients, self._hparams.policy_clip_norm)
             optimizer.apply(clipped, module.trainable_variables)
             norms.append(norm)
-        # What the first updates make of the weights they began with is soon forgotten.
+        # The averages start with a smaller decay, which forgets the initial weights.
         updates = tf.cast(self.step, tf.float32)
-        most = (1 + updates) / (10 + updates)
+        max_decay = (1 + updates) / (10 + updates)
         for decay, average, weight in self._averaged():
-            average.assign(weight + tf.minimum(decay, most) * (average - weight))
+            average.assign(weight + tf.minimum(decay, max_decay) * (average - weight))
         self.step.assign_add(1)
         return tf.concat([averages, tf.stack(norms)], 0)
 
     def _averaged(self) -> list[tuple[float, tf.Variable, tf.Variable]]:
-        """The decay of each average, its variable, and what it is of."""
+        """Returns (decay, average, weight) of each averaged variable."""
         h = self._hparams
         return [(decay, average, weight) for decay, averages, module in (
                     (h.policy_average, self.average, self.policy),
@@ -192,7 +199,3 @@ class PolicyOps(snt.Module):
                 for average, weight in zip(averages.trainable_variables,
                                            module.trainable_variables)]
 
-
-def _given(rollout: Rollout) -> Tensor:
-    """The features that were acted on, `[B, H, F]`, as they are: no gradient passes."""
-    return tf.stop_gradient(rollout.features[:, :-1])

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What was learnt, ready to play and to dream.
+"""A trained model and policy, restored from a run's directory.
 
-Axes: N moves of a recorded game, L steps dreamt, D numbers of an observation, A of an action.
+Axes: L imagined steps, A numbers of an action.
 """
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ import tensorflow as tf
 from vaeseq import seeds
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
-from vaeseq.types import Tensor
 
 from ..envs import env
 from ..envs.env import Game
-from ..envs.replay import Episode, Replay, Windows
+from ..envs.replay import Episode, Replay
 from ..hparams import PlayHParams
-from ..world_model import imagination
 from ..world_model.controls import decode, encode
-from ..world_model.model import Belief, World
-from .agents import Player, PolicyActor
+from ..world_model.imagination import belief_after, imagine
+from ..world_model.model import World
+from .agents import AgentPlayer, PolicyActor
 from .learner import Learner
 
 
-class Dream(NamedTuple):
-    """A game as the model goes on with it.
+class ImaginedEpisode(NamedTuple):
+    """The continuation of an episode in the model.
 
     Attributes:
-      observations: after each step, in the game's units, float32 `[L, ...]`.
+      observations: after each step, in the environment's units, float32 `[L, ...]`.
       rewards: means, `[L]`.
-      going: the probability that the game goes on after each step, `[L]`.
-      actions: that were taken, int `[L]` or float `[L, A]`.
+      continues: probability that the episode continues after each step, `[L]`.
+      actions: int `[L]` or float `[L, A]`.
     """
 
     observations: np.ndarray
     rewards: np.ndarray
-    going: np.ndarray
+    continues: np.ndarray
     actions: np.ndarray
 
 
 class TrainedAgent:
-    """A trained model of a game and the policy learnt in it.
+    """A trained model of a game and the policy trained in it.
 
     Attributes:
-      hparams: they were trained with.
-      game: which.
+      hparams: of their training.
+      game: the description of the environment.
       world: the model.
     """
 
@@ -57,75 +56,63 @@ class TrainedAgent:
         self.world: World = learner.world
         self._policy = learner.policy
 
-    def player(self, *, greedy: bool = True, temperature: float = 1.0) -> Player:
-        """Plays real games."""
-        return Player(self._actor(greedy, temperature), jit_compile=self.hparams.jit_compile)
+    def player(self, *, greedy: bool = True, temperature: float = 1.0) -> AgentPlayer:
+        """Returns a player for real environments."""
+        return AgentPlayer(self._actor(greedy, temperature), jit_compile=self.hparams.jit_compile)
 
-    def dream(
+    def imagine(
         self, episode: Episode, *, given: int, length: int, own_actions: bool, seed: int
-    ) -> Dream:
-        """Goes on with a recorded game in the model alone.
+    ) -> ImaginedEpisode:
+        """Continues a recorded episode in the model alone.
 
         Args:
-          episode: the game.
-          given: how many of its moves are known; the model has seen what followed them.
+          episode: the recorded episode.
+          given: the number of its steps that the model observes first.
           length: L.
-          own_actions: the policy acts; otherwise the game's own actions are taken.
-          seed: of what is random.
+          own_actions: the policy acts; otherwise the recorded actions are repeated.
+          seed: of the random numbers.
 
         Raises:
-          ValueError: the game has too few moves.
+          ValueError: the episode is too short.
         """
         needed = given if own_actions else given + length
-        if given < 0 or length < 1 or needed > episode.num_moves:
+        if given < 0 or length < 1 or needed > episode.num_steps:
             raise ValueError(
-                f"expected a game of at least {needed} moves, to dream {length} after {given}, "
-                f"got one of {episode.num_moves}.")
-        belief = self._known(episode, given)
-        actions = np.zeros([1, length, self.game.actions.size], np.float32)
-        if not own_actions:
-            actions[0] = encode(self.game.actions, episode.actions[given:given + length])
-        dreamt = imagination.dream(self._actor(), belief, tf.constant(actions),
-                                   own_actions=own_actions, seed=seeds.make(seed))
-        observations, rewards, going, taken = (step[0].numpy() for step in dreamt)
-        return Dream(observations.reshape(length, *self.game.observation_shape), rewards, going,
-                     decode(self.game.actions, taken))
+                f"expected an episode of at least {needed} steps, to imagine {length} after "
+                f"{given}, got one of {episode.num_steps}.")
+        actions, act = None, None
+        if own_actions:
+            act = self._actor(greedy=True).act
+        else:
+            recorded = encode(self.game.actions, episode.actions[given:given + length])
+            actions = tf.constant(recorded[None])
+        rollout = imagine(self.world, belief_after(self.world, [episode], given), length, act=act,
+                          actions=actions, seed=seeds.make(seed))
+        observations = rollout.beliefs.observation[0, 1:].numpy()
+        return ImaginedEpisode(
+            observations.reshape(length, *self.game.observation_shape),
+            rollout.rewards[0].numpy(), rollout.continues[0].numpy(),
+            decode(self.game.actions, rollout.actions[0].numpy()))
 
-    def _actor(self, greedy: bool = True, temperature: float = 1.0) -> PolicyActor:
+    def _actor(self, greedy: bool, temperature: float = 1.0) -> PolicyActor:
         return PolicyActor(self.world, self._policy, greedy=greedy, temperature=temperature,
                            memory=self.hparams.memory)
 
-    def _known(self, episode: Episode, given: int) -> Belief:
-        """What a player knew after so many moves, `[1, ...]`."""
-        first = self.world.first_belief(self._as_seen(episode.observations[:1]))
-        if not given:
-            return first
-        rewards, terminated = episode.rewards[None, :given], np.zeros([1, given], bool)
-        windows = Windows(
-            episode.observations[None, :given], episode.actions[None, :given],
-            episode.observations[None, 1:given + 1], rewards, terminated, np.ones([1], bool),
-            np.array([given], np.int32))
-        each, _ = imagination.beliefs(self.world, self.world.batch(windows))
-        return tf.nest.map_structure(lambda x: x[-1:], each)
-
-    def _as_seen(self, observations: np.ndarray) -> Tensor:
-        return tf.constant(np.float32(observations).reshape(len(observations), -1))
-
 
 def load(log_dir: LogDir) -> TrainedAgent:
-    """What was learnt in `log_dir`: the best by its evaluations, or else the latest.
+    """Restores the best agent in `log_dir` by its evaluations, or else the latest.
 
     Raises:
-      ValueError: nothing was saved there, or it does not fit.
-      UsageError: the game is not known.
+      ValueError: there is no checkpoint, or it does not fit.
+      UsageError: the environment is not registered.
     """
     learner = _learner(log_dir)
     _restore(log_dir, learner.weights, best=True)
     return TrainedAgent(learner.hparams, learner)
 
 
-def load_with_games(log_dir: LogDir) -> tuple[TrainedAgent, Replay]:
-    """The latest of what was learnt, and the games it was learnt from; raises as `load`."""
+def load_with_replay(log_dir: LogDir) -> tuple[TrainedAgent, Replay]:
+    """Restores the latest agent and the episodes that it was trained on; raises as `load`."""
     learner = _learner(log_dir)
     _restore(log_dir, {**learner.weights, "replay": learner.replay}, best=False)
     return TrainedAgent(learner.hparams, learner), learner.replay

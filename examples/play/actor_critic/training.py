@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The loop: real games, updates of the model and of the policy, evaluations, checkpoints.
+"""The training loop: real episodes, updates, evaluations and checkpoints.
 
-A run is a series of rounds. Each plays whole games and makes the updates that are due; between
-two rounds it can be saved, as no environment is in the middle of a game.
+A run is a series of rounds. Each plays whole episodes and makes the updates that are due. Between
+rounds no episode is open, so that a checkpoint needs no state of an environment.
 """
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from vaeseq.runs.progress import Progress
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 
 from ..envs import env
-from ..envs.vector_env import Games
+from ..envs.vector_env import VectorEnv
 from ..hparams import PlayHParams
 from .learner import Learner
 
 PROGRAM = "vaeseq-play"
-_COLLECTING = 8  # copies of the game that play at random first; more give nothing
+_NUM_RANDOM_ENVS = 8  # environments of the first, random round; more are no faster
 
-# What is written of the updates, averaged since the line before.
-_NAMES = (
+# Metrics of episodes and updates, averaged since the previous evaluation.
+_METRICS = (
     ("games", "score"), ("model", "nats_per_step"), ("model", "kl"),
     ("model", "gradient_norm"), ("policy", "imagined_return"), ("policy", "value_loss"),
     ("policy", "entropy"), ("policy", "policy_gradient_norm"), ("policy", "value_gradient_norm"))
 
 
-class Learned(NamedTuple):
-    """How a sitting ended.
+class TrainingResult(NamedTuple):
+    """How a session ended.
 
     Attributes:
-      real_steps: of the environment, over all sittings.
+      real_steps: of the environment, over all sessions.
       reason: "done", "stopped" or "time".
       best: the best mean score of an evaluation; NaN where there was none.
       last: that of the last evaluation.
-      nothing_to_do: no step was left to make.
+      nothing_to_do: the run had reached its last step before.
     """
 
     real_steps: int
@@ -55,20 +55,19 @@ class Learned(NamedTuple):
 def run(
     hparams: PlayHParams, log_dir: LogDir, *, num_steps: int, seed: int,
     max_minutes: float = math.inf, should_stop: Callable[[], bool] = lambda: False,
-) -> Learned:
-    """Learns a game, going on where the run in `log_dir` stopped.
+) -> TrainingResult:
+    """Trains on a game; resumes the run in `log_dir` if there is one.
 
     Args:
       hparams: the game, sizes and kinds.
       log_dir: of the run.
-      num_steps: real steps in all, those of earlier sittings counted; the last game is played to
-        its end.
+      num_steps: real steps in all, over all sessions; the last episode is played to its end.
       seed: of everything random.
-      max_minutes: of this sitting.
-      should_stop: asked after every round.
+      max_minutes: time limit of this session.
+      should_stop: called after every round.
 
     Raises:
-      UsageError: the game is not known or not supported.
+      UsageError: the environment is not registered or not supported.
       ValueError: `log_dir` holds another run, or is in use; the environment failed.
       NumericsError: a gradient is not finite.
     """
@@ -76,17 +75,17 @@ def run(
     with log_dir.locked():
         if not log_dir.exists:
             log_dir.create(hparams, seed)
-        sitting = _Sitting(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
-        done = sitting.restore()
+        session = _Session(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
+        done = session.restore()
         with Progress("train", total=num_steps, initial=min(done, num_steps),
                       unit="step") as progress, _writer(log_dir, done) as writer:
             if done:
-                progress.write(f"step {done}: going on from here")
-            return sitting.run(num_steps, writer, progress, max_minutes, should_stop)
+                progress.write(f"step {done}: resumed")
+            return session.run(num_steps, writer, progress, max_minutes, should_stop)
 
 
-class _Sitting:
-    """The loop, and what it keeps between rounds beside the learner."""
+class _Session:
+    """The loop, with the averages and evaluations that it saves beside the learner."""
 
     def __init__(self, learner: Learner, checkpoints: Checkpoints):
         self._learner = learner
@@ -100,19 +99,19 @@ class _Sitting:
         self._saved = -1
 
     def restore(self) -> int:
-        """Goes back to the latest checkpoint, if there is one; its real step."""
+        """Restores the latest checkpoint, if there is one; returns its real step."""
         self._saved = self._checkpoints.restore(self._objects) or -1
         return self._learner.real_steps
 
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, max_minutes: float,
         should_stop: Callable[[], bool],
-    ) -> Learned:
-        """See `run`."""
+    ) -> TrainingResult:
+        """Trains until `num_steps`, the time limit or a request to stop."""
         game, began, reason = self._learner.game, time.monotonic(), "done"
         nothing_to_do = self._learner.real_steps >= num_steps
-        rounds = max(_COLLECTING, self._hparams.games_per_round)
-        with Games(game, rounds) as games, Games(game, self._hparams.eval_games) as others:
+        rounds = max(_NUM_RANDOM_ENVS, self._hparams.games_per_round)
+        with VectorEnv(game, rounds) as games, VectorEnv(game, self._hparams.eval_games) as others:
             while self._learner.real_steps < num_steps:
                 self._round(games, progress, num_steps)
                 if self._is_due(num_steps):
@@ -125,27 +124,28 @@ class _Sitting:
         if self._learner.real_steps > self._saved:
             self._save(best=False)
         _, best, last = self._evaluated.numpy().tolist()
-        return Learned(self._learner.real_steps, reason, best if best > -math.inf else math.nan,
-                       last, nothing_to_do)
+        return TrainingResult(
+            self._learner.real_steps, reason, best if best > -math.inf else math.nan, last,
+            nothing_to_do)
 
-    def _round(self, games: Games, progress: Progress, num_steps: int) -> None:
+    def _round(self, games: VectorEnv, progress: Progress, num_steps: int) -> None:
         learner, before = self._learner, self._learner.real_steps
         self._averages.add("games", learner.collect(games))
-        of_model, of_policy = learner.learn()
-        self._averages.add("model", of_model)
-        self._averages.add("policy", of_policy)
+        model_metrics, policy_metrics = learner.update()
+        self._averages.add("model", model_metrics)
+        self._averages.add("policy", policy_metrics)
         made = learner.real_steps - before
         progress.advance(min(made, max(num_steps - before, 0)), made,
                          score=self._averages.means()["score"])
 
     def _is_due(self, num_steps: int) -> bool:
-        """Whether an evaluation's step was passed since the last one."""
+        """Returns whether a multiple of `eval_every` was passed since the last evaluation."""
         step, every = self._learner.real_steps, self._hparams.eval_every
         last = int(self._evaluated.numpy()[0])
         return step // every > last // every or step >= num_steps
 
-    def _evaluate(self, games: Games, writer: Writer, progress: Progress) -> None:
-        """Plays greedily, writes a line of metrics and saves."""
+    def _evaluate(self, games: VectorEnv, writer: Writer, progress: Progress) -> None:
+        """Plays greedily, writes the metrics and saves a checkpoint."""
         step, scores = self._learner.real_steps, self._learner.evaluate(games)
         best, mean = float(self._evaluated[1]), float(scores.mean())
         is_best = mean > best
@@ -153,7 +153,7 @@ class _Sitting:
         writer.scalars(step, {
             "eval_mean": mean, "eval_median": float(np.median(scores)),
             "eval_min": float(scores.min()), "eval_std": float(scores.std()),
-            **self._averages.means(), "games": self._learner.replay.games_added})
+            **self._averages.means(), "games": self._learner.replay.episodes_added})
         writer.flush()
         self._averages.clear()
         self._save(best=is_best)
@@ -166,30 +166,30 @@ class _Sitting:
 
 
 class _Averages(tf.Module):
-    """Averages of what games and updates say, over the time between two lines of metrics."""
+    """Averages of metrics between two evaluations."""
 
     def __init__(self) -> None:
         super().__init__(name="averages")
-        # Of each name, the sum and the count.
-        self._kept = tf.Variable(np.zeros([len(_NAMES), 2]), trainable=False)
+        # The sum and the count of each metric.
+        self._totals = tf.Variable(np.zeros([len(_METRICS), 2]), trainable=False)
 
-    def add(self, kind: str, learnt: Sequence[NamedTuple]) -> None:
-        """Adds what some games or updates said of themselves."""
-        if learnt:
-            sums = self._kept.numpy()
-            for row, (of, name) in enumerate(_NAMES):
+    def add(self, kind: str, items: Sequence[NamedTuple]) -> None:
+        """Adds the metrics of episodes or updates."""
+        if items:
+            sums = self._totals.numpy()
+            for row, (of, name) in enumerate(_METRICS):
                 if of == kind:
-                    sums[row] += sum(getattr(one, name) for one in learnt), len(learnt)
-            self._kept.assign(sums)
+                    sums[row] += sum(getattr(item, name) for item in items), len(items)
+            self._totals.assign(sums)
 
     def means(self) -> dict[str, float]:
-        """By name; NaN where nothing was said."""
+        """Returns the averages by name; NaN where nothing was added."""
         return {name: total / count if count else math.nan
-                for (_, name), (total, count) in zip(_NAMES, self._kept.numpy())}
+                for (_, name), (total, count) in zip(_METRICS, self._totals.numpy())}
 
     def clear(self) -> None:
-        """Begins anew."""
-        self._kept.assign(np.zeros_like(self._kept.numpy()))
+        """Resets the averages."""
+        self._totals.assign(np.zeros_like(self._totals.numpy()))
 
 
 def _writer(log_dir: LogDir, last_step: int) -> Writer:

@@ -19,19 +19,19 @@ from vaeseq.cli.program import Command, Program
 
 from ..hparams import PlayHParams
 
-_MOST_STEPS = 10**9
-_MOST_GAMES = 10**6
+_MAX_STEPS = 10**9
+_MAX_GAMES = 10**6
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     run_options.add_new_run(parser)
     _add_game(parser)
-    add("--num-steps", type=arguments.whole(1, _MOST_STEPS), default=20_000, metavar="N",
-        help="moves of the real game in all, those of earlier sittings counted")
+    add("--num-steps", type=arguments.whole(1, _MAX_STEPS), default=20_000, metavar="N",
+        help="steps of the real game in all, over all sessions")
     add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="end in good order after so long, whatever --num-steps says")
-    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+        help="stop after so many minutes; the same command resumes the run")
+    add("--seed", type=arguments.seed, default=None, help="of all random numbers (default: 0)")
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +40,9 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the training run; a random agent plays without one, too")
     _add_game(parser)
     _add_agent(parser)
-    add("--max-moves", type=arguments.whole(1, _MOST_STEPS), default=1000, metavar="N",
+    add("--max-moves", type=arguments.whole(1, _MAX_STEPS), default=1000, metavar="N",
         help="a longer game is cut")
-    add("--num-games", type=arguments.whole(1, _MOST_GAMES), default=5, metavar="N",
+    add("--num-games", type=arguments.whole(1, _MAX_GAMES), default=5, metavar="N",
         help="how many games")
     add("--render", choices=("none", "window"), default="none", help="show the games in a window")
     add("--film", type=arguments.output_file, metavar="FILE.gif", help="make a film of the games")
@@ -58,7 +58,7 @@ def _dream_arguments(parser: argparse.ArgumentParser) -> None:
     add("--film", type=arguments.output_file, required=True, metavar="FILE.gif",
         help="the game on the left, the dream of it on the right")
     _add_agent(parser)
-    add("--given", type=arguments.whole(0, _MOST_STEPS), default=5, metavar="N",
+    add("--given", type=arguments.whole(0, _MAX_STEPS), default=5, metavar="N",
         help="moves of the game that are seen before the dream begins")
     add("--length", type=arguments.whole(1, 10**5), default=200, metavar="N",
         help="moves dreamt at most")
@@ -108,9 +108,9 @@ def _import_games(name: str) -> None:
 
 
 program = Program(
-    "vaeseq-play", "Models of games: learn one by playing, train an agent in it, watch it play.",
+    "vaeseq-play", "World models of games: train a model and an agent in it, watch it play.",
     (
-        Command("train", "learn a game, or go on learning it", _train_arguments,
+        Command("train", "train on a game, or resume a run", _train_arguments,
                 _command("train")),
         Command("run", "play the real game with a trained or a random agent", _run_arguments,
                 _command("run")),

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What `run` and `dream` share: who plays, and checks of their arguments."""
+"""Functions that `run` and `dream` share."""
 from __future__ import annotations
 
 import argparse
@@ -24,7 +24,7 @@ EVALUATION_SEED = 1 << 32
 
 
 def make_game_and_player(options: argparse.Namespace) -> tuple[Game, Player]:
-    """What is played, by whom; a random agent needs no trained one."""
+    """Returns the game and the player; a random one needs no --log-dir."""
     if options.agent == "trained" or (
             options.log_dir is not None and LogDir(options.log_dir, PROGRAM).exists):
         if options.log_dir is None:
@@ -49,7 +49,7 @@ def make_player(options: argparse.Namespace, agent: TrainedAgent) -> Player:
 
 
 def load_agent(options: argparse.Namespace) -> TrainedAgent:
-    """The agent in --log-dir, checked against what else was given."""
+    """Restores the agent in --log-dir; raises UsageError if --hparams contradict it."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
     return trained_agent.load(log_dir)

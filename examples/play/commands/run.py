@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-play run."""
+"""The command `run`: plays real episodes with a trained or a random agent."""
 from __future__ import annotations
 
 import argparse
@@ -12,36 +12,36 @@ from vaeseq.fields import shown
 
 from ..envs.replay import Episode
 from ..envs.rollout import play
-from ..envs.vector_env import Games
+from ..envs.vector_env import VectorEnv
 from ..output import gif
 from ..output.gif import Film
 from ._shared import EVALUATION_SEED, HOLD_SECONDS, check_gif, make_game_and_player
 
-_SIDE_BY_SIDE = 16  # games played at once where nobody watches
+_NUM_ENVS = 16  # environments where nothing is shown
 
 
 def run(options: argparse.Namespace) -> None:
-    """vaeseq-play run."""
+    """Plays episodes, prints their scores, and films them on demand."""
     check_gif(options.film)
     game, player = make_game_and_player(options)
-    watched = options.render == "window" or options.film is not None
+    shown_live = options.render == "window" or options.film is not None
     scores = []
     with contextlib.ExitStack() as stack:
-        games = stack.enter_context(Games(
-            game, 1 if watched else min(options.num_games, _SIDE_BY_SIDE),
+        envs = stack.enter_context(VectorEnv(
+            game, 1 if shown_live else min(options.num_games, _NUM_ENVS),
             window=options.render == "window", frames=options.film is not None))
         camera = None
         if options.film:
-            camera = _Camera(games, stack.enter_context(Film(options.film, game.frame_rate)))
+            camera = _Camera(envs, stack.enter_context(Film(options.film, game.frame_rate)))
         for episode in play(
-                games, player, num_games=options.num_games, most_moves=options.max_moves,
+                envs, player, num_episodes=options.num_games, max_steps=options.max_moves,
                 seed=EVALUATION_SEED + options.seed,
-                watch=camera.take if camera else lambda number: None):
+                on_step=camera.take if camera else lambda number: None):
             if camera:
                 camera.hold()
             scores.append(episode.score)
             if not options.json:
-                print(_told(episode, options.max_moves), flush=True)
+                print(_episode_line(episode, options.max_moves), flush=True)
     numbers = _numbers(scores)
     if options.json:
         print(json.dumps(numbers, allow_nan=False))
@@ -55,27 +55,27 @@ def run(options: argparse.Namespace) -> None:
 
 
 class _Camera:
-    """Takes a picture of the first copy after every move."""
+    """Films the first environment."""
 
-    def __init__(self, games: Games, film: Film):
+    def __init__(self, envs: VectorEnv, film: Film):
         self.film = film
-        self._games = games
+        self._envs = envs
         self._number, self._moves = -1, 0
 
     def take(self, number: int) -> None:
-        """Takes one of game `number`."""
+        """Adds a frame of game `number`."""
         self._moves = self._moves + 1 if number == self._number else 0
         self._number = number
         if not self.film.is_full:
             self.film.add(self._picture())
 
     def hold(self) -> None:
-        """Keeps looking for a while."""
+        """Holds the last frame."""
         if not self.film.is_full:
             self.film.add(self._picture(), hold=HOLD_SECONDS)
 
     def _picture(self) -> np.ndarray:
-        return gif.captioned(gif.fitted(self._games.frame()),
+        return gif.captioned(gif.fitted(self._envs.frame()),
                                f"game {self._number + 1}, move {self._moves}")
 
 
@@ -85,7 +85,7 @@ def _numbers(scores: list[float]) -> dict[str, float]:
             "min": min(scores), "max": max(scores)}
 
 
-def _told(episode: Episode, max_moves: int) -> str:
-    cut = ", cut there" if episode.truncated and episode.num_moves == max_moves else ""
-    return (f"game {episode.number + 1}: score {episode.score:.6g} in {episode.num_moves} moves"
+def _episode_line(episode: Episode, max_moves: int) -> str:
+    cut = ", cut there" if not episode.terminated and episode.num_steps == max_moves else ""
+    return (f"game {episode.number + 1}: score {episode.score:.6g} in {episode.num_steps} moves"
             f"{cut}")

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-play train."""
+"""The command `train`: trains a model of a game and an agent in it."""
 from __future__ import annotations
 
 import argparse
@@ -12,31 +12,31 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
 
 from ..actor_critic import training
-from ..actor_critic.training import PROGRAM, Learned
+from ..actor_critic.training import PROGRAM, TrainingResult
 from ..envs import env
 from ..envs.env import Game
 from ..hparams import PlayHParams
 
 
 def train(options: argparse.Namespace) -> None:
-    """vaeseq-play train."""
+    """Starts a run, or resumes it."""
     log_dir = LogDir(options.log_dir, PROGRAM)
     if log_dir.exists:
         hparams = run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
-        seed = _agreed_seed(log_dir, options.seed)
+        seed = _resolve_seed(log_dir, options.seed)
     else:
         hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
     game = env.game(hparams.game, hparams.observed_indices)
-    print(f"Learning {game.name}: {_described(game)}.", flush=True)
+    print(f"Learning {game.name}: {_description(game)}.", flush=True)
     with program.stop_on_signal() as should_stop:
-        learned = training.run(
+        result = training.run(
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
             max_minutes=options.max_minutes or math.inf, should_stop=should_stop)
-    _tell_end(learned, options.log_dir)
+    _print_end(result, options.log_dir)
 
 
-def _agreed_seed(log_dir: LogDir, seed: int | None) -> int:
-    """The run's seed; raises UsageError where another was given."""
+def _resolve_seed(log_dir: LogDir, seed: int | None) -> int:
+    """Returns the run's seed; raises UsageError if another one was given."""
     saved = log_dir.seed()
     if seed not in (None, saved):
         raise UsageError(f"--seed: {str(log_dir.path)!r} holds a run with seed {saved}, but {seed} "
@@ -44,7 +44,7 @@ def _agreed_seed(log_dir: LogDir, seed: int | None) -> int:
     return saved
 
 
-def _described(game: Game) -> str:
+def _description(game: Game) -> str:
     observed = " x ".join(map(str, game.observation_shape))
     seen = f"pictures of {observed} numbers are" if game.image else (
         "one number is" if observed == "1" else f"{observed} numbers are")
@@ -54,16 +54,16 @@ def _described(game: Game) -> str:
         else "an action is one number" if size == 1 else f"an action is {size} numbers")
 
 
-def _tell_end(learned: Learned, log_dir: Path) -> None:
-    """Prints how a sitting of training ended, and what to type next."""
-    best = "" if math.isnan(learned.best) else f" Best mean score: {learned.best:.6g}."
-    if learned.reason != "done":
-        why = "stopped" if learned.reason == "stopped" else "time is up"
-        print(f"Step {learned.real_steps}: {why}, everything is saved.{best}\n"
+def _print_end(result: TrainingResult, log_dir: Path) -> None:
+    """Prints why the session ended, and the next commands."""
+    best = "" if math.isnan(result.best) else f" Best mean score: {result.best:.6g}."
+    if result.reason != "done":
+        why = "stopped" if result.reason == "stopped" else "time is up"
+        print(f"Step {result.real_steps}: {why}, everything is saved.{best}\n"
               "The same command again goes on from here.")
-    elif learned.nothing_to_do:
-        print(f"Step {learned.real_steps}: nothing to do, so many moves were made before; a larger "
+    elif result.nothing_to_do:
+        print(f"Step {result.real_steps}: nothing to do, so many moves were made before; a larger "
               f"--num-steps goes on from here.{best}")
     else:
-        print(f"Step {learned.real_steps}: done.{best}")
+        print(f"Step {result.real_steps}: done.{best}")
     run_options.print_next_steps(PROGRAM, log_dir, "run", "dream --film dream.gif")

@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Games: what is known of a Gymnasium environment, and how one is made.
+"""Gymnasium environments: their description and their construction.
 
-A game shows a vector of numbers or a small picture, and takes a choice among a few actions or a
-vector of numbers between bounds. Whatever else Gymnasium can lay out as numbers is laid out so.
+An observation is a vector of numbers or a small picture; other spaces that Gymnasium can flatten
+are flattened. An action is discrete, or a vector of numbers between bounds.
 
 Axes: O numbers of an observation, A of an action, H height, W width, C channels.
 """
@@ -21,25 +21,25 @@ from gymnasium import spaces
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
-MOST_MOVES = 10_000  # of a game whose environment sets no limit
-_MOST_ACTIONS = 1 << 12
-_MOST_NUMBERS = 1 << 14  # of an observation that is no picture
-_MOST_PIXELS = 128  # along one side of a picture
-_MOST_CHANNELS = 16
-_FRAME_RATE = 30.0  # pictures a second where the environment does not say
-# Gymnasium's families of environments, and the extras that install what they need.
+MAX_STEPS = 10_000  # of an episode where the environment sets no limit
+_MAX_ACTIONS = 1 << 12
+_MAX_NUMBERS = 1 << 14  # of an observation that is not a picture
+_MAX_PIXELS = 128  # along one side of a picture
+_MAX_CHANNELS = 16
+_FRAME_RATE = 30.0  # frames a second where the environment does not say
+# Gymnasium's families of environments, and the extras that install their dependencies.
 _EXTRAS = {"classic_control": "classic-control", "box2d": "box2d", "mujoco": "mujoco",
            "toy_text": "toy-text", "phys2d": "jax", "tabular": "jax"}
 
 
 class Actions(NamedTuple):
-    """What a player may do.
+    """An action space.
 
     Attributes:
-      discrete: an action is a whole number from 0 to `size` - 1; otherwise `size` numbers.
-      size: how many actions there are to choose from, or A.
-      low: the least value of each number, finite; () where actions are discrete.
-      high: the greatest.
+      discrete: an action is an integer from 0 to `size` - 1; otherwise `size` numbers.
+      size: the number of discrete actions, or A.
+      low: the lower bound of each number, finite; () for discrete actions.
+      high: the upper bound of each number.
     """
 
     discrete: bool
@@ -48,30 +48,30 @@ class Actions(NamedTuple):
     high: tuple[float, ...] = ()
 
     def zeros(self, *leading: int) -> np.ndarray:
-        """Actions int32 `[...]` or float32 `[..., A]`, all zeros."""
+        """Returns zeros: actions int32 `[...]` or float32 `[..., A]`."""
         if self.discrete:
             return np.zeros(leading, np.int32)
         return np.zeros([*leading, self.size], np.float32)
 
-    def allowed(self, actions: np.ndarray) -> np.ndarray:
-        """The nearest actions that may be done, int32 `[...]` or float32 `[..., A]`."""
+    def clip(self, actions: np.ndarray) -> np.ndarray:
+        """Clips actions to the bounds; int32 `[...]` or float32 `[..., A]`."""
         if self.discrete:
             return np.asarray(actions, np.int32)
         return np.clip(actions, self.low, self.high).astype(np.float32)
 
 
 class Game(NamedTuple):
-    """What is known of a game before it is played.
+    """The description of a Gymnasium environment.
 
     Attributes:
-      name: of its Gymnasium environment.
-      observed_indices: the numbers of the observation that are shown; () is all.
+      name: of the environment.
+      observed_indices: indices of the observation's numbers that are visible; () for all.
       observation_shape: of one observation: `[O]`, or `[H, W, C]` of a picture.
       image: observations are pictures, uint8; otherwise float32 numbers.
-      actions: what a player may do.
-      most_moves: the longest game.
-      render_modes: how the environment can show itself, in Gymnasium's words.
-      frame_rate: pictures a second.
+      actions: the action space.
+      max_steps: the time limit of an episode.
+      render_modes: Gymnasium's names of how the environment can be rendered.
+      frame_rate: frames a second.
     """
 
     name: str
@@ -79,20 +79,20 @@ class Game(NamedTuple):
     observation_shape: tuple[int, ...]
     image: bool
     actions: Actions
-    most_moves: int
+    max_steps: int
     render_modes: tuple[str, ...] = ()
     frame_rate: float = _FRAME_RATE
 
     def zeros(self, *leading: int) -> np.ndarray:
-        """Observations `[..., *observation_shape]`, all zeros."""
+        """Returns zeros: observations `[..., *observation_shape]`."""
         return np.zeros([*leading, *self.observation_shape], np.uint8 if self.image else np.float32)
 
 
 class ObservedNumbers(gymnasium.ObservationWrapper, gymnasium.utils.RecordConstructorArgs):
-    """Shows some numbers of a vector only: a game in which one has to remember."""
+    """Keeps some numbers of a vector only, which makes the environment partially observed."""
 
     def __init__(self, env: gymnasium.Env, indices: Sequence[int]):
-        """Args: env: observes a Box of one axis. indices: which of its numbers, in this order."""
+        """Args: env: its observations are a Box of one axis. indices: the numbers to keep."""
         gymnasium.utils.RecordConstructorArgs.__init__(self, indices=indices)
         gymnasium.ObservationWrapper.__init__(self, env)
         self._indices = list(indices)
@@ -102,25 +102,25 @@ class ObservedNumbers(gymnasium.ObservationWrapper, gymnasium.utils.RecordConstr
             space.low[self._indices], space.high[self._indices], dtype=space.dtype.type)
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
-        """Those numbers."""
+        """Returns the visible numbers."""
         return observation[self._indices]
 
 
 def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
-    """What there is to know of a game.
+    """Describes an environment.
 
     Args:
       name: of a Gymnasium environment.
-      observed_indices: the numbers of the observation that are shown; none means all.
+      observed_indices: indices of the observation's numbers that are visible; () for all.
 
     Raises:
-      UsageError: there is no such environment, something it needs is not installed, or it has
-        observations or actions that are not supported.
+      UsageError: there is no such environment, a dependency of it is not installed, or its
+        observations or actions are not supported.
     """
     env = make(name, observed_indices)
     try:
         image = _is_image(env.observation_space)
-        shape = _pictures(env.observation_space) if image else env.observation_space.shape
+        shape = _picture_shape(env.observation_space) if image else env.observation_space.shape
         modes = env.metadata.get("render_modes") or ()
         rate = env.metadata.get("render_fps") or _FRAME_RATE
         assert shape is not None and env.spec is not None
@@ -134,39 +134,40 @@ def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
 def make(
     name: str, observed_indices: Sequence[int] = (), render_mode: str | None = None
 ) -> gymnasium.Env:
-    """One environment, its observation a vector of numbers or a picture; raises as `game`."""
+    """Makes an environment that observes a vector of numbers or a picture; raises as `game`."""
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old versions, in colour
+            warnings.simplefilter("ignore")  # coloured warnings of old versions
             env = gymnasium.make(name, disable_env_checker=True, **options)
     except gymnasium.error.UnregisteredEnv as error:
         raise UsageError(
             f"game: expected a Gymnasium environment that is installed, such as CartPole-v1; got "
-            f"{shown(name)}. {error} One of another package, or your own, is known after "
+            f"{shown(name)}. {error} For one of another package or your own, give "
             "--game-module MODULE.") from None
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         hint = "" if "pip install" in str(error) else _extra(name)
-        raise UsageError(f"game={name} needs what is not installed: {error}{hint}") from None
+        raise UsageError(
+            f"game={name} needs a package that is not installed: {error}{hint}") from None
     except Exception as error:
-        raise UsageError(f"game={name} cannot be begun: {said(error)}") from error
+        raise UsageError(f"game={name} cannot be made: {describe_error(error)}") from error
     if env.spec is None or not env.spec.max_episode_steps:
-        env = gymnasium.wrappers.TimeLimit(env, MOST_MOVES)
+        env = gymnasium.wrappers.TimeLimit(env, MAX_STEPS)
     return _with_observed(_as_supported(name, env), name, observed_indices)
 
 
 def hide_windows() -> None:
-    """Lets environments draw without a display, and without a word about it on stderr."""
+    """Lets environments render without a display, and without a warning on stderr."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
-def said(error: Exception) -> str:
-    """An environment's own error, in one short line."""
+def describe_error(error: Exception) -> str:
+    """Formats an environment's error in one short line."""
     return f"{type(error).__name__}: {shown(str(error), 200)}"
 
 
 def _extra(name: str) -> str:
-    """How to install what a family of environments needs; "" where that is not known."""
+    """Returns how to install an environment's dependencies; "" if that is unknown."""
     spec = gymnasium.registry.get(name)
     parts = str(spec.entry_point).split(".") if spec is not None else []
     extra = next((_EXTRAS[part] for part in parts if part in _EXTRAS), None)
@@ -174,34 +175,34 @@ def _extra(name: str) -> str:
 
 
 def _is_image(space: spaces.Space) -> bool:
-    """Whether observations are pictures: bytes in two or three axes."""
+    """Returns whether observations are pictures: bytes in two or three axes."""
     return (isinstance(space, spaces.Box) and space.dtype == np.uint8
             and len(space.shape) in (2, 3))
 
 
-def _pictures(space: spaces.Space) -> tuple[int, ...]:
-    """`[H, W, C]` of a space of pictures."""
+def _picture_shape(space: spaces.Space) -> tuple[int, ...]:
+    """Returns `[H, W, C]` of a space of pictures."""
     assert space.shape is not None
     return (*space.shape, 1) if len(space.shape) == 2 else space.shape
 
 
 def _as_supported(name: str, env: gymnasium.Env) -> gymnasium.Env:
-    """The environment, its observation flattened where it is neither vector nor picture."""
+    """Flattens observations that are neither vectors nor pictures."""
     space = env.observation_space
     if _is_image(space):
-        height, width, channels = _pictures(space)
-        if max(height, width) <= _MOST_PIXELS and channels <= _MOST_CHANNELS:
+        height, width, channels = _picture_shape(space)
+        if max(height, width) <= _MAX_PIXELS and channels <= _MAX_CHANNELS:
             return env
     elif isinstance(space, spaces.Box) and len(space.shape) == 1:
-        if 0 < space.shape[0] <= _MOST_NUMBERS:
+        if 0 < space.shape[0] <= _MAX_NUMBERS:
             return env
-    elif space.is_np_flattenable and 0 < spaces.flatdim(space) <= _MOST_NUMBERS:
+    elif space.is_np_flattenable and 0 < spaces.flatdim(space) <= _MAX_NUMBERS:
         return gymnasium.wrappers.FlattenObservation(env)
     raise UsageError(
         f"game={name}: its observations are not supported. Expected numbers (a Box, Discrete, "
         "MultiDiscrete or MultiBinary space, or a Dict or Tuple of these), at most "
-        f"{_MOST_NUMBERS} of them, or uint8 pictures [height, width, channels] of at most "
-        f"{_MOST_PIXELS} x {_MOST_PIXELS} x {_MOST_CHANNELS}; got {shown(space)}.")
+        f"{_MAX_NUMBERS} of them, or uint8 pictures [height, width, channels] of at most "
+        f"{_MAX_PIXELS} x {_MAX_PIXELS} x {_MAX_CHANNELS}; got {shown(space)}.")
 
 
 def _with_observed(env: gymnasium.Env, name: str, indices: Sequence[int]) -> gymnasium.Env:
@@ -219,14 +220,14 @@ def _with_observed(env: gymnasium.Env, name: str, indices: Sequence[int]) -> gym
 
 
 def _actions(name: str, space: spaces.Space) -> Actions:
-    if isinstance(space, spaces.Discrete) and 0 < space.n <= _MOST_ACTIONS:
+    if isinstance(space, spaces.Discrete) and 0 < space.n <= _MAX_ACTIONS:
         return Actions(True, int(space.n))
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         size = math.prod(space.shape)
-        if 0 < size <= _MOST_ACTIONS and space.is_bounded():
+        if 0 < size <= _MAX_ACTIONS and space.is_bounded():
             return Actions(False, size, *(tuple(map(float, bound.ravel()))
                                           for bound in (space.low, space.high)))
     raise UsageError(
-        f"game={name}: its actions are not supported. Expected one of at most {_MOST_ACTIONS} "
+        f"game={name}: its actions are not supported. Expected one of at most {_MAX_ACTIONS} "
         f"choices (a Discrete space), or numbers between finite bounds (a Box); got "
         f"{shown(space)}.")

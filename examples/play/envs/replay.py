@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Games that were played, whole, and windows of them to learn from.
+"""Recorded episodes, and a replay buffer that samples windows of them.
 
-Axes: B windows, T moves of a window, N moves of a whole game, M moves of all games.
+Axes: B windows, T steps of a window, N steps of an episode, M steps of all episodes.
 """
 from __future__ import annotations
 
@@ -17,44 +17,42 @@ from .env import Game
 
 
 class Episode(NamedTuple):
-    """One game.
+    """One recorded episode.
 
     Attributes:
-      observations: `[N + 1, ...]`, what was seen before each move and after the last.
+      observations: `[N + 1, ...]`, before each step and after the last.
       actions: int32 `[N]`, or float32 `[N, A]` in the environment's units.
-      rewards: float32 `[N]`; each came with the observation after the move.
-      terminated: it ended for good; otherwise it was cut, and its last state has a future.
-      truncated: it was cut, by the environment's limit of time or another.
-      number: which game it is of those that were begun.
+      rewards: float32 `[N]`; each came with the observation after the step.
+      terminated: it ended in a terminal state; otherwise it was truncated.
+      number: of the episode, in the order in which they started.
     """
 
     observations: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
     terminated: bool
-    truncated: bool
     number: int = 0
 
     @property
-    def num_moves(self) -> int:
+    def num_steps(self) -> int:
         """N."""
         return len(self.rewards)
 
     @property
     def score(self) -> float:
-        """The sum of its rewards."""
+        """The sum of the rewards."""
         return float(np.sum(self.rewards, dtype=np.float64))
 
 
 class Transitions(NamedTuple):
-    """Moves of games, laid end to end.
+    """Steps of episodes, concatenated.
 
     Attributes:
-      before: `[M, ...]`, what was seen before each move.
+      before: observations before each step, `[M, ...]`.
       actions: int32 `[M]`, or float32 `[M, A]`.
-      after: `[M, ...]`, what was seen after it.
+      after: observations after each step, `[M, ...]`.
       rewards: float32 `[M]`.
-      terminated: bool `[M]`, the game ended for good with this move.
+      terminated: bool `[M]`, the episode ended in a terminal state with this step.
     """
 
     before: np.ndarray
@@ -65,15 +63,14 @@ class Transitions(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Moves of games that follow each other; zeros after a window's end.
+    """Consecutive steps of episodes, padded with zeros.
 
     Attributes:
-      before: `[B, T, ...]`, what was seen before each move.
+      before: observations before each step, `[B, T, ...]`.
       actions: int32 `[B, T]`, or float32 `[B, T, A]`.
-      after: `[B, T, ...]`, what was seen after it.
+      after: observations after each step, `[B, T, ...]`.
       rewards: float32 `[B, T]`.
-      terminated: bool `[B, T]`, the game ended for good with this move.
-      is_start: bool `[B]`, the window begins where its game does.
+      terminated: bool `[B, T]`, the episode ended in a terminal state with this step.
       lengths: int32 `[B]`, 1 to T.
     """
 
@@ -82,108 +79,106 @@ class Windows(NamedTuple):
     after: np.ndarray
     rewards: np.ndarray
     terminated: np.ndarray
-    is_start: np.ndarray
     lengths: np.ndarray
 
 
 class Replay(tf.Module):
-    """The last games played; among the objects of a checkpoint it is saved and restored.
+    """A buffer of the latest episodes; a checkpoint saves and restores it.
 
     Attributes:
-      games_added: how many there have ever been.
+      episodes_added: the number of episodes added so far.
     """
 
-    def __init__(self, game: Game, most_moves: int):
-        """Begins with no game.
+    def __init__(self, game: Game, max_steps: int):
+        """Creates an empty buffer.
 
         Args:
-          game: whose games are kept.
-          most_moves: in all; where there are more, the oldest games go, but the latest stays.
+          game: the description of the environment.
+          max_steps: capacity; beyond it the oldest episodes are dropped, but never the latest.
         """
         super().__init__(name="replay")
-        self._most_moves = most_moves
-        self.games_added = 0
+        self._most_moves = max_steps
+        self.episodes_added = 0
         self._observations = _Queue(game.zeros(0))
         self._actions = _Queue(game.actions.zeros(0))
         self._rewards = _Queue(np.zeros([0], np.float32))
         self._lengths = _Queue(np.zeros([0], np.int64))
         self._terminated = _Queue(np.zeros([0], bool))
-        self._saved = _Saved(self)
+        self._saved = _SavedReplay(self)
 
     @property
-    def num_games(self) -> int:
-        """How many are kept."""
+    def num_episodes(self) -> int:
+        """The number of stored episodes."""
         return len(self._lengths.items)
 
     @property
-    def num_moves(self) -> int:
-        """M, of those."""
+    def num_steps(self) -> int:
+        """M."""
         return len(self._rewards.items)
 
     def add(self, episode: Episode) -> None:
-        """Keeps a game; raises ValueError for one of no moves."""
-        if not episode.num_moves:
-            raise ValueError("expected a game of at least one move, got one of none.")
-        self.games_added += 1
+        """Adds an episode; raises ValueError if it has no steps."""
+        if not episode.num_steps:
+            raise ValueError("expected an episode of at least one step, got an empty one.")
+        self.episodes_added += 1
         self._observations.append(episode.observations)
         self._actions.append(episode.actions)
         self._rewards.append(episode.rewards)
-        self._lengths.append(np.array([episode.num_moves]))
+        self._lengths.append(np.array([episode.num_steps]))
         self._terminated.append(np.array([episode.terminated]))
-        while self.num_moves > self._most_moves and self.num_games > 1:
-            self._forget_oldest()
+        while self.num_steps > self._most_moves and self.num_episodes > 1:
+            self._drop_oldest()
 
     def transitions(self) -> Transitions:
-        """Copies of all moves that are kept, the oldest first."""
+        """Returns a copy of all stored steps, the oldest first."""
         lengths = self._lengths.items
-        # Of the observations, each game has one more than it has moves.
-        before = np.arange(self.num_moves) + np.repeat(np.arange(len(lengths)), lengths)
-        terminated = np.zeros([self.num_moves], bool)
+        # An episode has one more observation than steps.
+        before = np.arange(self.num_steps) + np.repeat(np.arange(len(lengths)), lengths)
+        terminated = np.zeros([self.num_steps], bool)
         terminated[np.cumsum(lengths) - 1] = self._terminated.items
         observations = self._observations.items
         return Transitions(observations[before], self._actions.items.copy(),
                            observations[before + 1], self._rewards.items.copy(), terminated)
 
-    def sample(self, batch_size: int, num_moves: int, *, seed: Sequence[int]) -> Windows:
-        """Windows of the games kept: a function of these and of the seed.
+    def sample(self, batch_size: int, num_steps: int, *, seed: Sequence[int]) -> Windows:
+        """Samples windows, as a function of the stored episodes and the seed.
 
-        Each is of T moves around a move that is any of all with equal chances, at an equally
-        likely place of the window, which is then moved so that it stays inside its game. A game
-        of at most T moves comes whole: a window that began later would have lost what there was
-        to remember.
+        A step is drawn uniformly from all, and its place in the window of T steps uniformly too;
+        then the window is shifted to lie inside its episode. An episode of at most T steps is
+        returned whole, so that no window of it starts after an observation to remember.
 
         Args:
           batch_size: B.
-          num_moves: T.
-          seed: whole numbers, none negative.
+          num_steps: T.
+          seed: non-negative integers.
 
         Raises:
-          ValueError: there is no game.
+          ValueError: the buffer is empty.
         """
-        if not self.num_games:
-            raise ValueError("expected games to sample from, got none: add one first.")
+        if not self.num_episodes:
+            raise ValueError("expected episodes to sample from, got none: add one first.")
         rng = np.random.default_rng(list(seed))
         lengths, ends = self._lengths.items, np.cumsum(self._lengths.items)
-        chosen = rng.integers(self.num_moves, size=batch_size)
-        offsets = rng.integers(num_moves, size=batch_size)
-        games = np.searchsorted(ends, chosen, side="right")
-        sizes = np.minimum(lengths[games], num_moves)
-        starts = ends[games] - lengths[games]
-        firsts = np.clip(chosen - offsets, starts, ends[games] - sizes)
+        chosen = rng.integers(self.num_steps, size=batch_size)
+        offsets = rng.integers(num_steps, size=batch_size)
+        episodes = np.searchsorted(ends, chosen, side="right")
+        sizes = np.minimum(lengths[episodes], num_steps)
+        starts = ends[episodes] - lengths[episodes]
+        firsts = np.clip(chosen - offsets, starts, ends[episodes] - sizes)
 
-        steps = np.arange(num_moves)
+        steps = np.arange(num_steps)
         valid = steps < sizes[:, None]
-        moves = firsts[:, None] + np.where(valid, steps, 0)
-        before = moves + games[:, None]
-        last = valid & (moves == ends[games][:, None] - 1)
+        indices = firsts[:, None] + np.where(valid, steps, 0)
+        before = indices + episodes[:, None]
+        last = valid & (indices == ends[episodes][:, None] - 1)
         observations = self._observations.items
         return Windows(
-            _masked(observations[before], valid), _masked(self._actions.items[moves], valid),
-            _masked(observations[before + 1], valid), _masked(self._rewards.items[moves], valid),
-            last & self._terminated.items[games][:, None], firsts == starts,
+            _masked(observations[before], valid), _masked(self._actions.items[indices], valid),
+            _masked(observations[before + 1], valid), _masked(self._rewards.items[indices], valid),
+            last & self._terminated.items[episodes][:, None],
             sizes.astype(np.int32))
 
-    def _forget_oldest(self) -> None:
+    def _drop_oldest(self) -> None:
         length = int(self._lengths.items[0])
         self._observations.drop(length + 1)
         self._actions.drop(length)
@@ -198,10 +193,10 @@ class Replay(tf.Module):
 
 
 class _Queue:
-    """An array that grows at its end and shrinks at its beginning.
+    """An array that grows at its end and shrinks at its start.
 
     Attributes:
-      items: what is in it, `[N, ...]`; a view, good until the queue changes.
+      items: the content, `[N, ...]`; a view, valid until the queue changes.
     """
 
     def __init__(self, empty: np.ndarray):
@@ -223,14 +218,14 @@ class _Queue:
         self.items = self.items[count:]
 
     def check(self, items: np.ndarray) -> None:
-        """Raises ValueError where `items` are not of the kind that is in the queue."""
+        """Raises ValueError if the dtype or the shape of `items` differs from the queue's."""
         if items.dtype != self.items.dtype or items.shape[1:] != self.items.shape[1:]:
             raise ValueError(f"expected {self.items.dtype} [N, {self.items.shape[1:]}], got "
                              f"{items.dtype} {items.shape}")
 
 
-class _Saved(tf.train.experimental.PythonState):
-    """A replay as bytes: NumPy's archive of arrays, nothing of which is executed."""
+class _SavedReplay(tf.train.experimental.PythonState):
+    """Serialises a replay buffer as a NumPy archive without pickles."""
 
     def __init__(self, replay: Replay):
         self._replay = replay
@@ -238,22 +233,24 @@ class _Saved(tf.train.experimental.PythonState):
     def serialize(self) -> bytes:
         file = io.BytesIO()
         arrays = {name: queue.items for name, queue in self._replay._queues().items()}
-        np.savez(file, allow_pickle=False, games_added=np.int64(self._replay.games_added), **arrays)
+        np.savez(
+            file, allow_pickle=False, episodes_added=np.int64(self._replay.episodes_added),
+            **arrays)
         return file.getvalue()
 
     def deserialize(self, string_value: bytes) -> None:
         queues = self._replay._queues()
         try:
             with np.load(io.BytesIO(string_value), allow_pickle=False) as archive:
-                games_added = int(archive["games_added"])
+                episodes_added = int(archive["episodes_added"])
                 arrays = {name: archive[name] for name in queues}
             for name, queue in queues.items():
                 queue.check(arrays[name])
             _check_lengths(arrays)
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"the games kept there are damaged or of another game: {error}"
-                             ) from None
-        self._replay.games_added = games_added
+            raise ValueError(
+                f"the saved episodes are damaged or of another game: {error}") from None
+        self._replay.episodes_added = episodes_added
         for name, queue in queues.items():
             queue.drop(len(queue.items))
             queue.append(arrays[name])

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_MOST_RATE = 30  # frames a second; what is faster loses every other frame
-_MOST_FRAMES = 2000  # held in memory until the film is written
+_MAX_RATE = 30  # frames a second; what is faster loses every other frame
+_MAX_FRAMES = 2000  # held in memory until the film is written
 _LARGEST, _SMALLEST = 320, 160  # pixels along the longer side of a picture
 _COLOURS = 64
 _LINE = 16  # pixels of a line of text
@@ -38,7 +38,7 @@ class Film:
           rate: pictures a second.
         """
         self._path = Path(path)
-        self._every = max(1, math.ceil(rate / _MOST_RATE))
+        self._every = max(1, math.ceil(rate / _MAX_RATE))
         self._milliseconds = 1000 * self._every / rate
         self._taken = 0
         self._frames: list[Image.Image] = []
@@ -46,7 +46,7 @@ class Film:
 
     @property
     def is_full(self) -> bool:
-        return len(self._frames) >= _MOST_FRAMES
+        return len(self._frames) >= _MAX_FRAMES
 
     def add(self, picture: np.ndarray, *, hold: float = 0.0) -> None:
         """Takes a picture, uint8 `[H, W, 3]`; all of a film have one size.

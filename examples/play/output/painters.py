@@ -22,7 +22,7 @@ from ..envs.env import Game
 from . import gif
 
 _WIDTH, _HEIGHT, _LABELS = 320, 208, 24  # pixels of curves, and of the numbers beside them
-_MOST_CURVES = 8
+_MAX_CURVES = 8
 _PAPER, _GRID, _SEEN, _DREAMT = (255, 255, 255), (222, 226, 230), (31, 90, 148), (192, 87, 43)
 
 
@@ -115,7 +115,7 @@ class _Rendered(Painter):
         try:
             picture: Any = self._env.render()
         except Exception as error:
-            raise UsageError(f"no picture can be drawn: {env.said(error)}") from error
+            raise UsageError(f"no picture can be drawn: {env.describe_error(error)}") from error
         return gif.fitted(picture)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class _Curves(Painter):
     def __init__(self, shown: np.ndarray, length: int):
         finite = np.where(np.isfinite(shown), shown, 0)
         low, high = finite.min(0), finite.max(0)
-        self._numbers = np.sort(np.argsort(low - high, kind="stable")[:_MOST_CURVES])
+        self._numbers = np.sort(np.argsort(low - high, kind="stable")[:_MAX_CURVES])
         self._low = low[self._numbers]
         self._spread = np.maximum(high[self._numbers] - self._low, 1e-6)
         self._xs = np.linspace(_LABELS, _WIDTH - 3, max(2, length))

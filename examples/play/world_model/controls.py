@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What a step depends on beside the past, as networks read it.
+"""The inputs of a transition: the observation and the action, encoded for networks.
 
-Of actions, a choice is one-hot, and a number is between -1 and 1.
+A discrete action is one-hot, a number of a continuous one is scaled to [-1, 1].
 
 Axes: [...] any leading dimensions, A numbers of an encoded action, D numbers of an observation.
 """
@@ -16,15 +16,15 @@ from vaeseq.encoder import Encoder
 from vaeseq.types import Nest, Tensor
 
 from ..envs.env import Actions
-from .statistics import Line
+from .statistics import LinearBaseline
 
 
 class Controls(NamedTuple):
-    """What a transition depends on beside the past, or the encoders of it.
+    """The inputs of a transition, or the specs of them.
 
     Attributes:
       observation: x_t, standardised, `[..., D]`.
-      action: a_t, encoded (see `controls`), `[..., A]`.
+      action: a_t, encoded (see `encode`), `[..., A]`.
     """
 
     observation: Nest
@@ -32,14 +32,14 @@ class Controls(NamedTuple):
 
 
 class ControlsEncoder(Encoder):
-    """The features of controls, and behind them the change that a line expects."""
+    """Encodes controls by an MLP, followed by the change expected by the linear baseline."""
 
-    def __init__(self, group: Encoder, layers: Encoder, line: Line, size: int):
-        """Args: group: the numbers of controls. layers, line: of these. size: D."""
+    def __init__(self, group: Encoder, layers: Encoder, baseline: LinearBaseline, size: int):
+        """Args: group: flattens controls. layers, baseline: read its output. size: D."""
         super().__init__()
         self._group = group
         self._layers = layers
-        self._line = line
+        self._baseline = baseline
         self._size = size
 
     @property
@@ -52,19 +52,19 @@ class ControlsEncoder(Encoder):
 
     def __call__(self, observation: Controls) -> Tensor:
         numbers = self._group(observation)
-        return tf.concat([self._layers(numbers), self._line(numbers)], -1)
+        return tf.concat([self._layers(numbers), self._baseline(numbers)], -1)
 
 
-def encode(actions: Actions, taken: np.ndarray) -> np.ndarray:
-    """A game's actions, int `[...]` or float `[..., A]`, as float32 `[..., A]`."""
+def encode(actions: Actions, action: np.ndarray) -> np.ndarray:
+    """Encodes actions, int `[...]` or float `[..., A]`, as float32 `[..., A]`."""
     if actions.discrete:
-        return np.eye(actions.size, dtype=np.float32)[taken]
+        return np.eye(actions.size, dtype=np.float32)[action]
     middle, half = _middle_and_half(actions)
-    return np.float32((taken - middle) / half)
+    return np.float32((action - middle) / half)
 
 
 def decode(actions: Actions, encoded: np.ndarray) -> np.ndarray:
-    """The game's actions, int `[...]` or float `[..., A]`, of encoded ones."""
+    """Inverts `encode`: int `[...]` or float `[..., A]`."""
     if actions.discrete:
         return np.argmax(encoded, axis=-1)
     middle, half = _middle_and_half(actions)

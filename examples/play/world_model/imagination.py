@@ -1,49 +1,99 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Games that a policy plays in the model, from states inferred on real ones.
+"""Rollouts in the model, and the beliefs that they start from.
 
-Axes: B batch, T time, H steps imagined, A numbers of an action, F features.
+Axes: B batch, T time, H imagined steps, A numbers of an action, N recorded episodes.
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.data import Batch
 from vaeseq.nn.scan import unroll
-from vaeseq.types import Seed, Tensor
+from vaeseq.types import Nest, Seed, Tensor
 
-from ..actor_critic.agents import Actor
-from ..actor_critic.policy import Policy
+from ..envs.replay import Episode, Windows
 from .model import Belief, World
 
 
-class Rollout(NamedTuple):
-    """Imagined games.
+class SampledAction(NamedTuple):
+    """An action and the sample that it was computed from.
 
     Attributes:
-      features: what the policy read, and would read after the last step, `[B, H + 1, F]`.
-      drawn: `Act.drawn`, `[B, H]` or `[B, H, A]`.
-      rewards: means, in the game's units, `[B, H]`.
-      going: the probability that the game goes on after each step, `[B, H]`.
+      action: encoded, `[..., A]`; differentiable by the policy's weights (a discrete one by the
+        straight-through estimator).
+      sample: the index, int32 `[...]`, or the normal variable before tanh, `[..., A]`.
     """
 
-    features: Tensor
-    drawn: Tensor
+    action: Tensor
+    sample: Tensor
+
+
+class Rollout(NamedTuple):
+    """Imagined steps.
+
+    Attributes:
+      beliefs: before each step and after the last, `[B, H + 1, ...]`.
+      actions: encoded, `[B, H, A]`.
+      samples: `SampledAction.sample`, `[B, H]` or `[B, H, A]`; () for recorded actions.
+      rewards: means, in the environment's units, `[B, H]`.
+      continues: probability that the episode continues after each step, `[B, H]`.
+    """
+
+    beliefs: Belief
+    actions: Tensor
+    samples: Nest
     rewards: Tensor
-    going: Tensor
+    continues: Tensor
 
 
-def beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
-    """What a player knew after each step of recorded games.
+def imagine(
+    world: World, belief: Belief, horizon: int, *,
+    act: Callable[[Belief, Seed], SampledAction] | None = None, actions: Tensor | None = None,
+    temperature: float = 1.0, seed: Seed,
+) -> Rollout:
+    """Rolls the model out, with actions of a policy or with recorded ones.
 
     Args:
       world: the model.
-      batch: of `World.batch`; rows begin with nothing but their first observation known.
+      belief: where the rollout starts, `[B, ...]`.
+      horizon: H.
+      act: chooses an action, given the belief and a seed.
+      actions: recorded actions, encoded, `[B, H, A]`; given instead of `act`.
+      temperature: of the observations; near 0 it takes the most likely change of each step.
+      seed: int32 `[2]`.
+    """
+    recorded = () if actions is None else actions
+
+    def step(inputs: tuple, before: Belief) -> tuple[tuple, Belief]:
+        step_seed, action = inputs
+        act_seed, draw_seed = seeds.split(step_seed[0], 2)
+        sample: Nest = ()
+        if act is not None:
+            action, sample = act(before, act_seed)
+        imagined = world.imagine_step(
+            before, world.context(before, action), temperature=temperature, seed=draw_seed)
+        return (before, action, sample, imagined.reward, imagined.continues), imagined.belief
+
+    steps, last = unroll.scan(step, (seeds.per_step(seed, horizon), recorded), belief)
+    beliefs = tf.nest.map_structure(
+        lambda each, end: tf.concat([each, end[:, None]], 1), steps[0], last)
+    return Rollout(beliefs, *steps[1:])
+
+
+def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
+    """Infers the belief after each step of recorded windows.
+
+    Args:
+      world: the model.
+      batch: of `World.batch`; each row starts with only its first observation known.
 
     Returns:
-      Beliefs `[B * T, ...]`, and bool `[B * T]`: false for padding and where the game has ended.
+      Beliefs `[B * T, ...]`, and bool `[B * T]`: false for padding and for terminated episodes.
     """
     controls, observed = batch.inputs, batch.observed
 
@@ -53,78 +103,29 @@ def beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
         return belief, belief
 
     first = world.first_belief(world.in_units(controls.observation[:, 0]))
-    each, _ = unroll.scan(step, (controls.action, observed), first)
+    beliefs, _ = unroll.scan(step, (controls.action, observed), first)
     steps = tf.range(nest.leading_dim(controls, 1))
-    valid = (steps < batch.lengths[:, None]) & (observed.going > 0.5)
-    return nest.merge_leading((each, valid))
+    valid = (steps < batch.lengths[:, None]) & (observed.continues > 0.5)
+    return nest.merge_leading((beliefs, valid))
 
 
-def imagine(
-    world: World, policy: Policy, belief: Belief, horizon: int, *, memory: bool = True, seed: Seed
-) -> Rollout:
-    """Plays on from what is known.
+def belief_after(world: World, episodes: Sequence[Episode], num_steps: int) -> Belief:
+    """Infers the beliefs after the first steps of episodes, `[N, ...]`.
 
     Args:
       world: the model.
-      policy: who plays.
-      belief: `[B, ...]`.
-      horizon: H.
-      memory: whether the policy reads the core's state.
-      seed: int32 `[2]`.
+      episodes: each of at least `num_steps` steps.
+      num_steps: 0 for the belief at the first observation.
     """
-    def step(step_seed: Tensor, now: Belief) -> tuple[tuple, Belief]:
-        act_seed, draw_seed = seeds.split(step_seed[0], 2)
-        features = world.features(now, memory)
-        act = policy.sample(policy(features), seed=act_seed)
-        imagined = world.imagine(now, world.context(now, act.action), seed=draw_seed)
-        return (features, act.drawn, imagined.reward, imagined.going), imagined.belief
+    def stack(name: str, start: int = 0, count: int = num_steps) -> np.ndarray:
+        return np.stack([getattr(episode, name)[start:start + count] for episode in episodes])
 
-    steps, last = unroll.scan(step, seeds.per_step(seed, horizon), belief)
-    features, drawn, rewards, going = steps
-    features = tf.concat([features, world.features(last, memory)[:, None]], 1)
-    return Rollout(features, drawn, rewards, going)
-
-
-class Dreamt(NamedTuple):
-    """Games that went on in the model, as the game would show them.
-
-    Attributes:
-      observations: after each step, `[B, H, D]`.
-      rewards: means, `[B, H]`.
-      going: the probability that the game goes on after each step, `[B, H]`.
-      actions: encoded, `[B, H, A]`.
-    """
-
-    observations: Tensor
-    rewards: Tensor
-    going: Tensor
-    actions: Tensor
-
-
-def dream(
-    actor: Actor, belief: Belief, actions: Tensor, *, own_actions: bool = False,
-    temperature: float = 1.0, seed: Seed,
-) -> Dreamt:
-    """Goes on from what is known, with given actions or an actor's own.
-
-    Args:
-      actor: who acts, in its world.
-      belief: `[B, ...]`.
-      actions: encoded, `[B, H, A]`.
-      own_actions: the actor acts; of the actions given only the number counts.
-      temperature: of observations; near 0 gives the most likely change of each step.
-      seed: int32 `[2]`.
-    """
-    world = actor.world
-
-    def step(inputs: tuple, now: Belief) -> tuple[Dreamt, Belief]:
-        action, step_seed = inputs
-        act_seed, draw_seed = seeds.split(step_seed[0], 2)
-        if own_actions:
-            action = actor.act(now, seed=act_seed)
-        imagined = world.imagine(
-            now, world.context(now, action), temperature=temperature, seed=draw_seed)
-        after = imagined.belief
-        return Dreamt(after.observation, imagined.reward, imagined.going, action), after
-
-    return unroll.scan(step, (actions, seeds.per_step(seed, actions.shape[1])), belief)[0]
+    rows = len(episodes)
+    if not num_steps:
+        first = stack("observations", count=1).reshape(rows, -1)
+        return world.first_belief(tf.constant(first, tf.float32))
+    windows = Windows(
+        stack("observations"), stack("actions"), stack("observations", 1), stack("rewards"),
+        np.zeros([rows, num_steps], bool), np.full([rows], num_steps, np.int32))
+    beliefs, _ = infer_beliefs(world, world.batch(windows))
+    return tf.nest.map_structure(lambda x: x[num_steps - 1::num_steps], beliefs)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Running statistics, which make numbers of any size fit for a network.
+"""Standardisation and a linear baseline, fitted to recorded data.
 
 Axes: [...] any leading dimensions, D numbers of an observation.
 """
@@ -10,70 +10,70 @@ import tensorflow as tf
 
 from vaeseq.types import Tensor
 
-_NEVER = 1e-6  # standard deviation of what never changed
-_MOST_WEIGHTS = 1 << 18  # of a line: pictures have none
-_ENOUGH = 10  # examples for each number that a line reads
+_CONSTANT = 1e-6  # standard deviation below which a number counts as constant
+_MAX_WEIGHTS = 1 << 18  # of a linear baseline, which pictures exceed
+_MIN_EXAMPLES = 10  # for each input of a linear baseline
 
 
-class Standard(tf.Module):
-    """The mean and the standard deviation of what was seen; 0 and 1 before anything was.
+class Standardizer(tf.Module):
+    """Standardises numbers by the mean and the standard deviation of data; identity before `fit`.
 
-    What never changed has a deviation of 1: it is 0 when standardised.
+    Constant numbers get a deviation of 1, so that they become 0.
     """
 
-    def __init__(self, shape: tuple[int, ...], name: str, *, least: float = 0.0):
-        """Creates it.
+    def __init__(self, shape: tuple[int, ...], name: str, *, min_deviation: float = 0.0):
+        """Creates the module.
 
         Args:
-          shape: of what is seen.
+          shape: of one example.
           name: of the module.
-          least: the least deviation.
+          min_deviation: a lower bound of the deviation.
         """
         super().__init__(name=name)
-        self._least = least
+        self._min_deviation = min_deviation
         self._mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")
         self._deviation = tf.Variable(tf.ones(shape), trainable=False, name="deviation")
 
-    def fit(self, seen: np.ndarray) -> None:
-        """Takes the statistics of all that was seen, `[N, *shape]`."""
-        seen = np.asarray(seen, np.float64)
-        deviation = np.maximum(seen.std(0), self._least)
-        self._mean.assign(seen.mean(0))
-        self._deviation.assign(np.where(deviation > _NEVER, deviation, 1.0))
+    def fit(self, data: np.ndarray) -> None:
+        """Computes the statistics of data `[N, *shape]`."""
+        data = np.asarray(data, np.float64)
+        deviation = np.maximum(data.std(0), self._min_deviation)
+        self._mean.assign(data.mean(0))
+        self._deviation.assign(np.where(deviation > _CONSTANT, deviation, 1.0))
 
     def __call__(self, numbers: Tensor) -> Tensor:
-        """`[..., *shape]` -> the same, standardised."""
+        """Standardises numbers `[..., *shape]`."""
         return (numbers - self._mean) / self._deviation
 
     def of_array(self, numbers: np.ndarray) -> np.ndarray:
-        """`__call__` of an array, float32."""
+        """Applies `__call__` to an array; float32."""
         return np.float32((numbers - self._mean.numpy()) / self._deviation.numpy())
 
     def inverse(self, standardised: Tensor) -> Tensor:
-        """Undoes `__call__`."""
+        """Inverts `__call__`."""
         return self._mean + self._deviation * standardised
 
 
-class Line(tf.Module):
-    """The linear function that fits best what was seen; 0 before enough was, or of too many.
+class LinearBaseline(tf.Module):
+    """A linear least-squares fit; zero before `fit` and where it would have too many weights.
 
-    Axes: N examples, F numbers that it reads, D that it gives.
+    Axes: N examples, F inputs, D outputs.
 
     Attributes:
-      is_used: false where there are too many numbers: it is 0 then, whatever was seen.
+      is_used: false where there are too many weights: the output is always 0.
     """
 
     def __init__(self, inputs: int, outputs: int, name: str):
         """Args: inputs: F. outputs: D. name: of the module."""
         super().__init__(name=name)
-        self.is_used = inputs * outputs <= _MOST_WEIGHTS
+        self.is_used = inputs * outputs <= _MAX_WEIGHTS
         self._inputs = inputs if self.is_used else 0
         self._weights = tf.Variable(
             tf.zeros([self._inputs + 1, outputs]), trainable=False, name="weights")
 
     def fit(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
-        """Takes the least squares of all that was seen: `[N, F]` and `[N, D]`."""
-        if not self.is_used or len(inputs) < _ENOUGH * (self._inputs + 1):
+        """Fits inputs `[N, F]` to outputs `[N, D]`; does nothing with too few examples."""
+        if not self.is_used or len(inputs) < _MIN_EXAMPLES * (self._inputs + 1):
             return
         rows = np.column_stack([inputs, np.ones(len(inputs))]).astype(np.float64)
         self._weights.assign(np.linalg.lstsq(rows, outputs, rcond=None)[0])
@@ -83,6 +83,6 @@ class Line(tf.Module):
         return tf.tensordot(inputs[..., :self._inputs], self._weights[:-1], 1) + self._weights[-1]
 
     def of_array(self, inputs: np.ndarray) -> np.ndarray:
-        """`__call__` of an array, float32."""
+        """Applies `__call__` to an array; float32."""
         weights = self._weights.numpy()
         return np.float32(inputs[..., :self._inputs] @ weights[:-1] + weights[-1])

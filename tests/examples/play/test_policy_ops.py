@@ -8,18 +8,17 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from examples.play.actor_critic.agents import RandomActor
 from examples.play.actor_critic.policy import Policy
-from examples.play.actor_critic.policy_ops import _LEAST_SCALE, _SCALE_DECAY, PolicyOps
+from examples.play.actor_critic.policy_ops import _MIN_SCALE, _SCALE_DECAY, PolicyOps
 from examples.play.envs.replay import Transitions
 from examples.play.world_model import imagination
 from examples.play.world_model.model import World
-from tests.examples.play.learn_games import HPARAMS, game
+from tests.examples.play.learnable_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds
 
-SMALL = HPARAMS.replace(horizon=2, trace=1.0, entropy=0.0, policy_layers=())
-GOING = 0.5  # of every step, once the model says nothing about it
+SMALL = HPARAMS.replace(horizon=2, lambda_=1.0, entropy=0.0, policy_layers=())
+CONTINUES = 0.5  # of every step, once the model says nothing about it
 
 
 def _made(hparams, *, discrete):
@@ -42,7 +41,7 @@ def _batch(world, rows):
     def repeat(x):
         return tf.fill([rows, *x.shape[1:]], tf.constant(0.3, x.dtype))
     batch = world.empty_batch()
-    observed = tf.nest.map_structure(repeat, batch.observed)._replace(going=tf.ones([rows, 1]))
+    observed = tf.nest.map_structure(repeat, batch.observed)._replace(continues=tf.ones([rows, 1]))
     return batch._replace(observed=observed, inputs=tf.nest.map_structure(repeat, batch.inputs),
                           lengths=np.ones([rows], np.int32))
 
@@ -61,15 +60,15 @@ def _exact_gradient(world, policy, ops, belief):
     sequences = np.array(list(itertools.product(range(2), repeat=2)))
     beliefs = tf.nest.map_structure(lambda x: tf.repeat(x, 4, 0), belief)
     actions = tf.one_hot(sequences, 2)
-    dreamt = imagination.dream(RandomActor(world), beliefs, actions, seed=seeds.make(0))
+    rollout = imagination.imagine(world, beliefs, 2, actions=actions, seed=seeds.make(0))
     features = [world.features(beliefs)]
     for action in tf.unstack(actions, axis=1):
         context = world.context(beliefs, action)
-        beliefs = world.imagine(beliefs, context, seed=seeds.make(0)).belief
+        beliefs = world.imagine_step(beliefs, context, seed=seeds.make(0)).belief
         features.append(world.features(beliefs))
     h = ops._hparams
-    rewards = dreamt.rewards * (1 - h.discount) / world.reward_size
-    g = h.discount * GOING
+    rewards = rollout.rewards * (1 - h.discount) / world.reward_size
+    g = h.discount * CONTINUES
     returns = rewards[:, 0] + g * (rewards[:, 1] + g * ops._average_value(features[2]))
     with tf.GradientTape() as tape:
         log_prob = sum(policy.log_prob(policy(features[t]), sequences[:, t]) for t in range(2))
@@ -82,7 +81,7 @@ def test_score_gradient_is_that_of_the_expected_return():
     world, policy, ops = _made(hparams, discrete=True)
     for normal in world.gen_core.core.decoder._decoders[:2]:
         _silence(normal)
-    belief, _ = imagination.beliefs(world, _batch(world, 1))
+    belief, _ = imagination.infer_beliefs(world, _batch(world, 1))
     exact, num_steps = _exact_gradient(world, policy, ops, belief)
     drawn = []
     for seed in range(8):
@@ -98,7 +97,7 @@ def _unscaled(ops, batch, seed):
     ops._scale.assign(0.0)
     gradients, _, _ = ops.gradients(batch, seed)
     deviation = ops._scale / (1 - _SCALE_DECAY)
-    return [gradient * tf.maximum(deviation, _LEAST_SCALE) for gradient in gradients]
+    return [gradient * tf.maximum(deviation, _MIN_SCALE) for gradient in gradients]
 
 
 def _flat(gradients):
@@ -106,17 +105,17 @@ def _flat(gradients):
 
 
 def test_pathwise_gradient_is_that_of_the_sampled_return():
-    hparams = SMALL.replace(policy_gradient="pathwise", trace=0.6, horizon=3)
+    hparams = SMALL.replace(policy_gradient="pathwise", lambda_=0.6, horizon=3)
     world, policy, ops = _made(hparams, discrete=False)
     batch, seed = _batch(world, 2), seeds.make(5)
     gradients = _unscaled(ops, batch, seed)
 
     def loss():
-        belief, _ = imagination.beliefs(world, batch)
-        rollout = imagination.imagine(world, policy, belief, 3, seed=seed)
+        belief, _ = imagination.infer_beliefs(world, batch)
+        rollout = ops._imagine(belief, seed)
         rewards = rollout.rewards.numpy() * (1 - hparams.discount)
-        values = ops._average_value(rollout.features[:, 1:]).numpy()
-        g, after, total = hparams.discount * GOING, values[:, -1], 0.0
+        values = ops._average_value(ops._features(rollout)[:, 1:]).numpy()
+        g, after, total = hparams.discount * CONTINUES, values[:, -1], 0.0
         for t in (2, 1, 0):
             after = rewards[:, t] + g * (0.4 * values[:, t] + 0.6 * after)
             total += g ** t * after
@@ -176,12 +175,12 @@ def test_a_value_beyond_all_rewards_counts_as_their_limit():
     before, after = np.random.default_rng(0).normal(size=[2, 3, world.size])
     world.fit_statistics(Transitions(
         before, np.zeros([3], np.int32), after, rewards, np.zeros([3], bool)))
-    belief, _ = imagination.beliefs(world, _batch(world, 2))
-    rollout = imagination.imagine(
-        world, ops.policy, belief, 2, seed=seeds.make(0))._replace(rewards=tf.zeros([2, 2]))
+    belief, _ = imagination.infer_beliefs(world, _batch(world, 2))
+    rollout = ops._imagine(belief, seeds.make(0))._replace(rewards=tf.zeros([2, 2]))
     size = np.sqrt(np.mean(rewards**2))
     for value, limit in ((1e6, 4.0), (-1e6, -2.0)):  # whatever the rest of the network adds
         ops._average_value._mlp._layers[-1].b.assign([value])
-        returns = ops._returns(rollout)
+        returns = ops._returns(rollout, ops._features(rollout))
         np.testing.assert_allclose(
-            returns[:, -1], ops._hparams.discount * GOING * limit / size * np.ones([2]), rtol=1e-5)
+            returns[:, -1], np.full([2], ops._hparams.discount * CONTINUES * limit / size),
+            rtol=1e-5)

@@ -9,13 +9,13 @@ import tensorflow as tf
 from tensorflow_probability import bijectors
 from tensorflow_probability import distributions as tfd
 
-from examples.play.actor_critic.agents import Player, PolicyActor, RandomActor
+from examples.play.actor_critic.agents import AgentPlayer, PolicyActor
 from examples.play.actor_critic.policy import Policy
 from examples.play.envs.env import Actions
 from examples.play.envs.replay import Transitions, Windows
 from examples.play.world_model import controls, imagination
 from examples.play.world_model.model import Transition, World
-from tests.examples.play.learn_games import HPARAMS, game
+from tests.examples.play.learnable_games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds, vae
 from vaeseq.testing import AgentContract
@@ -44,7 +44,8 @@ class TestRecordedActions(AgentContract):
     batch_size, num_steps = 2, 3
 
     def make_object_under_test(self):
-        return RandomActor(_world())
+        world = _world()
+        return PolicyActor(world, _policy(world))
 
     def make_observations(self, leading):
         change = tf.random.stateless_normal([*leading, 2], [1, 0])
@@ -55,9 +56,9 @@ class TestRecordedActions(AgentContract):
 
 
 @pytest.mark.parametrize("vae_type", sorted(vae.VAE_TYPES))
-def test_what_is_learnt_from_is_what_a_player_knew(vae_type):
+def test_beliefs_inferred_from_windows_are_those_of_the_player(vae_type):
     world = _world(vae_type)
-    player = Player(PolicyActor(world, _policy(world)), jit_compile=False)
+    player = AgentPlayer(PolicyActor(world, _policy(world)), jit_compile=False)
     rng = np.random.default_rng(0)
     seen = rng.normal(size=[2, 4, 2]).astype(np.float32)
     rewards = rng.normal(size=[2, 4]).astype(np.float32)
@@ -69,39 +70,40 @@ def test_what_is_learnt_from_is_what_a_player_knew(vae_type):
         known.append(world.features(state[0]))
     windows = Windows(
         seen[:, :3], np.stack(taken[:3], 1), seen[:, 1:], rewards[:, :3], np.zeros([2, 3], bool),
-        np.ones([2], bool), np.full([2], 3, np.int32))
-    beliefs, valid = imagination.beliefs(world, world.batch(windows))
-    features = tf.reshape(world.features(beliefs), [2, 3, -1])
+        np.full([2], 3, np.int32))
+    inferred, valid = imagination.infer_beliefs(world, world.batch(windows))
+    features = tf.reshape(world.features(inferred), [2, 3, -1])
     assert valid.numpy().all()
     np.testing.assert_allclose(features, tf.stack(known[1:], 1), rtol=1e-4, atol=1e-5)
 
 
-def test_the_end_of_a_game_is_no_beginning_of_an_imagined_one():
+def test_no_rollout_starts_from_a_terminal_state():
     world = _world()
     batch = world.empty_batch()
     observed = tf.nest.map_structure(lambda x: tf.repeat(x, 3, 1), batch.observed)
     batch = batch._replace(
-        observed=observed._replace(going=tf.constant([[1.0, 0.0, 0.0]])),
+        observed=observed._replace(continues=tf.constant([[1.0, 0.0, 0.0]])),
         inputs=tf.nest.map_structure(lambda x: tf.repeat(x, 3, 1), batch.inputs),
         lengths=tf.constant([2]))
     np.testing.assert_array_equal(
-        imagination.beliefs(world, batch)[1], [True, False, False])
+        imagination.infer_beliefs(world, batch)[1], [True, False, False])
 
 
-def test_a_dream_with_given_actions_follows_the_model():
+def test_a_rollout_with_recorded_actions_repeats_single_steps():
     world = _world()
     belief = world.first_belief(tf.constant([[1.0, 2.0]]))
     actions = tf.one_hot([[0, 1, 1]], 2)
-    dreamt = imagination.dream(RandomActor(world), belief, actions, temperature=1e-12,
-                               seed=seeds.make(0))
-    np.testing.assert_array_equal(dreamt.actions, actions)
+    rollout = imagination.imagine(world, belief, 3, actions=actions, temperature=1e-12,
+                                  seed=seeds.make(0))
+    np.testing.assert_array_equal(rollout.actions, actions)
     for t in range(3):
-        imagined = world.imagine(belief, world.context(belief, actions[:, t]), temperature=1e-12,
-                                 seed=seeds.make(t))
+        imagined = world.imagine_step(
+            belief, world.context(belief, actions[:, t]), temperature=1e-12, seed=seeds.make(t))
         belief = imagined.belief
-        np.testing.assert_allclose(dreamt.observations[:, t], belief.observation, rtol=1e-4)
-        np.testing.assert_allclose(dreamt.rewards[:, t], imagined.reward, rtol=1e-4)
-        np.testing.assert_allclose(dreamt.going[:, t], imagined.going, rtol=1e-4)
+        np.testing.assert_allclose(
+            rollout.beliefs.observation[:, t + 1], belief.observation, rtol=1e-4)
+        np.testing.assert_allclose(rollout.rewards[:, t], imagined.reward, rtol=1e-4)
+        np.testing.assert_allclose(rollout.continues[:, t], imagined.continues, rtol=1e-4)
 
 
 def test_continuous_entropy_is_that_of_the_action():
@@ -111,7 +113,7 @@ def test_continuous_entropy_is_that_of_the_action():
     act = policy.sample(params, seed=seeds.make(3))
     density = tfd.Independent(tfd.TransformedDistribution(
         tfd.Normal(params.loc, params.scale), bijectors.Tanh()), 1)
-    estimates = policy.entropy(params, act.drawn).numpy()
+    estimates = policy.entropy(params, act.sample).numpy()
     expected = -density.log_prob(tf.clip_by_value(act.action, -1 + 1e-6, 1 - 1e-6)).numpy()
     error = np.std(estimates - expected) / np.sqrt(len(expected))
     assert abs(estimates.mean() - expected.mean()) < 5 * error + 1e-4

@@ -62,7 +62,7 @@ def test_a_film_is_whole_or_not_there(tmp_path, monkeypatch, error, in_the_writi
 
 
 def test_a_film_has_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(gif, "_MOST_FRAMES", 3)
+    monkeypatch.setattr(gif, "_MAX_FRAMES", 3)
     with Film(tmp_path / "a.gif", 10) as film:
         for number in range(9):
             film.add(_frame(number), hold=1.0)

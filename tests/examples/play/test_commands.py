@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from examples.play.actor_critic import trained_agent, training
-from examples.play.actor_critic.trained_agent import Dream
-from examples.play.actor_critic.training import Learned
+from examples.play.actor_critic.trained_agent import ImaginedEpisode
+from examples.play.actor_critic.training import TrainingResult as Result
 from examples.play.commands import program
 from examples.play.commands import run as run_command
 from examples.play.commands import train as train_command
@@ -36,7 +36,7 @@ def run(capsys):
 
 @pytest.fixture
 def log_dir(tmp_path):
-    """Of a run on `Count`, in which nothing was learnt."""
+    """Of a run on `Count`, in which nothing was learned."""
     directory = LogDir(tmp_path / "log", "vaeseq-play")
     directory.create(PlayHParams(game=scripted.COUNT), 3)
     return directory.path
@@ -53,11 +53,11 @@ def _refused(ended, *words):
 def _scores(count):
     """The scores of the first games of `Count` with --seed 0, by another way."""
     from examples.play.envs.rollout import play
-    from examples.play.envs.vector_env import Games
+    from examples.play.envs.vector_env import VectorEnv
     game = env.game(scripted.COUNT)
-    with Games(game, 1) as games:
+    with VectorEnv(game, 1) as games:
         return [episode.score for episode in play(
-            games, RandomPlayer(game.actions), num_games=count, seed=1 << 32)]
+            games, RandomPlayer(game.actions), num_episodes=count, seed=1 << 32)]
 
 
 def test_scores_are_printed_as_they_come_and_summed_up(run):
@@ -125,7 +125,7 @@ def test_ctrl_c_in_the_middle_of_a_film(run, tmp_path, monkeypatch):
     (["run", "--agent", "random", "--hparams", "gane=CartPole-v1"], "Did you mean 'game'?"),
     (["run", "--agent", "random", "--hparams", f"game={scripted.UNEVEN}"], "are not supported"),
     (["run", "--agent", "random", "--hparams", f"game={scripted.RAISES}"], "ZeroDivisionError"),
-    (["run", "--agent", "random", "--hparams", f"game={scripted.NAN}"], "no finite number"),
+    (["run", "--agent", "random", "--hparams", f"game={scripted.NAN}"], "is not finite"),
     (["run", "--agent", "random", "--hparams", f"game={scripted.PICTURES}", "--film", "a.gif"],
      "render mode 'rgb_array'; it has none"),
     (["run", "--agent", "random", "--game-module", "no_such_module"], "no_such_module"),
@@ -157,7 +157,7 @@ def test_games_of_ones_own(run, tmp_path, monkeypatch):
 
 
 class _Agent:
-    """Stands in for a trained one: plays at random, and dreams that nothing changes."""
+    """A fake trained agent: plays at random, and imagines that nothing changes."""
 
     def __init__(self, game):
         self.game, self.asked = game, []
@@ -166,12 +166,13 @@ class _Agent:
         self.asked.append((greedy, temperature))
         return RandomPlayer(self.game.actions)
 
-    def dream(self, episode, *, given, length, own_actions, seed):
+    def imagine(self, episode, *, given, length, own_actions, seed):
         self.asked.append((given, length, own_actions))
-        going = np.full([length], 0.9)
-        going[3:] = 0.1
-        return Dream(np.repeat(episode.observations[given:given + 1], length, 0),
-                     np.ones([length], np.float32), going, episode.actions[:length])
+        continues = np.full([length], 0.9)
+        continues[3:] = 0.1
+        return ImaginedEpisode(
+            np.repeat(episode.observations[given:given + 1], length, 0),
+            np.ones([length], np.float32), continues, episode.actions[:length])
 
 
 @pytest.fixture
@@ -207,10 +208,10 @@ def test_a_dream_beside_the_game(run, agent, log_dir, tmp_path):
 
 
 @pytest.mark.parametrize("learned, said", [
-    (Learned(500, "done", 21.5, 20.0, False), "Step 500: done. Best mean score: 21.5.\nNext:\n"),
-    (Learned(500, "done", math.nan, math.nan, True), "Step 500: nothing to do"),
-    (Learned(80, "stopped", math.nan, math.nan, False), "Step 80: stopped, everything is saved.\n"),
-    (Learned(80, "time", 3.0, 3.0, False), "Step 80: time is up, everything is saved. Best")])
+    (Result(500, "done", 21.5, 20.0, False), "Step 500: done. Best mean score: 21.5.\nNext:\n"),
+    (Result(500, "done", math.nan, math.nan, True), "Step 500: nothing to do"),
+    (Result(80, "stopped", math.nan, math.nan, False), "Step 80: stopped, everything is saved.\n"),
+    (Result(80, "time", 3.0, 3.0, False), "Step 80: time is up, everything is saved. Best")])
 def test_how_training_is_told(run, tmp_path, monkeypatch, learned, said):
     given = {}
 
@@ -235,7 +236,7 @@ def test_how_training_is_told(run, tmp_path, monkeypatch, learned, said):
     ("Pendulum-v1", (), "3 numbers are seen, an action is one number")])
 def test_how_a_game_is_described(name, indices, described):
     game = env.game(name, observed_indices=indices)
-    assert train_command._described(game) == described
+    assert train_command._description(game) == described
 
 
 def test_another_seed_or_game_than_the_runs(run, log_dir):

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from examples.play.envs.replay import Transitions
 from examples.play.world_model.model import World
-from examples.play.world_model.statistics import Line, Standard
-from tests.examples.play.learn_games import HPARAMS, game
+from examples.play.world_model.statistics import LinearBaseline, Standardizer
+from tests.examples.play.learnable_games import HPARAMS, game
 from vaeseq import seeds
 
 # x_t+1 - x_t = PUSH[a_t] + x_t TURN: a game without chance, in which everything is linear.
@@ -32,7 +32,7 @@ def expected_error(world):
     seen = transitions(200, seed=1)
     belief = world.first_belief(tf.constant(seen.before))
     context = world.context(belief, tf.one_hot(seen.actions, 2))
-    imagined = world.imagine(belief, context, temperature=1e-12, seed=seeds.make(0))
+    imagined = world.imagine_step(belief, context, temperature=1e-12, seed=seeds.make(0))
     errors = imagined.belief.observation.numpy() - seen.after
     return np.sqrt(np.mean((errors / (seen.after - seen.before).std(0)) ** 2))
 
@@ -41,7 +41,7 @@ def test_a_line_is_that_of_least_squares():
     rng = np.random.default_rng(0)
     inputs, noise = rng.normal(size=[500, 3]), 0.1 * rng.normal(size=[500, 2])
     weights, offset = rng.normal(size=[3, 2]), rng.normal(size=2)
-    line = Line(3, 2, "line")
+    line = LinearBaseline(3, 2, "line")
     np.testing.assert_array_equal(line(tf.ones([4, 3])), np.zeros([4, 2]))
     line.fit(inputs, inputs @ weights + offset + noise)
     for given in (line(tf.constant(inputs, tf.float32)).numpy(), line.of_array(inputs)):
@@ -52,7 +52,7 @@ def test_a_line_is_that_of_least_squares():
 
 
 def test_a_line_waits_until_enough_was_seen():
-    line = Line(3, 1, "line")
+    line = LinearBaseline(3, 1, "line")
     line.fit(np.ones([39, 3]), np.ones([39, 1]))
     np.testing.assert_array_equal(line.of_array(np.ones([1, 3])), [[0]])
     line.fit(np.ones([40, 3]), np.ones([40, 1]))
@@ -60,14 +60,14 @@ def test_a_line_waits_until_enough_was_seen():
 
 
 def test_pictures_have_no_line():
-    line = Line(12_290, 12_288, "line")
+    line = LinearBaseline(12_290, 12_288, "line")
     assert not line.is_used and sum(np.prod(v.shape) for v in line.variables) == 12_288
     line.fit(np.ones([10, 12_290]), np.ones([10, 12_288]))
     np.testing.assert_array_equal(line(tf.ones([2, 12_290])), np.zeros([2, 12_288]))
 
 
 def test_standard_has_a_least_deviation():
-    standard = Standard((2,), "numbers", least=0.5)
+    standard = Standardizer((2,), "numbers", min_deviation=0.5)
     standard.fit(np.array([[1.0, 0.0], [1.0, 4.0]]))
     np.testing.assert_allclose(standard.of_array(np.array([[2.0, 4.0]])), [[2.0, 1.0]])
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from examples.play.actor_critic import training
-from tests.examples.play.learn_games import BEST_IN_CORRIDOR, HPARAMS, MEMORY, register
+from tests.examples.play.learnable_games import BEST_IN_CORRIDOR, HPARAMS, MEMORY, register
 from vaeseq.runs.log_dir import LogDir
 
 

@@ -20,7 +20,7 @@ def _episode(moves, number, *, terminated=True):
     """Observations count on from 100 x number; the move from x is x % 3 and gives x."""
     seen = 100 * number + np.arange(moves + 1, dtype=np.float32)
     return Episode(seen[:, None], (seen[:-1] % 3).astype(np.int32), seen[:-1], terminated,
-                   not terminated, number)
+                   number)
 
 
 def _filled(*lengths, most=10_000):
@@ -48,8 +48,7 @@ def test_windows_are_pieces_of_one_game():
         np.testing.assert_array_equal(windows.rewards[row], before)
         last = valid & (first + steps == 100 * number + moves - 1)
         np.testing.assert_array_equal(windows.terminated[row], last & (number % 2 == 1))
-        assert windows.is_start[row] == (first == 100 * number)
-    assert windows.terminated.any() and windows.is_start.any() and not windows.is_start.all()
+    assert windows.terminated.any() and not windows.terminated.all(1).any()
 
 
 def test_windows_follow_their_law():
@@ -81,14 +80,14 @@ def test_windows_are_a_function_of_the_games_and_the_seed():
 
 def test_the_oldest_games_go():
     replay = _filled(*[10] * 9, most=35)
-    assert (replay.num_games, replay.num_moves, replay.games_added) == (3, 30, 9)
+    assert (replay.num_episodes, replay.num_steps, replay.episodes_added) == (3, 30, 9)
     seen = replay.transitions()
     numbers = np.repeat([7, 8, 9], 10)
     np.testing.assert_array_equal(seen.before[:, 0], 100 * numbers + np.tile(np.arange(10), 3))
     np.testing.assert_array_equal(seen.after, seen.before + 1)
     np.testing.assert_array_equal(np.flatnonzero(seen.terminated), [9, 29])
     replay.add(_episode(50, 10))
-    assert (replay.num_games, replay.num_moves) == (1, 50)  # the latest stays
+    assert (replay.num_episodes, replay.num_steps) == (1, 50)  # the latest stays
 
 
 def test_many_games_come_and_go():
@@ -96,7 +95,7 @@ def test_many_games_come_and_go():
     for number in range(1, 300):
         kept.append(_episode(int(rng.integers(1, 20)), number))
         replay.add(kept[-1])
-        while sum(episode.num_moves for episode in kept) > 60:
+        while sum(episode.num_steps for episode in kept) > 60:
             kept.pop(0)
         seen = replay.transitions()
         np.testing.assert_array_equal(
@@ -106,7 +105,7 @@ def test_many_games_come_and_go():
 
 
 def _saved(tmp_path, replay):
-    checkpoints = Checkpoints(tmp_path, say=lambda line: None)
+    checkpoints = Checkpoints(tmp_path, log=lambda line: None)
     checkpoints.save(7, {"replay": replay, "other": tf.Variable(1.0)})
     return checkpoints
 
@@ -116,7 +115,7 @@ def test_saved_and_restored_to_the_last_bit(tmp_path):
     checkpoints = _saved(tmp_path, replay)
     other = _filled(4, most=35)
     assert checkpoints.restore({"replay": other}) == 7
-    assert other.games_added == 3 and other.num_games == replay.num_games == 2
+    assert other.episodes_added == 3 and other.num_episodes == replay.num_episodes == 2
     for _ in range(2):
         for one, same in zip(replay.sample(9, T, seed=[1]), other.sample(9, T, seed=[1])):
             assert one.dtype == same.dtype
@@ -129,7 +128,7 @@ def test_pictures_and_continuous_actions_are_saved(tmp_path):
     rng, replay = np.random.default_rng(0), Replay(STEERED, 100)
     replay.add(Episode(rng.integers(0, 256, [6, 2, 2, 1]).astype(np.uint8),
                        rng.normal(size=[5, 2]).astype(np.float32),
-                       rng.normal(size=5).astype(np.float32), False, True))
+                       rng.normal(size=5).astype(np.float32), False))
     other = Replay(STEERED, 100)
     _saved(tmp_path, replay).restore({"replay": other})
     for one, same in zip(replay.transitions(), other.transitions()):
@@ -148,11 +147,11 @@ def test_damaged_games_are_refused(damage):
     replay = _filled(3)
     with pytest.raises(ValueError, match="damaged or of another game"):
         replay._saved.deserialize(damage)
-    assert replay.num_moves == 3
+    assert replay.num_steps == 3
 
 
 def test_nothing_to_sample_and_nothing_to_add():
-    with pytest.raises(ValueError, match="expected games to sample from, got none"):
+    with pytest.raises(ValueError, match="expected episodes to sample from, got none"):
         Replay(CHOICES, 10).sample(1, T, seed=[0])
-    with pytest.raises(ValueError, match="at least one move"):
+    with pytest.raises(ValueError, match="at least one step"):
         Replay(CHOICES, 10).add(_episode(0, 1))
