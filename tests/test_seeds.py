@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Numbers that were drawn ahead."""
+"""Noise that is drawn before it is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEED = seeds.make(5)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_sample_is_made_of_what_was_drawn_ahead_once(compiled):
+def test_one_sample_takes_the_presampled_noise(compiled):
     normals = tf.constant([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]])
     params = latent.NormalParams(tf.fill([3, 2], 10.0), tf.fill([3, 2], 2.0))
 
@@ -33,7 +33,7 @@ def test_a_sample_is_made_of_what_was_drawn_ahead_once(compiled):
 @pytest.mark.parametrize("shape,dtype", [
     ([2, 3, 2], tf.float32), ([3, 2], tf.float32), ([1, 3, 3], tf.float32),
     ([1, 3, 2], tf.float64)])
-def test_other_draws_go_by_their_seeds(shape, dtype):
+def test_other_draws_use_their_seeds(shape, dtype):
     with seeds.presampled_noise(tf.zeros([3, 2])):
         drawn = seeds.normal(shape, SEED, dtype)
     np.testing.assert_array_equal(drawn, seeds.normal(shape, SEED, dtype))

@@ -92,6 +92,7 @@ class Embed(Encoder):
             raise TypeError(f"Embed expects integers, got {observation.dtype.name} of shape "
                             f"{observation.shape}. Cast the symbols with tf.cast(x, tf.int32).")
         self._initialize()
+        # While a function is traced, layers multiply the table instead of its rows.
         features = Lookup(self.embeddings, observation)
         return features.to_tensor() if tf.executing_eagerly() else features
 

@@ -68,7 +68,7 @@ class MLP(snt.Module):
         return self._layers[-1].output_size
 
     def __call__(self, inputs: Parts) -> Tensor:
-        """Maps [..., F], or tensors to be concatenated to it, to [..., H]; H is `output_size`.
+        """Maps [..., F], or tensors to be concatenated to it, to [..., `output_size`].
 
         In the step of a `scan`, the products of parts that are inputs of the scan are computed
         before the loop; so pass `(inputs_t, z)` rather than a concatenation.

@@ -14,6 +14,7 @@ from vaeseq.nn.dropout import enable_dropout
 from vaeseq.nn.scan import lookup, matmul, unroll
 
 MODES = ("eager", "function", "compiled", "split")
+COMPILED = pytest.mark.parametrize("mode", ["compiled", "split"])
 TOLERANCE = {tf.float64: 1e-10, tf.float32: 2e-5}
 
 
@@ -125,8 +126,8 @@ def test_scan_equals_a_python_loop(mode, dtype, lengths):
 
 
 @pytest.mark.parametrize("lengths", [None, (8, 3, 1)])
-@pytest.mark.parametrize("mode", MODES)
-def test_inputs_that_are_rows_of_a_table(mode, lengths):
+@COMPILED
+def test_lookups_as_inputs_equal_a_python_loop(mode, lengths):
     """Multiplied by themselves, with a bias and without, and beside what the loop knows alone."""
     rng = np.random.default_rng(4)
     table = tf.Variable(rng.normal(size=[4, 3]))
@@ -156,7 +157,7 @@ def test_inputs_that_are_rows_of_a_table(mode, lengths):
 
 
 @pytest.mark.parametrize("jit_compile,split", [(False, False), (True, False), (False, True)])
-def test_products_in_bfloat16(jit_compile, split):
+def test_bfloat16_errors_are_those_of_a_python_loop(jit_compile, split):
     """As near to the exact results as a Python loop whose products are rounded alike."""
     case = everything(tf.float32, 3, 5)
     module, inputs, outside, state, weights = case
@@ -167,9 +168,9 @@ def test_products_in_bfloat16(jit_compile, split):
             return results_and_gradients(
                 unroll.scan, module, inputs, outside, state, None, weights)
 
-    def errors(found):
+    def errors(results):
         """Of each tensor, relative to its norm."""
-        pairs = list(zip(tf.nest.flatten(found), tf.nest.flatten(exact), strict=True))
+        pairs = list(zip(tf.nest.flatten(results), tf.nest.flatten(exact), strict=True))
         assert all(x.dtype == y.dtype for x, y in pairs)
         assert all((x == y).numpy().all() for x, y in pairs if y.dtype.is_integer)
         return np.array([np.linalg.norm(x - y) / np.linalg.norm(y)
@@ -187,8 +188,8 @@ def test_products_in_bfloat16(jit_compile, split):
 
 
 @pytest.mark.parametrize("batch_size,num_steps", [(1, 1), (1, 4), (3, 1)])
-@pytest.mark.parametrize("mode", MODES)
-def test_scan_of_one_row_or_one_step(mode, batch_size, num_steps):
+@COMPILED
+def test_one_row_or_one_step_equals_a_python_loop(mode, batch_size, num_steps):
     module, inputs, outside, state, weights = everything(tf.float64, batch_size, num_steps)
 
     def with_loop(loop):
@@ -196,8 +197,8 @@ def test_scan_of_one_row_or_one_step(mode, batch_size, num_steps):
     assert_close(run_as(mode, lambda: with_loop(unroll.scan))(), with_loop(python_loop), tf.float64)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_padding_changes_nothing(mode):
+@COMPILED
+def test_padding_changes_no_output_and_no_gradient(mode):
     module, inputs, outside, state, weights = everything(tf.float64, 3, 5)
     lengths = tf.constant([5, 2, 0])
     padding = ~tf.sequence_mask(lengths, 5)[..., tf.newaxis]
@@ -216,8 +217,8 @@ def test_padding_changes_nothing(mode):
     np.testing.assert_array_equal(final["count"][2], 0)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_state_carries_over(mode):
+@COMPILED
+def test_two_scans_with_the_state_carried_equal_one(mode):
     module, inputs, outside, state, _ = everything(tf.float64, 3, 5)
 
     def run(inputs, state):
@@ -258,8 +259,8 @@ def test_gradients_reach_outside_of_the_function(compiled):
     assert_close(gradients(function), expected, tf.float64)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_dropout_in_a_step_is_the_same_on_the_way_back(mode):
+@COMPILED
+def test_the_backward_pass_drops_the_same_units(mode):
     layer = networks.MLP((6, 2), dropout=0.5)
     inputs = tf.constant(np.random.default_rng(1).normal(size=[3, 4, 2]))
 
@@ -274,16 +275,15 @@ def test_dropout_in_a_step_is_the_same_on_the_way_back(mode):
             loss = tf.reduce_sum(outputs ** 2)
         return outputs, tape.gradient(loss, layer.trainable_variables)
     seed = tf.constant([1, 2])
-    # A compiled program draws other numbers from a seed that it is given.
-    expected = run_as("compiled" if mode == "split" else mode,
-                      lambda seed: run(python_loop, seed))(seed)
+    # A compiled program draws other numbers from a seed that is an argument.
+    expected = run_as("compiled", lambda seed: run(python_loop, seed))(seed)
     assert_close(run_as(mode, lambda seed: run(unroll.scan, seed))(seed), expected, tf.float64)
     kept, _ = unroll.scan(step, inputs, tf.ones([3, 2], tf.float64))
     assert np.abs(kept - expected[0]).max() > 1e-3
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_loop_in_a_loop(mode):
+@COMPILED
+def test_a_scan_within_a_scan_equals_python_loops(mode):
     layer = networks.Linear(2)
     inputs = tf.constant(np.random.default_rng(1).normal(size=[3, 4, 2]))
 
@@ -304,8 +304,8 @@ def test_a_loop_in_a_loop(mode):
     assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_two_states_that_begin_as_one_tensor(mode):
+@COMPILED
+def test_states_that_begin_as_one_tensor_are_kept_apart(mode):
     """They are different after a step, and so are their products."""
     first, second = (networks.Linear(3, use_bias=False) for _ in range(2))
     x = tf.constant(np.random.default_rng(0).normal(size=[2, 4, 3]))
@@ -325,8 +325,8 @@ def test_two_states_that_begin_as_one_tensor(mode):
     assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_variables_are_created_inside(mode):
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+def test_variables_can_be_created_inside(mode):
     layer = networks.MLP((3, 2))
     outputs, _ = run_as(mode, lambda x: unroll.scan(
         lambda x, s: (layer((x, s)), s), x, tf.zeros([2, 1])))(tf.ones([2, 4, 3]))
@@ -334,8 +334,8 @@ def test_variables_are_created_inside(mode):
     assert len(layer.trainable_variables) == 4
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_products_over_several_leading_dims(mode):
+@COMPILED
+def test_products_over_several_leading_dimensions_equal_a_python_loop(mode):
     """As particle filters have them: a sample dimension beside the batch."""
     layer = networks.Linear(2)
     inputs = tf.constant(np.random.default_rng(1).normal(size=[3, 4, 5, 2]))
@@ -372,22 +372,22 @@ def identity(x, s):
 
 @pytest.mark.parametrize("inputs", [(), tf.zeros([3]), (tf.zeros([3, 2]), tf.zeros([3, 4])),
                                     tf.zeros([3, 0, 2])])
-def test_scan_wants_steps(inputs):
+def test_scan_rejects_inputs_without_steps(inputs):
     with pytest.raises(ValueError, match=r"scan expects inputs of shape \[B, T, ...\] .* got"):
         unroll.scan(identity, inputs, tf.zeros([3]))
 
 
-def test_scan_wants_a_known_number_of_steps():
+def test_scan_rejects_an_unknown_number_of_steps():
     function = tf.function(lambda x: unroll.scan(identity, x, x[:, 0]),
                            input_signature=[tf.TensorSpec([3, None, 2])])
     with pytest.raises(ValueError, match=r"T >= 1 that is known while tracing.*None"):
         function.get_concrete_function()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["eager", "function"])
 @pytest.mark.parametrize("change", [lambda s: (s,), lambda s: tf.cast(s, tf.float64),
                                     lambda s: s[..., tf.newaxis]])
-def test_scan_wants_the_state_to_keep_its_form(mode, change):
+def test_scan_rejects_a_state_that_changes_its_form(mode, change):
     with pytest.raises(ValueError, match=r"state keeps its structure.*starts as .*float32"):
         run_as(mode, lambda x: unroll.scan(
             lambda x, s: (x, change(s)), x, tf.zeros([2])))(tf.ones([2, 3]))

@@ -11,8 +11,8 @@ step is split at its groups of products:
 
 A step is one Python function, so each piece traces it from its beginning, with the results of the
 products before it as arguments, and `_NeedsProduct` ends the trace at the next one. Only
-elementwise operations are computed again. Products are computed as w^T @ x^T: with few rows this is nearly
-twice as fast, as the weights are read in place and not packed at every step.
+elementwise operations are computed again. Products are computed as w^T @ x^T: with few rows this is
+nearly twice as fast, as the weights are read in place and not packed at every step.
 
 Functions here run one step; nests are flat lists.
 """
