@@ -63,8 +63,8 @@ class MLP(snt.Module):
     def output_size(self) -> int:
         """Returns the size of the last layer."""
         if not self._layers:
-            raise ValueError("An MLP without layers is the identity: its output size is that of its "
-                             "inputs. Give it at least one size, got output_sizes=().")
+            raise ValueError("An MLP without layers is the identity: its output size is that of "
+                             "its inputs. Give it at least one size, got output_sizes=().")
         return self._layers[-1].output_size
 
     def __call__(self, inputs: Parts) -> Tensor:
