@@ -132,7 +132,7 @@ class SequenceLoss(snt.Module):
                 kl_weight=kl_weight, seed=bound_seed)
         num_steps = tf.cast(tf.reduce_sum(batch.lengths), result.increments.dtype)
         count = tf.maximum(num_steps, 1.0)
-        means = [tf.reduce_sum(x) / count for x in (
-            -result.objective, -result.increments, result.log_prob, result.kl)]
+        loss, nats, log_prob, kl = (tf.reduce_sum(x) / count for x in (
+            -result.objective, -result.increments, result.log_prob, result.kl))
         after = tf.nest.map_structure(tf.stop_gradient, TrainState(agent_state, result.state))
-        return LossOutput(*means, num_steps, result), after
+        return LossOutput(loss, nats, log_prob, kl, num_steps, result), after

@@ -59,8 +59,8 @@ def register(
     if name in VAE_TYPES:
         raise ValueError(f"expected another name than {', '.join(VAE_TYPES)}; got {name!r}, which "
                          "is registered.")
-    if options is None and isinstance(builder, type):
-        options = builder.Options
+    if options is None:
+        options = getattr(builder, "Options", None)
     if options is not None:
         declare_core_options(name, options)
     VAE_TYPES[name] = builder
@@ -82,5 +82,5 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
             f"vae_type: expected one of {', '.join(VAE_TYPES)}; got {hparams.vae_type!r}. A core "
             "of your own is added by vaeseq.vae.register.")
     builder = VAE_TYPES[hparams.vae_type]
-    build = builder.from_hparams if isinstance(builder, type) else builder
+    build: Builder = getattr(builder, "from_hparams", builder)
     return build(hparams, decoder, encoder)

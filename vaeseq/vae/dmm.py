@@ -37,6 +37,7 @@ does; every bound stays a bound.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import sonnet as snt
@@ -86,7 +87,7 @@ class Hidden(NamedTuple):
 class _Identity(Initializer):
     """Ones on the diagonal of [F, H]: further inputs begin without influence."""
 
-    def __call__(self, shape: list[int], dtype: tf.DType) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
         return tf.eye(*shape, dtype=dtype)
 
 
