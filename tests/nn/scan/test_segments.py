@@ -16,7 +16,7 @@ from tests.nn.scan.test_unroll import (
     run_as,
 )
 from vaeseq import seeds
-from vaeseq.bounds import ELBO, base
+from vaeseq.bounds import ELBO, _importance
 from vaeseq.nn import networks
 from vaeseq.nn.dropout import enable_dropout, segment_dropout
 from vaeseq.nn.scan import unroll
@@ -126,28 +126,29 @@ def test_latents_in_segments(short_segments, vae_type):
         observed, made.agent.initial_state(3), (), lengths, seed=seeds.make(1))
     state = ELBO(2).initial_state(made.core, 3)
 
-    def whole(passed):
-        return base.weigh(made.core, passed, state.latent, 2, lengths, analytic=True,
-                          seed=small.SEED)
+    def whole(features):
+        return _importance.importance_weights(
+            made.core, features, state.latent, 2, lengths, samples_at_once=None, analytic=True,
+            seed=small.SEED)
 
-    def by_parts(passed):
+    def by_parts(features):
         parts, latent = [], state.latent
         for number, first in enumerate((0, 2, 4)):
-            part = base.Passes(*tf.nest.map_structure(
-                lambda x, first=first: x[:, first:first + 2], passed[:3]), passed.context_state)
-            parts.append(base.weigh(
-                made.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2), analytic=True,
-                seed=seeds.fold_in(small.SEED, number)))
+            part = _importance.Features(*tf.nest.map_structure(
+                lambda x, first=first: x[:, first:first + 2], features[:3]), features.context_state)
+            parts.append(_importance.importance_weights(
+                made.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2),
+                samples_at_once=None, analytic=True, seed=seeds.fold_in(small.SEED, number)))
             latent = parts[-1].latent
-        return base.Weighed(*(tf.concat(fields, 2) for fields in zip(*(p[:5] for p in parts))),
-                            latent)
+        return _importance.WeightedSamples(
+            *(tf.concat(fields, 2) for fields in zip(*(part[:5] for part in parts))), latent)
 
-    def run(weigh):
+    def run(score):
         with tf.GradientTape() as tape:
-            weighed = weigh(base.passes(made.core, contexts, observed, state, lengths))
+            samples = score(_importance.encode(made.core, contexts, observed, state, lengths))
             valid = tf.sequence_mask(lengths, 5)[:, tf.newaxis]
-            loss = tf.reduce_sum(tf.where(valid, weighed.log_prob - weighed.kl, 0.0))
-        return weighed, tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
+            loss = tf.reduce_sum(tf.where(valid, samples.log_prob - samples.kl, 0.0))
+        return samples, tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
 
     # By XLA other random numbers would be drawn than eagerly.
     small.close(run_as("graph", lambda: run(whole))(), run(by_parts), rtol=2e-5, atol=2e-5)
