@@ -62,7 +62,7 @@ setuptools.setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "plot": _PLOT,  # the README's plots; the library draws nothing itself
+        "plot": _PLOT,  # the plots of the documentation; the library draws nothing itself
         "midi": _MIDI,
         "chorales": [*_MIDI, "music21>=9"],
         "play": _PLAY,
