@@ -112,7 +112,7 @@ def _write_generated(app) -> None:
         (folder / f"hparams_{name}.txt").write_text(table, encoding="utf-8")
 
 
-def setup(app):
+def setup(app):  # noqa: D103
     app.connect("builder-inited", _write_generated)
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-skip-member", _skip)

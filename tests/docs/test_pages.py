@@ -1,0 +1,180 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What README and docs show is run: every code block and every command, at small sizes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import re
+import shutil
+import string
+
+import numpy as np
+import pytest
+
+from tests import rest_form
+from tests.docs import pages
+from tests.examples.midi import midi_files
+
+PROGRAMS = {
+    name: importlib.import_module(f"examples.{module}").program
+    for name, module in re.findall(
+        r'"(vaeseq-\w+)=vaeseq\.examples\.([\w.]+):main"', (pages.ROOT / "setup.py").read_text())}
+# Trained runs that pages use: program and what trains it.
+RUNS = {
+    "shakespeare": "vaeseq-text train --train-corpus input.txt",
+    "chorales": "vaeseq-midi train --train-files my-music/",
+    "latent-chorales": "vaeseq-midi train --train-files my-music/ --hparams vae_type=ISEQ",
+    "cartpole": "vaeseq-play train",
+}
+# A page that compiles many programs is slow.
+SLOW = {"docs/programs/midi.md", "docs/notebooks/text.md", "docs/notebooks/midi.md",
+        "docs/notebooks/play.md"}
+GAMES = """
+import gymnasium
+gymnasium.register("MyGame-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=20)
+"""
+
+
+def _runnable(languages):
+    found = [page for page in pages.PAGES
+             if any(block.language in languages for block in pages.blocks(page))]
+    return [pytest.param(page, id=pages.name(page),
+                         marks=[pytest.mark.slow] if pages.name(page) in SLOW else [])
+            for page in found]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that pages name."""
+    folder = tmp_path_factory.mktemp("docs")
+    prose = "The quick brown fox jumps over the lazy dog.\nROMEO:\n" * 20 + string.printable[:95]
+    for name in ("input.txt", "foo.txt", "bar.txt"):
+        (folder / name).write_text(prose, encoding="utf-8")
+    (folder / "my-music").mkdir()
+    for number in range(10):
+        scale = [60 + (number + step) % 12 for step in range(20)]
+        (folder / "my-music" / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    for number, name in enumerate(("a.mid", "b.mid")):
+        shutil.copy(folder / "my-music" / f"{number}.mid", folder / name)
+    lengths = np.full([4], 24, np.int32)
+    rolls = np.random.default_rng(0).random([96, 88]) < 0.03
+    splits = ("train", "valid", "test")
+    np.savez(folder / "jsb_chorales.npz", **{split: rolls.astype(np.uint8) for split in splits},
+             **{f"{split}_lengths": lengths for split in splits})
+    (folder / "my_games.py").write_text(GAMES, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("MPLBACKEND", "Agg")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """Trains a run of `RUNS` on first use; gives its directory."""
+    def trained(name):
+        target = folder / "runs" / name
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            words = pages.small([*RUNS[name].split(), "--log-dir", str(target)])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                assert PROGRAMS[words[0]].run(words[1:]) == 0, words
+        return target
+
+    return trained
+
+
+@pytest.fixture
+def here(folder, tmp_path, monkeypatch):
+    """A page's own copy of the files, as the current folder."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", _runnable({"shell", "python"}))
+def test_every_block_of_a_page_runs(page, here, trained, capsys):
+    if "notebooks" in page.parts:
+        pytest.importorskip("IPython")
+    namespace = {"__name__": "page"}
+    shown = [block for block in pages.blocks(page) if block.language in ("shell", "python")]
+    for block in shown:
+        if block.language == "python" and page.parent.name == "programs":
+            (here / "my_rules.py").write_text(block.text, encoding="utf-8")  # named there so
+    for block in shown:
+        if block.language == "python":
+            exec(compile(pages.python(block), pages.name(page), "exec"), namespace)
+        else:
+            for words in pages.commands(block):
+                _run(words, here, trained, capsys)
+
+
+def _run(words, here, trained, capsys):
+    """Runs a program's command; of other commands, checks what they name."""
+    if words[0] in PROGRAMS:
+        words = pages.small(words)
+        for option in ("--log-dir", "--init-from", "--from"):
+            run = words[words.index(option) + 1] if option in words else ""
+            if run in RUNS and not (here / run).exists() and (option, words[1]) != (
+                    "--log-dir", "train"):
+                shutil.copytree(trained(run), here / run)
+        capsys.readouterr()
+        status = PROGRAMS[words[0]].run(words[1:])
+        assert status == 0, (words, capsys.readouterr().err)
+    elif words[0] == "curl":
+        tf = pytest.importorskip("tensorflow")
+        request = words[words.index("-d") + 1]
+        answer = json.loads(rest_form.answer(tf.saved_model.load(str(here / "served/1")), request))
+        assert "error" not in answer, (request, answer)
+    elif words[:2] == ["pip", "install"]:
+        extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[2])
+        assert extra and f'"{extra[1] or "plot"}": ' in (pages.ROOT / "setup.py").read_text()
+    elif words[0] == "make":
+        assert f"\n{words[1]}:" in (pages.ROOT / "Makefile").read_text(), words
+    else:
+        assert words[0] == "tensorflow_model_server", words
+
+
+def _contracts():
+    (page,) = (page for page in pages.PAGES if page.name == "extending.md")
+    namespace = {"__name__": "extending"}
+    for block in pages.blocks(page):
+        if block.language == "python" and "TrainOps" not in block.text:
+            exec(block.text, namespace)
+    return {name: value for name, value in namespace.items() if name.startswith("Test")}
+
+
+@pytest.mark.slow
+def test_the_parts_that_a_page_extends_with_keep_their_contracts():
+    contracts = _contracts()
+    assert len(contracts) == 4
+    for contract in contracts.values():
+        for name in (name for name in dir(contract) if name.startswith("test_")):
+            getattr(contract(), name)()
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_every_name_and_file_that_a_page_names_exists(page):
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for name in re.findall(r"`(vaeseq(?:\.\w+)+)`", prose):
+        _resolve(name)
+    for module in re.findall(r"python -m ([\w.]+)", prose):
+        assert importlib.util.find_spec(module), f"{page.name}: {module}"
+    for path in re.findall(r"`((?:vaeseq|examples|benchmarks|tests|docs)/[\w./-]*)`", prose):
+        assert (pages.ROOT / path).exists() or "_build" in path, f"{page.name}: {path}"
+    for link in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]+)?\)", prose):
+        assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def _resolve(name):
+    """The object of a dotted name; an AttributeError says which part is missing."""
+    found, *rest = importlib.import_module("vaeseq"), *name.split(".")[1:]
+    for depth, part in enumerate(rest, 2):
+        module = ".".join(name.split(".")[:depth])
+        if not hasattr(found, part) and importlib.util.find_spec(module):
+            found = importlib.import_module(module)
+        else:
+            found = getattr(found, part)
+    return found
