@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import pathlib
 import re
 import sys
@@ -10,6 +12,9 @@ from collections.abc import Iterator
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
+
+# Methods as they were written: Sonnet's wrappers are not recognised as functions.
+importlib.import_module("sonnet.src.base").with_name_scope = lambda method: method
 
 from examples.midi.hparams import MidiHParams  # noqa: E402
 from examples.play.hparams import PlayHParams  # noqa: E402
@@ -34,6 +39,7 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 240
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow's log
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -91,6 +97,14 @@ def _skip(app, what, name, obj, skip, options):
     return skip or (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
 
 
+def _signature(app, what, name, obj, options, signature, return_annotation):
+    """Signatures of classes are those of `__init__`, not of Sonnet's metaclass."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    first, *rest = inspect.signature(obj.__init__).parameters.values()
+    return str(inspect.Signature(rest)), None
+
+
 def _hparams_table(kind: type[HParams], base: type[HParams] | None = None) -> str:
     """A table of the fields of `kind`; of those that `base` has too, only other defaults."""
     known = {row[0]: row for row in base.help_rows()} if base else {}
@@ -116,3 +130,4 @@ def setup(app):  # noqa: D103
     app.connect("builder-inited", _write_generated)
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("autodoc-process-signature", _signature)
