@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.midi.statistics import statistics_of
+from examples.midi.output.roll_statistics import statistics_of
 
 # What is compared, and how many digits say something.
 _NUMBERS = ("notes_per_frame", "silent_frames", "held")

@@ -30,7 +30,7 @@ import numpy as np
 from benchmarks.machine import circumstances
 from benchmarks.quality import free_running, polyphonic_models
 from benchmarks.quality.polyphonic_models import RECIPES, Pieces
-from examples.midi import archives
+from examples.midi.data import archives
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 

@@ -141,7 +141,7 @@ def _model(
     hparams: MidiHParams, train: list[np.ndarray], log_dir: Path, seed: int
 ) -> MidiModel:
     from examples.midi.model import MidiModel
-    from examples.midi.observations import means
+    from examples.midi.model.observations import means
 
     class Benchmarked(MidiModel):
         """Makes no sound while it is trained."""
@@ -156,7 +156,7 @@ def _score(
     model: MidiModel, rolls: list[np.ndarray], recipe: Recipe
 ) -> tuple[Score, np.ndarray]:
     """The score, and the nats of each frame."""
-    from examples.midi.observations import Observed
+    from examples.midi.model.observations import Observed
     from vaeseq import data, seeds
     evaluator = model.evaluator(recipe.bound, recipe.samples)
     batches = data.windows(Observed(rolls, model.hparams), _ROWS, _WINDOW)

@@ -67,7 +67,7 @@ def _prose(folder: Path) -> str:
 
 
 def _rolls(folder: Path) -> str:
-    from examples.midi import archives
+    from examples.midi.data import archives
     rng = np.random.default_rng(0)
     path = folder / "rolls.npz"
     pieces = [np.uint8(rng.random([20, archives.NOTES]) < 0.05) for _ in range(6)]

@@ -7,22 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from vaeseq import fields
-from vaeseq.cli import arguments
-from vaeseq.cli import options as run_options
-from vaeseq.cli.program import Command, Program
+from vaeseq.cli import arguments, options
+from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import Field, Range
 
-from .hparams import MOST_SECONDS, MidiHParams
-from .settings import TuneSettings
+from .hparams import MAX_SECONDS, MidiHParams
+from .tuning.settings import TuneSettings
 
 _MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
-_MOST_STEPS = 10**9
-_seconds = arguments.real(Range(0, MOST_SECONDS, open_low=True))
+_MAX_STEPS = 10**9
+_seconds = arguments.real(Range(0, MAX_SECONDS, open_low=True))
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    run_options.add_new_run(parser)
+    options.add_new_run(parser)
     add("--train-files", nargs="+", metavar="NAME", default=[],
         help=f"{_MUSIC}; without any, the Bach chorales that music21 carries")
     add("--valid-files", nargs="+", metavar="NAME", default=[],
@@ -31,9 +30,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="how much of the training music is held out where there are no --valid-files")
     add("--grid", type=arguments.whole(0, 192), metavar="N",
         help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
-    run_options.add_init_from(parser)
-    run_options.add_training(parser, MidiHParams, valid_every=250)
-    run_options.add_strategy(parser)
+    options.add_init_from(parser)
+    options.add_training(parser, MidiHParams, valid_every=250)
+    options.add_strategy(parser)
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     add("--eval-files", nargs="+", metavar="NAME", default=[],
         help=f"music to score, a row each: {_MUSIC}; without any, what was held out in training")
-    run_options.add_scoring(parser, "name")
+    options.add_scoring(parser, "name")
     add("--histograms", type=arguments.output_file, metavar="FILE.png",
         help="draw free-running samples' notes, pitch classes and intervals beside the music's; "
              "the numbers go into FILE.json")
@@ -79,12 +78,12 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
-    run_options.add_export(parser, window=160)
+    options.add_export(parser, window=160)
 
 
 def _tune_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    run_options.add_new_run(parser)
+    options.add_new_run(parser)
     add("--from", dest="start", type=arguments.directory, metavar="DIR",
         help="log directory of the trained model; needed where --log-dir holds no run yet")
     add("--reward", metavar="NAME",
@@ -93,11 +92,11 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
     for name, field in fields.of(TuneSettings).items():
         add("--" + name.replace("_", "-"), type=_number(field), metavar="X",
             help=f"{field.help} (default: {field.default:g})")
-    add("--num-steps", "--iters", type=arguments.whole(1, _MOST_STEPS), default=1000, metavar="N",
+    add("--num-steps", "--iters", type=arguments.whole(1, _MAX_STEPS), default=1000, metavar="N",
         help="updates in all, those of earlier sittings counted")
     add("--max-minutes", type=arguments.minutes, metavar="M",
         help="end in good order after so long, whatever --num-steps says")
-    add("--save-every", type=arguments.whole(1, _MOST_STEPS), default=100, metavar="N",
+    add("--save-every", type=arguments.whole(1, _MAX_STEPS), default=100, metavar="N",
         help="updates between checkpoints, each with a held-out score and a sample")
     add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
     add("--json", action="store_true", help="print one JSON object, and nothing else")
@@ -105,7 +104,7 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """The options of commands that take a trained model."""
-    run_options.add_trained(parser)
+    options.add_trained(parser)
     arguments.add_hparams(parser, MidiHParams)
 
 
@@ -128,48 +127,21 @@ def _number(field: Field) -> Callable[[str], Any]:
     return arguments.real(allowed)
 
 
-def _train(options: argparse.Namespace) -> None:
-    from . import commands
-    commands.train(options)
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from . import commands
-    commands.evaluate(options)
-
-
-def _generate(options: argparse.Namespace) -> None:
-    from . import compose
-    compose.generate(options)
-
-
-def _latent(options: argparse.Namespace) -> None:
-    from . import compose
-    compose.latent(options)
-
-
-def _export(options: argparse.Namespace) -> None:
-    from . import commands
-    commands.export(options)
-
-
-def _tune(options: argparse.Namespace) -> None:
-    from . import tune
-    tune.tune(options)
-
-
+_COMMANDS = f"{__package__}.commands"
 program = Program(
-    "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, write more.",
+    "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, generate more.",
     (
-        Command("train", "train a model on music, or go on training it", _train_arguments, _train),
-        Command("evaluate", "say how probable pieces are under a trained model",
-                _evaluate_arguments, _evaluate),
-        Command("generate", "write music with a trained model", _generate_arguments, _generate),
-        Command("latent", "hear what the latents of a trained model mean", _latent_arguments,
-                _latent),
-        Command("export", "write a trained model for TensorFlow Serving and other programs",
-                _export_arguments, _export),
-        Command("tune", "go on training a model towards a reward, such as rules of counterpoint",
-                _tune_arguments, _tune),
+        Command("train", "train a model on music, or resume its training", _train_arguments,
+                deferred(f"{_COMMANDS}.train")),
+        Command("evaluate", "score pieces under a trained model", _evaluate_arguments,
+                deferred(f"{_COMMANDS}.evaluate")),
+        Command("generate", "generate music with a trained model", _generate_arguments,
+                deferred(f"{_COMMANDS}.generate")),
+        Command("latent", "play what the latents of a trained model mean", _latent_arguments,
+                deferred(f"{_COMMANDS}.latent")),
+        Command("export", "export a trained model for TensorFlow Serving and other programs",
+                _export_arguments, deferred(f"{_COMMANDS}.export")),
+        Command("tune", "tune a trained model towards a reward, such as rules of counterpoint",
+                _tune_arguments, deferred(f"{_COMMANDS}.tune")),
     ))
 main = program.main

@@ -9,9 +9,9 @@ from vaeseq import fields
 from vaeseq.fields import Range, redeclare
 from vaeseq.hparams import HParams
 
-from .rolls import HIGHEST, LOWEST, Grid
+from .data.piano_roll import HIGHEST, LOWEST, Grid
 
-MOST_SECONDS = 1800  # of a sample: what fits in memory as sound
+MAX_SECONDS = 1800  # of a sample: what fits in memory as sound
 _PITCH = Range(0, 127)
 _SIZE = Range(1, 1 << 14)
 

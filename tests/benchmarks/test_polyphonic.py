@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import free_running, polyphonic, polyphonic_models
-from examples.midi import archives
-from examples.midi.statistics import statistics_of
+from examples.midi.data import archives
+from examples.midi.output.roll_statistics import statistics_of
 
 RNG = np.random.default_rng(0)
 

@@ -20,9 +20,8 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from examples.midi import observations
 from examples.midi.hparams import MidiHParams
-from examples.midi.model import MidiModel
+from examples.midi.model import MidiModel, observations
 from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel

@@ -18,8 +18,8 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from examples.midi import archives, loading
-from examples.midi.rolls import Grid
+from examples.midi.data import archives, loading
+from examples.midi.data.piano_roll import Grid
 from examples.text.data import corpus
 from examples.text.data.vocabulary import Vocabulary
 from vaeseq.cli.program import as_cli_error

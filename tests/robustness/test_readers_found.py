@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from examples.midi import archives
+from examples.midi.data import archives
 from examples.text.cli import program
 from tests.in_process import runner
 from vaeseq.hparams import HParams

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from examples.midi import counterpoint, rewards
-from examples.midi.rolls import Grid
+from examples.midi.data.piano_roll import Grid
+from examples.midi.tuning import counterpoint, rewards
 from vaeseq.cli.arguments import UsageError
 
 C3, D3, E3, F3, G3, A3, B3, C4, D4, E4, F4, G4, A4, B4, C5, D5, E5, F5, G5 = (

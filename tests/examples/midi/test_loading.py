@@ -11,8 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from examples.midi import archives, cache, chorales, loading, notes
-from examples.midi.rolls import Grid
+from examples.midi.data import archives, cache, chorales, loading, midi_reader
+from examples.midi.data.piano_roll import Grid
 from tests.examples.midi import midi_files
 from vaeseq.cli.arguments import UsageError
 
@@ -107,7 +107,7 @@ def test_many_files_are_read_in_processes_in_their_order(tmp_path):
 
 
 def test_workers_import_no_tensorflow():
-    code = ("import sys, examples.midi.loading, examples.midi.cli; "
+    code = ("import sys, examples.midi.data.loading, examples.midi.cli; "
             "sys.exit('tensorflow' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -115,7 +115,7 @@ def test_workers_import_no_tensorflow():
 def test_the_cache_goes_by_content(folder, monkeypatch):
     before = loading.load([str(folder)], GRID)
     read = []
-    monkeypatch.setattr(notes, "read", read.append)
+    monkeypatch.setattr(midi_reader, "read", read.append)
     (folder / "a.mid").rename(folder / "renamed.mid")
     kept = loading.load([str(folder / "renamed.mid")], GRID)
     np.testing.assert_array_equal(kept.rolls[0], before.rolls[0])

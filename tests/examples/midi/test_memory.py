@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.midi.history import EncodedContext
-from examples.midi.memory import Beat, Recall
+from examples.midi.model.context_agents import Beat, EncodedContext, Recall
 from tests import small
 from vaeseq.agent import Chain, EncodeObserved
 from vaeseq.codec import encoders

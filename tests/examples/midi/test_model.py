@@ -11,13 +11,14 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from examples.midi import observations, pictures, rolls, sound, statistics
-from examples.midi.given_latents import GivenLatents
-from examples.midi.history import EncodedContext
+from examples.midi.data import piano_roll
+from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
-from examples.midi.model import MidiModel
-from examples.midi.observations import Scored
-from examples.midi.rolls import Grid
+from examples.midi.model import MidiModel, observations
+from examples.midi.model.context_agents import EncodedContext
+from examples.midi.model.fixed_latents import FixedLatents
+from examples.midi.model.observations import Scored
+from examples.midi.output import audio, plots, roll_statistics
 from tests import small
 from vaeseq import agent, seeds, vae
 from vaeseq.codec import encoders
@@ -116,9 +117,9 @@ def test_a_roll_becomes_scores_and_back():
     roll = np.array([[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 1]], np.uint8)
     observed = observations.observe(roll, hparams)
     assert observed.count.tolist() == [0, 2, 2]  # at most two notes
-    np.testing.assert_array_equal(observations.roll_of(observed, hparams)[:2], roll[:2])
+    np.testing.assert_array_equal(observations.to_roll(observed, hparams)[:2], roll[:2])
     top = Scored(np.array([[0.3, 0.9, 0.2, 0.8]]), np.array([2]))
-    np.testing.assert_array_equal(observations.roll_of(top, hparams), [[0, 1, 0, 1]])
+    np.testing.assert_array_equal(observations.to_roll(top, hparams), [[0, 1, 0, 1]])
 
 
 def test_means_are_over_transpositions():
@@ -151,16 +152,16 @@ class TestHistory(AgentContract):
 def test_given_latents_are_those_that_are_used(vae_type):
     made = small.gen_core(vae_type, small.symbol_codec)
     drawn, _ = made.generate(6, made.initial_state(2), seed=seeds.make(5))
-    given = vae.GenCore(made.agent, GivenLatents(made.core, drawn.latents))
+    given = vae.GenCore(made.agent, FixedLatents(made.core, drawn.latents))
     again, _ = given.generate(6, given.initial_state(2), seed=seeds.make(5))
     small.close(again.latents, drawn.latents)
     small.same(again.observed, drawn.observed)
-    moved = vae.GenCore(made.agent, GivenLatents(made.core, drawn.latents + 3.0))
+    moved = vae.GenCore(made.agent, FixedLatents(made.core, drawn.latents + 3.0))
     other, _ = moved.generate(6, moved.initial_state(2), seed=seeds.make(5))
     small.close(other.latents, drawn.latents + 3.0)
 
 
-# Sound and pictures.
+# Sound and plots.
 
 
 @pytest.mark.parametrize("pitches", [(69,), (60, 64, 67)])
@@ -169,13 +170,13 @@ def test_the_sound_is_as_long_as_the_notes_and_as_high(pitches, tmp_path):
     roll = np.zeros([21, 88], np.uint8)
     for pitch in pitches:
         roll[:, pitch - 21] = 1
-    sound.save(tmp_path / "a.wav", sound.synthesize(roll, grid))
+    audio.save(tmp_path / "a.wav", audio.synthesize(roll, grid))
     with wave.open(str(tmp_path / "a.wav")) as file:
-        assert file.getnframes() == 3 * sound.RATE and file.getframerate() == sound.RATE
+        assert file.getnframes() == 3 * audio.RATE and file.getframerate() == audio.RATE
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     assert np.abs(samples).max() == pytest.approx(0.9 * 32767, rel=1e-3)
     strength = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    hertz = np.fft.rfftfreq(len(samples), 1 / sound.RATE)
+    hertz = np.fft.rfftfreq(len(samples), 1 / audio.RATE)
     loudest = []
     for _ in pitches:
         peak = int(np.argmax(strength))
@@ -186,26 +187,26 @@ def test_the_sound_is_as_long_as_the_notes_and_as_high(pitches, tmp_path):
 
 
 def test_silence_is_silent():
-    assert not sound.play(np.zeros([8, 88], np.uint8), Grid()).any()
+    assert not audio.play(np.zeros([8, 88], np.uint8), Grid()).any()
 
 
 def test_pitch_names():
-    assert [pictures.pitch_name(pitch) for pitch in (21, 60, 66, 108)] == ["A0", "C4", "F#4", "C8"]
+    assert [plots.pitch_name(pitch) for pitch in (21, 60, 66, 108)] == ["A0", "C4", "F#4", "C8"]
 
 
 def test_pictures_are_written(tmp_path):
     grid = Grid(onsets=True)
     for name, roll in {"silent": np.zeros([0, 176]), "notes": np.eye(40, 176)}.items():
-        pictures.save_roll(tmp_path / name, roll, grid, title="$a <", given=min(5, len(roll)))
+        plots.save_roll(tmp_path / name, roll, grid, title="$a <", given=min(5, len(roll)))
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    bitmap = pictures.bitmap(rolls.sounding(np.eye(3, 176), grid))
+    bitmap = plots.bitmap(piano_roll.sounding(np.eye(3, 176), grid))
     assert bitmap.shape == (264, 9, 1) and bitmap[-1, 0, 0] == 255 and bitmap[0].sum() == 0
 
 
 def test_statistics_worked_out_by_hand():
     # C4 held for three frames, E4 with it in the last two, then silence.
     piece = np.array([[1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
-    found = statistics.statistics_of([piece], lowest=60)
+    found = roll_statistics.statistics_of([piece], lowest=60)
     assert found["notes_per_frame"] == 1.25 and found["silent_frames"] == 0.25
     assert found["density"][:3] == [0.25, 0.25, 0.5]
     assert found["pitch_classes"][0] == 0.6 and found["pitch_classes"][4] == 0.4

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from examples.midi import notes, rolls, sources
 from examples.midi.cli import program
+from examples.midi.data import midi_reader, piano_roll, sources
+from examples.midi.data.loading import Piece
 from examples.midi.hparams import MidiHParams
-from examples.midi.loading import Piece
 from tests.examples.midi import midi_files
 from tests.in_process import assert_one_line, runner
 
@@ -68,7 +68,7 @@ def test_a_sample_is_seen_and_heard_while_training(log_dir):
 
 
 def _roll(path, grid):
-    return rolls.from_notes(notes.read(path.read_bytes()), grid)
+    return piano_roll.from_notes(midi_reader.read(path.read_bytes()), grid)
 
 
 GRID = MidiHParams().parse(SMALL).frames

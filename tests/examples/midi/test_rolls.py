@@ -12,9 +12,9 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from examples.midi import notes, rolls
-from examples.midi.notes import BadMidi
-from examples.midi.rolls import Grid
+from examples.midi.data import midi_reader, piano_roll
+from examples.midi.data.midi_reader import BadMidi
+from examples.midi.data.piano_roll import Grid
 from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import file, off, on, pedal, tempo
 
@@ -35,7 +35,7 @@ def _random_roll(grid, frames=60, seed=0):
 
 
 def _again(roll, grid):
-    return rolls.from_notes(notes.read(midi_files.content(rolls.to_midi(roll, grid))), grid)
+    return piano_roll.from_notes(midi_reader.read(midi_files.content(piano_roll.to_midi(roll, grid))), grid)
 
 
 @pytest.mark.parametrize("onsets", [False, True])
@@ -57,12 +57,12 @@ def test_a_silent_roll_keeps_its_length(frames):
 def test_held_and_struck_again_are_told_apart():
     grid = Grid(rate=4, lowest=60, highest=60, onsets=True)
     data = file([(0, on(60)), (480, off(60)), (0, on(60)), (480, off(60))])
-    roll = rolls.from_notes(notes.read(data), grid)
+    roll = piano_roll.from_notes(midi_reader.read(data), grid)
     np.testing.assert_array_equal(roll, [[1, 0], [0, 1], [1, 0], [0, 1]])
     plain = dataclasses.replace(grid, onsets=False)
-    np.testing.assert_array_equal(rolls.with_grid(roll, grid, plain), np.ones([4, 1]))
-    assert rolls.played(roll, grid).start.tolist() == [0, 2]
-    assert rolls.played(np.ones([4, 1]), plain).end.tolist() == [4]
+    np.testing.assert_array_equal(piano_roll.with_grid(roll, grid, plain), np.ones([4, 1]))
+    assert piano_roll.played(roll, grid).start.tolist() == [0, 2]
+    assert piano_roll.played(np.ones([4, 1]), plain).end.tolist() == [4]
 
 
 # Frames are quarters of a second. Track 0: 120 beats a minute for one beat (0 to 0.5 s), then 60.
@@ -89,30 +89,30 @@ def _columns(roll, lowest=60):
 
 
 def test_a_file_worked_out_by_hand():
-    read = notes.read(HAND)
+    read = midi_reader.read(HAND)
     grid = Grid(rate=4, lowest=60, highest=71)
     expected = {60: [0, 1, 2, 3, 4, 5], 64: [0, 1, 2, 3], 67: [0, 1, 2, 3], 69: [2, 3, 4, 5]}
-    assert _columns(rolls.from_notes(read, grid)) == expected
+    assert _columns(piano_roll.from_notes(read, grid)) == expected
     free = dataclasses.replace(grid, pedal=False)
-    assert _columns(rolls.from_notes(read, free)) == {**expected, 67: [0, 1]}
+    assert _columns(piano_roll.from_notes(read, free)) == {**expected, 67: [0, 1]}
     drums = dataclasses.replace(grid, drums=True)
-    assert _columns(rolls.from_notes(read, drums)) == {**expected, 62: [0, 1, 2, 3, 4, 5]}
+    assert _columns(piano_roll.from_notes(read, drums)) == {**expected, 62: [0, 1, 2, 3, 4, 5]}
     onsets = dataclasses.replace(grid, onsets=True)
-    struck = rolls.struck(rolls.from_notes(read, onsets), onsets)
+    struck = piano_roll.struck(piano_roll.from_notes(read, onsets), onsets)
     assert _columns(struck) == {60: [0, 2], 64: [0, 1], 67: [0], 69: [2]}
     # By the beat the tempo does not matter: an eighth is a frame.
     beat = dataclasses.replace(grid, note=8)
-    assert _columns(rolls.from_notes(read, beat)) == {
+    assert _columns(piano_roll.from_notes(read, beat)) == {
         60: [0, 1, 2, 3], 64: [0, 1, 2], 67: [0, 1, 2], 69: [2, 3]}
 
 
 def test_times_are_rounded_and_no_note_is_lost():
     data = file([(230, on(60)), (20, off(60)), (490, on(61)), (470, off(61))])
-    roll = rolls.from_notes(notes.read(data), Grid(note=8, lowest=60, highest=61))
+    roll = piano_roll.from_notes(midi_reader.read(data), Grid(note=8, lowest=60, highest=61))
     # 230 to 250 ticks of 240 a frame: one frame from 1; 740 to 1210: frames 3 and 4.
     assert _columns(roll) == {60: [1], 61: [3, 4]}
     half = file([(120, on(60)), (240, off(60))])  # a tie goes to the later frame
-    assert _columns(rolls.from_notes(notes.read(half), Grid(note=8, lowest=60, highest=61))) == {
+    assert _columns(piano_roll.from_notes(midi_reader.read(half), Grid(note=8, lowest=60, highest=61))) == {
         60: [1]}
 
 
@@ -129,7 +129,7 @@ def test_notes_are_those_that_pretty_midi_reads(tmp_path):
     midi.write(str(path))
     theirs = sorted((note.start, note.pitch) for instrument in
                     pretty_midi.PrettyMIDI(str(path)).instruments for note in instrument.notes)
-    ours = notes.read(path.read_bytes())
+    ours = midi_reader.read(path.read_bytes())
     np.testing.assert_allclose(
         sorted(zip(ours.seconds[:, 0], ours.pitch)), theirs, atol=1e-9)
 
@@ -141,7 +141,7 @@ def test_transposing_keeps_every_note_and_reaches_every_shift():
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(200):
-        moved = rolls.transposed(roll, 3, grid, rng)
+        moved = piano_roll.transposed(roll, 3, grid, rng)
         shift = int(np.flatnonzero(moved[0])[0]) - 2
         np.testing.assert_array_equal(moved[:, :12], np.roll(roll[:, :12], shift, 1))
         np.testing.assert_array_equal(moved[:, 12:], np.roll(roll[:, 12:], shift, 1))
@@ -151,7 +151,7 @@ def test_transposing_keeps_every_note_and_reaches_every_shift():
 
 def test_a_roll_moves_to_another_range():
     roll = np.eye(3, dtype=np.uint8)
-    wide = rolls.with_grid(roll, Grid(lowest=60, highest=62), Grid(lowest=58, highest=61))
+    wide = piano_roll.with_grid(roll, Grid(lowest=60, highest=62), Grid(lowest=58, highest=61))
     assert _columns(wide, 58) == {60: [0], 61: [1]}
 
 
@@ -166,7 +166,7 @@ BAD = {
     "ages": (file([(0x0FFFFFFF, on(60))] * 5000), "claims more music than there is time"),
     "endless number": (b"MThd\0\0\0\6\0\1\0\1\1\0MTrk\xff\xff\xff\xff" + b"\x81" * 5_000,
                        "number without end"),
-    "large": (b"MThd" + bytes(notes.MOST_BYTES), "at most"),
+    "large": (b"MThd" + bytes(midi_reader.MOST_BYTES), "at most"),
     "beats": (file([(0, tempo(60_000_000)), (0, on(60)), (0x0FFFFFFF, off(60))]), "beats"),
 }
 
@@ -175,7 +175,7 @@ BAD = {
 def test_bad_files_say_why(name):
     data, message = BAD[name]
     with pytest.raises(BadMidi, match=message):
-        notes.read(data)
+        midi_reader.read(data)
 
 
 def _most_memory():
@@ -185,7 +185,7 @@ def _most_memory():
 
 def test_no_mutation_crashes_hangs_or_takes_much_memory():
     sources = [HAND, midi_files.melody(range(40, 90)),
-               midi_files.content(rolls.to_midi(_random_roll(Grid()), Grid()))]
+               midi_files.content(piano_roll.to_midi(_random_roll(Grid()), Grid()))]
     rng = np.random.default_rng(1)
     good, before = 0, _most_memory()
     for number in range(MUTATIONS):
@@ -203,11 +203,11 @@ def test_no_mutation_crashes_hangs_or_takes_much_memory():
             data = data or bytearray(b"\0")
         began = time.monotonic()
         try:
-            read = notes.read(bytes(data))
+            read = midi_reader.read(bytes(data))
         except BadMidi as error:
             assert "\n" not in str(error)
             continue
-        roll = rolls.from_notes(read, Grid(rate=8, onsets=True))
+        roll = piano_roll.from_notes(read, Grid(rate=8, onsets=True))
         assert len(roll) <= Grid().most_frames and time.monotonic() - began < 10
         good += 1
     assert 0 < good < MUTATIONS

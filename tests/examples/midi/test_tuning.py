@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.midi import archives, policy, sources
 from examples.midi.cli import program
+from examples.midi.data import archives, sources
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
+from examples.midi.tuning import policy
 from tests import small
 from tests.in_process import assert_one_line, runner
 from vaeseq import bounds, seeds
@@ -209,7 +210,7 @@ def test_what_tune_refuses(start, midi, tmp_path, monkeypatch):
         (["tune", "--log-dir", tuned], "tuned with the reward 'my_reward:f'. Give it again"),
         (["tune", "--log-dir", tuned, "--strength", 3], "--strength: "),
         (["tune", "--log-dir", tuned, "--from", empty], "--from: "),
-        (["train", "--log-dir", tuned], "holds a tuned model. Go on with `vaeseq-midi tune`"),
+        (["train", "--log-dir", tuned], "holds a tuned model. Resume with `vaeseq-midi tune`"),
     ]
     for words, message in cases:
         assert_one_line(midi(*words), program, message)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .notes import END_MARK, MOST_BEATS, MOST_HOURS, Notes
+from .midi_reader import END_MARK, MOST_BEATS, MOST_HOURS, Notes
 
 RESOLUTION = 480  # ticks a beat of the files written
 LOWEST, HIGHEST = 21, 108  # of a piano with 88 keys

@@ -8,8 +8,8 @@ import wave
 
 import numpy as np
 
-from . import rolls
-from .rolls import Grid
+from ..data import piano_roll
+from ..data.piano_roll import Grid
 
 RATE = 16_000  # samples a second
 _LOUDEST = 0.9
@@ -17,13 +17,13 @@ _LOUDEST = 0.9
 
 def synthesize(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """The sound of a roll `[T, P]` in plain tones, float32 in [-1, 1], as long as its frames."""
-    return _fitted(rolls.to_midi(roll, grid).instruments[0].synthesize(fs=RATE), roll, grid)
+    return _fitted(piano_roll.to_midi(roll, grid).instruments[0].synthesize(fs=RATE), roll, grid)
 
 
 def play(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """The same as it sounds best here: on the piano of pretty_midi's soundfont, if it can be."""
     if roll.any() and _has_fluidsynth():
-        midi = rolls.to_midi(roll, grid)
+        midi = piano_roll.to_midi(roll, grid)
         return _fitted(midi.fluidsynth(fs=RATE), roll, grid)
     return synthesize(roll, grid)
 

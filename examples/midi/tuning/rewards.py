@@ -25,8 +25,9 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
-from . import counterpoint, rolls
-from .rolls import Grid
+from ..data import piano_roll
+from ..data.piano_roll import Grid
+from . import counterpoint
 
 Reward = Callable[[np.ndarray], Any]
 COUNTERPOINT = "counterpoint"
@@ -79,7 +80,7 @@ def by_frame(reward: Reward, roll: np.ndarray) -> np.ndarray:
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """What rewards look at, bool `[T, 128]`, of a roll with the columns of a grid."""
     result = np.zeros([len(roll), _PITCHES], bool)
-    result[:, grid.lowest:grid.highest + 1] = rolls.sounding(roll, grid)
+    result[:, grid.lowest:grid.highest + 1] = piano_roll.sounding(roll, grid)
     return result
 
 

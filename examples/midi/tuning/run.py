@@ -30,13 +30,14 @@ from vaeseq.train.metrics import Writer
 from vaeseq.train.trainer import TrainResult
 from vaeseq.types import Nest
 
-from . import counterpoint, observations, rewards
-from .hparams import MidiHParams
-from .model import PROGRAM, MidiModel
+from ..data.sources import Music
+from ..hparams import MidiHParams
+from ..model import observations
+from ..model.model import PROGRAM, MidiModel
+from . import counterpoint, rewards
 from .policy import TuneOps, TuneStep
 from .rewards import Reward
 from .settings import Tuned
-from .sources import Music
 
 _REPORT = "report.json"
 _WARMUP = 50  # updates in which the learning rate rises: Adam's first steps are large ones
@@ -269,7 +270,7 @@ class Tuning:
     def _rewards(self, observed: Nest) -> np.ndarray:
         """Of samples, a nest of `[B, T, ...]`: `[B, T]`."""
         rows = range(len(tf.nest.flatten(observed)[0]))
-        drawn = [observations.roll_of(
+        drawn = [observations.to_roll(
             tf.nest.map_structure(lambda leaf, row=row: leaf[row], observed), self.model.hparams)
             for row in rows]
         grid = self.model.hparams.frames

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .archives import LOWEST
+from ..data.archives import LOWEST
 
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _INTERVALS = 25  # semitones between two notes of a frame, 0 to two octaves

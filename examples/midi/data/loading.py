@@ -16,10 +16,10 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 from vaeseq.runs.progress import Progress
 
-from . import archives, cache, notes, rolls
-from .finding import Skipped, Source, find
-from .notes import BadMidi, Notes
-from .rolls import Grid
+from . import archives, cache, midi_reader, piano_roll
+from .files import Skipped, Source, find
+from .midi_reader import BadMidi, Notes
+from .piano_roll import Grid
 
 MOST_BYTES = 1 << 29  # of all rolls together
 _FEW = 16  # files that are read sooner than worker processes are started
@@ -110,9 +110,9 @@ class _Loading:
         if isinstance(got, str):
             self._skipped.append(Skipped(name, got))
         elif isinstance(got, Notes):
-            self._add([(name, rolls.from_notes(got, self._grid))], name, _kind(got, self._grid))
+            self._add([(name, piano_roll.from_notes(got, self._grid))], name, _kind(got, self._grid))
         else:
-            self._add([(f"{name}[{number}]", rolls.with_grid(roll, _ARCHIVE_GRID, self._grid))
+            self._add([(f"{name}[{number}]", piano_roll.with_grid(roll, _ARCHIVE_GRID, self._grid))
                        for number, roll in enumerate(got)], name, "it holds no piece")
 
     def _add(self, new: list[tuple[str, np.ndarray]], name: str, without: str) -> None:
@@ -125,7 +125,7 @@ class _Loading:
         else:
             self._files += 1
             self._bytes += size
-            self._notes += sum(int(rolls.struck(roll, self._grid).sum()) for _, roll in new)
+            self._notes += sum(int(piano_roll.struck(roll, self._grid).sum()) for _, roll in new)
             self._pieces += [Piece(*one) for one in new]
 
     def collection(self) -> Collection:
@@ -208,7 +208,7 @@ def read_file(path: str) -> Notes | str:
     if kept is not None:
         return kept
     try:
-        read = notes.read(content)
+        read = midi_reader.read(content)
     except BadMidi as error:
         return str(error)
     cache.save(content, read)
@@ -221,7 +221,7 @@ def _content(path: str) -> bytes | str:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return "it is a folder, a pipe or a device"
         with open(path, "rb") as file:
-            return file.read(notes.MOST_BYTES + 1)
+            return file.read(midi_reader.MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What tune of vaeseq-midi does (imports TensorFlow; `cli` does not)."""
+"""vaeseq-midi tune: begins or resumes the tuning of a trained model."""
 from __future__ import annotations
 
 import argparse
@@ -9,51 +9,53 @@ import os
 from typing import Any
 
 from vaeseq import fields
-from vaeseq.cli import program
+from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 from vaeseq.runs.log_dir import LogDir
 
-from . import commands, rewards, settings, sources
-from .hparams import MidiHParams
-from .model import PROGRAM, saved_mean
-from .settings import Tuned, TuneSettings
-from .tuning import Report, Tuning
+from ..data import sources
+from ..hparams import MidiHParams
+from ..model import PROGRAM, saved_mean
+from ..tuning import rewards, settings
+from ..tuning.run import Report, Tuning
+from ..tuning.settings import Tuned, TuneSettings
+from ._shared import check_installed, log
 
 
-def tune(options: argparse.Namespace) -> None:
-    """vaeseq-midi tune."""
-    commands.check_installed()
-    log_dir = LogDir(options.log_dir, PROGRAM)
-    tuned = _tuned(log_dir, _given(options))
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    check_installed()
+    log_dir = LogDir(args.log_dir, PROGRAM)
+    tuned = _tuned(log_dir, _given(args))
     start = log_dir if log_dir.exists else LogDir(tuned.start, PROGRAM)
     hparams = start.hparams(MidiHParams)
     grid = hparams.frames
     reward = rewards.named(tuned.reward, tuned.settings.bar or grid.bar)
     mean = saved_mean(start, hparams)
-    music = sources.again(start, grid, commands.log)
-    if options.seed is not None:
-        seed = options.seed
+    music = sources.again(start, grid, log)
+    if args.seed is not None:
+        seed = args.seed
     else:
         seed = log_dir.seed() if log_dir.exists else 0
-    tuning = Tuning(log_dir, tuned, reward, music, hparams, mean, num_steps=options.num_steps,
+    tuning = Tuning(log_dir, tuned, reward, music, hparams, mean, num_steps=args.num_steps,
                     seed=seed)
     with program.stop_on_signal() as should_stop:
         trained, report = tuning.run(
-            save_every=options.save_every, max_minutes=options.max_minutes or math.inf,
+            save_every=args.save_every, max_minutes=args.max_minutes or math.inf,
             should_stop=should_stop)
-    if options.json:
+    if args.json:
         print(json.dumps(report.as_dict() if report else {"step": trained.step}, allow_nan=False))
         return
     if report:
         _print(report, tuned)
-    options.print_end(trained, options.log_dir, PROGRAM, tuning.model.unit)
+    options.print_end(trained, args.log_dir, PROGRAM, tuning.model.unit)
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The options that say what is tuned and how, where they were given."""
-    values = {"start": options.start and os.path.abspath(options.start), "reward": options.reward}
-    values |= {name: getattr(options, name) for name in fields.of(TuneSettings)}
+    values = {"start": args.start and os.path.abspath(args.start), "reward": args.reward}
+    values |= {name: getattr(args, name) for name in fields.of(TuneSettings)}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Rolls and histograms as pictures."""
+"""Rolls and histograms as plots."""
 from __future__ import annotations
 
 import os
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from . import rolls
-from .rolls import Grid
-from .statistics import PITCH_CLASSES
+from ..data import piano_roll
+from ..data.piano_roll import Grid
+from .roll_statistics import PITCH_CLASSES
 
 _MIDDLE_C = 60
 _MARGIN = 3  # semitones shown beyond the notes
@@ -41,7 +41,7 @@ def save_roll(
       given: how many frames at the beginning the model continued; marked, if there are any.
     """
     from matplotlib.figure import Figure
-    pitch, start, end = rolls.played(roll, grid)
+    pitch, start, end = piano_roll.played(roll, grid)
     low = int(pitch.min(initial=_MIDDLE_C)) - _MARGIN
     high = int(pitch.max(initial=_MIDDLE_C)) + _MARGIN
     seconds = len(roll) * grid.frame_seconds
@@ -65,7 +65,7 @@ def save_roll(
 def save_histograms(
     path: str | os.PathLike[str], samples: Mapping[str, Any], data: Mapping[str, Any]
 ) -> None:
-    """Writes one PNG of `statistics.statistics_of` samples beside the data's."""
+    """Writes one PNG of `roll_statistics.statistics_of` samples beside the data's."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(10, 9), layout="constrained")
     panels = {"density": "notes in a frame", "pitch_classes": "pitch class",

@@ -22,8 +22,8 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.types import Nest
 
-from . import memory
-from .hparams import MidiHParams
+from ..hparams import MidiHParams
+from . import context_agents
 
 _SOUNDS, _SILENT = 0.95, 0.05  # scores, as data
 _RARELY, _HARDLY_EVER = 1e-3, 1e-5  # the least that a note is expected: it sounds, it begins
@@ -62,7 +62,7 @@ def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
     return Scored(scores, np.minimum(roll.sum(axis=1), hparams.most_notes).astype(np.int32))
 
 
-def roll_of(observed: Nest, hparams: MidiHParams) -> np.ndarray:
+def to_roll(observed: Nest, hparams: MidiHParams) -> np.ndarray:
     """The roll, uint8 `[T, P]`, of observations."""
     if hparams.decoder != "scores":
         return (np.asarray(observed) > 0.5).astype(np.uint8)
@@ -151,7 +151,7 @@ def _aligned(hparams: MidiHParams) -> list[int]:
     columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
     frames = [start + i * columns for i in range(hparams.history_size)]
     recalled = start + hparams.history_size * columns
-    return frames + ([recalled + offset for offset in memory.offsets(columns)]
+    return frames + ([recalled + offset for offset in context_agents.offsets(columns)]
                      if recalls(hparams) else [])
 
 

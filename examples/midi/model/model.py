@@ -22,12 +22,13 @@ from vaeseq.runs.warm_start import Origin
 from vaeseq.train.metrics import Writer
 from vaeseq.types import Nest
 
-from . import observations, pictures, rolls, sound
-from .history import EncodedContext
-from .hparams import MidiHParams
-from .memory import Beat, Recall
+from ..data import piano_roll
+from ..data.sources import Description
+from ..hparams import MidiHParams
+from ..output import audio, plots
+from . import observations
+from .context_agents import Beat, EncodedContext, Recall
 from .observations import Observed
-from .sources import Description
 
 PROGRAM = "vaeseq-midi"
 _MEANS = "notes.json"
@@ -115,7 +116,7 @@ class MidiModel(Model):
 
     def _augmented(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         if rng.random() < self.hparams.transpose_share:
-            roll = rolls.transposed(roll, self.hparams.transpose, self.hparams.frames, rng)
+            roll = piano_roll.transposed(roll, self.hparams.transpose, self.hparams.frames, rng)
         return self._observed(roll, rng)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
@@ -144,7 +145,7 @@ class MidiModel(Model):
         begun = None if prime is None else observations.observe(prime, self.hparams)
         drawn = self.generate(num_samples=num_samples, length=length, prime=begun,
                               temperature=temperature, seed=seed)
-        return [observations.roll_of(observed, self.hparams) for observed in drawn]
+        return [observations.to_roll(observed, self.hparams) for observed in drawn]
 
     def expect_notes(self, observed: Nest) -> list[tf.Operation]:
         """Asserts in a graph that a nest of `[B, T, ...]` may be observations."""
@@ -165,9 +166,9 @@ class MidiModel(Model):
         length = max(1, round(_SAMPLE_SECONDS / grid.frame_seconds))
         (roll,) = self.compose(length=length, seed=step)
         # TensorBoard shows but one kind of thing of a name.
-        writer.image(step, "sample/roll", pictures.bitmap(rolls.sounding(roll, grid)))
+        writer.image(step, "sample/roll", plots.bitmap(piano_roll.sounding(roll, grid)))
         writer.audio(
-            step, "sample/sound", sound.synthesize(roll, grid)[:, None], sound.RATE)
+            step, "sample/sound", audio.synthesize(roll, grid)[:, None], audio.RATE)
 
 
 def saved_mean(log_dir: LogDir, hparams: MidiHParams) -> np.ndarray:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import pictures, rolls, sound
-from .rolls import Grid
+from ..data import piano_roll
+from ..data.piano_roll import Grid
+from . import audio, plots
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -64,8 +65,8 @@ class Sample(NamedTuple):
 
 def write(
     folder: Path, samples: Iterable[Sample], grid: Grid, *, title: str, subtitle: str
-) -> list[str]:
-    """Writes the files of samples and their page; returns the samples' names.
+) -> int:
+    """Writes the files of samples and their page; returns how many there were.
 
     A link where a file is to be is replaced, so that nothing outside of the folder is written.
 
@@ -73,20 +74,19 @@ def write(
       OSError: the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figures, names = [], []
+    figures = []
     for sample in samples:
         path = folder / sample.name
-        rolls.to_midi(sample.roll, grid).write(_unlinked(f"{path}.mid"))
-        sound.save(_unlinked(f"{path}.wav"), sound.play(sample.roll, grid))
-        pictures.save_roll(_unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
-                           given=sample.given)
+        piano_roll.to_midi(sample.roll, grid).write(_unlinked(f"{path}.mid"))
+        audio.save(_unlinked(f"{path}.wav"), audio.play(sample.roll, grid))
+        plots.save_roll(_unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
+                        given=sample.given)
         figures.append(_FIGURE.format(name=html.escape(sample.name, quote=True),
                                       caption=html.escape(sample.caption, quote=True)))
-        names.append(sample.name)
     Path(_unlinked(f"{folder / 'index.html'}")).write_text(_PAGE.format(
         title=html.escape(title), subtitle=html.escape(subtitle), figures="\n".join(figures)),
         encoding="utf-8")
-    return names
+    return len(figures)
 
 
 def _unlinked(path: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .notes import Notes
+from .midi_reader import Notes
 
 _VERSION = 1  # of what is kept; a change of how files are read wants another
 

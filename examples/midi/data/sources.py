@@ -20,7 +20,7 @@ from vaeseq.runs.log_dir import LogDir
 
 from . import chorales, loading
 from .loading import Collection, Piece
-from .rolls import Grid
+from .piano_roll import Grid
 
 _FILE = "music.json"
 _SHORTEST = 2  # frames that can be cut into two pieces
@@ -93,10 +93,10 @@ def read(
     valid_files = list(valid_files)
     if not train_files and not valid_files:
         valid_files = [f"{chorales.archive()}:valid"]
-    train = loaded(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
+    train = load(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
     names = [_absolute(name) for name in train_files]
     if valid_files:
-        valid = loaded(valid_files, grid, log, "to validate on")
+        valid = load(valid_files, grid, log, "to validate on")
         return Music(train.pieces, valid.pieces, Description(
             names, checksum(train.rolls), [_absolute(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
@@ -105,7 +105,7 @@ def read(
         names, checksum(train.rolls), [], 0, valid_fraction))
 
 
-def loaded(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:
+def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:
     """Loads names, and says what was found."""
     collection = loading.load(names, grid)
     log(f"Music {purpose}: {collection.summary()}")
@@ -168,7 +168,7 @@ def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
     if not saved.valid_files and not saved.valid_fraction:
         raise UsageError("the run held no music out to score. Name some with --eval-files.")
     names = saved.valid_files or saved.train_files or [f"{chorales.archive()}:train"]
-    found = loaded(names, grid, log, "of the run")
+    found = load(names, grid, log, "of the run")
     expected = saved.valid_checksum if saved.valid_files else saved.train_checksum
     if checksum(found.rolls) != expected:
         raise UsageError(

@@ -13,7 +13,7 @@ from vaeseq.types import Nest, Tensor
 from vaeseq.vae import CoreState, VAECore
 
 
-class GivenLatents(VAECore):
+class FixedLatents(VAECore):
     """Another core with z_1:T fixed: its prior is certain of them, all else is the core's.
 
     The latents are carried in the state, so that `GenCore` draws from this core as from any.

@@ -1,0 +1,69 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Functions that several commands share."""
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import shown
+from vaeseq.runs.log_dir import LogDir
+
+from ..data import loading
+from ..data.piano_roll import Grid
+from ..hparams import MidiHParams
+from ..model import PROGRAM, MidiModel
+from ..output import html
+from ..output.html import Sample
+
+
+def load_model(args: argparse.Namespace) -> MidiModel:
+    """Restores the model in --log-dir; raises ValueError where --hparams contradict it."""
+    check_installed()
+    options.resolve_hparams(LogDir(args.log_dir, PROGRAM), MidiHParams, args.hparams)
+    return MidiModel.load(args.log_dir)
+
+
+def check_installed() -> None:
+    """Raises UsageError where a library for music is missing."""
+    missing = [name for name in ("pretty_midi", "matplotlib")
+               if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
+
+
+def log(text: str) -> None:
+    """Prints lines on stderr; stdout is for results."""
+    print("\n".join(map(program.one_line, text.split("\n"))), file=sys.stderr, flush=True)
+
+
+def read_piece(name: str, seconds: float, grid: Grid) -> np.ndarray:
+    """Returns the roll of the first `seconds` of a piece, at least one frame."""
+    roll = loading.load([name], grid).pieces[0].roll
+    return roll[:max(1, round(min(seconds / grid.frame_seconds, len(roll))))]
+
+
+def count_frames(seconds: float, grid: Grid) -> int:
+    """Returns the number of frames of --length; raises UsageError where it is less than one."""
+    frames = round(seconds / grid.frame_seconds)
+    if frames < 1:
+        raise UsageError(f"--length: expected at least a frame, {grid.frame_seconds:g} seconds; "
+                         f"got {seconds:g}.")
+    return frames
+
+
+def write_samples(
+    args: argparse.Namespace, samples: Iterable[Sample], grid: Grid, title: str, subtitle: str
+) -> None:
+    """Writes samples and their page into --out-dir, by default a folder of the run."""
+    folder = args.out_dir or args.log_dir / "samples"
+    if folder.is_symlink() and not args.out_dir:
+        raise UsageError(f"{shown(str(folder))}: expected a folder, not a link. Give an --out-dir.")
+    count = html.write(folder, samples, grid, title=title, subtitle=subtitle)
+    print(f"{count} written, each as MIDI, WAV and PNG. Open "
+          f"{shown(str(folder / 'index.html'), 1000)} in a browser.")

@@ -1,0 +1,111 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-midi evaluate: scores pieces, and compares samples with them."""
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vaeseq.cli import options, program
+from vaeseq.cli.arguments import UsageError
+from vaeseq.evaluate.likelihood import Score
+from vaeseq.fields import shown
+
+from ..data import piano_roll, sources
+from ..model import MidiModel
+from ..output import plots
+from ..output.roll_statistics import PITCH_CLASSES, statistics_of
+from ._shared import load_model, log
+
+_HISTOGRAM_SAMPLES = 32
+_MAX_SAMPLE_FRAMES = 256
+_MAX_MUSIC_FRAMES = 1 << 18  # of the music that samples are compared with
+
+
+class _Row(NamedTuple):
+    """A name from --eval-files, and its score."""
+
+    name: str
+    score: Score
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    if args.histograms and args.histograms.suffix != ".png":
+        raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
+                         f"{shown(str(args.histograms))}.")
+    model = load_model(args)
+    music: list[np.ndarray] = []
+    rows = []
+    for name, pieces in _corpora(model, args.eval_files):
+        score = model.evaluate(
+            pieces, bound=args.bound, num_samples=args.num_samples, seed=args.seed)
+        rows.append(_Row(name, score))
+        music += _first_frames(pieces, _MAX_MUSIC_FRAMES - sum(map(len, music)))
+        if args.json:
+            label = {"corpus": name} if len(args.eval_files) > 1 else {}
+            print(json.dumps({**label, **score.as_dict()}, allow_nan=False), flush=True)
+    if not args.json:
+        _print_table(rows)
+    if args.histograms:
+        _compare(model, music, args)
+
+
+def _corpora(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Yields the name and the rolls of each row; only one row's rolls are in memory at a time."""
+    grid = model.hparams.frames
+    if not names:
+        pieces = sources.held_out(model.log_dir, grid, log)
+        yield "the held-out music", [piece.roll for piece in pieces]
+    for name in names:
+        yield name, sources.load(
+            [name], grid, log, f"to score in {program.one_line(name)}").rolls
+
+
+def _first_frames(pieces: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """Returns copies of the first `count` frames of pieces laid end to end."""
+    frames = []
+    for roll in pieces:
+        if count > 0:
+            frames.append(roll[:count].copy())
+            count -= len(roll)
+    return frames
+
+
+def _compare(model: MidiModel, music: Sequence[np.ndarray], args: argparse.Namespace) -> None:
+    """Draws histograms of free-running samples beside the music's, and prints their numbers."""
+    grid = model.hparams.frames
+    length = min(_MAX_SAMPLE_FRAMES, max(map(len, music)))
+    samples = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
+    of_samples, of_music = (
+        statistics_of([piano_roll.sounding(roll, grid) for roll in pieces], grid.lowest)
+        for pieces in (samples, music))
+    plots.save_histograms(args.histograms, of_samples, of_music)
+    numbers = {"samples": of_samples, "data": of_music}
+    args.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")
+    if not args.json:
+        _print_statistics(of_samples, of_music)
+
+
+def _print_statistics(of_samples: dict[str, Any], of_music: dict[str, Any]) -> None:
+    """Prints the numbers of the histograms, one per line."""
+    print(f"\n{'':16} {'samples':>9} {'data':>9}")
+    for name in ("notes_per_frame", "silent_frames", "held"):
+        print(f"{name:16} {of_samples[name]:9.4f} {of_music[name]:9.4f}")
+    for name in ("density", "pitch_classes", "intervals"):
+        for number, pair in enumerate(zip(of_samples[name], of_music[name])):
+            label = PITCH_CLASSES[number] if name == "pitch_classes" else number
+            print(f"{f'{name} {label}':16} {pair[0]:9.4f} {pair[1]:9.4f}")
+
+
+def _print_table(rows: list[_Row]) -> None:
+    """Prints the scores, the most probable music first."""
+    print(f"{'nats/frame':>10} {'bits/frame':>10} {'frames':>11}  music")
+    for row in sorted(rows, key=lambda row: row.score.nats_per_step):
+        score = row.score
+        notes = options.bound_notes(score, "frame")
+        print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.steps:11,}  "
+              f"{program.one_line(row.name)}" + (f"  ({'; '.join(notes)})" if notes else ""))

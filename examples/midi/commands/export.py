@@ -1,0 +1,23 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-midi export: writes a trained model as a TensorFlow SavedModel."""
+from __future__ import annotations
+
+import argparse
+
+from vaeseq.cli import options
+from vaeseq.evaluate import export
+
+from ..model import PROGRAM
+from ._shared import load_model
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    export.check_free(args.output)  # before the slow loading of a model
+    model = load_model(args)
+    export.save(
+        model.gen_core, model.evaluator(args.bound, args.num_samples).bound, args.output,
+        rows=args.rows, window=args.window, jit_compile=not args.no_xla,
+        check=model.expect_notes,
+        description=export.about(PROGRAM, model.step, model.unit, model.hparams))
+    options.print_exported(args.output, model.step)
