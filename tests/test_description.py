@@ -1,0 +1,79 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Descriptions of models: what they tell apart, and what they do not."""
+
+from __future__ import annotations
+
+import gc
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import description
+from vaeseq.codec import decoders
+
+SPEC = tf.TensorSpec([2], tf.float32)
+
+
+def described(**arguments):
+    return description.describe(decoders.Normal(SPEC, **arguments))
+
+
+def test_a_description_names_class_and_arguments():
+    assert described(hidden_sizes=(3,), activation="tanh") | {
+        "class": "Normal", "event_spec": "float32(2,)", "hidden_sizes": [3],
+        "activation": "tanh"} == described(hidden_sizes=(3,), activation="tanh")
+    assert "name" not in described(name="mine")
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN", "DMM"])
+def test_whole_models_survive_json_and_equal_their_like(vae_type):
+    one, other = (description.describe(part) for made in (
+        small.gen_core(vae_type), small.gen_core(vae_type))
+        for part in (made.core, made.agent) if part is made.core)
+    assert json.loads(json.dumps(one)) == one
+    assert list(description.differences(one, other)) == []
+
+
+@pytest.mark.parametrize("changed,words", [
+    ({"activation": "tanh"}, "activation: the run has 'relu', this model 'tanh'"),
+    ({"hidden_sizes": (4, 4)}, r"hidden_sizes: the run has \[\], this model \[4, 4\]"),
+    ({"initial_loc": np.array([0.0, 1.0])}, r"initial_loc: the run has 0.0, this model \[0.0, 1"),
+    ({"positive_projection": "exp"}, "positive_projection: the run has 'softplus'"),
+])
+def test_a_difference_is_named(changed, words):
+    (found,) = description.differences(described(), described(**changed))
+    assert found.startswith(words.replace("\\", "")[:20])
+
+
+def test_another_class_is_the_only_difference():
+    normal, beta = decoders.Normal(SPEC), decoders.Beta(SPEC)
+    nested = [description.describe(decoders.Group({"a": decoder})) for decoder in (normal, beta)]
+    assert list(description.differences(*nested)) == [
+        "decoders.a: the run has 'Normal', this model 'Beta'"]
+
+
+def test_large_arrays_are_told_apart_by_their_numbers():
+    one, other = (np.arange(100.0) for _ in range(2))
+    assert description.describe(one) == description.describe(other)
+    other[50] += 1
+    assert description.describe(one) != description.describe(other)
+
+
+def test_an_argument_of_another_version_is_no_difference():
+    older = described()
+    del older["dropout"]
+    assert list(description.differences(older, described())) == []
+    assert list(description.differences(described(), older)) == []
+
+
+def test_arguments_are_forgotten_with_the_part():
+    gc.collect()
+    count = len(description._ARGUMENTS)
+    decoder = decoders.Normal(SPEC)
+    assert len(description._ARGUMENTS) > count
+    del decoder
+    gc.collect()
+    assert len(description._ARGUMENTS) == count

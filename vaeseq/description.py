@@ -1,0 +1,76 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What a model is made of, as JSON: the classes of its parts and their constructors' arguments.
+
+A run saves this beside its hyperparameters, so that a model with another decoder, or another
+activation in it, is not taken for the one whose weights were saved.
+"""
+from __future__ import annotations
+
+import inspect
+import weakref
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# The constructor's arguments of each part, while it lives.
+_ARGUMENTS: weakref.WeakKeyDictionary[Any, tuple[tuple, dict]] = weakref.WeakKeyDictionary()
+_MOST_NUMBERS = 16  # of an array that is written out
+
+
+class Described:
+    """A base class that remembers the arguments of the constructor, for `describe`."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        instance = super().__new__(cls)
+        _ARGUMENTS[instance] = arguments, named
+        return instance
+
+
+def describe(value: Any) -> Any:
+    """Returns a description of a part of a model, or of an argument of one, for JSON.
+
+    A `Described` part is an object of its class and its arguments by name, defaults included; a
+    function stands for itself by its name, a large array by its shape and a checksum.
+    """
+    if isinstance(value, Described):
+        arguments, named = _ARGUMENTS[value]
+        bound = inspect.signature(type(value).__init__).bind(value, *arguments, **named)
+        bound.apply_defaults()
+        values = list(bound.arguments.items())[1:]
+        return {"class": type(value).__qualname__,
+                **{name: describe(item) for name, item in values if name != "name"}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [describe(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): describe(item) for name, item in value.items()}
+    if isinstance(value, tf.TensorSpec):
+        return f"{value.dtype.name}{value.shape}"
+    if isinstance(value, tf.DType):
+        return value.name
+    if isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
+        array = np.asarray(value)
+        if array.size <= _MOST_NUMBERS:
+            return array.tolist()
+        return f"{array.dtype}{list(array.shape)} {zlib.crc32(np.ascontiguousarray(array)):08x}"
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
+    """Yields in words where two descriptions differ.
+
+    An argument that one of them lacks is no difference: another version has it.
+    """
+    if isinstance(saved, dict) and isinstance(current, dict):
+        names = [name for name in saved if name in current]
+        if saved.get("class") != current.get("class"):
+            names = ["class"]
+        for name in names:
+            inner = path if name == "class" else f"{path}.{name}" if path else name
+            yield from differences(saved[name], current[name], inner)
+    elif saved != current:
+        yield f"{path}: the run has {saved!r}, this model {current!r}"
