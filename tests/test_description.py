@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 
 import numpy as np
 import pytest
@@ -30,9 +31,7 @@ def test_a_description_names_class_and_arguments():
 
 @pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN", "DMM"])
 def test_whole_models_survive_json_and_equal_their_like(vae_type):
-    one, other = (description.describe(part) for made in (
-        small.gen_core(vae_type), small.gen_core(vae_type))
-        for part in (made.core, made.agent) if part is made.core)
+    one, other = (description.describe(small.gen_core(vae_type).core) for _ in range(2))
     assert json.loads(json.dumps(one)) == one
     assert list(description.differences(one, other)) == []
 
@@ -44,8 +43,8 @@ def test_whole_models_survive_json_and_equal_their_like(vae_type):
     ({"positive_projection": "exp"}, "positive_projection: the run has 'softplus'"),
 ])
 def test_a_difference_is_named(changed, words):
-    (found,) = description.differences(described(), described(**changed))
-    assert found.startswith(words.replace("\\", "")[:20])
+    (difference,) = description.differences(described(), described(**changed))
+    assert re.match(words, difference), difference
 
 
 def test_another_class_is_the_only_difference():

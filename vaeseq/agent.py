@@ -23,6 +23,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest, seeds
+from vaeseq.description import Described
 from vaeseq.encoder import Encoder
 from vaeseq.nn.scan import lookup, unroll
 from vaeseq.nn.scan.matmul import concat_parts
@@ -30,7 +31,7 @@ from vaeseq.types import Nest, Seed, Tensor
 
 
 @snt.allow_empty_variables
-class Agent(snt.Module, abc.ABC):
+class Agent(Described, snt.Module, abc.ABC):
     """Computes a context for every step of a sequence.
 
     Its state is a nest of tensors `[B, ...]` of constant shapes.

@@ -56,7 +56,7 @@ def describe(value: Any) -> Any:
         array = np.asarray(value)
         if array.size <= _MOST_NUMBERS:
             return array.tolist()
-        return f"{array.dtype}{list(array.shape)} {zlib.crc32(np.ascontiguousarray(array)):08x}"
+        return f"{array.dtype}{list(array.shape)} {zlib.crc32(array.tobytes()):08x}"
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 

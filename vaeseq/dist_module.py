@@ -10,11 +10,13 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from vaeseq.description import Described
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Tensor
 
 
 @snt.allow_empty_variables  # Some decoders have no variables.
-class DistModule(snt.Module, abc.ABC):
+class DistModule(Described, snt.Module, abc.ABC):
     """A distribution over one observation, conditioned on features.
 
     Parameters are separate from the distribution they define: they are plain tensors, which can be
@@ -88,6 +90,26 @@ class DistModule(snt.Module, abc.ABC):
         raise NotImplementedError(
             f"{type(self).__name__} can be sampled at temperature 1 only, got {temperature}. "
             "Define temper(self, params, temperature): the parameters of p(x)^(1/temperature).")
+
+    def truncate(self, params: Nest, truncation: Truncation) -> Nest:
+        """Returns parameters without the classes that a truncation leaves out.
+
+        Decoders of classes define this method: `truncation(logits)`.
+
+        Args:
+          params: a nest of [..., *], from `__call__` or `temper`.
+          truncation: which classes stay (`vaeseq.truncation`).
+
+        Returns:
+          A nest like `params`.
+
+        Raises:
+          NotImplementedError: the decoder has no classes to leave out.
+        """
+        del params
+        raise NotImplementedError(
+            f"{truncation} leaves classes out, and {type(self).__name__} has none. Use the "
+            "temperature alone.")
 
 
 def check_temperature(temperature: float | Tensor, dtype: tf.DType) -> Tensor:

@@ -7,11 +7,12 @@ import abc
 
 import sonnet as snt
 
+from vaeseq.description import Described
 from vaeseq.types import Nest, Tensor
 
 
 @snt.allow_empty_variables  # Some encoders have no variables.
-class Encoder(snt.Module, abc.ABC):
+class Encoder(Described, snt.Module, abc.ABC):
     """Maps an observation to a vector of features.
 
     An encoder is pointwise over the leading dimensions: the features of one observation depend on

@@ -24,6 +24,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -33,8 +34,10 @@ from vaeseq import bounds, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
 from vaeseq.data import Batch, DataSet
+from vaeseq.description import describe
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.evaluate.beam_search import Beam, BeamSearch
 from vaeseq.evaluate.likelihood import Evaluator, Score
 from vaeseq.evaluate.sampler import Sampler
 from vaeseq.hparams import HParams
@@ -45,24 +48,32 @@ from vaeseq.train.distribute import SINGLE_PROCESS, Strategy, check_batch_size
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.trainer import Periods, Trainer, TrainResult
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest
+from vaeseq.vae.base import VAECore
+
+_Self = TypeVar("_Self", bound="Model")
 
 
 class Model(abc.ABC):
     """A sequence model with its log directory.
 
     Subclasses define `observation_spec`, `make_encoder` and `make_decoder`; they override
-    `make_agent` and `data_set` if the defaults do not fit.
+    `make_agent`, `make_core` and `data_set` if the defaults do not fit.
 
     Attributes:
+      program: the name of the program that trains such models; a run belongs to one program.
+      unit: the singular name of a step, for messages.
+      hparams_class: the class of its hyperparameters, which `load` reads from a run.
       hparams: the hyperparameters.
       log_dir: the run's directory; the first score or sample restores the weights saved there.
+      step: the training step of the restored weights, 0 for none.
       gen_core: the agent and the core.
-      sampler: draws sequences from them.
     """
 
     program = "vaeseq"
     unit = "step"
+    hparams_class: type[HParams] = HParams
 
     def __init__(
         self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int = 0
@@ -75,8 +86,8 @@ class Model(abc.ABC):
           seed: for weights, batches and everything random in training.
 
         Raises:
-          ValueError: the run in `log_dir` has other hyperparameters or another seed, is damaged or
-            belongs to another program.
+          ValueError: the run in `log_dir` has other hyperparameters, another seed or other parts
+            (a decoder with another activation, say), is damaged or belongs to another program.
         """
         self.hparams = hparams
         self.log_dir = LogDir(log_dir, self.program)
@@ -84,12 +95,15 @@ class Model(abc.ABC):
         if self.log_dir.exists:
             self.log_dir.check_same(hparams, seed)
         encoder, decoder = self.make_encoder(), self.make_decoder()
-        core = vae.make(hparams, decoder, encoder)
-        self.gen_core = vae.GenCore(self.make_agent(encoder), core)
-        self.sampler = Sampler(self.gen_core)
+        self.gen_core = vae.GenCore(
+            self.make_agent(encoder), self.make_core(encoder, decoder))
+        if self.log_dir.exists:
+            self.log_dir.check_parts(self._parts())
+        self._sampler = Sampler(self.gen_core)
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False
+        self.step = 0
 
     @property
     @abc.abstractmethod
@@ -107,6 +121,33 @@ class Model(abc.ABC):
     def make_agent(self, encoder: Encoder) -> Agent:
         """Creates the agent; by default each context encodes the previous observation."""
         return agent_lib.EncodeObserved(encoder, self.observation_spec)
+
+    def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
+        """Creates the core; by default the one that `hparams.vae_type` names."""
+        return vae.make(self.hparams, decoder, encoder)
+
+    @classmethod
+    def load(cls: type[_Self], log_dir: str | os.PathLike[str]) -> _Self:
+        """Returns the model trained in `log_dir`: everything that it needs is there.
+
+        It has the hyperparameters and the seed of the run, and the weights with the best
+        validation score, or the latest ones.
+
+        Raises:
+          ValueError: there is no run or no checkpoint, it is damaged, or it belongs to another
+            program or to a model of other parts.
+        """
+        run = LogDir(log_dir, cls.program)
+        model = cls(hparams=run.hparams(cls.hparams_class), log_dir=log_dir, seed=run.seed(),
+                    **cls.arguments_of(run))
+        model.restore()
+        return model
+
+    @classmethod
+    def arguments_of(cls, run: LogDir) -> dict[str, Any]:
+        """Returns further arguments of the constructor, read from a run; by default none."""
+        del run
+        return {}
 
     def data_set(self, sequences: Sequence[Nest]) -> DataSet:
         """Returns the training batches; by default whole sequences, or windows of long ones."""
@@ -186,6 +227,7 @@ class Model(abc.ABC):
             raise ValueError(
                 f"{str(self.log_dir.path)!r}: expected a checkpoint, found none. Train first.")
         self._ready = True
+        self.step = step
         return step
 
     def evaluate(
@@ -228,7 +270,8 @@ class Model(abc.ABC):
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0,
+        temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0,
+        seed: int = 0,
     ) -> list[Nest]:
         """Samples sequences.
 
@@ -237,26 +280,46 @@ class Model(abc.ABC):
           length: largest number of steps of each, after the prime.
           prime: the beginning of all sequences, a nest of `[N, ...]`; not part of the result.
           temperature: above 1 flattens the distribution of observations, below 1 sharpens it.
+          top_k: decoders of classes draw from the `top_k` most likely ones; 0 for all.
+          top_p: they draw from the smallest set of probability `top_p` or more; 1 for all.
+          min_p: they draw from classes at least `min_p` times as likely as the likeliest one.
           seed: equal seeds give equal sequences.
 
         Returns:
           A list of nests of arrays `[N, ...]`; N is less than `length` if the agent finished.
 
         Raises:
-          ValueError: `length` or `num_samples` is less than 1, or `temperature` is not above 0.
+          ValueError: a number is out of its range.
+          NotImplementedError: the decoder has no classes to leave out.
         """
-        self._ensure_weights()
-        return self.sampler.generate(num_samples=num_samples, length=length, prime=prime,
-                                     temperature=temperature, seed=seed)
+        return self.sampler.generate(
+            num_samples=num_samples, length=length, prime=prime, temperature=temperature,
+            truncation=Truncation(top_k, top_p, min_p), seed=seed)
 
-    def stream(
-        self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0,
-    ) -> Iterator[vae.Generated]:
-        """Yields chunks of sequences as NumPy arrays; arguments as for `generate`."""
+    def most_likely(
+        self, *, length: int, beam_size: int = 16, prime: Nest | None = None
+    ) -> list[Beam]:
+        """Searches for the most likely sequences of symbols of a model without latents.
+
+        Args:
+          length: largest number of steps of each, after the prime.
+          beam_size: number of sequences kept at each length; more find more likely ones.
+          prime: what comes before, integers `[N]`; not part of the result.
+
+        Returns:
+          At most `beam_size` sequences with their log-probabilities, the most likely one first.
+
+        Raises:
+          ValueError: the model has latents or gives no single symbols, or a number is below 1.
+        """
+        state = None if prime is None else self.sampler.primed(prime, 1, seed=seeds.make(0))
+        return BeamSearch(self.gen_core).search(length, beam_size, state)
+
+    @property
+    def sampler(self) -> Sampler:
+        """Draws sequences from the model, whole or in chunks."""
         self._ensure_weights()
-        return self.sampler.stream(num_samples=num_samples, length=length, prime=prime,
-                                   temperature=temperature, seed=seed)
+        return self._sampler
 
     def build(self) -> None:
         """Creates all variables, with initial weights from the seed."""
@@ -281,6 +344,7 @@ class Model(abc.ABC):
                 self.log_dir.check_same(self.hparams, self._seed)
             else:
                 self.save_files()
+                self.log_dir.write_parts(self._parts())
                 self.log_dir.create(self.hparams, self._seed)
             yield
 
@@ -291,6 +355,11 @@ class Model(abc.ABC):
 
     def save_files(self) -> None:
         """Writes further files that describe the model into `log_dir`; by default none."""
+
+    def _parts(self) -> dict[str, Any]:
+        core = self.gen_core.core
+        return {"agent": describe(self.gen_core.agent), "core": describe(core),
+                "decoder": describe(core.decoder)}
 
     def _objects(self) -> dict[str, tf.Module]:
         return {"gen_core": self.gen_core}

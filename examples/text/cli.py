@@ -52,6 +52,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prime", metavar="TEXT", default="", help="the beginning of each sample")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
+    options.add_truncation(parser)
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same text")
     add("--output", type=arguments.output_file, metavar="FILE",
         help="write to a file instead of the terminal")
@@ -60,6 +61,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     options.add_export(parser, window=128)
+    options.add_truncation(parser)
 
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:

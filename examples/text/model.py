@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -39,10 +40,10 @@ class TextModel(Model):
     Attributes:
       vocabulary: maps characters to symbols.
       origin: the run that a warm start took the initial weights from, if any.
-      step: of the checkpoint that `load` restored.
     """
 
     hparams: TextHParams
+    hparams_class = TextHParams
     program = PROGRAM
     unit = "character"
     observation_spec = tf.TensorSpec([], tf.int32, "symbol")
@@ -62,18 +63,12 @@ class TextModel(Model):
         """
         self.vocabulary = vocabulary
         self.origin: Origin | None = None
-        self.step = 0
         self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
     @classmethod
-    def load(cls, log_dir: str | os.PathLike[str]) -> TextModel:
-        """Restores the model trained in `log_dir`; raises ValueError if there is none."""
-        directory = LogDir(log_dir, PROGRAM)
-        hparams = directory.hparams(TextHParams)
-        model = cls(hparams, saved_vocabulary(directory), log_dir, seed=directory.seed())
-        model.step = model.restore()
-        return model
+    def arguments_of(cls, run: LogDir) -> dict[str, Any]:
+        return {"vocabulary": saved_vocabulary(run)}
 
     def make_encoder(self) -> Encoder:
         embed = encoders.Embed(len(self.vocabulary), self.hparams.embed_size)

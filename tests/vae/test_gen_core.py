@@ -13,6 +13,7 @@ from tests import small
 from vaeseq import agent, seeds, vae
 from vaeseq.codec import decoders
 from vaeseq.dist_module import DistModule
+from vaeseq.truncation import Truncation
 from vaeseq.vae import VAE_TYPES
 
 pytestmark = pytest.mark.contract
@@ -202,3 +203,46 @@ def test_a_decoder_without_temper_streams_at_temperature_one():
     assert np.all(np.isfinite(chunk.log_prob))
     with pytest.raises(NotImplementedError, match="Untempered can be sampled at temperature 1"):
         next(model.stream(state, chunk=2, temperature=0.5, seed=small.SEED))
+
+
+def test_truncation_restricts_samples_and_not_densities():
+    model = small.gen_core("VRNN", small.symbol_codec, scale=1.0)
+    state = model.initial_state(400)
+    whole, _ = model.generate(1, state, seed=small.SEED)
+    top, _ = model.generate(1, state, truncation=Truncation(top_k=1), seed=small.SEED)
+    # The latents are those of the same seed, so each row's mode can be read off its logits.
+    logits = model.core.decoder(model.core.update(
+        model.core.hidden(*_first_step(model, state)), top.latents[:, 0])[0])
+    np.testing.assert_array_equal(top.observed[:, 0], np.argmax(logits, -1))
+    np.testing.assert_allclose(
+        top.log_prob[:, 0], np.max(tf.nn.log_softmax(logits), -1), rtol=1e-5)
+    assert len(np.unique(whole.observed)) == small.NUM_SYMBOLS
+
+
+def _first_step(model, state):
+    context = model.agent.context(state.agent, seed=small.SEED)
+    features, _ = model.core.encode_contexts(context[:, None], state.core.context)
+    return features[:, 0], state.core.latent
+
+
+@pytest.mark.oracle
+def test_truncated_frequencies_are_the_renormalised_probabilities():
+    model = small.gen_core("RNN", small.symbol_codec, scale=1.0)
+    rows, truncation = 6000, Truncation(top_k=3, top_p=0.9)
+    state = model.initial_state(rows)
+    generated = next(model.stream(state, chunk=1, truncation=truncation, seed=small.SEED))
+    features, _ = _first_step(model, state)
+    expected = tf.nn.softmax(truncation(model.core.decoder(features[:1])))[0].numpy()
+    counts = np.bincount(generated.observed.numpy()[:, 0], minlength=small.NUM_SYMBOLS) / rows
+    assert (counts[expected == 0] == 0).all()
+    errors = np.sqrt(expected * (1 - expected) / rows)
+    assert (np.abs(counts - expected) <= 4 * errors).all()
+
+
+def test_only_decoders_of_classes_are_truncated():
+    model = small.gen_core("RNN")
+    with pytest.raises(NotImplementedError, match="Normal has none"):
+        model.generate(1, model.initial_state(1), truncation=Truncation(top_k=1), seed=small.SEED)
+    with pytest.raises(ValueError, match="top_p: expected"):
+        next(model.stream(model.initial_state(1), chunk=1, truncation=Truncation(top_p=2.0),
+                          seed=small.SEED))

@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaeseq.cli import arguments, program
-from vaeseq.fields import shown
+from vaeseq.fields import Range, shown
 from vaeseq.hparams import HParams
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.version import __version__
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vaeseq.evaluate.likelihood import Score
     from vaeseq.train.distribute import Strategy
     from vaeseq.train.trainer import TrainResult
+    from vaeseq.truncation import Truncation
 
 _MOST_STEPS = 10**9
 _Hyperparameters = TypeVar("_Hyperparameters", bound=HParams)
@@ -73,6 +74,23 @@ def add_export(parser: argparse.ArgumentParser, *, window: int) -> None:
         help="steps that `score` processes at once")
     add("--no-xla", action="store_true",
         help="for servers without XLA: slower, and results differ in the last digits")
+
+
+def add_truncation(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that leave unlikely classes out of sampling."""
+    add = parser.add_argument
+    add("--top-k", type=arguments.whole(0, 1 << 24), default=0, metavar="K",
+        help="draw from the K most likely symbols; 0: from all")
+    add("--top-p", type=arguments.real(Range(0, 1, open_low=True)), default=1.0, metavar="P",
+        help="draw from the smallest set of symbols of this probability (the nucleus)")
+    add("--min-p", type=arguments.real(Range(0, 1)), default=0.0, metavar="P",
+        help="draw from symbols at least P times as likely as the likeliest one")
+
+
+def truncation(args: argparse.Namespace) -> Truncation:
+    """Returns the truncation that the options of `add_truncation` describe."""
+    from vaeseq.truncation import Truncation
+    return Truncation(args.top_k, args.top_p, args.min_p)
 
 
 def add_strategy(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.codec import distributions, heads
+from vaeseq.truncation import Truncation
 from vaeseq.types import Spec, Tensor
 
 _SYMBOL = tf.TensorSpec([], tf.int32)
@@ -47,6 +48,9 @@ class Categorical(heads.LogitsDecoder):
         initial = heads.initial_values(
             "initial_logits", initial_logits, [*event_spec.shape, num_classes])
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)
+
+    def truncate(self, params: Tensor, truncation: Truncation) -> Tensor:
+        return truncation(params)
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         return heads.independent(distributions.Categorical(

@@ -11,7 +11,9 @@ import tensorflow_probability as tfp
 import tree
 from tensorflow_probability import distributions as tfd
 
+from vaeseq.codec._discrete import Categorical
 from vaeseq.dist_module import DistModule
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -60,6 +62,12 @@ class Group(DistModule):
     def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
         return self._pack([decoder.temper(part, temperature)
                            for decoder, part in self._zip(params)])
+
+    def truncate(self, params: Nest, truncation: Truncation) -> Nest:
+        """Truncates the parts that are decoders of classes; the others stay as they are."""
+        return self._pack([
+            decoder.truncate(part, truncation) if isinstance(decoder, (Categorical, Group))
+            else part for decoder, part in self._zip(params)])
 
     def _pack(self, flat: list[Any]) -> Nest:
         return tf.nest.pack_sequence_as(self._structure(), flat)

@@ -24,6 +24,7 @@ from vaeseq import nest
 from vaeseq.codec.decoders import GroupDistribution
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Spec, Tensor
 
 
@@ -137,6 +138,9 @@ class MaskedDecoder(DistModule):
 
     def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
         return self.decoder.temper(params, temperature)
+
+    def truncate(self, params: Nest, truncation: Truncation) -> Nest:
+        return self.decoder.truncate(params, truncation)
 
 
 class MaskedDistribution(tfd.Distribution):

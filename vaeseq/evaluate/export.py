@@ -27,6 +27,7 @@ sample the same sequence as one call of `generate`.
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -40,6 +41,7 @@ from vaeseq.bounds import Bound
 from vaeseq.evaluate.signatures import Check, Signature, Signatures
 from vaeseq.hparams import HParams
 from vaeseq.runs.checkpoint import utf8_path
+from vaeseq.truncation import Truncation
 from vaeseq.vae import GenCore
 from vaeseq.version import __version__
 
@@ -48,7 +50,8 @@ _EXTRA = "assets.extra"  # SavedModel's directory for files that TensorFlow igno
 
 def save(
     gen_core: GenCore, bound: Bound, directory: str | os.PathLike[str], *, rows: int = 8,
-    window: int = 128, jit_compile: bool = True, check: Check = lambda observed: (),
+    window: int = 128, jit_compile: bool = True, truncation: Truncation = Truncation(),
+    check: Check = lambda observed: (),
     description: Mapping[str, Any] = {}, files: Mapping[str, str] = {},
 ) -> None:
     """Writes a SavedModel atomically.
@@ -61,6 +64,7 @@ def save(
       window: number of steps scored in one compiled call.
       jit_compile: compile with XLA, as evaluation and sampling do. Without XLA, any server can run
         the model, and results differ in the last digits.
+      truncation: which classes `generate` and `step` may draw (top-k, top-p, min-p).
       check: adds assertions about observations `[B, T, ...]` to a graph and returns them.
       description: further entries of `model.json`.
       files: contents of further text files by name.
@@ -72,7 +76,8 @@ def save(
     target = Path(directory)
     check_free(target)
     signatures = Signatures(
-        gen_core, bound, rows=rows, window=window, jit_compile=jit_compile, check=check)
+        gen_core, bound, rows=rows, window=window, jit_compile=jit_compile, check=check,
+        truncation=truncation.check())
     functions = {name: _trace(signature) for name, signature in signatures.all().items()}
     has_latents = gen_core.core.latent_size > 0
     model = {
@@ -80,6 +85,7 @@ def save(
         "bound": bound.name if has_latents else "exact",
         "bound_samples": bound.num_samples if has_latents else 1,
         "rows": rows, "window": window, "xla": jit_compile,
+        "truncation": dataclasses.asdict(truncation),
         "signatures": {name: _describe(function) for name, function in functions.items()}}
     module = tf.Module()
     module.weights = list(gen_core.variables)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import data, nest, seeds
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed
 from vaeseq.vae import GenCore, Generated, GenState
 
@@ -25,7 +26,8 @@ class Sampler:
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+        temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int = 0,
+        chunk: int = 128,
     ) -> list[Nest]:
         """Samples sequences.
 
@@ -34,6 +36,8 @@ class Sampler:
           length: largest number of steps of each, after the prime.
           prime: the beginning of all sequences, a nest of `[N, ...]`; not part of the result.
           temperature: above 1 flattens the distribution of observations, below 1 sharpens it.
+          truncation: which classes a decoder of classes may draw (top-k, top-p, min-p), after the
+            temperature.
           seed: equal seeds give equal sequences.
           chunk: number of steps in one compiled call.
 
@@ -46,7 +50,7 @@ class Sampler:
         """
         chunks = list(self.stream(
             num_samples=num_samples, length=length, prime=prime, temperature=temperature,
-            seed=seed, chunk=chunk))
+            truncation=truncation, seed=seed, chunk=chunk))
         empty = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, 0))
         lengths = sum((generated.lengths for generated in chunks), np.zeros(num_samples, int))
@@ -57,7 +61,8 @@ class Sampler:
 
     def stream(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
-        temperature: float = 1.0, seed: int = 0, chunk: int = 128,
+        temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int = 0,
+        chunk: int = 128,
     ) -> Iterator[Generated]:
         """Yields chunks of sequences without keeping them; arguments as for `generate`.
 
@@ -71,18 +76,25 @@ class Sampler:
         prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
         state = self._gen_core.initial_state(num_samples)
         if prime is not None and len(tf.nest.flatten(prime)[0]):
-            state = self._primed(prime, state, seed=prime_seed)
+            state = self.primed(prime, num_samples, seed=prime_seed)
         num_left = length
         for generated in self._gen_core.stream(
-                state, chunk=min(chunk, length), temperature=temperature, seed=draw_seed):
+                state, chunk=min(chunk, length), temperature=temperature, truncation=truncation,
+                seed=draw_seed):
             yield _first_steps(generated, num_left)
             num_left -= chunk
             if num_left <= 0:
                 return
 
-    def _primed(self, prime: Nest, state: GenState, *, seed: Seed) -> GenState:
-        """Returns the state after `prime`, a nest of `[N, ...]`, read in windows of one size."""
-        num_samples = state.steps.shape[0]
+    def primed(self, prime: Nest, num_samples: int, *, seed: Seed) -> GenState:
+        """Returns the state of `num_samples` sequences after a common beginning.
+
+        Args:
+          prime: a nest of `[N, ...]`, read in windows of one size.
+          num_samples: number of sequences.
+          seed: int32 `[2]`, of the latents.
+        """
+        state = self._gen_core.initial_state(num_samples)
         for number, batch in enumerate(data.windows([prime], 1, PRIME_WINDOW)):
             batch = data.as_tensors(batch, self._spec)
             observed, lengths = tf.nest.map_structure(

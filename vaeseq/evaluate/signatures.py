@@ -10,6 +10,7 @@ Axes: B batch, T time, N steps of a prime (see `vaeseq.types`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from vaeseq.bounds.base import BoundState
 from vaeseq.data import Batch
 from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.evaluate.sampler import PRIME_WINDOW
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Spec, Tensor
 from vaeseq.vae import CoreState, GenCore, GenState
 
@@ -54,7 +56,7 @@ class Signatures:
 
     def __init__(
         self, gen_core: GenCore, bound: Bound, *, rows: int, window: int, jit_compile: bool,
-        check: Check,
+        check: Check, truncation: Truncation = Truncation(),
     ):
         """Creates the signatures; arguments and errors as for `export.save`."""
         if min(rows, window) < 1:
@@ -76,7 +78,7 @@ class Signatures:
         def compiled(function: Callable[..., Nest]) -> Callable[..., Nest]:
             return tf.function(function, jit_compile=jit_compile, autograph=False)
 
-        self._draw = compiled(gen_core.generate)
+        self._draw = compiled(functools.partial(gen_core.generate, truncation=truncation))
         self._compiled_observe = compiled(self._observe_window)
 
     def all(self) -> dict[str, Signature]:

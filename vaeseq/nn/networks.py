@@ -13,6 +13,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
+from vaeseq.description import Described
 from vaeseq.nn import cells
 from vaeseq.nn.cells import Linear
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, segment_dropout
@@ -30,7 +31,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": tf.nn.silu, "softplus": tf.nn.softplus, "tanh": tf.tanh}
 
 
-class MLP(snt.Module):
+class MLP(Described, snt.Module):
     """Linear layers with an activation between them."""
 
     def __init__(self, output_sizes: Sequence[int], *, activation: str = "relu",
@@ -83,7 +84,7 @@ class MLP(snt.Module):
         return outputs
 
 
-class RecurrentStack(snt.Module):
+class RecurrentStack(Described, snt.Module):
     """Recurrent layers, each of which reads the outputs of the one before.
 
     The state is a tuple with one entry per layer: `cells.LSTMState`,

@@ -4,6 +4,7 @@
     LOG_DIR/
       run.json          program, version and seed
       hparams.json      hyperparameters
+      model.json        the model's parts (see `vaeseq.description`)
       checkpoints/      see `vaeseq.runs.checkpoint`
       metrics.jsonl     training metrics, one JSON object per line
       events/           the same metrics for TensorBoard
@@ -17,10 +18,11 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from vaeseq.description import differences
 from vaeseq.hparams import MOST_CHARACTERS, HParams, written
 from vaeseq.version import __version__
 
@@ -108,6 +110,28 @@ class LogDir:
             raise ValueError(
                 f"{str(self.path)!r}: expected a file hparams.json in it. The log directory is "
                 "damaged; train in a new one.") from None
+
+    def write_parts(self, parts: Mapping[str, Any]) -> None:
+        """Saves what a model is made of (`vaeseq.description`)."""
+        self.write("model.json", json.dumps(parts, indent=2) + "\n")
+
+    def check_parts(self, parts: Mapping[str, Any]) -> None:
+        """Raises ValueError where the run's model is made of other parts.
+
+        A run of an earlier version has no such file; nothing is compared.
+        """
+        if not (self.path / "model.json").exists():
+            return
+        try:
+            saved = json.loads(self.read("model.json", 1 << 20))
+        except (ValueError, RecursionError):
+            raise ValueError(
+                f"{str(self.path / 'model.json')!r}: expected a JSON object. The log directory is "
+                "damaged; train in a new one.") from None
+        for difference in differences(saved, parts):
+            raise ValueError(
+                f"{str(self.path)!r} holds a run of another model. {difference}. Build the model "
+                "as the run has it, or give another --log-dir.")
 
     def check_same(self, hparams: HParams, seed: int) -> None:
         """Raises ValueError where the run has other hyperparameters or another seed."""

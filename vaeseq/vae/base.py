@@ -43,6 +43,7 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest, seeds
 from vaeseq.codec import latent
+from vaeseq.description import Described
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams
@@ -82,7 +83,7 @@ class Inferred(NamedTuple):
 
 
 @snt.allow_empty_variables
-class VAECore(snt.Module, abc.ABC):
+class VAECore(Described, snt.Module, abc.ABC):
     """A sequence model, defined by four methods for one step; the others have defaults.
 
     `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose latents

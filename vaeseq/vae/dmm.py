@@ -47,6 +47,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import nest
 from vaeseq.codec import latent
 from vaeseq.codec.decoders import NormalParams
+from vaeseq.description import Described
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.fields import declare
@@ -91,7 +92,7 @@ class _Identity(Initializer):
         return tf.eye(*shape, dtype=dtype)
 
 
-class GatedTransition(snt.Module):
+class GatedTransition(Described, snt.Module):
     """p(z_t | z_t-1), between a linear map and a network (section 5.1 of the paper)."""
 
     def __init__(self, size: int, hidden_size: int, *, positive_eps: float = 1e-5,
@@ -120,7 +121,7 @@ class GatedTransition(snt.Module):
         return NormalParams(loc, tf.sqrt(variance))
 
 
-class Combiner(snt.Module):
+class Combiner(Described, snt.Module):
     """q(z_t | z_t-1, features) of the structured inference networks (section 4 of the paper)."""
 
     def __init__(self, size: int, feature_size: int, *, structured: bool,

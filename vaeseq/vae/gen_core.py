@@ -10,6 +10,7 @@ Axes: B batch, T time, F features, Z latent (see `vaeseq.types`).
 """
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from vaeseq.agent import Agent
 from vaeseq.dist_module import check_temperature
 from vaeseq.nn import parallel
 from vaeseq.nn.scan import unroll
+from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import CoreState, VAECore
 
@@ -85,7 +87,7 @@ class StepSample(NamedTuple):
 
 def draw(
     core: VAECore, context: Tensor, state: CoreState, *, temperature: float | Tensor = 1.0,
-    latent_seed: Seed, observed_seed: Seed,
+    truncation: Truncation = Truncation(), latent_seed: Seed, observed_seed: Seed,
 ) -> tuple[StepSample, CoreState]:
     """Performs the generative step: samples z_t from the prior and x_t from the decoder.
 
@@ -95,6 +97,7 @@ def draw(
       state: the core's state before the step.
       temperature: a scalar above 0, of the decoder's distribution: below 1 sharpens, above 1
         flattens.
+      truncation: which classes a decoder of classes may draw, after the temperature.
       latent_seed: int32 `[2]`, for z_t.
       observed_seed: int32 `[2]`, for x_t.
 
@@ -113,6 +116,8 @@ def draw(
     tempered = params
     if tf.is_tensor(temperature) or temperature != 1:
         tempered = core.decoder.temper(params, temperature)
+    if not truncation.leaves_all:
+        tempered = core.decoder.truncate(tempered, truncation)
     x = core.decoder.dist(tempered).sample(seed=observed_seed)
     log_prob = core.decoder.dist(params).log_prob(x)
     sample = StepSample(x, params, z, log_prob, prior.log_prob(z))
@@ -163,7 +168,7 @@ class GenCore(snt.Module):
 
     def generate(
         self, num_steps: int, state: GenState, inputs: Nest = (), *,
-        temperature: float | Tensor = 1.0, seed: Seed,
+        temperature: float | Tensor = 1.0, truncation: Truncation = Truncation(), seed: Seed,
     ) -> tuple[Generated, GenState]:
         """Samples up to `num_steps` more observations of each sequence.
 
@@ -173,6 +178,8 @@ class GenCore(snt.Module):
           inputs: the agent's external inputs, a nest of `[B, T, ...]`.
           temperature: a scalar above 0, of the decoder's distribution: below 1 sharpens, above 1
             flattens. The prior of the latents is not changed.
+          truncation: which classes a decoder of classes may draw (top-k, top-p, min-p), after the
+            temperature.
           seed: int32 `[2]`. Each step folds its number into the seed, so a sequence generated in
             chunks, each from the state after the last, with one seed, equals the whole.
 
@@ -184,7 +191,7 @@ class GenCore(snt.Module):
         """
         ticks = tf.zeros([tf.shape(state.steps)[0], num_steps], tf.int32)  # carry B and T
         steps, next_state = unroll.scan(
-            functools.partial(self._step, temperature, seed), (inputs, ticks), state)
+            functools.partial(self._step, temperature, truncation, seed), (inputs, ticks), state)
         observed, contexts, latents, log_prob, latent_log_prob, valid = steps
         lengths = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
         observed, log_prob, latent_log_prob = nest.mask(
@@ -193,7 +200,8 @@ class GenCore(snt.Module):
                 next_state)
 
     def stream(
-        self, state: GenState, *, chunk: int, temperature: float = 1.0, seed: Seed
+        self, state: GenState, *, chunk: int, temperature: float = 1.0,
+        truncation: Truncation = Truncation(), seed: Seed,
     ) -> Iterator[Generated]:
         """Yields chunks of `chunk` steps until all sequences are finished, or without end.
 
@@ -204,6 +212,7 @@ class GenCore(snt.Module):
           state: the result of `initial_state`, `prime` or `generate`.
           chunk: steps of a chunk, at least 1.
           temperature: above 0, of the decoder's distribution: below 1 sharpens, above 1 flattens.
+          truncation: as for `generate`.
           seed: int32 `[2]`.
 
         Raises:
@@ -212,15 +221,17 @@ class GenCore(snt.Module):
         if chunk < 1:
             raise ValueError(f"expected a chunk of at least 1 step, got {chunk}.")
         scalar = check_temperature(temperature, tf.float32)
+        limits = dataclasses.astuple(truncation.check())
         while not bool(tf.reduce_all(state.finished)):
             # As a tensor, so that another temperature needs no other program; but 1 as a number,
             # which a decoder without `temper` accepts.
             generated, state = self._generate_compiled(
-                chunk, state, temperature=1.0 if temperature == 1 else scalar, seed=seed)
+                chunk, state, limits, temperature=1.0 if temperature == 1 else scalar, seed=seed)
             yield generated
 
     def _generate_sharded(
-        self, num_steps: int, state: GenState, *, temperature: float | Tensor, seed: Seed
+        self, num_steps: int, state: GenState, limits: tuple, *, temperature: float | Tensor,
+        seed: Seed,
     ) -> tuple[Generated, GenState]:
         """Runs `generate` on shards of rows in parallel, each with its own seed.
 
@@ -233,14 +244,16 @@ class GenCore(snt.Module):
             state, numbers = rows
             if num_shards > 1:
                 seed = seeds.fold_in(seed, numbers[0])
-            return (), self.generate(num_steps, state, temperature=temperature, seed=seed)
+            return (), self.generate(num_steps, state, temperature=temperature,
+                                     truncation=Truncation(*limits), seed=seed)
 
         sharded = parallel.parallel(generate, num_shards)
         rows = state, tf.range(nest.leading_dim(state))
         return sharded(rows, temperature, seed)[1]
 
     def _step(
-        self, temperature: float | Tensor, seed: Seed, step_inputs: tuple, state: GenState
+        self, temperature: float | Tensor, truncation: Truncation, seed: Seed, step_inputs: tuple,
+        state: GenState,
     ) -> tuple[tuple, GenState]:
         inputs, _ = step_inputs
         # The sum of the rows' step numbers grows with every step until all rows are finished, and
@@ -249,6 +262,7 @@ class GenCore(snt.Module):
         agent_seed, latent_seed, observed_seed = seeds.split(step_seed, 3)
         context = self.agent.context(state.agent, inputs, seed=agent_seed)
         sample, core_state = draw(self.core, context, state.core, temperature=temperature,
+                                  truncation=truncation,
                                   latent_seed=latent_seed, observed_seed=observed_seed)
         agent_state = self.agent.observe(sample.observed, context, state.agent)
         next_state = GenState(

@@ -18,6 +18,7 @@ def run(args: argparse.Namespace) -> None:
     export.save(
         model.gen_core, model.evaluator(args.bound, args.num_samples).bound, args.output,
         rows=args.rows, window=args.window, jit_compile=not args.no_xla,
+        truncation=options.truncation(args),
         check=model.expect_symbols, files={"vocabulary.json": model.vocabulary.to_json()},
         description=export.about(PROGRAM, model.step, model.unit, model.hparams))
     options.print_exported(args.output, model.step)

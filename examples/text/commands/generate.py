@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import shown
 
@@ -44,9 +45,9 @@ def _write_samples(
     prime = model.vocabulary.encode(args.prime) if args.prime else None
     others: list[list[str]] = [[] for _ in range(count - 1)]
     _write_beginning(args, file, first)
-    for chunk in model.stream(
+    for chunk in model.sampler.stream(
             num_samples=count, length=length, prime=prime, temperature=args.temperature,
-            seed=args.seed + (first << _SEED_BITS)):
+            truncation=options.truncation(args), seed=args.seed + (first << _SEED_BITS)):
         file.write(model.vocabulary.decode(chunk.observed[0]))
         file.flush()
         for parts, row in zip(others, chunk.observed[1:]):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaeseq.codec.truncation import Truncation
+from vaeseq.truncation import Truncation
 
 pytestmark = pytest.mark.oracle
 
