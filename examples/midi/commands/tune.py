@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     grid = hparams.frames
     reward = rewards.named(tuned.reward, tuned.settings.bar or grid.bar)
     mean = saved_mean(start, hparams)
-    music = sources.again(start, grid, log)
+    music = sources.reload(start, grid, log)
     if args.seed is not None:
         seed = args.seed
     else:

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Archives of piano rolls: the polyphonic music sets of Boulanger-Lewandowski et al. (2012).
+"""Archives of piano rolls, such as the music sets of Boulanger-Lewandowski et al. (2012).
 
 An archive is a NumPy `.npz` with, for each split "train", "valid" and "test", the array `<split>`,
 uint8 [frames, 88], pieces laid end to end, 1 where a note sounds (MIDI pitches 21 to 108), and
@@ -16,29 +16,29 @@ import numpy as np
 
 LOWEST, NOTES = 21, 88
 SPLITS = ("train", "valid", "test")
-_MOST_BYTES = 1 << 28  # of one array, unpacked
+_MAX_ARRAY_BYTES = 1 << 28  # unpacked
 
 
 def load(
     path: str | os.PathLike[str], splits: Sequence[str] = SPLITS
 ) -> dict[str, list[np.ndarray]]:
-    """The pieces of each split asked for, uint8 [frames, 88].
+    """Returns the pieces of each split in `splits`, uint8 `[frames, 88]`.
 
     Raises:
       OSError: the file cannot be read.
-      ValueError: it is no such archive.
+      ValueError: it is not an archive of piano rolls, or lacks a split.
     """
     name = repr(os.fspath(path))
-    wanted = [key for split in splits for key in (split, f"{split}_lengths")]
+    keys = [key for split in splits for key in (split, f"{split}_lengths")]
     try:
         _check_sizes(path, name)
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: _array(archive[key], key) for key in archive.files if key in wanted}
+            arrays = {key: _array(archive[key], key) for key in archive.files if key in keys}
     except OSError:
         raise
-    except Exception as error:  # NumPy and each unpacker under it have their own
-        said = str(error) or type(error).__name__
-        raise ValueError(f"{name}: expected an archive of piano rolls (.npz); {said}") from None
+    except Exception as error:  # NumPy and the decompressors raise many types
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{name}: expected an archive of piano rolls (.npz); {reason}") from None
     return {split: _pieces(arrays, split, name) for split in splits}
 
 
@@ -52,19 +52,19 @@ def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> N
 
 
 def _array(value: Any, name: str) -> np.ndarray:
-    """What an archive holds under a name; of a member that is no array NumPy gives the bytes."""
+    """Checks a member of an archive; NumPy returns the bytes of one that is not an array."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        raise ValueError(f"{name!r} is no array of numbers")
+        raise ValueError(f"{name!r} is not an array of numbers")
     return value
 
 
 def _check_sizes(path: str | os.PathLike[str], name: str) -> None:
-    """A small file may claim to unpack to anything; it is not believed."""
+    """Raises ValueError where a member claims to unpack to more memory than is allowed."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.file_size > _MOST_BYTES:
+            if member.file_size > _MAX_ARRAY_BYTES:
                 raise ValueError(f"{name}: {member.filename} claims {member.file_size} bytes; "
-                                 f"expected at most {_MOST_BYTES}")
+                                 f"expected at most {_MAX_ARRAY_BYTES}")
 
 
 def _pieces(arrays: dict[str, np.ndarray], split: str, name: str) -> list[np.ndarray]:

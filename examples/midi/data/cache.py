@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Notes of files that were read before, kept in the user's cache folder by content.
+"""A cache of the notes of MIDI files, in the user's cache folder, keyed by content.
 
-A file that was renamed or copied is found again, one that was edited is read anew. What cannot be
-written or read there is done without.
+Renamed and copied files are found; edited files are parsed again. Errors in reading or writing the
+cache are ignored.
 """
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ import numpy as np
 
 from .midi_reader import Notes
 
-_VERSION = 1  # of what is kept; a change of how files are read wants another
+_VERSION = 1  # raise it when the parser changes
 
 
 def folder() -> Path:
-    """Where this program keeps what it can make again: in $XDG_CACHE_HOME or ~/.cache."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if os.path.isabs(named) else Path(os.path.expanduser("~")) / ".cache"
+    """Returns the cache folder of the program, in $XDG_CACHE_HOME or ~/.cache."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(root) if os.path.isabs(root) else Path(os.path.expanduser("~")) / ".cache"
     return base / "vaeseq" / "midi"
 
 
 def load(content: bytes) -> Notes | None:
-    """The notes of a file with this content, if they are there and whole."""
+    """Returns the cached notes of a file with this content, or None."""
     try:
-        with open(_path(content), "rb") as file, np.load(file, allow_pickle=False) as kept:
-            notes = Notes(*[kept[name] for name in Notes._fields])
-    except Exception:  # NumPy and the unpacker under it raise many kinds for a damaged file
+        with open(_path(content), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            notes = Notes(*[arrays[name] for name in Notes._fields])
+    except Exception:  # NumPy and zipfile raise many types for a damaged file
         return None
     count = len(notes.pitch)
-    whole = (notes.seconds.shape == notes.beats.shape == (count, 3)
+    valid = (notes.seconds.shape == notes.beats.shape == (count, 3)
              and notes.drum.shape == (count,) and notes.end.shape == (2,))
-    return notes if whole else None
+    return notes if valid else None
 
 
 def save(content: bytes, notes: Notes) -> None:
-    """Keeps the notes of a file with this content."""
+    """Caches the notes of a file with this content."""
     with contextlib.suppress(OSError):
         path = _path(content)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as aside:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             try:
-                np.savez(aside, **notes._asdict())
-                aside.close()
-                os.replace(aside.name, path)
+                np.savez(file, **notes._asdict())
+                file.close()
+                os.replace(file.name, path)
             except OSError:
-                os.unlink(aside.name)
+                os.unlink(file.name)
                 raise
 
 
@@ -59,5 +59,5 @@ def _path(content: bytes) -> Path:
 
 
 def has(content: bytes) -> bool:
-    """Whether notes of a file with this content are there, whole or not."""
+    """Returns whether notes of a file with this content are cached; they may be damaged."""
     return _path(content).is_file()

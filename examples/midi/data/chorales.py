@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Bach's chorales from the corpus that music21 carries, as an archive of piano rolls.
 
-A frame is a sixteenth note. Every tenth piece is of the split "valid", the one after it of "test".
-The archive is made once, in half a minute, and kept in the user's cache folder.
+A frame is a sixteenth note. Of every ten pieces the ninth is in the split "valid" and the tenth in
+"test". The archive is made once, in half a minute, and kept in the user's cache folder.
 """
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NAME = "bach_chorales-1.npz"
 
 
 def archive() -> Path:
-    """The path of the archive, made if it is not there.
+    """Returns the path of the archive; makes it at the first call.
 
     Raises:
-      UsageError: it is not there, and music21 is not installed.
+      UsageError: there is none yet, and music21 is not installed.
       OSError: it cannot be written.
     """
     path = cache.folder() / _NAME
@@ -38,20 +38,19 @@ def archive() -> Path:
             "no files were named, and the Bach chorales come with music21, which is not installed. "
             "Name files with --train-files, or `pip install vaeseq[chorales]`.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    rolls = _rolls()
     splits: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
-    for number, roll in enumerate(rolls):
+    for number, roll in enumerate(_rolls()):
         splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
-    with tempfile.TemporaryDirectory(dir=path.parent) as aside:
-        archives.save(Path(aside) / _NAME, splits)
-        os.replace(Path(aside) / _NAME, path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+        archives.save(Path(directory) / _NAME, splits)
+        os.replace(Path(directory) / _NAME, path)
     return path
 
 
 def _rolls() -> list[np.ndarray]:
-    """The distinct pieces, uint8 `[frames, 88]`, in the order of Riemenschneider's list."""
+    """Returns the distinct pieces, uint8 `[frames, 88]`, in the order of Riemenschneider's list."""
     from music21 import corpus
-    # Some pieces are in the list of 371 more than once.
+    # The list of 371 has some pieces more than once.
     names = list(dict.fromkeys(corpus.chorales.Iterator(returnType="filename")))
     rolls: dict[bytes, np.ndarray] = {}
     with Progress("read the chorales", total=len(names), unit="piece") as progress:
@@ -64,7 +63,7 @@ def _rolls() -> list[np.ndarray]:
 
 
 def _roll(score: Any) -> np.ndarray | None:
-    """One piece; None where it has not four voices or more."""
+    """Returns the roll of a score; None where it has fewer than four parts or no notes."""
     if len(score.parts) < 4:
         return None
     events = [(_frame(note.offset), _frame(note.offset + note.quarterLength), pitch.midi)

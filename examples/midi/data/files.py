@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The files that names name.
+"""Finds the files that command-line names stand for.
 
 A name is a file, a folder (searched for MIDI files), a pattern such as `music/**/*.mid`, or a split
 of an archive of piano rolls, `PATH.npz:train`.
@@ -23,8 +23,8 @@ class Source(NamedTuple):
     """A file to read.
 
     Attributes:
-      path: where it is.
-      split: of an archive; "" for a MIDI file.
+      path: path of the file.
+      split: split of an archive; "" for a MIDI file.
     """
 
     path: str
@@ -32,11 +32,11 @@ class Source(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A file that was left out.
+    """A file that was not loaded.
 
     Attributes:
-      name: as it was found.
-      reason: why.
+      name: the path, with the split of an archive.
+      reason: why it was not loaded.
     """
 
     name: str
@@ -44,45 +44,45 @@ class Skipped(NamedTuple):
 
 
 def find(names: Sequence[str]) -> tuple[list[Source], list[Skipped]]:
-    """The files that names name, each once, and the folders that cannot be read.
+    """Returns the files for `names`, each once, and the folders that cannot be read.
 
     Raises:
-      UsageError: a name names nothing.
+      UsageError: a name matches nothing.
     """
     skipped: list[Skipped] = []
-    found: dict[tuple[str, str], Source] = {}
+    sources: dict[tuple[str, str], Source] = {}
     for name in names:
-        for source in _named(name, skipped):
-            found.setdefault((os.path.realpath(source.path), source.split), source)
-    return list(found.values()), skipped
+        for source in _expand(name, skipped):
+            sources.setdefault((os.path.realpath(source.path), source.split), source)
+    return list(sources.values()), skipped
 
 
-def _named(name: str, skipped: list[Skipped]) -> Iterator[Source]:
+def _expand(name: str, skipped: list[Skipped]) -> Iterator[Source]:
     split = _SPLIT.fullmatch(name)
     if split and not os.path.lexists(name):
         yield Source(*split.groups())
     elif os.path.isdir(name):
-        yield from _searched(name, skipped)
+        yield from _search(name, skipped)
     elif os.path.lexists(name):
         yield Source(name, "")
     elif glob.has_magic(name):
-        yield from _matching(name, skipped)
+        yield from _match(name, skipped)
     else:
         raise UsageError(f"no such file or folder: {shown(name)}")
 
 
-def _matching(pattern: str, skipped: list[Skipped]) -> Iterator[Source]:
+def _match(pattern: str, skipped: list[Skipped]) -> Iterator[Source]:
     paths = sorted(glob.iglob(pattern, recursive=True))
     if not paths:
         raise UsageError(f"{shown(pattern)}: expected a pattern that matches files, but none does")
     for path in paths:
         if not os.path.isdir(path):
             yield Source(path, "")
-        elif "**" not in pattern:  # that pattern matches what the folders hold too
-            yield from _searched(path, skipped)
+        elif "**" not in pattern:  # "**" matches the files in folders, too
+            yield from _search(path, skipped)
 
 
-def _searched(folder: str, skipped: list[Skipped]) -> Iterator[Source]:
+def _search(folder: str, skipped: list[Skipped]) -> Iterator[Source]:
     def unreadable(error: OSError) -> None:
         skipped.append(Skipped(str(error.filename), error.strerror or "it cannot be read"))
 

@@ -1,9 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Notes read from MIDI files: when each starts and ends, in seconds and in beats.
+"""Reads notes from MIDI files: when each starts and ends, in seconds and in beats.
 
-What a file says is not believed: its size, its number of events and its duration are bounded, so
-that a few bytes cannot ask for months of music. Nothing here imports TensorFlow; worker processes
-read files with it.
+The size of a file, its number of notes and its duration are bounded, so that a few bytes cannot
+claim months of music. Nothing here imports TensorFlow: worker processes read files with it.
 
 Axes: N notes.
 """
@@ -18,34 +17,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_BYTES = 1 << 21  # of a file; three minutes of piano are 50 kB
-MOST_HOURS = 4  # of music in a file
-MOST_BEATS = 100_000
+MAX_BYTES = 1 << 21  # of a file; three minutes of piano are 50 kB
+MAX_HOURS = 4  # of music in a file
+MAX_BEATS = 100_000
 DRUM_CHANNEL = 9
 END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 
-_MOST_TICKS = 1 << 40
-_MOST_NOTES = 1 << 18
-# A number in a MIDI file goes on while bytes are above 127; no number is this long.
+_MAX_TICKS = 1 << 40
+_MAX_NOTES = 1 << 18
+# A variable-length number continues while bytes are above 127; mido reads any length.
 _ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{2048}")
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 
 
 class BadMidi(ValueError):  # noqa: N818 (a file is bad, not the program)
-    """A file holds no music that can be read; the message says why."""
+    """A file is not readable music; the message says why."""
 
 
 class Notes(NamedTuple):
     """The notes of a piece.
 
     Attributes:
-      seconds: float64 `[N, 3]`: start, end, and end where the sustain pedal is obeyed.
-      beats: float64 `[N, 3]`: the same in quarter notes, by the file's tempo.
+      seconds: float64 `[N, 3]`: start, end, and end with the sustain pedal applied.
+      beats: float64 `[N, 3]`: the same in quarter notes.
       pitch: uint8 `[N]`, MIDI numbers: 60 is middle C.
-      drum: bool `[N]`: on the channel of the drums.
-      end: float64 `[2]`: where the piece ends, in seconds and beats: with the last note, or in the
-        silence after it where the file marks that.
+      drum: bool `[N]`: whether the note is on the drum channel.
+      end: float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later
+        where END_MARK marks trailing silence.
     """
 
     seconds: np.ndarray
@@ -56,7 +55,7 @@ class Notes(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """A note in ticks."""
+    """A note in ticks; `held` is its end with the sustain pedal applied."""
 
     start: int
     end: int
@@ -66,16 +65,16 @@ class _Event(NamedTuple):
 
 
 def read(content: bytes) -> Notes:
-    """The notes in the bytes of a MIDI file, in order of their starts; perhaps none.
+    """Returns the notes in the bytes of a MIDI file, sorted by their starts; there may be none.
 
     Raises:
-      BadMidi: it is none, is damaged, or claims more than is believed.
+      BadMidi: the file is not MIDI, is damaged, or exceeds a limit.
     """
-    import mido  # with pretty_midi
+    import mido
     if not content:
         raise BadMidi("the file is empty")
-    if len(content) > MOST_BYTES:
-        raise BadMidi(f"{len(content):,} bytes; at most {MOST_BYTES:,} are read")
+    if len(content) > MAX_BYTES:
+        raise BadMidi(f"{len(content):,} bytes; at most {MAX_BYTES:,} are read")
     if not content.startswith(b"MThd"):
         raise BadMidi("it does not begin as a MIDI file")
     if _ENDLESS_NUMBER.search(content):
@@ -83,8 +82,8 @@ def read(content: bytes) -> Notes:
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
     except Exception as error:
-        said = str(error) if isinstance(error, (OSError, ValueError)) else ""
-        raise BadMidi(f"damaged: {said or 'it ends too early'}") from None
+        reason = str(error) if isinstance(error, (OSError, ValueError)) else ""
+        raise BadMidi(f"damaged: {reason or 'it ends too early'}") from None
     if file.ticks_per_beat <= 0:
         raise BadMidi("its time is in film frames (SMPTE), not in beats")
     tracks = [list(_absolute(track)) for track in file.tracks]
@@ -93,26 +92,26 @@ def read(content: bytes) -> Notes:
 
 
 def _absolute(track: Iterable) -> Iterator[tuple[int, object]]:
-    """The messages of a track, each with its tick."""
+    """Yields the messages of a track, each with its absolute tick."""
     tick = 0
     for message in track:
         tick += message.time
-        if tick > _MOST_TICKS:
+        if tick > _MAX_TICKS:
             raise BadMidi("it claims more music than there is time")
         yield tick, message
 
 
 def _events(tracks: list[list]) -> list[_Event]:
-    """The notes of all tracks; a note that is never ended is none."""
+    """Returns the notes of all tracks; drops notes that are never ended."""
     keys = [note for track in tracks for note in _pressed(track)]
-    if len(keys) > _MOST_NOTES:
-        raise BadMidi(f"{len(keys):,} notes; at most {_MOST_NOTES:,} are read")
+    if len(keys) > _MAX_NOTES:
+        raise BadMidi(f"{len(keys):,} notes; at most {_MAX_NOTES:,} are read")
     pedals = _pedals(tracks, max((note[1] for note in keys), default=0))
     events = []
     for start, end, channel, pitch in keys:
         ups, downs = pedals.get(channel, (np.zeros(0), np.zeros(0)))
         following = int(np.searchsorted(ups, end, "right"))
-        # The pedal was down when the key came up: it sounds until the pedal comes up.
+        # The pedal was down at the key's release: the note sounds until the pedal is released.
         down = following < len(ups) and downs[following] <= end
         held = int(ups[following]) if down else end
         events.append(_Event(start, end, held, pitch, channel == DRUM_CHANNEL))
@@ -120,13 +119,13 @@ def _events(tracks: list[list]) -> list[_Event]:
 
 
 def _pressed(track: list) -> Iterator[tuple[int, int, int, int]]:
-    """Start, end, channel and pitch of each note of a track."""
+    """Yields the start, end, channel and pitch of each note of a track."""
     sounding: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
     for tick, message in track:
         if message.type == "note_on" and message.velocity > 0:
             sounding[message.channel, message.note].append(tick)
         elif message.type in ("note_on", "note_off"):
-            # A note that starts in this very tick goes on; those before it end here.
+            # A note that starts at this tick continues; earlier ones end here.
             key = message.channel, message.note
             ending = [start for start in sounding[key] if start < tick]
             sounding[key] = [start for start in sounding[key] if start >= tick and ending]
@@ -135,7 +134,7 @@ def _pressed(track: list) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _pedals(tracks: list[list], last: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """For each channel, when the sustain pedal comes up, and when it went down before that."""
+    """Returns for each channel the ticks of pedal releases, and of the presses before them."""
     changes = collections.defaultdict(list)
     for track in tracks:
         for tick, message in track:
@@ -162,7 +161,7 @@ def _marked_end(tracks: list[list]) -> int:
 
 
 def _tempi(tracks: list[list], ticks_per_beat: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ticks of tempo changes, seconds there, and seconds a tick from there on."""
+    """Returns the ticks of tempo changes, their seconds, and the seconds per tick after each."""
     changes = {0: _DEFAULT_TEMPO}
     for tick, message in sorted(
             (item for track in tracks for item in track if item[1].type == "set_tempo"),
@@ -181,9 +180,9 @@ def _notes(
     end = np.array([max(marked, times.max(initial=0))])
     seconds, beats = _seconds(times, tempi), times / ticks_per_beat
     ends = np.concatenate([_seconds(end, tempi), end / ticks_per_beat])
-    if ends[0] > 3600 * MOST_HOURS or ends[1] > MOST_BEATS or not math.isfinite(ends.sum()):
+    if ends[0] > 3600 * MAX_HOURS or ends[1] > MAX_BEATS or not math.isfinite(ends.sum()):
         raise BadMidi(f"it claims {ends[0] / 3600:,.1f} hours and {ends[1]:,.0f} beats of music; "
-                      f"at most {MOST_HOURS} hours and {MOST_BEATS:,} beats are read")
+                      f"at most {MAX_HOURS} hours and {MAX_BEATS:,} beats are read")
     return Notes(seconds, beats, np.array([event.pitch for event in events], np.uint8),
                  np.array([event.drum for event in events], bool), ends)
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Piano rolls: frames of notes that are on or off, from notes and back to MIDI.
+"""Piano rolls: frames of notes that are on or off, made from notes and written as MIDI.
 
-Times become frames by rounding to the nearest. A roll has P columns, one a pitch, 1 where the note
-sounds; or 2 P columns where held and re-struck notes are told apart: first P onsets, 1 where a
-note begins, then P sustains, 1 where it goes on from the frame before.
+Times are rounded to the nearest frame. A roll has P columns, one per pitch, 1 where the note
+sounds; or 2 P columns, which distinguish held from repeated notes: first P onsets, 1 where a note
+begins, then P sustains, 1 where it continues from the frame before.
 
 Axes: T frames, P pitches, N notes.
 """
@@ -14,27 +14,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .midi_reader import END_MARK, MOST_BEATS, MOST_HOURS, Notes
+from .midi_reader import END_MARK, Notes
 
-RESOLUTION = 480  # ticks a beat of the files written
-LOWEST, HIGHEST = 21, 108  # of a piano with 88 keys
+RESOLUTION = 480  # ticks per beat of the files written
+LOWEST, HIGHEST = 21, 108  # the 88 keys of a piano
 _TEMPO = 120.0
 _VELOCITY = 80
-# Times that lie between two frames are later by more than rounding errors.
+# Added before rounding, so that a tie goes to the later frame in spite of floating-point errors.
 _TIE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """What a frame is.
+    """The frames and columns of rolls.
 
     Attributes:
-      rate: frames a second, where `note` is 0.
-      note: which note a frame lasts, following the tempo: 4 for quarters, 16 for sixteenths.
+      rate: frames per second, where `note` is 0.
+      note: the note value of a frame, which follows the tempo: 4 for quarters, 16 for sixteenths.
       lowest: MIDI number of the first column.
-      highest: of the last.
+      highest: MIDI number of the last column.
       onsets: whether onsets have columns of their own.
-      drums: whether they are kept among the other notes.
+      drums: whether drums are included.
       pedal: whether the sustain pedal holds notes.
     """
 
@@ -48,37 +48,32 @@ class Grid:
 
     @property
     def pitches(self) -> int:
-        """P."""
+        """P, the number of pitches."""
         return self.highest - self.lowest + 1
 
     @property
     def columns(self) -> int:
-        """P, or 2 P with onsets."""
+        """The number of columns: P, or 2 P with onsets."""
         return self.pitches * (2 if self.onsets else 1)
 
     @property
     def frame_seconds(self) -> float:
-        """How long a frame sounds when it is played, seconds; on a note grid at 120 beats."""
+        """The duration of a frame in seconds; on a note grid, at 120 beats per minute."""
         return 60 / _TEMPO * 4 / self.note if self.note else 1 / self.rate
 
     @property
     def bar(self) -> int:
-        """Frames in four beats, at least one; without a grid those of 120 beats a minute."""
+        """Frames in four beats, at least one; without a note grid, at 120 beats per minute."""
         return max(1, round(4 * 60 / _TEMPO / self.frame_seconds))
-
-    @property
-    def most_frames(self) -> int:
-        """More than any file that was read can have."""
-        return int(MOST_BEATS * self.note / 4 if self.note else 3600 * MOST_HOURS * self.rate) + 2
 
 
 class Played(NamedTuple):
-    """Notes of a roll.
+    """The notes of a roll.
 
     Attributes:
       pitch: MIDI numbers, int `[N]`.
-      start: frames, int `[N]`.
-      end: frames, int `[N]`, after `start`.
+      start: first frames, int `[N]`.
+      end: the frames after the last, int `[N]`.
     """
 
     pitch: np.ndarray
@@ -87,17 +82,17 @@ class Played(NamedTuple):
 
 
 def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
-    """The roll of a piece, uint8 `[T, P]`, with onsets `[T, 2 P]`.
+    """Returns the roll of a piece, uint8 `[T, P]`, with onsets `[T, 2 P]`.
 
-    T is where the last note of those kept ends, or the silence after it that the file marks.
+    T is where the last note in the grid's range ends, or the trailing silence that the file marks.
     """
     inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
-    kept = inside if grid.drums else inside & ~notes.drum
+    included = inside if grid.drums else inside & ~notes.drum
     times, scale = (notes.beats, grid.note / 4) if grid.note else (notes.seconds, grid.rate)
-    starts = _rounded(times[kept, 0] * scale)
-    ends = np.maximum(_rounded(times[kept, 2 if grid.pedal else 1] * scale), starts + 1)
-    columns = notes.pitch[kept].astype(int) - grid.lowest
-    length = max(int(ends.max(initial=0)), _marked(notes, grid, scale))
+    starts = _round(times[included, 0] * scale)
+    ends = np.maximum(_round(times[included, 2 if grid.pedal else 1] * scale), starts + 1)
+    columns = notes.pitch[included].astype(int) - grid.lowest
+    length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
     onsets, sounding = np.zeros([2, length, grid.pitches], np.uint8)
     for start, end, column in zip(starts, ends, columns):
         sounding[start:end, column] = 1
@@ -105,25 +100,25 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     return np.concatenate([onsets, sounding & ~onsets & 1], 1) if grid.onsets else sounding
 
 
-def _marked(notes: Notes, grid: Grid, scale: float) -> int:
-    """The frame where the silence after the last note ends, if the file marks one."""
+def _marked_end(notes: Notes, grid: Grid, scale: float) -> int:
+    """Returns the frame where marked trailing silence ends; 0 without any."""
     end = notes.end[1 if grid.note else 0]
     last = (notes.beats if grid.note else notes.seconds).max(initial=0.0)
-    return int(_rounded(end * scale)) if end > last or not len(notes.pitch) else 0
+    return int(_round(end * scale)) if end > last or not len(notes.pitch) else 0
 
 
-def _rounded(frames: np.ndarray) -> np.ndarray:
+def _round(frames: np.ndarray) -> np.ndarray:
     return np.floor(frames + 0.5 + _TIE).astype(np.int64)
 
 
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Which notes sound in each frame, bool `[T, P]`, from a roll of any kind."""
+    """Returns which notes sound in each frame, bool `[T, P]`, with or without onsets."""
     on = np.asarray(roll) > 0.5
     return on[:, :grid.pitches] | on[:, grid.pitches:] if grid.onsets else on
 
 
 def struck(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Which notes begin in each frame, bool `[T, P]`; one that goes on from silence begins."""
+    """Returns which notes begin in each frame, bool `[T, P]`; a sustain after silence begins."""
     on = sounding(roll, grid)
     before = np.concatenate([np.zeros_like(on[:1]), on[:-1]])
     begins = on & ~before
@@ -131,10 +126,10 @@ def struck(roll: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def played(roll: np.ndarray, grid: Grid) -> Played:
-    """The notes of a roll, by start and pitch."""
+    """Returns the notes of a roll, sorted by start, then pitch."""
     on, begins = sounding(roll, grid), struck(roll, grid)
     after = np.concatenate([on[1:] & ~begins[1:], np.zeros_like(on[:1])])
-    # A note ends in the first frame from its start on after which it does not go on.
+    # A note ends with the first frame from its start after which it does not continue.
     starts, columns = np.nonzero(begins)
     pitch_of_end, ends = np.nonzero((on & ~after).T)
     order = np.lexsort((starts, columns))
@@ -143,21 +138,21 @@ def played(roll: np.ndarray, grid: Grid) -> Played:
     return Played(*result[:, np.lexsort((result[0], result[1]))])
 
 
-def with_grid(roll: np.ndarray, grid: Grid, wanted: Grid) -> np.ndarray:
-    """The roll with the columns of another grid; notes outside it are left out."""
+def with_grid(roll: np.ndarray, grid: Grid, new: Grid) -> np.ndarray:
+    """Returns the roll with the columns of a new grid; drops the notes outside it."""
     on, begins = sounding(roll, grid), struck(roll, grid)
-    low, high = max(grid.lowest, wanted.lowest), min(grid.highest, wanted.highest)
-    result = np.zeros([2, len(roll), wanted.pitches], np.uint8)
+    low, high = max(grid.lowest, new.lowest), min(grid.highest, new.highest)
+    result = np.zeros([2, len(roll), new.pitches], np.uint8)
     if low <= high:
         source = slice(low - grid.lowest, high + 1 - grid.lowest)
-        target = slice(low - wanted.lowest, high + 1 - wanted.lowest)
+        target = slice(low - new.lowest, high + 1 - new.lowest)
         result[0, :, target], result[1, :, target] = begins[:, source], on[:, source]
     onsets, sounds = result
-    return np.concatenate([onsets, sounds & ~onsets & 1], 1) if wanted.onsets else sounds
+    return np.concatenate([onsets, sounds & ~onsets & 1], 1) if new.onsets else sounds
 
 
-def transposed(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """The roll moved by a random number of semitones, up to `most`, that keeps all its notes."""
+def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+    """Returns the roll moved by a random number of semitones, up to `most`, with all its notes."""
     used = np.flatnonzero(sounding(roll, grid).any(axis=0))
     if not len(used) or not most:
         return roll
@@ -169,11 +164,11 @@ def transposed(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator
 
 
 def to_midi(roll: np.ndarray, grid: Grid, program: int = 0) -> Any:
-    """A `pretty_midi.PrettyMIDI` of the roll that gives the same roll when it is read.
+    """Returns a `pretty_midi.PrettyMIDI` of a roll; read again, it gives the same roll.
 
     Args:
       roll: `[T, P]`, with onsets `[T, 2 P]`.
-      grid: what its frames and columns are.
+      grid: the roll's frames and columns.
       program: MIDI number of the instrument; 0 is a piano.
     """
     import pretty_midi

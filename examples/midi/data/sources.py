@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What a run is trained and validated on, and how its log directory tells that later.
+"""The music that a run is trained and validated on, and its record in the log directory.
 
-    LOG_DIR/music.json   the names given, the checksums, and how much was held out
+    LOG_DIR/music.json   the names of the files, the checksums, and the held-out fraction
 """
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from .loading import Collection, Piece
 from .piano_roll import Grid
 
 _FILE = "music.json"
-_SHORTEST = 2  # frames that can be cut into two pieces
 Log = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What `music.json` holds.
+    """The content of `music.json`.
 
     Attributes:
-      train_files: the names given; none for the chorales.
-      train_checksum: of all their rolls, those held out too.
-      valid_files: the names of music of its own to validate on; none where there was none.
-      valid_checksum: of its rolls; 0 where there was none.
-      valid_fraction: how much of the training music is held out; 0 where none.
+      train_files: names of the training music; none for the chorales.
+      train_checksum: checksum of its rolls, held-out ones included.
+      valid_files: names of separate validation music; may be empty.
+      valid_checksum: checksum of its rolls; 0 without any.
+      valid_fraction: fraction of the training music that is held out; 0 for none.
     """
 
     train_files: list[str]
@@ -47,7 +46,7 @@ class Description:
 
     @classmethod
     def load(cls, log_dir: LogDir) -> Description:
-        """What `save` wrote; raises ValueError where it is missing or damaged."""
+        """Reads what `save` wrote; raises ValueError where it is missing or damaged."""
         try:
             description = cls(**json.loads(log_dir.read(_FILE, 1 << 24)))
             for field in dataclasses.fields(cls):
@@ -55,21 +54,21 @@ class Description:
         except (ValueError, RecursionError, TypeError):
             raise ValueError(
                 f"{str(log_dir.path / _FILE)!r}: expected a JSON object that says what the run is "
-                "trained on. The log directory is damaged; begin anew in another.") from None
+                "trained on. The log directory is damaged; start again in another.") from None
         return description
 
     def save(self, log_dir: LogDir) -> None:
-        """Writes it into a log directory."""
+        """Writes the description into a log directory."""
         log_dir.write(_FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
 
 class Music(NamedTuple):
-    """What a run trains and validates on.
+    """The music of a run.
 
     Attributes:
-      train: pieces.
-      valid: pieces, perhaps none.
-      description: of both.
+      train: pieces to train on.
+      valid: pieces to validate on; may be empty.
+      description: the record of both.
     """
 
     train: list[Piece]
@@ -81,61 +80,64 @@ def read(
     train_files: Sequence[str], valid_files: Sequence[str], valid_fraction: float, grid: Grid,
     log: Log,
 ) -> Music:
-    """The music of a training run; raises as `loading.load`.
+    """Loads the music of a training run.
 
     Args:
-      train_files: names, or none for the chorales.
-      valid_files: names, or none to hold some of the training music out.
-      valid_fraction: how much then.
-      grid: what frames are.
-      log: is told what was loaded.
+      train_files: names; if empty, the chorales.
+      valid_files: names; if empty, a part of the training music is held out.
+      valid_fraction: the fraction of pieces held out.
+      grid: the frames and columns of the rolls.
+      log: called with a summary of what was loaded.
+
+    Raises:
+      UsageError: a name matches nothing, or none of the files holds music.
     """
     valid_files = list(valid_files)
     if not train_files and not valid_files:
         valid_files = [f"{chorales.archive()}:valid"]
     train = load(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
-    names = [_absolute(name) for name in train_files]
+    names = [os.path.abspath(name) for name in train_files]
     if valid_files:
         valid = load(valid_files, grid, log, "to validate on")
         return Music(train.pieces, valid.pieces, Description(
-            names, checksum(train.rolls), [_absolute(name) for name in valid_files],
+            names, checksum(train.rolls), [os.path.abspath(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
-    kept, held_out = split(train.pieces, valid_fraction)
-    return Music(kept, held_out, Description(
+    rest, held = split(train.pieces, valid_fraction)
+    return Music(rest, held, Description(
         names, checksum(train.rolls), [], 0, valid_fraction))
 
 
 def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:
-    """Loads names, and says what was found."""
+    """Loads files, and logs a summary of them."""
     collection = loading.load(names, grid)
     log(f"Music {purpose}: {collection.summary()}")
     return collection
 
 
 def split(pieces: list[Piece], fraction: float) -> tuple[list[Piece], list[Piece]]:
-    """Some pieces, spread evenly, held out; of a single piece its end."""
+    """Returns pieces to train on and held-out ones, evenly spread; of a single piece, its end."""
     if not fraction:
         return pieces, []
     if len(pieces) > 1:
         count = min(len(pieces) - 1, max(1, round(len(pieces) * fraction)))
-        chosen = {int((number + 0.5) * len(pieces) / count) for number in range(count)}
-        return ([piece for number, piece in enumerate(pieces) if number not in chosen],
-                [piece for number, piece in enumerate(pieces) if number in chosen])
+        held = {int((number + 0.5) * len(pieces) / count) for number in range(count)}
+        return ([piece for number, piece in enumerate(pieces) if number not in held],
+                [piece for number, piece in enumerate(pieces) if number in held])
     (piece,) = pieces
-    if len(piece.roll) < _SHORTEST:
+    if len(piece.roll) < 2:
         return pieces, []
     cut = min(len(piece.roll) - 1, max(1, int(len(piece.roll) * (1 - fraction))))
     return ([piece._replace(roll=piece.roll[:cut])],
             [Piece(f"{piece.name} (the held-out end)", piece.roll[cut:])])
 
 
-def check_same(log_dir: LogDir, given: Description) -> None:
-    """Raises UsageError where the run in `log_dir` is trained or validated on something else."""
+def check_same(log_dir: LogDir, description: Description) -> None:
+    """Raises UsageError where the run in `log_dir` is trained or validated on other music."""
     saved = Description.load(log_dir)
     for kind, same in {
-        "trained": saved.train_checksum == given.train_checksum,
+        "trained": saved.train_checksum == description.train_checksum,
         "validated": (saved.valid_checksum, saved.valid_fraction)
-        == (given.valid_checksum, given.valid_fraction),
+        == (description.valid_checksum, description.valid_fraction),
     }.items():
         if not same:
             raise UsageError(
@@ -143,42 +145,44 @@ def check_same(log_dir: LogDir, given: Description) -> None:
                 "given now. Give the same files again, or another --log-dir.")
 
 
-def again(log_dir: LogDir, grid: Grid, log: Log) -> Music:
-    """The music of a run, as it was when the run began.
+def reload(log_dir: LogDir, grid: Grid, log: Log) -> Music:
+    """Loads the music of a run again.
 
     Raises:
-      UsageError: it is not there any more, or has changed.
+      UsageError: the music is missing or has changed since the run began.
     """
     saved = Description.load(log_dir)
     music = read(saved.train_files, saved.valid_files, saved.valid_fraction, grid, log)
     if music.description != saved:
         raise UsageError(
-            f"{str(log_dir.path)!r}: the music of this run has changed since it began. Put back "
-            "what it was trained on.")
+            f"{str(log_dir.path)!r}: the music of this run has changed since it began. Restore "
+            "the files that it was trained on.")
     return music
 
 
 def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
-    """The music that the run was validated on.
+    """Loads the music that a run was validated on.
 
     Raises:
-      UsageError: it is not there any more, has changed, or there was none.
+      UsageError: the music is missing or has changed, or the run has none.
     """
     saved = Description.load(log_dir)
     if not saved.valid_files and not saved.valid_fraction:
         raise UsageError("the run held no music out to score. Name some with --eval-files.")
     names = saved.valid_files or saved.train_files or [f"{chorales.archive()}:train"]
-    found = load(names, grid, log, "of the run")
+    collection = load(names, grid, log, "of the run")
     expected = saved.valid_checksum if saved.valid_files else saved.train_checksum
-    if checksum(found.rolls) != expected:
+    if checksum(collection.rolls) != expected:
         raise UsageError(
             f"{', '.join(shown(name) for name in names[:3])}: the music has changed since the run "
             "began, so what was held out is not known. Name some with --eval-files.")
-    return found.pieces if saved.valid_files else split(found.pieces, saved.valid_fraction)[1]
+    if saved.valid_files:
+        return collection.pieces
+    return split(collection.pieces, saved.valid_fraction)[1]
 
 
 def checksum(rolls: Sequence[np.ndarray]) -> int:
-    """Tells one collection from another."""
+    """Returns a checksum of rolls and their shapes."""
     value = 0
     for roll in rolls:
         value = zlib.crc32(np.packbits(roll, axis=1).tobytes(), value)
@@ -187,16 +191,12 @@ def checksum(rolls: Sequence[np.ndarray]) -> int:
 
 
 def _check(value: Any, name: str) -> None:
-    """Raises TypeError where a value of the file is of another kind than it should be."""
+    """Raises TypeError where a value of the file has the wrong type."""
     if name.endswith("files"):
-        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
     elif name.endswith("checksum"):
-        good = type(value) is int
+        valid = type(value) is int
     else:
-        good = type(value) in (int, float) and 0 <= value < 1
-    if not good:
+        valid = type(value) in (int, float) and 0 <= value < 1
+    if not valid:
         raise TypeError(name)
-
-
-def _absolute(name: str) -> str:
-    return os.path.abspath(name)

@@ -116,7 +116,7 @@ class MidiModel(Model):
 
     def _augmented(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         if rng.random() < self.hparams.transpose_share:
-            roll = piano_roll.transposed(roll, self.hparams.transpose, self.hparams.frames, rng)
+            roll = piano_roll.transpose(roll, self.hparams.transpose, self.hparams.frames, rng)
         return self._observed(roll, rng)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:

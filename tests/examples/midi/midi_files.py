@@ -1,16 +1,14 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""MIDI files for the tests, byte by byte."""
+"""Builds MIDI files for the tests, byte by byte."""
 
 from __future__ import annotations
 
 import io
 import struct
 
-import mido
-
 
 def number(value):
-    """A MIDI file's number of variable length."""
+    """Returns a variable-length number."""
     out = [value & 0x7F]
     while value := value >> 7:
         out.append(value & 0x7F | 0x80)
@@ -18,7 +16,7 @@ def number(value):
 
 
 def file(*tracks, division=480):
-    """A whole file of tracks, each of (delta, bytes)."""
+    """Returns a file of tracks, each a list of (delta, event bytes)."""
     chunks = [b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), division & 0xFFFF)]
     for track in tracks:
         body = b"".join(number(delta) + event for delta, event in [*track, (0, b"\xff\x2f\x00")])
@@ -38,12 +36,12 @@ def pedal(down, channel=0):
     return bytes([0xB0 | channel, 64, 127 if down else 0])
 
 
-def tempo(beats_a_minute):
-    return b"\xff\x51\x03" + struct.pack(">I", 60_000_000 // beats_a_minute)[1:]
+def tempo(beats_per_minute):
+    return b"\xff\x51\x03" + struct.pack(">I", 60_000_000 // beats_per_minute)[1:]
 
 
 def melody(pitches=(60, 62, 64, 65), ticks=240, channel=0):
-    """A file with one note after the other, an eighth each."""
+    """Returns a file with one note after the other, an eighth each."""
     track = []
     for pitch in pitches:
         track += [(0, on(pitch, channel)), (ticks, off(pitch, channel))]
@@ -51,12 +49,7 @@ def melody(pitches=(60, 62, 64, 65), ticks=240, channel=0):
 
 
 def content(midi):
-    """The bytes of a `pretty_midi.PrettyMIDI`."""
+    """Returns the bytes of a `pretty_midi.PrettyMIDI`."""
     buffer = io.BytesIO()
     midi.write(buffer)
     return buffer.getvalue()
-
-
-def messages(data):
-    """What mido makes of a file."""
-    return mido.MidiFile(file=io.BytesIO(data))
