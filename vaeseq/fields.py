@@ -37,7 +37,7 @@ class _Mismatch(Exception):  # noqa: N818 (never leaves this module)
     """A value has another type than the field."""
 
 
-def shown(value: object, most: int = 80) -> str:
+def short_repr(value: object, most: int = 80) -> str:
     """Returns the `repr` of a value for a message, with dots for the middle of a long one."""
     text = repr(value)
     half = (most - 3) // 2
@@ -251,7 +251,7 @@ class Field:
             words = self.kind.words if isinstance(self.kind, _Choice) else ()
             hint = suggestion(source, words) if isinstance(source, str) else ""
             name = f"{self.name}: " if self.name else ""
-            raise ValueError(f"{name}expected {self.expected}; got {shown(source)}.{hint}")
+            raise ValueError(f"{name}expected {self.expected}; got {short_repr(source)}.{hint}")
         return value
 
 

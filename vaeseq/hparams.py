@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from vaeseq import fields
-from vaeseq.fields import Range, declare, shown
+from vaeseq.fields import Range, declare, short_repr
 
 MOST_CHARACTERS = 1 << 16  # of an override string or a hyperparameter file
 
@@ -206,11 +206,11 @@ class HParams(metaclass=_AcceptsCoreOptions):
             name, equals, value = (part.strip() for part in item.partition("="))
             if not equals:
                 raise ValueError(
-                    f"hyperparameters: expected key=value,key=[1,2]; got {shown(item)}"
+                    f"hyperparameters: expected key=value,key=[1,2]; got {short_repr(item)}"
                 )
             if name in overrides:
                 raise ValueError(
-                    f"{name} is given twice: {written(overrides[name])} and {shown(value)}. "
+                    f"{name} is given twice: {written(overrides[name])} and {short_repr(value)}. "
                     "Give it once"
                 )
             overrides[name] = cls._field(name).read(value)
@@ -262,7 +262,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
         for name in values:
             if name not in fields.of(cls) and name not in core_options():
                 raise ValueError(
-                    f"{source}: {shown(name)} is no hyperparameter of this version; perhaps a "
+                    f"{source}: {short_repr(name)} is no hyperparameter of this version; perhaps a "
                     "newer vaeseq (upgrade) or another program wrote the file."
                     + fields.suggestion(name, fields.of(cls))
                 )
@@ -293,7 +293,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
         known = {**declared, **core_options()}
         if name not in known:
             raise ValueError(
-                f"unknown hyperparameter {shown(name)}.{fields.suggestion(name, known)} "
+                f"unknown hyperparameter {short_repr(name)}.{fields.suggestion(name, known)} "
                 f"Known: {', '.join(known)}"
             )
         return known[name]
@@ -314,7 +314,7 @@ def _items(text: str) -> Iterator[str]:
             yield text[start:position].strip()
             start, depth = position + 1, 0
     if depth > 0:
-        raise ValueError(f"hyperparameters: '[' is never closed in {shown(text[start:])}")
+        raise ValueError(f"hyperparameters: '[' is never closed in {short_repr(text[start:])}")
 
 
 def written(value: Any) -> str:
@@ -335,7 +335,7 @@ def _json_object(text: str | bytes, source: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source}: expected a JSON object; {error}") from None
     if not isinstance(values, dict):
-        raise ValueError(f"{source}: expected a JSON object; got {shown(values)}")
+        raise ValueError(f"{source}: expected a JSON object; got {short_repr(values)}")
     return values
 
 
@@ -344,7 +344,7 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {shown(repeated)} is given twice")
+        raise ValueError(f"the key {short_repr(repeated)} is given twice")
     return values
 
 

@@ -7,7 +7,7 @@ import codecs
 
 from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from .hparams import TextHParams
 
@@ -87,7 +87,7 @@ def _encoding(name: str) -> str:
     except (LookupError, ValueError):
         raise argparse.ArgumentTypeError(
             f"expected an encoding that Python knows, such as utf-8, utf-16, cp1252 or gb18030; "
-            f"got {shown(name)}") from None
+            f"got {short_repr(name)}") from None
 
 
 _COMMANDS = f"{__package__}.commands"

@@ -20,7 +20,7 @@ from absl import flags
 from absl.flags import argparse_flags
 
 from vaeseq import fields
-from vaeseq.fields import Range, shown, suggestion
+from vaeseq.fields import Range, short_repr, suggestion
 from vaeseq.hparams import HParams
 
 _YEAR_IN_MINUTES = 366 * 24 * 60
@@ -68,7 +68,7 @@ class ArgumentParser(argparse_flags.ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """Raises the UsageError for an unknown argument."""
         hint = suggestion(argument.partition("=")[0], self._option_string_actions)
-        self.error(f"unknown argument {shown(argument)}.{hint}")
+        self.error(f"unknown argument {short_repr(argument)}.{hint}")
 
     def _normalised(self, arguments: list[str]) -> list[str]:
         """Turns `--an_option -value` into `--an-option=-value`, unless the value is an option."""
@@ -141,7 +141,7 @@ def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], lis
         for name in names:
             if name not in known:
                 raise ValueError(
-                    f"expected some of {separator.join(known)}; got {shown(name)}.")
+                    f"expected some of {separator.join(known)}; got {short_repr(name)}.")
         return names
 
     return converter(read)
@@ -151,15 +151,16 @@ def readable_file(text: str) -> pathlib.Path:
     """Returns the path of a readable regular file."""
     path, mode = _status(text)
     if mode is None:
-        raise argparse.ArgumentTypeError(f"no such file: {shown(text)}")
+        raise argparse.ArgumentTypeError(f"no such file: {short_repr(text)}")
     if stat.S_ISDIR(mode):
-        raise argparse.ArgumentTypeError(f"expected a file; {shown(text)} is a directory")
+        raise argparse.ArgumentTypeError(f"expected a file; {short_repr(text)} is a directory")
     if not stat.S_ISREG(mode):
         raise argparse.ArgumentTypeError(
-            f"expected a regular file; {shown(text)} is a pipe or a device: save it in a file first"
+            f"expected a regular file; {short_repr(text)} is a pipe or a device: save it in a "
+            "file first"
         )
     if not os.access(path, os.R_OK):
-        raise argparse.ArgumentTypeError(f"no permission to read {shown(text)}")
+        raise argparse.ArgumentTypeError(f"no permission to read {short_repr(text)}")
     return path
 
 
@@ -167,14 +168,15 @@ def output_file(text: str) -> pathlib.Path:
     """Returns the path of a writable file, which need not exist, in an existing directory."""
     path, mode = _status(text)
     if mode is not None and stat.S_ISDIR(mode):
-        raise argparse.ArgumentTypeError(f"expected a file to write; {shown(text)} is a directory")
+        raise argparse.ArgumentTypeError(f"expected a file to write; {short_repr(text)} is a "
+                                         "directory")
     parent = path.absolute().parent
     if not parent.is_dir():
         raise argparse.ArgumentTypeError(
-            f"cannot write {shown(text)}: there is no directory {shown(str(parent))}"
+            f"cannot write {short_repr(text)}: there is no directory {short_repr(str(parent))}"
         )
     if not os.access(path if mode is not None else parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"no permission to write {shown(text)}")
+        raise argparse.ArgumentTypeError(f"no permission to write {short_repr(text)}")
     return path
 
 
@@ -182,9 +184,9 @@ def directory(text: str) -> pathlib.Path:
     """Returns the path of an existing directory."""
     path, mode = _status(text)
     if mode is None:
-        raise argparse.ArgumentTypeError(f"no such directory: {shown(text)}")
+        raise argparse.ArgumentTypeError(f"no such directory: {short_repr(text)}")
     if not stat.S_ISDIR(mode):
-        raise argparse.ArgumentTypeError(f"expected a directory; {shown(text)} is a file")
+        raise argparse.ArgumentTypeError(f"expected a directory; {short_repr(text)} is a file")
     return path
 
 
@@ -200,9 +202,10 @@ def new_directory(text: str) -> pathlib.Path:
     while not os.path.lexists(ancestor):
         ancestor = ancestor.parent
     if not ancestor.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a directory; {shown(str(ancestor))} is not one")
+        raise argparse.ArgumentTypeError(f"expected a directory; {short_repr(str(ancestor))} is "
+                                         "not one")
     if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"no permission to write in {shown(str(ancestor))}")
+        raise argparse.ArgumentTypeError(f"no permission to write in {short_repr(str(ancestor))}")
     return path
 
 
@@ -216,7 +219,7 @@ def _status(text: str) -> tuple[pathlib.Path, int | None]:
         return pathlib.Path(text), None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise argparse.ArgumentTypeError(f"{reason}: {shown(text)}") from None
+        raise argparse.ArgumentTypeError(f"{reason}: {short_repr(text)}") from None
 
 
 def add_hparams(parser: argparse.ArgumentParser, hparams_class: type[HParams]) -> None:

@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaeseq.cli import arguments, program
-from vaeseq.fields import Range, shown
+from vaeseq.fields import Range, short_repr
 from vaeseq.hparams import HParams
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.version import __version__
@@ -183,7 +183,7 @@ def print_exported(output: os.PathLike[str], step: int) -> None:
 def print_next_steps(program: str, log_dir: str | os.PathLike[str], *commands: str) -> None:
     """Prints commands to run next with a trained model."""
     name = os.fspath(log_dir)
-    directory = shlex.quote(name) if name.isprintable() else shown(name)
+    directory = shlex.quote(name) if name.isprintable() else short_repr(name)
     print("Next:", *(f"{program} {command} --log-dir {directory}" for command in commands),
           sep="\n  ")
 

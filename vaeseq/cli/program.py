@@ -36,7 +36,7 @@ from absl import app, flags, logging
 
 from vaeseq.cli import memory_limit
 from vaeseq.cli.arguments import ArgumentParser, UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.version import __version__
 
 _FAILURE = 1
@@ -206,7 +206,7 @@ def _os_error(error: OSError) -> str:
     if error.strerror is None:
         return str(error) or type(error).__name__
     names = [os.fsdecode(n) for n in (error.filename, error.filename2) if n is not None]
-    return ": ".join([error.strerror, *map(shown, names)])
+    return ": ".join([error.strerror, *map(short_repr, names)])
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.types import Nest, Tensor
 
 STRATEGIES = ("none", "mirrored", "multi-worker")
@@ -285,7 +285,7 @@ def parse_tf_config(text: str | None) -> Cluster:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(
             f"TF_CONFIG: expected a JSON object such as {_TF_CONFIG_EXAMPLE}; got "
-            f"{shown(text, 200)}.") from None
+            f"{short_repr(text, 200)}.") from None
     _check_jobs(addresses, kind, index)
     chiefs = addresses.get("chief", [])
     return Cluster((*chiefs, *addresses.get("worker", ())),
@@ -304,7 +304,8 @@ def _check_jobs(addresses: dict[str, list[str]], kind: str, index: int) -> None:
     unknown = sorted(set(addresses) - set(_JOBS))
     if unknown:
         raise ValueError(
-            f"TF_CONFIG: expected the jobs chief and worker, got {shown(unknown[0])}. Remove it: "
+            f"TF_CONFIG: expected the jobs chief and worker, got {short_repr(unknown[0])}. Remove "
+            "it: "
             "the chief evaluates, and there are no parameter servers.")
     if len(addresses.get("chief", ())) > 1:
         raise ValueError(
@@ -312,13 +313,14 @@ def _check_jobs(addresses: dict[str, list[str]], kind: str, index: int) -> None:
     all_addresses = [address for job in addresses.values() for address in job]
     if len(set(all_addresses)) < len(all_addresses):
         raise ValueError(
-            f"TF_CONFIG: expected different addresses for all workers, got {shown(all_addresses)}.")
+            f"TF_CONFIG: expected different addresses for all workers, got "
+            f"{short_repr(all_addresses)}.")
     if not 0 <= index < len(addresses.get(kind, ())):
         tasks = ", ".join(f"{job} 0 to {len(addresses[job]) - 1}" for job in sorted(addresses)
                           if addresses[job])
         raise ValueError(
             f"TF_CONFIG: expected a task of its cluster ({tasks or 'which is empty'}), got "
-            f"{shown(kind)} {index}.")
+            f"{short_repr(kind)} {index}.")
 
 
 def rendezvous(cluster: Cluster, run: Mapping[str, Any], seconds: float) -> None:
@@ -431,8 +433,9 @@ def _describe_difference(
         for name in [*settings, *theirs]:
             if settings.get(name) != theirs.get(name):
                 worker = cluster.name(task) if task < len(cluster.addresses) else f"worker {task}"
-                return (f"{worker} has {name}={shown(theirs.get(name))}, but {cluster.name(0)} "
-                        f"has {name}={shown(settings.get(name))}. Give every worker the same "
+                return (f"{worker} has {name}={short_repr(theirs.get(name))}, but "
+                        f"{cluster.name(0)} "
+                        f"has {name}={short_repr(settings.get(name))}. Give every worker the same "
                         "command and the same data.")
     return ""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from ..data import loading
@@ -63,7 +63,8 @@ def write_samples(
     """Writes samples and their page into --out-dir, by default a folder of the run."""
     folder = args.out_dir or args.log_dir / "samples"
     if folder.is_symlink() and not args.out_dir:
-        raise UsageError(f"{shown(str(folder))}: expected a folder, not a link. Give an --out-dir.")
+        raise UsageError(f"{short_repr(str(folder))}: expected a folder, not a link. Give an "
+                         "--out-dir.")
     count = html.write(folder, samples, grid, title=title, subtitle=subtitle)
     print(f"{count} written, each as MIDI, WAV and PNG. Open "
-          f"{shown(str(folder / 'index.html'), 1000)} in a browser.")
+          f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

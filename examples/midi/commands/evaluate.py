@@ -12,7 +12,7 @@ import numpy as np
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate.likelihood import Score
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..data import piano_roll, sources
 from ..model import MidiModel
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     if args.histograms and args.histograms.suffix != ".png":
         raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
-                         f"{shown(str(args.histograms))}.")
+                         f"{short_repr(str(args.histograms))}.")
     model = load_model(args)
     music: list[np.ndarray] = []
     rows = []

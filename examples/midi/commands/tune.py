@@ -11,7 +11,7 @@ from typing import Any
 from vaeseq import fields
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from ..data import sources
@@ -66,7 +66,8 @@ def _tuned(log_dir: LogDir, given: dict[str, Any]) -> Tuned:
         saved.agree(log_dir, given)
         if saved.reward != given.get("reward", rewards.COUNTERPOINT):
             raise UsageError(
-                f"{str(log_dir.path)!r} holds a model tuned with the reward {shown(saved.reward)}. "
+                f"{str(log_dir.path)!r} holds a model tuned with the reward "
+                f"{short_repr(saved.reward)}. "
                 "Give it again with --reward: code that a log directory names is not run.")
         return saved
     if log_dir.exists:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 _SUFFIXES = (".mid", ".midi", ".kar")
 _SPLIT = re.compile(r"(.+\.npz):([a-z_]+)", re.DOTALL)
@@ -68,13 +68,14 @@ def _expand(name: str, skipped: list[Skipped]) -> Iterator[Source]:
     elif glob.has_magic(name):
         yield from _match(name, skipped)
     else:
-        raise UsageError(f"no such file or folder: {shown(name)}")
+        raise UsageError(f"no such file or folder: {short_repr(name)}")
 
 
 def _match(pattern: str, skipped: list[Skipped]) -> Iterator[Source]:
     paths = sorted(glob.iglob(pattern, recursive=True))
     if not paths:
-        raise UsageError(f"{shown(pattern)}: expected a pattern that matches files, but none does")
+        raise UsageError(
+            f"{short_repr(pattern)}: expected a pattern that matches files, but none does")
     for path in paths:
         if not os.path.isdir(path):
             yield Source(path, "")

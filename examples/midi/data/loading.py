@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.progress import Progress
 
 from . import archives, cache, midi_reader, piano_roll
@@ -70,7 +70,8 @@ class Collection(NamedTuple):
                 f"{self.seconds / 60:,.1f} minutes, {self.notes:,} notes")
         if not self.skipped:
             return head
-        lines = [f"  {shown(name, 200)}: {reason}" for name, reason in self.skipped[:_MAX_LISTED]]
+        lines = [f"  {short_repr(name, 200)}: "
+                 f"{reason}" for name, reason in self.skipped[:_MAX_LISTED]]
         more = len(self.skipped) - _MAX_LISTED
         lines += [f"  and {more:,} more"] if more > 0 else []
         return "\n".join([f"{head}; {_count(len(self.skipped), 'file')} skipped:", *lines])
@@ -93,7 +94,8 @@ def load(names: Sequence[str], grid: Grid, *, jobs: int | None = None) -> Collec
         loader.add(source, content)
     collection = loader.collection()
     if not collection.pieces:
-        raise UsageError(f"{', '.join(shown(name) for name in names[:5])}: expected music, found "
+        raise UsageError(f"{', '.join(short_repr(name) for name in names[:5])}: expected music, "
+                         "found "
                          f"none.{_reasons(skipped)}")
     return collection
 
@@ -228,7 +230,7 @@ def _read_bytes(path: str) -> bytes | str:
 
 
 def _reasons(skipped: list[Skipped]) -> str:
-    listed = "; ".join(f"{shown(name)}: {reason}" for name, reason in skipped[:3])
+    listed = "; ".join(f"{short_repr(name)}: {reason}" for name, reason in skipped[:3])
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
     return f" {listed}{more}." if listed else ""
 

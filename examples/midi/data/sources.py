@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from . import chorales, loading
@@ -174,7 +174,8 @@ def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
     expected = saved.valid_checksum if saved.valid_files else saved.train_checksum
     if checksum(collection.rolls) != expected:
         raise UsageError(
-            f"{', '.join(shown(name) for name in names[:3])}: the music has changed since the run "
+            f"{', '.join(short_repr(name) for name in names[:3])}: the music has changed since "
+            "the run "
             "began, so what was held out is not known. Name some with --eval-files.")
     if saved.valid_files:
         return collection.pieces

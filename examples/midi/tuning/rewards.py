@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..data import piano_roll
 from ..data.piano_roll import Grid
@@ -46,11 +46,12 @@ def named(name: str, bar: int) -> Reward:
     module, colon, function = name.partition(":")
     if not (colon and module and function):
         raise UsageError(f"--reward: expected {COUNTERPOINT!r} or MODULE:FUNCTION; got "
-                         f"{shown(name)}.")
+                         f"{short_repr(name)}.")
     found = getattr(_imported(module), function, None)
     if not callable(found):
-        raise UsageError(f"--reward: expected a function {shown(function)} in the module "
-                         f"{shown(module)}; found {'none' if found is None else shown(found)}.")
+        raise UsageError(f"--reward: expected a function {short_repr(function)} in the module "
+                         f"{short_repr(module)}; found "
+                         f"{'none' if found is None else short_repr(found)}.")
     return found
 
 
@@ -69,7 +70,7 @@ def by_frame(reward: Reward, roll: np.ndarray) -> np.ndarray:
     if given.shape not in ((), (len(roll),)) or not np.isfinite(given).all():
         raise UsageError(
             f"expected a reward to be a finite number, or one for each of the {len(roll)} frames; "
-            f"got {shown(given.tolist() if given.ndim == 0 else list(given.shape))}.")
+            f"got {short_repr(given.tolist() if given.ndim == 0 else list(given.shape))}.")
     if given.ndim:
         return given
     result = np.zeros(len(roll))
@@ -91,7 +92,8 @@ def _imported(module: str) -> Any:
         return importlib.import_module(module)
     except Exception as error:
         raise UsageError(
-            f"--reward: the module {shown(module)} cannot be imported from {shown(here)} or "
+            f"--reward: the module {short_repr(module)} cannot be imported from "
+            f"{short_repr(here)} or "
             f"Python's path: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)

@@ -11,7 +11,7 @@ from typing import Any
 
 from vaeseq import fields
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import Range, shown
+from vaeseq.fields import Range, short_repr
 from vaeseq.runs.log_dir import LogDir
 
 FILE = "tuning.json"
@@ -83,7 +83,8 @@ class Tuned:
                 option = "--from" if name == "start" else "--" + name.replace("_", "-")
                 raise UsageError(
                     f"{option}: {str(log_dir.path)!r} holds a model tuned with "
-                    f"{shown(ours[name])}, but {shown(value)} was given. Leave it out, or give "
+                    f"{short_repr(ours[name])}, but {short_repr(value)} was given. Leave it out, "
+                    "or give "
                     "another --log-dir.")
 
 

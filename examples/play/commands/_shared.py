@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vaeseq.cli import options as run_options
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from ..actor_critic import trained_agent
@@ -57,4 +57,5 @@ def load_agent(options: argparse.Namespace) -> TrainedAgent:
 
 def check_gif(path: Path | None) -> None:
     if path is not None and path.suffix.lower() != ".gif":
-        raise UsageError(f"--film: expected the name of a film, FILE.gif; got {shown(str(path))}.")
+        raise UsageError(f"--film: expected the name of a film, FILE.gif; got "
+                         f"{short_repr(str(path))}.")

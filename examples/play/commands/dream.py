@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..actor_critic.trained_agent import ImaginedEpisode
 from ..envs.env import Game
@@ -43,7 +43,7 @@ def dream(options: argparse.Namespace) -> None:
     print(f"The game: {episode.num_steps} moves, score {episode.score:.6g}.\n"
           f"The dream, after {options.given} of them: {ended} more"
           f"{', then it is over' if over.any() else ''}, score {score:.6g}.\n"
-          f"The film is in {shown(str(options.film))}.")
+          f"The film is in {short_repr(str(options.film))}.")
 
 
 def _film(

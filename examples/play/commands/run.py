@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..envs.replay import Episode
 from ..envs.rollout import play
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     print("{games} games: mean {mean:.6g}, median {median:.6g}, standard deviation {std:.6g}, "
           "from {min:.6g} to {max:.6g}.".format(**numbers))
     if camera:
-        print(f"The film is in {shown(str(options.film))}"
+        print(f"The film is in {short_repr(str(options.film))}"
               + ("; it shows the beginning, as there was more than fits in one."
                  if camera.film.is_full else "."))
 

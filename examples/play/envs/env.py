@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium import spaces
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 MAX_STEPS = 10_000  # of an episode where the environment sets no limit
 _MAX_ACTIONS = 1 << 12
@@ -143,7 +143,7 @@ def make(
     except gymnasium.error.UnregisteredEnv as error:
         raise UsageError(
             f"game: expected a Gymnasium environment that is installed, such as CartPole-v1; got "
-            f"{shown(name)}. {error} For one of another package or your own, give "
+            f"{short_repr(name)}. {error} For one of another package or your own, give "
             "--game-module MODULE.") from None
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         hint = "" if "pip install" in str(error) else _extra(name)
@@ -163,7 +163,7 @@ def hide_windows() -> None:
 
 def describe_error(error: Exception) -> str:
     """Formats an environment's error in one short line."""
-    return f"{type(error).__name__}: {shown(str(error), 200)}"
+    return f"{type(error).__name__}: {short_repr(str(error), 200)}"
 
 
 def _extra(name: str) -> str:
@@ -202,7 +202,7 @@ def _as_supported(name: str, env: gymnasium.Env) -> gymnasium.Env:
         f"game={name}: its observations are not supported. Expected numbers (a Box, Discrete, "
         "MultiDiscrete or MultiBinary space, or a Dict or Tuple of these), at most "
         f"{_MAX_NUMBERS} of them, or uint8 pictures [height, width, channels] of at most "
-        f"{_MAX_PIXELS} x {_MAX_PIXELS} x {_MAX_CHANNELS}; got {shown(space)}.")
+        f"{_MAX_PIXELS} x {_MAX_PIXELS} x {_MAX_CHANNELS}; got {short_repr(space)}.")
 
 
 def _with_observed(env: gymnasium.Env, name: str, indices: Sequence[int]) -> gymnasium.Env:
@@ -230,4 +230,4 @@ def _actions(name: str, space: spaces.Space) -> Actions:
     raise UsageError(
         f"game={name}: its actions are not supported. Expected one of at most {_MAX_ACTIONS} "
         f"choices (a Discrete space), or numbers between finite bounds (a Box); got "
-        f"{shown(space)}.")
+        f"{short_repr(space)}.")

@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium import spaces
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from .env import Game, describe_error, hide_windows, make
 
@@ -120,7 +120,7 @@ class VectorEnv:
         picture: Any = self._frames.render()
         if not (isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[2] == 3):
             raise self._failure(
-                0, f"should render a picture [H, W, 3], but rendered {shown(picture)}")
+                0, f"should render a picture [H, W, 3], but rendered {short_repr(picture)}")
         return picture.astype(np.uint8, copy=False)
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class VectorEnv:
         if np.isfinite(actions).all():
             return self.game.actions.clip(actions)
         raise GameError(f"{self.game.name}: the player chose an action that is not finite, "
-                        f"{shown(np.asarray(actions).tolist())}. The last checkpoint is kept.")
+                        f"{short_repr(np.asarray(actions).tolist())}. The last checkpoint is kept.")
 
     def _env_actions(self, actions: np.ndarray) -> Sequence[Any]:
         """Converts actions to the environment's own space."""
@@ -185,7 +185,8 @@ class VectorEnv:
         row = next(i for i in rows if not (np.isfinite(flat[i]).all() and np.isfinite(rewards[i])))
         what = "a reward" if np.isfinite(flat[row]).all() else "an observation"
         value = rewards[row] if what == "a reward" else self._observations[row]
-        raise self._failure(row, f"returned {what} that is not finite, {shown(value.tolist())},")
+        raise self._failure(row, f"returned {what} that is not finite, "
+                                 f"{short_repr(value.tolist())},")
 
     def _failure(self, row: int, what: str) -> GameError:
         return GameError(f"{self.game.name} {what} in step {self._steps[row]} of the episode "

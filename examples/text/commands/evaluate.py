@@ -11,7 +11,7 @@ import numpy as np
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate.likelihood import Score
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..data.corpus import open_corpus
 from ..data.sources import held_out
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
             f"--per-character colours one text; expected one --eval-corpus, got {len(corpora)}.")
     for corpus in corpora:  # reports an unreadable text before scoring the first
         if not corpus.size():
-            raise UsageError(f"{shown(corpus.name)}: expected text to score, got none.")
+            raise UsageError(f"{short_repr(corpus.name)}: expected text to score, got none.")
     rows = []
     for corpus in corpora:
         symbols = corpus.symbols(model.vocabulary)

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 
 from ..model import TextModel
 from .loading import load_model
@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> None:
     if unknown:
         raise UsageError(
             "--prime: expected characters of the model's vocabulary, got "
-            f"{', '.join(map(shown, unknown[:5]))}. The vocabulary is "
-            f"{shown(model.vocabulary.characters, 200)}.")
+            f"{', '.join(map(short_repr, unknown[:5]))}. The vocabulary is "
+            f"{short_repr(model.vocabulary.characters, 200)}.")
     batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))
     with _open_output(args.output) as file:
         for first in range(0, args.num_samples, batch):

@@ -6,7 +6,7 @@ import argparse
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from ..data import Corpus, FewCharactersError, Vocabulary
@@ -30,7 +30,7 @@ def build_vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
     try:
         return Vocabulary.of(corpus.chunks(), hparams.vocab_size, hparams.oov_buckets)
     except FewCharactersError as error:
-        raise UsageError(f"{shown(corpus.name)}: {error}") from None
+        raise UsageError(f"{short_repr(corpus.name)}: {error}") from None
 
 
 def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> None:
@@ -38,8 +38,9 @@ def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> N
     ours, theirs = saved_vocabulary(log_dir), build_vocabulary(corpus, hparams)
     if ours != theirs:
         raise UsageError(
-            f"{shown(corpus.name)} has another vocabulary than the run in {str(log_dir.path)!r}: "
+            f"{short_repr(corpus.name)} has another vocabulary than the run in "
+            f"{str(log_dir.path)!r}: "
             f"{len(theirs.characters)} characters instead of {len(ours.characters)}; only in the "
-            f"text {shown(''.join(ours.unknown(theirs.characters)))}, only in the run "
-            f"{shown(''.join(theirs.unknown(ours.characters)))}. Omit it: the run has a "
+            f"text {short_repr(''.join(ours.unknown(theirs.characters)))}, only in the run "
+            f"{short_repr(''.join(theirs.unknown(ours.characters)))}. Omit it: the run has a "
             "vocabulary.")

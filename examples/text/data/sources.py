@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import shown
+from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from .corpus import Corpus, checksum, open_corpus, split_at
@@ -110,7 +110,8 @@ def read_texts(
             encoding))
     valid = open_corpus(valid_corpus, encoding).symbols(vocabulary)
     if not len(valid):
-        raise UsageError(f"{shown(str(valid_corpus))}: expected text to validate on, got none.")
+        raise UsageError(f"{short_repr(str(valid_corpus))}: expected text to validate on, got "
+                         "none.")
     return Texts(symbols, valid, Description(
         _absolute(train_corpus), checksum(symbols), _absolute(valid_corpus), checksum(valid), 0.0,
         encoding))
@@ -143,12 +144,14 @@ def held_out(log_dir: LogDir, vocabulary: Vocabulary) -> Corpus:
     else:
         path, expected = saved.valid_corpus, saved.valid_checksum or 0
     if path and not Path(path).is_file():
-        raise UsageError(f"the run was validated on {shown(path, _LONGEST_PATH)}, which no longer "
+        raise UsageError(f"the run was validated on {short_repr(path, _LONGEST_PATH)}, which no "
+                         "longer "
                          "exists. Name a text with --eval-corpus.")
     corpus = open_corpus(path, saved.encoding)
     symbols = corpus.symbols(vocabulary)
     if checksum(symbols) != expected:
-        raise UsageError(f"{shown(corpus.name, _LONGEST_PATH)} has changed since the run began, so "
+        raise UsageError(f"{short_repr(corpus.name, _LONGEST_PATH)} has changed since the run "
+                         "began, so "
                          "its held-out part is unknown. Name a text with --eval-corpus.")
     if saved.valid_corpus is not None:
         return corpus
@@ -159,7 +162,7 @@ def held_out(log_dir: LogDir, vocabulary: Vocabulary) -> Corpus:
 
 
 def _describe(path: str | None, number: int | None) -> str:
-    name = "Python's language reference" if path is None else shown(path, _LONGEST_PATH)
+    name = "Python's language reference" if path is None else short_repr(path, _LONGEST_PATH)
     return f"{name} (checksum {number})"
 
 
