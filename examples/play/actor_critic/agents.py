@@ -59,10 +59,11 @@ class PolicyActor(Agent):
 
     def act(self, belief: Belief, seed: Seed) -> SampledAction:
         """Chooses the next action, `[B, A]`."""
-        params = self._policy(self.world.features(belief, self._memory))
-        if self._greedy:
-            return self._policy.mode(params)
-        return self._policy.sample(params, temperature=self._temperature, seed=seed)
+        features = self.world.features(belief, self._memory)
+        params = self._policy(features)
+        act = self._policy.mode(params) if self._greedy else self._policy.sample(
+            params, temperature=self._temperature, seed=seed)
+        return act._replace(features=features)
 
     def context(self, state: Belief, inputs: Nest = (), *, seed: Seed) -> Tensor:
         action = self.act(state, seed).action if isinstance(inputs, tuple) else inputs

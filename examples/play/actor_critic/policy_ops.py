@@ -120,7 +120,7 @@ class PolicyOps(snt.Module):
             features = tf.stop_gradient(features[:, :-1])
             scale = self._update_scale(tf.stop_gradient(returns), weights)
             loss, entropy = self._policy_loss(
-                rollout.samples, features, returns / scale, scale, weights)
+                rollout.acts.sample, features, returns / scale, scale, weights)
         with tf.GradientTape() as value_tape:
             errors = self.value(features) - tf.stop_gradient(returns)
             value_loss = tf.reduce_sum(weights * 0.5 * tf.square(errors))
@@ -133,8 +133,9 @@ class PolicyOps(snt.Module):
         return imagine(self._world, belief, self._hparams.horizon, act=actor.act, seed=seed)
 
     def _features(self, rollout: Rollout) -> Tensor:
-        """Returns the input of the policy and the value, `[B, H + 1, F]`."""
-        return self._world.features(rollout.beliefs, self._hparams.memory)
+        """Returns the features before each step and after the last, `[B, H + 1, F]`."""
+        last = self._world.features(rollout.last, self._hparams.memory)
+        return tf.concat([rollout.acts.features, last[:, None]], 1)
 
     def _weights(self, rollout: Rollout, valid: Tensor) -> Tensor:
         """Returns the weights of imagined steps, `[B, H]`, which sum to 1."""

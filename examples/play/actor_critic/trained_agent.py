@@ -88,11 +88,11 @@ class TrainedAgent:
             actions = tf.constant(recorded[None])
         rollout = imagine(self.world, belief_after(self.world, [episode], given), length, act=act,
                           actions=actions, seed=seeds.make(seed))
-        observations = rollout.beliefs.observation[0, 1:].numpy()
+        observations = rollout.observations[0].numpy()
         return ImaginedEpisode(
             observations.reshape(length, *self.game.observation_shape),
             rollout.rewards[0].numpy(), rollout.continues[0].numpy(),
-            decode(self.game.actions, rollout.actions[0].numpy()))
+            decode(self.game.actions, rollout.acts.action[0].numpy()))
 
     def _actor(self, greedy: bool, temperature: float = 1.0) -> PolicyActor:
         return PolicyActor(self.world, self._policy, greedy=greedy, temperature=temperature,

@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Rollouts in the model, and the beliefs that they start from.
 
-Axes: B batch, T time, H imagined steps, A numbers of an action, N recorded episodes.
+Axes: B batch, T time, H imagined steps, D numbers of an observation, A of an action, F features,
+N recorded episodes.
 """
 from __future__ import annotations
 
@@ -27,28 +28,30 @@ class SampledAction(NamedTuple):
       action: encoded, `[..., A]`; differentiable by the policy's weights (a discrete one by the
         straight-through estimator).
       sample: the index, int32 `[...]`, or the normal variable before tanh, `[..., A]`.
+      features: the policy's input, `[..., F]`; () where there is none.
     """
 
     action: Tensor
-    sample: Tensor
+    sample: Nest = ()
+    features: Nest = ()
 
 
 class Rollout(NamedTuple):
     """Imagined steps.
 
     Attributes:
-      beliefs: before each step and after the last, `[B, H + 1, ...]`.
-      actions: encoded, `[B, H, A]`.
-      samples: `SampledAction.sample`, `[B, H]` or `[B, H, A]`; () for recorded actions.
+      acts: the actions, `[B, H, *]`.
+      observations: after each step, in the environment's units, `[B, H, D]`.
       rewards: means, in the environment's units, `[B, H]`.
       continues: probability that the episode continues after each step, `[B, H]`.
+      last: the belief after the last step, `[B, ...]`.
     """
 
-    beliefs: Belief
-    actions: Tensor
-    samples: Nest
+    acts: SampledAction
+    observations: Tensor
     rewards: Tensor
     continues: Tensor
+    last: Belief
 
 
 def imagine(
@@ -72,17 +75,14 @@ def imagine(
     def step(inputs: tuple, before: Belief) -> tuple[tuple, Belief]:
         step_seed, action = inputs
         act_seed, draw_seed = seeds.split(step_seed[0], 2)
-        sample: Nest = ()
-        if act is not None:
-            action, sample = act(before, act_seed)
+        taken = SampledAction(action) if act is None else act(before, act_seed)
         imagined = world.imagine_step(
-            before, world.context(before, action), temperature=temperature, seed=draw_seed)
-        return (before, action, sample, imagined.reward, imagined.continues), imagined.belief
+            before, world.context(before, taken.action), temperature=temperature, seed=draw_seed)
+        after = imagined.belief
+        return (taken, after.observation, imagined.reward, imagined.continues), after
 
     steps, last = unroll.scan(step, (seeds.per_step(seed, horizon), recorded), belief)
-    beliefs = tf.nest.map_structure(
-        lambda each, end: tf.concat([each, end[:, None]], 1), steps[0], last)
-    return Rollout(beliefs, *steps[1:])
+    return Rollout(*steps, last)
 
 
 def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:

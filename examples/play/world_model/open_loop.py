@@ -71,7 +71,7 @@ def open_loop_errors(
     rollout = imagine(
         world, belief_after(world, long_enough, given), horizon, actions=tf.constant(actions),
         temperature=_NEARLY_ZERO, seed=seeds.make(seed))
-    predicted = rollout.beliefs.observation[:, 1:].numpy()
+    predicted = rollout.observations.numpy()
     deviation = _flat(trained_on.before).std(0)
     scale = np.where(deviation > 0, deviation, 1.0)
     return Errors(*(np.sqrt(np.mean(((guess - observed[:, 1:]) / scale) ** 2, axis=(0, 2)))

@@ -95,13 +95,13 @@ def test_a_rollout_with_recorded_actions_repeats_single_steps():
     actions = tf.one_hot([[0, 1, 1]], 2)
     rollout = imagination.imagine(world, belief, 3, actions=actions, temperature=1e-12,
                                   seed=seeds.make(0))
-    np.testing.assert_array_equal(rollout.actions, actions)
+    np.testing.assert_array_equal(rollout.acts.action, actions)
     for t in range(3):
         imagined = world.imagine_step(
             belief, world.context(belief, actions[:, t]), temperature=1e-12, seed=seeds.make(t))
         belief = imagined.belief
         np.testing.assert_allclose(
-            rollout.beliefs.observation[:, t + 1], belief.observation, rtol=1e-4)
+            rollout.observations[:, t], belief.observation, rtol=1e-4)
         np.testing.assert_allclose(rollout.rewards[:, t], imagined.reward, rtol=1e-4)
         np.testing.assert_allclose(rollout.continues[:, t], imagined.continues, rtol=1e-4)
 
