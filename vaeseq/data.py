@@ -8,6 +8,9 @@ same batches as an uninterrupted one, and checkpoints hold no position in the da
 recurrent state is carried from window to window. `Sequences` batches many sequences of unequal
 length; of those longer than a batch it takes random windows.
 
+Missing values are NumPy's masked arrays, `np.ma.masked_invalid(array)` for example. A NaN that is
+not masked is an error.
+
 Axes: B batch, T time, N the steps of a whole sequence (see `vaeseq.types`).
 """
 from __future__ import annotations
@@ -22,6 +25,19 @@ import tensorflow as tf
 from vaeseq.types import Nest, Tensor
 
 
+class Masked(NamedTuple):
+    """Observations with missing values, or the specs of one observation.
+
+    Attributes:
+      values: a nest of `[..., *E]`; what stands for an unseen value means nothing.
+      mask: bool, a nest of the same structure, of `[..., *E]` or `[...]`: True where the value was
+        seen.
+    """
+
+    values: Nest
+    mask: Nest
+
+
 class Batch(NamedTuple):
     """A batch of sequences, or of windows of sequences.
 
@@ -31,12 +47,15 @@ class Batch(NamedTuple):
       is_start: bool `[B]`, whether a row starts a sequence; otherwise it continues from the state
         of the same row of the previous batch.
       inputs: external inputs of the agent, a nest of `[B, T, ...]`; usually empty.
+      observed_mask: True where a value was seen, a nest like `observed` of bool `[B, T, ...]` or
+        `[B, T]`; empty if all were.
     """
 
     observed: Nest
     lengths: np.ndarray
     is_start: np.ndarray
     inputs: Nest = ()
+    observed_mask: Nest = ()
 
 
 class DataSet(abc.ABC):
@@ -76,8 +95,9 @@ class Streams(DataSet):
           seed: for the offsets.
 
         Raises:
-          ValueError: the sequence is shorter than B windows.
+          ValueError: the sequence is shorter than B windows, or holds a NaN that is not masked.
         """
+        check_finite([sequence])
         stream_size = len(sequence) // batch_size
         if stream_size < sequence_size:
             raise ValueError(
@@ -100,10 +120,9 @@ class Streams(DataSet):
         epoch, window = divmod(step, self._num_windows)
         offset = int(np.random.default_rng([self._seed, epoch]).integers(self._max_offset + 1))
         starts = self._starts + offset + window * self._sequence_size
-        observed = np.stack(
-            [self._sequence[start:start + self._sequence_size] for start in starts])
-        lengths = np.full([self.batch_size], self._sequence_size, np.int32)
-        return Batch(observed, lengths, np.full([self.batch_size], window == 0))
+        rows = [self._sequence[start:start + self._sequence_size] for start in starts]
+        batch = pad(rows, self._sequence_size)
+        return batch._replace(is_start=np.full([self.batch_size], window == 0))
 
 
 class Sequences(DataSet):
@@ -127,8 +146,9 @@ class Sequences(DataSet):
           transform: augments one window of a sequence.
 
         Raises:
-          ValueError: there are no sequences, or one is empty.
+          ValueError: there are no sequences, one is empty, or one holds a NaN that is not masked.
         """
+        check_finite(sequences)
         sizes = [_num_steps(sequence) for sequence in sequences]
         if not sizes or min(sizes) < 1:
             raise ValueError(
@@ -137,6 +157,7 @@ class Sequences(DataSet):
                 + ".")
         self.batch_size = batch_size
         self._sequences = sequences
+        self._is_masked = has_masks(sequences)
         self._sequence_size = min(sequence_size, max(sizes))
         self._padded = np.array([self._bucket(min(size, self._sequence_size)) for size in sizes])
         self._seed = seed
@@ -151,7 +172,7 @@ class Sequences(DataSet):
         rows = self._rows(np.random.default_rng([self._seed, epoch]))[index]
         rng = np.random.default_rng([self._seed, epoch, index])
         windows = [self._window(self._sequences[row], rng) for row in rows]
-        return pad(windows, self._bucket(max(map(_num_steps, windows))))
+        return pad(windows, self._bucket(max(map(_num_steps, windows))), masked=self._is_masked)
 
     def _rows(self, rng: np.random.Generator) -> np.ndarray:
         """Returns the indices of the sequences in each batch of an epoch, `[batches, B]`.
@@ -216,27 +237,108 @@ def bucket(size: int) -> int:
 
 
 def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
-    """Converts a batch to tensors; observations get the dtypes of `observation_spec`."""
+    """Converts a batch to tensors; observations get the dtypes of `observation_spec`.
+
+    With the spec of `Masked` observations, `observed` becomes a `Masked` nest with the batch's mask
+    (all True without one), and `observed_mask` is empty.
+
+    Raises:
+      ValueError: the batch has missing values, and the spec none; or a part of an observation is
+        unseen that the spec takes as a whole.
+    """
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
         if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
             leaf = leaf.astype(spec.dtype.as_numpy_dtype, copy=False)
         return tf.cast(leaf, spec.dtype)
 
-    observed = tf.nest.map_structure(cast, observation_spec, batch.observed)
-    return Batch(observed, *tf.nest.map_structure(tf.convert_to_tensor, batch[1:]))
+    observed = batch.observed
+    if isinstance(observation_spec, Masked):
+        if not isinstance(observed, Masked):
+            mask = tf.nest.map_structure(
+                lambda spec, leaf: np.ones([*leaf.shape[:2], *spec.shape], bool),
+                observation_spec.mask, observed)
+            if tf.nest.flatten(batch.observed_mask):
+                mask = tf.nest.map_structure(_fit_mask, mask, batch.observed_mask)
+            observed = Masked(observed, mask)
+    elif tf.nest.flatten(batch.observed_mask):
+        raise ValueError(
+            "the data have missing values, and the model takes none. Build it with the "
+            "hyperparameter missing_values=values (or observations), or with a MaskedEncoder and "
+            "a MaskedDecoder.")
+    observed = tf.nest.map_structure(cast, observation_spec, observed)
+    rest = tf.nest.map_structure(
+        tf.convert_to_tensor, (batch.lengths, batch.is_start, batch.inputs))
+    return Batch(observed, *rest)
 
 
-def pad(sequences: Sequence[Nest], size: int) -> Batch:
-    """Batches whole sequences, nests of arrays `[N, ...]`, padded with zeros to `size` steps."""
+def _fit_mask(ones: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Gives a mask `[B, T, ...]` the shape of `ones`: of single dimensions or of whole leaves."""
+    if mask.ndim <= ones.ndim:
+        return mask.reshape([*mask.shape, *[1] * (ones.ndim - mask.ndim)]) & ones
+    event = tuple(range(ones.ndim, mask.ndim))
+    whole = np.all(mask, event)
+    if np.any(whole != np.any(mask, event)):
+        raise ValueError(
+            "a part of an observation is unseen, and the model takes observations as a whole. "
+            "Use missing_values=values, or mask the whole observation.")
+    return np.asarray(whole)
+
+
+def num_missing(batch: Batch) -> int:
+    """Returns the number of unseen values within the lengths of a batch's rows."""
+    count = 0
+    for mask in tf.nest.flatten(batch.observed_mask):
+        valid = np.arange(mask.shape[1]) < np.asarray(batch.lengths)[:, None]
+        count += int((~mask & valid.reshape([*valid.shape, *[1] * (mask.ndim - 2)])).sum())
+    return count
+
+
+def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
+    """Raises ValueError for the first NaN that is not masked, and names its place.
+
+    Args:
+      sequences: each a nest of arrays `[N, ...]`.
+      first: the number of the first of them, for the message.
+    """
+    for number, sequence in enumerate(sequences, first):
+        for array in tf.nest.flatten(sequence):
+            if array.dtype.kind == "f" and np.isnan(np.ma.filled(array, 0)).any():
+                step, *place = np.argwhere(np.isnan(np.ma.filled(array, 0)))[0].tolist()
+                raise ValueError(
+                    f"sequence {number}, step {step}"
+                    + (f", dimension {', '.join(map(str, place))}" if place else "")
+                    + ": expected a number, got NaN. Mask missing values: "
+                    "np.ma.masked_invalid(array).")
+
+
+def has_masks(sequences: Sequence[Nest]) -> bool:
+    """Returns whether a sequence is a nest with masked arrays."""
+    return any(isinstance(array, np.ma.MaskedArray)
+               for sequence in sequences for array in tf.nest.flatten(sequence))
+
+
+def pad(sequences: Sequence[Nest], size: int, *, masked: bool | None = None) -> Batch:
+    """Batches whole sequences, padded with zeros to `size` steps.
+
+    Args:
+      sequences: each a nest of arrays `[N, ...]`, or of masked arrays.
+      size: T.
+      masked: whether the batch has masks; by default if a sequence has.
+    """
     def stack(*arrays: np.ndarray) -> np.ndarray:
         padded = np.zeros([len(arrays), size, *arrays[0].shape[1:]], arrays[0].dtype)
         for row, array in zip(padded, arrays):
-            row[:len(array)] = array
+            row[:len(array)] = np.ma.filled(array, 0)
         return padded
 
     lengths = np.array([_num_steps(sequence) for sequence in sequences], np.int32)
+    masks: Nest = ()
+    if has_masks(sequences) if masked is None else masked:
+        masks = tf.nest.map_structure(stack, *[
+            tf.nest.map_structure(lambda array: ~np.ma.getmaskarray(array), sequence)
+            for sequence in sequences])
     return Batch(tf.nest.map_structure(stack, *sequences), lengths,
-                 np.ones([len(sequences)], bool))
+                 np.ones([len(sequences)], bool), observed_mask=masks)
 
 
 def windows(sequences: Sequence[Nest], batch_size: int, size: int) -> Iterator[Batch]:
@@ -250,13 +352,16 @@ def windows(sequences: Sequence[Nest], batch_size: int, size: int) -> Iterator[B
       batch_size: number of rows B.
       size: number of steps T of every batch.
     """
+    masked = has_masks(sequences)
     for first in range(0, len(sequences), batch_size):
         group = [sequences[i] for i in range(first, min(first + batch_size, len(sequences)))]
+        check_finite(group, first)
         empty = _slice(group[0], 0, 0)
         group += [empty] * (batch_size - len(group))
         for start in range(0, max(1, *map(_num_steps, group)), size):
             parts = [_slice(sequence, start, start + size) for sequence in group]
-            yield pad(parts, size)._replace(is_start=np.full([batch_size], start == 0))
+            batch = pad(parts, size, masked=masked)
+            yield batch._replace(is_start=np.full([batch_size], start == 0))
 
 
 def _slice(sequence: Nest, start: int, stop: int) -> Nest:

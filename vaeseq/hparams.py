@@ -130,6 +130,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
         "softplus", "function that makes a scale positive"
     )
     positive_eps: float = declare(1e-5, "smallest scale", Range(0, 1, open_low=True))
+    missing_values: Literal["none", "values", "observations"] = declare(
+        "none", "whether single values, or whole parts of an observation, may be missing"
+    )
 
     # The bound.
     train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "bound that training maximises")

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,10 +34,12 @@ from vaeseq import agent as agent_lib
 from vaeseq import bounds, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
+from vaeseq.codec.missing import MaskedDecoder, MaskedEncoder, masked_spec
 from vaeseq.data import Batch, DataSet
 from vaeseq.description import describe
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.evaluate import imputation
 from vaeseq.evaluate.beam_search import Beam, BeamSearch
 from vaeseq.evaluate.likelihood import Evaluator, Score
 from vaeseq.evaluate.sampler import Sampler
@@ -95,11 +98,18 @@ class Model(abc.ABC):
         if self.log_dir.exists:
             self.log_dir.check_same(hparams, seed)
         encoder, decoder = self.make_encoder(), self.make_decoder()
+        if hparams.missing_values != "none":
+            decoder = MaskedDecoder(
+                decoder, per_dimension=hparams.missing_values == "values")
+            encoder = MaskedEncoder(encoder, decoder.event_spec)
         self.gen_core = vae.GenCore(
             self.make_agent(encoder), self.make_core(encoder, decoder))
         if self.log_dir.exists:
             self.log_dir.check_parts(self._parts())
         self._sampler = Sampler(self.gen_core)
+        self._impute = tf.function(
+            functools.partial(imputation.samples, self.gen_core), jit_compile=True,
+            autograph=False)
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False
@@ -120,7 +130,18 @@ class Model(abc.ABC):
 
     def make_agent(self, encoder: Encoder) -> Agent:
         """Creates the agent; by default each context encodes the previous observation."""
-        return agent_lib.EncodeObserved(encoder, self.observation_spec)
+        return agent_lib.EncodeObserved(encoder, self.sequence_spec)
+
+    @property
+    def sequence_spec(self) -> Nest:
+        """The specification of one observation as agents and cores see it.
+
+        It is `observation_spec`, or `Masked` specs where values may be missing.
+        """
+        kind = self.hparams.missing_values
+        if kind == "none":
+            return self.observation_spec
+        return masked_spec(self.observation_spec, per_dimension=kind == "values")
 
     def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
         """Creates the core; by default the one that `hparams.vae_type` names."""
@@ -314,6 +335,41 @@ class Model(abc.ABC):
         """
         state = None if prime is None else self.sampler.primed(prime, 1, seed=seeds.make(0))
         return BeamSearch(self.gen_core).search(length, beam_size, state)
+
+    def impute(
+        self, sequences: Sequence[Nest], *, num_samples: int = 1, num_particles: int = 256,
+        lag: int | None = None, seed: int = 0,
+    ) -> list[Nest]:
+        """Samples the missing values of sequences, given what was seen before and after them.
+
+        Args:
+          sequences: each a nest of masked arrays `[N, ...]`.
+          num_samples: number of completions of each.
+          num_particles: of the filter that they are drawn from; more are closer to the model.
+          lag: how many later steps count, which keeps more different values in long sequences; by
+            default all.
+          seed: for the samples.
+
+        Returns:
+          For each sequence a nest of arrays `[num_samples, N, ...]`, equally likely completions
+          whose seen values are as given.
+
+        Raises:
+          ValueError: the model takes no missing values (`missing_values`), or a number is below 1.
+        """
+        self._ensure_weights()
+        size = data_lib.bucket(max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences))
+        results = []
+        for number, sequence in enumerate(sequences):
+            data_lib.check_finite([sequence], number)
+            batch = data_lib.as_tensors(
+                data_lib.pad([sequence], size), self.gen_core.core.decoder.event_spec)
+            drawn = self._impute(
+                batch.observed, batch.lengths, num_samples, num_particles, lag,
+                seeds.fold_in(seeds.make(seed), number))
+            steps = int(batch.lengths[0])
+            results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), drawn))  # noqa: B023
+        return results
 
     @property
     def sampler(self) -> Sampler:

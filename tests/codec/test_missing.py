@@ -12,7 +12,7 @@ from tests import small
 from vaeseq import agent, vae
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.codec import decoders, encoders, missing
-from vaeseq.codec.missing import Masked
+from vaeseq.data import Masked
 
 LENGTHS = tf.constant([4, 3])
 MASK = np.array([[[1, 1], [0, 1], [0, 0], [1, 0]], [[0, 0], [1, 1], [1, 0], [1, 1]]], bool)

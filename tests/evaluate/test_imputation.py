@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tests import small
 from vaeseq import agent, vae
 from vaeseq.codec import decoders, encoders, missing
-from vaeseq.codec.missing import Masked
+from vaeseq.data import Masked
 from vaeseq.evaluate import imputation
 from vaeseq.nn.networks import MLP, RecurrentStack
 from vaeseq.vae import dmm

@@ -14,7 +14,7 @@ either per dimension, of the shape of the values, or per leaf: the whole leaf is
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tree
@@ -22,23 +22,11 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
 from vaeseq.codec.decoders import GroupDistribution
+from vaeseq.data import Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Spec, Tensor
-
-
-class Masked(NamedTuple):
-    """An observation with missing values, or the specs of one.
-
-    Attributes:
-      values: a nest of `[..., *E]`.
-      mask: bool, a nest of the same structure, of `[..., *E]` or `[...]`: True where the value was
-        seen.
-    """
-
-    values: Nest
-    mask: Nest
 
 
 def masked_spec(spec: Nest, *, per_dimension: bool = True) -> Masked:

@@ -23,10 +23,11 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.codec.missing import Masked, MaskedDecoder, all_seen
+from vaeseq.codec.missing import MaskedDecoder
+from vaeseq.data import Masked
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae import CoreState, GenCore
+from vaeseq.vae.gen_core import GenCore, complete
 
 
 class Imputed(NamedTuple):
@@ -64,11 +65,10 @@ def impute(
       ValueError: the decoder is no `MaskedDecoder`, or a number is out of its range.
     """
     agent, core = gen_core.agent, gen_core.core
-    decoder = core.decoder
-    if not isinstance(decoder, MaskedDecoder):
+    if not isinstance(core.decoder, MaskedDecoder):
         raise ValueError(
             "imputation needs a model of missing values; expected a MaskedDecoder, got "
-            f"{type(decoder).__name__}. Build it with the hyperparameter missing_values=true.")
+            f"{type(core.decoder).__name__}. Build it with the hyperparameter missing_values=values.")
     if num_particles < 1 or (lag is not None and lag < 0):
         raise ValueError("expected at least one particle and a lag of at least 0, got "
                          f"num_particles={num_particles}, lag={lag}.")
@@ -84,30 +84,21 @@ def impute(
         agent_seed, z_seed, x_seed, resample_seed = seeds.split(step_seed[0], 4)
         x, feature = nest.merge_leading(nest.repeat_samples((x, feature), num_particles))
         context = agent.context(agent_state, (), seed=agent_seed)
-        context_features, context_state = core.encode_contexts(context[:, None], state.context)
-        h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features),
-                        state.latent)
-        prior, posterior = core.prior(h), core.posterior(h, feature)
-        z = posterior.sample(seed=z_seed)
-        outputs, latent_state = core.update(h, z)
-        distribution = decoder.distribution(outputs)
-        drawn = distribution.sample(seed=x_seed)
-        completed = tf.nest.map_structure(_choose, x.mask, x.values, drawn.values)
-        log_ratio = distribution.log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
-        log_weights += nest.split_samples(log_ratio, num_particles)
+        completed, state = complete(
+            core, context, feature, x, state, latent_seed=z_seed, observed_seed=x_seed)
+        log_weights += nest.split_samples(completed.log_weight, num_particles)
         increments = resampling.log_mean_exp(log_weights)
         log_weights -= increments[:, None]
-        agent_state = agent.observe(
-            all_seen(completed, decoder.event_spec.mask, 1), context, agent_state)
+        agent_state = agent.observe(completed.observed, context, agent_state)
         resample = criterion(log_weights)
         ancestors = tf.where(
             resample[:, None], resampling.systematic(log_weights, seed=resample_seed),
             tf.range(num_particles))
         states = nest.split_samples(
-            (agent_state, CoreState(context_state, latent_state)), num_particles)
+            (agent_state, state), num_particles)
         states = nest.merge_leading(tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states))
-        outputs_t = (nest.split_samples(completed, num_particles), ancestors, log_weights,
+        outputs_t = (nest.split_samples(completed.observed.values, num_particles), ancestors, log_weights,
                      increments)
         return outputs_t, (*states, tf.where(resample[:, None], 0.0, log_weights))
 
@@ -121,6 +112,28 @@ def impute(
     return Imputed(values, tf.nn.log_softmax(log_weights, 1), tf.reduce_sum(increments, 1))
 
 
+def samples(
+    gen_core: GenCore, observed: Masked, lengths: Tensor, num_samples: int, num_particles: int,
+    lag: int | None, seed: Seed,
+) -> Nest:
+    """Samples completions of one sequence; arguments as for `impute`, of batch size 1.
+
+    Returns:
+      A nest of `[num_samples, T, *E]`, equally likely.
+    """
+    impute_seed, choice_seed = seeds.split(seed, 2)
+    imputed = impute(
+        gen_core, observed, lengths, num_particles=num_particles, lag=lag, seed=impute_seed)
+    # With the same numbers at every step, so that without a lag whole paths are chosen.
+    cumulative = tf.cumsum(tf.exp(imputed.log_weights[0]), 0)  # [S, T]
+    points = tf.sort(seeds.uniform([num_samples], choice_seed)) * tf.reduce_min(cumulative[-1])
+    index = tf.reduce_sum(tf.cast(
+        cumulative[tf.newaxis] <= points[:, tf.newaxis, tf.newaxis], tf.int32), 1)
+    return tf.nest.map_structure(
+        lambda leaf: nest.swap_leading(tf.gather(
+            nest.swap_leading(leaf[0]), tf.transpose(index), batch_dims=1)), imputed.values)
+
+
 def _features(
     gen_core: GenCore, observed: Masked, lengths: Tensor | None, seed: Seed
 ) -> Nest:
@@ -132,11 +145,6 @@ def _features(
     context_features, _ = core.encode_contexts(
         contexts, core.initial_state(batch_size).context, lengths)
     return core.encode_observed(context_features, observed, lengths)
-
-
-def _choose(mask: Tensor, seen: Tensor, drawn: Tensor) -> Tensor:
-    trailing = [1] * (seen.shape.rank - mask.shape.rank)
-    return tf.where(tf.reshape(mask, nest.shape_of(mask) + trailing), seen, drawn)
 
 
 def _trace(

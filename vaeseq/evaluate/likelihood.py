@@ -17,7 +17,7 @@ import tensorflow as tf
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
-from vaeseq.data import Batch, as_tensors
+from vaeseq.data import Batch, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import VAECore
 
@@ -35,6 +35,7 @@ class Score(NamedTuple):
       latent_kl: the KL divergence of each latent dimension, nats per step, `[Z]`; empty if the
         latent distribution does not factorise.
       effective_sample_size: of the importance weights, averaged over steps; 1 to `num_samples`.
+      num_missing: values that were not seen, and so not scored.
     """
 
     nats: float
@@ -45,6 +46,7 @@ class Score(NamedTuple):
     kl: float
     latent_kl: np.ndarray
     effective_sample_size: float
+    num_missing: int = 0
 
     @property
     def nats_per_step(self) -> float:
@@ -92,6 +94,7 @@ class Window(NamedTuple):
       effective_sample_size: of the importance weights, `[B, T]`.
       variance: variance of the sum of a row's increments, in nats squared, `[B]`.
       lengths: number of valid steps of each row, `[B]`.
+      num_missing: values that were not seen, and so not scored.
     """
 
     increments: np.ndarray
@@ -100,6 +103,7 @@ class Window(NamedTuple):
     effective_sample_size: np.ndarray
     variance: np.ndarray
     lengths: np.ndarray
+    num_missing: int = 0
 
 
 class Evaluator:
@@ -136,7 +140,8 @@ class Evaluator:
                 seeds.fold_in(seed, number))
             increments, kl, latent_kl, sizes, variance = (
                 array.numpy() for array in result)
-            yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths)
+            yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths,
+                         num_missing(batch))
 
     def score(self, batches: Iterable[Batch], *, seed: Seed) -> Score:
         """Returns the pooled score of batches.
@@ -181,10 +186,11 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
       ValueError: there are no steps to score.
     """
     nats = variance = kl = sizes = 0.0
-    steps = 0
+    steps = missing = 0
     latent_kl: np.ndarray | float = 0.0
     for window in windows:
         steps += int(window.lengths.sum())
+        missing += window.num_missing
         nats += float(window.increments.sum(dtype=np.float64))
         kl += float(window.kl.sum(dtype=np.float64))
         latent_kl = latent_kl + window.latent_kl.sum(
@@ -195,4 +201,4 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
     if not steps:
         raise ValueError("expected sequences of at least one step to score, got none.")
     return Score(nats, steps, bound, num_samples, variance, kl / steps,
-                 np.asarray(latent_kl) / steps, sizes / steps)
+                 np.asarray(latent_kl) / steps, sizes / steps, missing)

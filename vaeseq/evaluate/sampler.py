@@ -57,6 +57,8 @@ class Sampler:
         observed = tf.nest.map_structure(
             lambda *parts: np.concatenate(parts, axis=1),
             empty, *[generated.observed for generated in chunks])
+        if isinstance(observed, data.Masked):  # samples have no missing values
+            observed = observed.values
         return [_row(observed, row, size) for row, size in enumerate(lengths)]
 
     def stream(

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
+from vaeseq.data import Masked
 from vaeseq.dist_module import check_temperature
 from vaeseq.nn import parallel
 from vaeseq.nn.scan import unroll
@@ -124,6 +125,52 @@ def draw(
     return sample, CoreState(context_state, latent_state)
 
 
+class Completed(NamedTuple):
+    """One observed step whose missing values were sampled.
+
+    Attributes:
+      observed: x_t without missing values, a `Masked` nest of `[B, ...]`.
+      log_weight: log p(seen part of x_t | h_t, z_t) + log p(z_t) - log q(z_t), nats `[B]`: the
+        importance weight of the sampled z_t.
+    """
+
+    observed: Masked
+    log_weight: Tensor
+
+
+def complete(
+    core: VAECore, context: Tensor, feature: Nest, observed: Masked, state: CoreState, *,
+    latent_seed: Seed, observed_seed: Seed,
+) -> tuple[Completed, CoreState]:
+    """Samples z_t from the posterior and the unseen part of x_t from the decoder.
+
+    Args:
+      core: the model, with a `MaskedDecoder`.
+      context: c_t, `[B, F]`.
+      feature: f_t of the posterior, a nest of `[B, ...]`.
+      observed: x_t as it was seen.
+      state: the core's state before the step.
+      latent_seed: int32 `[2]`, for z_t.
+      observed_seed: int32 `[2]`, for x_t.
+
+    Returns:
+      The completed step and the core's next state.
+    """
+    context_features, context_state = core.encode_contexts(context[:, None], state.context)
+    h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
+    prior, posterior = core.prior(h), core.posterior(h, feature)
+    z = posterior.sample(seed=latent_seed)
+    outputs, latent_state = core.update(h, z)
+    distribution = core.decoder.distribution(outputs)
+    sample = distribution.sample(seed=observed_seed)
+    values = tf.nest.map_structure(
+        lambda mask, seen, drawn: nest.where(mask, seen, drawn),
+        observed.mask, observed.values, sample.values)
+    log_weight = distribution.log_prob(observed) + prior.log_prob(z) - posterior.log_prob(z)
+    return (Completed(sample._replace(values=values), log_weight),
+            CoreState(context_state, latent_state))
+
+
 @snt.allow_empty_variables
 class GenCore(snt.Module):
     """Samples sequences: the agent gives a context, the core a latent and an observation."""
@@ -147,6 +194,8 @@ class GenCore(snt.Module):
     ) -> GenState:
         """Returns the state after observed steps, with their latents sampled from the posterior.
 
+        Missing values (`Masked` observations) are sampled from the model, step by step.
+
         Args:
           observed: a nest of `[B, T, ...]`.
           state: the result of `initial_state` or of an earlier call.
@@ -160,11 +209,31 @@ class GenCore(snt.Module):
         context_features, context_state = self.core.encode_contexts(
             contexts, state.core.context, lengths)
         features = self.core.encode_observed(context_features, observed, lengths)
+        if isinstance(observed, Masked):
+            return self._prime_masked(observed, features, state, inputs, lengths, core_seed)
         inferred = self.core.infer(
             context_features, features, state.core.latent, lengths, seed=core_seed)
         steps = tf.shape(contexts)[1] if lengths is None else tf.cast(lengths, tf.int32)
         return GenState(agent_state, CoreState(context_state, inferred.state),
                         state.finished | self.agent.finished(agent_state), state.steps + steps)
+
+    def _prime_masked(
+        self, observed: Masked, features: Nest, state: GenState, inputs: Nest,
+        lengths: Tensor | None, seed: Seed,
+    ) -> GenState:
+        def step(step_inputs: tuple, state: GenState) -> tuple[tuple, GenState]:
+            x, feature, inputs, step_seed = step_inputs
+            agent_seed, latent_seed, observed_seed = seeds.split(step_seed[0], 3)
+            context = self.agent.context(state.agent, inputs, seed=agent_seed)
+            completed, core_state = complete(
+                self.core, context, feature, x, state.core, latent_seed=latent_seed,
+                observed_seed=observed_seed)
+            agent_state = self.agent.observe(completed.observed, context, state.agent)
+            return (), GenState(agent_state, core_state,
+                                state.finished | self.agent.finished(agent_state), state.steps + 1)
+
+        step_seeds = seeds.per_step(seed, nest.leading_dim(observed.values, 1))
+        return unroll.scan(step, (observed, features, inputs, step_seeds), state, lengths)[1]
 
     def generate(
         self, num_steps: int, state: GenState, inputs: Nest = (), *,
