@@ -207,6 +207,13 @@ def test_importing_the_package_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.parametrize("program", ["text.cli", "midi.cli", "play.commands"])
+def test_a_program_starts_without_tensorflow(program):
+    code = (f"import sys, examples.{program} as p; p.main; "
+            "sys.exit('tensorflow' in sys.modules or 'numpy' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_public_names_exist_once():
     package = importlib.import_module("vaeseq")
     assert len(package.__all__) == len(set(package.__all__))

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests import small
 from vaeseq import description
 from vaeseq.codec import decoders
+from vaeseq.runs import log_dir
 
 SPEC = tf.TensorSpec([2], tf.float32)
 
@@ -33,7 +34,7 @@ def test_a_description_names_class_and_arguments():
 def test_whole_models_survive_json_and_equal_their_like(vae_type):
     one, other = (description.describe(small.gen_core(vae_type).core) for _ in range(2))
     assert json.loads(json.dumps(one)) == one
-    assert list(description.differences(one, other)) == []
+    assert list(log_dir.differences(one, other)) == []
 
 
 @pytest.mark.parametrize("changed,words", [
@@ -43,14 +44,14 @@ def test_whole_models_survive_json_and_equal_their_like(vae_type):
     ({"positive_projection": "exp"}, "positive_projection: the run has 'softplus'"),
 ])
 def test_a_difference_is_named(changed, words):
-    (difference,) = description.differences(described(), described(**changed))
+    (difference,) = log_dir.differences(described(), described(**changed))
     assert re.match(words, difference), difference
 
 
 def test_another_class_is_the_only_difference():
     normal, beta = decoders.Normal(SPEC), decoders.Beta(SPEC)
     nested = [description.describe(decoders.Group({"a": decoder})) for decoder in (normal, beta)]
-    assert list(description.differences(*nested)) == [
+    assert list(log_dir.differences(*nested)) == [
         "decoders.a: the run has 'Normal', this model 'Beta'"]
 
 
@@ -64,8 +65,8 @@ def test_large_arrays_are_told_apart_by_their_numbers():
 def test_an_argument_of_another_version_is_no_difference():
     older = described()
     del older["dropout"]
-    assert list(description.differences(older, described())) == []
-    assert list(description.differences(described(), older)) == []
+    assert list(log_dir.differences(older, described())) == []
+    assert list(log_dir.differences(described(), older)) == []
 
 
 def test_arguments_are_forgotten_with_the_part():

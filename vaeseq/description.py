@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,19 +58,3 @@ def describe(value: Any) -> Any:
             return array.tolist()
         return f"{array.dtype}{list(array.shape)} {zlib.crc32(array.tobytes()):08x}"
     return getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
-    """Yields in words where two descriptions differ.
-
-    An argument that one of them lacks is no difference: another version has it.
-    """
-    if isinstance(saved, dict) and isinstance(current, dict):
-        names = [name for name in saved if name in current]
-        if saved.get("class") != current.get("class"):
-            names = ["class"]
-        for name in names:
-            inner = path if name == "class" else f"{path}.{name}" if path else name
-            yield from differences(saved[name], current[name], inner)
-    elif saved != current:
-        yield f"{path}: the run has {saved!r}, this model {current!r}"

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vaeseq.description import differences
 from vaeseq.hparams import MOST_CHARACTERS, HParams, written
 from vaeseq.version import __version__
 
@@ -219,3 +218,19 @@ class LogDir:
                 raise ValueError(
                     f"{str(path)!r}: expected {kind}{', not a link' * path.is_symlink()}. Remove "
                     "it, or give another --log-dir.")
+
+
+def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
+    """Yields in words where two descriptions differ.
+
+    An argument that one of them lacks is no difference: another version has it.
+    """
+    if isinstance(saved, dict) and isinstance(current, dict):
+        names = [name for name in saved if name in current]
+        if saved.get("class") != current.get("class"):
+            names = ["class"]
+        for name in names:
+            inner = path if name == "class" else f"{path}.{name}" if path else name
+            yield from differences(saved[name], current[name], inner)
+    elif saved != current:
+        yield f"{path}: the run has {saved!r}, this model {current!r}"
