@@ -1,13 +1,14 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What others would run on one text, in PyTorch: for `benchmarks.quality.text` to compare with.
+"""Trains the models in PyTorch that `benchmarks.quality.text` compares with.
 
-    python benchmarks/peers/torch_text.py char-rnn TEXT  two LSTM layers of 128 (Karpathy 2015)
-    python benchmarks/peers/torch_text.py nanogpt TEXT   four Transformer blocks of 128, in the sizes
-                                                      that its author gives for a CPU
+    python benchmarks/peers/torch_text.py char-rnn TEXT
+        two LSTM layers of 128 (Karpathy 2015)
+    python benchmarks/peers/torch_text.py nanogpt TEXT
+        four Transformer blocks of 128, the sizes that nanoGPT's author gives for a CPU
 
-It needs PyTorch and nothing of vaeseq. The first nine tenths of the text train, the last tenth
-validates. Prints one JSON line for each validation: seconds since the start, those of the
-validations before it left out, and nats per character of all the held-out text.
+Needs PyTorch and nothing of vaeseq. The first nine tenths of the text train, the last tenth
+validates. Prints one JSON line for each validation: training seconds since the start, without those
+of validation, and nats per character of all the held-out text.
 """
 import argparse
 import json
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 
 class CharRNN(nn.Module):
-    """Carried state, windows of 50 characters, 50 streams; RMSprop as its author had it."""
+    """50 streams in windows of 50 characters, the state carried over; the original RMSprop."""
 
     batch, window, num_steps, valid_every = 50, 50, 20000, 250
 
@@ -62,14 +63,14 @@ class CharRNN(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a layer four times as wide, each after a layer norm and around a residual."""
+    """Self-attention and an MLP four times as wide, each pre-norm with a residual connection."""
 
     def __init__(self, size, heads):
         super().__init__()
         self.heads = heads
         self.norms = nn.ModuleList([nn.LayerNorm(size, bias=False) for _ in range(2)])
         self.qkv = nn.Linear(size, 3 * size, bias=False)
-        self.join = nn.Linear(size, size, bias=False)
+        self.project = nn.Linear(size, size, bias=False)
         self.mlp = nn.Sequential(nn.Linear(size, 4 * size, bias=False), nn.GELU(),
                                  nn.Linear(4 * size, size, bias=False))
 
@@ -78,18 +79,18 @@ class Block(nn.Module):
         q, k, v = (part.view(rows, steps, self.heads, -1).transpose(1, 2)
                    for part in self.qkv(self.norms[0](x)).chunk(3, -1))
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.join(y.transpose(1, 2).reshape(rows, steps, size))
+        x = x + self.project(y.transpose(1, 2).reshape(rows, steps, size))
         return x + self.mlp(self.norms[1](x))
 
 
 class NanoGPT(nn.Module):
-    """Windows of 64 characters, 12 at once, AdamW, warm-up and cosine decay over 2,000 steps."""
+    """12 windows of 64 characters; AdamW with warm-up and cosine decay over 2,000 steps."""
 
     batch, window, num_steps, valid_every = 12, 64, 2000, 250
 
     def __init__(self, symbols):
         super().__init__()
-        self.embed, self.place = nn.Embedding(symbols, 128), nn.Embedding(self.window, 128)
+        self.embed, self.position = nn.Embedding(symbols, 128), nn.Embedding(self.window, 128)
         self.blocks = nn.Sequential(*[Block(128, 4) for _ in range(4)])
         self.norm = nn.LayerNorm(128, bias=False)
         self.out = nn.Linear(128, symbols, bias=False)
@@ -99,7 +100,7 @@ class NanoGPT(nn.Module):
                 nn.init.normal_(weight, std=0.02)
 
     def forward(self, x):
-        h = self.embed(x) + self.place(torch.arange(x.shape[1]))
+        h = self.embed(x) + self.position(torch.arange(x.shape[1]))
         return self.out(self.norm(self.blocks(h)))
 
     def optimizer(self):
@@ -112,8 +113,8 @@ class NanoGPT(nn.Module):
     def rate(self, step, steps_an_epoch):
         if step < 100:
             return 1e-3 * (step + 1) / 100
-        done = (step - 100) / (self.num_steps - 100)
-        return 1e-4 + 0.5 * (1 + math.cos(math.pi * done)) * 9e-4
+        progress = (step - 100) / (self.num_steps - 100)
+        return 1e-4 + 0.5 * (1 + math.cos(math.pi * progress)) * 9e-4
 
     def loss(self, text, step):
         begins = torch.randint(len(text) - self.window - 1, [self.batch])
@@ -125,24 +126,24 @@ class NanoGPT(nn.Module):
         total = count = 0
         for begin in range(0, len(text) - 1, 64 * self.window):
             part = text[begin:begin + 64 * self.window + 1]
-            whole = (len(part) - 1) // self.window * self.window
-            if whole:
-                x, y = part[:whole].view(-1, self.window), part[1:whole + 1].view(-1, self.window)
+            length = (len(part) - 1) // self.window * self.window
+            if length:
+                x, y = part[:length].view(-1, self.window), part[1:length + 1].view(-1, self.window)
                 total += functional.cross_entropy(
                     self(x).flatten(0, 1), y.flatten(), reduction="sum").item()
-                count += whole
+                count += length
         return total / count
 
 
 def main() -> None:
-    """Trains one of them and prints its curve."""
+    """Trains a model and prints its learning curve."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=["char-rnn", "nanogpt"])
     parser.add_argument("text")
     parser.add_argument("--max-seconds", type=float, default=300)
     options = parser.parse_args()
-    began, validating = time.perf_counter(), 0.0
+    start, validating = time.perf_counter(), 0.0
     torch.manual_seed(0)
     with open(options.text, encoding="utf-8") as file:
         characters = file.read()
@@ -159,14 +160,14 @@ def main() -> None:
         model.loss(train, step).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0 if options.model == "char-rnn" else 1.0)
         optimizer.step()
-        seconds = time.perf_counter() - began - validating
+        seconds = time.perf_counter() - start - validating
         last = step + 1 == model.num_steps or seconds > options.max_seconds
         if (step + 1) % model.valid_every == 0 or last:
             with torch.inference_mode():
                 model.eval()
                 nats = model.validate(valid)
                 model.train()
-            validating = time.perf_counter() - began - seconds
+            validating = time.perf_counter() - start - seconds
             print(json.dumps({"seconds": seconds, "step": step + 1, "nats_per_char": nats}),
                   flush=True)
         if last:

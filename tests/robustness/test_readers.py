@@ -8,8 +8,10 @@ import importlib
 import io
 import json
 import os
+import pickle
 import shutil
 import struct
+import subprocess
 import zipfile
 
 import numpy as np
@@ -30,8 +32,8 @@ from vaeseq.train import distribute
 
 TOKENS = st.sampled_from([
     "", "0", "-1", "1e999", "nan", "1" * 400, "null", "true", "[", "[" * 3000, "[]", "{}", "=", ",",
-    "a=b", "\0", "\n", "\x1b[2J", "\u202e", "\ufeff", "\u0661", "\udcff", "'", '"', "$(id)", "%s%n",
-    "../", "~", "--", "A" * 5000, "!!python/object/apply:os.mkdir [made]",
+    "a=b", "\0", "\n", "\x1b[2J", "\u202e", "\ufeff", "\u0661", "\udcff", "'", '"', "$(mkdir made)",
+    "%s%n", "../", "~", "--", "A" * 5000, "!!python/object/apply:os.mkdir [made]",
     "__import__('os').mkdir('made')"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | TOKENS
@@ -42,6 +44,14 @@ CHANGES = st.lists(st.tuples(
     st.sampled_from(["set", "insert", "cut", "repeat"]), st.floats(0, 1), st.integers(1, 64),
     st.binary(max_size=8) | st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\x80" * 9])),
     min_size=1, max_size=4)
+
+
+@pytest.fixture(autouse=True)
+def _planted_payloads_do_not_run(tmp_path, monkeypatch):
+    """Asserts that no reader made the directory that the payloads would make."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not (tmp_path / "made").exists()
 
 
 @contextlib.contextmanager
@@ -109,11 +119,10 @@ _ITEMS = st.tuples(
 
 
 @given(st.lists(_ITEMS, max_size=4).map(",".join) | st.text())
-def test_any_overrides_are_hyperparameters_or_an_error(tmp_path, text):
+def test_any_overrides_are_hyperparameters_or_an_error(text):
     with _one_line():
         hparams = HParams().parse(text)
         assert HParams.from_json(hparams.to_json()) == hparams
-    assert not (tmp_path / "made").exists()
 
 
 @given(run=_json(["program", "seed", "version"]), hparams=_json(NAMES))
@@ -148,11 +157,18 @@ def test_any_file_is_music_or_an_error(tmp_path, events, division, tracks, exces
 class _Payload:
     """Makes a directory when its pickle is loaded."""
 
-    def __init__(self, directory):
-        self._directory = directory
-
     def __reduce__(self):
-        return os.mkdir, (str(self._directory),)
+        return os.mkdir, ("made",)
+
+
+@pytest.mark.parametrize("run", [
+    lambda: pickle.loads(pickle.dumps(_Payload())),
+    lambda: eval("__import__('os').mkdir('made')"),
+    lambda: subprocess.run("echo $(mkdir made)", shell=True, check=True)],
+    ids=["pickle", "eval", "shell"])
+def test_a_payload_makes_the_directory_where_it_runs(run, tmp_path):
+    run()
+    (tmp_path / "made").rmdir()  # fails unless the payload made it
 
 
 DTYPES = st.sampled_from(["u1", "i4", "f8", "b1", "c8", "U3", "S1", "V2", "M8[s]"])
@@ -163,12 +179,11 @@ SHAPES = st.sampled_from([(), (1,), (0, 88), (3, 88), (3, 87), (3, 88, 0)])
        packing=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]),
        planted=st.booleans(), changes=CHANGES | st.just([]))
 def test_any_archive_is_rolls_or_an_error(tmp_path, rolls, lengths, packing, planted, changes):
-    mark = tmp_path / "made"
     with zipfile.ZipFile(tmp_path / "rolls.npz", "w", packing) as file:
         for name, (dtype, shape) in (("train", rolls), ("train_lengths", lengths)):
             array = np.ones(shape, dtype) if dtype[0] not in "VM" else np.zeros(shape, dtype)
             if planted:
-                array = np.array([_Payload(mark)], object)
+                array = np.array([_Payload()], object)
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, array)
             file.writestr(f"{name}.npy", buffer.getvalue())
@@ -176,7 +191,6 @@ def test_any_archive_is_rolls_or_an_error(tmp_path, rolls, lengths, packing, pla
     (tmp_path / "rolls.npz").write_bytes(_changed(content, changes))
     with _one_line():
         archives.load(tmp_path / "rolls.npz", ["train"])
-    assert not mark.exists()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 from examples.midi.data import archives
 from examples.text.cli import program
 from tests.in_process import runner
+from tests.robustness.zip_bomb import write_zip_bomb
 from vaeseq.hparams import HParams
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.metrics import JsonLines
 
 
-def test_a_member_of_an_archive_that_is_no_array(tmp_path):
+def test_an_archive_member_that_is_no_array_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "rolls.npz", "w") as file:
         file.writestr("train", b"x" * 88)
         file.writestr("train_lengths", b"x")
@@ -25,16 +27,27 @@ def test_a_member_of_an_archive_that_is_no_array(tmp_path):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    write_zip_bomb(tmp_path / "rolls.npz")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="train.npy claims .* bytes; expected at most"):
+            archives.load(tmp_path / "rolls.npz", ["train"])
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("rolls", [
     np.zeros([3, 88], [("a", np.uint8)]), np.full([3, 88], "1"), np.zeros([3, 88], "V1")],
     ids=["records", "text", "void"])
-def test_an_array_of_something_else_than_numbers(tmp_path, rolls):
+def test_an_array_that_is_not_of_numbers_is_refused(tmp_path, rolls):
     np.savez(tmp_path / "rolls.npz", train=rolls, train_lengths=np.array([3]))
     with pytest.raises(ValueError, match="'train' is no array of numbers"):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 
-def test_an_archive_whose_packing_is_damaged(tmp_path):
+def test_an_archive_with_damaged_compression_is_refused(tmp_path):
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.zeros([9, 88], np.uint8))
     with zipfile.ZipFile(tmp_path / "rolls.npz", "w", zipfile.ZIP_LZMA) as file:
@@ -54,7 +67,7 @@ def test_an_error_line_is_shorter_than_4000_characters(capsys):
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "lock", "checkpoints", "events"])
-def test_a_log_directory_that_leads_elsewhere(tmp_path, name):
+def test_links_inside_a_log_directory_are_refused(tmp_path, name):
     log_dir = LogDir(tmp_path / "log")
     log_dir.create(HParams(), 0)
     outside = tmp_path / "outside"
@@ -69,7 +82,7 @@ def test_a_log_directory_that_leads_elsewhere(tmp_path, name):
     assert outside.is_dir() or outside.read_text() == "mine"
 
 
-def test_links_under_the_names_of_files_set_aside(tmp_path):
+def test_temporary_files_do_not_follow_links(tmp_path):
     log_dir = LogDir(tmp_path / "log")
     log_dir.create(HParams(), 0)
     (tmp_path / "outside").write_text("mine")

@@ -1,0 +1,25 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Every benchmark can be imported, and its commands show their help."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import benchmarks
+from tests.in_process import runner
+
+MODULES = [module.name for module in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_benchmark_shows_the_help_of_each_command(name, capsys):
+    if name == "benchmarks.peers.torch_text":
+        pytest.importorskip("torch")
+    program = getattr(importlib.import_module(name), "program", None)
+    for command in program.commands if program else ():
+        assert f"python -m {name} " in runner(program, capsys)("--help").out
+        ended = runner(program, capsys)(command.name, "--help")
+        assert ended.status == 0 and command.help in ended.out
