@@ -14,7 +14,6 @@ from vaeseq import nest
 from vaeseq.agent import Agent
 from vaeseq.types import Nest, Seed, Tensor
 
-from ..world_model.controls import decode
 from ..world_model.imagination import SampledAction
 from ..world_model.model import Belief, Transition, World
 from .policy import Policy
@@ -106,7 +105,7 @@ class AgentPlayer:
         """
         flat = np.float32(observations).reshape(len(observations), -1)
         action, *state = self._step(tuple(state), flat, rewards, is_first, seed)
-        return decode(self._game.actions, action.numpy()), tuple(state)
+        return self._game.actions.decode(action.numpy()), tuple(state)
 
     def _observe_and_act(
         self, state: tuple[Belief, Tensor], observation: Tensor, rewards: Tensor,

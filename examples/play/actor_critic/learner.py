@@ -15,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
+from vaeseq.data import Batch
 from vaeseq.runs.checkpoint import SavedNest
 from vaeseq.train.ops import TrainMetrics, TrainState
 
 from ..envs.env import Game
-from ..envs.replay import Episode, Replay, Windows
+from ..envs.replay import Episode, Replay
 from ..envs.rollout import Player, RandomPlayer, play
 from ..envs.vector_env import VectorEnv
 from ..hparams import PlayHParams
@@ -133,16 +134,14 @@ class Learner:
 
     def _update_model(self) -> TrainMetrics:
         state: TrainState = self._model_ops.initial_state(self.hparams.batch_size)
-        batch = self.world.batch(self._windows([_MODEL, int(self._model_ops.step)]))
-        return self._model_ops(batch, state)[0]
+        return self._model_ops(self._batch([_MODEL, int(self._model_ops.step)]), state)[0]
 
     def _update_policy(self) -> PolicyStep:
-        return self._policy_ops(
-            self.world.batch(self._windows([_POLICY, int(self._policy_ops.step)])))
+        return self._policy_ops(self._batch([_POLICY, int(self._policy_ops.step)]))
 
-    def _windows(self, number: Sequence[int]) -> Windows:
-        return self.replay.sample(self.hparams.batch_size, self.hparams.sequence_size,
-                                  seed=[self._seed, *number])
+    def _batch(self, number: Sequence[int]) -> Batch:
+        return self.world.batch(*self.replay.sample(
+            self.hparams.batch_size, self.hparams.sequence_size, seed=[self._seed, *number]))
 
     def _fit_statistics(self) -> None:
         steps, fitted = (int(count) for count in self._counts.value())

@@ -27,7 +27,6 @@ from ..world_model.imagination import Rollout, imagine, infer_beliefs
 from ..world_model.model import Belief, World
 from .agents import PolicyActor
 from .policy import Policy, Value
-from .returns import discount_weights, lambda_returns
 
 _SCALE_DECAY = 0.99
 _MIN_SCALE = 0.01  # of returns; below it their differences are noise
@@ -200,3 +199,29 @@ class PolicyOps(snt.Module):
                 for average, weight in zip(averages.trainable_variables,
                                            module.trainable_variables)]
 
+
+def lambda_returns(rewards: Tensor, continues: Tensor, values: Tensor, lambda_: float) -> Tensor:
+    """Computes R_0 to R_H-1 (Sutton and Barto, Reinforcement Learning, 2nd ed., section 12.1).
+
+        R_t = r_t + c_t ((1 - lambda) v_t+1 + lambda R_t+1)      R_H = v_H
+
+    Args:
+      rewards: r_t, `[B, H]`.
+      continues: c_t, the probability that the episode continues times the discount, `[B, H]`.
+      values: v_1 to v_H, `[B, H]`: of the states after each step.
+      lambda_: in [0, 1].
+
+    Returns:
+      `[B, H]`.
+    """
+    after = values[:, -1]
+    returns = []
+    for t in reversed(range(rewards.shape[1])):
+        after = rewards[:, t] + continues[:, t] * ((1 - lambda_) * values[:, t] + lambda_ * after)
+        returns.append(after)
+    return tf.stack(returns[::-1], axis=1)
+
+
+def discount_weights(continues: Tensor) -> Tensor:
+    """Returns the weight of each step, `[B, H]`: the product of c before it, 1 for the first."""
+    return tf.math.cumprod(continues, axis=1, exclusive=True)

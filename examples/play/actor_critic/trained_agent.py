@@ -18,7 +18,6 @@ from ..envs import env
 from ..envs.env import Game
 from ..envs.replay import Episode, Replay
 from ..hparams import PlayHParams
-from ..world_model.controls import decode, encode
 from ..world_model.imagination import belief_after, imagine
 from ..world_model.model import World
 from .agents import AgentPlayer, PolicyActor
@@ -84,7 +83,7 @@ class TrainedAgent:
         if own_actions:
             act = self._actor(greedy=True).act
         else:
-            recorded = encode(self.game.actions, episode.actions[given:given + length])
+            recorded = self.game.actions.encode(episode.actions[given:given + length])
             actions = tf.constant(recorded[None])
         rollout = imagine(self.world, belief_after(self.world, [episode], given), length, act=act,
                           actions=actions, seed=seeds.make(seed))
@@ -92,7 +91,7 @@ class TrainedAgent:
         return ImaginedEpisode(
             observations.reshape(length, *self.game.observation_shape),
             rollout.rewards[0].numpy(), rollout.continues[0].numpy(),
-            decode(self.game.actions, rollout.acts.action[0].numpy()))
+            self.game.actions.decode(rollout.acts.action[0].numpy()))
 
     def _actor(self, greedy: bool, temperature: float = 1.0) -> PolicyActor:
         return PolicyActor(self.world, self._policy, greedy=greedy, temperature=temperature,

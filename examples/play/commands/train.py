@@ -14,7 +14,6 @@ from vaeseq.runs.log_dir import LogDir
 from ..actor_critic import training
 from ..actor_critic.training import PROGRAM, TrainingResult
 from ..envs import env
-from ..envs.env import Game
 from ..hparams import PlayHParams
 
 
@@ -27,7 +26,10 @@ def train(options: argparse.Namespace) -> None:
     else:
         hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
     game = env.game(hparams.game, hparams.observed_indices)
-    print(f"Learning {game.name}: {_description(game)}.", flush=True)
+    size = game.actions.size
+    actions = f"{size} discrete actions" if game.actions.discrete else f"actions [{size}]"
+    print(f"Training on {game.name}: observations {list(game.observation_shape)}, {actions}.",
+          flush=True)
     with program.stop_on_signal() as should_stop:
         result = training.run(
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
@@ -42,16 +44,6 @@ def _resolve_seed(log_dir: LogDir, seed: int | None) -> int:
         raise UsageError(f"--seed: {str(log_dir.path)!r} holds a run with seed {saved}, but {seed} "
                          "was given. Leave it out, or give another --log-dir.")
     return saved
-
-
-def _description(game: Game) -> str:
-    observed = " x ".join(map(str, game.observation_shape))
-    seen = f"pictures of {observed} numbers are" if game.image else (
-        "one number is" if observed == "1" else f"{observed} numbers are")
-    size = game.actions.size
-    return f"{seen} seen, " + (
-        f"{size} actions to choose from" if game.actions.discrete
-        else "an action is one number" if size == 1 else f"an action is {size} numbers")
 
 
 def _print_end(result: TrainingResult, log_dir: Path) -> None:

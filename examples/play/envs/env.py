@@ -1,10 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Gymnasium environments: their description and their construction.
 
-An observation is a vector of numbers or a small picture; other spaces that Gymnasium can flatten
-are flattened. An action is discrete, or a vector of numbers between bounds.
+Wrappers give every environment plain spaces. An observation is a vector of numbers or a small
+picture; other spaces that Gymnasium can flatten are flattened. An action is an integer from 0, or a
+vector of numbers between bounds.
 
-Axes: O numbers of an observation, A of an action, H height, W width, C channels.
+Axes: [...] leading dimensions, O numbers of an observation, A of an action, H height, W width,
+C channels.
 """
 from __future__ import annotations
 
@@ -59,6 +61,24 @@ class Actions(NamedTuple):
             return np.asarray(actions, np.int32)
         return np.clip(actions, self.low, self.high).astype(np.float32)
 
+    def encode(self, actions: np.ndarray) -> np.ndarray:
+        """Encodes actions for networks: one-hot, or scaled to [-1, 1]; float32 `[..., A]`."""
+        if self.discrete:
+            return np.eye(self.size, dtype=np.float32)[actions]
+        middle, half = self._middle_and_half()
+        return np.float32((actions - middle) / half)
+
+    def decode(self, encoded: np.ndarray) -> np.ndarray:
+        """Inverts `encode`: int `[...]` or float32 `[..., A]`."""
+        if self.discrete:
+            return np.argmax(encoded, axis=-1)
+        middle, half = self._middle_and_half()
+        return np.float32(middle + half * encoded)
+
+    def _middle_and_half(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = (np.array(bound, np.float32) for bound in (self.low, self.high))
+        return (low + high) / 2, (high - low) / 2
+
 
 class Game(NamedTuple):
     """The description of a Gymnasium environment.
@@ -88,24 +108,6 @@ class Game(NamedTuple):
         return np.zeros([*leading, *self.observation_shape], np.uint8 if self.image else np.float32)
 
 
-class ObservedNumbers(gymnasium.ObservationWrapper, gymnasium.utils.RecordConstructorArgs):
-    """Keeps some numbers of a vector only, which makes the environment partially observed."""
-
-    def __init__(self, env: gymnasium.Env, indices: Sequence[int]):
-        """Args: env: its observations are a Box of one axis. indices: the numbers to keep."""
-        gymnasium.utils.RecordConstructorArgs.__init__(self, indices=indices)
-        gymnasium.ObservationWrapper.__init__(self, env)
-        self._indices = list(indices)
-        space = env.observation_space
-        assert isinstance(space, spaces.Box)
-        self.observation_space = spaces.Box(
-            space.low[self._indices], space.high[self._indices], dtype=space.dtype.type)
-
-    def observation(self, observation: np.ndarray) -> np.ndarray:
-        """Returns the visible numbers."""
-        return observation[self._indices]
-
-
 def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
     """Describes an environment.
 
@@ -119,14 +121,16 @@ def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
     """
     env = make(name, observed_indices)
     try:
-        image = _is_image(env.observation_space)
-        shape = _picture_shape(env.observation_space) if image else env.observation_space.shape
-        modes = env.metadata.get("render_modes") or ()
-        rate = env.metadata.get("render_fps") or _FRAME_RATE
-        assert shape is not None and env.spec is not None
-        return Game(name, tuple(observed_indices), tuple(shape), image,
-                    _actions(name, env.action_space), int(env.spec.max_episode_steps or 0),
-                    tuple(modes), float(rate))
+        space: Any = env.observation_space
+        actions: Any = env.action_space
+        assert env.spec is not None
+        return Game(
+            name, tuple(observed_indices), space.shape, _is_image(space),
+            Actions(True, int(actions.n)) if isinstance(actions, spaces.Discrete) else Actions(
+                False, *actions.shape, *(tuple(bound.tolist())
+                                         for bound in (actions.low, actions.high))),
+            int(env.spec.max_episode_steps or 0), tuple(env.metadata.get("render_modes") or ()),
+            float(env.metadata.get("render_fps") or _FRAME_RATE))
     finally:
         env.close()
 
@@ -134,7 +138,16 @@ def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
 def make(
     name: str, observed_indices: Sequence[int] = (), render_mode: str | None = None
 ) -> gymnasium.Env:
-    """Makes an environment that observes a vector of numbers or a picture; raises as `game`."""
+    """Makes an environment with plain spaces.
+
+    Args:
+      name: of a Gymnasium environment.
+      observed_indices: indices of the observation's numbers that are visible; () for all.
+      render_mode: one of Gymnasium's.
+
+    Raises:
+      UsageError: see `game`.
+    """
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with warnings.catch_warnings():
@@ -153,7 +166,8 @@ def make(
         raise UsageError(f"game={name} cannot be made: {describe_error(error)}") from error
     if env.spec is None or not env.spec.max_episode_steps:
         env = gymnasium.wrappers.TimeLimit(env, MAX_STEPS)
-    return _with_observed(_as_supported(name, env), name, observed_indices)
+    env = _with_plain_actions(name, _with_plain_observations(name, env))
+    return _with_visible(name, env, observed_indices) if observed_indices else env
 
 
 def hide_windows() -> None:
@@ -176,23 +190,17 @@ def _extra(name: str) -> str:
 
 def _is_image(space: spaces.Space) -> bool:
     """Returns whether observations are pictures: bytes in two or three axes."""
-    return (isinstance(space, spaces.Box) and space.dtype == np.uint8
-            and len(space.shape) in (2, 3))
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3)
 
 
-def _picture_shape(space: spaces.Space) -> tuple[int, ...]:
-    """Returns `[H, W, C]` of a space of pictures."""
-    assert space.shape is not None
-    return (*space.shape, 1) if len(space.shape) == 2 else space.shape
-
-
-def _as_supported(name: str, env: gymnasium.Env) -> gymnasium.Env:
-    """Flattens observations that are neither vectors nor pictures."""
+def _with_plain_observations(name: str, env: gymnasium.Env) -> gymnasium.Env:
+    """Returns an environment that observes a vector `[O]` or a picture `[H, W, C]`."""
     space = env.observation_space
     if _is_image(space):
-        height, width, channels = _picture_shape(space)
+        height, width, channels = shape = (*(space.shape or ()), 1)[:3]
         if max(height, width) <= _MAX_PIXELS and channels <= _MAX_CHANNELS:
-            return env
+            return env if shape == space.shape else gymnasium.wrappers.ReshapeObservation(
+                env, shape)
     elif isinstance(space, spaces.Box) and len(space.shape) == 1:
         if 0 < space.shape[0] <= _MAX_NUMBERS:
             return env
@@ -205,29 +213,37 @@ def _as_supported(name: str, env: gymnasium.Env) -> gymnasium.Env:
         f"{_MAX_PIXELS} x {_MAX_PIXELS} x {_MAX_CHANNELS}; got {short_repr(space)}.")
 
 
-def _with_observed(env: gymnasium.Env, name: str, indices: Sequence[int]) -> gymnasium.Env:
-    if not indices:
-        return env
-    shape = env.observation_space.shape or ()
-    if _is_image(env.observation_space):
-        raise UsageError(f"observed_indices: expected a game whose observation is numbers; "
-                         f"{name} shows pictures.")
-    if len(set(indices)) < len(indices) or not all(0 <= index < shape[0] for index in indices):
-        raise UsageError(
-            f"observed_indices: expected different numbers from 0 to {shape[0] - 1}, as {name} "
-            f"shows {shape[0]} numbers; got {list(indices)}.")
-    return ObservedNumbers(env, indices)
-
-
-def _actions(name: str, space: spaces.Space) -> Actions:
+def _with_plain_actions(name: str, env: gymnasium.Env) -> gymnasium.Env:
+    """Returns an environment whose actions are integers from 0, or a vector `[A]`."""
+    space = env.action_space
     if isinstance(space, spaces.Discrete) and 0 < space.n <= _MAX_ACTIONS:
-        return Actions(True, int(space.n))
-    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        size = math.prod(space.shape)
-        if 0 < size <= _MAX_ACTIONS and space.is_bounded():
-            return Actions(False, size, *(tuple(map(float, bound.ravel()))
-                                          for bound in (space.low, space.high)))
+        start = int(space.start)
+        return env if not start else gymnasium.wrappers.TransformAction(
+            env, lambda action: action + start, spaces.Discrete(space.n))
+    if (isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+            and 0 < math.prod(space.shape) <= _MAX_ACTIONS and space.is_bounded()):
+        shape, dtype = space.shape, space.dtype
+        plain = len(shape) == 1 and dtype == np.float32
+        return env if plain else gymnasium.wrappers.TransformAction(
+            env, lambda action: action.astype(dtype).reshape(shape),
+            spaces.Box(space.low.ravel(), space.high.ravel(), dtype=dtype.type))
     raise UsageError(
         f"game={name}: its actions are not supported. Expected one of at most {_MAX_ACTIONS} "
         f"choices (a Discrete space), or numbers between finite bounds (a Box); got "
         f"{short_repr(space)}.")
+
+
+def _with_visible(name: str, env: gymnasium.Env, indices: Sequence[int]) -> gymnasium.Env:
+    """Returns an environment that observes some numbers only."""
+    space: Any = env.observation_space
+    if _is_image(space):
+        raise UsageError(f"observed_indices: expected a game whose observation is numbers; "
+                         f"{name} shows pictures.")
+    if len(set(indices)) < len(indices) or not all(0 <= i < space.shape[0] for i in indices):
+        raise UsageError(
+            f"observed_indices: expected different numbers from 0 to {space.shape[0] - 1}, as "
+            f"{name} shows {space.shape[0]} numbers; got {list(indices)}.")
+    visible = list(indices)
+    return gymnasium.wrappers.TransformObservation(
+        env, lambda observation: observation[visible],
+        spaces.Box(space.low[visible], space.high[visible], dtype=space.dtype.type))

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vaeseq.fields import short_repr
+
 from .env import Actions
 from .replay import Episode
-from .vector_env import VectorEnv
+from .vector_env import GameError, VectorEnv
 
 _RESET, _PLAYER = 0, 1  # purposes of a seed
 _BLOCK = 256  # steps whose random actions are drawn at once
@@ -130,18 +132,22 @@ def play(
         rows = sorted(recorders)
         actions, state = player.step(
             state, observations, rewards, is_first, np.array([player_seed, steps], np.int32))
-        result = envs.step(np.asarray(actions), rows)
-        observations, rewards = result.observations.copy(), result.rewards
+        if not np.isfinite(actions).all():
+            raise GameError(
+                f"{envs.game.name}: the player chose an action that is not finite, "
+                f"{short_repr(np.asarray(actions).tolist())}. The last checkpoint is kept.")
+        actions = envs.game.actions.clip(actions)
+        observations, rewards, terminated, truncated = envs.step(actions, rows)
         is_first = np.zeros([envs.num_envs], bool)
         steps, env_steps = steps + 1, env_steps + len(rows)
         for row in rows:
-            recorders[row].add(result.actions[row], result.rewards[row], result.observations[row])
+            recorders[row].add(actions[row], rewards[row], observations[row].copy())
         if 0 in recorders:
             on_step(recorders[0].number)
         for row in rows:
-            ended = result.terminated[row] or result.truncated[row]
+            ended = terminated[row] or truncated[row]
             if ended or len(recorders[row].rewards) >= max_steps:
-                yield recorders.pop(row).episode(bool(result.terminated[row]))
+                yield recorders.pop(row).episode(bool(terminated[row]))
                 if next_episode < stop_episode and env_steps < stop_step:
                     reset(row)
 

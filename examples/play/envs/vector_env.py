@@ -1,24 +1,21 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Vectorised environments with resets and steps of single rows.
 
-Gymnasium's vector environments do not serve here. `SyncVectorEnv` steps every environment: with
-autoreset NEXT_STEP it inserts a transition between two episodes, with DISABLED it asserts that an
-ended environment was reset, although the last episodes of a round end at different times, and with
-SAME_STEP it starts episodes without the seeds that make runs resumable. An exception of an
-environment does not say which row raised it.
+Gymnasium's `SyncVectorEnv` steps every environment, although the last episodes of a round end at
+different times, and starts episodes without the seeds that make runs resumable.
 
 Axes: n environments, A numbers of an action, H height, W width.
 """
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
@@ -30,46 +27,30 @@ class GameError(ValueError):
     """Raised when an environment fails within an episode."""
 
 
-class StepResult(NamedTuple):
-    """The outcome of a step; rows that were not stepped keep their observation.
-
-    Attributes:
-      actions: that were taken, int32 `[n]` or float32 `[n, A]`.
-      observations: `[n, ...]`.
-      rewards: float32 `[n]`.
-      terminated: bool `[n]`: the episode ended in a terminal state.
-      truncated: bool `[n]`: a time limit ended it; its last state has a value.
-    """
-
-    actions: np.ndarray
-    observations: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-
-
-class VectorEnv:
-    """Environments of one game; to be closed, or used in a `with`."""
+class VectorEnv(contextlib.AbstractContextManager):
+    """Environments of one game; leaving the `with` block closes them."""
 
     def __init__(self, game: Game, num_envs: int, *, window: bool = False, frames: bool = False):
         """Creates the environments.
 
         Args:
-          game: which.
+          game: the description of the environment.
           num_envs: n.
-          window: the first one is shown in a window.
+          window: show the first one in a window.
           frames: the first one provides `frame`.
 
         Raises:
-          UsageError: the environment cannot be rendered so.
+          UsageError: the environment cannot be rendered so, or there is no display.
         """
         self.game = game
         self.num_envs = num_envs
-        self._frames: gymnasium.Env | None = None
-        self._envs = [self._rendered(window, frames)]
-        self._envs += [make(game.name, game.observed_indices) for _ in range(num_envs - 1)]
-        space = self._envs[0].action_space
-        self._first_action = int(space.start) if isinstance(space, spaces.Discrete) else 0
+        mode = _render_mode(game, window, frames)
+        self._envs = [make(game.name, game.observed_indices, mode if row == 0 else None)
+                      for row in range(num_envs)]
+        self._camera = self._envs[0]
+        if window and mode == "rgb_array":
+            self._camera.metadata = {**self._camera.metadata, "render_fps": game.frame_rate}
+            self._envs[0] = gymnasium.wrappers.HumanRendering(self._camera)
         self._observations = game.zeros(num_envs)
         self._seeds = [0] * num_envs
         self._steps = [0] * num_envs
@@ -89,113 +70,85 @@ class VectorEnv:
         self._check_finite([row], np.zeros([self.num_envs]))
         return self._observations[row].copy()
 
-    def step(self, actions: np.ndarray, rows: Sequence[int]) -> StepResult:
+    def step(
+        self, actions: np.ndarray, rows: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Steps some of the environments.
 
         Args:
-          actions: int `[n]`, or float `[n, A]`, which is clipped to the action space.
-          rows: the environments to step.
+          actions: int `[n]` or float `[n, A]`, within their bounds.
+          rows: the environments to step; the others keep their observation.
+
+        Returns:
+          Observations `[n, ...]`, rewards float32 `[n]`, and bool `[n]` each: terminated and
+          truncated.
 
         Raises:
           GameError: the environment failed, or returned a number that is not finite.
         """
         rewards = np.zeros([self.num_envs], np.float32)
         ended = np.zeros([2, self.num_envs], bool)
-        actions = self._clip(actions)
-        env_actions = self._env_actions(actions)
+        items = actions.tolist() if self.game.actions.discrete else actions
         for row in rows:
             self._steps[row] += 1
             try:
                 observation, rewards[row], ended[0, row], ended[1, row], _ = (
-                    self._envs[row].step(env_actions[row]))
+                    self._envs[row].step(items[row]))
             except Exception as error:
                 raise self._failure(row, f"raised {describe_error(error)}") from error
             self._store(row, observation)
         self._check_finite(rows, rewards)
-        return StepResult(actions, self._observations.copy(), rewards, ended[0], ended[1])
+        return self._observations.copy(), rewards, ended[0], ended[1]
 
     def frame(self) -> np.ndarray:
         """Renders the first environment, uint8 `[H, W, 3]`."""
-        assert self._frames is not None, "expected VectorEnv(frames=True)"
-        picture: Any = self._frames.render()
+        picture: Any = self._camera.render()
         if not (isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[2] == 3):
             raise self._failure(
                 0, f"should render a picture [H, W, 3], but rendered {short_repr(picture)}")
         return picture.astype(np.uint8, copy=False)
 
-    def close(self) -> None:
-        """Closes the environments."""
+    def __exit__(self, *error: object) -> None:
         for env in self._envs:
             env.close()
 
-    def __enter__(self) -> VectorEnv:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _rendered(self, window: bool, frames: bool) -> gymnasium.Env:
-        """Makes the first environment, rendered to frames, to a window or to both."""
-        name, indices, modes = self.game.name, self.game.observed_indices, self.game.render_modes
-        if not (window or frames):
-            return make(name, indices)
-        if window:
-            _check_display()
-        if not frames and "human" in modes:
-            return make(name, indices, "human")
-        if "rgb_array" not in modes:
-            raise UsageError(
-                f"game={name} cannot be rendered so: expected an environment with the render mode "
-                f"'rgb_array'; it has {', '.join(map(repr, modes)) or 'none'}.")
-        if not window:
-            hide_windows()
-        env = self._frames = make(name, indices, "rgb_array")
-        if not window:
-            return env
-        env.metadata = {**env.metadata, "render_fps": self.game.frame_rate}
-        return gymnasium.wrappers.HumanRendering(env)
-
-    def _clip(self, actions: np.ndarray) -> np.ndarray:
-        if np.isfinite(actions).all():
-            return self.game.actions.clip(actions)
-        raise GameError(f"{self.game.name}: the player chose an action that is not finite, "
-                        f"{short_repr(np.asarray(actions).tolist())}. The last checkpoint is kept.")
-
-    def _env_actions(self, actions: np.ndarray) -> Sequence[Any]:
-        """Converts actions to the environment's own space."""
-        if self.game.actions.discrete:
-            return (actions + self._first_action).tolist()
-        space = self._envs[0].action_space
-        return list(actions.astype(space.dtype).reshape(-1, *(space.shape or ())))
-
     def _store(self, row: int, observation: Any) -> None:
-        array = np.asarray(observation)
-        expected = self._observations.shape[1:]
+        array, expected = np.asarray(observation), self.game.observation_shape
         if array.shape != expected:
-            if not (self.game.image and array.shape == expected[:2]):
-                raise self._failure(row, f"returned an observation of shape {array.shape}, not "
-                                    f"{expected} as its space says")
-            array = array[..., None]
+            raise self._failure(row, f"returned an observation of shape {array.shape}, not "
+                                f"{expected} as its space says")
         self._observations[row] = array
 
     def _check_finite(self, rows: Sequence[int], rewards: np.ndarray) -> None:
-        flat = self._observations.reshape(self.num_envs, -1)
-        if np.isfinite(flat).all() and np.isfinite(rewards).all():
+        if np.isfinite(self._observations).all() and np.isfinite(rewards).all():
             return
-        row = next(i for i in rows if not (np.isfinite(flat[i]).all() and np.isfinite(rewards[i])))
-        what = "a reward" if np.isfinite(flat[row]).all() else "an observation"
-        value = rewards[row] if what == "a reward" else self._observations[row]
-        raise self._failure(row, f"returned {what} that is not finite, "
-                                 f"{short_repr(value.tolist())},")
+        for row in rows:
+            for what, value in (("an observation", self._observations[row]),
+                                ("a reward", rewards[row])):
+                if not np.isfinite(value).all():
+                    raise self._failure(
+                        row, f"returned {what} that is not finite, {short_repr(value.tolist())},")
 
     def _failure(self, row: int, what: str) -> GameError:
         return GameError(f"{self.game.name} {what} in step {self._steps[row]} of the episode "
                          f"with seed {self._seeds[row]}. The last checkpoint is kept.")
 
 
-def _check_display() -> None:
-    """Raises UsageError where no window can open: pygame does not always raise."""
+def _render_mode(game: Game, window: bool, frames: bool) -> str | None:
+    """Returns Gymnasium's render mode for the first environment."""
+    if not (window or frames):
+        return None
     displays = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+    if not window:
+        hide_windows()
+    elif sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+        # pygame does not always raise.
         raise UsageError("--render window: expected a display, found none (DISPLAY is not set). "
                          "--film FILE.gif needs none.")
+    if not frames and "human" in game.render_modes:
+        return "human"
+    if "rgb_array" in game.render_modes:
+        return "rgb_array"
+    raise UsageError(
+        f"game={game.name} cannot be rendered so: expected an environment with the render mode "
+        f"'rgb_array'; it has {', '.join(map(repr, game.render_modes)) or 'none'}.")

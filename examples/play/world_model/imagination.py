@@ -17,7 +17,7 @@ from vaeseq.data import Batch
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
-from ..envs.replay import Episode, Windows
+from ..envs.replay import Episode, Transitions
 from .model import Belief, World
 
 
@@ -124,8 +124,8 @@ def belief_after(world: World, episodes: Sequence[Episode], num_steps: int) -> B
     if not num_steps:
         first = stack("observations", count=1).reshape(rows, -1)
         return world.first_belief(tf.constant(first, tf.float32))
-    windows = Windows(
+    steps = Transitions(
         stack("observations"), stack("actions"), stack("observations", 1), stack("rewards"),
-        np.zeros([rows, num_steps], bool), np.full([rows], num_steps, np.int32))
-    beliefs, _ = infer_beliefs(world, world.batch(windows))
+        np.zeros([rows, num_steps], bool))
+    beliefs, _ = infer_beliefs(world, world.batch(steps, np.full([rows], num_steps, np.int32)))
     return tf.nest.map_structure(lambda x: x[num_steps - 1::num_steps], beliefs)

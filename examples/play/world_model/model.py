@@ -29,16 +29,52 @@ from vaeseq import agent as agent_lib
 from vaeseq import nest, seeds, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, as_tensors
+from vaeseq.encoder import Encoder
 from vaeseq.train.ops import TrainOps
 from vaeseq.types import Nest, Seed, Tensor
 
 from ..envs.env import Game
-from ..envs.replay import Transitions, Windows
+from ..envs.replay import Transitions
 from ..hparams import PlayHParams
-from .controls import Controls, ControlsEncoder, encode
 from .statistics import LinearBaseline, Standardizer
 
 _MIN_RESIDUAL = 0.05  # of a change's deviation: residuals are not modelled more exactly
+
+
+class Controls(NamedTuple):
+    """The inputs of a transition, or the specs of them.
+
+    Attributes:
+      observation: x_t, standardised, `[..., D]`.
+      action: a_t, encoded (see `Actions.encode`), `[..., A]`.
+    """
+
+    observation: Nest
+    action: Nest
+
+
+class ControlsEncoder(Encoder):
+    """Encodes controls by an MLP, followed by the change expected by the linear baseline."""
+
+    def __init__(self, group: Encoder, layers: Encoder, baseline: LinearBaseline, size: int):
+        """Args: group: flattens controls. layers, baseline: read its output. size: D."""
+        super().__init__()
+        self._group = group
+        self._layers = layers
+        self._baseline = baseline
+        self._size = size
+
+    @property
+    def input_spec(self) -> Nest:
+        return self._group.input_spec
+
+    @property
+    def output_size(self) -> int:
+        return self._layers.output_size + self._size
+
+    def __call__(self, observation: Controls) -> Tensor:
+        numbers = self._group(observation)
+        return tf.concat([self._layers(numbers), self._baseline(numbers)], -1)
 
 
 class Transition(NamedTuple):
@@ -142,7 +178,7 @@ class World(snt.Module):
         changes = self._changes.of_array(x_next - x)
         if self._baseline.is_used:
             controls = np.concatenate([
-                self._observations.of_array(x), encode(self.game.actions, data.actions)], -1)
+                self._observations.of_array(x), self.game.actions.encode(data.actions)], -1)
             self._baseline.fit(controls, changes)
             changes -= self._baseline.of_array(controls)
         self._residuals.fit(changes)
@@ -160,17 +196,17 @@ class World(snt.Module):
         observed, inputs = nest.zeros((self._transition_spec, self._controls.input_spec), 1, 1)
         return Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
 
-    def batch(self, windows: Windows) -> Batch:
-        """Converts windows of recorded episodes to a batch for `train_ops`."""
-        x, x_next = self._flat(windows.before), self._flat(windows.after)
+    def batch(self, steps: Transitions, lengths: np.ndarray) -> Batch:
+        """Converts windows of recorded episodes, `Replay.sample`, to a batch for `train_ops`."""
+        x, x_next = self._flat(steps.before), self._flat(steps.after)
         controls = Controls(
-            self._observations.of_array(x), encode(self.game.actions, windows.actions))
+            self._observations.of_array(x), self.game.actions.encode(steps.actions))
         residuals = (self._changes.of_array(x_next - x)
                      - self._baseline.of_array(np.concatenate(controls, -1)))
         observed = Transition(
-            self._residuals.of_array(residuals), self._rewards.of_array(windows.rewards),
-            np.float32(~windows.terminated))
-        batch = Batch(observed, windows.lengths, np.ones([len(windows.lengths)], bool), controls)
+            self._residuals.of_array(residuals), self._rewards.of_array(steps.rewards),
+            np.float32(~steps.terminated))
+        batch = Batch(observed, lengths, np.ones([len(lengths)], bool), controls)
         return as_tensors(batch, self._transition_spec)
 
     def transition(

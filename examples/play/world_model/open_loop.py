@@ -20,7 +20,6 @@ import tensorflow as tf
 from vaeseq import seeds
 
 from ..envs.replay import Episode, Transitions
-from .controls import encode
 from .imagination import belief_after, imagine
 from .model import World
 
@@ -62,7 +61,7 @@ def open_loop_errors(
     if not long_enough:
         raise ValueError(f"expected an episode of at least {given} + {horizon} steps to predict, "
                          f"got none among {len(episodes)}.")
-    actions = np.stack([encode(world.game.actions, episode.actions[given:given + horizon])
+    actions = np.stack([world.game.actions.encode(episode.actions[given:given + horizon])
                         for episode in long_enough])
     observed = np.stack([_flat(episode.observations[given:given + horizon + 1])
                          for episode in long_enough])
@@ -81,7 +80,7 @@ def open_loop_errors(
 def _fit_linear(world: World, trained_on: Transitions) -> np.ndarray:
     """Fits W, `[D + A + 1, D]`, to the change of each step."""
     x = _flat(trained_on.before)
-    action = encode(world.game.actions, trained_on.actions)
+    action = world.game.actions.encode(trained_on.actions)
     inputs = np.concatenate([x, action, np.ones([len(x), 1])], 1)
     return np.linalg.lstsq(inputs, _flat(trained_on.after) - x, rcond=None)[0]
 

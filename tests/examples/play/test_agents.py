@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Agents that act, the beliefs that they act on, and policies."""
+"""Agents, their beliefs, rollouts and policies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from tensorflow_probability import distributions as tfd
 
 from examples.play.actor_critic.agents import AgentPlayer, PolicyActor
 from examples.play.actor_critic.policy import Policy
-from examples.play.envs.env import Actions
-from examples.play.envs.replay import Transitions, Windows
-from examples.play.world_model import controls, imagination
+from examples.play.envs.replay import Transitions
+from examples.play.world_model import imagination
 from examples.play.world_model.model import Transition, World
-from tests.examples.play.learnable_games import HPARAMS, game
+from tests.examples.play.games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds, vae
 from vaeseq.testing import AgentContract
@@ -39,7 +38,7 @@ def _policy(world):
 
 
 class TestRecordedActions(AgentContract):
-    """Where actions are given, contexts follow from them and from what was observed."""
+    """With recorded actions, contexts are functions of them and of the observations."""
 
     batch_size, num_steps = 2, 3
 
@@ -60,21 +59,21 @@ def test_beliefs_inferred_from_windows_are_those_of_the_player(vae_type):
     world = _world(vae_type)
     player = AgentPlayer(PolicyActor(world, _policy(world)), jit_compile=False)
     rng = np.random.default_rng(0)
-    seen = rng.normal(size=[2, 4, 2]).astype(np.float32)
+    observations = rng.normal(size=[2, 4, 2]).astype(np.float32)
     rewards = rng.normal(size=[2, 4]).astype(np.float32)
-    state, taken, known = player.start(2), [], []
+    state, taken, features = player.start(2), [], []
     for t in range(4):
         actions, state = player.step(
-            state, seen[:, t], rewards[:, t - 1], np.full([2], t == 0), np.int32([t, 1]))
+            state, observations[:, t], rewards[:, t - 1], np.full([2], t == 0), np.int32([t, 1]))
         taken.append(actions)
-        known.append(world.features(state[0]))
-    windows = Windows(
-        seen[:, :3], np.stack(taken[:3], 1), seen[:, 1:], rewards[:, :3], np.zeros([2, 3], bool),
-        np.full([2], 3, np.int32))
-    inferred, valid = imagination.infer_beliefs(world, world.batch(windows))
-    features = tf.reshape(world.features(inferred), [2, 3, -1])
+        features.append(world.features(state[0]))
+    steps = Transitions(observations[:, :3], np.stack(taken[:3], 1), observations[:, 1:],
+                        rewards[:, :3], np.zeros([2, 3], bool))
+    inferred, valid = imagination.infer_beliefs(
+        world, world.batch(steps, np.full([2], 3, np.int32)))
     assert valid.numpy().all()
-    np.testing.assert_allclose(features, tf.stack(known[1:], 1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(tf.reshape(world.features(inferred), [2, 3, -1]),
+                               tf.stack(features[1:], 1), rtol=1e-4, atol=1e-5)
 
 
 def test_no_rollout_starts_from_a_terminal_state():
@@ -117,16 +116,3 @@ def test_continuous_entropy_is_that_of_the_action():
     expected = -density.log_prob(tf.clip_by_value(act.action, -1 + 1e-6, 1 - 1e-6)).numpy()
     error = np.std(estimates - expected) / np.sqrt(len(expected))
     assert abs(estimates.mean() - expected.mean()) < 5 * error + 1e-4
-
-
-def test_actions_are_the_same_after_encoding_and_decoding():
-    box = Actions(False, 2, (-2.0, 0.0), (2.0, 1.0))
-    taken = np.float32([[-2.0, 1.0], [0.5, 0.25]])
-    encoded = controls.encode(box, taken)
-    np.testing.assert_allclose(encoded, [[-1, 1], [0.25, -0.5]])
-    np.testing.assert_allclose(controls.decode(box, encoded), taken)
-    choices = Actions(True, 3)
-    np.testing.assert_array_equal(
-        controls.encode(choices, np.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
-    np.testing.assert_array_equal(
-        controls.decode(choices, controls.encode(choices, np.array([2, 0]))), [2, 0])

@@ -10,7 +10,7 @@ from PIL import Image, ImageSequence
 from examples.play.envs import env
 from examples.play.output import gif, painters
 from examples.play.output.gif import Film
-from tests.examples.play import scripted_games as scripted
+from tests.examples.play import games
 
 
 def _frame(number, height=40, width=60):
@@ -113,7 +113,7 @@ def test_velocities_are_not_needed_for_a_picture():
 
 
 def test_pictures_are_shown_as_they_are():
-    game = env.game(scripted.PICTURES)
+    game = env.game(games.PICTURES)
     seen = np.zeros([2, 5, 6, 3])
     seen[1, 0, 0] = [300, -7, 99.6]
     painted = painters.painter(game, seen, 2).paint(seen, 1, 2)
@@ -122,7 +122,7 @@ def test_pictures_are_shown_as_they_are():
 
 
 def test_numbers_are_drawn_as_curves():
-    game = env.game(scripted.COUNT)
+    game = env.game(games.COUNT)
     seen = np.stack([np.arange(11.0), np.full(11, 4.0)], 1)
     painter = painters.painter(game, seen, 11)
     first, half, whole = (painter.paint(seen, at, 5) for at in (0, 5, 10))

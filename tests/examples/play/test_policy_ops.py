@@ -1,32 +1,38 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The policy's two gradients: against differences, and against all games there can be."""
+"""Returns against their definition; both policy gradients against exact ones."""
 
 from __future__ import annotations
 
 import itertools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from examples.play.actor_critic.policy import Policy
-from examples.play.actor_critic.policy_ops import _MIN_SCALE, _SCALE_DECAY, PolicyOps
+from examples.play.actor_critic.policy_ops import (
+    _MIN_SCALE,
+    _SCALE_DECAY,
+    PolicyOps,
+    discount_weights,
+    lambda_returns,
+)
 from examples.play.envs.replay import Transitions
 from examples.play.world_model import imagination
 from examples.play.world_model.model import World
-from tests.examples.play.learnable_games import HPARAMS, game
+from tests.examples.play.games import HPARAMS, game
 from tests.small import set_weights
 from vaeseq import seeds
 
 SMALL = HPARAMS.replace(horizon=2, lambda_=1.0, entropy=0.0, policy_layers=())
-CONTINUES = 0.5  # of every step, once the model says nothing about it
+CONTINUES = 0.5  # of every step, whatever the belief
 
 
-def _made(hparams, *, discrete):
-    """A world whose games go on by the toss of a coin, a policy, and what improves it."""
-    known = game(discrete=discrete)
-    world = World(hparams, known)
+def _make(hparams, *, discrete):
+    """Returns a world whose episodes continue with probability 1/2, a policy, and its training."""
+    world = World(hparams, game(discrete=discrete))
     world.train_ops(seeds.make(1)).build(world.empty_batch())
-    policy = Policy(hparams, known.actions)
+    policy = Policy(hparams, world.game.actions)
     ops = PolicyOps(hparams, world, policy, seed=seeds.make(2))
     ops.build()
     for module, scale in ((world, 0.7), (policy, 0.7), (ops.value, 0.1), (ops._average_value, 0.3)):
@@ -37,7 +43,7 @@ def _made(hparams, *, discrete):
 
 
 def _batch(world, rows):
-    """Recorded steps `[rows, 1]` that all end alike."""
+    """Returns equal recorded steps, `[rows, 1]`."""
     def repeat(x):
         return tf.fill([rows, *x.shape[1:]], tf.constant(0.3, x.dtype))
     batch = world.empty_batch()
@@ -47,7 +53,7 @@ def _batch(world, rows):
 
 
 def _silence(normal):
-    """The least scale there is: every change and reward is its mean."""
+    """Minimises the scale, so that every change and reward is its mean."""
     linear = normal._head._linear
     half = linear.w.shape[1] // 2
     keep = tf.constant([1.0] * half + [0.0] * half)
@@ -56,7 +62,7 @@ def _silence(normal):
 
 
 def _exact_gradient(world, policy, ops, belief):
-    """Of the expected return, by adding up all sequences of two actions."""
+    """Returns the gradient of the expected return: a sum over all sequences of two actions."""
     sequences = np.array(list(itertools.product(range(2), repeat=2)))
     beliefs = tf.nest.map_structure(lambda x: tf.repeat(x, 4, 0), belief)
     actions = tf.one_hot(sequences, 2)
@@ -76,9 +82,9 @@ def _exact_gradient(world, policy, ops, belief):
     return tape.gradient(expected, policy.trainable_variables), 1 + g
 
 
-def test_score_gradient_is_that_of_the_expected_return():
+def test_score_gradient_is_the_expected_returns():
     hparams = SMALL.replace(policy_gradient="score", positive_eps=1e-7)
-    world, policy, ops = _made(hparams, discrete=True)
+    world, policy, ops = _make(hparams, discrete=True)
     for normal in world.gen_core.core.decoder._decoders[:2]:
         _silence(normal)
     belief, _ = imagination.infer_beliefs(world, _batch(world, 1))
@@ -89,11 +95,11 @@ def test_score_gradient_is_that_of_the_expected_return():
     drawn = np.array([_flat(gradients) for gradients in drawn]) * -num_steps
     error = drawn.std(0, ddof=1) / np.sqrt(len(drawn))
     np.testing.assert_array_less(np.abs(drawn.mean(0) - _flat(exact)), 6 * error + 1e-7)
-    assert np.linalg.norm(_flat(exact)) > 6 * np.linalg.norm(error)  # or it would say nothing
+    assert np.linalg.norm(_flat(exact)) > 6 * np.linalg.norm(error)  # the test has power
 
 
 def _unscaled(ops, batch, seed):
-    """The policy's gradients, of returns as they are and not in units of their deviation."""
+    """Returns the policy's gradients for returns that are not divided by their deviation."""
     ops._scale.assign(0.0)
     gradients, _, _ = ops.gradients(batch, seed)
     deviation = ops._scale / (1 - _SCALE_DECAY)
@@ -104,9 +110,9 @@ def _flat(gradients):
     return np.concatenate([np.ravel(gradient) for gradient in gradients])
 
 
-def test_pathwise_gradient_is_that_of_the_sampled_return():
+def test_pathwise_gradient_equals_finite_differences_of_the_sampled_return():
     hparams = SMALL.replace(policy_gradient="pathwise", lambda_=0.6, horizon=3)
-    world, policy, ops = _made(hparams, discrete=False)
+    world, policy, ops = _make(hparams, discrete=False)
     batch, seed = _batch(world, 2), seeds.make(5)
     gradients = _unscaled(ops, batch, seed)
 
@@ -135,15 +141,15 @@ def test_pathwise_gradient_is_that_of_the_sampled_return():
         np.testing.assert_allclose((ends[1] - ends[0]) / 2e-2, slope, rtol=0.02, atol=2e-5)
 
 
-def test_a_policy_with_a_choice_is_differentiable_through_the_model():
-    world, _, ops = _made(SMALL.replace(policy_gradient="pathwise"), discrete=True)
+def test_a_discrete_policy_has_a_pathwise_gradient():
+    world, _, ops = _make(SMALL.replace(policy_gradient="pathwise"), discrete=True)
     gradients, _, _ = ops.gradients(_batch(world, 4), seeds.make(5))
     assert all(np.isfinite(gradient).all() for gradient in gradients)
     assert max(np.abs(gradient).max() for gradient in gradients) > 1e-4
 
 
-def test_the_pathwise_gradient_of_a_graph_is_the_eager_one():
-    world, _, ops = _made(SMALL.replace(policy_gradient="pathwise"), discrete=False)
+def test_pathwise_gradients_agree_in_graph_and_eager_mode():
+    world, _, ops = _make(SMALL.replace(policy_gradient="pathwise"), discrete=False)
     batch, seed = _batch(world, 3), seeds.make(5)
     eager = ops.gradients(batch, seed)
     ops._scale.assign(0.0)
@@ -152,11 +158,10 @@ def test_the_pathwise_gradient_of_a_graph_is_the_eager_one():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_averages_follow_the_weights():
-    """Ever more slowly, until the decay is what was asked for."""
+def test_averages_decay_slower_until_the_configured_decay():
     hparams = SMALL.replace(policy_average=0.3, value_average=0.9, jit_compile=False,
                             policy_learning_rate=0.1, value_learning_rate=0.1)
-    world, policy, ops = _made(hparams, discrete=True)
+    world, policy, ops = _make(hparams, discrete=True)
     followed = ((policy, ops.average, 0.3), (ops.value, ops._average_value, 0.9))
     averages = [average.trainable_variables[0].numpy() for _, average, _ in followed]
     for number in range(5):
@@ -169,8 +174,8 @@ def test_averages_follow_the_weights():
             np.testing.assert_allclose(average.trainable_variables[0], averages[place], rtol=1e-5)
 
 
-def test_a_value_beyond_all_rewards_counts_as_their_limit():
-    world, _, ops = _made(SMALL.replace(policy_gradient="score"), discrete=True)
+def test_values_are_clipped_to_the_bounds_of_rewards():
+    world, _, ops = _make(SMALL.replace(policy_gradient="score"), discrete=True)
     rewards = np.float32([-2.0, 4.0, 1.0])
     before, after = np.random.default_rng(0).normal(size=[2, 3, world.size])
     world.fit_statistics(Transitions(
@@ -178,9 +183,51 @@ def test_a_value_beyond_all_rewards_counts_as_their_limit():
     belief, _ = imagination.infer_beliefs(world, _batch(world, 2))
     rollout = ops._imagine(belief, seeds.make(0))._replace(rewards=tf.zeros([2, 2]))
     size = np.sqrt(np.mean(rewards**2))
-    for value, limit in ((1e6, 4.0), (-1e6, -2.0)):  # whatever the rest of the network adds
+    for value, limit in ((1e6, 4.0), (-1e6, -2.0)):
         ops._average_value._mlp._layers[-1].b.assign([value])
         returns = ops._returns(rollout, ops._features(rollout))
         np.testing.assert_allclose(
             returns[:, -1], np.full([2], ops._hparams.discount * CONTINUES * limit / size),
             rtol=1e-5)
+
+
+def _arrays(batch=3, horizon=6):
+    rng = np.random.default_rng(0)
+    rewards, values = rng.normal(size=[2, batch, horizon])
+    return rewards, rng.uniform(size=[batch, horizon]), values
+
+
+def _n_step(rewards, continues, values, t, n):
+    """The sum of n rewards from t on, and the value after them, each times the chance of it."""
+    total, weight = 0.0, 1.0
+    for k in range(t, t + n):
+        total += weight * rewards[k]
+        weight *= continues[k]
+    return total + weight * values[t + n - 1]
+
+
+def _twin(rewards, continues, values, lambda_):
+    """The forward view: a mean of n-step returns with weights (1 - lambda) lambda^(n-1)."""
+    horizon = len(rewards)
+    returns = []
+    for t in range(horizon):
+        most = horizon - t
+        weights = [(1 - lambda_) * lambda_ ** (n - 1) for n in range(1, most)]
+        weights.append(lambda_ ** (most - 1))
+        returns.append(sum(w * _n_step(rewards, continues, values, t, n)
+                           for n, w in enumerate(weights, 1)))
+    return returns
+
+
+@pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
+def test_lambda_returns_are_means_of_n_step_returns(lambda_):
+    arrays = _arrays()
+    expected = [_twin(*rows, lambda_) for rows in zip(*arrays)]
+    returns = lambda_returns(*map(tf.constant, arrays), lambda_)
+    np.testing.assert_allclose(returns, expected, rtol=1e-12)
+
+
+def test_discount_weights_are_the_probability_of_getting_there():
+    _, continues, _ = _arrays()
+    expected = [[np.prod(row[:t]) for t in range(6)] for row in continues]
+    np.testing.assert_allclose(discount_weights(tf.constant(continues)), expected, rtol=1e-12)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Whole runs on games whose best score is known."""
+"""Runs on environments with a known best score."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ import pytest
 import tensorflow as tf
 
 from examples.play.actor_critic import training
-from tests.examples.play.learnable_games import BEST_IN_CORRIDOR, HPARAMS, MEMORY, register
+from tests.examples.play.games import BEST_IN_CORRIDOR, HPARAMS, MEMORY
 from vaeseq.runs.log_dir import LogDir
-
-
-@pytest.fixture(autouse=True)
-def _games():
-    register()
 
 
 def _run(path, hparams, num_steps, **options):
@@ -30,7 +25,7 @@ def _lines(path):
 
 
 @pytest.mark.slow
-def test_a_corridor_is_walked_as_quickly_as_can_be_and_a_killed_run_goes_on(tmp_path):
+def test_a_run_finds_the_best_policy_and_resumes_to_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     learned = _run(whole, HPARAMS, 220)
     assert learned.best == learned.last == BEST_IN_CORRIDOR
@@ -39,7 +34,7 @@ def test_a_corridor_is_walked_as_quickly_as_can_be_and_a_killed_run_goes_on(tmp_
     shutil.copytree(whole, killed)
     first, *later = sorted(LogDir(killed).checkpoints.glob("step-*"))
     assert later
-    for path in later:  # as if it had been killed before it saved these
+    for path in later:  # as if the run had been killed before these checkpoints
         shutil.rmtree(path)
     resumed = _run(killed, HPARAMS, 220)
     assert resumed == learned
@@ -51,18 +46,18 @@ def test_a_corridor_is_walked_as_quickly_as_can_be_and_a_killed_run_goes_on(tmp_
 
 
 @pytest.mark.parametrize("memory", [True, False])
-def test_what_was_shown_a_move_ago_is_remembered(tmp_path, memory):
+def test_only_a_policy_with_memory_acts_on_an_earlier_observation(tmp_path, memory):
     hparams = HPARAMS.replace(game=MEMORY, memory=memory, eval_games=64, games_per_round=8,
                               first_updates=250 if memory else 40)
     learned = _run(tmp_path, hparams, 140)
     if memory:
         assert learned.last == 1
-    else:  # always the same answer: right as often as the sign is that one, within 4 deviations
+    else:  # the score of a constant action: 0 within 4 standard errors
         assert abs(learned.last) <= 4 / np.sqrt(64)
 
 
 def _saved(path):
-    """All numbers of the latest checkpoint, by name."""
+    """Returns the variables of the latest checkpoint by name."""
     latest = max(LogDir(path).checkpoints.glob("step-*"))
     reader = tf.train.load_checkpoint(str(latest / "state"))
     names = [name for name in reader.get_variable_to_dtype_map() if "OBJECT_GRAPH" not in name]

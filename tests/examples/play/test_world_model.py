@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The model of a game: the line that it begins from, and what is left over."""
+"""The model of a game: its statistics and its linear baseline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 from examples.play.envs.replay import Transitions
 from examples.play.world_model.model import World
 from examples.play.world_model.statistics import LinearBaseline, Standardizer
-from tests.examples.play.learnable_games import HPARAMS, game
+from tests.examples.play.games import HPARAMS, game
 from vaeseq import seeds
 
-# x_t+1 - x_t = PUSH[a_t] + x_t TURN: a game without chance, in which everything is linear.
+# A deterministic linear system: x_t+1 - x_t = PUSH[a_t] + x_t TURN.
 PUSH, TURN = np.array([[0.5, -1.0], [-2.0, 3.0]]), np.array([[0.1, 0.2], [-0.3, 0.05]])
 
 
@@ -28,7 +28,7 @@ def transitions(count, seed):
 
 
 def expected_error(world):
-    """Root mean square of what is imagined of steps not seen, in deviations of a change."""
+    """Returns the root mean square error of one-step predictions, in deviations of a change."""
     seen = transitions(200, seed=1)
     belief = world.first_belief(tf.constant(seen.before))
     context = world.context(belief, tf.one_hot(seen.actions, 2))
@@ -37,21 +37,20 @@ def expected_error(world):
     return np.sqrt(np.mean((errors / (seen.after - seen.before).std(0)) ** 2))
 
 
-def test_a_line_is_that_of_least_squares():
+def test_the_baseline_is_the_least_squares_fit():
     rng = np.random.default_rng(0)
     inputs, noise = rng.normal(size=[500, 3]), 0.1 * rng.normal(size=[500, 2])
     weights, offset = rng.normal(size=[3, 2]), rng.normal(size=2)
     line = LinearBaseline(3, 2, "line")
     np.testing.assert_array_equal(line(tf.ones([4, 3])), np.zeros([4, 2]))
     line.fit(inputs, inputs @ weights + offset + noise)
-    for given in (line(tf.constant(inputs, tf.float32)).numpy(), line.of_array(inputs)):
-        left_over = inputs @ weights + offset + noise - given
-        # What is left over by the best line is at right angles to all that it reads.
+    for fitted in (line(tf.constant(inputs, tf.float32)).numpy(), line.of_array(inputs)):
+        residuals = inputs @ weights + offset + noise - fitted  # orthogonal to the inputs
         np.testing.assert_allclose(
-            np.column_stack([inputs, np.ones(500)]).T @ left_over, 0, atol=1e-3)
+            np.column_stack([inputs, np.ones(500)]).T @ residuals, 0, atol=1e-3)
 
 
-def test_a_line_waits_until_enough_was_seen():
+def test_the_baseline_stays_zero_with_too_few_examples():
     line = LinearBaseline(3, 1, "line")
     line.fit(np.ones([39, 3]), np.ones([39, 1]))
     np.testing.assert_array_equal(line.of_array(np.ones([1, 3])), [[0]])
@@ -59,21 +58,21 @@ def test_a_line_waits_until_enough_was_seen():
     np.testing.assert_allclose(line.of_array(np.ones([1, 3])), [[1]], rtol=1e-5)
 
 
-def test_pictures_have_no_line():
+def test_pictures_have_no_baseline():
     line = LinearBaseline(12_290, 12_288, "line")
     assert not line.is_used and sum(np.prod(v.shape) for v in line.variables) == 12_288
     line.fit(np.ones([10, 12_290]), np.ones([10, 12_288]))
     np.testing.assert_array_equal(line(tf.ones([2, 12_290])), np.zeros([2, 12_288]))
 
 
-def test_standard_has_a_least_deviation():
+def test_a_standardizer_bounds_the_deviation_from_below():
     standard = Standardizer((2,), "numbers", min_deviation=0.5)
     standard.fit(np.array([[1.0, 0.0], [1.0, 4.0]]))
     np.testing.assert_allclose(standard.of_array(np.array([[2.0, 4.0]])), [[2.0, 1.0]])
 
 
 @pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
-def test_what_moves_along_a_line_is_known_before_anything_is_learnt(vae_type):
+def test_linear_motion_is_predicted_before_any_update(vae_type):
     world = World(HPARAMS.replace(vae_type=vae_type), game())
     world.train_ops(seeds.make(1)).build(world.empty_batch())
     before = expected_error(world)
