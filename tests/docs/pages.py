@@ -42,7 +42,8 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-play", "dream"): {"--length": "5"},
 }
 # The same for Python: (pattern, replacement).
-SMALL_PYTHON = [(r"(\.train\([^\n]*num_steps=)\d+", r"\g<1>3"), (r"range\(300\)", "range(3)")]
+SMALL_PYTHON = [(r"(\.train\([^\n]*num_steps=)\d+", r"\g<1>3"), (r"range\(300\)", "range(3)"),
+                (r"num_particles=\d+", "num_particles=8")]
 
 
 class Block(NamedTuple):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import io
 import json
 import re
 import shutil
@@ -142,9 +144,11 @@ def _run(words, here, trained, capsys):
         assert words[0] == "tensorflow_model_server", words
 
 
-def _contracts():
+def _contracts(monkeypatch):
     (page,) = (page for page in pages.PAGES if page.name == "extending.md")
-    namespace = {"__name__": "extending"}
+    module = types.ModuleType("extending")
+    monkeypatch.setitem(sys.modules, "extending", module)  # where a dataclass looks for its names
+    namespace = vars(module)
     for block in pages.blocks(page):
         if block.language == "python" and "TrainOps" not in block.text:
             exec(block.text, namespace)
@@ -152,8 +156,9 @@ def _contracts():
 
 
 @pytest.mark.slow
-def test_the_parts_that_a_page_extends_with_keep_their_contracts():
-    contracts = _contracts()
+def test_the_parts_that_a_page_extends_with_keep_their_contracts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    contracts = _contracts(monkeypatch)
     assert len(contracts) == 4
     for contract in contracts.values():
         for name in (name for name in dir(contract) if name.startswith("test_")):
@@ -165,12 +170,36 @@ def test_every_name_and_file_that_a_page_names_exists(page):
     prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for name in re.findall(r"`(vaeseq(?:\.\w+)+)`", prose):
         _resolve(name)
-    for module in re.findall(r"python -m ([\w.]+)", prose):
-        assert importlib.util.find_spec(module), f"{page.name}: {module}"
+    for command in re.findall(r"`python -m ([^`]+)`", prose):
+        _check_benchmark(*command.split())
     for path in re.findall(r"`((?:vaeseq|examples|benchmarks|tests|docs)/[\w./-]*)`", prose):
         assert (pages.ROOT / path).exists() or "_build" in path, f"{page.name}: {path}"
     for link in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]+)?\)", prose):
         assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def _check_benchmark(module, command, *options):
+    """Checks that a benchmark has a command, and the command the options."""
+    text = _help(importlib.import_module(module).program, command)
+    for option in options:
+        assert not option.startswith("--") or option in text, (module, command, option)
+
+
+def _help(program, command):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        assert program.run([command, "--help"]) == 0, command
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_page_of_a_program_names_every_option(name):
+    page = (pages.ROOT / "docs" / "programs" / f"{name[len('vaeseq-'):]}.md").read_text("utf-8")
+    prose = re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S)
+    for command in {command for program, command in pages.SMALL if program == name}:
+        found = re.findall(r"^  .*?(--[\w-]+)", _help(PROGRAMS[name], command), re.M)
+        missing = {option for option in found if f"`{option}" not in prose}
+        assert missing <= {"--help-hparams", "--debug", "--help"}, (command, missing)
 
 
 def _resolve(name):
