@@ -156,3 +156,15 @@ def test_the_most_likely_sequence_is_found_and_drawn_by_top_1(tmp_path):
     assert best.log_prob > -1
     (drawn,) = model.generate(length=6, prime=np.array([2, 3]), top_k=1)
     np.testing.assert_array_equal(drawn, best.symbols)
+
+
+def test_a_summary_counts_every_weight_once(run):
+    model = Mine.load(run[0])
+    text = model.summary()
+    parts = [int(line.split(":")[1].split()[0].replace(",", "")) for line in text.splitlines()
+             if line.endswith(" weights")]
+    assert len(parts) == 3
+    assert sum(parts) == sum(
+        v.shape.num_elements() for v in model.gen_core.trainable_variables)
+    assert "core, RandomWalk" in text and "decoder, Normal" in text
+    assert "a step of 3 x 5: about" in text and "memory: about" in text

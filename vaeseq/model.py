@@ -24,6 +24,7 @@ import contextlib
 import functools
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -371,6 +372,28 @@ class Model(abc.ABC):
             results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), drawn))  # noqa: B023
         return results
 
+    def summary(self) -> str:
+        """Describes the model: its parts, their weights, and what a training step costs.
+
+        The cost is an estimate for the hyperparameters' batch: operations of the matrix products
+        forwards and backwards, over this machine's rate for one large product; memory of weights,
+        gradients and Adam's two moments, and of the results of the products.
+        """
+        self._ensure_weights()
+        core = self.gen_core.core
+        decoder = {id(v) for v in core.decoder.trainable_variables}
+        agent = {id(v) for v in self.gen_core.agent.trainable_variables}
+        parts: dict[str, list[tf.Variable]] = {"agent": [], "core": [], "decoder": []}
+        for v in self.gen_core.trainable_variables:
+            parts["decoder" if id(v) in decoder else "agent" if id(v) in agent else "core"].append(v)
+        kinds = {"agent": self.gen_core.agent, "core": core, "decoder": core.decoder}
+        lines = [f"{type(self).__name__}: {type(core).__name__} with {core.latent_size} latents"]
+        for name, variables in parts.items():
+            count = sum(v.shape.num_elements() for v in variables)
+            lines.append(f"  {name}, {type(kinds[name]).__name__}: {count:,} weights")
+            lines += [f"    {v.name.removesuffix(':0')} {v.shape}" for v in variables]
+        return "\n".join([*lines, *_cost_lines(self.hparams, sum(parts.values(), []))])
+
     @property
     def sampler(self) -> Sampler:
         """Draws sequences from the model, whole or in chunks."""
@@ -430,3 +453,25 @@ class Model(abc.ABC):
 
 def _window(sequences: Sequence[Nest]) -> int:
     return min(1024, data_lib.bucket(max(len(tf.nest.flatten(s)[0]) for s in sequences)))
+
+
+def _cost_lines(hparams: HParams, variables: Sequence[tf.Variable]) -> list[str]:
+    """Says what a training step costs, in two lines."""
+    steps = hparams.batch_size * hparams.sequence_size
+    matrices = [v.shape.as_list() for v in variables if v.shape.rank == 2]
+    operations = 6 * steps * sum(rows * columns for rows, columns in matrices)
+    square = tf.ones([1024, 1024])
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        tf.matmul(square, square).numpy()
+        seconds.append(time.perf_counter() - start)
+    rate = 2 * 1024**3 / min(seconds)
+    weights = sum(v.shape.num_elements() * v.dtype.size for v in variables)
+    results = 4 * steps * sum(columns for _, columns in matrices)
+    return [
+        f"  a step of {hparams.batch_size} x {hparams.sequence_size}: about "
+        f"{operations:.2g} operations, {1000 * operations / rate:.2g} ms at "
+        f"{rate / 1e9:.0f} GFLOP/s; compilation of the first one not counted",
+        f"  memory: about {(4 * weights + 2 * results) / 1e6:.3g} MB, of which weights "
+        f"{weights / 1e6:.3g} MB"]
