@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Play without learning: moves a second, beside Gymnasium's own loop over copies of a game.
+"""Measures rollouts without learning, in steps per second, against Gymnasium's SyncVectorEnv.
 
     python -m benchmarks.performance.collecting run [--game CartPole-v1] [--copies 8 64] [--moves N]
 
-Ours plays whole games and remembers them, as training does: at random, and by a policy that has
-learned nothing yet. SyncVectorEnv is given random actions and keeps nothing. They take turns; the
-medians are printed as one JSON line for each number of copies.
+Ours plays whole episodes and stores them in a replay buffer, as training does: with random actions,
+and with an untrained policy. SyncVectorEnv takes random actions and stores nothing. The three
+alternate; the medians are printed as one JSON line for each number of copies.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import json
 import statistics
 import time
 
-from benchmarks.machine import circumstances
+from benchmarks.report import provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -26,10 +26,11 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--game", default="CartPole-v1", metavar="NAME", help="a Gymnasium environment's name")
     add("--copies", type=arguments.whole(1, 1 << 12), nargs="+", default=[8, 64], metavar="N",
-        help="of the game, side by side")
+        help="numbers of environments that step in parallel")
     add("--moves", type=arguments.whole(100, 1 << 24), default=20_000, metavar="N",
-        help="of one turn, all copies together")
-    add("--turns", type=arguments.whole(1, 100), default=5, metavar="N", help="of each")
+        help="steps of a round, over all environments")
+    add("--rounds", type=arguments.whole(1, 100), default=5, metavar="N",
+        help="rounds, in which the contenders alternate")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -43,30 +44,30 @@ def _run(options: argparse.Namespace) -> None:
     policy = PolicyActor(World(hparams, game), Policy(hparams, game.actions))
     players = {"random": RandomPlayer(game.actions), "policy": AgentPlayer(policy)}
     for copies in options.copies:
-        works = {name: functools.partial(_played, game, player, copies)
-                 for name, player in players.items()}
-        rates = _medians({_PEER: functools.partial(_stepped, game.name, copies), **works},
-                         options.moves, options.turns)
+        ours = {name: functools.partial(_rollout, game, player, copies)
+                for name, player in players.items()}
+        rates = _medians({_PEER: functools.partial(_gymnasium_rollout, game.name, copies), **ours},
+                         options.moves, options.rounds)
         print(json.dumps({
             "game": game.name, "copies": copies, "moves_per_second": rates,
             "share": {name: round(rates[name] / rates[_PEER], 2) for name in players},
-            **circumstances("benchmarks.performance.collecting")}), flush=True)
+            **provenance("benchmarks.performance.collecting")}), flush=True)
 
 
-def _medians(works: dict, moves: int, turns: int) -> dict[str, int]:
-    """Prints the steps a second of each."""
-    rates: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values():
-        work(1)  # compiles
-    for _ in range(turns):
-        for name, work in works.items():
-            began = time.perf_counter()
-            rates[name].append(work(moves) / (time.perf_counter() - began))
+def _medians(rollouts: dict, moves: int, rounds: int) -> dict[str, int]:
+    """Returns the median steps per second of each rollout function."""
+    rates: dict[str, list[float]] = {name: [] for name in rollouts}
+    for rollout in rollouts.values():
+        rollout(1)  # compiles
+    for _ in range(rounds):
+        for name, rollout in rollouts.items():
+            start = time.perf_counter()
+            rates[name].append(rollout(moves) / (time.perf_counter() - start))
     return {name: round(statistics.median(each)) for name, each in rates.items()}
 
 
-def _played(game, player, copies: int, moves: int) -> int:
-    """Plays and remembers; how many moves there were."""
+def _rollout(game, player, copies: int, moves: int) -> int:
+    """Stores whole episodes in a replay buffer; returns the number of steps."""
     from examples.play.envs.replay import Replay
     from examples.play.envs.rollout import play
     from examples.play.envs.vector_env import VectorEnv
@@ -77,8 +78,8 @@ def _played(game, player, copies: int, moves: int) -> int:
     return replay.num_steps
 
 
-def _stepped(name: str, copies: int, moves: int) -> int:
-    """Plays at random with Gymnasium's loop; how many moves there were."""
+def _gymnasium_rollout(name: str, copies: int, moves: int) -> int:
+    """Takes random actions in Gymnasium's vector environment; returns the number of steps."""
     import gymnasium
     envs = gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make(name)] * copies)
     envs.action_space.seed(0)
@@ -91,8 +92,8 @@ def _stepped(name: str, copies: int, moves: int) -> int:
 
 
 program = Program(
-    "python -m benchmarks.performance.collecting", "Play without learning, measured.", (
-    Command("run", "time play", _run_arguments, _run),))
+    "python -m benchmarks.performance.collecting", "Measures rollouts without learning.", (
+    Command("run", "time rollouts", _run_arguments, _run),))
 
 if __name__ == "__main__":
     program.main()

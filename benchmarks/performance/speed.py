@@ -1,49 +1,74 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How fast training and sampling are, as a ratio to a peer and as a share of the matrix rate.
+"""Measures training and sampling: the ratio to a peer, and the share of the matrix rate.
 
     python -m benchmarks.performance.speed run [--peers PEER.py --peer-python PYTHON] [--rounds 5]
 
 Each row runs in a process of its own. With a peer (a script that takes `train --model rnn --hidden
 512 --batch 32 --steps 64 --runs N` and prints a JSON line with `seconds_per_step`) the two sides
-take turns, round by round, and medians are compared: a machine that others use is only comparable
-with itself. One JSON line a row, then the table:
+alternate, round by round, and their medians are compared, because the load of a shared machine
+changes. Prints one JSON line for each row, then the table:
 
     seconds, peer_seconds  medians: of an update, or of sampling `steps` steps; the peer of the row
-                           in bfloat16 is our own float32
-    ratio                  theirs / ours
-    share_of_matrix_rate   operations of the products of the model as written down, counted from
-                           the weights (three products a weight and step in training, one in
-                           sampling), over the rate of one large fp32 product measured in the same
-                           process; products that are saved (`vaeseq.nn.scan.lookup`) count as done
+                           in bfloat16 is this library in float32
+    ratio                  peer_seconds / seconds
+    share_of_matrix_rate   operations of the model's matrix products, counted from the weights
+                           (three products for each weight and step in training, one in sampling),
+                           over the rate of one large fp32 product measured in the same process;
+                           products that `vaeseq.nn.scan.lookup` avoids count as done
     peak_memory_bytes      of our process
 """
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
+from benchmarks import peers
+from benchmarks.performance import new_process, peak_memory, seconds_of
+from benchmarks.report import markdown_table
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
-from .speed_rows import ROWS, Row
-
 _WARM_UP = 3
-_PAUSE = 0.3  # seconds in which the other side's threads come to rest
+_PAUSE = 0.3  # seconds in which the threads of the other side come to rest
 
 
-class Timed(NamedTuple):
-    """What our process answers: seconds of each run, matrix rate, operations of a run, memory."""
+class Row(NamedTuple):
+    """A row of the table: what is timed, and its sizes."""
+
+    work: str
+    model: str
+    hidden: int
+    latent: int
+    batch: int
+    steps: int
+    precision: str = "float32"
+
+    @property
+    def label(self) -> str:
+        """The model with its sizes: "SRNN 256/64"."""
+        return f"{self.model.upper()} {self.hidden}" + (f"/{self.latent}" if self.latent else "")
+
+
+ROWS = {
+    "rnn-512": Row("train", "rnn", 512, 0, 32, 64),
+    "rnn-256": Row("train", "rnn", 256, 0, 32, 64),
+    "srnn": Row("train", "srnn", 256, 64, 16, 100),
+    "vrnn": Row("train", "vrnn", 256, 64, 16, 100),
+    "bfloat16": Row("train", "rnn", 512, 0, 64, 64, "bfloat16"),
+    "sample-1": Row("generate", "rnn", 512, 0, 1, 500),
+    "sample-64": Row("generate", "rnn", 512, 0, 64, 500),
+}
+
+
+class Timing(NamedTuple):
+    """Seconds of each run, operations per second, operations of a run, peak memory in bytes."""
 
     seconds: list[float]
     matrix_rate: float
@@ -54,13 +79,14 @@ class Timed(NamedTuple):
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
-        help="which rows (default: all)")
-    add("--peers", type=arguments.readable_file, metavar="FILE", help="the peer's script")
-    add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
-    add("--rounds", type=arguments.whole(1, 1000), default=5, metavar="N", help="turns a side")
-    add("--runs", type=arguments.whole(1, 1000), default=10, metavar="N", help="runs a turn")
+        help="rows of the table (default: all)")
+    peers.add_arguments(parser)
+    add("--rounds", type=arguments.whole(1, 1000), default=5, metavar="N",
+        help="rounds, in which the two sides alternate")
+    add("--runs", type=arguments.whole(1, 1000), default=10, metavar="N",
+        help="runs of each side in a round")
     add("--shards", type=arguments.whole(1, 64), metavar="N",
-        help="parts of a batch side by side (default: one a core)")
+        help="parts of a batch that run in parallel (default: one per core)")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -73,110 +99,113 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _measure(name: str, row: Row, options: argparse.Namespace) -> dict:
-    mine, peer, rates = [], [], []
-    low = row.precision != "float32"  # its peer is our own float32
-    with _served(row, options) as ours, (
-            _served(row._replace(precision="float32"), options) if low
-            else contextlib.nullcontext()) as own:
+    timings, peer_seconds, rates = [], [], []
+    in_float32 = row._replace(precision="float32")
+    with new_process() as process, (
+            new_process() if row != in_float32 else contextlib.nullcontext()) as reference:
         for _ in range(options.rounds):
-            mine.append(ours())
-            rates.append(mine[-1].matrix_rate)
+            timings.append(process.submit(_time, row, options.shards, options.runs).result())
+            rates.append(timings[-1].matrix_rate)
             time.sleep(_PAUSE)
-            if own is not None:
-                timed = own()
-                peer.append(statistics.median(timed.seconds))
-                rates[-1] = timed.matrix_rate  # of all cores: products in bfloat16 have one each
+            if reference is not None:
+                timing = reference.submit(
+                    _time, in_float32, options.shards, options.runs).result()
+                peer_seconds.append(statistics.median(timing.seconds))
+                rates[-1] = timing.matrix_rate  # of all cores; in bfloat16, a product has one
             elif options.peers:
-                peer.append(_peer_seconds(row, options))
+                peer_seconds.append(_peer_seconds(row, options))
             time.sleep(_PAUSE)
-    seconds = statistics.median(s for timed in mine for s in timed.seconds)
+    seconds = statistics.median(s for timing in timings for s in timing.seconds)
     rate = statistics.median(rates)
+    peer = statistics.median(peer_seconds) if peer_seconds else None
     return {
         "row": name, **row._asdict(), "threads": os.cpu_count(), "seconds": seconds,
-        "peer_seconds": statistics.median(peer) if peer else None,
-        "ratio": statistics.median(peer) / seconds if peer else None,
-        "matrix_gflops": rate / 1e9,
-        "share_of_matrix_rate": mine[0].operations / seconds / rate,
+        "peer_seconds": peer, "ratio": peer and peer / seconds, "matrix_gflops": rate / 1e9,
+        "share_of_matrix_rate": timings[0].operations / seconds / rate,
         "sequence_steps_per_second": row.batch * row.steps / seconds,
-        "peak_memory_bytes": mine[-1].peak_memory_bytes}
-
-
-@contextlib.contextmanager
-def _served(row: Row, options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
-    """Our side in a process of its own: what is called for `runs` runs."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, row, options.shards))
-    process.start()
-
-    def timed() -> Timed:
-        ours.send(options.runs)
-        return ours.recv()
-
-    try:
-        yield timed
-        ours.send(0)
-    finally:
-        process.join(10)
-        process.kill()
+        "peak_memory_bytes": timings[-1].peak_memory_bytes}
 
 
 def _peer_seconds(row: Row, options: argparse.Namespace) -> float:
-    """The peer's median seconds of one run."""
-    sizes = ["--hidden", row.hidden, "--batch", row.batch, "--steps", row.steps]
+    sizes: list[object] = ["--hidden", row.hidden, "--batch", row.batch, "--steps", row.steps]
     if row.work == "train":
         sizes += ["--model", row.model]
     if row.latent:
         sizes += ["--latent", row.latent]
-    done = subprocess.run(
-        [options.peer_python, options.peers, row.work, *map(str, sizes), "--runs",
-         str(options.runs)], capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise arguments.UsageError(f"{str(options.peers)!r} failed: {last}")
-    return float(json.loads(done.stdout)["seconds_per_step"])
+    (result,) = peers.run(options, row.work, *sizes, "--runs", options.runs)
+    return float(result["seconds_per_step"])
 
 
-def _serve(
-    connection: multiprocessing.connection.Connection, row: Row, shards: int | None
-) -> None:
-    """Our side: for each number received, runs that often and answers with `Timed`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from . import speed_models
-    run, operations = speed_models.make(row, shards)
+def _time(row: Row, shards: int | None, runs: int) -> Timing:
+    """Times a row in this process, which compiles it only once."""
+    run, operations = _compiled(row, shards)
+    for _ in range(_WARM_UP):  # in each round, as the peer does in its new process
+        run()
+    memory = peak_memory()
+    return Timing([seconds_of(run) for _ in range(runs)], _matrix_rate(), operations, memory)
+
+
+@functools.cache
+def _compiled(row: Row, shards: int | None) -> tuple[Callable[[], object], float]:
+    """Returns an update or a sampling, compiled, and the operations of its matrix products."""
+    from vaeseq.nn import parallel
+
+    from . import models
+    parallel.prepare(shards or "auto", row.precision)
+    setup = make_setup(row)
+    ops = models.train_ops(
+        setup, num_shards=shards or parallel.default_shards(), precision=row.precision)
+    products = sum(
+        2 * row.batch * row.steps * weight.shape.num_elements()
+        for weight in ops.variables_to_train
+        if weight.shape.rank == 2 and "embeddings" not in weight.name)
+    if row.work == "generate":
+        run, operations = models.sampler(setup), products
+    else:
+        state = ops.initial_state(row.batch)
+        run, operations = (lambda: ops(setup.batch, state)), 3 * products
     run()
-    while runs := connection.recv():
-        for _ in range(_WARM_UP):  # in each turn, as the peer does: its process begins anew
-            run()
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        connection.send(Timed(
-            [_seconds(run) for _ in range(runs)], speed_models.matrix_rate(), operations, memory))
+    return run, operations
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+def make_setup(row: Row):
+    """Returns the `models.Setup` of a row."""
+    from vaeseq.hparams import HParams
+
+    from . import models
+    hparams = HParams(
+        vae_type=row.model.upper(), rnn_hidden_sizes=(row.hidden,), latent_size=row.latent,
+        latent_decoder_fc_layers=(row.hidden,))
+    return models.make(
+        hparams, "text" if row.model == "rnn" else "notes", row.batch, row.steps,
+        encoder_layers=(row.hidden, row.hidden) if row.model == "vrnn" else ())
+
+
+def _matrix_rate(size: int = 2048) -> float:
+    """Returns the operations per second of one large fp32 product."""
+    import tensorflow as tf
+    x = tf.random.stateless_normal([size, size], [1, 2])
+    return 2 * size**3 / min(seconds_of(lambda: tf.matmul(x, x).numpy()) for _ in range(5))
 
 
 def _table(results: list[dict]) -> str:
-    lines = ["| work | ours, ms | peer, ms | ratio | share of matrix rate | memory |",
-             "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for r in results:
-        sizes = f"{r['model'].upper()} {r['hidden']}" + (f"/{r['latent']}" if r["latent"] else "")
-        if r["precision"] != "float32":
-            sizes += f" in {r['precision']} (peer: ours in float32)"
-        peer = "" if r["peer_seconds"] is None else f"{1e3 * r['peer_seconds']:.1f}"
-        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
-        lines.append(
-            f"| {r['work']}, {sizes}, batch {r['batch']}, {r['steps']} steps | "
-            f"{1e3 * r['seconds']:.1f} | {peer} | {ratio} | "
-            f"{100 * r['share_of_matrix_rate']:.0f} % | "
-            f"{r['peak_memory_bytes'] / 2**20:.0f} MiB |")
-    return "\n".join(lines)
+        row = Row(*(r[field] for field in Row._fields))
+        precision = "" if row.precision == "float32" else (
+            f" in {row.precision} (peer: ours in float32)")
+        rows.append((
+            f"{row.work}, {row.label}{precision}, batch {row.batch}, {row.steps} steps",
+            f"{1e3 * r['seconds']:.1f}",
+            "" if r["peer_seconds"] is None else f"{1e3 * r['peer_seconds']:.1f}",
+            "" if r["ratio"] is None else f"{r['ratio']:.2f}",
+            f"{100 * r['share_of_matrix_rate']:.0f} %",
+            f"{r['peak_memory_bytes'] / 2**20:.0f} MiB"))
+    return markdown_table(
+        ("work", "ours, ms", "peer, ms", "ratio", "share of matrix rate", "memory"), rows)
 
 
-program = Program("python -m benchmarks.performance.speed", "Speed, measured.", (
+program = Program("python -m benchmarks.performance.speed", "Measures speed.", (
     Command("run", "time training and sampling", _run_arguments, _run),))
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.machine import circumstances
+from benchmarks.report import provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -103,7 +103,7 @@ def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> N
         row = {"game": name, "seed": seed, "last": learned.last, "best": learned.best,
                "wall_seconds": round(seconds), "prediction": _prediction(log_dir),
                "hparams": {d.name: d.theirs for d in PlayHParams().diff(hparams)},
-               **circumstances("benchmarks.quality.play"),
+               **provenance("benchmarks.quality.play"),
                "curve": [[line["step"], line["eval_mean"]] for line in lines]}
         result.write_text(json.dumps(row) + "\n")
 

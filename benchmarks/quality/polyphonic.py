@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import circumstances
 from benchmarks.quality import free_running, polyphonic_models
 from benchmarks.quality.polyphonic_models import RECIPES, Pieces
+from benchmarks.report import provenance
 from examples.midi.data import archives
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
@@ -102,7 +102,7 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
         scale_steps=options.scale_steps)
     if found.nats is not None:
         np.save(log_dir / _FRAMES, found.nats)
-    row = {"model": name, "seed": seed, **found.figures, **made_with, **circumstances(_MODULE),
+    row = {"model": name, "seed": seed, **found.figures, **made_with, **provenance(_MODULE),
            "command": f"python -m {_MODULE} run {options.archive.name} --models {name} "
                       f"--seeds {seed}"}
     _write(path, row)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import machine
+from benchmarks.report import provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -111,7 +111,7 @@ def _peer(name: str, options: argparse.Namespace) -> list[tuple[float, float]]:
 
 
 def _keep(out_dir: Path, name: str, label: str, curve: list[tuple[float, float]]) -> None:
-    result = {"row": name, "label": label, "curve": curve, **machine.circumstances(
+    result = {"row": name, "label": label, "curve": curve, **provenance(
         "benchmarks.quality.text")}
     (out_dir / f"{name}.json").write_text(json.dumps(result) + "\n")
     best = min(nats for _, nats in curve)

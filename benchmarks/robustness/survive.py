@@ -33,7 +33,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.machine import circumstances
+from benchmarks.report import provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory(prefix="vaeseq-survive-") as folder:
             rows.append({"program": name, **_survive(DRIVEN[name], Path(folder), options)})
         print(json.dumps(rows[-1]), flush=True)
-    result = {**circumstances("benchmarks.robustness.survive"), "seed": options.seed, "runs": rows}
+    result = {**provenance("benchmarks.robustness.survive"), "seed": options.seed, "runs": rows}
     if options.output:
         options.output.write_text(json.dumps(result, indent=2) + "\n")
     if any(row["differences"] for row in rows):

@@ -45,7 +45,7 @@ def test_the_table_tells_median_and_worst(tmp_path, capsys):
 
 def test_play_without_learning_is_measured(capsys):
     ended = runner(collecting.program, capsys)(
-        "run", "--copies", "2", "--moves", "200", "--turns", "1")
+        "run", "--copies", "2", "--moves", "200", "--rounds", "1")
     assert ended.status == 0
     row = json.loads(ended.out)
     assert row["copies"] == 2

@@ -1,0 +1,56 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What results and tables of all benchmarks share."""
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaeseq.version import __version__
+
+
+def provenance(module: str) -> dict[str, Any]:
+    """Returns the running command of `module`, the date, the machine and the versions."""
+    return {
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
+                   f"{platform.system()}",
+        "python": platform.python_version(), "vaeseq": __version__}
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Returns a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def add_seconds(path: Path, seconds: float) -> float:
+    """Adds the seconds of a training session to those in a file; returns the sum."""
+    total = seconds + (json.loads(path.read_text()) if path.is_file() else 0.0)
+    path.write_text(json.dumps(total))
+    return total
+
+
+def _processor() -> str:
+    match = re.search(r"model name\s*: (.*)", _read("/proc/cpuinfo"))
+    return match[1] if match else platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    match = re.search(r"MemTotal:\s*(\d+)", _read("/proc/meminfo"))
+    return f"{int(match[1]) / (1 << 20):.0f}" if match else "?"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except OSError:
+        return ""
