@@ -156,10 +156,10 @@ def _score(
     model: MidiModel, rolls: list[np.ndarray], recipe: Recipe
 ) -> tuple[Score, np.ndarray]:
     """The score, and the nats of each frame."""
-    from examples.midi.model.observations import Observed
+    from examples.midi.model.observations import ObservedRolls
     from vaeseq import data, seeds
     evaluator = model.evaluator(recipe.bound, recipe.samples)
-    batches = data.windows(Observed(rolls, model.hparams), _ROWS, _WINDOW)
+    batches = data.windows(ObservedRolls(rolls, model.hparams), _ROWS, _WINDOW)
     windows = list(evaluator.windows(batches, seed=seeds.make(0)))
     nats = [row[:length] for window in windows
             for row, length in zip(window.increments, window.lengths)]

@@ -14,7 +14,7 @@ from vaeseq.fields import Field, Range
 from .hparams import MAX_SECONDS, MidiHParams
 from .tuning.settings import TuneSettings
 
-_MUSIC = "MIDI files, folders, patterns, or archives of piano rolls as PATH.npz:train"
+_MUSIC = "MIDI files, folders, patterns, or splits of archives of piano rolls as PATH.npz:train"
 _MAX_STEPS = 10**9
 _seconds = arguments.real(Range(0, MAX_SECONDS, open_low=True))
 
@@ -23,13 +23,13 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
     add("--train-files", nargs="+", metavar="NAME", default=[],
-        help=f"{_MUSIC}; without any, the Bach chorales that music21 carries")
+        help=f"music to train on: {_MUSIC} (default: the Bach chorales of music21)")
     add("--valid-files", nargs="+", metavar="NAME", default=[],
-        help="music to validate on; without any, some of the training music")
+        help="music to validate on (default: a part of the training music)")
     add("--valid-fraction", type=arguments.fraction, default=0.1, metavar="F",
-        help="how much of the training music is held out where there are no --valid-files")
+        help="fraction of the training pieces that is held out without --valid-files")
     add("--grid", type=arguments.whole(0, 192), metavar="N",
-        help="frames follow the tempo: 16 for sixteenth notes (the hyperparameter grid)")
+        help="the hyperparameter grid: frames follow the tempo, 16 for sixteenth notes")
     options.add_init_from(parser)
     options.add_training(parser, MidiHParams, valid_every=250)
     options.add_strategy(parser)
@@ -39,11 +39,11 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_trained(parser)
     add("--eval-files", nargs="+", metavar="NAME", default=[],
-        help=f"music to score, a row each: {_MUSIC}; without any, what was held out in training")
+        help=f"music to score, one row for each name: {_MUSIC} (default: the held-out music)")
     options.add_scoring(parser, "name")
     add("--histograms", type=arguments.output_file, metavar="FILE.png",
-        help="draw free-running samples' notes, pitch classes and intervals beside the music's; "
-             "the numbers go into FILE.json")
+        help="draw histograms of notes, pitch classes and intervals of free-running samples beside "
+             "the music's; write the numbers into FILE.json")
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +51,12 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     _add_output(parser)
     add("--length", type=_seconds, default=30.0, metavar="SECONDS",
-        help="of each sample, after the prime")
+        help="duration of each sample, after the prime")
     add("--num-samples", "--samples", type=arguments.whole(1, 1000), default=1, metavar="N",
-        help="how many samples")
+        help="number of samples")
     add("--prime", metavar="FILE.mid", help="a piece that each sample continues")
     add("--prime-length", type=_seconds, metavar="SECONDS",
-        help="how much of its beginning (default: all of it)")
+        help="use only so much of the piece's beginning")
 
 
 def _latent_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,16 +64,17 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     _add_output(parser)
     add("--from", dest="start", metavar="FILE.mid",
-        help="the piece whose latents are taken; without it, they are drawn from the prior")
+        help="the piece that latents are inferred from (default: draw them from the prior)")
     add("--to", dest="goal", metavar="FILE.mid",
-        help="another piece: walk from the latents of the one to those of the other")
+        help="a second piece: walk from the latents of the first to its latents")
     add("--dimension", type=arguments.whole(0, 1 << 16), default=0, metavar="N",
-        help="without --to: the dimension that is moved, the rest being held")
+        help="without --to: the dimension that is moved; the others are fixed")
     add("--range", type=arguments.real(Range(0, 100, open_low=True)), default=3.0, metavar="X",
-        help="how far it is moved, either way")
+        help="largest movement, in both directions")
     add("--num-samples", "--samples", type=arguments.whole(2, 100), default=5, metavar="N",
-        help="how many steps on the way")
-    add("--length", type=_seconds, default=15.0, metavar="SECONDS", help="of each sample")
+        help="number of samples on the way")
+    add("--length", type=_seconds, default=15.0, metavar="SECONDS",
+        help="duration of each sample")
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,41 +86,41 @@ def _tune_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
     add("--from", dest="start", type=arguments.directory, metavar="DIR",
-        help="log directory of the trained model; needed where --log-dir holds no run yet")
+        help="log directory of the trained model; required for a new run")
     add("--reward", metavar="NAME",
-        help="'counterpoint', or a Python function of a piano roll as MODULE:FUNCTION, whose "
-             "module is imported from here or Python's path (default: counterpoint)")
+        help="'counterpoint', or a Python function of a piano roll as MODULE:FUNCTION, imported "
+             "from the current folder or Python's path (default: counterpoint)")
     for name, field in fields.of(TuneSettings).items():
         add("--" + name.replace("_", "-"), type=_number(field), metavar="X",
             help=f"{field.help} (default: {field.default:g})")
     add("--num-steps", "--iters", type=arguments.whole(1, _MAX_STEPS), default=1000, metavar="N",
-        help="updates in all, those of earlier sittings counted")
+        help="number of updates in all sessions together")
     add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="end in good order after so long, whatever --num-steps says")
+        help="stop after so many minutes; the same command resumes the run")
     add("--save-every", type=arguments.whole(1, _MAX_STEPS), default=100, metavar="N",
         help="updates between checkpoints, each with a held-out score and a sample")
-    add("--seed", type=arguments.seed, default=None, help="of everything random (default: 0)")
+    add("--seed", type=arguments.seed, default=None, help="of all random numbers (default: 0)")
     add("--json", action="store_true", help="print one JSON object, and nothing else")
 
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
-    """The options of commands that take a trained model."""
+    """Adds the options of the commands that load a trained model."""
     options.add_trained(parser)
     arguments.add_hparams(parser, MidiHParams)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    """The options of commands that write music."""
+    """Adds the options of the commands that write music."""
     add = parser.add_argument
     add("--out-dir", type=arguments.new_directory, metavar="DIR",
-        help="where the MIDI, WAV and PNG files and index.html go (default: samples in --log-dir)")
+        help="folder of the MIDI, WAV and PNG files and index.html (default: samples in --log-dir)")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
 
 
 def _number(field: Field) -> Callable[[str], Any]:
-    """A converter to what a declared number may be."""
+    """Returns the argparse type of a field that is a number in a range."""
     allowed = field.allowed
     assert allowed is not None
     if isinstance(field.default, int):

@@ -1,12 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What a musician keeps in mind: where this passage was heard before, and the beat.
+"""Agents whose contexts help to predict music: repeated passages, the beat, encoded histories.
 
-Pieces repeat their phrases, note for note or with the same melody over other chords. A recurrence
-learns a phrase in many epochs, and has heard a new piece's but once. So `Recall` looks the passage
-up: the earlier place whose past agrees longest with the present's, and what followed there.
+Pieces repeat their phrases, exactly or with the same melody over other chords. A recurrent network
+needs many epochs to learn a phrase, and a phrase of a new piece occurs only a few times. `Recall`
+therefore searches the window for the longest match with the latest frames, and gives the frame that
+followed it.
 
-Axes: B batch, T time, P columns of a roll, N frames kept, W places (N, or N + T over a whole
-sequence), K ways to compare two frames.
+Axes: B batch, T time, P columns of a roll, N frames of the window, W places (N, or N + T over a
+whole sequence), K keys by which frames are compared, F features of a context.
 """
 from __future__ import annotations
 
@@ -21,35 +22,42 @@ from vaeseq.nn.networks import MLP
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
-_FULL_TRUST = 2.0  # what followed counts m / (m + this) after m frames that agree
-_STEPS = (1, 2, 3, 4, 6, 9, 13)  # agreements of at least so many frames are told apart
+_TRUST = 2.0  # the frame after a match of m frames has the weight m / (m + _TRUST)
+_STEPS = (1, 2, 3, 4, 6, 9, 13)  # thresholds of the features of a match's length
 
 
-class Heard(NamedTuple):
-    """The last frames, oldest first.
+class RecallState(NamedTuple):
+    """The latest frames, oldest first.
 
     Attributes:
       frames: `[B, N, P]`.
-      seen: bool `[B, N]`, false where the piece had not begun yet.
-      matches: for each way to compare, how many frames up to each place agree with those up to the
-        last, `[B, K, N]`; 0 for the last itself.
+      valid: bool `[B, N]`, false before the beginning of the piece.
+      matches: for each key, the length of the match between the frames that end at each place and
+        the latest frames, `[B, K, N]`; 0 for the last place itself.
     """
 
     frames: Tensor
-    seen: Tensor
+    valid: Tensor
     matches: Tensor
 
 
 class Recall(Agent):
-    """The context is what followed where the present passage was heard before.
+    """The context is the frame that followed the longest match of the latest frames.
 
-    Passages are compared by their frames, and by their highest notes alone. For each: the frame
-    that followed the longest agreement (the latest of equals), weighed by its length, and that
-    length among few classes. Zeros where nothing agrees.
+    Frames are compared by all their notes, and by their highest note alone. For each of the two
+    keys, the context holds the frame after the longest match (of equal ones, the latest), weighted
+    by the match's length, and whether that length reaches each of several thresholds. It is 0 where
+    nothing matches.
     """
 
     def __init__(self, columns: int, window: int, name: str | None = None):
-        """Args: columns: P. window: N, at least 2."""
+        """Creates the agent.
+
+        Args:
+          columns: number of columns of a roll, P.
+          window: number of frames that are searched, N; at least 2.
+          name: of the module.
+        """
         super().__init__(name=name)
         self._columns = columns
         self._window = window
@@ -58,75 +66,80 @@ class Recall(Agent):
     def context_size(self) -> int:
         return len(_KEYS) * (self._columns + len(_STEPS))
 
-    def initial_state(self, batch_size: int | Tensor) -> Heard:
-        spec = Heard(tf.TensorSpec([self._window, self._columns]),
-                     tf.TensorSpec([self._window], tf.bool),
-                     tf.TensorSpec([len(_KEYS), self._window]))
+    def initial_state(self, batch_size: int | Tensor) -> RecallState:
+        spec = RecallState(tf.TensorSpec([self._window, self._columns]),
+                           tf.TensorSpec([self._window], tf.bool),
+                           tf.TensorSpec([len(_KEYS), self._window]))
         return nest.zeros(spec, batch_size)
 
-    def context(self, state: Heard, inputs: Nest = (), *, seed: Seed) -> Tensor:
+    def context(self, state: RecallState, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del inputs, seed
-        return self._recalled(state.frames, state.matches[:, None])[:, 0]
+        return self._lookup(state.frames, state.matches[:, None])[:, 0]
 
-    def observe(self, observation: Nest, context: Tensor, state: Heard) -> Heard:
+    def observe(self, observation: Nest, context: Tensor, state: RecallState) -> RecallState:
         del context
         new = tf.cast(observation, tf.float32)[:, None]
-        same = _same(new, state.frames, state.seen)[:, 0]
-        return Heard(
+        same = _same(new, state.frames, state.valid)[:, 0]
+        return RecallState(
             tf.concat([state.frames[:, 1:], new], 1),
-            tf.concat([state.seen[:, 1:], tf.ones_like(state.seen[:, :1])], 1),
-            tf.pad(_longer(state.matches, same)[..., 1:], [[0, 0], [0, 0], [0, 1]]))
+            tf.concat([state.valid[:, 1:], tf.ones_like(state.valid[:, :1])], 1),
+            tf.pad(_extend(state.matches, same)[..., 1:], [[0, 0], [0, 0], [0, 1]]))
 
     def contexts(
-        self, observed: Nest, state: Heard, inputs: Nest = (), lengths: Tensor | None = None, *,
-        seed: Seed,
-    ) -> tuple[Tensor, Heard]:
+        self, observed: Nest, state: RecallState, inputs: Nest = (),
+        lengths: Tensor | None = None, *, seed: Seed,
+    ) -> tuple[Tensor, RecallState]:
         del inputs, seed
         new = tf.cast(observed, tf.float32)
         steps = new.shape[1]
-        every = tf.concat([state.frames, new], 1)  # [B, N + T, P]
-        seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
+        frames = tf.concat([state.frames, new], 1)  # [B, N + T, P]
+        valid = tf.pad(state.valid, [[0, 0], [0, steps]], constant_values=True)
 
         def step(same: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
-            return matches, _longer(matches, same)
+            return matches, _extend(matches, same)
 
         before, after = unroll.scan(
-            step, _same(new, every, seen), tf.pad(state.matches, [[0, 0], [0, 0], [0, steps]]),
+            step, _same(new, frames, valid), tf.pad(state.matches, [[0, 0], [0, 0], [0, steps]]),
             lengths)  # before each step [B, T, K, N + T]; after the last [B, K, N + T]
         count = tf.fill([tf.shape(new)[0]], steps) if lengths is None else lengths
-        kept = tf.cast(count, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
-        matches = tf.gather(tf.transpose(after, [0, 2, 1]), kept, batch_dims=1)
+        latest = tf.cast(count, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
+        matches = tf.gather(tf.transpose(after, [0, 2, 1]), latest, batch_dims=1)
         last = tf.range(self._window) == self._window - 1
-        return self._recalled(every, before), Heard(
-            tf.gather(every, kept, batch_dims=1), tf.gather(seen, kept, batch_dims=1),
+        return self._lookup(frames, before), RecallState(
+            tf.gather(frames, latest, batch_dims=1), tf.gather(valid, latest, batch_dims=1),
             tf.where(last, 0.0, tf.transpose(matches, [0, 2, 1])))
 
-    def _recalled(self, frames: Tensor, matches: Tensor) -> Tensor:
-        """Contexts `[B, T, F]`, from frames `[B, W, P]` and agreements `[B, T, K, W]`."""
+    def _lookup(self, frames: Tensor, matches: Tensor) -> Tensor:
+        """Returns contexts `[B, T, F]` from frames `[B, W, P]` and matches `[B, T, K, W]`."""
         places, first = tf.range(frames.shape[1]), tf.range(matches.shape[1])[:, None]
-        # At step t the frames from place t on are kept; the last but one has one to follow.
+        # At step t the window begins at place t; its last frame has none that follows.
         candidates = (places >= first) & (places <= first + self._window - 2)
         matches = tf.where(candidates[:, None], matches, 0.0)
         best = tf.argmax(
             matches * frames.shape[1] + tf.cast(places, tf.float32), axis=3, output_type=tf.int32)
         length = tf.gather(matches, best, batch_dims=3)[..., None]  # [B, T, K, 1]
         followed = tf.gather(frames, tf.minimum(best + 1, frames.shape[1] - 1), batch_dims=1)
-        parts = [followed * length / (length + _FULL_TRUST),
+        parts = [followed * length / (length + _TRUST),
                  tf.cast(length >= tf.constant(_STEPS, tf.float32), tf.float32)]
         contexts = tf.concat(parts, -1)
         return tf.reshape(contexts, [*nest.shape_of(contexts)[:2], self.context_size])
 
 
 def offsets(columns: int) -> list[int]:
-    """Where in a context of `Recall` each frame that followed begins."""
+    """Returns where in a context of `Recall` its frames begin."""
     return [i * (columns + len(_STEPS)) for i in range(len(_KEYS))]
 
 
 class Beat(Agent):
-    """The context is the place in a measure of so many frames, one of them 1 and the rest 0."""
+    """The context is the one-hot place of the frame in a measure."""
 
     def __init__(self, period: int, name: str | None = None):
-        """Args: period: frames, at least 1."""
+        """Creates the agent.
+
+        Args:
+          period: number of frames in a measure, at least 1.
+          name: of the module.
+        """
         super().__init__(name=name)
         self._period = period
 
@@ -157,7 +170,10 @@ class Beat(Agent):
 
 
 class EncodedContext(Agent):
-    """Another agent's contexts, seen through fully connected layers."""
+    """The contexts of another agent, encoded by fully connected layers.
+
+    VAE-Seq encoded the latest N frames together in this way.
+    """
 
     def __init__(
         self, inner: Agent, sizes: Sequence[int], *, activation: str = "relu",
@@ -166,9 +182,10 @@ class EncodedContext(Agent):
         """Creates the agent.
 
         Args:
-          inner: gives the contexts; what it observes does not depend on them.
-          sizes: of the layers.
-          activation: after each.
+          inner: the agent that is encoded; its `observe` must not depend on its contexts.
+          sizes: sizes of the layers.
+          activation: activation after each layer.
+          name: of the module.
         """
         super().__init__(name=name)
         self._inner = inner
@@ -186,9 +203,9 @@ class EncodedContext(Agent):
         return self._layers(self._inner.context(state, inputs, seed=seed))
 
     def observe(self, observation: Nest, context: Tensor, state: Nest) -> Nest:
-        # The inner context was encoded and is gone; that of an agent of agents is taken apart.
-        nothing = tf.zeros([nest.leading_dim(context), self._inner.context_size])
-        return self._inner.observe(observation, nothing, state)
+        # The inner context is not available; `Chain` splits one, so it must have the right size.
+        placeholder = tf.zeros([nest.leading_dim(context), self._inner.context_size])
+        return self._inner.observe(observation, placeholder, state)
 
     def finished(self, state: Nest) -> Tensor:
         return self._inner.finished(state)
@@ -202,7 +219,7 @@ class EncodedContext(Agent):
 
 
 def _highest(frames: Tensor) -> Tensor:
-    """The highest note of each frame alone, `[..., P]`."""
+    """Returns frames `[..., P]` with their highest notes alone."""
     above = tf.cumsum(frames, axis=-1, exclusive=True, reverse=True)
     return tf.where(above > 0, 0.0, frames)
 
@@ -210,18 +227,17 @@ def _highest(frames: Tensor) -> Tensor:
 _KEYS = (tf.identity, _highest)
 
 
-def _same(new: Tensor, frames: Tensor, seen: Tensor) -> Tensor:
-    """1 where a new frame `[B, T, P]` equals an old one `[B, W, P]` that was seen, `[B, T, K, W]`.
-    """
+def _same(new: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+    """Returns 1 where new frames `[B, T, P]` equal valid ones `[B, W, P]`, `[B, T, K, W]`."""
     differences = []
     for key in _KEYS:
         one, other = key(new), key(frames)
         both = tf.matmul(one, other, transpose_b=True)  # notes in common
         differences.append(tf.reduce_sum(one, -1)[..., None] - both
                            + tf.reduce_sum(other, -1)[:, None] - both)
-    return tf.cast((tf.stack(differences, 2) < 0.5) & seen[:, None, None], tf.float32)
+    return tf.cast((tf.stack(differences, 2) < 0.5) & valid[:, None, None], tf.float32)
 
 
-def _longer(matches: Tensor, same: Tensor) -> Tensor:
-    """The agreements `[B, K, W]` after one more frame, and whether it is the `same`."""
+def _extend(matches: Tensor, same: Tensor) -> Tensor:
+    """Returns the matches `[B, K, W]` after one more frame, which is the `same` at some places."""
     return same * (tf.pad(matches[..., :-1], [[0, 0], [0, 0], [1, 0]]) + 1.0)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A core whose latents are given rather than drawn: to hear what they mean.
+"""A core whose latents are fixed instead of drawn, to play what they mean.
 
 Axes: B batch, T time, Z latent.
 """
@@ -14,13 +14,19 @@ from vaeseq.vae import CoreState, VAECore
 
 
 class FixedLatents(VAECore):
-    """Another core with z_1:T fixed: its prior is certain of them, all else is the core's.
+    """Another core with z_1:T fixed: the prior is deterministic, the rest is unchanged.
 
-    The latents are carried in the state, so that `GenCore` draws from this core as from any.
+    The state carries the remaining latents, so that `GenCore` samples from it as from any core.
     """
 
     def __init__(self, core: VAECore, latents: Tensor, name: str | None = None):
-        """Args: core: a model. latents: `[B, T, Z]`, those of as many steps as are drawn."""
+        """Creates the core.
+
+        Args:
+          core: the core whose latents are fixed.
+          latents: the latents of all steps that will be drawn, `[B, T, Z]`.
+          name: of the module.
+        """
         super().__init__(core.decoder, name=name)
         self._core = core
         self._latents = latents
@@ -32,8 +38,8 @@ class FixedLatents(VAECore):
     @property
     def state_spec(self) -> CoreState:
         context_feature, latent = self._core.state_spec
-        left = tf.TensorSpec(self._latents.shape[1:], self._latents.dtype)
-        return CoreState(context_feature, (latent, left))
+        remaining = tf.TensorSpec(self._latents.shape[1:], self._latents.dtype)
+        return CoreState(context_feature, (latent, remaining))
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
         context_feature, latent = self._core.initial_state(batch_size)
@@ -45,25 +51,25 @@ class FixedLatents(VAECore):
         return self._core.encode_contexts(contexts, state, lengths)
 
     def hidden(self, context_feature: Nest, state: Nest) -> Nest:
-        latent, left = state
-        return self._core.hidden(context_feature, latent), left
+        latent, remaining = state
+        return self._core.hidden(context_feature, latent), remaining
 
     def prior(self, h: Nest) -> tfd.Distribution:
-        _, left = h
-        return tfd.Independent(tfd.Deterministic(left[:, 0]), 1)
+        _, remaining = h
+        return tfd.Independent(tfd.Deterministic(remaining[:, 0]), 1)
 
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
         del feature
         return self.prior(h)
 
     def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
-        inner, left = h
+        inner, remaining = h
         outputs, latent = self._core.update(inner, z)
-        return outputs, (latent, tf.roll(left, -1, axis=1))
+        return outputs, (latent, tf.roll(remaining, -1, axis=1))
 
 
 def infer(core: VAECore, contexts: Tensor, observed: Nest, *, seed: Tensor) -> Tensor:
-    """Latents `[B, T, Z]` of observed sequences, drawn from the posterior."""
+    """Draws latents `[B, T, Z]` of observed sequences from the posterior."""
     state = core.initial_state(nest.leading_dim(contexts, 0))
     context_features, _ = core.encode_contexts(contexts, state.context)
     features = core.encode_observed(context_features, observed)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A model of music: frames of notes in, a distribution of the next frame out."""
+"""A model of music: reads frames of notes, gives a distribution of the next one."""
 from __future__ import annotations
 
 import json
@@ -28,25 +28,25 @@ from ..hparams import MidiHParams
 from ..output import audio, plots
 from . import observations
 from .context_agents import Beat, EncodedContext, Recall
-from .observations import Observed
+from .observations import ObservedRolls
 
 PROGRAM = "vaeseq-midi"
 _MEANS = "notes.json"
 _WINDOW = 160  # frames scored in one compiled call
 _ROWS = 8  # pieces scored at once
-_SAMPLE_SECONDS = 16  # of what is heard and seen while training
+_SAMPLE_SECONDS = 16  # of the samples for TensorBoard
 
 
 class MidiModel(Model):
     """A model of music (see `vaeseq.model.Model`); sequences are rolls, uint8 `[N, P]`.
 
     Attributes:
-      mean: how often each column is on in training, `[P]`.
-      origin: what the first weights are from, where they are another run's.
-      step: of the checkpoint that `load` restored.
+      mean: how often each column is on in the training music, `[P]`.
+      origin: the run that a warm start took the initial weights from, if any.
     """
 
     hparams: MidiHParams
+    hparams_class = MidiHParams
     program = PROGRAM
     unit = "frame"
 
@@ -54,29 +54,24 @@ class MidiModel(Model):
         self, hparams: MidiHParams, log_dir: str | os.PathLike[str], *, mean: np.ndarray,
         seed: int = 0, trained_on: Description | None = None,
     ):
-        """Creates the model; arguments as for `Model`.
+        """Creates the model.
 
         Args:
-          hparams: sizes and kinds.
-          log_dir: of the run.
-          mean: how often each column is on in training, `[P]`: see `observations.means`.
-          seed: of everything random in training.
-          trained_on: kept in the log directory, so that the held-out music is found again.
+          hparams: the hyperparameters.
+          log_dir: the directory of the run.
+          mean: how often each column is on in the training music, `[P]`; see `observations.means`.
+          seed: of weights, batches and all other randomness of training.
+          trained_on: written into the log directory, to find the held-out music later.
         """
-        self.mean = mean
+        # As `save_files` writes it, so that the restored model is the same.
+        self.mean = np.array([round(float(share), 8) for share in mean])
         self.origin: Origin | None = None
-        self.step = 0
         self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
     @classmethod
-    def load(cls, log_dir: str | os.PathLike[str]) -> MidiModel:
-        """The model that was trained in `log_dir`; raises ValueError if there is none."""
-        directory = LogDir(log_dir, cls.program)
-        hparams = directory.hparams(MidiHParams)
-        model = cls(hparams, log_dir, mean=saved_mean(directory, hparams), seed=directory.seed())
-        model.step = model.restore()
-        return model
+    def arguments_of(cls, run: LogDir) -> dict[str, Any]:
+        return {"mean": saved_mean(run, run.hparams(MidiHParams))}
 
     @property
     def observation_spec(self) -> Nest:
@@ -89,73 +84,76 @@ class MidiModel(Model):
         return observations.make_decoder(self.hparams, self.mean)
 
     def make_agent(self, encoder: Encoder) -> Agent:
-        heard: list[Agent] = [
+        agents: list[Agent] = [
             EncodeObserved(encoder, self.observation_spec, self.hparams.history_size)]
-        if observations.recalls(self.hparams):
-            heard.append(Recall(self.hparams.frames.columns, self.hparams.recall))
+        if observations.uses_recall(self.hparams):
+            agents.append(Recall(self.hparams.frames.columns, self.hparams.recall))
         if self.hparams.beats:
-            heard.append(Beat(self.hparams.beats))
-        contexts = heard[0] if len(heard) == 1 else Chain(heard)
+            agents.append(Beat(self.hparams.beats))
+        agent = agents[0] if len(agents) == 1 else Chain(agents)
         if not self.hparams.history_encoder_fc_layers:
-            return contexts
-        return EncodedContext(contexts, self.hparams.history_encoder_fc_layers,
+            return agent
+        return EncodedContext(agent, self.hparams.history_encoder_fc_layers,
                               activation=self.hparams.activation)
 
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
-        moved, still = (
+        transposed, original = (
             data_lib.Sequences(sequences, self.hparams.batch_size, self.hparams.sequence_size,
                                seed=self._seed, transform=transform)
-            for transform in (self._augmented, self._observed))
+            for transform in (self._transpose, self._observe))
         if not self.hparams.transpose_steps:
-            return moved
-        return data_lib.ScheduledDataSet(moved, still, self.hparams.transpose_steps)
+            return transposed
+        return data_lib.ScheduledDataSet(transposed, original, self.hparams.transpose_steps)
 
-    def _observed(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
+    def _observe(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         del rng
         return observations.observe(roll, self.hparams)
 
-    def _augmented(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
+    def _transpose(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         if rng.random() < self.hparams.transpose_share:
             roll = piano_roll.transpose(roll, self.hparams.transpose, self.hparams.frames, rng)
-        return self._observed(roll, rng)
+        return self._observe(roll, rng)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
         size = min(self.hparams.sequence_size, max(map(len, sequences)))
         return data_lib.windows(
-            Observed(sequences, self.hparams), self.hparams.batch_size, size)
+            ObservedRolls(sequences, self.hparams), self.hparams.batch_size, size)
 
     def evaluate(self, sequences: Sequence[np.ndarray], **options: Any) -> Score:
-        """How probable rolls are; options as for `Model.evaluate`."""
+        """Scores rolls, uint8 `[N, P]` each; takes the options of `Model.evaluate`."""
         options = {"batch_size": _ROWS, "window": _WINDOW, **options}
-        return super().evaluate(Observed(sequences, self.hparams), **options)
+        return super().evaluate(ObservedRolls(sequences, self.hparams), **options)
 
     def compose(
         self, *, num_samples: int = 1, length: int, prime: np.ndarray | None = None,
         temperature: float = 1.0, seed: int = 0,
     ) -> list[np.ndarray]:
-        """Samples music, rolls uint8 `[length, P]`; arguments as for `Model.generate`.
+        """Samples music.
 
         Args:
-          num_samples: how many.
-          length: frames of each, after the prime.
-          prime: a roll that all of them continue; not repeated in the result.
+          num_samples: number of samples.
+          length: number of frames of each, after the prime.
+          prime: a roll that all of them continue; not part of the result.
           temperature: below 1 more predictable, above 1 more surprising.
-          seed: the same seed gives the same music.
+          seed: equal seeds give equal music.
+
+        Returns:
+          Rolls, uint8 `[length, P]`.
         """
-        begun = None if prime is None else observations.observe(prime, self.hparams)
-        drawn = self.generate(num_samples=num_samples, length=length, prime=begun,
-                              temperature=temperature, seed=seed)
-        return [observations.to_roll(observed, self.hparams) for observed in drawn]
+        samples = self.generate(
+            num_samples=num_samples, length=length, temperature=temperature, seed=seed,
+            prime=None if prime is None else observations.observe(prime, self.hparams))
+        return [observations.to_roll(observed, self.hparams) for observed in samples]
 
     def expect_notes(self, observed: Nest) -> list[tf.Operation]:
-        """Asserts in a graph that a nest of `[B, T, ...]` may be observations."""
-        most = observations.most(self.hparams)
+        """Returns assertions that a nest of `[B, T, ...]` has values of observations."""
+        maximum = observations.maximum(self.hparams)
         return [tf.debugging.Assert(tf.reduce_all((leaf >= 0) & (leaf <= limit)),
                                     [f"expected notes from 0 to {limit}"])
-                for leaf, limit in zip(tf.nest.flatten(observed), tf.nest.flatten(most))]
+                for leaf, limit in zip(tf.nest.flatten(observed), tf.nest.flatten(maximum))]
 
     def save_files(self) -> None:
-        self.log_dir.write(_MEANS, json.dumps([round(float(m), 8) for m in self.mean]) + "\n")
+        self.log_dir.write(_MEANS, json.dumps(self.mean.tolist()) + "\n")
         if self._trained_on is not None:
             self._trained_on.save(self.log_dir)
         if self.origin is not None:
@@ -165,14 +163,14 @@ class MidiModel(Model):
         grid = self.hparams.frames
         length = max(1, round(_SAMPLE_SECONDS / grid.frame_seconds))
         (roll,) = self.compose(length=length, seed=step)
-        # TensorBoard shows but one kind of thing of a name.
+        # TensorBoard shows one kind of summary for each tag.
         writer.image(step, "sample/roll", plots.bitmap(piano_roll.sounding(roll, grid)))
         writer.audio(
             step, "sample/sound", audio.synthesize(roll, grid)[:, None], audio.RATE)
 
 
 def saved_mean(log_dir: LogDir, hparams: MidiHParams) -> np.ndarray:
-    """How often each column was on in training; raises ValueError where that is damaged."""
+    """Reads how often each column was on in training; raises ValueError where it is damaged."""
     try:
         mean = np.array(json.loads(log_dir.read(_MEANS)), np.float64)
         if mean.shape != (hparams.frames.columns,) or not ((mean >= 0) & (mean <= 1)).all():
@@ -180,5 +178,5 @@ def saved_mean(log_dir: LogDir, hparams: MidiHParams) -> np.ndarray:
     except (ValueError, TypeError, RecursionError):
         raise ValueError(
             f"{str(log_dir.path / _MEANS)!r}: expected a JSON list of {hparams.frames.columns} "
-            "shares. The log directory is damaged; begin anew in another.") from None
+            "shares. The log directory is damaged; start again in another.") from None
     return mean

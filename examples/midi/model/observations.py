@@ -1,11 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What a model observes of a frame, and the distribution of it: three ways.
+"""The observation of a frame and its distribution, in three variants.
 
-    bernoulli   each note on or off, independent given the features
-    masked      each note on or off, given the notes below it in the frame
-    scores      VAE-Seq's: a Beta variable scores each note, a categorical one counts the notes that
-                sound; they are the ones with the highest scores. As data, a note that sounds has
-                the score 0.95 and one that does not 0.05.
+    bernoulli   each note is on or off, independently given the features
+    masked      each note is on or off, given the notes below it in the frame
+    scores      as in VAE-Seq: a Beta variable scores each note, a categorical variable counts the
+                notes that sound, which are those with the highest scores. In data, a note that
+                sounds has the score 0.95, any other one 0.05.
 
 Axes: T time, P columns of a roll (see `vaeseq.types`).
 """
@@ -26,7 +26,7 @@ from ..hparams import MidiHParams
 from . import context_agents
 
 _SOUNDS, _SILENT = 0.95, 0.05  # scores, as data
-_RARELY, _HARDLY_EVER = 1e-3, 1e-5  # the least that a note is expected: it sounds, it begins
+_MIN_MEAN, _MIN_ONSET_MEAN = 1e-3, 1e-5  # of a note's initial probability
 
 
 class Scored(NamedTuple):
@@ -34,7 +34,7 @@ class Scored(NamedTuple):
 
     Attributes:
       scores: strictly between 0 and 1, `[..., P]`.
-      count: how many notes sound, int32 `[...]`.
+      count: number of notes that sound, int32 `[...]`.
     """
 
     scores: Nest
@@ -42,20 +42,20 @@ class Scored(NamedTuple):
 
 
 def spec(hparams: MidiHParams) -> Nest:
-    """Of one observation."""
+    """Returns the spec of one observation."""
     notes = tf.TensorSpec([hparams.frames.columns], tf.float32, "notes")
     if hparams.decoder == "scores":
         return Scored(notes, tf.TensorSpec([], tf.int32, "count"))
     return notes
 
 
-def most(hparams: MidiHParams) -> Nest:
-    """The greatest number in an observation, by its parts; the least is 0."""
+def maximum(hparams: MidiHParams) -> Nest:
+    """Returns the greatest value of each part of an observation; the least is 0."""
     return Scored(1, hparams.most_notes) if hparams.decoder == "scores" else 1
 
 
 def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
-    """The observations of a roll, uint8 `[T, P]`."""
+    """Returns the observations of a roll, uint8 `[T, P]`."""
     if hparams.decoder != "scores":
         return roll
     scores = np.where(roll > 0, np.float32(_SOUNDS), np.float32(_SILENT))
@@ -63,7 +63,7 @@ def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
 
 
 def to_roll(observed: Nest, hparams: MidiHParams) -> np.ndarray:
-    """The roll, uint8 `[T, P]`, of observations."""
+    """Returns the roll, uint8 `[T, P]`, of observations."""
     if hparams.decoder != "scores":
         return (np.asarray(observed) > 0.5).astype(np.uint8)
     order = np.argsort(-observed.scores, axis=1, kind="stable")
@@ -73,11 +73,16 @@ def to_roll(observed: Nest, hparams: MidiHParams) -> np.ndarray:
     return roll
 
 
-class Observed(Sequence):
-    """The observations of rolls, made when they are asked for."""
+class ObservedRolls(Sequence):
+    """The observations of rolls, computed at each access."""
 
     def __init__(self, rolls: Sequence[np.ndarray], hparams: MidiHParams):
-        """Args: rolls: uint8 `[T, P]` each. hparams: how frames are observed."""
+        """Creates the sequence.
+
+        Args:
+          rolls: uint8 `[T, P]` each.
+          hparams: the hyperparameters, which choose the variant.
+        """
         self._rolls = rolls
         self._hparams = hparams
 
@@ -89,7 +94,7 @@ class Observed(Sequence):
 
 
 def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
-    """How often each column is on in training, over all transpositions, `[P]`."""
+    """Returns how often each column is on in training, averaged over transpositions, `[P]`."""
     on = sum(roll.sum(axis=0, dtype=np.float64) for roll in rolls)
     share = np.asarray(on) / sum(len(roll) for roll in rolls)
     parts = share.reshape([2 if hparams.onsets else 1, -1])
@@ -99,7 +104,7 @@ def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
 
 
 def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
-    """From an observation to features; notes are centred by their means `[P]`."""
+    """Creates the encoder of observations, which subtracts the means `[P]` from notes."""
     notes: Encoder = Centred(mean)
     if hparams.decoder == "scores":
         scored = spec(hparams)
@@ -112,7 +117,7 @@ def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
 
 
 def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
-    """The distribution of an observation; notes are expected as often as their means `[P]`."""
+    """Creates the decoder; initially, notes have their means `[P]` as probabilities."""
     observed = spec(hparams)
     dropout = hparams.decoder_dropout
     layers: dict[str, Any] = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
@@ -122,9 +127,9 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
             decoders.Beta(observed.scores, positive_projection=hparams.positive_projection,
                           **layers),
             decoders.Categorical(hparams.most_notes + 1, observed.count, **layers)))
-    least = _HARDLY_EVER if hparams.onsets else _RARELY
-    odds = np.clip(mean, least, 1 - least)
-    logits = np.log(odds) - np.log1p(-odds)
+    minimum = _MIN_ONSET_MEAN if hparams.onsets else _MIN_MEAN
+    probability = np.clip(mean, minimum, 1 - minimum)
+    logits = np.log(probability) - np.log1p(-probability)
     if hparams.decoder == "masked":
         relative = not hparams.masked_hidden_size
         hidden = hparams.masked_hidden_size or hparams.relative_channels * len(mean)
@@ -138,13 +143,13 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     return decoders.Bernoulli(observed, initial_logits=logits, **layers)
 
 
-def recalls(hparams: MidiHParams) -> bool:
-    """Whether the present passage is looked up: scores are no notes to be compared."""
+def uses_recall(hparams: MidiHParams) -> bool:
+    """Returns whether contexts include `Recall`, which does not compare scores."""
     return hparams.recall > 0 and hparams.decoder != "scores"
 
 
 def _aligned(hparams: MidiHParams) -> list[int]:
-    """Where in the decoder's features a frame begins, of those that come past the recurrence."""
+    """Returns where frames begin in the decoder's features that skip the recurrence."""
     if (not hparams.context_skip or hparams.obs_encoder_fc_layers
             or hparams.history_encoder_fc_layers):
         return []
@@ -152,14 +157,19 @@ def _aligned(hparams: MidiHParams) -> list[int]:
     frames = [start + i * columns for i in range(hparams.history_size)]
     recalled = start + hparams.history_size * columns
     return frames + ([recalled + offset for offset in context_agents.offsets(columns)]
-                     if recalls(hparams) else [])
+                     if uses_recall(hparams) else [])
 
 
 class Centred(Encoder):
-    """Notes less their mean over the training set, so that a silent frame is no zero input."""
+    """Subtracts the mean over the training music, so that a silent frame is not a zero input."""
 
     def __init__(self, mean: np.ndarray, name: str | None = None):
-        """Args: mean: `[P]`."""
+        """Creates the encoder.
+
+        Args:
+          mean: `[P]`.
+          name: of the module.
+        """
         super().__init__(name=name)
         self._mean = mean
 

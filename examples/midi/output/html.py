@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Samples in a folder: MIDI, sound and picture of each, and a page that plays and shows them all.
+"""Writes samples into a folder as MIDI, sound and pictures, with a page that plays and shows them.
 
-The page loads nothing but the files beside it.
+The page loads only files of its folder.
 """
 from __future__ import annotations
 
@@ -48,30 +48,40 @@ _FIGURE = """<figure>
 
 
 class Sample(NamedTuple):
-    """A piece to show.
+    """A sample to show.
 
     Attributes:
-      name: of its files, without a suffix.
-      caption: above it.
+      name: the name of its files, without a suffix.
+      caption: the caption above it.
       roll: `[T, P]`, with onsets `[T, 2 P]`.
-      given: how many frames at its beginning the model continued.
+      prime_frames: number of frames at its beginning that are the prime.
     """
 
     name: str
     caption: str
     roll: np.ndarray
-    given: int = 0
+    prime_frames: int = 0
 
 
 def write(
     folder: Path, samples: Iterable[Sample], grid: Grid, *, title: str, subtitle: str
 ) -> int:
-    """Writes the files of samples and their page; returns how many there were.
+    """Writes the files of samples and their page.
 
-    A link where a file is to be is replaced, so that nothing outside of the folder is written.
+    Replaces symbolic links in the place of its files, so that it writes nothing outside the folder.
+
+    Args:
+      folder: created if it does not exist.
+      samples: the samples; each is written before the next one is drawn.
+      grid: the frames and columns of their rolls.
+      title: the title of the page.
+      subtitle: the line below.
+
+    Returns:
+      The number of samples.
 
     Raises:
-      OSError: the folder cannot be made or written.
+      OSError: the folder cannot be created or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = []
@@ -80,7 +90,7 @@ def write(
         piano_roll.to_midi(sample.roll, grid).write(_unlinked(f"{path}.mid"))
         audio.save(_unlinked(f"{path}.wav"), audio.play(sample.roll, grid))
         plots.save_roll(_unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
-                        given=sample.given)
+                        prime_frames=sample.prime_frames)
         figures.append(_FIGURE.format(name=html.escape(sample.name, quote=True),
                                       caption=html.escape(sample.caption, quote=True)))
     Path(_unlinked(f"{folder / 'index.html'}")).write_text(_PAGE.format(

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What piano rolls sound like, in numbers: a model can score well and sample badly."""
+"""Statistics of piano rolls, to compare samples with music: good scores may hide bad samples."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ _DENSITIES = 11  # notes in a frame, 0 to ten
 
 
 def statistics_of(pieces: Sequence[np.ndarray], lowest: int = LOWEST) -> dict[str, Any]:
-    """Statistics of which notes sound, [frames, P] each.
+    """Computes statistics of pieces.
 
     Args:
-      pieces: above 0.5 where a note sounds.
+      pieces: arrays `[T, P]`, above 0.5 where a note sounds.
       lowest: MIDI number of the first column.
 
     Returns:
-      notes_per_frame; silent_frames, a share; density [11], shares of the frames by the number of
-      notes (beyond ten: the last); pitch_classes [12], shares of the notes, C first; intervals
-      [25], shares of the pairs of notes in a frame by distance in semitones (beyond two octaves:
-      the last); held, how many frames a note goes on sounding, on average.
+      A dictionary: `notes_per_frame`; `silent_frames`, their share; `density` [11], shares of
+      frames by the number of notes (the last: ten or more); `pitch_classes` [12], shares of notes,
+      C first; `intervals` [25], shares of the pairs of notes in a frame by their distance in
+      semitones (the last: two octaves or more); `held`, mean duration of a note in frames.
     """
     frames = np.concatenate([np.asarray(piece) > 0.5 for piece in pieces])
     notes = frames.sum(axis=1)
@@ -44,7 +44,7 @@ def statistics_of(pieces: Sequence[np.ndarray], lowest: int = LOWEST) -> dict[st
 def _intervals(frames: np.ndarray) -> list[float]:
     on = frames.astype(np.float32)
     low, high = np.triu_indices(on.shape[1], 1)
-    together = (on.T @ on)[low, high]  # how often both sound
+    together = (on.T @ on)[low, high]  # number of frames in which both sound
     distances = np.minimum(high - low, _INTERVALS - 1)
     return _shares(np.bincount(distances, together, minlength=_INTERVALS))
 

@@ -1,19 +1,20 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""First-species counterpoint (note against note) as rules of a piano roll, and as a reward.
+"""First-species counterpoint (note against note) as rules on piano rolls, and as a reward.
 
-A roll is bool `[T, 128]`: which MIDI notes sound in each frame. It does not name its voices, so
-they are taken from it:
+A roll is bool `[T, 128]`: which MIDI notes sound in each frame. It does not say which voice sings
+a note, so voices are assigned:
 
-  - there are V of them, the most frequent number of notes in a frame that sounds (of two, the
-    larger);
-  - the first is the lowest note of a frame, the last its highest, and those between are spread
-    over the notes in order. Where fewer notes sound, voices share one: a unison.
+  - their number V is the most frequent number of notes in a frame that is not silent (of equally
+    frequent ones, the largest);
+  - the first voice sings the lowest note of a frame, the last one the highest, and the others are
+    spread evenly over the notes in order. With fewer notes than voices, voices share notes
+    (unisons).
 
-Voices in the order of their notes never cross within a frame. What shows of a crossing is that a
-voice moves beyond where its neighbour was in the frame before, and that is what is counted.
+Thus voices never cross within a frame. A crossing shows as an overlap: a voice moves beyond its
+neighbour's note in the frame before.
 
-Each rule says in which frames it applies and in which of those it is kept. A bar keeps a rule if
-all its frames do. First species has no rests: a silent frame keeps no rule that applies to it.
+Each rule applies to some frames, and is kept or broken in each of those. A bar keeps a rule if none
+of its frames breaks it. First species has no rests: a silent frame breaks each rule that applies.
 
 Axes: T frames, V voices.
 """
@@ -25,23 +26,23 @@ from typing import NamedTuple
 import numpy as np
 
 _CONSONANT = (0, 3, 4, 7, 8, 9)  # semitones above the lowest voice, within an octave
-_HARSH = (1, 2, 10, 11)  # between two upper voices: seconds and sevenths
+_DISSONANT = (1, 2, 10, 11)  # between two upper voices: seconds and sevenths
 _FIFTH = 7
 _STEP = 2
-# How well the twelve notes fit a key, from its tonic up (Krumhansl and Kessler, 1982).
+# Profiles of the major and the minor key, from the tonic up (Krumhansl and Kessler, 1982).
 _PROFILES = np.array([
     [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
     [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]])
 
 
 class Piece(NamedTuple):
-    """What the rules look at.
+    """The input of the rules.
 
     Attributes:
       voices: MIDI numbers, lowest first, int `[T, V]`; -1 in a silent frame.
-      notes: how many sound, `[T]`.
+      notes: number of notes that sound, `[T]`.
       tonic: pitch class, 0 is C; -1 where nothing sounds.
-      bar: frames in a bar.
+      bar: number of frames in a bar.
     """
 
     voices: np.ndarray
@@ -50,8 +51,8 @@ class Piece(NamedTuple):
     bar: int
 
 
-class Answer(NamedTuple):
-    """What a rule says of a piece.
+class Verdict(NamedTuple):
+    """Where a rule applies to a piece, and where it is kept.
 
     Attributes:
       applies: bool `[T]`.
@@ -62,11 +63,15 @@ class Answer(NamedTuple):
     kept: np.ndarray
 
 
-Rule = Callable[[Piece], Answer]
+Rule = Callable[[Piece], Verdict]
 
 
 def piece(roll: np.ndarray, bar: int) -> Piece:
-    """The voices and the tonic of a roll, bool `[T, 128]`; raises ValueError for another shape."""
+    """Finds the voices and the tonic of a roll, bool `[T, 128]`.
+
+    Raises:
+      ValueError: the roll has another shape, or `bar` is less than 1.
+    """
     roll = np.asarray(roll) > 0.5
     if roll.ndim != 2 or roll.shape[1] != 128 or bar < 1:
         raise ValueError("expected a roll [frames, 128] and bars of a frame or more, got "
@@ -76,50 +81,50 @@ def piece(roll: np.ndarray, bar: int) -> Piece:
 
 
 def tonic(roll: np.ndarray) -> int:
-    """The pitch class of the major or minor key that the notes of a roll fit best, or -1."""
+    """Returns the tonic of the major or minor key that fits a roll best; -1 for a silent roll."""
     weights = np.bincount(np.arange(128) % 12, np.asarray(roll).sum(axis=0), minlength=12)
     if not weights.any():
         return -1
     keys = np.stack([np.roll(profile, key) for key in range(12) for profile in _PROFILES])
     centred = keys - keys.mean(axis=1, keepdims=True)
-    fit = centred @ weights / np.linalg.norm(centred, axis=1)
-    return int(np.argmax(fit)) // len(_PROFILES)
+    correlation = centred @ weights / np.linalg.norm(centred, axis=1)
+    return int(np.argmax(correlation)) // len(_PROFILES)
 
 
-def consonance(piece: Piece) -> Answer:
-    """Voices sound well together.
+def consonance(piece: Piece) -> Verdict:
+    """Voices are consonant.
 
-    Each is a unison, third, fifth, sixth or octave (perhaps with octaves between) from the lowest,
-    and no two upper ones are a second or a seventh apart.
+    Each forms a unison, third, fifth, sixth or octave with the lowest voice, up to octaves, and no
+    two upper voices form a second or a seventh.
     """
-    apart = (piece.voices[:, :, None] - piece.voices[:, None]) % 12
+    intervals = (piece.voices[:, :, None] - piece.voices[:, None]) % 12
     higher, lower = np.tril_indices(piece.voices.shape[1], -1)
-    from_lowest = np.isin(apart[:, :, 0], _CONSONANT).all(axis=1)
-    among_upper = ~np.isin(apart[:, higher, lower], _HARSH).any(axis=1)
+    from_lowest = np.isin(intervals[:, :, 0], _CONSONANT).all(axis=1)
+    among_upper = ~np.isin(intervals[:, higher, lower], _DISSONANT).any(axis=1)
     return _everywhere(piece, from_lowest & among_upper)
 
 
-def crossing(piece: Piece) -> Answer:
-    """No voice moves above where the next higher one just was, or below the next lower one."""
+def crossing(piece: Piece) -> Verdict:
+    """No voice moves above the previous note of the next higher one, or below the next lower's."""
     now, before = piece.voices[1:], piece.voices[:-1]
     crossed = (now[:, :-1] > before[:, 1:]) | (now[:, 1:] < before[:, :-1])
     return _everywhere(piece, ~_after(piece, crossed))
 
 
-def tonic_ends(piece: Piece) -> Answer:
-    """In the first frame and in the last one the lowest voice sings the tonic."""
+def tonic_ends(piece: Piece) -> Verdict:
+    """The lowest voice sings the tonic in the first and in the last frame."""
     applies = np.zeros(len(piece.voices), bool)
     applies[[0, -1] if len(applies) else []] = True
-    return Answer(applies, piece.voices[:, 0] % 12 == piece.tonic)
+    return Verdict(applies, piece.voices[:, 0] % 12 == piece.tonic)
 
 
-def leaps(piece: Piece) -> Answer:
+def leaps(piece: Piece) -> Verdict:
     """No voice leaps by more than a fifth."""
     return _everywhere(piece, ~_after(piece, np.abs(np.diff(piece.voices, axis=0)) > _FIFTH))
 
 
-def cadence(piece: Piece) -> Answer:
-    """The highest voice comes to its last note by a step."""
+def cadence(piece: Piece) -> Verdict:
+    """The highest voice reaches its last note by a step."""
     applies = np.zeros(len(piece.voices), bool)
     applies[-1:] = True
     melody = piece.voices[piece.notes > 0, -1]
@@ -127,19 +132,19 @@ def cadence(piece: Piece) -> Answer:
     return _sounding(piece, applies, len(moves) > 0 and abs(moves[-1]) <= _STEP)
 
 
-def unisons(piece: Piece) -> Answer:
-    """No two voices share a note, but for the first frame and the last."""
+def unisons(piece: Piece) -> Verdict:
+    """No two voices share a note, except in the first and the last frame."""
     applies = np.zeros(len(piece.voices), bool)
     applies[1:-1] = True
     return _sounding(piece, applies, piece.notes >= piece.voices.shape[1])
 
 
-def repeats(piece: Piece) -> Answer:
-    """No voice stays on a note for longer than a bar."""
+def repeats(piece: Piece) -> Verdict:
+    """No voice stays on one note for longer than a bar."""
     frames = np.arange(len(piece.voices))[:, None]
-    begins = np.ones(piece.voices.shape, bool)
-    begins[1:] = np.diff(piece.voices, axis=0) != 0
-    since = np.maximum.accumulate(np.where(begins, frames, 0), axis=0)
+    changes = np.ones(piece.voices.shape, bool)
+    changes[1:] = np.diff(piece.voices, axis=0) != 0
+    since = np.maximum.accumulate(np.where(changes, frames, 0), axis=0)
     return _everywhere(piece, (frames - since < piece.bar).all(axis=1))
 
 
@@ -149,53 +154,61 @@ RULES: dict[str, Rule] = {
 
 
 def shares_of_bars(roll: np.ndarray, bar: int) -> dict[str, float]:
-    """Of each rule, the share of the bars to which it applies that keep it; 1 where there is none.
+    """Returns for each rule the share of bars that keep it, of those to which it applies.
 
     Args:
       roll: bool `[T, 128]`.
-      bar: frames in a bar; the last bar may be shorter.
+      bar: number of frames in a bar; the last bar may be shorter.
+
+    Returns:
+      The shares by the name of the rule; 1 for a rule that applies nowhere.
     """
-    seen = piece(roll, bar)
+    music = piece(roll, bar)
     shares = {}
     for name, rule in RULES.items():
-        applies, broken = _bars(rule(seen), bar)
+        applies, broken = _by_bar(rule(music), bar)
         shares[name] = 1.0 - float(broken.sum() / max(1, applies.sum()))
     return shares
 
 
 def reward(roll: np.ndarray, bar: int) -> np.ndarray:
-    """How many of the rules are kept, told apart by frames, float `[T]`.
+    """Returns the reward of each frame, float `[T]`.
 
-    The frames add up to the sum, over the rules that apply, of the share of bars that keep them.
-    Of a rule that applies to n bars, each gives 1/n where it first applies, and takes it back in
-    the first frame that breaks it: so what a frame does is charged to that frame.
+    The rewards of a piece add up to the sum, over the rules that apply, of the share of bars that
+    keep them. If a rule applies to n bars, each of these gives 1/n in the first frame where the
+    rule applies, and -1/n in the first frame that breaks it. Thus a frame is charged for its own
+    errors only.
+
+    Args:
+      roll: bool `[T, 128]`.
+      bar: number of frames in a bar; the last bar may be shorter.
     """
-    seen = piece(roll, bar)
-    total = np.zeros(len(seen.voices))
+    music = piece(roll, bar)
+    total = np.zeros(len(music.voices))
     for rule in RULES.values():
-        answer = rule(seen)
-        applies, broken = _bars(answer, bar)
-        gained = _firsts(answer.applies, bar)
-        lost = _firsts(answer.applies & ~answer.kept, bar)
-        worth = 1 / max(1, applies.sum())
-        np.add.at(total, gained[applies], worth)
-        np.add.at(total, lost[broken], -worth)
+        verdict = rule(music)
+        applies, broken = _by_bar(verdict, bar)
+        gained = _first_in_bars(verdict.applies, bar)
+        lost = _first_in_bars(verdict.applies & ~verdict.kept, bar)
+        weight = 1 / max(1, applies.sum())
+        np.add.at(total, gained[applies], weight)
+        np.add.at(total, lost[broken], -weight)
     return total
 
 
 def _voices(roll: np.ndarray, count: np.ndarray) -> np.ndarray:
     usual = np.bincount(count[count > 0], minlength=2)
     size = len(usual) - 1 - int(np.argmax(usual[::-1]))
-    pitches = np.argsort(~roll, axis=1, kind="stable")  # first those that sound, from the lowest
-    share = np.arange(size) / max(1, size - 1)
-    places = np.floor(share * np.maximum(count - 1, 0)[:, None] + 0.5).astype(int)
+    pitches = np.argsort(~roll, axis=1, kind="stable")  # sounding ones first, ascending
+    fraction = np.arange(size) / max(1, size - 1)
+    places = np.floor(fraction * np.maximum(count - 1, 0)[:, None] + 0.5).astype(int)
     return np.where(count[:, None] > 0, np.take_along_axis(pitches, places, axis=1), -1)
 
 
 def _after(piece: Piece, broken: np.ndarray) -> np.ndarray:
-    """In which frames a rule about two frames is broken, `[T]`, from `[T - 1, *]`.
+    """Returns in which frames a rule about moves is broken, `[T]`, from `[T - 1, *]`.
 
-    Between silence and a note there is no move.
+    There is no move from or to silence.
     """
     sounds = piece.notes > 0
     result = np.zeros(len(sounds), bool)
@@ -203,25 +216,25 @@ def _after(piece: Piece, broken: np.ndarray) -> np.ndarray:
     return result
 
 
-def _everywhere(piece: Piece, kept: np.ndarray | np.bool_) -> Answer:
+def _everywhere(piece: Piece, kept: np.ndarray | np.bool_) -> Verdict:
     return _sounding(piece, np.ones(len(piece.voices), bool), kept)
 
 
-def _sounding(piece: Piece, applies: np.ndarray, kept: np.ndarray | np.bool_ | bool) -> Answer:
-    return Answer(applies, kept & (piece.notes > 0))
+def _sounding(piece: Piece, applies: np.ndarray, kept: np.ndarray | np.bool_ | bool) -> Verdict:
+    return Verdict(applies, kept & (piece.notes > 0))
 
 
-def _bars(answer: Answer, bar: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each bar, whether a rule applies to it, and whether it is broken there."""
-    starts = np.arange(0, len(answer.applies), bar)
+def _by_bar(verdict: Verdict, bar: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each bar whether a rule applies to it, and whether it is broken there."""
+    starts = np.arange(0, len(verdict.applies), bar)
     if not len(starts):
         return np.zeros(0, bool), np.zeros(0, bool)
-    return (np.logical_or.reduceat(answer.applies, starts),
-            np.logical_or.reduceat(answer.applies & ~answer.kept, starts))
+    return (np.logical_or.reduceat(verdict.applies, starts),
+            np.logical_or.reduceat(verdict.applies & ~verdict.kept, starts))
 
 
-def _firsts(frames: np.ndarray, bar: int) -> np.ndarray:
-    """The first of the frames chosen, bool `[T]`, in each bar; any frame where there is none."""
+def _first_in_bars(frames: np.ndarray, bar: int) -> np.ndarray:
+    """Returns the first true frame of `[T]` in each bar; any frame for a bar without one."""
     padded = np.zeros(-(-len(frames) // bar) * bar, bool)
     padded[:len(frames)] = frames
     bars = padded.reshape([-1, bar])

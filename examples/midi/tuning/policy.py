@@ -1,23 +1,24 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Learning from a reward, held to a trained model: policy gradients with KL control.
+"""Policy gradients with KL control: tunes a trained model towards a reward.
 
-The objective of an update, in nats a frame, over music x with latents z (none for an RNN):
+The objective of an update, in nats per frame, over music x with latents z (none for an RNN):
 
       E_p[ strength * reward(x) - log p(x, z) / p_0(x, z) ] / T        over samples of p
     + likelihood * bound on log p(data)                                over training music
 
-p is the model that is tuned and p_0 the one it was, frozen. Without the last line the best p is
-p_0(x, z) exp(strength * reward(x)) up to a constant: KL control (Jaques et al., arXiv:1611.02796).
-The last line holds the model to the music where its own samples no longer go.
+p is the policy, the tuned model; p_0 is the prior, the model before tuning, which is fixed. Without
+the last line the optimum is p_0(x, z) exp(strength * reward(x)) up to a constant: KL control
+(Jaques et al., arXiv:1611.02796). The last line keeps the likelihood of music that the policy no
+longer samples.
 
-The gradient of the first line is that of sum_t A_t log p(x_t, z_t | x_<t, z_<t), where A_t is what
-the frames from t on earn (reward less log-ratio, a frame's at that frame), less the mean of the
-same over the other samples of the update. With a discount below 1, what is earned later counts for
-less: the optimum is another one, near it where frames are charged with what they do, and the
-gradient has far less noise.
+The gradient of the first line is that of sum_t A_t log p(x_t, z_t | x_<t, z_<t), where A_t is the
+return of the frames from t on (the sum of reward minus log-ratio) minus the mean return of the
+other samples of the update. With a discount below 1 later rewards count less: the gradient has far
+less variance, and the optimum differs a little if rewards are credited to the frames that cause
+them.
 
-Deviations: they learn a Q function off-policy, for one note at a time; here a frame has 2^88
-actions, so the policy itself is followed. The likelihood term is an addition.
+Deviations: Jaques et al. learn a Q function off-policy, one note at a time. Here a frame has 2^88
+actions, so the policy gradient is used. The likelihood term is an addition.
 
 Axes: B samples, T frames, Z latent.
 """
@@ -41,12 +42,12 @@ from vaeseq.vae import GenCore
 
 
 class Rollouts(NamedTuple):
-    """Samples of a policy.
+    """Samples of the policy.
 
     Attributes:
       observed: a nest of `[B, T, ...]`.
       latents: `[B, T, Z]`.
-      log_ratio: log p / p_0 of each frame with its latents, nats, `[B, T]`.
+      log_ratio: log p / p_0 of each frame and its latents in nats, `[B, T]`.
     """
 
     observed: Nest
@@ -54,14 +55,14 @@ class Rollouts(NamedTuple):
     log_ratio: Tensor
 
 
-class TuneStep(NamedTuple):
-    """What an update says of itself.
+class TuneMetrics(NamedTuple):
+    """Metrics of an update.
 
     Attributes:
-      reward: of a sample, on average.
-      kl: from the model before, nats a frame, on average.
-      nats_per_step: the negative bound of the training music, nats a frame.
-      gradient_norm: global, before clipping.
+      reward: mean reward of a sample.
+      kl: mean KL from the prior, in nats per frame.
+      nats_per_step: negative bound on the training music, in nats per frame.
+      gradient_norm: global norm of the gradients before clipping.
     """
 
     reward: float
@@ -71,10 +72,10 @@ class TuneStep(NamedTuple):
 
 
 def log_density(gen_core: GenCore, observed: Nest, latents: Tensor) -> Tensor:
-    """log p(x_t, z_t | x_<t, z_<t) of whole sequences, nats, `[B, T]`."""
+    """Returns log p(x_t, z_t | x_<t, z_<t) of whole sequences in nats, `[B, T]`."""
     agent, core = gen_core.agent, gen_core.core
     rows = latents.shape[0]
-    # No agent of a model of music acts at random.
+    # The agents of a model of music are deterministic: any seed does.
     contexts, _ = agent.contexts(observed, agent.initial_state(rows), seed=seeds.make(0))
     state = core.initial_state(rows)
     context_features, _ = core.encode_contexts(contexts, state.context)
@@ -85,13 +86,13 @@ def log_density(gen_core: GenCore, observed: Nest, latents: Tensor) -> Tensor:
 
 
 def advantages(rewards: np.ndarray, discount: float) -> np.ndarray:
-    """What is earned from each frame on, less the other samples' mean, `[B, T]` of `[B, T]`.
+    """Returns the return from each frame on, minus the mean of the other samples, `[B, T]`.
 
-    The mean over the others does not depend on the sample: it leaves the gradient as it is.
+    The baseline does not depend on the sample itself, so the gradient stays unbiased.
 
     Args:
-      rewards: of each frame.
-      discount: what a reward counts for a frame earlier.
+      rewards: rewards of each frame, `[B, T]`.
+      discount: factor on a reward for each frame before it.
     """
     to_go = np.array(rewards, np.float64)
     for frame in reversed(range(to_go.shape[1] - 1)):
@@ -104,7 +105,7 @@ class TuneOps(snt.Module):
     """Updates a policy from samples of it, a reward and batches of music.
 
     Attributes:
-      step: how many updates there were, an int64 variable.
+      step: number of updates so far, an int64 variable.
     """
 
     def __init__(
@@ -113,20 +114,20 @@ class TuneOps(snt.Module):
         discount: float, likelihood: float, learning_rate: Schedule, clip_gradient_norm: float,
         seed: Seed,
     ):
-        """Creates the operations; both models have their variables already.
+        """Creates the operations; both models must have their variables already.
 
         Args:
           policy: the model that is tuned.
-          prior: the model that it was, left as it is.
-          bound: of the likelihood.
-          rewards: from observations `[B, T, ...]` as NumPy arrays to `[B, T]`.
-          num_samples: B, at least 2.
-          length: T.
-          strength: nats that a reward of 1 is worth.
-          discount: see `advantages`.
+          prior: the model before tuning; it is not changed.
+          bound: the bound on the likelihood of training music.
+          rewards: maps observations, NumPy arrays `[B, T, ...]`, to rewards `[B, T]`.
+          num_samples: number of samples of an update, B; at least 2.
+          length: frames of a sample, T.
+          strength: factor on rewards, in nats.
+          discount: factor on a reward for each frame before it.
           likelihood: weight of the bound.
-          learning_rate: of Adam, at each update from 0.
-          clip_gradient_norm: the greatest global norm of a gradient; 0 for no limit.
+          learning_rate: maps the number of an update, from 0, to the learning rate of Adam.
+          clip_gradient_norm: maximum of the gradients' global norm; 0 for none.
           seed: int32 `[2]`, of samples and dropout.
         """
         super().__init__(name="tune_ops")
@@ -141,35 +142,39 @@ class TuneOps(snt.Module):
         self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
         self._optimizer = snt.optimizers.Adam(self._rate)
         self._optimizer._initialize(policy.trainable_variables)
-        # Not by XLA, which takes some ten seconds for each length of the training batches.
+        # XLA would compile for about ten seconds for each length of the training batches.
         self._prior_density = tf.function(
             functools.partial(log_density, prior), autograph=False)
-        self._update = tf.function(self._updated, autograph=False)
+        self._update = tf.function(self._make_update, autograph=False)
 
-    def __call__(self, batch: Batch) -> TuneStep:
-        """Makes one update; `batch` is of whole training pieces, or windows of them.
+    def __call__(self, batch: Batch) -> TuneMetrics:
+        """Makes one update.
+
+        Args:
+          batch: whole pieces of training music, or windows of them.
 
         Raises:
-          NumericsError: a gradient is not finite; nothing was changed.
+          NumericsError: a gradient is not finite; no weight was changed.
         """
         number = int(self.step)
         self._rate.assign(np.float32(self._learning_rate(number)))
         draw_seed, dropout_seed = seeds.split(seeds.fold_in(self._seed, number), 2)
-        drawn = self._draw(draw_seed)
-        reward = self._rewards(tf.nest.map_structure(lambda leaf: leaf.numpy(), drawn.observed))
-        with np.errstate(over="ignore"):  # what is too large is told as its gradient below
-            earned = advantages(
-                self._strength * reward - drawn.log_ratio.numpy(), self._discount
+        rollouts = self._draw(draw_seed)
+        reward = self._rewards(tf.nest.map_structure(lambda leaf: leaf.numpy(), rollouts.observed))
+        with np.errstate(over="ignore"):  # an overflow gives a gradient that is not finite, below
+            advantage = advantages(
+                self._strength * reward - rollouts.log_ratio.numpy(), self._discount
             ).astype(np.float32)
         batch = as_tensors(batch, self._policy.core.decoder.event_spec)
         nats, norm, finite = self._update(
-            drawn, tf.constant(earned), batch, dropout_seed)
+            rollouts, tf.constant(advantage), batch, dropout_seed)
         if not bool(finite):
             raise NumericsError(
-                f"step {number}: a gradient is not finite. The weights of the step before are "
-                "kept. Try a smaller --learning-rate or --strength.")
-        return TuneStep(float(reward.sum(axis=1).mean()), float(tf.reduce_mean(drawn.log_ratio)),
-                        float(nats), float(norm))
+                f"step {number}: a gradient is not finite. The weights are those "
+                "of the step before. Try a smaller --learning-rate or --strength.")
+        return TuneMetrics(
+            float(reward.sum(axis=1).mean()), float(tf.reduce_mean(rollouts.log_ratio)),
+            float(nats), float(norm))
 
     def _draw(self, seed: Seed) -> Rollouts:
         state = self._policy.initial_state(self._num_samples)
@@ -178,14 +183,14 @@ class TuneOps(snt.Module):
         log_ratio = generated.log_prob + generated.latent_log_prob - prior
         return Rollouts(generated.observed, generated.latents, log_ratio)
 
-    def _updated(
-        self, drawn: Rollouts, earned: Tensor, batch: Batch, seed: Seed
+    def _make_update(
+        self, rollouts: Rollouts, advantage: Tensor, batch: Batch, seed: Seed
     ) -> tuple[Tensor, Tensor, Tensor]:
         weights = self._policy.trainable_variables
         with tf.GradientTape() as tape:
-            log_p = log_density(self._policy, drawn.observed, drawn.latents)
-            nats, objective = self._likelihoods(batch, seed)
-            loss = -tf.reduce_mean(earned * log_p) - self._likelihood * objective
+            log_p = log_density(self._policy, rollouts.observed, rollouts.latents)
+            nats, objective = self._likelihood_terms(batch, seed)
+            loss = -tf.reduce_mean(advantage * log_p) - self._likelihood * objective
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         norm = tf.linalg.global_norm(gradients)
@@ -193,11 +198,11 @@ class TuneOps(snt.Module):
         if self._clip_gradient_norm:
             gradients, _ = tf.clip_by_global_norm(
                 gradients, self._clip_gradient_norm, use_norm=norm)
-        tf.cond(finite, lambda: self._move(gradients), lambda: None)
+        tf.cond(finite, lambda: self._apply(gradients), lambda: None)
         return nats, norm, finite
 
-    def _likelihoods(self, batch: Batch, seed: Seed) -> tuple[Tensor, Tensor]:
-        """Of training music, nats a frame: the negative bound, and what is maximised."""
+    def _likelihood_terms(self, batch: Batch, seed: Seed) -> tuple[Tensor, Tensor]:
+        """Returns the negative bound and the objective of training music, in nats per frame."""
         agent, core = self._policy.agent, self._policy.core
         rows = batch.lengths.shape[0]
         agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
@@ -211,6 +216,6 @@ class TuneOps(snt.Module):
         return (-tf.reduce_sum(result.increments) / count,
                 tf.reduce_sum(result.objective) / count)
 
-    def _move(self, gradients: list[Tensor]) -> None:
+    def _apply(self, gradients: list[Tensor]) -> None:
         self._optimizer.apply(gradients, self._policy.trainable_variables)
         self.step.assign_add(1)

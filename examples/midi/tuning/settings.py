@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How a model is tuned, and how its log directory tells that later (imports no TensorFlow).
+"""The settings of tuning, and their record in the log directory; imports no TensorFlow.
 
-    LOG_DIR/tuning.json   the model it began from, the reward's name, the settings
+    LOG_DIR/tuning.json   the directory of the model before tuning, the name of the reward, settings
 """
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ _WEIGHT = Range(0, 1e6)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TuneSettings:
-    """Each is an option of `vaeseq-midi tune`. Raises ValueError for a value that cannot be."""
+    """The settings of tuning; each is an option of `vaeseq-midi tune`.
 
-    strength: float = fields.declare(20.0, "nats that a reward of 1 is worth", _WEIGHT)
+    Raises ValueError for a value out of range.
+    """
+
+    strength: float = fields.declare(20.0, "factor on rewards, in nats", _WEIGHT)
     discount: float = fields.declare(
-        0.7, "what a reward counts for the frame before it, and so on back", Range(0, 1))
+        0.7, "factor on a reward for each frame before it", Range(0, 1))
     likelihood: float = fields.declare(
-        1.0, "weight of the training music's likelihood beside it", _WEIGHT)
+        1.0, "weight of the training music's likelihood", _WEIGHT)
     learning_rate: float = fields.declare(
-        2e-3, "the highest, of Adam", Range(0, 1, open_low=True))
+        2e-3, "peak learning rate of Adam", Range(0, 1, open_low=True))
     batch_size: int = fields.declare(64, "samples of an update", Range(2, 4096))
-    bars: int = fields.declare(8, "of a sample", Range(1, 1024))
+    bars: int = fields.declare(8, "length of a sample in bars", Range(1, 1024))
     bar: int = fields.declare(
-        0, "frames in a bar; 0: four beats, at 120 a minute where there is no grid",
+        0, "frames in a bar; 0: four beats, at 120 per minute without a grid",
         Range(0, 1024))
     report_samples: int = fields.declare(
-        200, "samples that are measured before and after", Range(1, 10_000))
+        200, "samples in the report before and after tuning", Range(1, 10_000))
 
     def __post_init__(self) -> None:
         for name, field in fields.of(type(self)).items():
@@ -43,13 +46,13 @@ class TuneSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tuned:
-    """What `tuning.json` holds.
+class TuningRecord:
+    """The content of `tuning.json`.
 
     Attributes:
-      start: the log directory of the model that is tuned.
-      reward: its name; compared with the one given, and never looked up from here.
-      settings: the rest.
+      start: the log directory of the model before tuning.
+      reward: the name of the reward; compared with --reward, never imported.
+      settings: the settings.
     """
 
     start: str
@@ -57,8 +60,8 @@ class Tuned:
     settings: TuneSettings
 
     @classmethod
-    def load(cls, log_dir: LogDir) -> Tuned:
-        """What `save` wrote; raises ValueError where that is damaged."""
+    def load(cls, log_dir: LogDir) -> TuningRecord:
+        """Reads what `save` wrote; raises ValueError where it is damaged."""
         try:
             values = json.loads(log_dir.read(FILE))
             start, reward = values.pop("start"), values.pop("reward")
@@ -68,26 +71,25 @@ class Tuned:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError(
                 f"{str(log_dir.path / FILE)!r}: expected a JSON object that says how the model is "
-                "tuned. The log directory is damaged; begin anew in another.") from None
+                "tuned. The log directory is damaged; start again in another.") from None
 
     def save(self, log_dir: LogDir) -> None:
-        """Writes it into a log directory."""
+        """Writes the record into a log directory."""
         values = {"start": self.start, "reward": self.reward, **dataclasses.asdict(self.settings)}
         log_dir.write(FILE, json.dumps(values, indent=2) + "\n")
 
-    def agree(self, log_dir: LogDir, given: dict[str, Any]) -> None:
-        """Raises UsageError where an option that was given is another than the run's."""
+    def check_same(self, log_dir: LogDir, options: dict[str, Any]) -> None:
+        """Raises UsageError where an option differs from the record."""
         ours = {**dataclasses.asdict(self), **dataclasses.asdict(self.settings)}
-        for name, value in given.items():
+        for name, value in options.items():
             if ours[name] != value:
                 option = "--from" if name == "start" else "--" + name.replace("_", "-")
                 raise UsageError(
                     f"{option}: {str(log_dir.path)!r} holds a model tuned with "
-                    f"{short_repr(ours[name])}, but {short_repr(value)} was given. Leave it out, "
-                    "or give "
-                    "another --log-dir.")
+                    f"{short_repr(ours[name])}, but {short_repr(value)} was given. Omit it, or "
+                    "give another --log-dir.")
 
 
 def exists(log_dir: LogDir) -> bool:
-    """Whether a run is one of tuning."""
+    """Returns whether a run was begun by `tune`."""
     return log_dir.exists and (log_dir.path / FILE).exists()

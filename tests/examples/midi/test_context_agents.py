@@ -18,7 +18,7 @@ STEPS = np.array([1, 2, 3, 4, 6, 9, 13])
 
 
 def few_frames(*leading):
-    """Frames among few, so that passages return by chance."""
+    """Returns frames of few kinds, so that passages repeat by chance."""
     uniform = tf.random.stateless_uniform([*leading, COLUMNS], [1, 2])
     return tf.cast(uniform < 0.3, tf.float32)
 
@@ -33,14 +33,14 @@ class TestRecall(AgentContract):
         return few_frames(*leading)
 
 
-class TestRecallOfLittle(TestRecall):
-    """Frames drop out of a window that is shorter than the sequence."""
+class TestRecallOfShortWindow(TestRecall):
+    """The window is shorter than the sequence."""
 
     def make_object_under_test(self):
         return Recall(COLUMNS, 4)
 
 
-class TestAllEncodedTogether(TestRecall):
+class TestEncodedContext(TestRecall):
     def make_object_under_test(self):
         spec = tf.TensorSpec([COLUMNS], tf.float32)
         return EncodedContext(
@@ -56,27 +56,28 @@ class TestBeat(AgentContract):
         return few_frames(*leading)
 
 
-def looked_up(roll, key, window):
-    """What followed the longest agreement, and its length, before each frame: by brute force."""
+def brute_force(roll, key, window):
+    """Yields for each frame the length of the longest match, and the place after it."""
     for t in range(len(roll)):
-        found = (0, None)
+        best = (0, None)
         for place in range(max(0, t - window), t - 1):
             length = 0
-            # Agreements count from where they began, even if that is no longer kept.
+            # A match may begin before the window.
             while place - length >= 0 and np.array_equal(
                     key(roll[place - length]), key(roll[t - 1 - length])):
                 length += 1
-            if length and length >= found[0]:
-                found = (length, place + 1)
-        yield found
+            if length and length >= best[0]:
+                best = (length, place + 1)
+        yield best
 
 
 def highest(frame):
     return frame * (np.arange(len(frame)) == np.flatnonzero(frame).max(initial=-1))
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("window", [2, 5, 40])
-def test_the_latest_of_the_longest_agreements_is_found(window):
+def test_recall_finds_the_latest_of_the_longest_matches(window):
     observed = few_frames(2, 40)
     recall = Recall(COLUMNS, window)
     contexts, _ = recall.contexts(observed, recall.initial_state(2), seed=small.SEED)
@@ -86,7 +87,7 @@ def test_the_latest_of_the_longest_agreements_is_found(window):
         roll = observed[row].numpy()
         for number, key in enumerate((np.array, highest)):
             followed, classes = split[2 * number][row], split[2 * number + 1][row]
-            for t, (length, place) in enumerate(looked_up(roll, key, window)):
+            for t, (length, place) in enumerate(brute_force(roll, key, window)):
                 np.testing.assert_array_equal(classes[t], length >= STEPS)
                 expected = np.zeros(3) if place is None else roll[place] * length / (length + 2)
                 np.testing.assert_allclose(followed[t], expected, rtol=1e-6)
@@ -94,7 +95,7 @@ def test_the_latest_of_the_longest_agreements_is_found(window):
     assert set(lengths) >= {0, 1, 2}
 
 
-def test_a_phrase_that_returns_is_foreseen():
+def test_recall_predicts_a_repeated_phrase():
     phrase = np.eye(8, dtype=np.float32)[[0, 3, 1, 4, 2, 5]]
     roll = np.concatenate([phrase, np.eye(8, dtype=np.float32)[[7]], phrase])[None]
     recall = Recall(8, 32)
@@ -103,7 +104,7 @@ def test_a_phrase_that_returns_is_foreseen():
     np.testing.assert_array_equal(contexts[0, :8], 0)
 
 
-def test_the_beat_goes_round():
+def test_the_beat_is_periodic():
     beat = Beat(4)
     contexts, state = beat.contexts(few_frames(2, 6), beat.initial_state(2), seed=small.SEED)
     np.testing.assert_array_equal(np.argmax(contexts, 2), [[0, 1, 2, 3, 0, 1]] * 2)

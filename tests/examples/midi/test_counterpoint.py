@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The rules of counterpoint on examples worked out by hand, and rewards of one's own."""
+"""The rules of counterpoint on examples solved by hand, and rewards of the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ C3, D3, E3, F3, G3, A3, B3, C4, D4, E4, F4, G4, A4, B4, C5, D5, E5, F5, G5 = (
 
 
 def chords(*frames):
-    """A roll in which each frame's notes sound."""
+    """Returns a roll with the notes of each frame."""
     roll = np.zeros([len(frames), 128], bool)
     for row, frame in zip(roll, frames):
         row[list(frame)] = True
@@ -28,16 +28,16 @@ def share(name, *frames, bar=1):
     return counterpoint.shares_of_bars(chords(*frames), bar)[name]
 
 
-# Two voices that keep every rule, a frame a bar: Fux would not blush.
+# Two voices that keep every rule, with one frame in a bar.
 FAULTLESS = [(C4, E4), (D4, F4), (E4, G4), (F4, A4), (E4, G4), (D4, B4), (C4, C5)]
 
 
-def test_what_keeps_every_rule():
+def test_a_faultless_piece_keeps_every_rule():
     assert set(counterpoint.shares_of_bars(chords(*FAULTLESS), 1).values()) == {1.0}
     assert counterpoint.reward(chords(*FAULTLESS), 1).sum() == pytest.approx(7)
 
 
-@pytest.mark.parametrize("chord, sounds_well", [
+@pytest.mark.parametrize("chord, consonant", [
     ((C4, C5), True), ((C4, E4), True), ((C4, 63), True), ((C4, G4), True), ((C4, A4), True),
     ((C4, 68), True), ((C4, E5), True),
     ((C4, 61), False), ((C4, D4), False), ((C4, F4), False), ((C4, 66), False), ((C4, 70), False),
@@ -49,18 +49,18 @@ def test_what_keeps_every_rule():
     ((C3, G3, A3, E4), False),  # a second between upper voices
     ((C3, G3, A4, E5), False),  # and a ninth
 ])
-def test_consonance(chord, sounds_well):
-    assert share("consonance", chord) == float(sounds_well)
+def test_consonance_is_above_the_lowest_note_and_between_upper_ones(chord, consonant):
+    assert share("consonance", chord) == float(consonant)
 
 
-def test_consonance_in_bars():
+def test_a_bar_with_a_dissonance_breaks_the_rule():
     good, bad = (C4, E4), (C4, D4)
     assert share("consonance", good, good, good, bad, good, good, bad, bar=2) == 0.5
     assert share("consonance", bad, bad, good, good, bar=2) == 0.5
     assert share("consonance", good, (), good, bar=1) == pytest.approx(2 / 3)  # silence
 
 
-def test_crossing():
+def test_a_voice_beyond_its_neighbours_last_note_crosses_it():
     assert share("crossing", (C4, E4), (D4, F4)) == 1
     assert share("crossing", (C4, E4), (E4, G4)) == 1  # up to where the higher one was
     assert share("crossing", (C4, E4), (F4, A4)) == 0.5  # beyond it
@@ -68,7 +68,7 @@ def test_crossing():
     assert share("crossing", (C4, E4), (), (A4, C5)) == pytest.approx(2 / 3)  # only the silence
 
 
-def test_tonic_ends():
+def test_the_lowest_voice_begins_and_ends_on_the_tonic():
     tonic, rest = (C4, E4, G4), [(F3, A3, C4), (G3, B3, D4), (C4, E4, C5)] * 2
     other = (G3, B3, D4)
     assert share("tonic_ends", tonic, *rest, tonic) == 1
@@ -79,20 +79,20 @@ def test_tonic_ends():
 
 
 @pytest.mark.parametrize("shift", range(12))
-def test_the_tonic_of_scales(shift):
+def test_the_tonic_of_a_scale_is_its_first_note(shift):
     major = chords(*[(C4 + shift + step,) for step in (0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 0)])
     assert counterpoint.tonic(major) == shift
     minor = chords(*[(C4 + shift + step,) for step in (0, 2, 3, 5, 7, 8, 11, 12, 7, 3, 0)])
     assert counterpoint.tonic(minor) == shift
 
 
-def test_leaps():
+def test_a_leap_beyond_a_fifth_breaks_the_rule():
     assert share("leaps", (C4,), (G4,), (C4,)) == 1  # fifths
     assert share("leaps", (C4,), (68,), (C4,), (C4,)) == 0.5  # sixths, up and down
     assert share("leaps", (C3, E4), (C3, C5), (C3, C5)) == pytest.approx(2 / 3)
 
 
-def test_cadence():
+def test_the_highest_voice_ends_with_a_step():
     assert share("cadence", (C4, D5), (C4, C5)) == 1
     assert share("cadence", (C4, B4), (C4, C5), (C4, C5), (E4, C5)) == 1  # then held
     assert share("cadence", (C4, G4), (C4, C5)) == 0
@@ -101,21 +101,21 @@ def test_cadence():
     assert share("cadence", *[(C4, D5)] * 3, (C4, C5), bar=2) == 1  # of the last bar alone
 
 
-def test_unisons():
+def test_unisons_are_allowed_at_the_ends_only():
     two, one = (C4, E4), (C4,)
     assert share("unisons", one, two, two, one) == 1  # at the ends
     assert share("unisons", two, one, two, two, two, two) == 0.75
     assert share("unisons", two, two, one, two, two, two, bar=3) == 0.5
 
 
-def test_repeats():
+def test_a_note_longer_than_a_bar_breaks_the_rule():
     assert share("repeats", *[(C4,)] * 4, bar=4) == 1
     assert share("repeats", *[(C4,)] * 5, bar=4) == 0.5
     assert share("repeats", *[(C4, E4), (C4, F4)] * 3, bar=3) == 0.5  # the lower voice stays
     assert share("repeats", *[(C4,), (D4,)] * 8, bar=3) == 1
 
 
-def test_voices():
+def test_voices_are_spread_over_the_notes_of_a_frame():
     piece = counterpoint.piece(chords(
         (C3, G3, E4, C5), (C3, E4, C5), (C3, C5), (C3,), (), (C3, G3, B3, E4, C5), (D3, A3, F4, D5)
     ), 4)
@@ -130,7 +130,7 @@ def test_voices():
     assert counterpoint.piece(chords((C4,), (C4, E4)), 1).voices.shape == (2, 2)  # of two, more
 
 
-def test_the_reward_of_frames_is_the_rules_kept():
+def test_rewards_of_frames_add_up_to_the_shares_of_bars():
     rng = np.random.default_rng(0)
     for length in (3, 7, 16):
         for bar in (1, 3, 4, 20):
@@ -141,43 +141,40 @@ def test_the_reward_of_frames_is_the_rules_kept():
             assert by_frame.shape == (length,) and by_frame.sum() == pytest.approx(expected)
 
 
-def test_a_frame_is_charged_with_what_it_breaks():
+def test_a_frame_is_charged_for_the_rule_that_it_breaks():
     good = [(C4, E4, G4), *[(F3, A3, C4), (G3, B3, D4), (C4, E4, C5)] * 2, (C4, E4, G4)]
     harsh = [*good[:3], (C4, F4, C5), *good[4:]]  # a fourth above the lowest
     change = counterpoint.reward(chords(*harsh), 8) - counterpoint.reward(chords(*good), 8)
     assert change.tolist() == [0, 0, 0, -1, 0, 0, 0, 0]
 
 
-def test_nothing_is_worth_nothing():
+def test_silence_has_no_reward():
     assert counterpoint.reward(chords(), 4).shape == (0,)
     silence = chords(*[()] * 8)
     assert set(counterpoint.shares_of_bars(silence, 4).values()) == {0.0}
     assert counterpoint.reward(silence, 4).sum() == 0 and counterpoint.tonic(silence) == -1
 
 
-def test_rolls_that_are_none():
+def test_a_roll_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"expected a roll \[frames, 128\] .* got \[3, 88\] and 4"):
         counterpoint.reward(np.zeros([3, 88]), 4)
 
 
-# Rewards.
-
-
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Writes a module `my_rules` in the current folder."""
+    """Returns a function that writes a module `my_rules` into the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_rules", raising=False)
     return lambda text: (tmp_path / "my_rules.py").write_text(text)
 
 
-def test_a_reward_of_ones_own(module):
+def test_a_reward_of_a_piece_is_credited_to_its_last_frame(module):
     module("def low(roll): return -float(roll.nonzero()[1].mean())\n"
            "def sparse(roll): return -roll.sum(axis=1)\n")
     roll = chords((C4, E4), (C4,), ())
-    low = rewards.by_frame(rewards.named("my_rules:low", 4), roll)
+    low = rewards.by_frame(rewards.find("my_rules:low", 4), roll)
     assert low.tolist() == [0, 0, -(C4 + E4 + C4) / 3]
-    sparse = rewards.by_frame(rewards.named("my_rules:sparse", 4), roll)
+    sparse = rewards.by_frame(rewards.find("my_rules:sparse", 4), roll)
     assert sparse.tolist() == [-2, -1, 0]
 
 
@@ -188,16 +185,16 @@ def test_a_reward_of_ones_own(module):
     ("my_rules:number", "found 3"),
     ("no_such_module:f", "cannot be imported .* ModuleNotFoundError: No module named"),
 ])
-def test_names_that_name_no_reward(name, message, module):
+def test_a_name_without_a_reward_is_refused(name, message, module):
     module("number = 3\n")
     with pytest.raises(UsageError, match=message):
-        rewards.named(name, 4)
+        rewards.find(name, 4)
 
 
-def test_a_module_that_fails(module):
+def test_a_module_that_cannot_be_imported_is_refused(module):
     module("1 / 0\n")
     with pytest.raises(UsageError, match="ZeroDivisionError: division by zero"):
-        rewards.named("my_rules:f", 4)
+        rewards.find("my_rules:f", 4)
 
 
 @pytest.mark.parametrize("reward, message", [
@@ -207,14 +204,14 @@ def test_a_module_that_fails(module):
     (lambda roll: "high", "the reward failed with ValueError"),
     (lambda roll: None, "got nan"),
 ])
-def test_rewards_that_are_none(reward, message):
+def test_a_reward_that_is_no_number_is_refused(reward, message):
     with pytest.raises(UsageError, match=message):
         rewards.by_frame(reward, chords((C4,), (), ()))
 
 
-def test_a_reward_sees_midi_numbers():
+def test_a_reward_receives_all_midi_numbers():
     roll = np.zeros([2, 10], np.uint8)
-    roll[0, 3] = roll[1, 2 + 5] = 1  # struck, and held
-    seen = rewards.sounding(roll, Grid(lowest=60, highest=64, onsets=True))
-    assert seen.shape == (2, 128)
-    assert [np.flatnonzero(frame).tolist() for frame in seen] == [[63], [62]]
+    roll[0, 3] = roll[1, 2 + 5] = 1  # an onset, and a sustain
+    sounding = rewards.sounding(roll, Grid(lowest=60, highest=64, onsets=True))
+    assert sounding.shape == (2, 128)
+    assert [np.flatnonzero(frame).tolist() for frame in sounding] == [[63], [62]]

@@ -96,7 +96,8 @@ def test_an_unreadable_folder_is_listed(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", refusing)
     collection = loading.load([str(folder)], GRID)
     assert collection.files == 1
-    assert [reason for name, reason in collection.skipped if "deep" in name] == ["Permission denied"]
+    reasons = [reason for name, reason in collection.skipped if "deep" in name]
+    assert reasons == ["Permission denied"]
 
 
 def test_worker_processes_keep_the_order_of_files(tmp_path):

@@ -15,14 +15,11 @@ from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, observations
-from examples.midi.model.context_agents import EncodedContext
 from examples.midi.model.fixed_latents import FixedLatents
 from examples.midi.model.observations import Scored
 from examples.midi.output import audio, plots, roll_statistics
 from tests import small
-from vaeseq import agent, seeds, vae
-from vaeseq.codec import encoders
-from vaeseq.testing import AgentContract
+from vaeseq import seeds, vae
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=63,rnn_hidden_sizes=[5],masked_hidden_size=8,most_notes=2,"
@@ -32,7 +29,7 @@ MEAN = np.array([0.1, 0.2, 0.4, 0.3])
 
 
 def _params(hparams, mean=MEAN, scale=0.7):
-    """A decoder with weights drawn from a seed, and its parameters for a frame."""
+    """Returns a decoder with weights drawn from a seed, and its parameters for a frame."""
     decoder = observations.make_decoder(hparams, mean)
     features = tf.random.stateless_normal([1, 5], [1, 2])
     decoder(features)
@@ -45,7 +42,7 @@ def _params(hparams, mean=MEAN, scale=0.7):
 @pytest.mark.parametrize("overrides", [
     "decoder=bernoulli", "decoder=masked", "decoder=bernoulli,obs_decoder_fc_hidden_layers=[6]",
     "decoder=masked,onsets=true,highest_note=61", "decoder=bernoulli,onsets=true,highest_note=61"])
-def test_the_probabilities_of_all_frames_add_up_to_one(overrides):
+def test_the_probabilities_of_all_frames_sum_to_one(overrides):
     decoder, params = _params(TINY.parse(overrides))
     frames = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32)
     log_prob = decoder.dist(params).log_prob(frames).numpy()
@@ -53,7 +50,7 @@ def test_the_probabilities_of_all_frames_add_up_to_one(overrides):
     assert log_prob.std() > 0.1
 
 
-def test_the_score_decoder_is_beta_times_categorical():
+def test_the_density_of_scores_is_beta_times_categorical():
     decoder, params = _params(TINY.parse("decoder=scores"))
     scores = np.array([0.95, 0.05, 0.05, 0.95], np.float32)
     one, zero = (np.asarray(x)[0] for x in params.scores)
@@ -64,7 +61,7 @@ def test_the_score_decoder_is_beta_times_categorical():
         np.testing.assert_allclose(got, [expected], rtol=1e-4)
 
 
-def test_the_score_decoder_integrates_to_one():
+def test_the_density_of_scores_integrates_to_one():
     hparams = TINY.parse("decoder=scores,highest_note=60,most_notes=1")
     decoder, params = _params(hparams, np.array([0.3]), scale=0.2)
     grid = (np.arange(20_000) + 0.5) / 20_000
@@ -76,7 +73,7 @@ def test_the_score_decoder_integrates_to_one():
 
 
 @pytest.mark.slow
-def test_pieces_of_unequal_length_train_the_score_decoder(tmp_path):
+def test_the_score_decoder_trains_on_pieces_of_unequal_length(tmp_path):
     hparams = TINY.parse("decoder=scores,transpose=0")
     model = MidiModel(hparams, tmp_path, mean=MEAN)
     pieces = [np.eye(8, 4, dtype=np.uint8), np.eye(3, 4, dtype=np.uint8)]
@@ -88,7 +85,7 @@ def test_pieces_of_unequal_length_train_the_score_decoder(tmp_path):
     "history_size=2,history_encoder_fc_layers=[3]",
     "masked_hidden_size=0,relative_channels=2,recall=2,beats=2,context_skip=true",
     "decoder=bernoulli,relative_channels=2,recall=2,context_skip=true"])
-def test_the_probabilities_of_all_short_pieces_add_up_to_one(overrides, tmp_path):
+def test_the_probabilities_of_all_short_pieces_sum_to_one(overrides, tmp_path):
     hparams = TINY.parse("highest_note=61").parse(overrides)
     model = MidiModel(hparams, tmp_path, mean=MEAN[:2])
     model.build()
@@ -100,19 +97,19 @@ def test_the_probabilities_of_all_short_pieces_add_up_to_one(overrides, tmp_path
     assert len(pieces) == 16 and total == pytest.approx(1, abs=1e-4)
 
 
-def test_a_masked_decoder_has_hidden_units():
+def test_a_masked_decoder_needs_hidden_units():
     with pytest.raises(ValueError, match="relative_channels or masked_hidden_size above 0; got 0"):
         TINY.parse("masked_hidden_size=0")
 
 
-def test_scores_are_not_looked_up(tmp_path):
+def test_the_score_decoder_uses_no_recall(tmp_path):
     sizes = [MidiModel(TINY.parse(f"decoder={decoder},recall={recall}"), tmp_path, mean=MEAN)
              .gen_core.agent.context_size
              for decoder in ("scores", "masked") for recall in (0, 4)]
     assert sizes[0] == sizes[1] and sizes[2] < sizes[3]
 
 
-def test_a_roll_becomes_scores_and_back():
+def test_scores_keep_the_notes_of_a_roll():
     hparams = TINY.parse("decoder=scores")
     roll = np.array([[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 1]], np.uint8)
     observed = observations.observe(roll, hparams)
@@ -122,7 +119,7 @@ def test_a_roll_becomes_scores_and_back():
     np.testing.assert_array_equal(observations.to_roll(top, hparams), [[0, 1, 0, 1]])
 
 
-def test_means_are_over_transpositions():
+def test_means_average_over_transpositions():
     roll = np.array([[0, 1, 0, 0]] * 3 + [[0, 0, 0, 0]], np.uint8)
     hparams = TINY.parse("transpose=1")
     np.testing.assert_allclose(observations.means([roll], hparams), [0.25, 0.25, 0.25, 0])
@@ -130,42 +127,33 @@ def test_means_are_over_transpositions():
 
 @pytest.mark.parametrize("overrides, message", [
     ("lowest_note=70,highest_note=60", "lowest_note: expected at most highest_note=60; got 70"),
-    ("decoder=scores,highest_note=60", "most_notes: expected at most one a column, 1; got 2"),
+    ("decoder=scores,highest_note=60", "expected at most the number of columns, 1; got 2"),
     ("rate=0", "rate: expected a finite number, at least 0.5"),
 ])
-def test_hyperparameters_that_cannot_be(overrides, message):
+def test_contradictory_hyperparameters_are_refused(overrides, message):
     with pytest.raises(ValueError, match=message):
         TINY.parse(overrides)
 
 
-class TestHistory(AgentContract):
-    def make_object_under_test(self):
-        spec = tf.TensorSpec([4], tf.float32)
-        frames = agent.EncodeObserved(encoders.Flatten(spec), spec, 3)
-        return EncodedContext(frames, (6, 5), activation="tanh")
-
-    def make_observations(self, leading):
-        return tf.random.stateless_uniform([*leading, 4], [1, 2])
-
-
 @pytest.mark.parametrize("vae_type", ["ISEQ", "SRNN", "VRNN"])
-def test_given_latents_are_those_that_are_used(vae_type):
-    made = small.gen_core(vae_type, small.symbol_codec)
-    drawn, _ = made.generate(6, made.initial_state(2), seed=seeds.make(5))
-    given = vae.GenCore(made.agent, FixedLatents(made.core, drawn.latents))
-    again, _ = given.generate(6, given.initial_state(2), seed=seeds.make(5))
-    small.close(again.latents, drawn.latents)
-    small.same(again.observed, drawn.observed)
-    moved = vae.GenCore(made.agent, FixedLatents(made.core, drawn.latents + 3.0))
-    other, _ = moved.generate(6, moved.initial_state(2), seed=seeds.make(5))
-    small.close(other.latents, drawn.latents + 3.0)
+def test_fixed_latents_replace_the_draws_of_the_prior(vae_type):
+    gen_core = small.gen_core(vae_type, small.symbol_codec)
 
+    def generate(gen_core):
+        return gen_core.generate(6, gen_core.initial_state(2), seed=seeds.make(5))[0]
 
-# Sound and plots.
+    def generate_from(latents):
+        return generate(vae.GenCore(gen_core.agent, FixedLatents(gen_core.core, latents)))
+
+    drawn = generate(gen_core)
+    fixed = generate_from(drawn.latents)
+    small.close(fixed.latents, drawn.latents)
+    small.same(fixed.observed, drawn.observed)
+    small.close(generate_from(drawn.latents + 3.0).latents, drawn.latents + 3.0)
 
 
 @pytest.mark.parametrize("pitches", [(69,), (60, 64, 67)])
-def test_the_sound_is_as_long_as_the_notes_and_as_high(pitches, tmp_path):
+def test_the_sound_has_the_duration_and_the_pitches_of_the_roll(pitches, tmp_path):
     grid = Grid(rate=7)
     roll = np.zeros([21, 88], np.uint8)
     for pitch in pitches:
@@ -175,13 +163,13 @@ def test_the_sound_is_as_long_as_the_notes_and_as_high(pitches, tmp_path):
         assert file.getnframes() == 3 * audio.RATE and file.getframerate() == audio.RATE
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     assert np.abs(samples).max() == pytest.approx(0.9 * 32767, rel=1e-3)
-    strength = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    magnitude = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     hertz = np.fft.rfftfreq(len(samples), 1 / audio.RATE)
     loudest = []
     for _ in pitches:
-        peak = int(np.argmax(strength))
+        peak = int(np.argmax(magnitude))
         loudest.append(hertz[peak])
-        strength[np.abs(hertz - hertz[peak]) < 10] = 0
+        magnitude[np.abs(hertz - hertz[peak]) < 10] = 0
     np.testing.assert_allclose(
         sorted(loudest), [440 * 2 ** ((pitch - 69) / 12) for pitch in sorted(pitches)], atol=1)
 
@@ -194,20 +182,20 @@ def test_pitch_names():
     assert [plots.pitch_name(pitch) for pitch in (21, 60, 66, 108)] == ["A0", "C4", "F#4", "C8"]
 
 
-def test_pictures_are_written(tmp_path):
+def test_plots_are_png_files(tmp_path):
     grid = Grid(onsets=True)
     for name, roll in {"silent": np.zeros([0, 176]), "notes": np.eye(40, 176)}.items():
-        plots.save_roll(tmp_path / name, roll, grid, title="$a <", given=min(5, len(roll)))
+        plots.save_roll(tmp_path / name, roll, grid, title="$a <", prime_frames=min(5, len(roll)))
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     bitmap = plots.bitmap(piano_roll.sounding(np.eye(3, 176), grid))
     assert bitmap.shape == (264, 9, 1) and bitmap[-1, 0, 0] == 255 and bitmap[0].sum() == 0
 
 
-def test_statistics_worked_out_by_hand():
+def test_statistics_equal_those_counted_by_hand():
     # C4 held for three frames, E4 with it in the last two, then silence.
     piece = np.array([[1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
-    found = roll_statistics.statistics_of([piece], lowest=60)
-    assert found["notes_per_frame"] == 1.25 and found["silent_frames"] == 0.25
-    assert found["density"][:3] == [0.25, 0.25, 0.5]
-    assert found["pitch_classes"][0] == 0.6 and found["pitch_classes"][4] == 0.4
-    assert found["intervals"][4] == 1.0 and found["held"] == 2.5
+    result = roll_statistics.statistics_of([piece], lowest=60)
+    assert result["notes_per_frame"] == 1.25 and result["silent_frames"] == 0.25
+    assert result["density"][:3] == [0.25, 0.25, 0.5]
+    assert result["pitch_classes"][0] == 0.6 and result["pitch_classes"][4] == 0.4
+    assert result["intervals"][4] == 1.0 and result["held"] == 2.5
