@@ -40,7 +40,7 @@ from vaeseq.data import Batch, DataSet
 from vaeseq.description import describe
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
-from vaeseq.evaluate import imputation
+from vaeseq.evaluate import imputation, validation
 from vaeseq.evaluate.beam_search import Beam, BeamSearch
 from vaeseq.evaluate.likelihood import Evaluator, Score
 from vaeseq.evaluate.sampler import Sampler
@@ -185,8 +185,9 @@ class Model(abc.ABC):
 
     def train(
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
-        max_minutes: float = math.inf, periods: Periods = Periods(),
-        should_stop: Callable[[], bool] = lambda: False, strategy: Strategy = SINGLE_PROCESS,
+        valid_steps: int = validation.DEFAULT_STEPS, max_minutes: float = math.inf,
+        periods: Periods = Periods(), should_stop: Callable[[], bool] = lambda: False,
+        strategy: Strategy = SINGLE_PROCESS,
     ) -> TrainResult:
         """Trains the model, resuming from the latest checkpoint in `log_dir`.
 
@@ -195,9 +196,12 @@ class Model(abc.ABC):
           num_steps: number of updates, including those of earlier sessions.
           valid: held-out sequences; the checkpoint with their best score is kept, as for early
             stopping, and later used for scores and samples.
+          valid_steps: largest number of steps to validate on. Of more, every validation takes the
+            same sample, evenly spread (`evaluate.validation.spread_sample`); 0 takes all.
           max_minutes: time limit of this session.
           periods: how often metrics are written and validation runs.
-          should_stop: called after every update; training stops if it returns True.
+          should_stop: called after every update and every batch of validation; training stops if
+            it returns True. A validation that was cut short is repeated when the run is resumed.
           strategy: distributes the rows of a batch; its chief reads and writes `log_dir`.
 
         Returns:
@@ -218,18 +222,28 @@ class Model(abc.ABC):
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self._evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
+            sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
+            num_valid = validation.num_steps(sample)
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
-                validate=(lambda: evaluator.score(
-                    self.validation_batches(valid), seed=seeds.make(0))) if len(valid) else None,
+                validate=(lambda should_stop: validation.interruptible_score(
+                    evaluator, self.validation_batches(sample), num_valid,
+                    should_stop=should_stop, unit=self.unit)) if len(valid) else None,
                 after_validation=self.after_validation, periods=periods, strategy=strategy)
             num_done = trainer.restore()
             self._ready = True
-            writer = self.make_writer(num_done) if strategy.is_chief else MultiWriter([])
+            # The line of a step is written after its validation.
+            num_written = num_done - trainer.is_validation_pending(num_steps)
+            writer = self.make_writer(num_written) if strategy.is_chief else MultiWriter([])
             with writer, Progress("train", total=num_steps, initial=num_done, unit=self.unit,
                                   hidden=not strategy.is_chief) as progress:
                 if num_done:
                     progress.write(f"step {num_done}: going on from here")
+                if sample is not valid:
+                    progress.write(
+                        f"Each validation scores the same {num_valid:,} of "
+                        f"{validation.num_steps(valid):,} {self.unit}s, evenly spread; valid_steps "
+                        "(--valid-steps) sets how many.")
                 return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                    should_stop=should_stop)
 

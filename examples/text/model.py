@@ -94,8 +94,7 @@ class TextModel(Model):
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
         """Splits one text into rows that start from the initial state: fast, a bit pessimistic."""
-        (symbols,) = sequences
-        rows = split_rows(symbols, 32)
+        rows = split_rows(sequences[0], 32) if len(sequences) == 1 else sequences
         return data_lib.windows(rows, len(rows), 256)
 
     def score_text(

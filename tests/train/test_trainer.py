@@ -54,7 +54,7 @@ def data():
 def make(ops, directory, scores=(), **options):
     remaining = iter(scores)
     if scores:
-        options["validate"] = lambda: score(next(remaining))
+        options["validate"] = lambda should_stop: score(next(remaining))
     return Trainer(ops, data(), Checkpoints(directory), objects={"extra": tf.Variable(1.0)},
                    periods=Periods(log=2, valid=4), **options)
 
@@ -126,7 +126,7 @@ def test_resumed_run_equals_uninterrupted_run(ops, tmp_path, last):
         assert one == other
 
 
-@pytest.mark.parametrize("write", [1, 2])
+@pytest.mark.parametrize("write", [1, 2, 3])
 def test_kill_between_the_files_of_a_save_leaves_a_run_that_resumes(
         ops, tmp_path, monkeypatch, write):
     go(make(ops, tmp_path, [2.0]), 4)
@@ -144,8 +144,8 @@ def test_kill_between_the_files_of_a_save_leaves_a_run_that_resumes(
         patch.setattr(Checkpoints, "_write", killed)
         go(trainer, 8)
     resumed = make(ops, tmp_path, [1.0])
-    if resumed.restore() < 8:
-        go(resumed, 8)
+    resumed.restore()
+    go(resumed, 8)
     assert Checkpoints(tmp_path).steps() == [4, 8] and Checkpoints(tmp_path).steps("best") == [8]
 
 
@@ -155,12 +155,42 @@ def test_finished_run_makes_no_update(ops, tmp_path):
     assert (trained.step, trained.stop_reason, lines) == (4, "done", [])
 
 
-def test_error_leaves_the_last_checkpoint(ops, tmp_path):
-    def fail():
+def test_error_in_validation_loses_no_update(ops, tmp_path):
+    def fail(should_stop):
         raise RuntimeError("validation broke")
 
-    go(make(ops, tmp_path), 4)
     trainer = make(ops, tmp_path, validate=fail)
     with pytest.raises(RuntimeError, match="validation broke"):
         go(trainer, 8)
     assert make(ops, tmp_path).restore() == 4
+
+
+@pytest.mark.parametrize("last", [4, 6])
+@pytest.mark.parametrize("reason", ["stopped", "time"])
+def test_validation_that_was_interrupted_is_repeated_by_the_resumed_run(
+        ops, tmp_path, last, reason):
+    def never_ends(should_stop):
+        while not should_stop():
+            pass
+
+    before = [variable.numpy() for variable in ops.variables]
+    _, lines = go(make(ops, tmp_path / "whole", [2.0, 1.0]), 6)
+    for variable, value in zip(ops.variables, before):
+        variable.assign(value)
+    if last == 6:
+        go(make(ops, tmp_path / "cut", [2.0]), 6, should_stop=lambda: int(ops.step.numpy()) == 5)
+    cut = make(ops, tmp_path / "cut", validate=never_ends)
+    cut.restore()
+    stop = ({"max_minutes": 1 / 600} if reason == "time"
+            else {"should_stop": lambda: int(ops.step.numpy()) == last})
+    trained, first = go(cut, 6, **stop)
+    assert (trained.step, trained.stop_reason, trained.best) == (
+        last, reason, math.inf if last == 4 else 2.0)
+    assert Checkpoints(tmp_path / "cut").steps()[-1] == last
+    assert last not in [step for step, _ in first]
+    resumed = make(ops, tmp_path / "cut", [2.0, 1.0] if last == 4 else [1.0])
+    assert resumed.restore() == last and resumed.is_validation_pending(6)
+    trained, second = go(resumed, 6)
+    assert (trained.step, trained.best) == (6, 1.0)
+    assert second == lines[-len(second):] and second[0][0] == last
+    assert not resumed.is_validation_pending(6)

@@ -49,6 +49,9 @@ def add_training(
         help="save and stop after M minutes, even before --num-steps")
     add("--valid-every", type=arguments.whole(1, _MOST_STEPS), default=valid_every, metavar="N",
         help="updates between validations, each with a checkpoint and a sample")
+    add("--valid-steps", type=arguments.whole(0, _MOST_STEPS), default=1 << 16, metavar="N",
+        help="steps of the held-out data that each validation scores, evenly spread and the same "
+             "each time; 0: all")
     add("--seed", type=arguments.seed, default=None, help="seed of all randomness (default: 0)")
 
 

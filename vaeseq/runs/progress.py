@@ -38,6 +38,7 @@ class Progress:
       every: seconds between two lines if the output is not a terminal.
       file: the output; by default `sys.stderr`.
       hidden: show nothing.
+      is_brief: show nothing at the end: a bar disappears, and short work prints no line.
       clock: returns the time in seconds.
     """
 
@@ -51,9 +52,10 @@ class Progress:
         every: float = 10.0,
         file: TextIO | None = None,
         hidden: bool = False,
+        is_brief: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._description, self._unit = description, unit
+        self._description, self._unit, self._is_brief = description, unit, is_brief
         self._total, self._done = total, initial
         self._file = io.StringIO() if hidden else sys.stderr if file is None else file
         self._clock = clock
@@ -65,6 +67,7 @@ class Progress:
             initial=initial,
             bar_format=_BAR,
             dynamic_ncols=True,
+            leave=not is_brief,
             mininterval=0,
             disable=None,
             file=self._file,
@@ -96,7 +99,7 @@ class Progress:
 
     def close(self) -> None:
         """Shows the final state."""
-        if self._shown_done != self._done:
+        if self._shown_done != self._done and not self._is_brief:
             self._show()
         self._bar.close()
 

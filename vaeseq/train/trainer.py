@@ -4,6 +4,7 @@
 Checkpoints hold everything the rest of a run depends on: weights, optimizer, step, recurrent
 states, running averages and the best score. Batches and random numbers are functions of the step.
 The checkpoint with the best validation score is kept beside the latest one, as for early stopping.
+A checkpoint is saved before each validation, too; a run that ended within a validation repeats it.
 """
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from vaeseq.train.metrics import Writer
 from vaeseq.train.ops import TrainMetrics, TrainOps, TrainState
 
 Log = Callable[[str], None]
+ShouldStop = Callable[[], bool]
 
 # The metrics that are written: none depends on the clock, so a resumed run writes the same file.
 _AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
@@ -63,7 +65,7 @@ class Trainer:
 
     def __init__(
         self, ops: TrainOps, data: DataSet, checkpoints: Checkpoints, *,
-        objects: dict[str, tf.Module], validate: Callable[[], Score] | None = None,
+        objects: dict[str, tf.Module], validate: Callable[[ShouldStop], Score | None] | None = None,
         after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
         periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,
     ):
@@ -74,7 +76,8 @@ class Trainer:
           data: the batches.
           checkpoints: where checkpoints are saved.
           objects: the model, saved by name beside the training state.
-          validate: scores held-out sequences; without it no checkpoint is marked as the best.
+          validate: scores held-out sequences; without it no checkpoint is marked as the best. It
+            calls its argument after every batch, and returns None soon after that returns True.
           after_validation: called with the step, the writer and a print function after each
             validation, for example to log a sample.
           periods: how often metrics are written and validation runs.
@@ -103,9 +106,15 @@ class Trainer:
         self._strategy.broadcast((*self._ops.variables, *self._state.variables))
         return int(self._ops.step.numpy())
 
+    def is_validation_pending(self, num_steps: int) -> bool:
+        """Returns whether the restored session ended within the validation of its last step."""
+        # The totals are reset after each validation.
+        step = int(self._ops.step.numpy())
+        return self._validates_at(step, num_steps) and self._totals.numpy()[-1] > 0
+
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, *,
-        max_minutes: float = math.inf, should_stop: Callable[[], bool] = lambda: False,
+        max_minutes: float = math.inf, should_stop: ShouldStop = lambda: False,
     ) -> TrainResult:
         """Trains until `num_steps`, until the time is up, or until `should_stop` returns True.
 
@@ -114,31 +123,52 @@ class Trainer:
           writer: receives the metrics.
           progress: the progress bar.
           max_minutes: time limit of this session.
-          should_stop: called after every update.
+          should_stop: called after every update and every batch of validation.
         """
         start_time = time.monotonic()
+        was_stopped = False
+
+        def is_late() -> bool:
+            return time.monotonic() - start_time > 60 * max_minutes
+
+        def stops() -> bool:
+            nonlocal was_stopped
+            was_stopped = was_stopped or should_stop()
+            return was_stopped
+
         state, first_step_seconds = self._strategy.local_rows(self._state.value()), 0.0
         stop_reason = "done"
         step = saved_step = int(self._ops.step.numpy())
         totals = self._totals.numpy()
-        while step < num_steps:
-            metrics, state = self._ops(self._data.batch(step), state)
-            step += 1
-            totals += _metric_totals(metrics)
-            first_step_seconds = first_step_seconds or time.monotonic() - start_time
-            progress.advance(1, metrics.num_steps, nats=metrics.nats_per_step)
-            validating = step % self._periods.valid == 0 or step == num_steps
-            if validating or step % self._periods.log == 0:
-                is_best = self._report(step, writer, totals, validating, progress.write)
-                totals[:] = 0
-            if validating:
-                self._save(step, state, totals, best=is_best)
-                saved_step = step
+        (pending,) = self._strategy.any_worker(self.is_validation_pending(num_steps))
+        while pending or step < num_steps:
+            if not pending:
+                metrics, state = self._ops(self._data.batch(step), state)
+                step += 1
+                totals += _metric_totals(metrics)
+                first_step_seconds = first_step_seconds or time.monotonic() - start_time
+                progress.advance(1, metrics.num_steps, nats=metrics.nats_per_step)
+            score, interrupted = None, False
+            validating = self._validates_at(step, num_steps)
+            if validating and self._validate is not None:
+                if not pending:
+                    self._save(step, state, totals)
+                    saved_step = step
                 if self._strategy.is_chief:
-                    self._after_validation(step, writer, progress.write)
-            stopped, is_late = self._strategy.any_worker(
-                should_stop(), time.monotonic() - start_time > 60 * max_minutes)
-            if step < num_steps and (stopped or is_late):
+                    score = self._validate(lambda: stops() or is_late())
+                    interrupted = score is None
+                (interrupted,) = self._strategy.any_worker(interrupted)
+            pending = False
+            if not interrupted and (validating or step % self._periods.log == 0):
+                is_best = self._report(step, writer, totals, score, progress.write)
+                totals[:] = 0
+                if validating:
+                    self._save(step, state, totals, best=is_best)
+                    saved_step = step
+                    if self._strategy.is_chief:
+                        self._after_validation(step, writer, progress.write)
+            stopped, late = self._strategy.any_worker(stops(), is_late())
+            if (step < num_steps or interrupted) and (stopped or late):
                 stop_reason = "stopped" if stopped else "time"
                 break
         if step > saved_step:
@@ -146,16 +176,18 @@ class Trainer:
         self._strategy.any_worker(False)  # A barrier: the chief has saved its checkpoint.
         return TrainResult(step, stop_reason, float(self._best), first_step_seconds)
 
+    def _validates_at(self, step: int, num_steps: int) -> bool:
+        return step % self._periods.valid == 0 or step == num_steps
+
     def _report(
-        self, step: int, writer: Writer, totals: np.ndarray, validating: bool, log: Log
+        self, step: int, writer: Writer, totals: np.ndarray, score: Score | None, log: Log
     ) -> bool:
-        """Writes the averages since the last line; returns whether validation improved."""
+        """Writes the averages since the last line; returns whether `score` is the best so far."""
         if not self._strategy.is_chief:
             return False
         values = _averages(totals)
         best = False
-        if validating and self._validate is not None:
-            score = self._validate()
+        if score is not None:
             values["valid_nats_per_step"] = score.nats_per_step
             values["valid_kl"] = score.kl
             values["valid_active_units"] = score.active_units

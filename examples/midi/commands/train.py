@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     with program.stop_on_signal() as should_stop:
         result = model.train(
             rolls, num_steps=args.num_steps, valid=[piece.roll for piece in music.valid],
-            max_minutes=args.max_minutes or math.inf,
+            valid_steps=args.valid_steps, max_minutes=args.max_minutes or math.inf,
             periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         options.print_end(result, args.log_dir, PROGRAM, model.unit)

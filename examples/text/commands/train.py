@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         result = model.train(
             [texts.train], num_steps=args.num_steps,
             valid=[texts.valid] if len(texts.valid) else [],
-            max_minutes=args.max_minutes or math.inf,
+            valid_steps=args.valid_steps, max_minutes=args.max_minutes or math.inf,
             periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         options.print_end(result, args.log_dir, PROGRAM, model.unit)

@@ -1,0 +1,38 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The sample of held-out steps that each validation scores."""
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaeseq.evaluate.validation import num_steps, spread_sample
+
+
+def sequences(sizes):
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return [{"x": np.arange(*pair)} for pair in itertools.pairwise(ends)]
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=20), st.integers(1, 2000))
+def test_sample_is_bounded_has_every_step_at_most_once_and_is_the_same_each_time(sizes, most):
+    held_out = sequences(sizes)
+    sample = spread_sample(held_out, most)
+    if sum(sizes) <= most:
+        assert sample is held_out
+        return
+    steps = np.concatenate([window["x"] for window in sample])
+    assert 0 < num_steps(sample) == len(steps) <= most
+    assert (np.diff(steps) > 0).all()
+    again = np.concatenate([window["x"] for window in spread_sample(held_out, most)])
+    assert (steps == again).all()
+
+
+def test_sample_of_long_and_of_many_sequences_is_spread_evenly():
+    for sizes in ([100_000], [100] * 1000, [1, 99] * 1000, [90_000, 10_000]):
+        steps = np.concatenate([window["x"] for window in spread_sample(sequences(sizes), 3200)])
+        assert len(steps) > 1600
+        counts, _ = np.histogram(steps, bins=8, range=(0, sum(sizes)))
+        assert counts.max() < 1.5 * counts.min() + 200

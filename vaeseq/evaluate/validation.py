@@ -1,0 +1,81 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Validation in a training run: on a sample of the held-out steps, and interruptible."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import seeds
+from vaeseq.data import Batch
+from vaeseq.evaluate.likelihood import Evaluator, Score, Window
+from vaeseq.runs.progress import Progress
+from vaeseq.types import Nest
+
+DEFAULT_STEPS = 1 << 16
+_NUM_WINDOWS = 32  # at least, in a sample of long sequences
+
+
+def num_steps(sequences: Iterable[Nest]) -> int:
+    """Returns the number of steps of all sequences, nests of `[N, ...]`."""
+    return sum(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
+
+
+def spread_sample(sequences: Sequence[Nest], most: int) -> Sequence[Nest]:
+    """Returns at most `most` steps, in windows spread evenly over the sequences.
+
+    Windows have `most / 32` steps, or fewer where a sequence ends; short sequences are whole.
+    Equal arguments give the same sample.
+
+    Args:
+      sequences: each a nest of arrays `[N, ...]`.
+      most: the largest number of steps, at least 1.
+
+    Returns:
+      `sequences` if they have no more than `most` steps, otherwise the windows.
+    """
+    if num_steps(sequences) <= most:
+        return sequences
+    size = -(-most // _NUM_WINDOWS)
+    sizes = np.array([num_steps([sequence]) for sequence in sequences])
+    rows = np.repeat(np.arange(len(sizes)), -(-sizes // size))
+    first = np.searchsorted(rows, rows)
+    starts = (np.arange(len(rows)) - first) * size
+    lengths = np.minimum(size, sizes[rows] - starts)
+    count = min(len(rows), int(most / lengths.mean()))
+    while True:
+        # The middles of `count` equal parts.
+        chosen = ((np.arange(count) + 0.5) * len(rows) / count).astype(int)
+        if lengths[chosen].sum() <= most:
+            break
+        count -= 1
+    return [tf.nest.map_structure(lambda array, start=start: array[start:start + size],
+                                  sequences[row])
+            for row, start in zip(rows[chosen], starts[chosen])]
+
+
+def interruptible_score(
+    evaluator: Evaluator, batches: Iterable[Batch], total: int, *,
+    should_stop: Callable[[], bool], unit: str,
+) -> Score | None:
+    """Returns the pooled score of batches, showing progress; None if it was stopped.
+
+    Args:
+      evaluator: of the bound.
+      batches: with `total` steps.
+      total: their number of steps.
+      should_stop: called after every batch.
+      unit: singular name of a step.
+    """
+    def windows(progress: Progress) -> Iterator[Window]:
+        for window in evaluator.windows(batches, seed=seeds.make(0)):
+            steps = int(window.lengths.sum())
+            progress.advance(steps, steps)
+            yield window
+            if should_stop():
+                return
+
+    with Progress("validate", total=total, unit=unit, is_brief=True) as progress:
+        score = evaluator.pool(windows(progress))
+    return score if score.steps == total else None
