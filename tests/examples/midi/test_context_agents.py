@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""What the music model keeps in mind: passages that return, and the beat."""
+"""Context agents of the music model: repeated passages, the beat, encoded contexts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-midi export and train --init-from, of a tiny run that is kept with the tests."""
+"""vaeseq-midi export and train --init-from, with the small run of the golden tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = cases.RUNS / "midi-rnn"
 WINDOW = 16
 
 
-def test_an_exported_model_scores_and_writes_music(tmp_path, capsys):
+def test_an_exported_model_scores_and_generates_music(tmp_path, capsys):
     path = tmp_path / "model"
     assert program.run(["export", "--log-dir", str(SOURCE), "--output", str(path), "--no-xla",
                         "--window", str(WINDOW)]) == 0
@@ -54,7 +54,7 @@ def test_an_exported_model_scores_and_writes_music(tmp_path, capsys):
         "generate", prime=[[0, 1]], **options)["error"]
 
 
-def test_a_run_begins_with_the_weights_of_another(tmp_path, capsys, monkeypatch):
+def test_init_from_takes_the_weights_of_another_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "music").mkdir()
     for number in range(4):
@@ -69,7 +69,7 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path, capsys, monkeypatch)
     assert status == 0, said.err
     assert f"of step {cases.NUM_STEPS} of {str(SOURCE)!r}" in said.out
     assert "not taken: core/_d_core/_layers/0/_gates/b [28]: that model has [24]" in said.out
-    # Notes stay centred by what the weights are used to.
+    # Notes are centred by the means that the weights were trained with.
     assert (log_dir / "notes.json").read_text() == (SOURCE / "notes.json").read_text()
     before, after = (MidiModel.load(path).gen_core for path in (SOURCE, log_dir))
     names = json.loads((log_dir / "init_from.json").read_text())["taken"]

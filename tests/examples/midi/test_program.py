@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-midi from end to end: train, evaluate, generate, latent, and what they refuse."""
+"""vaeseq-midi from end to end: train, evaluate, generate, latent, and refused options."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
-    """A folder of scales, and one bad file."""
+    """A folder of scales, with one file that is not MIDI."""
     folder = tmp_path_factory.mktemp("music")
     for number in range(10):
         scale = [60 + (number + step) % 12 for step in range(20)]
@@ -59,7 +59,7 @@ def log_dir(music, tmp_path_factory):
     return folder
 
 
-def test_a_sample_is_seen_and_heard_while_training(log_dir):
+def test_tensorboard_has_a_picture_and_a_sound_of_each_validation(log_dir):
     read = EventAccumulator(str(log_dir / "events"), {"tensors": 0}).Reload()
     kinds = {tag: read.SummaryMetadata(tag).plugin_data.plugin_name
              for tag in read.Tags()["tensors"]}
@@ -74,7 +74,7 @@ def _roll(path, grid):
 GRID = MidiHParams().parse(SMALL).frames
 
 
-def test_training_leaves_what_the_other_commands_need(log_dir):
+def test_training_writes_the_files_of_a_run(log_dir):
     files = {path.name for path in log_dir.iterdir()}
     assert {"run.json", "hparams.json", "music.json", "notes.json", "metrics.jsonl",
             "checkpoints", "events"} <= files
@@ -83,7 +83,7 @@ def test_training_leaves_what_the_other_commands_need(log_dir):
     assert lines[-1]["valid_nats_per_step"] < lines[0]["valid_nats_per_step"]
 
 
-def test_the_same_command_again_goes_on(log_dir, music, midi):
+def test_the_same_command_resumes_and_other_music_is_refused(log_dir, music, midi):
     again = ["train", "--log-dir", log_dir, "--train-files", music]
     ended = midi(*again, "--num-steps", 6)
     assert ended.status == 0 and "Step 6: nothing to do" in ended.out
@@ -95,7 +95,7 @@ def test_the_same_command_again_goes_on(log_dir, music, midi):
     assert hparams.status == 2 and "grid=8, but grid=16 was given" in hparams.err
 
 
-def test_evaluate(log_dir, music, midi):
+def test_evaluate_scores_each_name(log_dir, music, midi):
     one = midi("evaluate", "--log-dir", log_dir, "--json")
     score = json.loads(one.out)
     assert list(score) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
@@ -110,7 +110,7 @@ def test_evaluate(log_dir, music, midi):
     assert figures == sorted(figures) and "elbo, 2 samples +- " in table.out
 
 
-def test_histograms(log_dir, music, midi, tmp_path):
+def test_histograms_are_a_picture_and_numbers(log_dir, music, midi, tmp_path):
     ended = midi("evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.png")
     assert ended.status == 0 and "pitch_classes C#" in ended.out
     assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
@@ -119,7 +119,7 @@ def test_histograms(log_dir, music, midi, tmp_path):
     assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
 
 
-def test_generate(log_dir, midi, tmp_path):
+def test_the_same_seed_generates_the_same_files(log_dir, midi, tmp_path):
     words = ["generate", "--log-dir", log_dir, "--length", 5, "--num-samples", 2, "--seed", 3]
     ended = midi(*words, "--out-dir", tmp_path / "a")
     assert ended.status == 0 and "index.html" in ended.out
@@ -139,7 +139,7 @@ def test_generate(log_dir, midi, tmp_path):
         assert same, name
 
 
-def test_no_link_leads_elsewhere(log_dir, midi, tmp_path):
+def test_links_are_not_followed(log_dir, midi, tmp_path):
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     elsewhere.mkdir(), out.mkdir()
     log = shutil.copytree(log_dir, tmp_path / "log")
@@ -151,7 +151,7 @@ def test_no_link_leads_elsewhere(log_dir, midi, tmp_path):
     assert list(elsewhere.iterdir()) == [] and _roll(out / "sample-1.mid", GRID).shape[0] == 4
 
 
-def test_generate_goes_on_from_a_piece(log_dir, music, midi, tmp_path):
+def test_a_sample_begins_with_its_prime(log_dir, music, midi, tmp_path):
     ended = midi("generate", "--log-dir", log_dir, "--out-dir", tmp_path, "--length", 2,
                  "--prime", music / "3.mid", "--prime-length", 3)
     assert ended.status == 0
@@ -160,12 +160,12 @@ def test_generate_goes_on_from_a_piece(log_dir, music, midi, tmp_path):
     np.testing.assert_array_equal(whole[:11], _roll(music / "3.mid", GRID)[:11])
 
 
-def test_the_default_folder_is_in_the_run(log_dir, midi):
+def test_samples_go_into_the_run_by_default(log_dir, midi):
     assert midi("generate", "--log-dir", log_dir, "--length", 1).status == 0
     assert (log_dir / "samples" / "index.html").is_file()
 
 
-def test_latents_are_moved_and_walked_between(log_dir, music, midi, tmp_path):
+def test_latents_are_moved_and_interpolated(log_dir, music, midi, tmp_path):
     moved = midi("latent", "--log-dir", log_dir, "--out-dir", tmp_path / "a", "--length", 4,
                  "--dimension", 1, "--num-samples", 3)
     assert moved.status == 0
@@ -176,7 +176,7 @@ def test_latents_are_moved_and_walked_between(log_dir, music, midi, tmp_path):
     assert len(list((tmp_path / "b").glob("*.wav"))) == 3
 
 
-def test_bad_input_is_one_line(log_dir, music, midi, tmp_path):
+def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
     generate = ["generate", "--log-dir", log_dir, "--out-dir"]
     (tmp_path / "file").write_text("x")
     cases = [
@@ -203,7 +203,7 @@ def test_bad_input_is_one_line(log_dir, music, midi, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_music_that_changed_is_told(log_dir, music, midi):
+def test_changed_music_is_refused(log_dir, music, midi):
     extra = music / "extra.mid"
     extra.write_bytes(midi_files.melody())
     try:
@@ -215,7 +215,7 @@ def test_music_that_changed_is_told(log_dir, music, midi):
 
 @pytest.mark.parametrize("name", ["music.json", "notes.json"])
 @pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[2.0]", "null"])
-def test_damaged_files_of_a_run(name, text, log_dir, midi):
+def test_a_damaged_run_is_refused(name, text, log_dir, midi):
     path = log_dir / name
     whole = path.read_text()
     try:
@@ -226,7 +226,7 @@ def test_damaged_files_of_a_run(name, text, log_dir, midi):
     assert ended.status == 2 and "The log directory is damaged" in ended.err
 
 
-def test_pieces_are_held_out_evenly_and_of_one_its_end():
+def test_held_out_pieces_are_evenly_spread():
     pieces = [Piece(str(number), np.ones([10, 1])) for number in range(20)]
     train, valid = sources.split(pieces, 0.1)
     assert [piece.name for piece in valid] == ["5", "15"] and len(train) == 18

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Tuning by a reward: the optimum of KL control, runs that go on, and what is refused."""
+"""Tuning towards a reward: the optimum of KL control, resumed runs, refused options."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def midi(capsys):
     return runner(program, capsys)
 
 
-def _made(folder, hparams=TINY, scale=0.8):
-    """A model with weights drawn from a seed."""
+def _model(folder, hparams=TINY, scale=0.8):
+    """Returns a model with weights drawn from a seed."""
     model = MidiModel(hparams, folder, mean=MEAN)
     model.build()
     small.set_weights(model.gen_core, scale)
@@ -54,7 +54,7 @@ def _ops(model, prior, rewards, **options):
                           seed=seeds.make(3), **options)
 
 
-def test_advantages_worked_out_by_hand():
+def test_advantages_are_returns_minus_the_mean_of_the_others():
     rewards = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
     to_go = np.array([[3.0, 4.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
     found = policy.advantages(rewards, 0.5)
@@ -64,15 +64,16 @@ def test_advantages_worked_out_by_hand():
 
 
 @pytest.mark.parametrize("overrides", ["decoder=masked", "vae_type=SRNN,decoder=bernoulli"])
-def test_the_density_is_the_one_that_generation_adds_up(overrides, tmp_path):
-    made = _made(tmp_path, TINY.parse(overrides)).gen_core
+def test_the_density_equals_the_one_of_generation(overrides, tmp_path):
+    made = _model(tmp_path, TINY.parse(overrides)).gen_core
     drawn, _ = made.generate(5, made.initial_state(3), seed=seeds.make(1))
     density = policy.log_density(made, drawn.observed, drawn.latents)
     small.close(density, drawn.log_prob + drawn.latent_log_prob)
 
 
+@pytest.mark.oracle
 def test_the_optimum_is_the_prior_times_the_exponential_of_the_reward(tmp_path):
-    model, prior = _made(tmp_path), _made(tmp_path)
+    model, prior = _model(tmp_path), _model(tmp_path)
     # Frames of two notes, pieces of two frames: 16 of them, so all can be weighed.
     pieces = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32).reshape(-1, 2, 2)
 
@@ -102,7 +103,7 @@ def test_the_optimum_is_the_prior_times_the_exponential_of_the_reward(tmp_path):
 
 def test_the_likelihood_holds_the_model_to_the_music(tmp_path):
     """Without a reward, the optimum for data of one piece only is near it; KL pulls back."""
-    model, prior = _made(tmp_path), _made(tmp_path)
+    model, prior = _model(tmp_path), _model(tmp_path)
     ops = _ops(model, prior, lambda observed: np.zeros(observed.shape[:2]), num_samples=16,
                likelihood=5.0)
     steps = [ops(SILENCE) for _ in range(40)]
@@ -110,8 +111,8 @@ def test_the_likelihood_holds_the_model_to_the_music(tmp_path):
     assert abs(steps[0].kl) < 1e-5 < steps[-1].kl
 
 
-def test_a_gradient_that_is_not_finite(tmp_path):
-    model, prior = _made(tmp_path), _made(tmp_path)
+def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path):
+    model, prior = _model(tmp_path), _model(tmp_path)
     ops = _ops(model, prior, lambda observed: 1e38 * observed.sum(axis=2, dtype=np.float64),
                num_samples=4, strength=10.0)
     weights = [variable.numpy() for variable in model.gen_core.trainable_variables]
@@ -122,15 +123,13 @@ def test_a_gradient_that_is_not_finite(tmp_path):
     assert int(ops.step) == 0
 
 
-# The command.
-
 TUNE = ["--bars", 2, "--batch-size", 4, "--report-samples", 6, "--save-every", 2,
         "--learning-rate", 0.1]
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """A run with first weights, as if it had been trained."""
+    """A run with initial weights and a checkpoint."""
     folder = tmp_path_factory.mktemp("start")
     rng = np.random.default_rng(0)
     pieces = [(rng.random([12, 88]) < 0.04).astype(np.uint8) for _ in range(4)]
@@ -154,7 +153,7 @@ def _weights(log_dir):
 
 
 @pytest.mark.slow
-def test_a_model_is_tuned_and_goes_on(start, midi, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(start, midi, tmp_path):
     begin = ["tune", "--from", start, *TUNE, "--json"]
     whole = midi(*begin, "--log-dir", tmp_path / "whole", "--num-steps", 3)
     assert whole.status == 0
@@ -163,7 +162,7 @@ def test_a_model_is_tuned_and_goes_on(start, midi, tmp_path):
     for measured in (report["before"], report["after"]):
         shares = list(measured["rules"].values())
         assert len(shares) == 7 and measured["rules_kept"] == pytest.approx(np.mean(shares))
-        # Samples are of 2 bars: each rule applies to some, so the reward is the rules kept.
+        # In samples of 2 bars each rule applies somewhere: the reward is the sum of the shares.
         assert measured["reward"] == pytest.approx(7 * measured["rules_kept"])
         assert 0 < measured["nats_per_step"] < 10
     assert json.loads((tmp_path / "whole" / "report.json").read_text()) == report
@@ -172,7 +171,7 @@ def test_a_model_is_tuned_and_goes_on(start, midi, tmp_path):
     stopped = midi(*begin, "--log-dir", parts, "--num-steps", 3, "--max-minutes", 1e-9)
     assert stopped.status == 0 and json.loads(stopped.out)["step"] == 1
     again = midi("tune", "--log-dir", parts, "--num-steps", 3, "--save-every", 2)
-    assert again.status == 0 and "step 1: going on from here" in again.err
+    assert again.status == 0 and "step 1: resuming" in again.err
     assert "6 samples of 2 bars" in again.out and "held-out nats per frame" in again.out
     for one, other in zip(_weights(parts), _weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -187,11 +186,11 @@ def test_a_model_is_tuned_and_goes_on(start, midi, tmp_path):
     assert score["nats_per_step"] == pytest.approx(report["after"]["nats_per_step"], rel=1e-5)
 
 
-def test_what_tune_refuses(start, midi, tmp_path, monkeypatch):
+def test_tune_refuses_contradictory_options(start, midi, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_reward.py").write_text("def f(roll): raise OSError('no')\n")
     tuned, empty = tmp_path / "tuned", tmp_path / "empty"
-    # What a run begun with a reward of one's own leaves, without a checkpoint yet.
+    # The files of a run with a user's reward, before its first checkpoint.
     shutil.copytree(start, tuned, ignore=shutil.ignore_patterns("checkpoints"))
     (tuned / "tuning.json").write_text(json.dumps({"start": str(start), "reward": "my_reward:f"}))
     shutil.copytree(start, empty, ignore=shutil.ignore_patterns("checkpoints"))
@@ -219,7 +218,7 @@ def test_what_tune_refuses(start, midi, tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"start": 1, "reward": ""}',
                                   '{"start": "a", "reward": "b", "strength": "high"}',
                                   '{"start": "a", "reward": "b", "more": 1}'])
-def test_a_damaged_tuning_file(text, start, midi, tmp_path):
+def test_a_damaged_tuning_file_is_refused(text, start, midi, tmp_path):
     shutil.copytree(start, tmp_path / "log")
     (tmp_path / "log" / "tuning.json").write_text(text)
     ended = midi("tune", "--log-dir", tmp_path / "log")
