@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+import pathlib
 import types
 
 import pytest
@@ -27,3 +29,10 @@ def test_a_public_module_resolves(name):
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_public_class_resolves(name):
     assert getattr(vaeseq, name).__name__ == name
+
+
+def test_type_checkers_see_every_public_name():
+    source = pathlib.Path(vaeseq.__file__).read_text(encoding="utf-8")
+    (block,) = (node for node in ast.parse(source).body if isinstance(node, ast.If))
+    seen = {alias.asname for node in block.body for alias in node.names}
+    assert seen == set(vaeseq.__all__) - {"__version__"}

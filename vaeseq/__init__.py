@@ -10,9 +10,82 @@ Submodules, and with them TensorFlow, are imported on first use of a name.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vaeseq.version import __version__
+
+# What type checkers and editors see; the tables below serve at run time.
+if TYPE_CHECKING:
+    from vaeseq import agent as agent
+    from vaeseq import bounds as bounds
+    from vaeseq import cli as cli
+    from vaeseq import codec as codec
+    from vaeseq import data as data
+    from vaeseq import dist_module as dist_module
+    from vaeseq import encoder as encoder
+    from vaeseq import evaluate as evaluate
+    from vaeseq import fields as fields
+    from vaeseq import hparams as hparams
+    from vaeseq import model as model
+    from vaeseq import nest as nest
+    from vaeseq import nn as nn
+    from vaeseq import runs as runs
+    from vaeseq import seeds as seeds
+    from vaeseq import testing as testing
+    from vaeseq import train as train
+    from vaeseq import types as types
+    from vaeseq import vae as vae
+    from vaeseq.agent import Agent as Agent
+    from vaeseq.bounds import ELBO as ELBO
+    from vaeseq.bounds import FIVO as FIVO
+    from vaeseq.bounds import IWAE as IWAE
+    from vaeseq.bounds import Bound as Bound
+    from vaeseq.cli.program import Command as Command
+    from vaeseq.cli.program import Program as Program
+    from vaeseq.codec import decoders as decoders
+    from vaeseq.codec import distributions as distributions
+    from vaeseq.codec import encoders as encoders
+    from vaeseq.codec import heads as heads
+    from vaeseq.codec import latent as latent
+    from vaeseq.codec import missing as missing
+    from vaeseq.codec.missing import MaskedDecoder as MaskedDecoder
+    from vaeseq.codec.missing import MaskedEncoder as MaskedEncoder
+    from vaeseq.data import Batch as Batch
+    from vaeseq.data import DataSet as DataSet
+    from vaeseq.data import Masked as Masked
+    from vaeseq.dist_module import DistModule as DistModule
+    from vaeseq.encoder import Encoder as Encoder
+    from vaeseq.evaluate import Evaluator as Evaluator
+    from vaeseq.evaluate import Sampler as Sampler
+    from vaeseq.evaluate import Score as Score
+    from vaeseq.evaluate import export as export
+    from vaeseq.evaluate import imputation as imputation
+    from vaeseq.evaluate import sampler as sampler
+    from vaeseq.evaluate.beam_search import BeamSearch as BeamSearch
+    from vaeseq.hparams import HParams as HParams
+    from vaeseq.model import Model as Model
+    from vaeseq.nn import networks as networks
+    from vaeseq.nn.scan import unroll as unroll
+    from vaeseq.runs import checkpoint as checkpoint
+    from vaeseq.runs import log_dir as log_dir
+    from vaeseq.runs import progress as progress
+    from vaeseq.runs import warm_start as init_from  # noqa: F401
+    from vaeseq.runs import warm_start as warm_start
+    from vaeseq.runs.checkpoint import Checkpoints as Checkpoints
+    from vaeseq.runs.log_dir import LogDir as LogDir
+    from vaeseq.runs.progress import Progress as Progress
+    from vaeseq.train import Periods as Periods
+    from vaeseq.train import Trainer as Trainer
+    from vaeseq.train import TrainMetrics as TrainMetrics
+    from vaeseq.train import TrainOps as TrainOps
+    from vaeseq.train import TrainResult as TrainResult
+    from vaeseq.train import metrics as metrics
+    from vaeseq.train import schedules as schedules
+    from vaeseq.train import trainer as trainer
+    from vaeseq.train.loss import SequenceLoss as SequenceLoss
+    from vaeseq.truncation import Truncation as Truncation
+    from vaeseq.vae import GenCore as GenCore
+    from vaeseq.vae import VAECore as VAECore
 
 # Public classes, and the module that defines each.
 _NAMES = {

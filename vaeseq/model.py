@@ -66,6 +66,8 @@ class Model(abc.ABC):
     `make_agent`, `make_core` and `data_set` if the defaults do not fit.
 
     Attributes:
+      observation_spec: specs of one observation, a nest of `tf.TensorSpec`; a class attribute, or
+        set before this class's constructor is called.
       program: the name of the program that trains such models; a run belongs to one program.
       unit: the singular name of a step, for messages.
       hparams_class: the class of its hyperparameters, which `load` reads from a run.
@@ -75,6 +77,7 @@ class Model(abc.ABC):
       gen_core: the agent and the core.
     """
 
+    observation_spec: Nest
     program = "vaeseq"
     unit = "step"
     hparams_class: type[HParams] = HParams
@@ -115,11 +118,6 @@ class Model(abc.ABC):
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False
         self.step = 0
-
-    @property
-    @abc.abstractmethod
-    def observation_spec(self) -> Nest:
-        """The specification of one observation, a nest of `tf.TensorSpec`."""
 
     @abc.abstractmethod
     def make_encoder(self) -> Encoder:

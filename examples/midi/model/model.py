@@ -66,16 +66,13 @@ class MidiModel(Model):
         # As `save_files` writes it, so that the restored model is the same.
         self.mean = np.array([round(float(share), 8) for share in mean])
         self.origin: Origin | None = None
+        self.observation_spec = observations.spec(hparams)
         self._trained_on = trained_on
         super().__init__(hparams, log_dir, seed=seed)
 
     @classmethod
     def arguments_of(cls, run: LogDir) -> dict[str, Any]:
         return {"mean": saved_mean(run, run.hparams(MidiHParams))}
-
-    @property
-    def observation_spec(self) -> Nest:
-        return observations.spec(self.hparams)
 
     def make_encoder(self) -> Encoder:
         return observations.make_encoder(self.hparams, self.mean)
