@@ -37,6 +37,9 @@ def test_parameters_of_zero_features_are_the_initial_ones(hidden_sizes):
                     decoders.Bernoulli(spec(1, 3), initial_logits=logits),
                     decoders.Binomial(9, spec(1, 3), initial_logits=logits)):
         np.testing.assert_allclose(decoder(zeros)[1].numpy().ravel(), logits[0], rtol=1e-6)
+    masked = decoders.MaskedBernoulli(spec(3), (8,), initial_logits=logits[0])
+    np.testing.assert_allclose(
+        masked.dist(masked(zeros[0])).conditional_logits(tf.zeros([3])), logits[0], rtol=1e-6)
     for projection, scale in itertools.product(["softplus", "exp"], [1e-3, 0.1, 1.0, 30.0]):
         normal = decoders.Normal(
             spec(2), hidden_sizes=hidden_sizes, positive_projection=projection,
@@ -58,13 +61,13 @@ def test_the_initial_components_of_a_mixture_are_spread():
 
 
 @pytest.mark.parametrize("dtype", [tf.bool, tf.int32, tf.uint8, tf.float32])
-def test_bernoulli_events_of_any_dtype(dtype):
-    decoder = decoders.Bernoulli(spec(3, dtype=dtype))
+@pytest.mark.parametrize("make", [decoders.Bernoulli, decoders.MaskedBernoulli])
+def test_binary_events_have_any_dtype(make, dtype):
+    decoder = make(spec(3, dtype=dtype), hidden_sizes=(8,))
     dist = decoder.dist(decoder(tf.ones([2, 5])))
     x = dist.sample(seed=seed(1))
     assert x.dtype == dtype
-    expected = dist.log_prob(tf.cast(x, tf.float32))
-    np.testing.assert_allclose(dist.log_prob(x), expected)
+    np.testing.assert_allclose(dist.log_prob(x), dist.log_prob(tf.cast(x, tf.float32)))
 
 
 @pytest.mark.parametrize("projection", ["softplus", "exp"])
@@ -128,13 +131,20 @@ def test_a_temperature_takes_the_dtype_of_the_parameters(temperature, dtype):
         assert {p.dtype for p in tf.nest.flatten(params)} == {dtype}
 
 
-def test_dropout_acts_inside_its_seed_only():
-    decoder = decoders.Categorical(4, hidden_sizes=(50,), dropout=0.5)
-    features = tf.ones([2, 5])
-    plain = decoder(features)
+@pytest.mark.parametrize("make", [
+    lambda: decoders.Bernoulli(spec(4), hidden_sizes=(50,), dropout=0.5),
+    lambda: decoders.MaskedBernoulli(spec(4), (50,), dropout=0.5),
+    lambda: decoders.RelativeBernoulli(spec(4), 50, dropout=0.5)])
+def test_dropout_acts_inside_its_seed_only(make):
+    decoder, features = make(), tf.ones([2, 5])
+
+    def log_prob():
+        return decoder.dist(decoder(features)).log_prob(tf.ones([2, 4])).numpy()
+
+    plain = log_prob()
     with enable_dropout(seed(1)):
-        assert np.all(decoder(features) != plain)
-    np.testing.assert_array_equal(decoder(features), plain)
+        assert np.all(log_prob() != plain)
+    np.testing.assert_array_equal(log_prob(), plain)
 
 
 class TestGroup:
@@ -176,7 +186,7 @@ class TestGroup:
         normals = decoders.Group([decoders.Normal(spec(2))])
         np.testing.assert_array_equal(normals.dist([params["b"]]).mean()[0], b.mean())
 
-    def test_inside_a_compiled_function_with_an_unknown_batch(self):
+    def test_the_batch_may_be_unknown_while_tracing(self):
         group = self.make()
         group(tf.ones([1, 5]))
 
@@ -192,14 +202,6 @@ class TestGroup:
         dist = group.dist(group(tf.ones([3, 5])))
         x = tuple(dist.sample(seed=seed(1)))
         np.testing.assert_array_equal(dist.log_prob(list(x)), dist.log_prob(x))
-
-    @pytest.mark.parametrize("parts, error, message", [
-        ((), ValueError, r"decoders.Group expects at least one decoder, got \(\)"),
-        ([3], TypeError, "decoders.Group expects a nest of DistModules, got 3 in it"),
-    ])
-    def test_errors(self, parts, error, message):
-        with pytest.raises(error, match=message):
-            decoders.Group(parts)
 
 
 @pytest.mark.parametrize("make, error, message", [
@@ -228,6 +230,21 @@ class TestGroup:
      "Expected a positive_eps above 0, got -1.0"),
     (lambda: decoders.Beta(spec(), initial_concentration=0.0), ValueError,
      "Expected initial_concentration above positive_eps=0.01, got 0.0"),
+    (lambda: decoders.Group(()), ValueError,
+     r"decoders.Group expects at least one decoder, got \(\)"),
+    (lambda: decoders.Group([3]), TypeError,
+     "decoders.Group expects a nest of DistModules, got 3 in it"),
+    (lambda: decoders.MaskedBernoulli(spec(2, 3), (8,)), ValueError,
+     r"expects an event_spec of shape \[D\] with D >= 1, got \(2, 3\)"),
+    (lambda: decoders.MaskedBernoulli(spec(0), (8,)), ValueError, r"got \(0,\)"),
+    (lambda: decoders.MaskedBernoulli(spec(3), ()), ValueError,
+     r"at least one hidden layer, got hidden_sizes=\(\). Without one, use Bernoulli"),
+    (lambda: decoders.MaskedBernoulli(spec(3), (9, 8), relative=True), ValueError,
+     r"multiples of D = 3, got \(9, 8\)"),
+    (lambda: decoders.RelativeBernoulli(spec(2, 3), 4), ValueError,
+     "shape .D. with D >= 1 and at least one channel"),
+    (lambda: decoders.RelativeBernoulli(spec(3), 0), ValueError,
+     "shape .D. with D >= 1 and at least one channel"),
     (lambda: decoders.MixtureOfNormals(0, spec()), ValueError,
      "MixtureOfNormals expects at least one component, got num_components=0"),
 ])

@@ -11,11 +11,6 @@ from tensorflow_probability import distributions as tfd
 from vaeseq.codec import latent
 
 
-def test_the_event_has_the_latent_size():
-    assert latent.DiagonalNormal(3).event_spec == tf.TensorSpec([3], tf.float32)
-    assert latent.StandardNormal(0).event_spec == tf.TensorSpec([0], tf.float32)
-
-
 def test_standard_normal_ignores_the_features():
     prior = latent.StandardNormal(2)
     for features in (tf.zeros([4, 7]), tf.fill([4, 7], 1e6)):

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from vaeseq.codec import _layers, decoders
-from vaeseq.nn.dropout import enable_dropout
+
+RELATIVE = {"relative": True, "aligned": (0,)}
 
 
 def seed(number):
@@ -36,27 +37,14 @@ def all_events(size):
     return np.array(list(itertools.product([0.0, 1.0], repeat=size)))
 
 
-@pytest.mark.parametrize("size", [1, 2, 6])
-@pytest.mark.parametrize("hidden_sizes", [(3,), (9, 20, 9)])
-def test_densities_of_all_events_sum_to_one(size, hidden_sizes):
-    decoder = make(size, hidden_sizes)
+@pytest.mark.parametrize("size, hidden_sizes, arguments", [
+    (1, (3,), {}), (6, (9, 20, 9), {}), (1, (3,), RELATIVE), (4, (8, 12), RELATIVE)])
+def test_densities_of_all_events_sum_to_one(size, hidden_sizes, arguments):
+    decoder = make(size, hidden_sizes, **arguments)
     for temperature in (1.0, 0.5):
         dist = decoder.dist(decoder.temper(decoder(features(3)), temperature))
         log_probs = dist.log_prob(all_events(size)[:, None])
         np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
-
-
-@pytest.mark.parametrize("size, hidden_sizes", [(1, (3,)), (4, (8, 12))])
-def test_with_relative_weights_densities_sum_to_one_and_samples_have_them(size, hidden_sizes):
-    decoder = make(size, hidden_sizes, relative=True, aligned=(0,))
-    dist = decoder.dist(decoder(features(3)))
-    log_probs = dist.log_prob(all_events(size)[:, None])
-    np.testing.assert_allclose(np.exp(log_probs).sum(0), np.ones(3), rtol=1e-9)
-    sample = dist.sample(20_000, seed=seed(1)).numpy()
-    number = (sample @ (2 ** np.arange(size)[::-1])).astype(int)
-    frequencies = (number[..., None] == np.arange(2 ** size)).mean(0).T
-    p = np.exp(log_probs)
-    assert np.all(np.abs(frequencies - p) < 5 * np.sqrt(p * (1 - p) / 20_000) + 1 / 20_000)
 
 
 def test_relative_weights_depend_on_the_distance_alone():
@@ -150,11 +138,11 @@ def test_log_prob_is_the_product_of_its_conditionals():
             log_prob, np.log(np.where(event == 1.0, probs, 1.0 - probs)).sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("hidden_sizes, compiled, temperature", [
-    ((30,), False, 1.0), ((20, 12), True, 0.5)])
-def test_samples_have_the_density(hidden_sizes, compiled, temperature):
+@pytest.mark.parametrize("hidden_sizes, arguments, compiled, temperature", [
+    ((30,), {}, False, 1.0), ((20, 12), {}, True, 0.5), ((8, 12), RELATIVE, False, 1.0)])
+def test_samples_have_the_density(hidden_sizes, arguments, compiled, temperature):
     size, n = 4, 20_000
-    decoder = make(size, hidden_sizes)
+    decoder = make(size, hidden_sizes, **arguments)
     dist = decoder.dist(decoder.temper(decoder(features(2)), temperature))
     sample = tf.function(dist.sample, jit_compile=True) if compiled else dist.sample
     x = sample(n, seed=seed(1)).numpy()
@@ -166,45 +154,6 @@ def test_samples_have_the_density(hidden_sizes, compiled, temperature):
     assert np.all(np.abs(frequencies - p) < 5 * error + 1 / n)
 
 
-def test_dimensions_are_dependent():
-    decoder = make(4)
-    dist = decoder.dist(decoder(features()))
-    p = np.exp(dist.log_prob(all_events(4)))
-    events = all_events(4)
-    independent = np.array([
-        np.prod([p[events[:, i] == event[i]].sum() for i in range(4)]) for event in events])
-    assert np.abs(p - independent).max() > 0.01
-
-
-def test_it_learns_dependent_dimensions():
-    # x_1 = x_0 and x_2 = not x_1: an entropy of log 2 nats; 3 log 2 for independent dimensions.
-    events = tf.constant([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    decoder = decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (32,))
-    nothing = tf.zeros([2, 1])
-
-    @tf.function(jit_compile=True)
-    def gradients():
-        with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(decoder.dist(decoder(nothing)).log_prob(events))
-        return loss, tape.gradient(loss, decoder.trainable_variables)
-
-    decoder.dist(decoder(nothing)).log_prob(events)
-    for _ in range(300):
-        loss, steps = gradients()
-        for variable, step in zip(decoder.trainable_variables, steps, strict=True):
-            variable.assign_sub(0.3 * step)
-    assert loss < np.log(2) + 0.05
-
-
-@pytest.mark.parametrize("dtype", [tf.bool, tf.int32, tf.uint8, tf.float32])
-def test_events_of_any_dtype(dtype):
-    decoder = decoders.MaskedBernoulli(tf.TensorSpec([6], dtype), (12,))
-    dist = decoder.dist(decoder(tf.ones([2, 5])))
-    x = dist.sample(seed=seed(1))
-    assert x.dtype == dtype
-    np.testing.assert_array_equal(dist.log_prob(x), dist.log_prob(tf.cast(x, tf.float32)))
-
-
 def test_events_broadcast_against_parameters():
     decoder = make(4)
     params = decoder(features(3, 2))
@@ -213,39 +162,3 @@ def test_events_broadcast_against_parameters():
     assert log_prob.shape == [3, 2]
     alone = decoder.dist(decoder(features(3, 2)[1, 0])).log_prob(events[0])
     np.testing.assert_allclose(log_prob[1, 0], alone)
-
-
-def test_logits_of_zero_features_are_the_initial_ones():
-    logits = np.array([-2.0, 0.0, 3.0])
-    decoder = decoders.MaskedBernoulli(
-        tf.TensorSpec([3], tf.float32), (8,), initial_logits=logits)
-    dist = decoder.dist(decoder(tf.zeros([5])))
-    np.testing.assert_allclose(dist.conditional_logits(tf.zeros([3])), logits, rtol=1e-6)
-
-
-def test_dropout_acts_inside_its_seed_only():
-    decoder = make(6, (40,), dropout=0.5)
-    params, event = decoder(features(2)), all_events(6)[5]
-    plain = decoder.dist(params).log_prob(event)
-    with enable_dropout(seed(1)):
-        dropped = decoder.dist(params).log_prob(event)
-    assert np.all(plain != dropped)
-    np.testing.assert_array_equal(plain, decoder.dist(params).log_prob(event))
-
-
-@pytest.mark.parametrize("shape, hidden_sizes, message", [
-    ([2, 3], (8,), r"expects an event_spec of shape \[D\] with D >= 1, got \(2, 3\)"),
-    ([0], (8,), r"got \(0,\)"),
-    ([3], (), r"expects at least one hidden layer, got hidden_sizes=\(\). Without one, use Bern"),
-])
-def test_wrong_arguments_are_refused(shape, hidden_sizes, message):
-    with pytest.raises(ValueError, match=message):
-        decoders.MaskedBernoulli(tf.TensorSpec(shape, tf.float32), hidden_sizes)
-
-
-def test_wrong_arguments_of_relative_decoders_are_refused():
-    with pytest.raises(ValueError, match=r"multiples of D = 3, got \(9, 8\)"):
-        decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float32), (9, 8), relative=True)
-    for shape, channels in (([2, 3], 4), ([3], 0)):
-        with pytest.raises(ValueError, match="shape .D. with D >= 1 and at least one channel"):
-            decoders.RelativeBernoulli(tf.TensorSpec(shape, tf.float32), channels)

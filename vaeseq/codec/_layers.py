@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Layers of encoders and decoders: activation, convolution, relative and masked weights."""
+"""Layers of encoders and decoders: activation, relative and masked weights."""
 
 from __future__ import annotations
 
@@ -28,30 +28,6 @@ class Activation(snt.Module):
     def __call__(self, inputs: Tensor) -> Tensor:
         """Applies the activation: [..., H] -> [..., H]."""
         return apply_dropout(self, self._function(inputs), self._dropout)
-
-
-class Conv2D(snt.Module):
-    """A strided convolution with padding "SAME": [N, H, W, C] -> [N, H', W', output_channels]."""
-
-    def __init__(self, output_channels: int, kernel_size: int, stride: int,
-                 name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._output_channels = output_channels
-        self._kernel_size = kernel_size
-        self._stride = stride
-
-    def __call__(self, frames: Tensor) -> Tensor:
-        self._initialize(frames)
-        return tf.nn.conv2d(frames, self.w, self._stride, "SAME") + self.b
-
-    @snt.once
-    def _initialize(self, frames: Tensor) -> None:
-        shape = [self._kernel_size, self._kernel_size, frames.shape[-1], self._output_channels]
-        with tf.init_scope():
-            fan_in = shape[0] * shape[1] * shape[2]
-            w_init = initializers.Normal(math.sqrt(2 / fan_in))  # He et al., arXiv:1502.01852
-            self.w = tf.Variable(w_init(shape, frames.dtype), name="w")
-            self.b = tf.Variable(tf.zeros(shape[-1:], frames.dtype), name="b")
 
 
 class RelativeWeights(snt.Module):

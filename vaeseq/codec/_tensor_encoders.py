@@ -176,7 +176,8 @@ class ConvEncoder(Encoder):
                              f"{kernel_size=}, {stride=}.")
         self._scale = scale
         self._dtype = dtype
-        self._layers = [_layers.Conv2D(count, kernel_size, stride) for count in channels]
+        self._layers = [snt.Conv2D(count, kernel_size, stride, w_init=initializers.He())
+                        for count in channels]
         self._activation = _layers.Activation(activation)
         height, width, depth = input_spec.shape.as_list()
         for count in channels:

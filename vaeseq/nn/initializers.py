@@ -50,6 +50,13 @@ class Glorot(Initializer):
         return tf.random.stateless_uniform(shape, _next_seed(), -limit, limit, dtype)
 
 
+class He(Initializer):
+    """Normal with variance 2 / fan in (He et al., arXiv:1502.01852), for [..., F, H]."""
+
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
+        return Normal(math.sqrt(2 / math.prod(shape[:-1])))(shape, dtype)
+
+
 class Normal(Initializer):
     """Normal with mean 0, truncated at two standard deviations."""
 

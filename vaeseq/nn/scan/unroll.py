@@ -76,6 +76,10 @@ def scan(step: Step, inputs: Nest, state: Nest,
       ValueError: no inputs, an unknown or different T, or a state whose structure changes.
     """
     num_steps = _num_steps(inputs)
+    if not tf.executing_eagerly() and segment_size(num_steps) < num_steps:
+        return by_segments(
+            lambda segment, state, number: scan(
+                step, segment, state, segment_lengths(lengths, num_steps, number)), inputs, state)
     inputs = lookup.swap_leading(inputs)
     if lengths is not None:
         mask = tf.transpose(nest_lib.mask_from_lengths(lengths, num_steps))
@@ -84,7 +88,7 @@ def scan(step: Step, inputs: Nest, state: Nest,
     if tf.executing_eagerly() or num_steps == 1:
         outputs, state = _python_loop(step, inputs, state, num_steps)
     else:
-        outputs, state = _long_loop(step, inputs, state, num_steps)
+        outputs, state = _compiled_loop(step, inputs, state, num_steps)
     return nest_lib.swap_leading(outputs), state
 
 
@@ -206,28 +210,6 @@ def _python_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple
         state = next_state
         steps.append(outputs_t)
     return tf.nest.map_structure(lambda *xs: tf.stack(xs), *steps), state
-
-
-def _long_loop(step: Step, inputs: Nest, state: Nest, num_steps: int) -> tuple[Nest, Nest]:
-    """Runs `_compiled_loop`, over segments if there are many steps."""
-    size = segment_size(num_steps)
-    if size == num_steps:
-        return _compiled_loop(step, inputs, state, num_steps)
-    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-
-    def segment(inputs_n: Nest, state: Nest) -> tuple[Nest, Nest]:
-        return _compiled_loop(step, inputs_n, state, size)
-
-    count = num_steps // size
-    cut = tf.nest.map_structure(
-        lambda x: tf.reshape(x[:count * size], [count, size, *nest_lib.shape_of(x)[1:]]), inputs)
-    outputs, state = _compiled_loop(segment, cut, state, count)
-    outputs = nest_lib.merge_leading(outputs)
-    if num_steps % size:
-        rest = tf.nest.map_structure(lambda x: x[count * size:], inputs)
-        last, state = _compiled_loop(step, rest, state, num_steps % size)
-        outputs = tf.nest.map_structure(lambda x, y: tf.concat([x, y], 0), outputs, last)
-    return outputs, state
 
 
 def _cut(x: Tensor, size: int, count: int) -> Tensor:
