@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The hyperparameters of vaeseq-play (imports no TensorFlow: wrong ones are told at once).
+"""The hyperparameters of vaeseq-play (without TensorFlow: errors appear at once).
 
 A "real step" is one step of the environment; an "update" is one of an optimizer.
 """
@@ -25,21 +25,21 @@ class PlayHParams(HParams):
     # The game.
     game: str = fields.declare("CartPole-v1", "a Gymnasium environment's name")
     observed_indices: tuple[int, ...] = fields.declare(
-        (), "numbers of the observation that are seen; []: all", Range(0, 1 << 16))
+        (), "indices of the observation's numbers that are visible; []: all", Range(0, 1 << 16))
 
     # Real games.
     first_steps: int = fields.declare(
-        500, "least real steps of random play before anything is learned", _COUNT)
+        500, "minimum of real steps of random play before training", _COUNT)
     games_per_round: int = fields.declare(
-        1, "whole games played between two sets of updates", Range(1, 1 << 12))
+        1, "whole episodes played between updates", Range(1, 1 << 12))
     replay_steps: int = fields.declare(
-        1_000_000, "most real steps remembered; the oldest games are forgotten", _COUNT)
+        1_000_000, "real steps in the replay buffer; the oldest episodes are dropped", _COUNT)
     eval_every: int = fields.declare(
-        1000, "real steps between evaluations; each is saved", _COUNT)
+        1000, "real steps between evaluations; each saves a checkpoint", _COUNT)
     eval_games: int = fields.declare(
-        100, "games of an evaluation, played greedily and not learned from", Range(1, 1 << 16))
+        100, "episodes of an evaluation, played greedily and not trained on", Range(1, 1 << 16))
 
-    # How much is learned from a real step.
+    # Updates for each real step.
     first_updates: int = fields.declare(
         500, "updates of the model, and of the policy, after the random play", Range(0, 1 << 20))
     model_ratio: float = fields.declare(0.5, "updates of the model for each real step", _RATIO)
@@ -47,47 +47,48 @@ class PlayHParams(HParams):
 
     # The policy.
     policy_gradient: Literal["score", "pathwise"] = fields.declare(
-        "score", "score: of log-probabilities, with a value baseline; pathwise: through the model, "
-        "which takes twice as long")
+        "score", "score: REINFORCE with a value baseline; pathwise: backpropagation through the "
+        "model, which takes twice as long")
     memory: bool = fields.declare(
-        True, "the policy reads the model's state beside the latest observation")
+        True, "the policy reads the model's state and the latest observation")
     policy_layers: tuple[int, ...] = fields.declare(
         (64,), "hidden layers of the policy, and of the value", _SIZE)
     horizon: int = fields.declare(30, "steps imagined from each state", Range(1, 1 << 10))
     discount: float = fields.declare(
         0.99, "weight of a reward one step later", Range(0, 1, open_high=True))
     lambda_: float = fields.declare(
-        0.97, "lambda: share of a return taken from rewards further on, not from the value", _SHARE)
+        0.97, "lambda of returns: 0 bootstraps from the next value, 1 from the last", _SHARE)
     entropy: float = fields.declare(
         3e-3, "weight of the policy's entropy", Range(0, 1e3))
     action_temperature: float = fields.declare(
-        4.0, "above 1 the player tries more while it collects games", Range(0.01, 100))
+        4.0, "of the policy in collected episodes; above 1 explores more", Range(0.01, 100))
     policy_learning_rate: float = fields.declare(
         3e-4, "of the policy", Range(0, 1, open_low=True))
     value_learning_rate: float = fields.declare(
         2e-3, "of the value", Range(0, 1, open_low=True))
     policy_rate_half: float = fields.declare(
-        4000.0, "updates in which both of these rates halve", Range(1, 1e12))
+        4000.0, "updates in which both learning rates halve", Range(1, 1e12))
     policy_clip_norm: float = fields.declare(
-        1.0, "greatest global norm of a gradient of the policy or of the value", Range(1e-6, 1e12))
+        1.0, "clips the global norm of each gradient, of the policy and of the value",
+        Range(1e-6, 1e12))
     policy_average: float = fields.declare(
-        0.998, "decay of the average of policy weights, which plays once it is learned",
+        0.998, "decay of the moving average of policy weights, which plays greedily",
         Range(0, 1, open_high=True))
     value_average: float = fields.declare(
-        0.9, "decay of the average of value weights that returns are completed with",
+        0.9, "decay of the moving average of value weights that returns bootstrap from",
         Range(0, 1, open_high=True))
 
     jit_compile: bool = fields.declare(
-        True, "compile by XLA; without it a run begins sooner and every update takes longer")
+        True, "compile with XLA: a slower start and faster updates")
 
-    # What fits a game's model: small, quick steps, no noise that is not there.
+    # Defaults for games: small networks and little observation noise.
     cell: Literal["lstm", "gru", "mingru", "rglru"] = fields.redeclare(HParams, "cell", "gru")
     rnn_hidden_sizes: tuple[int, ...] = fields.redeclare(HParams, "rnn_hidden_sizes", (64,))
     obs_encoder_fc_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_encoder_fc_layers", (64,))
     obs_decoder_fc_hidden_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_decoder_fc_hidden_layers", (64,))
-    # The end of a game is seen rarely; what tells it should reach the heads without a detour.
+    # Terminal states are rare: a skip connection shortens the path from inputs to heads.
     context_skip: bool = fields.redeclare(HParams, "context_skip", True)
     latent_size: int = fields.redeclare(HParams, "latent_size", 16)
     latent_decoder_fc_layers: tuple[int, ...] = fields.redeclare(
@@ -98,11 +99,11 @@ class PlayHParams(HParams):
     clip_gradient_norm: float = fields.redeclare(HParams, "clip_gradient_norm", 10.0)
     divergence_strength_half: float = fields.redeclare(HParams, "divergence_strength_half", 500.0)
     learning_rate: float = fields.redeclare(HParams, "learning_rate", 1e-3)
-    # How many updates there will be is not known beforehand, so there is no "cosine".
+    # The number of updates is unknown beforehand, which "cosine" would need.
     learning_rate_schedule: Literal["constant", "exponential"] = fields.redeclare(
         HParams, "learning_rate_schedule", "exponential")
     learning_rate_half: float = fields.redeclare(HParams, "learning_rate_half", 10_000.0)
     batch_size: int = fields.redeclare(HParams, "batch_size", 8)
-    # Of half as many steps, the state of a long game became one that was never learned from.
+    # With 16 steps, states late in long episodes were outside of the training distribution.
     sequence_size: int = fields.redeclare(HParams, "sequence_size", 32)
     num_shards: int | Literal["auto"] = fields.redeclare(HParams, "num_shards", 1)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Films as GIF files.
+"""GIF films.
 
 Axes: H height, W width.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_MAX_RATE = 30  # frames a second; what is faster loses every other frame
+_MAX_RATE = 30  # frames a second; faster films skip frames
 _MAX_FRAMES = 2000  # held in memory until the film is written
 _LARGEST, _SMALLEST = 320, 160  # pixels along the longer side of a picture
 _COLOURS = 64
@@ -22,19 +22,16 @@ _PAPER, _INK = (255, 255, 255), (40, 44, 52)
 
 
 class Film:
-    """Takes pictures, and writes them as one film at the end of a `with`.
+    """Collects pictures and writes them to a GIF file at the end of a `with` block.
 
-    What ends the `with` early, Ctrl-C for one, leaves no film, and an older one as it was.
-
-    Attributes:
-      is_full: no more pictures are taken.
+    An exception within the block, such as KeyboardInterrupt, leaves the file unchanged.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: float):
-        """Begins a film.
+        """Creates an empty film.
 
         Args:
-          path: where it will be.
+          path: of the file.
           rate: pictures a second.
         """
         self._path = Path(path)
@@ -46,14 +43,15 @@ class Film:
 
     @property
     def is_full(self) -> bool:
+        """Returns whether `add` ignores further pictures."""
         return len(self._frames) >= _MAX_FRAMES
 
     def add(self, picture: np.ndarray, *, hold: float = 0.0) -> None:
-        """Takes a picture, uint8 `[H, W, 3]`; all of a film have one size.
+        """Adds a picture; all pictures of a film have one size.
 
         Args:
-          picture: what to show.
-          hold: seconds for which it is shown longer than others.
+          picture: uint8 `[H, W, 3]`.
+          hold: seconds added to its duration.
         """
         self._taken += 1
         if self.is_full or (not hold and (self._taken - 1) % self._every):
@@ -84,7 +82,7 @@ class Film:
 
 
 def fitted(picture: np.ndarray) -> np.ndarray:
-    """A picture of a size to look at, uint8 `[H, W, 3]`: a small one with larger pixels."""
+    """Scales a picture to a readable size, uint8 `[H, W, 3]`."""
     longest = max(picture.shape[:2])
     if longest < _SMALLEST:
         return np.kron(picture, np.ones([-(-_SMALLEST // longest)] * 2 + [1], np.uint8))
@@ -95,7 +93,7 @@ def fitted(picture: np.ndarray) -> np.ndarray:
 
 
 def captioned(picture: np.ndarray, text: str) -> np.ndarray:
-    """The picture with a line of text under it, `[H + 16, W, 3]`."""
+    """Returns the picture with a line of text below it, `[H + 16, W, 3]`."""
     height, width, _ = picture.shape
     image = Image.new("RGB", (width, height + _LINE), _PAPER)
     image.paste(Image.fromarray(picture))
@@ -104,5 +102,5 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
 
 
 def _hundredths(milliseconds: float) -> int:
-    """The time as a GIF keeps it; what is shorter than a fiftieth of a second, many slow down."""
+    """Rounds a duration to hundredths of a second, at least 2: many viewers slow shorter ones."""
     return max(20, 10 * round(milliseconds / 10))

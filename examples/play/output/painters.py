@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Observations as pictures, seen and dreamt alike.
+"""Drawings of real and imagined observations.
 
-Pictures are shown as they are. Of a few games the state follows from what is observed, and the
-environment itself draws it. Of every other game the numbers are drawn as curves.
+Observed pictures are shown directly. For a few games the observation determines the state, which
+the environment renders. For all other games the numbers are drawn as curves.
 
 Axes: L observations, O numbers of one, H height, W width, C channels.
 """
@@ -21,38 +21,38 @@ from ..envs import env
 from ..envs.env import Game
 from . import gif
 
-_WIDTH, _HEIGHT, _LABELS = 320, 208, 24  # pixels of curves, and of the numbers beside them
+_WIDTH, _HEIGHT, _LABELS = 320, 208, 24  # pixels; _LABELS is the margin
 _MAX_CURVES = 8
 _PAPER, _GRID, _SEEN, _DREAMT = (255, 255, 255), (222, 226, 230), (31, 90, 148), (192, 87, 43)
 
 
 class Painter(abc.ABC):
-    """Draws the observations of one game; close it."""
+    """Draws the observations of one game; to be closed after use."""
 
     @abc.abstractmethod
     def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
-        """A picture, uint8 `[H, W, 3]`.
+        """Draws one observation, uint8 `[H, W, 3]`.
 
         Args:
           observations: `[L, ...]`.
-          at: the number of the one to show.
-          given: the last one that was seen and not dreamt.
+          at: the index of the observation.
+          given: the index of the last observation that is real; later ones are imagined.
         """
 
     def close(self) -> None:
-        """Lets go of what it draws with."""
+        """Releases the environment, if there is one."""
 
 
 def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
-    """What draws a game.
+    """Creates the painter of a game.
 
     Args:
-      game: which.
+      game: the description of the environment.
       shown: all observations that will be drawn, `[L, ...]`, for the scales.
-      length: observations from the first to the last that is drawn.
+      length: the number of observations along the time axis.
 
     Raises:
-      UsageError: the environment cannot draw itself.
+      UsageError: the environment cannot be made.
     """
     if game.image:
         return _Pixels()
@@ -64,12 +64,12 @@ def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
 
 
 class _Drawn(NamedTuple):
-    """How a Gymnasium environment's state follows from its observation.
+    """The map from an environment's observation to its state.
 
     Attributes:
       size: O, of the whole observation.
-      needed: the numbers without which there is no picture.
-      state: from an observation to the state.
+      needed: indices of the numbers that the picture depends on.
+      state: maps an observation to the state.
     """
 
     size: int
@@ -88,7 +88,7 @@ _DRAWN = {
 
 
 class _Pixels(Painter):
-    """Pictures as they are; of channels that are no colours, the first."""
+    """Shows pictures directly; of channels that are not colours, the first."""
 
     def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
         picture = np.clip(np.rint(observations[at]), 0, 255).astype(np.uint8)
@@ -98,7 +98,7 @@ class _Pixels(Painter):
 
 
 class _Rendered(Painter):
-    """Sets the environment's state, and has it drawn."""
+    """Sets the environment's state and renders it."""
 
     def __init__(self, game: Game, drawn: _Drawn):
         env.hide_windows()
@@ -123,9 +123,9 @@ class _Rendered(Painter):
 
 
 class _Curves(Painter):
-    """A strip for each number over time, on the same scale whatever is drawn.
+    """Draws each number over time in a strip of its own, on a fixed scale.
 
-    Where there are many numbers, those that change most are shown.
+    Of many numbers, those with the largest range are shown.
     """
 
     def __init__(self, shown: np.ndarray, length: int):
