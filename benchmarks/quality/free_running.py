@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""How far free-running samples are from music, measured by how far the music is from itself.
+"""Compares statistics of free-running samples with those of the training set.
 
-Teacher-forced figures alone hide broken generators. A statistic of the samples is compared with
-that of the training set, and the difference with the spread: how much as many pieces, of the same
-length, drawn from the training set differ from all of it.
+Teacher-forced scores alone do not reveal broken generators. The distance between samples and
+training set is compared with the spread: the distance between the training set and as many pieces,
+of the same length, drawn from it.
 """
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ import numpy as np
 
 from examples.midi.output.roll_statistics import statistics_of
 
-# What is compared, and how many digits say something.
 _NUMBERS = ("notes_per_frame", "silent_frames", "held")
 _HISTOGRAMS = ("density", "pitch_classes", "intervals")
 STATISTICS = _NUMBERS + _HISTOGRAMS
 _DRAWS = 100
-_SHARE = 0.95  # of the draws are within the spread
+_QUANTILE = 0.95  # of the distances of the draws is the spread
 
 
 def compare(
     samples: Sequence[np.ndarray], pieces: Sequence[np.ndarray], *, seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """What samples sound like beside the training set, by the name of a statistic.
+    """Returns the comparison for each statistic by name.
 
     Args:
-      samples: rolls `[T, P]` of one length T.
-      pieces: the training set.
-      seed: of the draws.
+      samples: piano rolls `[time, pitch]` of one length.
+      pieces: piano rolls of the training set.
+      seed: of the draws from the training set.
 
     Returns:
       For each statistic `samples` and `training` (see `statistics_of`), their `distance` (of
@@ -42,12 +41,12 @@ def compare(
     rng = np.random.default_rng(seed)
     draws = rng.integers(len(pieces), size=[_DRAWS, len(samples)])
     drawn = [statistics_of([pieces[i][:length] for i in draw]) for draw in draws]
-    found = statistics_of(samples)
+    sampled = statistics_of(samples)
     return {name: {
-        "samples": found[name], "training": music[name],
-        "distance": _rounded(_distance(found[name], music[name])),
+        "samples": sampled[name], "training": music[name],
+        "distance": _rounded(_distance(sampled[name], music[name])),
         "spread": _rounded(np.quantile(
-            [_distance(each[name], music[name]) for each in drawn], _SHARE))}
+            [_distance(each[name], music[name]) for each in drawn], _QUANTILE))}
         for name in STATISTICS}
 
 
@@ -61,7 +60,7 @@ def _rounded(value: float) -> float:
 
 
 def table(rows: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> str:
-    """Markdown: distances of named samples, each beside the training set's own spread."""
+    """Returns a Markdown table of distances, with the spread of the training set."""
     lines = ["| samples of | notes a frame | held | " + " | ".join(
         f"{name.replace('_', ' ')}" for name in STATISTICS) + " |",
         "|" + " --- |" * (3 + len(STATISTICS))]

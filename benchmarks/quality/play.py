@@ -1,15 +1,14 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Games: real steps until each is solved, and how far ahead its model sees.
+"""Measures learning of games: environment steps until solved, and open-loop prediction errors.
 
     python -m benchmarks.quality.play run --log-dir DIR
         [--games cartpole,pendulum] [--seeds 0,1,2,3,4]
     python -m benchmarks.quality.play table --log-dir DIR [--pictures DIR]
 
-`run` learns each game with each seed, DIR/GAME-SEED being the run, and leaves its figures in
-DIR/GAME-SEED.json; interrupted, the same command goes on where it stopped. `table` prints median
-and worst seed of each game and draws the curves. A game is solved at the first evaluation, of
-100 greedy games, whose mean reaches the target; for good at the first from which on
-every one does.
+`run` trains each game with each seed in DIR/GAME-SEED and writes the figures to DIR/GAME-SEED.json;
+the same command resumes an interrupted run. `table` prints the median and the worst seed of each
+game and draws the learning curves. A game is solved at the first evaluation, of 100 greedy
+episodes, whose mean reaches the target; for good at the first from which on every one does.
 """
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.report import provenance
+from benchmarks.report import add_seconds, provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -32,10 +31,10 @@ class Recipe(NamedTuple):
     """A row of the table.
 
     Attributes:
-      overrides: hyperparameters, as after `--hparams`.
-      steps: real steps.
-      target: mean score of an evaluation.
-      published: beside it.
+      overrides: hyperparameters, in the syntax of `--hparams`.
+      steps: environment steps.
+      target: mean score of an evaluation at which the game is solved.
+      published: published figures to compare with.
     """
 
     overrides: str
@@ -50,27 +49,27 @@ RECIPES = {
         "observed_indices=[0,2]", 25_000, 475, "recurrent PPO 100,000"),
     "pendulum": Recipe("game=Pendulum-v1,first_steps=1000", 20_000, -200, "SAC, TD3: 20,000"),
 }
-_GIVEN, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps seen, predicted, and in the table
+_GIVEN, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps observed, predicted, in the table
 _HELD_OUT, _HELD_OUT_SEED = 32, 77_000_000
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
-        help="where runs and their figures are kept")
+        help="folder of the runs and their figures")
     add("--games", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
-        help="rows of the table (default: all)")
-    add("--seeds", default="0,1,2,3,4", metavar="N,N", help="one run each")
+        help="games to learn (default: all)")
+    add("--seeds", default="0,1,2,3,4", metavar="N,N", help="seeds of the runs of each game")
     add("--max-minutes", type=arguments.minutes, default=math.inf, metavar="M",
-        help="of one run in this sitting")
-    add("--hparams", default="", metavar="K=V,K=V", help="after those of the recipe, for a trial")
+        help="limit of one run in this session")
+    add("--hparams", default="", metavar="K=V,K=V", help="further hyperparameters, for a trial")
 
 
 def _table_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log-dir", type=arguments.directory, required=True, metavar="DIR",
-        help="of `run`: its JSON files")
-    add("--pictures", type=arguments.new_directory, metavar="DIR", help="where curves are drawn")
+        help="folder that `run` wrote")
+    add("--pictures", type=arguments.new_directory, metavar="DIR", help="folder for the plots")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -87,17 +86,17 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> None:
-    """Goes on with a run; writes its figures when it has come to its end."""
+    """Starts or resumes a run; writes its figures once it has finished."""
     from examples.play.actor_critic import training
     from examples.play.hparams import PlayHParams
     from vaeseq.runs.log_dir import LogDir
     recipe = RECIPES[name]
     hparams = PlayHParams().parse(recipe.overrides).parse(options.hparams)
     log_dir = LogDir(options.log_dir / f"{name}-{seed}", training.PROGRAM)
-    began = time.monotonic()
+    start = time.monotonic()
     learned = training.run(hparams, log_dir, num_steps=recipe.steps, seed=seed,
                            max_minutes=options.max_minutes)
-    seconds = _add_seconds(log_dir.path / "seconds.json", time.monotonic() - began)
+    seconds = add_seconds(log_dir.path / "seconds.json", time.monotonic() - start)
     if learned.reason == "done":
         lines = [json.loads(line) for line in log_dir.metrics.read_text().splitlines()]
         row = {"game": name, "seed": seed, "last": learned.last, "best": learned.best,
@@ -108,15 +107,8 @@ def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> N
         result.write_text(json.dumps(row) + "\n")
 
 
-def _add_seconds(path: Path, seconds: float) -> float:
-    """The seconds of all sittings."""
-    total = seconds + (json.loads(path.read_text()) if path.is_file() else 0.0)
-    path.write_text(json.dumps(total))
-    return total
-
-
 def _solved(curve: list[list[float]], target: float) -> tuple[float, float]:
-    """The steps of the first evaluation that reaches the target; from which on every one does."""
+    """Returns the steps of the first evaluation that reaches the target, and for good."""
     reached = [score >= target for _, score in curve]
     if not any(reached):
         return math.inf, math.inf
@@ -126,7 +118,7 @@ def _solved(curve: list[list[float]], target: float) -> tuple[float, float]:
 
 
 def _prediction(log_dir) -> dict:
-    """Errors of prediction on games that were not learned from; {} where all of them were short."""
+    """Returns open-loop errors on held-out episodes; {} if all of them are too short."""
     from examples.play.actor_critic import trained_agent
     from examples.play.envs.rollout import play
     from examples.play.envs.vector_env import VectorEnv
@@ -147,7 +139,7 @@ def _table(options: argparse.Namespace) -> None:
     rows = [json.loads(path.read_text()) for path in sorted(options.log_dir.glob("*-*.json"))]
     if not rows:
         raise arguments.UsageError(f"--log-dir: {str(options.log_dir)!r} holds no figures. "
-                                   "Make them with: python -m benchmarks.quality.play run")
+                                   "Run first: python -m benchmarks.quality.play run")
     names = [name for name in RECIPES if any(row["game"] == name for row in rows)]
     print("| game | target | solved at, median (worst) | for good, median (worst) | "
           "last, median (worst) | minutes, worst | published |\n" + "| --- " * 7 + "|")
@@ -180,7 +172,7 @@ def _row(name: str, runs: list[dict]) -> str:
 
 
 def _draw(rows: list[dict], names: list[str], directory: Path) -> None:
-    """Learning curves and errors ahead, a PNG each for every game."""
+    """Draws the learning curves and the prediction errors, one PNG for each game."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -191,7 +183,7 @@ def _draw(rows: list[dict], names: list[str], directory: Path) -> None:
         for run in runs:
             left.plot(*np.transpose(run["curve"]), label=f"seed {run['seed']}", linewidth=1)
         left.axhline(RECIPES[name].target, color="black", linewidth=0.8, linestyle="--")
-        left.set(title=name, xlabel="real steps", ylabel="mean score of 100 greedy games")
+        left.set(title=name, xlabel="environment steps", ylabel="mean score of 100 greedy games")
         left.legend(fontsize="small")
         for kind in ("model", "unchanged", "linear"):
             errors = [run["prediction"][kind] for run in runs if run["prediction"]]
@@ -205,9 +197,9 @@ def _draw(rows: list[dict], names: list[str], directory: Path) -> None:
         pyplot.close(figure)
 
 
-program = Program("python -m benchmarks.quality.play", "Games, measured.", (
-    Command("run", "learn games, and keep their figures", _run_arguments, _run),
-    Command("table", "print the table and draw curves", _table_arguments, _table),
+program = Program("python -m benchmarks.quality.play", "Measures learning of games.", (
+    Command("run", "learn games and write their figures", _run_arguments, _run),
+    Command("table", "print the table and draw learning curves", _table_arguments, _table),
 ))
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Polyphonic music: test nats per frame beside the published figures.
+"""Measures models of polyphonic music: test nats per frame against the published figures.
 
     python -m benchmarks.quality.polyphonic run ARCHIVE.npz --log-dir DIR
         [--models rnn,srnn] [--seeds 0,1]
@@ -7,14 +7,14 @@
     python -m benchmarks.quality.polyphonic convert IN.mat OUT.npz
 
 `run` trains and scores each model with each seed, all models with the first seed first, and prints
-one JSON line for each, then the table. Results are kept in a folder, a small file each; what is
-there is not made again, and what was interrupted goes on where it stopped. Where --results is not
-given they are the project's own: give another folder to make them anew.
+one JSON line for each, then the table. Each result is a small file in the folder --results, by
+default the repository's own. Existing results are kept, and interrupted runs are resumed: give
+another folder to measure again.
 
-Figures are pooled: the sum over all frames of the split divided by their number, every frame
-scored, the first too, each piece whole from its own beginning. The state of the best validation
-score is scored on the test split, once. Models without latents are averaged over their seeds as
-well, in probability and frame by frame, which is a density too.
+Figures are pooled: the sum over all frames of the split divided by their number; every frame is
+scored, the first included, and each piece starts from the initial state. The weights with the best
+validation score are scored once on the test split. For models without latents, the table also has
+the average over seeds: the mean of their probabilities at each frame, which is a density as well.
 """
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ from vaeseq.cli.program import Command, Program
 
 _MODULE = "benchmarks.quality.polyphonic"
 _RESULTS = Path(__file__).parents[1] / "results" / "polyphonic"
-_FRAMES = "test.npy"  # in a run's log directory: log p of each frame
+_FRAMES = "test.npy"  # in the log directory of a run: log p of each frame
 
 
 def _results_argument(parser: argparse.ArgumentParser, kind: Any) -> None:
     parser.add_argument("--results", type=kind, default=_RESULTS, metavar="DIR",
-                        help="where the results are kept")
+                        help="folder of the results")
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("archive", type=arguments.readable_file, help="piano rolls (.npz)")
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
-        help="where runs are kept, so that they can go on")
+        help="folder of the runs, which a repeated command resumes")
     _results_argument(parser, arguments.new_directory)
     add("--models", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
-        help="rows of the table (default: all)")
-    add("--seeds", default="0,1,2", metavar="N,N", help="one run each")
+        help="models to run (default: all)")
+    add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
     add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
-        help="of training, for one run")
+        help="limit of the training of one run")
     add("--scale-steps", type=float, default=1.0, metavar="X",
-        help="multiplies every number of updates, for a trial; with --results elsewhere")
+        help="multiplies every number of updates, for a trial with other --results")
 
 
 def _table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=arguments.readable_file, help="MATLAB file of pieces")
+    parser.add_argument("source", type=arguments.readable_file, help="MATLAB file of piano rolls")
     parser.add_argument("output", type=arguments.output_file, help="archive to write (.npz)")
 
 
@@ -82,27 +82,27 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> dict[str, Any]:
-    """The result of one run, made unless it is there."""
+    """Returns the result of one run, from its file if there is one."""
     path = options.results / f"{name}-{seed}.json"
     recipe = RECIPES[name]
     hparams = recipe.hparams(options.scale_steps)
-    made_with = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
+    settings = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
                  "updates": recipe.num_steps(options.scale_steps), "music": _checksum(pieces)}
-    made_with = json.loads(json.dumps(made_with))  # lists for tuples, as they come back
+    settings = json.loads(json.dumps(settings))  # tuples become lists
     if path.is_file():
         row = json.loads(path.read_text())
-        if {key: row.get(key) for key in made_with} != made_with:
+        if {key: row.get(key) for key in settings} != settings:
             raise arguments.UsageError(
-                f"{str(path)!r} was made with another recipe or of other music. Remove it to make "
-                "it anew, or give other --results.")
+                f"{str(path)!r} was measured with another recipe or other music. Remove it to "
+                "measure again, or give other --results.")
         return row
     log_dir = options.log_dir / path.stem
-    found = polyphonic_models.run(
+    result = polyphonic_models.run(
         recipe, seed, pieces, log_dir, max_minutes=options.max_minutes,
         scale_steps=options.scale_steps)
-    if found.nats is not None:
-        np.save(log_dir / _FRAMES, found.nats)
-    row = {"model": name, "seed": seed, **found.figures, **made_with, **provenance(_MODULE),
+    if result.nats is not None:
+        np.save(log_dir / _FRAMES, result.nats)
+    row = {"model": name, "seed": seed, **result.figures, **settings, **provenance(_MODULE),
            "command": f"python -m {_MODULE} run {options.archive.name} --models {name} "
                       f"--seeds {seed}"}
     _write(path, row)
@@ -110,7 +110,7 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
 
 
 def _checksum(pieces: Pieces) -> str:
-    """Tells one set of music from another."""
+    """Returns a checksum of the music of all splits."""
     checksum = 0
     for split in archives.SPLITS:
         for roll in pieces[split]:
@@ -119,7 +119,7 @@ def _checksum(pieces: Pieces) -> str:
 
 
 def _average(name: str, seeds: list[int], options: argparse.Namespace) -> None:
-    """Writes the result of the average over seeds, of a model without latents."""
+    """Writes the result of the average over seeds, for a model without latents."""
     frames = [options.log_dir / f"{name}-{seed}" / _FRAMES for seed in seeds]
     if len(seeds) < 2 or not all(path.is_file() for path in frames):
         return
@@ -148,7 +148,7 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def _figures(rows: list[dict[str, Any]]) -> str:
-    """Markdown: the median over seeds beside the published figures."""
+    """Returns the table of medians over seeds and published figures."""
     lines = ["| model | test nats per frame, median (seeds) | bound | best step | training | "
              "published |", "| --- | --- | --- | --- | --- | --- |"]
     for name, recipe in RECIPES.items():
@@ -163,7 +163,7 @@ def _figures(rows: list[dict[str, Any]]) -> str:
 
 
 def _line(name: str, runs: list[dict[str, Any]], published: str) -> str:
-    """Of the table: the runs of one model."""
+    """Returns the row of one model."""
     figures = [run["nats_per_step"] for run in runs]
     bound = runs[0]["bound"]
     if bound != "exact":
@@ -176,7 +176,7 @@ def _line(name: str, runs: list[dict[str, Any]], published: str) -> str:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    """Reads the files traindata, validdata and testdata, as the published sets have them."""
+    """Converts the variables traindata, validdata and testdata of the published sets."""
     from scipy import io
     try:
         source = io.loadmat(options.source, squeeze_me=True)
@@ -195,9 +195,9 @@ def _convert(options: argparse.Namespace) -> None:
     archives.load(options.output)
 
 
-program = Program("python -m benchmarks.quality.polyphonic", "Polyphonic music, measured.", (
+program = Program(f"python -m {_MODULE}", "Measures models of polyphonic music.", (
     Command("run", "train and score models, and print the table", _run_arguments, _run),
-    Command("table", "print the table of the results there are", _table_arguments, _table),
+    Command("table", "print the table of existing results", _table_arguments, _table),
     Command("convert", "make an archive from a published MATLAB file", _convert_arguments,
             _convert),
 ))

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The rows of `benchmarks.quality.polyphonic`: how each model is trained, scored and sampled."""
+"""The models of `benchmarks.quality.polyphonic`: how each is trained, scored and sampled."""
 from __future__ import annotations
 
 import time
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks.quality import free_running
+from benchmarks.report import add_seconds
 from examples.midi.hparams import MidiHParams
 
 if TYPE_CHECKING:
@@ -19,52 +20,53 @@ Pieces = dict[str, list[np.ndarray]]
 
 VALID_EVERY = 100  # updates
 _SAMPLES, _SAMPLE_FRAMES = 64, 64
-_ROWS, _WINDOW = 11, 160  # pieces and frames scored at once
-_TICK = 20.0  # seconds between notes of the time spent
+_ROWS, _WINDOW = 11, 160  # batch size and frames of a scored window
 
 
 class Recipe(NamedTuple):
     """A row of the table.
 
     Attributes:
-      overrides: hyperparameters, as after `--hparams`.
-      steps: updates.
-      still: the share of them, at the end, in which no piece is moved to another key.
-      bound: that is reported.
-      samples: of it.
-      published: beside it.
+      overrides: hyperparameters, in the syntax of `--hparams`.
+      steps: number of updates.
+      no_transpose_fraction: fraction of the updates, at the end, without transposition.
+      bound: bound of the reported score.
+      samples: number of samples of the bound.
+      published: published figures to compare with.
     """
 
     overrides: str
     steps: int
-    still: float
+    no_transpose_fraction: float
     bound: str
     samples: int
     published: str
 
     def hparams(self, scale_steps: float = 1.0) -> MidiHParams:
-        """The hyperparameters of a run of so much of the steps."""
-        moving = max(1, round(self.num_steps(scale_steps) * (1 - self.still)))
-        return MidiHParams().parse(_BASE).parse(self.overrides).replace(transpose_steps=moving)
+        """Returns the hyperparameters of a run of `scale_steps` times the steps."""
+        transpose_steps = max(
+            1, round(self.num_steps(scale_steps) * (1 - self.no_transpose_fraction)))
+        return MidiHParams().parse(_BASE).parse(self.overrides).replace(
+            transpose_steps=transpose_steps)
 
     def num_steps(self, scale_steps: float = 1.0) -> int:
-        """Updates of a run of so much of the steps."""
+        """Returns the number of updates, scaled."""
         return max(1, round(self.steps * scale_steps))
 
 
-# What a row does not name. All the music is in one key; most of the training pieces are moved to
-# another one each time. Latents are free of charge at first, or a decoder that sees so much of what
-# went before learns to do without them.
+# Defaults of all rows. All the music is in one key, so most training pieces are transposed, anew in
+# each update. KL annealing starts at 0: a decoder that sees so much of the past would otherwise
+# learn to ignore the latents (posterior collapse).
 _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,"
          "learning_rate_final=0.01,recall=160,beats=16,context_skip=true,transpose_share=0.8,"
          "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
 _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
 _MASKED = "decoder=masked,relative_channels=10"
-# In the loop over time, and of every particle, so small.
+# Small, because it runs in the loop over time, once for every particle.
 _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],latent_size=32,"
          "relative_channels=4,dropout=0.2,divergence_strength_half=100")
 
-# In the order of importance: the first are made first.
+# In the order in which they run.
 RECIPES = {
     "rnn-masked": Recipe(f"{_DROPPED},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
     "srnn": Recipe(
@@ -85,11 +87,11 @@ RECIPES = {
 
 
 class Run(NamedTuple):
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
-      figures: what is kept of it, as JSON has it.
-      nats: of each frame of the test pieces, end to end; of a model without latents only.
+      figures: the JSON object that is saved.
+      nats: log p of each frame of all test pieces, `[frames]`; None for a model with latents.
     """
 
     figures: dict[str, Any]
@@ -100,23 +102,23 @@ def run(
     recipe: Recipe, seed: int, pieces: Pieces, log_dir: Path, *, max_minutes: float,
     scale_steps: float = 1.0,
 ) -> Run:
-    """Trains a model, going on where it stopped, then scores its best state and samples from it.
+    """Trains a model, resuming an interrupted run, then scores and samples its best weights.
 
     Args:
-      recipe: what is trained.
-      seed: of everything random.
-      pieces: of each split.
-      log_dir: of the run.
-      max_minutes: of training, in this sitting.
+      recipe: of the model.
+      seed: of all randomness.
+      pieces: piano rolls of each split.
+      log_dir: directory of the run.
+      max_minutes: limit of this training session.
       scale_steps: multiplies the number of updates.
     """
     from vaeseq.train.trainer import Periods
     model = _model(recipe.hparams(scale_steps), pieces["train"], log_dir, seed)
-    clock = _Clock(log_dir / "seconds.txt")
+    start = time.monotonic()
     trained = model.train(
         pieces["train"], num_steps=recipe.num_steps(scale_steps), valid=pieces["valid"],
-        max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY), should_stop=clock.tick)
-    seconds = clock.stop()
+        max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY))
+    seconds = add_seconds(log_dir / "seconds.json", time.monotonic() - start)
     best_step = model.restore()
     score, nats = _score(model, pieces["test"], recipe)
     samples = model.compose(num_samples=_SAMPLES, length=_SAMPLE_FRAMES, seed=seed)
@@ -129,7 +131,7 @@ def run(
 
 
 def averaged(nats: list[np.ndarray]) -> float:
-    """Nats per frame of the average, in probability and at each frame, of several exact models.
+    """Returns the nats per frame of an equal mixture, at each frame, of several exact models.
 
     Args:
       nats: log p(x_t | x_<t) of each model, `[frames]`.
@@ -144,7 +146,7 @@ def _model(
     from examples.midi.model.observations import means
 
     class Benchmarked(MidiModel):
-        """Makes no sound while it is trained."""
+        """Writes no samples during training."""
 
         def after_validation(self, *_: Any) -> None:
             pass
@@ -155,7 +157,7 @@ def _model(
 def _score(
     model: MidiModel, rolls: list[np.ndarray], recipe: Recipe
 ) -> tuple[Score, np.ndarray]:
-    """The score, and the nats of each frame."""
+    """Returns the score, and log p of each frame."""
     from examples.midi.model.observations import ObservedRolls
     from vaeseq import data, seeds
     evaluator = model.evaluator(recipe.bound, recipe.samples)
@@ -164,26 +166,3 @@ def _score(
     nats = [row[:length] for window in windows
             for row, length in zip(window.increments, window.lengths)]
     return evaluator.pool(windows), np.concatenate(nats)
-
-
-class _Clock:
-    """Adds up the seconds of several sittings; one that is killed counts up to its last tick."""
-
-    def __init__(self, path: Path):
-        """Args: path: of the file that keeps them."""
-        self._path = path
-        self._before = float(path.read_text()) if path.is_file() else 0.0
-        self._began = self._noted = time.monotonic()
-
-    def tick(self) -> bool:
-        """Notes the time now and then; False, so that nothing stops."""
-        if time.monotonic() - self._noted > _TICK:
-            self.stop()
-        return False
-
-    def stop(self) -> float:
-        """Notes the time, and returns the seconds in all."""
-        self._noted = time.monotonic()
-        seconds = self._before + self._noted - self._began
-        self._path.write_text(f"{seconds:.1f}\n")
-        return seconds

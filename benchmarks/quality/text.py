@@ -1,13 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Time to quality: nats per character of held-out text against wall time, ours and others'.
+"""Measures time to quality: nats per character of held-out text against wall time.
 
     python -m benchmarks.quality.text run --corpus TEXT --out-dir DIR [--rows lstm,parallel]
         [--peers benchmarks/peers/torch_text.py --peer-python PYTHON]
 
-Ours are runs of `vaeseq-text train` as a user starts them; seconds count from the start of the
-command, with imports, compilation, validation and checkpoints. A peer's script prints its own
-curve, validation left out. Curves are kept in DIR, a JSON file each, so that rows can be added;
-the picture DIR/quality.png shows all of them.
+Our rows run `vaeseq-text train` in a new process; seconds count from the start of the command, with
+imports, compilation, validation and checkpoints. A peer's script prints its own learning curve,
+without the time of validation. Each curve is a JSON file in DIR; the plot DIR/quality.png shows all
+curves there, so that rows can be added later.
 """
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import peers
 from benchmarks.report import provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
 
 class Row(NamedTuple):
-    """A recipe of ours: hyperparameters, steps, steps between validations."""
+    """A model of this library: hyperparameters, updates, updates between validations."""
 
     label: str
     hparams: str
@@ -48,43 +49,44 @@ PEERS = {"char-rnn": "char-rnn (PyTorch)", "nanogpt": "nanoGPT, CPU recipe (PyTo
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--corpus", type=arguments.readable_file, required=True, metavar="FILE", help="the text")
-    add("--out-dir", type=Path, required=True, metavar="DIR", help="where curves are kept")
+    add("--corpus", type=arguments.readable_file, required=True, metavar="FILE",
+        help="text to train on")
+    add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of the curves")
     add("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
-        help="which of ours (default: all)")
-    add("--peers", type=arguments.readable_file, metavar="FILE", help="the peers' script")
-    add("--peer-python", default=sys.executable, metavar="PROGRAM", help="what runs it")
-    add("--max-seconds", type=float, default=300.0, metavar="S", help="of each peer")
+        help="models of this library (default: all)")
+    peers.add_arguments(parser)
+    add("--max-seconds", type=float, default=300.0, metavar="S",
+        help="limit of the training of each peer")
 
 
 def _run(options: argparse.Namespace) -> None:
     options.out_dir.mkdir(parents=True, exist_ok=True)
     for name in options.rows:
         row = ROWS[name]
-        _keep(options.out_dir, name, row.label, _ours(name, row, options))
+        _save(options.out_dir, name, row.label, _ours(name, row, options))
     for name, label in PEERS.items() if options.peers else ():
-        _keep(options.out_dir, name, label, _peer(name, options))
+        _save(options.out_dir, name, label, _peer(name, options))
     _draw(options.out_dir)
 
 
 def _ours(name: str, row: Row, options: argparse.Namespace) -> list[tuple[float, float]]:
-    """Trains as a user does, watching for validations as they are written."""
+    """Runs the program and polls its metrics for validations; returns seconds and nats of each."""
     log_dir = options.out_dir / f"{name}-run"
     command = [sys.executable, "-c", _PROGRAM, "train", "--log-dir", str(log_dir),
                "--train-corpus", str(options.corpus), "--num-steps", str(row.num_steps),
                "--valid-every", str(row.valid_every)]
     if row.hparams:
         command += ["--hparams", row.hparams]
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                text=True)
     curve: list[tuple[float, float]] = []
     running = True
     while running:
         running = process.poll() is None
-        seconds = time.perf_counter() - began
-        found = _validations(log_dir / "metrics.jsonl")
-        curve += [(seconds, nats) for nats in found[len(curve):]]
+        seconds = time.perf_counter() - start
+        nats_so_far = _validations(log_dir / "metrics.jsonl")
+        curve += [(seconds, nats) for nats in nats_so_far[len(curve):]]
         time.sleep(0.2)
     if process.returncode:
         assert process.stderr is not None
@@ -100,17 +102,11 @@ def _validations(path: Path) -> list[float]:
 
 
 def _peer(name: str, options: argparse.Namespace) -> list[tuple[float, float]]:
-    done = subprocess.run(
-        [options.peer_python, options.peers, name, options.corpus, "--max-seconds",
-         str(options.max_seconds)], capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise arguments.UsageError(f"{str(options.peers)!r} {name} failed: {last}")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = peers.run(options, name, options.corpus, "--max-seconds", options.max_seconds)
     return [(line["seconds"], line["nats_per_char"]) for line in lines]
 
 
-def _keep(out_dir: Path, name: str, label: str, curve: list[tuple[float, float]]) -> None:
+def _save(out_dir: Path, name: str, label: str, curve: list[tuple[float, float]]) -> None:
     result = {"row": name, "label": label, "curve": curve, **provenance(
         "benchmarks.quality.text")}
     (out_dir / f"{name}.json").write_text(json.dumps(result) + "\n")
@@ -136,7 +132,7 @@ def _draw(out_dir: Path) -> None:
     figure.savefig(out_dir / "quality.png", dpi=120)
 
 
-program = Program("python -m benchmarks.quality.text", "Time to quality, measured.", (
+program = Program("python -m benchmarks.quality.text", "Measures time to quality.", (
     Command("run", "train and compare", _run_arguments, _run),))
 
 if __name__ == "__main__":

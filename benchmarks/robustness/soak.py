@@ -1,20 +1,19 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A long training run watched: memory, file handles, compilations, and the cost of a step.
+"""Watches a long training run: memory, open files, compilations, and the cost of a step.
 
-    python -m benchmarks.robustness.soak run text=CORPUS.txt midi=ARCHIVE.npz:train --minutes 60
-    python -m benchmarks.robustness.soak watch text CORPUS.txt --minutes 60
+    python -m benchmarks.robustness.soak run text CORPUS.txt --minutes 60
+    python -m benchmarks.robustness.soak run midi ARCHIVE.npz:train --minutes 60
 
-`run` watches each program in a process of its own, one after another, prints what `watch` prints (a
-JSON line from time to time) and then a table with a verdict; the exit status is 1 where a figure
-passes its limit. What the limits are of:
+Prints a JSON line at regular intervals, then one with the verdict; the exit status is 1 if a figure
+exceeds its limit. The figures:
 
-    memory    slope of the resident memory after the warm-up, least squares, MiB an hour. Growth of
-              less than 16 MiB in all is not told from the steps in which memory is taken.
-    traces    functions traced, and so compiled, in the second half; there may be none.
-    handles   open file handles, the least of the last third less the least of the first: what is
-              open only while something is saved does not count.
-    slowing   processor seconds of a step, the last third's over the first third's: other programs
-              on the machine hardly change it, as they would wall time.
+    memory    least-squares slope of the resident memory after the warm-up, MiB per hour. Growth of
+              less than 16 MiB in total passes: memory is allocated in steps.
+    traces    functions traced, and so compiled, in the second half; the limit is none
+    handles   open file descriptors, the minimum of the last third minus that of the first, so that
+              files that are open only during a save do not count; the limit is none
+    slowing   processor seconds per step, the last third's over the first third's. Other programs
+              affect processor time less than wall time.
 """
 from __future__ import annotations
 
@@ -23,12 +22,11 @@ import contextlib
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -38,26 +36,25 @@ from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 from vaeseq.fields import Range
 
-from .driven import DRIVEN, ROOT
+from .targets import TARGETS
 
-_LINES = 240  # in a run
-_WARM_UP = 0.2  # share of the run that is left out of slopes
+_LINES = 240  # of a run
+_WARM_UP = 0.2  # fraction of the run that slopes leave out
 _LEAST_GROWTH = 16.0  # MiB
 _MOST_SLOWING = 1.25
 _MEBIBYTE = 1 << 20
 
 
-class Seen(NamedTuple):
-    """What one line says.
+class Sample(NamedTuple):
+    """One line of the output.
 
     Attributes:
-      seconds: since training began.
-      steps: updates made.
-      cpu_seconds: of the process, all threads.
-      memory: resident, MiB.
-      handles: open file descriptors.
-      threads: of the process.
-      traces: functions that were traced, counted again for each new shape.
+      seconds: since the start of training.
+      steps: updates so far.
+      cpu_seconds: processor time of all threads.
+      memory: resident memory in MiB.
+      handles: number of open file descriptors.
+      traces: number of traces of functions so far, one for each new shape.
     """
 
     seconds: float
@@ -65,12 +62,11 @@ class Seen(NamedTuple):
     cpu_seconds: float
     memory: float
     handles: int
-    threads: int
     traces: int
 
 
 class Verdict(NamedTuple):
-    """Figures of a whole run, and what is wrong with them ("" where nothing is)."""
+    """Figures of a run, and the names of those that exceed their limits."""
 
     memory_slope: float
     memory_growth: float
@@ -83,7 +79,7 @@ class Verdict(NamedTuple):
 
 
 class Counts:
-    """Updates and traces, counted as they happen."""
+    """Counters of updates and traces."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -91,91 +87,50 @@ class Counts:
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="PROGRAM=DATA",
-                        help=f"programs ({', '.join(DRIVEN)}) and what they train on")
-    _add_length(parser)
-    parser.add_argument("--most-growth", type=arguments.real(Range(0, 1e6)), default=32.0,
-                        metavar="MIB", help="memory slope that is allowed, MiB an hour")
-
-
-def _watch_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("program", choices=tuple(DRIVEN))
-    parser.add_argument("data", metavar="DATA", help="what to train on")
-    _add_length(parser)
-
-
-def _add_length(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--minutes", type=arguments.minutes, default=60.0, metavar="M", help="of each program")
+    add("program", choices=tuple(TARGETS), help="program to watch")
+    add("data", metavar="DATA", help="its training data, or its game")
+    add("--minutes", type=arguments.minutes, default=60.0, metavar="M", help="length of the run")
     add("--throttle", type=arguments.real(Range(0, 60)), default=0.0, metavar="S",
-        help="seconds of rest after each step, to leave the machine to others")
-    add("--hparams", default="", metavar="KEY=VALUE,...", help="other than the program's own")
+        help="seconds of sleep after each step, to leave the machine to others")
+    add("--hparams", default="", metavar="KEY=VALUE,...",
+        help="hyperparameters other than the program's defaults")
+    add("--most-growth", type=arguments.real(Range(0, 1e6)), default=32.0,
+        metavar="MIB", help="limit of the memory slope, MiB per hour")
 
 
 def _run(options: argparse.Namespace) -> None:
-    runs = [_named(run) for run in options.runs]
-    verdicts = []
-    for name, data in runs:
-        seen = _watched(name, data, options)
-        verdicts.append((name, judge(seen, options.most_growth)))
-        print(json.dumps({"program": name, **verdicts[-1][1]._asdict()}), flush=True)
-    print()
-    print(_table(verdicts, options.most_growth))
-    if any(verdict.wrong for _, verdict in verdicts):
+    counts = Counts()
+    _count(counts, options.throttle)
+    target = TARGETS[options.program]
+    samples: list[Sample] = []
+    stdout = sys.stdout
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        words = target.train(
+            Path(folder) / "log", options.data, options.hparams, "--num-steps", str(10**9),
+            "--max-minutes", str(options.minutes))
+        with _sampling(options, counts, samples, stdout):
+            status = target.program.run(words)
+    if status:
+        raise SystemExit(status)
+    if len(samples) < 6:
+        raise arguments.UsageError(
+            f"expected at least 6 samples in {options.minutes:g} minutes, got {len(samples)}. "
+            "Give more --minutes.")
+    verdict = judge(samples, options.most_growth)
+    print(json.dumps({"program": options.program, **verdict._asdict()}), flush=True)
+    if verdict.wrong:
         raise SystemExit(1)
 
 
-def _named(run: str) -> tuple[str, str]:
-    name, equals, data = run.partition("=")
-    if name not in DRIVEN or not equals:
-        raise arguments.UsageError(
-            f"expected PROGRAM=DATA with one of {', '.join(DRIVEN)}; got {run!r}.")
-    return name, data
-
-
-def _watched(name: str, data: str, options: argparse.Namespace) -> list[Seen]:
-    """Runs `watch` in a process of its own; its lines are passed on."""
-    words = ["watch", name, data, "--minutes", str(options.minutes), "--throttle",
-             str(options.throttle), f"--hparams={options.hparams}"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.robustness.soak", *words], cwd=ROOT,
-                               stdout=subprocess.PIPE, text=True)
-    seen = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        values = json.loads(line)
-        seen.append(Seen(*[values[field] for field in Seen._fields]))
-    if process.wait() or len(seen) < 6:
-        raise arguments.UsageError(
-            f"{name}: expected a run of {options.minutes:g} minutes, it ended with status "
-            f"{process.returncode} after {len(seen)} lines.")
-    return seen
-
-
-def _watch(options: argparse.Namespace) -> None:
-    counts = Counts()
-    _count(counts, options.throttle)
-    driven = DRIVEN[options.program]
-    told = sys.stdout
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-        words = driven.train(
-            Path(folder) / "log", options.data, options.hparams, "--num-steps", str(10**9),
-            "--max-minutes", str(options.minutes))
-        with _told_meanwhile(options, counts, told):
-            status = driven.program.run(words)
-    if status:
-        raise SystemExit(status)
-
-
 def _count(counts: Counts, throttle: float) -> None:
-    """Counts, from now on, each tracing of a `tf.function` and each update."""
+    """Patches TensorFlow and TrainOps to count each trace of a `tf.function` and each update."""
     import tensorflow as tf
     make = tf.function
 
     def function(traced: Callable[..., Any], **options: Any) -> Any:
         def counted(*args: Any, **kwargs: Any) -> Any:
-            counts.traces += 1  # the Python code runs when it is traced, and only then
+            counts.traces += 1  # Python code runs during tracing only
             return traced(*args, **kwargs)
         return make(counted, **options)
 
@@ -193,20 +148,23 @@ def _count(counts: Counts, throttle: float) -> None:
 
 
 @contextlib.contextmanager
-def _told_meanwhile(options: argparse.Namespace, counts: Counts, told: TextIO):
-    """Prints a line from time to time, in a thread, once training has begun."""
+def _sampling(
+    options: argparse.Namespace, counts: Counts, samples: list[Sample], stdout: TextIO
+) -> Iterator[None]:
+    """Collects and prints samples at regular intervals, in a thread, once training has begun."""
     ended = threading.Event()
-    every = 60 * options.minutes / _LINES
+    interval = 60 * options.minutes / _LINES
 
-    def tell() -> None:
+    def collect() -> None:
         while not counts.steps and not ended.wait(0.1):
             pass
-        began = time.monotonic()
-        while not ended.wait(every):
-            line = {"program": options.program, **_look(counts, began)._asdict()}
-            print(json.dumps(line), file=told, flush=True)
+        start = time.monotonic()
+        while not ended.wait(interval):
+            samples.append(_sample(counts, start))
+            line = {"program": options.program, **samples[-1]._asdict()}
+            print(json.dumps(line), file=stdout, flush=True)
 
-    thread = threading.Thread(target=tell)
+    thread = threading.Thread(target=collect)
     thread.start()
     try:
         yield
@@ -215,27 +173,27 @@ def _told_meanwhile(options: argparse.Namespace, counts: Counts, told: TextIO):
         thread.join()
 
 
-def _look(counts: Counts, began: float) -> Seen:
+def _sample(counts: Counts, start: float) -> Sample:
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return Seen(
-        round(time.monotonic() - began, 1), counts.steps, round(time.process_time(), 2),
+    return Sample(
+        round(time.monotonic() - start, 1), counts.steps, round(time.process_time(), 2),
         round(pages * os.sysconf("SC_PAGE_SIZE") / _MEBIBYTE, 2),
-        len(os.listdir("/proc/self/fd")), threading.active_count(), counts.traces)
+        len(os.listdir("/proc/self/fd")), counts.traces)
 
 
-def judge(seen: list[Seen], most_growth: float) -> Verdict:
-    """The figures of a run, and which of them pass their limits.
+def judge(samples: list[Sample], most_growth: float) -> Verdict:
+    """Returns the figures of a run, and which of them exceed their limits.
 
     Args:
-      seen: its lines, at least 6.
-      most_growth: memory slope that is allowed, MiB an hour.
+      samples: of the run, at least 6.
+      most_growth: limit of the memory slope, MiB per hour.
     """
-    warm = seen[math.ceil(_WARM_UP * len(seen)):]
+    warm = samples[math.ceil(_WARM_UP * len(samples)):]
     third = len(warm) // 3
     hours = np.array([line.seconds for line in warm]) / 3600
     slope = float(np.polyfit(hours, [line.memory for line in warm], 1)[0])
     growth = slope * float(hours[-1] - hours[0])
-    late = seen[-1].traces - seen[len(seen) // 2].traces
+    late = samples[-1].traces - samples[len(samples) // 2].traces
     handles = min(line.handles for line in warm[-third:]) - min(
         line.handles for line in warm[:third])
     slowing = _cost(warm[-third - 1:]) / _cost(warm[:third + 1])
@@ -243,29 +201,17 @@ def judge(seen: list[Seen], most_growth: float) -> Verdict:
         ("memory", slope > most_growth and growth > _LEAST_GROWTH), ("traces", late > 0),
         ("handles", handles > 0), ("slowing", slowing > _MOST_SLOWING)) if is_wrong]
     return Verdict(round(slope, 2), round(growth, 2), late, handles, round(slowing, 3),
-                   seen[-1].steps, round(seen[-1].seconds / 60, 1), ", ".join(wrong))
+                   samples[-1].steps, round(samples[-1].seconds / 60, 1), ", ".join(wrong))
 
 
-def _cost(lines: list[Seen]) -> float:
-    """Processor seconds of a step: games are played in between, so of all steps together."""
-    first, last = lines[0], lines[-1]
+def _cost(samples: list[Sample]) -> float:
+    """Returns processor seconds per step between the first sample and the last."""
+    first, last = samples[0], samples[-1]
     return (last.cpu_seconds - first.cpu_seconds) / max(1, last.steps - first.steps)
 
 
-def _table(verdicts: list[tuple[str, Verdict]], most_growth: float) -> str:
-    lines = [f"| program | minutes | steps | memory, MiB an hour (at most {most_growth:g}) | "
-             f"late traces (0) | more handles (0) | slowing (at most {_MOST_SLOWING:g}) | "
-             "verdict |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    lines += [f"| {name} | {v.minutes:g} | {v.steps:,} | {v.memory_slope:+.1f} | {v.late_traces} | "
-              f"{v.more_handles:+d} | {v.slowing:.2f} | {v.wrong or 'flat'} |"
-              for name, v in verdicts]
-    return "\n".join(lines)
-
-
-program = Program("python -m benchmarks.robustness.soak", "Long runs, watched.", (
-    Command("run", "watch programs train, and judge", _run_arguments, _run),
-    Command("watch", "watch one program in this process", _watch_arguments, _watch)))
+program = Program("python -m benchmarks.robustness.soak", "Watches long runs.", (
+    Command("run", "watch a program train, and judge", _run_arguments, _run),))
 
 if __name__ == "__main__":
     program.main()

@@ -29,7 +29,8 @@ def pieces(count=12, frames=20, pitch=40):
 def test_every_recipe_can_be_read():
     for name, recipe in polyphonic.RECIPES.items():
         hparams = recipe.hparams(0.5)
-        assert hparams.transpose_steps == round(recipe.num_steps(0.5) * (1 - recipe.still)), name
+        assert hparams.transpose_steps == round(
+            recipe.num_steps(0.5) * (1 - recipe.no_transpose_fraction)), name
         assert (hparams.decoder == "masked") == name.endswith("masked")
         assert hparams.vae_type.lower() == name.split("-")[0]
     fivo, iwae, elbo = (polyphonic.RECIPES[f"vrnn-{bound}"] for bound in ("fivo", "iwae", "elbo"))
@@ -39,7 +40,7 @@ def test_every_recipe_can_be_read():
         assert (fivo.steps, fivo.bound, fivo.samples) == (other.steps, other.bound, other.samples)
 
 
-def test_an_average_is_in_probability_and_at_each_frame():
+def test_an_average_over_seeds_is_of_probabilities_at_each_frame():
     nats = np.log([[0.5, 0.25, 0.1], [0.25, 0.5, 0.1]])
     expected = -np.log([0.375, 0.375, 0.1]).mean()
     assert polyphonic_models.averaged(list(nats)) == pytest.approx(expected)
@@ -47,7 +48,7 @@ def test_an_average_is_in_probability_and_at_each_frame():
     assert expected < -nats.mean()
 
 
-def test_samples_like_the_music_are_within_its_spread_and_others_are_not():
+def test_only_samples_like_the_music_are_within_its_spread():
     music = pieces(200)
     alike = free_running.compare(pieces(20), music)
     within = [found["distance"] <= found["spread"] for found in alike.values()]
@@ -78,7 +79,7 @@ def tiny(monkeypatch, *, steps=1):
     monkeypatch.setattr(polyphonic_models, "_SAMPLE_FRAMES", 4)
 
 
-def test_rows_are_made_once_and_averaged(archive, tmp_path, monkeypatch, capsys):
+def test_results_are_measured_once_and_averaged(archive, tmp_path, monkeypatch, capsys):
     runs, results = tmp_path / "runs", tmp_path / "results"
 
     def run(seeds):
@@ -117,19 +118,19 @@ def test_rows_are_made_once_and_averaged(archive, tmp_path, monkeypatch, capsys)
     assert printed.endswith(capsys.readouterr().out)
     tiny(monkeypatch, steps=3)
     assert run("0") == 2
-    assert "was made with another recipe" in capsys.readouterr().err
+    assert "was measured with another recipe" in capsys.readouterr().err
 
 
-def test_a_row_is_of_its_music(archive, tmp_path, monkeypatch, capsys):
+def test_a_result_of_other_music_is_refused(archive, tmp_path, monkeypatch, capsys):
     tiny(monkeypatch)
     words = ["run", str(archive), "--log-dir", str(tmp_path / "runs"), "--results",
              str(tmp_path / "results"), "--seeds", "0"]
     assert polyphonic.program.run(words) == 0
     archives.save(archive, {split: pieces(3, 8, pitch=30) for split in archives.SPLITS})
     assert polyphonic.program.run(words) == 2
-    assert "or of other music. Remove it" in capsys.readouterr().err
+    assert "or other music. Remove it" in capsys.readouterr().err
 
 
-def test_a_table_of_nothing(tmp_path, capsys):
+def test_a_table_without_results_is_refused(tmp_path, capsys):
     assert polyphonic.program.run(["table", "--results", str(tmp_path)]) == 2
     assert "expected results in" in capsys.readouterr().err

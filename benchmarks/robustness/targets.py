@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The programs that `survive` and `soak` run: one row of `DRIVEN` each."""
+"""The programs that `survive` and `soak` test, and small data and models for them."""
 from __future__ import annotations
 
 import importlib
@@ -17,16 +17,16 @@ ROOT = Path(__file__).parents[2]
 _SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
 
 
-class Driven(NamedTuple):
-    """A program, and what it takes to run it on something small.
+class Target(NamedTuple):
+    """A program under test.
 
     Attributes:
-      module: where its `program` is.
-      data_option: of train, before what is trained on; without hyphens, a hyperparameter.
-      save_option: of train, before the steps from a checkpoint to the next; like `data_option`.
+      module: has its `program` and `main`.
+      data_option: option of train for the data, or a hyperparameter (without hyphens).
+      save_option: option of train for the steps between checkpoints, or a hyperparameter.
       small: hyperparameters of a model that steps in milliseconds.
-      make_data: writes something small to train on into a folder and returns how it is named.
-      sample: words of the command that draws samples into the folder given, but for --log-dir.
+      make_data: writes a small data set into a folder; returns the value of `data_option`.
+      sample: returns the command that writes samples into a folder, without --log-dir.
     """
 
     module: str
@@ -38,29 +38,27 @@ class Driven(NamedTuple):
 
     @property
     def program(self) -> Program:
-        """The program itself; without TensorFlow until a command runs."""
+        """The program; TensorFlow is imported when a command runs."""
         return importlib.import_module(self.module).program
 
     def command(self, words: Sequence[str]) -> list[str]:
-        """The command line that runs the program in a process of its own."""
+        """Returns the command line that runs the program in a new process."""
         return [sys.executable, "-c", f"from {self.module} import main; main()", *words]
 
     def train(
         self, log_dir: Path, data: str, hparams: str, *words: str, save_every: int | None = None
     ) -> list[str]:
-        """Words of the command that trains on `data`."""
-        given = {self.data_option: data}
+        """Returns the command that trains on `data`."""
+        options = {self.data_option: data}
         if save_every is not None:
-            given[self.save_option] = str(save_every)
-        options = [word for name, value in given.items() if name.startswith("--")
-                   for word in (name, value)]
-        named = [f"{name}={value}" for name, value in given.items() if not name.startswith("--")]
-        chosen = ",".join([*([hparams] if hparams else []), *named])
-        return ["train", "--log-dir", os.fspath(log_dir), *options,
-                *(["--hparams", chosen] if chosen else []), *words]
+            options[self.save_option] = str(save_every)
+        overrides = [f"{name}={value}" for name, value in options.items() if name[:2] != "--"]
+        return ["train", "--log-dir", os.fspath(log_dir),
+                *(f"{name}={value}" for name, value in options.items() if name[:2] == "--"),
+                "--hparams=" + ",".join(filter(None, [hparams, *overrides])), *words]
 
 
-def _prose(folder: Path) -> str:
+def _text(folder: Path) -> str:
     text = folder / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog.\n" * 20, "utf-8")
     return os.fspath(text)
@@ -75,18 +73,18 @@ def _rolls(folder: Path) -> str:
     return f"{path}:train"
 
 
-DRIVEN = {
-    "text": Driven(
+TARGETS = {
+    "text": Target(
         "examples.text.cli", "--train-corpus", "--valid-every",
-        f"{_SMALL},dropout=0.2,embed_size=4", _prose,
+        f"{_SMALL},dropout=0.2,embed_size=4", _text,
         lambda folder: ["generate", "--length", "200", "--output", str(folder / "sample.txt")]),
-    "midi": Driven(
+    "midi": Target(
         "examples.midi.cli", "--train-files", "--valid-every",
         f"{_SMALL},dropout=0.2,vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],"
         "decoder=bernoulli,lowest_note=60,highest_note=72,log_prob_samples=2,relative_channels=0,"
         "recall=0,context_skip=false",
         _rolls, lambda folder: ["generate", "--length", "4", "--out-dir", str(folder)]),
-    "play": Driven(
+    "play": Target(
         "examples.play.commands", "game", "eval_every",
         f"{_SMALL},policy_layers=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[8],"
         "horizon=3,first_steps=40,first_updates=4,eval_games=1,jit_compile=false",
