@@ -174,6 +174,14 @@ class HParams(metaclass=_AcceptsCoreOptions):
     l1_regularization: float = declare(0.0, "weight of the sum of |w| in the loss", Range(0, 1e6))
     l2_regularization: float = declare(0.0, "weight of the sum of w^2/2 in the loss", Range(0, 1e6))
     weight_decay: float = declare(0.0, "decoupled weight decay (AdamW)", Range(0, 1))
+    accumulate: int = declare(1, "batches whose gradients are added up for one update", _SIZE)
+    weight_average: float = declare(
+        0.0, "decay of the average of the weights that is used after training; 0: none", _SHARE
+    )
+    patience: int = declare(
+        0, "early stopping: validations without improvement before training stops; 0: never",
+        Range(0, 1 << 20), is_fixed=False
+    )
     check_numerics: bool = declare(True, "stop at the first NaN or infinity and name its source")
 
     # The data.

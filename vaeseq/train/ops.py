@@ -5,7 +5,7 @@
 
     contexts = agent.contexts(observed)
     loss     = -sum(bound(core, contexts, observed).objective) / number of steps + regularization
-    weights  = Adam(weights, clipped gradient of the loss)
+    weights  = optimizer(weights, clipped gradient of the loss)
 
 in one compiled function, with the batch split into one shard for each processor core. States are
 carried from batch to batch and gradients stop at batch boundaries (truncated BPTT). Random numbers
@@ -14,25 +14,25 @@ depend only on the seed and the step's number, so a resumed run equals an uninte
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Literal, NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import bounds, nest, seeds
+from vaeseq import bounds, seeds
 from vaeseq.agent import Agent
-from vaeseq.bounds import Bound, BoundState
+from vaeseq.bounds import Bound
 from vaeseq.data import Batch, as_tensors
 from vaeseq.hparams import HParams
 from vaeseq.nn import initializers, parallel
-from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, enable_dropout
 from vaeseq.nn.scan import matmul
 from vaeseq.train import schedules
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
-from vaeseq.train.optimizers import Adam
-from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.train.loss import SequenceLoss, TrainState
+from vaeseq.train.optimizers import Adam, Optimizer, WeightAverage
+from vaeseq.types import Seed, Tensor
 from vaeseq.vae import GenCore
 from vaeseq.vae.base import VAECore
 
@@ -40,30 +40,18 @@ Schedule = Callable[[int], float]
 Precision = Literal["float32", "bfloat16"]
 
 
-class TrainState(NamedTuple):
-    """The recurrent state carried from batch to batch, for sequences longer than a batch.
-
-    Attributes:
-      agent: the agent's state.
-      bound: the bound's state.
-    """
-
-    agent: Nest
-    bound: BoundState
-
-
 class TrainMetrics(NamedTuple):
-    """The metrics of one update: floats, in nats averaged over the valid steps of the batch.
+    """The metrics of one update: floats, in nats averaged over the valid steps of its batches.
 
     Attributes:
-      loss: the minimised value: negative objective plus regularization.
+      loss: the minimised value: negative objective plus regularization and extra loss.
       nats_per_step: the negative bound with a KL weight of 1.
       log_prob: log-density of the observations given the latents.
       kl: KL divergence of the posterior from the prior.
       gradient_norm: global norm of the gradient before clipping.
       steps_per_second: valid sequence steps per second of wall time; the first update includes
         compilation.
-      num_steps: number of valid sequence steps in the batch.
+      num_steps: number of valid sequence steps in the batches.
     """
 
     loss: float
@@ -93,64 +81,111 @@ class _ShardSums(NamedTuple):
 class TrainOps(snt.Module):
     """Trains an agent and a core on a bound, one batch at a time.
 
+        ops = TrainOps(SequenceLoss(agent, core, ELBO()), optimizer=tf.keras.optimizers.Lion(1e-4),
+                       seed=0)
+        ops.build(data.batch(0))
+        state = ops.initial_state(batch_size)
+        for step in range(1000):
+            metrics, state = ops(data.batch(step), state)
+
     Attributes:
+      loss: computes the loss of a batch.
       step: number of updates made, an int64 variable.
+      kl_weight: maps a step to the weight of the KL term.
+      accumulate: number of batches of one update.
+      average: the average of the weights; None without `weight_average`, or before `build`.
     """
 
     def __init__(
-        self, agent: Agent, core: VAECore, bound: Bound, *,
-        learning_rate: Schedule, kl_weight: Schedule = lambda step: 1.0,
+        self, loss: SequenceLoss | Agent, core: VAECore | None = None, bound: Bound | None = None,
+        *, learning_rate: Schedule | None = None, kl_weight: Schedule = lambda step: 1.0,
+        optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
+        accumulate: int = 1, weight_average: float = 0.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
         adam_beta2: float = 0.999, precision: Precision = "float32",
-        check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True, seed: Seed,
-        strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
+        check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True,
+        seed: int | Seed, strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
     ):
         """Creates the operations; `build` creates the variables.
 
         Args:
-          agent: computes the contexts.
+          loss: the loss of a batch; or the agent that computes the contexts, followed by `core`
+            and `bound`, of which the loss is made.
           core: the model.
           bound: the bound to maximise.
-          learning_rate: maps a step, from 0, to its learning rate.
+          learning_rate: maps a step, from 0, to its learning rate; without it a given optimizer
+            uses its own.
           kl_weight: maps a step to the weight of the KL term (KL annealing).
+          optimizer: a Keras optimizer, or one with Sonnet's `apply(updates, parameters)`; by
+            default Adam. Its variables are part of the checkpoint.
+          extra_loss: returns a scalar that is added to the loss of each update, such as a penalty
+            on weights; called inside of a `tf.function`, once an update.
+          accumulate: number of batches of one update. Their gradients are added up, so that the
+            update is that of one batch with the rows of all of them, in the memory of one.
+          weight_average: decay of an exponential moving average of the weights, such as 0.999,
+            which `average` holds; 0 for none.
           clip_gradient_norm: largest global norm of a gradient; 0 disables clipping.
           l1_regularization: weight of sum |w| over weight matrices (rank 2 and above).
           l2_regularization: weight of sum w^2 / 2 over weight matrices.
           weight_decay: decoupled weight decay of weight matrices as in AdamW
             (arXiv:1711.05101), multiplied by the learning rate.
-          context_dropout: dropout rate of the contexts.
+          context_dropout: dropout rate of the contexts; a given `loss` has its own.
           adam_beta2: decay of Adam's second-moment average (arXiv:1412.6980).
           precision: dtype of the layers' matrix products (see `vaeseq.nn.scan.matmul`); everything
             else is float32.
           check_numerics: raise NumericsError if a loss or gradient is not finite.
           num_shards: number of shards of the batch computed in parallel.
           jit_compile: compile with XLA.
-          seed: int32 `[2]`, for everything random in training.
+          seed: a number or an int32 `[2]` tensor, for everything random in training.
           strategy: distributes the rows of each batch; a single process by default.
 
         Raises:
-          ValueError: `context_dropout` is outside [0, 1).
+          ValueError: a number is out of its range, there is no learning rate, or several replicas
+            are to train with an optimizer of one's own.
         """
         super().__init__(name=name)
-        check_dropout_rate(context_dropout)
-        self._agent = agent
-        self._core = core
-        self._bound = bound
+        if not isinstance(loss, SequenceLoss):
+            if core is None or bound is None:
+                raise ValueError("expected a SequenceLoss, or an agent, a core and a bound.")
+            loss = SequenceLoss(loss, core, bound, context_dropout=context_dropout)
+        if learning_rate is None and (optimizer is None or weight_decay):
+            raise ValueError(
+                "expected a learning_rate, a function of the step, for Adam and for weight_decay; "
+                "got None. Give learning_rate=lambda step: 1e-3, or an optimizer that has both.")
+        if optimizer is not None and strategy.num_replicas > 1:
+            raise ValueError(
+                f"expected one replica for optimizer={type(optimizer).__name__}, got "
+                f"{strategy.num_replicas}. Several replicas train with the default optimizer.")
+        if accumulate < 1 or not 0 <= weight_average < 1:
+            raise ValueError(
+                "expected accumulate of at least 1 and weight_average in [0, 1), got "
+                f"accumulate={accumulate} and weight_average={weight_average}.")
+        self.loss = loss
+        # Checkpoints name the weights by these attributes.
+        self._agent = loss.agent
+        self._core = loss.core
+        self._bound = loss.bound
         self._learning_rate = learning_rate
-        self._kl_weight = kl_weight
+        self.kl_weight = kl_weight
+        self._extra_loss = extra_loss
+        self.accumulate = accumulate
+        self._weight_average = weight_average
+        self.average: WeightAverage | None = None
         self._clip_gradient_norm = clip_gradient_norm
         self._l1_regularization = l1_regularization
         self._l2_regularization = l2_regularization
         self._weight_decay = weight_decay
-        self._context_dropout = context_dropout
         self._check_numerics = check_numerics
-        self._seed = seed
+        self._seed = seeds.make(seed)
         self._strategy = strategy
         with strategy.scope():
             self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
             self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
-            self._optimizer = Adam(self._rate, beta2=adam_beta2)
+            self._optimizer = optimizer or Adam(self._rate, beta2=adam_beta2)
+        self._is_keras = hasattr(self._optimizer, "apply_gradients")
+        if learning_rate is not None and not self._is_keras:
+            self._optimizer.learning_rate = self._rate
         self._update = tf.function(
             self._update_weights, jit_compile=jit_compile, autograph=False)
         low = precision == "bfloat16"
@@ -160,11 +195,12 @@ class TrainOps(snt.Module):
         self._gradients = parallel.parallel(
             self._shard, num_shards, jit_compile=jit_compile and not split)
         self._compiled = strategy.function(self._step)
+        self._compiled_sums = strategy.function(self._sums)
 
     @classmethod
     def from_hparams(
         cls, gen_core: GenCore, hparams: HParams, *, num_steps: int = 1, jit_compile: bool = True,
-        seed: Seed, strategy: Strategy = SINGLE_PROCESS,
+        seed: int | Seed, strategy: Strategy = SINGLE_PROCESS, **overrides: Any,
     ) -> TrainOps:
         """Creates the operations from hyperparameters.
 
@@ -174,14 +210,13 @@ class TrainOps(snt.Module):
           num_steps: number of updates of the whole run, where the "cosine" learning-rate schedule
             ends.
           jit_compile: compile with XLA.
-          seed: int32 `[2]`, for everything random in training.
+          seed: a number or an int32 `[2]` tensor, for everything random in training.
           strategy: distributes the rows of each batch.
+          **overrides: further arguments of the constructor, such as `optimizer` or `extra_loss`;
+            they take precedence over the hyperparameters.
         """
         h = hparams
-        return cls(
-            gen_core.agent, gen_core.core,
-            bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
-                        free_bits=h.free_bits),
+        arguments: dict[str, Any] = dict(
             learning_rate=lambda step: schedules.learning_rate(
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
@@ -191,9 +226,13 @@ class TrainOps(snt.Module):
             clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
             l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
             context_dropout=h.context_dropout, adam_beta2=h.adam_beta2,
+            accumulate=h.accumulate, weight_average=h.weight_average,
             check_numerics=h.check_numerics,
             num_shards=parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
             precision=h.precision, jit_compile=jit_compile, seed=seed, strategy=strategy)
+        bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
+                            free_bits=h.free_bits)
+        return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:
@@ -204,8 +243,7 @@ class TrainOps(snt.Module):
 
     def initial_state(self, batch_size: int) -> TrainState:
         """Returns the state of rows that are at the start of a sequence."""
-        return TrainState(self._agent.initial_state(batch_size),
-                          self._bound.initial_state(self._core, batch_size))
+        return self.loss.initial_state(batch_size)
 
     def build(self, batch: Batch) -> None:
         """Creates all variables from one step of one row; the seed determines their values."""
@@ -213,14 +251,23 @@ class TrainOps(snt.Module):
             lambda x: x[:1, :1], (batch.observed, batch.inputs))
         single = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
         with self._strategy.scope(), initializers.weights_seed(self._seed):
-            self._evaluate_bound(self._as_tensors(single), self.initial_state(1), 1.0, self._seed)
-            self._optimizer._initialize(self.variables_to_train)
+            self.loss(self._as_tensors(single), self.initial_state(1), seed=self._seed)
+            weights = self.variables_to_train
+            if self._is_keras:
+                self._optimizer.build(weights)
+            elif hasattr(self._optimizer, "_initialize"):
+                self._optimizer._initialize(weights)
+            if self._weight_average:
+                self.average = WeightAverage(self._weight_average, weights)
 
-    def __call__(self, batch: Batch, state: TrainState) -> tuple[TrainMetrics, TrainState]:
+    def __call__(
+        self, batch: Batch | Sequence[Batch], state: TrainState
+    ) -> tuple[TrainMetrics, TrainState]:
         """Makes one update.
 
         Args:
-          batch: the whole batch, including the rows of other workers.
+          batch: the whole batch, including the rows of other workers; with `accumulate` a sequence
+            of so many batches of one size, through which the state is carried.
           state: returned by the previous update, or `initial_state` for this worker's rows.
 
         Returns:
@@ -228,15 +275,26 @@ class TrainOps(snt.Module):
 
         Raises:
           NumericsError: a loss or gradient is not finite; nothing was changed.
+          ValueError: the number of batches is not `accumulate`.
         """
         start_time = time.perf_counter()
+        batches = [batch] if isinstance(batch, Batch) else list(batch)
+        if len(batches) != self.accumulate:
+            raise ValueError(
+                f"expected accumulate={self.accumulate} batches for one update, got "
+                f"{len(batches)}.")
         step = int(self.step.numpy())
-        scheduled = (self._learning_rate(step), self._kl_weight(step))
+        rate = 0.0 if self._learning_rate is None else self._learning_rate(step)
         # An eager operation takes a quarter of a millisecond here, with cold caches: so scalars
         # travel together. They are NumPy's because TensorFlow caches tensors of Python numbers.
-        averages, finite, state = self._compiled(
-            self._strategy.local_rows(self._as_tensors(batch)), state,
-            tf.constant(np.array(scheduled, np.float32)), tf.constant(np.int32(step)))
+        scheduled = tf.constant(np.array((rate, self.kl_weight(step)), np.float32))
+        sums: _ShardSums | tuple = ()
+        for number, part in enumerate(batches):
+            rows = self._strategy.local_rows(self._as_tensors(part))
+            place = tf.constant(np.array((step, number * len(part.lengths)), np.int32))
+            if number + 1 < len(batches):
+                sums, state = self._compiled_sums(rows, state, scheduled, place, sums)
+        averages, finite, state = self._compiled(rows, state, scheduled, place, sums)
         averages, finite = self._strategy.local_value((averages, finite))
         loss, nats, log_prob, kl, norm, num_steps, all_finite = averages.numpy().tolist()
         if self._check_numerics and not all_finite:
@@ -247,58 +305,60 @@ class TrainOps(snt.Module):
     def _as_tensors(self, batch: Batch) -> Batch:
         return as_tensors(batch, self._core.decoder.event_spec)
 
-    def _step(
-        self, batch: Batch, state: TrainState, scheduled: Tensor, step: Tensor
-    ) -> tuple[Tensor, Tensor, TrainState]:
-        rate, kl_weight = tf.unstack(scheduled)
-        row_indices = self._strategy.row_indices(batch.lengths.shape[0])
+    def _sums(
+        self, batch: Batch, state: TrainState, scheduled: Tensor, place: Tensor,
+        previous: _ShardSums | tuple,
+    ) -> tuple[_ShardSums, TrainState]:
+        """Returns the sums of a batch, added to those of the previous batches of the update."""
+        step, first_row = tf.unstack(place)
+        row_indices = first_row + self._strategy.row_indices(batch.lengths.shape[0])
         sums, state = self._gradients(
-            (batch, state, row_indices), kl_weight, seeds.fold_in(self._seed, step))
-        return *self._update(self._strategy.all_reduce_sum(sums), rate), state
+            (batch, state, row_indices), scheduled[1], seeds.fold_in(self._seed, step))
+        return tf.nest.map_structure(tf.add, previous, sums) if previous else sums, state
+
+    def _step(
+        self, batch: Batch, state: TrainState, scheduled: Tensor, place: Tensor,
+        previous: _ShardSums | tuple,
+    ) -> tuple[Tensor, Tensor, TrainState]:
+        sums, state = self._sums(batch, state, scheduled, place, previous)
+        return *self._update(self._strategy.all_reduce_sum(sums), scheduled[0]), state
 
     def _shard(
         self, rows: tuple[Batch, TrainState, Tensor], kl_weight: Tensor, seed: Seed
     ) -> tuple[_ShardSums, TrainState]:
         batch, state, row_indices = rows
         with tf.GradientTape() as tape, matmul.precision_scope(self._precision):
-            sums, state = self._evaluate_bound(
-                batch, state, kl_weight, seeds.fold_in(seed, row_indices[0]))
-            loss = -sums.objective
+            out, state = self.loss(batch, state, kl_weight=kl_weight,
+                                   seed=seeds.fold_in(seed, row_indices[0]))
+            objective = tf.reduce_sum(out.result.objective)
+            loss = -objective
         # Weights that the bound does not depend on have a gradient of 0.
         gradients = tape.gradient(loss, self.variables_to_train,
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        return sums._replace(gradients=gradients), tf.nest.map_structure(tf.stop_gradient, state)
-
-    def _evaluate_bound(
-        self, batch: Batch, state: TrainState, kl_weight: Tensor | float, seed: Seed
-    ) -> tuple[_ShardSums, TrainState]:
-        agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
-        observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
-        state = nest.where(batch.is_start, self.initial_state(batch.lengths.shape[0]), state)
-        with enable_dropout(dropout_seed):
-            contexts, agent_state = self._agent.contexts(
-                observed, state.agent, inputs, batch.lengths, seed=agent_seed)
-            contexts = apply_dropout(self, contexts, self._context_dropout)
-            result = self._bound(
-                self._core, contexts, observed, state.bound, batch.lengths,
-                kl_weight=kl_weight, seed=bound_seed)
-        sums = _ShardSums(
-            [], tf.reduce_sum(result.objective), tf.reduce_sum(result.increments),
-            tf.reduce_sum(result.log_prob), tf.reduce_sum(result.kl),
-            tf.cast(tf.reduce_sum(batch.lengths), tf.float32))
-        return sums, TrainState(agent_state, result.state)
+        increments, log_prob, kl = (tf.reduce_sum(x) for x in (
+            out.result.increments, out.result.log_prob, out.result.kl))
+        return _ShardSums(gradients, objective, increments, log_prob, kl, out.num_steps), state
 
     def _update_weights(self, sums: _ShardSums, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Updates the weights if everything is finite; returns the averages and finite flags."""
-        self._rate.assign(rate)
+        if self._learning_rate is not None:
+            self._rate.assign(rate)
+            if self._is_keras:
+                self._optimizer.learning_rate.assign(rate)
         count = tf.maximum(sums.num_steps, 1.0)
         weights = self.variables_to_train
         gradients = [
             gradient / tf.cast(count, gradient.dtype) + self._regularization_gradient(weight)
             for gradient, weight in zip(sums.gradients, weights)]
-        norm = tf.linalg.global_norm(gradients)
         loss = self._regularization(weights) - sums.objective / count
+        if self._extra_loss is not None:
+            with tf.GradientTape() as tape:
+                extra = tf.reduce_sum(self._extra_loss())
+            loss += extra
+            gradients = [gradient + more for gradient, more in zip(gradients, tape.gradient(
+                extra, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO))]
+        norm = tf.linalg.global_norm(gradients)
         finite = tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in (loss, *gradients)])
         if self._clip_gradient_norm:
             gradients, _ = tf.clip_by_global_norm(
@@ -316,8 +376,13 @@ class TrainOps(snt.Module):
         for weight in self.variables_to_train:
             if self._weight_decay and weight.shape.rank > 1:
                 weight.assign_sub(self._rate * self._weight_decay * weight)
-        self._optimizer.apply(gradients, self.variables_to_train)
+        if self._is_keras:
+            self._optimizer.apply_gradients(zip(gradients, self.variables_to_train))
+        else:
+            self._optimizer.apply(gradients, self.variables_to_train)
         self.step.assign_add(1)
+        if self.average is not None:
+            self.average.update(self.step)
 
     def _regularization(self, weights: tuple[tf.Variable, ...]) -> Tensor:
         total = tf.zeros([])

@@ -1,13 +1,17 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The Adam optimizer, for every `tf.distribute` strategy."""
+"""The Adam optimizer, for every `tf.distribute` strategy, and averages of weights."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sonnet as snt
 import tensorflow as tf
 
 from vaeseq.types import Tensor
+
+Optimizer = Any  # tf.keras.optimizers.Optimizer, or snt.Optimizer: apply(updates, parameters)
 
 
 class Adam(snt.optimizers.Adam):
@@ -31,3 +35,41 @@ class Adam(snt.optimizers.Adam):
             weight.assign_sub(rate * m_hat / (tf.sqrt(v_hat) + epsilon))
             m_var.assign(m)
             v_var.assign(v)
+
+
+class WeightAverage(tf.Module):
+    """The exponential moving average of weights (Polyak averaging), which often predicts better.
+
+    The decay of the first updates is smaller, (1 + step) / (10 + step), so that the initial weights
+    are forgotten soon.
+    """
+
+    def __init__(self, decay: float, weights: Sequence[tf.Variable]):
+        """Creates the average, with the weights' present values."""
+        super().__init__(name="average")
+        self._decay = decay
+        self._weights = tuple(weights)
+        self.values = [tf.Variable(weight, trainable=False) for weight in weights]
+
+    def update(self, step: Tensor) -> None:
+        """Moves the average towards the weights after update number `step`, from 1."""
+        step = tf.cast(step, tf.float32)
+        decay = tf.minimum(self._decay, (1 + step) / (10 + step))
+        for value, weight in zip(self.values, self._weights):
+            value.assign_add(tf.cast(1 - decay, value.dtype) * (weight - value))
+
+    def assign_to_weights(self) -> None:
+        """Assigns the average to the weights."""
+        for value, weight in zip(self.values, self._weights):
+            weight.assign(value)
+
+    @contextlib.contextmanager
+    def as_weights(self) -> Iterator[None]:
+        """Returns a context in which the weights are the average."""
+        weights = [tf.identity(weight) for weight in self._weights]
+        self.assign_to_weights()
+        try:
+            yield
+        finally:
+            for weight, value in zip(self._weights, weights):
+                weight.assign(value)
