@@ -216,20 +216,20 @@ class TrainOps(snt.Module):
             they take precedence over the hyperparameters.
         """
         h = hparams
-        arguments: dict[str, Any] = dict(
-            learning_rate=lambda step: schedules.learning_rate(
+        arguments: dict[str, Any] = {
+            "learning_rate": lambda step: schedules.learning_rate(
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
                 half=h.learning_rate_half),
-            kl_weight=lambda step: schedules.kl_weight(
+            "kl_weight": lambda step: schedules.kl_weight(
                 step, start=h.divergence_strength_start, half=h.divergence_strength_half),
-            clip_gradient_norm=h.clip_gradient_norm, l1_regularization=h.l1_regularization,
-            l2_regularization=h.l2_regularization, weight_decay=h.weight_decay,
-            context_dropout=h.context_dropout, adam_beta2=h.adam_beta2,
-            accumulate=h.accumulate, weight_average=h.weight_average,
-            check_numerics=h.check_numerics,
-            num_shards=parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
-            precision=h.precision, jit_compile=jit_compile, seed=seed, strategy=strategy)
+            "clip_gradient_norm": h.clip_gradient_norm, "l1_regularization": h.l1_regularization,
+            "l2_regularization": h.l2_regularization, "weight_decay": h.weight_decay,
+            "context_dropout": h.context_dropout, "adam_beta2": h.adam_beta2,
+            "accumulate": h.accumulate, "weight_average": h.weight_average,
+            "check_numerics": h.check_numerics,
+            "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
+            "precision": h.precision, "jit_compile": jit_compile, "seed": seed, "strategy": strategy}
         bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
                             free_bits=h.free_bits)
         return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})
