@@ -32,6 +32,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "vaeseq"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
@@ -101,8 +102,16 @@ def _signature(app, what, name, obj, options, signature, return_annotation):
     """Signatures of classes are those of `__init__`, not of Sonnet's metaclass."""
     if what != "class" or signature != "(*args, **kwargs)":
         return None
-    first, *rest = inspect.signature(obj.__init__).parameters.values()
-    return str(inspect.Signature(rest)), None
+    _, *rest = inspect.signature(obj.__init__).parameters.values()
+    plain = [p.replace(annotation=_Plain(p.annotation)) if isinstance(p.annotation, str) else p
+             for p in rest]
+    return str(inspect.Signature(plain)), None
+
+
+class _Plain(str):
+    """An annotation that a signature shows without quotes."""
+
+    __repr__ = str.__str__
 
 
 def _hparams_table(kind: type[HParams], base: type[HParams] | None = None) -> str:
