@@ -9,11 +9,12 @@ that the file system allows (spaces, newlines, bytes that are not UTF-8, a leadi
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import pathlib
 import stat
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from absl import flags
@@ -222,6 +223,34 @@ def _status(text: str) -> tuple[pathlib.Path, int | None]:
         raise argparse.ArgumentTypeError(f"{reason}: {short_repr(text)}") from None
 
 
+MODEL_MODULE = "--model-module"
+
+
+def module_in(arguments: Sequence[str], option: str) -> str | None:
+    """Returns the value of `option`, the name of a module, before the options are parsed."""
+    for number, word in enumerate(arguments):
+        if word == option:
+            return arguments[number + 1] if number + 1 < len(arguments) else None
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def import_module(option: str, name: str) -> None:
+    """Imports a user's module; a file in the working directory is found too.
+
+    Raises:
+      UsageError: it cannot be imported; `option` named it.
+    """
+    sys.path.append(os.getcwd())  # at the end, so that installed packages come first
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        raise UsageError(
+            f"{option}: expected a Python module that can be imported; {name!r} raised "
+            f"{type(error).__name__}: {error}.") from error
+
+
 def add_hparams(parser: argparse.ArgumentParser, hparams_class: type[HParams]) -> None:
     """Adds `--hparams`, whose value is a dict of checked overrides, and `--help-hparams`."""
 
@@ -235,5 +264,9 @@ def add_hparams(parser: argparse.ArgumentParser, hparams_class: type[HParams]) -
         "--hparams", type=converter(hparams_class.parse_overrides), default={},
         metavar="KEY=VALUE,...",
         help='hyperparameters, such as "vae_type=SRNN,rnn_hidden_sizes=[256,256]"')
+    parser.add_argument(
+        MODEL_MODULE, metavar="MODULE",
+        help="a Python module that registers models for vae_type (vaeseq.vae.register): of another "
+             "package, or a file here")
     parser.add_argument(
         "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit")

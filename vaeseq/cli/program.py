@@ -35,7 +35,13 @@ from typing import NoReturn
 from absl import app, flags, logging
 
 from vaeseq.cli import memory_limit
-from vaeseq.cli.arguments import ArgumentParser, UsageError
+from vaeseq.cli.arguments import (
+    MODEL_MODULE,
+    ArgumentParser,
+    UsageError,
+    import_module,
+    module_in,
+)
 from vaeseq.fields import short_repr
 from vaeseq.version import __version__
 
@@ -100,6 +106,11 @@ class Program:
         debug = "--debug" in arguments
         try:
             with _sigterm_as_ctrl_c(), memory_limit.limited_memory():
+                # Before the options: it may register hyperparameters.
+                model_module = module_in(arguments, MODEL_MODULE)
+                if model_module:
+                    _import_tensorflow(debug)
+                    import_module(MODEL_MODULE, model_module)
                 options = self.parse(arguments)
                 _import_tensorflow(debug)
                 options.run(options)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import os
-import sys
 from collections.abc import Callable
 
 from vaeseq.cli import arguments
@@ -90,21 +88,11 @@ def _command(name: str) -> Callable[[argparse.Namespace], None]:
             raise UsageError(f"vaeseq-play needs {' and '.join(missing)}: "
                              "pip install vaeseq[play].")
         if options.game_module:
-            _import_games(options.game_module)
+            arguments.import_module("--game-module", options.game_module)
         module = importlib.import_module(f".{name}", __name__)
         getattr(module, name)(options)
 
     return call
-
-
-def _import_games(name: str) -> None:
-    sys.path.append(os.getcwd())  # a module beside one's work; an installed one goes first
-    try:
-        importlib.import_module(name)
-    except Exception as error:
-        raise UsageError(
-            f"--game-module: expected a Python module that can be imported; {name!r} raised "
-            f"{type(error).__name__}: {error}.") from error
 
 
 program = Program(
