@@ -6,9 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tests import small
-from vaeseq import testing, vae
+from vaeseq import testing, trace_context, vae
+from vaeseq.codec import decoders, latent
 from vaeseq.vae import VAE_TYPES
 
 pytestmark = pytest.mark.contract
@@ -68,6 +70,52 @@ def test_every_core_of_the_registry_is_tested():
     assert {case[0] for case in CASES.values()} == set(VAE_TYPES)
 
 
+class RandomWalk(vae.VAECore):
+    """A core from outside of the library, whose sizes its constructor gives."""
+
+    def __init__(self, decoder, encoder):
+        super().__init__(decoder, latent_size=2,
+                         state_spec=vae.CoreState((), tf.TensorSpec([2], tf.float32)))
+        self._encoder = encoder
+        self._q_z = latent.DiagonalNormal(2, (4,), activation="tanh")
+
+    def encode_observed(self, context_features, observed, lengths=None):
+        return self._encoder(observed)
+
+    def hidden(self, context_feature, state):
+        return state
+
+    def prior(self, h):
+        return latent.normal(decoders.NormalParams(h, tf.ones_like(h)))
+
+    def posterior(self, h, feature):
+        return self._q_z.distribution((h, feature))
+
+    def update(self, h, z):
+        return z, z
+
+
+class TestRandomWalk(testing.VAECoreContract):
+    def make_object_under_test(self):
+        encoder, decoder = small.real_codec()
+        return RandomWalk(decoder, encoder)
+
+    @pytest.mark.slow
+    def test_compiled_equals_eager(self):
+        super().test_compiled_equals_eager()
+
+
+def test_a_core_without_sizes_says_how_to_give_them():
+    class Unsized(RandomWalk):
+        def __init__(self, decoder):
+            vae.VAECore.__init__(self, decoder)
+
+    core = Unsized(small.real_codec()[1])
+    for name in ("latent_size", "state_spec"):
+        with pytest.raises(NotImplementedError, match=f"Unsized has no {name}. Give it"):
+            getattr(core, name)
+
+
 class WrongPrior(vae.SRNN):
     """Infers with a prior that is off by one step, and samples from the right one."""
 
@@ -84,6 +132,107 @@ class Leaking(vae.VRNN):
         return super().hidden(context_feature + tf.reduce_sum(context_feature[:1], axis=0), state)
 
 
+class Averaging(vae.VRNN):
+    """Normalises by the mean of the batch, whose order does not matter."""
+
+    def hidden(self, context_feature, state):
+        return super().hidden(context_feature - tf.reduce_mean(context_feature, axis=0), state)
+
+
+class Late(vae.VRNN):
+    """Its posterior sees the observation before."""
+
+    def encode_observed(self, context_features, observed, lengths=None):
+        features = super().encode_observed(context_features, observed, lengths)
+        return tf.concat([tf.zeros_like(features[:, :1]), features[:, :-1]], 1)
+
+
+class Early(vae.VRNN):
+    """Its posterior sees the next observation too."""
+
+    def encode_observed(self, context_features, observed, lengths=None):
+        features = super().encode_observed(context_features, observed, lengths)
+        return features + tf.concat([features[:, 1:], tf.zeros_like(features[:, :1])], 1)
+
+
+class LateSmoothing(vae.SRNN):
+    """Its posterior sees the observations after its own."""
+
+    def encode_observed(self, context_features, observed, lengths=None):
+        features = super().encode_observed(context_features, observed, lengths)
+        return tf.concat([features[:, 1:], tf.zeros_like(features[:, :1])], 1)
+
+
+class Peeking(vae.IndependentSequence):
+    """Decodes x_t from features of x_t."""
+
+    def infer(self, context_features, features, state, lengths=None, *, seed):
+        inferred = super().infer(context_features, features, state, lengths, seed=seed)
+        return inferred._replace(outputs=inferred.outputs + tf.nest.flatten(features)[-1])
+
+
+class PeekingPrior(vae.VRNN):
+    """Infers with a prior that sees the observations."""
+
+    def infer(self, context_features, features, state, lengths=None, *, seed):
+        inferred = super().infer(context_features, features, state, lengths, seed=seed)
+        loc = inferred.prior.distribution.loc + tf.nest.flatten(features)[-1][..., :2]
+        return inferred._replace(prior=latent.normal(
+            decoders.NormalParams(loc, inferred.prior.distribution.scale)))
+
+
+class WithoutConstant(tfd.MultivariateNormalDiag):
+    """Its KL lacks the -1/2 of each dimension."""
+
+    def _kl_divergence(self, other):
+        return super()._kl_divergence(other) + 0.5 * self.event_shape[0]
+
+
+class Scaled(tfd.MultivariateNormalDiag):
+    """Its KL is half of the true one."""
+
+    def _kl_divergence(self, other):
+        return 0.5 * super()._kl_divergence(other)
+
+
+class WrongKl(vae.VRNN):
+    kind = WithoutConstant
+
+    def posterior(self, h, feature):
+        base = super().posterior(h, feature).distribution
+        return self.kind(base.loc, base.scale)
+
+    def prior(self, h):
+        base = super().prior(h).distribution
+        return self.kind(base.loc, base.scale)
+
+
+class ScaledKl(WrongKl):
+    kind = Scaled
+
+
+class Noisy(vae.RNN):
+    """Draws from the global generator."""
+
+    def encode_contexts(self, contexts, state, lengths=None):
+        return super().encode_contexts(contexts + tf.random.normal([]), state, lengths)
+
+
+class StickyDropout(vae.VRNN):
+    """Drops units ever after its first training step."""
+
+    seed = None
+
+    def hidden(self, context_feature, state):
+        current = trace_context.current().dropout
+        if current is not None:
+            self.seed = current[0]
+        if self.seed is not None:
+            context_feature = tf.nn.experimental.stateless_dropout(
+                context_feature, 0.5, self.seed)
+        return super().hidden(context_feature, state)
+
+
 class Unmasked(vae.RNN):
     """Updates its state in padding."""
 
@@ -96,6 +245,17 @@ class Unmasked(vae.RNN):
      "log-density of generated latents"),
     ("SRNN", WrongPrior, "test_infer_equals_the_loop", "must equal VAECore.infer"),
     ("VRNN", Leaking, "test_batch_order_changes_nothing", "their position in the batch"),
+    ("VRNN", Averaging, "test_padding_changes_nothing", "results of the row alone"),
+    ("VRNN", Late, "test_posterior_sees_its_own_step", r"does not at steps \[0 1 2 3 4\]"),
+    ("VRNN", Early, "test_posterior_sees_its_own_step", r"not depend on x_t\+1:T"),
+    ("SRNN", LateSmoothing, "test_posterior_sees_its_own_step", r"does not at steps \[0 1"),
+    ("ISEQ", Peeking, "test_predictions_do_not_see_what_they_predict", "the outputs must not"),
+    ("VRNN", PeekingPrior, "test_predictions_do_not_see_what_they_predict",
+     "the latent_log_prob must not"),
+    ("VRNN", WrongKl, "test_kl_has_its_constant", "of the posterior must be 0"),
+    ("VRNN", ScaledKl, "test_kl_has_its_constant", "must be the mean of log q"),
+    ("RNN", Noisy, "test_evaluations_are_the_same_twice", "the same in two evaluations"),
+    ("VRNN", StickyDropout, "test_evaluations_are_the_same_twice", "the same in two evaluations"),
     ("RNN", Unmasked, "test_padding_changes_nothing", "state of the row alone"),
 ])
 def test_the_contract_can_fail(monkeypatch, kind, broken, test, message):

@@ -13,6 +13,7 @@ from vaeseq import seeds
 from vaeseq.agent import Agent
 from vaeseq.testing._checks import (
     at,
+    check_no_noise,
     pairs,
     require,
     require_all_close,
@@ -28,7 +29,8 @@ class AgentContract:
 
     Attributes:
       deterministic: whether contexts are functions of observations and inputs alone. For stochastic
-        agents two tests are skipped: a sequence in two parts, and compiled against eager.
+        agents three tests are skipped: a sequence in two parts, a row alone, and compiled against
+        eager.
       batch_size: B of the test sequences.
       num_steps: T of the test sequences.
     """
@@ -113,6 +115,22 @@ class AgentContract:
                        "must have the contexts of the whole.")
         require_all_close(state, after, "A sequence cut in two must end in the state of the "
                            "whole.")
+
+    def test_rows_do_not_mix(self) -> None:
+        self._skip_unless_deterministic()
+        agent, observed, inputs = self._make_case()
+        contexts, _ = agent.contexts(
+            observed, agent.initial_state(self.batch_size), inputs, seed=seed(1))
+        row = slice(1, 2)
+        alone, _ = agent.contexts(at(observed, row, 0), agent.initial_state(1), at(inputs, row, 0),
+                                  seed=seed(1))
+        require_close(contexts[row], alone,
+                      "The contexts of a row must not depend on the rest of the batch.")
+
+    def test_contexts_are_the_same_in_two_evaluations(self) -> None:
+        agent, observed, inputs = self._make_case()
+        check_no_noise(lambda: agent.contexts(
+            observed, agent.initial_state(self.batch_size), inputs, seed=seed(1)), "contexts")
 
     def test_compiled_equals_eager(self) -> None:
         self._skip_unless_deterministic()

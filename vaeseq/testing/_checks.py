@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
+from vaeseq.nn.dropout import enable_dropout
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -47,6 +49,13 @@ def random_nest(specs: Nest, leading: Sequence[int]) -> Nest:
     return tf.nest.map_structure(draw, specs)
 
 
+def changed(tensors: Nest) -> Nest:
+    """Returns other values: floats plus 1, and zeros where other dtypes are not 0."""
+    return tf.nest.map_structure(
+        lambda x: x + 1 if x.dtype.is_floating else tf.cast(tf.equal(tf.cast(x, tf.int32), 0),
+                                                            x.dtype), tensors)
+
+
 def pairs(one: Nest, other: Nest) -> list[tuple]:
     return list(zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True))
 
@@ -80,6 +89,26 @@ def require_like(one: Nest, other: Nest, message: str) -> None:
         require(a.dtype == b.dtype and a.shape.as_list() == b.shape.as_list(),
                  f"{message} It is {a.dtype.name} {a.shape.as_list()} instead of {b.dtype.name} "
                  f"{b.shape.as_list()}.")
+
+
+def check_no_noise(run: Callable[[], Nest], what: str) -> None:
+    """Checks that a result with fixed seeds is the same again, also after dropout was on."""
+    before = run()
+    with enable_dropout(seed(3)):
+        run()
+    for one, other in pairs(before, run()):
+        require(np.array_equal(one, other), f"{what} must be the same in two evaluations: draw "
+                "from the given seed only, and drop units inside enable_dropout only.")
+
+
+def check_kl_with_itself(dist: tfd.Distribution, what: str) -> None:
+    """Checks that KL(q || q) is 0, where it has a closed form."""
+    try:
+        kl = dist.kl_divergence(dist)
+    except NotImplementedError:
+        return
+    require_close(kl, tf.zeros_like(kl), f"KL(q || q) of {what} must be 0: its closed form lacks a "
+                  "constant.")
 
 
 def check_gradients(module: tf.Module, loss: Callable[[], Tensor], where: str = "") -> None:

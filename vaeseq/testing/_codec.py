@@ -14,6 +14,8 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.testing._checks import (
     check_gradients,
+    check_kl_with_itself,
+    check_no_noise,
     pairs,
     random_nest,
     require,
@@ -71,6 +73,11 @@ class EncoderContract:
         alone = encoder(tf.nest.map_structure(lambda x: x[1, 2], observation))
         require_close(encoder(observation)[1, 2], alone, "The features of one observation must "
                        "not depend on the rest of the batch.")
+
+    def test_features_are_the_same_in_two_evaluations(self) -> None:
+        encoder = self.make_object_under_test()
+        observation = self.make_observation(encoder, [2, 3])
+        check_no_noise(lambda: encoder(observation), "Features")
 
     def test_compiled_equals_eager(self) -> None:
         encoder = self.make_object_under_test()
@@ -155,6 +162,15 @@ class DistModuleContract:
         for one, other in pairs(dist.sample(seed=seed(1)), dist.sample(seed=seed(1))):
             require(np.array_equal(one, other), "sample with the same seed must give the same "
                      "observations: draw from stateless generators only.")
+
+    def test_parameters_are_the_same_in_two_evaluations(self) -> None:
+        decoder = self.make_object_under_test()
+        features = self.make_features([2, 3])
+        check_no_noise(lambda: decoder(features), "Parameters")
+
+    def test_kl_of_equal_distributions_is_zero(self) -> None:
+        decoder = self.make_object_under_test()
+        check_kl_with_itself(decoder.distribution(self.make_features([2, 3])), "the distribution")
 
     def test_compiled_equals_eager(self) -> None:
         decoder = self.make_object_under_test()

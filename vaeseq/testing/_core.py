@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,7 +13,10 @@ from vaeseq import nest
 from vaeseq.bounds import ELBO
 from vaeseq.testing._checks import (
     at,
+    changed,
     check_gradients,
+    check_kl_with_itself,
+    check_no_noise,
     fill_padding,
     pairs,
     random_nest,
@@ -35,8 +39,8 @@ class VAECoreContract:
       context_size: F of the test contexts.
       batch_size: B of the test sequences.
       num_steps: T of the test sequences.
-      forward_only: whether the features of `encode_observed` depend on the past only (a filtering
-        posterior), so that the features of a sequence in two parts are those of the whole.
+      forward_only: whether the features of `encode_observed` depend on no later step (a filtering
+        posterior), so that a sequence in two parts has the features of the whole.
     """
 
     context_size: int = 3
@@ -113,6 +117,64 @@ class VAECoreContract:
                        "generated latents must be the one that training computes for them.")
         require_all_close(path.state, state.core, "Generating must end in the state that "
                            "training computes for the same sequence.")
+
+    def test_predictions_do_not_see_what_they_predict(self) -> None:
+        core, contexts, observed, z = self._make_case()
+        one, other = (self._path(core, contexts, x, z) for x in (observed, changed(observed)))
+        for name in ("outputs", "latent_log_prob", "state"):
+            require_all_close(
+                getattr(one, name), getattr(other, name), f"Given contexts and latents, the {name} "
+                "must not depend on the observations, which they predict.")
+
+    def test_posterior_sees_its_own_step(self) -> None:
+        core, contexts, observed, z = self._make_case()
+        state = core.initial_state(self.batch_size)
+        context_features, _ = core.encode_contexts(contexts, state.context)
+        features = core.encode_observed(context_features, observed)
+        if not core.latent_size or not tf.nest.flatten(features):
+            raise unittest.SkipTest("the core has no posterior that sees observations")
+        # Of each row there are T copies, of which copy s is changed at step s, and one unchanged.
+        steps, copies = self.num_steps, self.num_steps + 1
+        contexts, observed, z = tf.nest.map_structure(
+            lambda x: tf.repeat(x, copies, 0), (contexts, observed, z))
+        is_changed = tf.tile(tf.eye(copies, steps, dtype=tf.bool), [self.batch_size, 1])
+        observed = tf.nest.map_structure(
+            lambda x, other: nest.where(is_changed, other, x), observed, changed(observed))
+        log_prob = np.reshape(self._path(core, contexts, observed, z).posterior_log_prob,
+                              [self.batch_size, copies, steps])
+        difference = np.abs(log_prob[:, :-1] - log_prob[:, -1:])
+        sees = np.any(difference > 1e-5 * (1 + np.abs(log_prob[:, -1:])), axis=0)  # [s, t]
+        require(bool(np.all(np.diag(sees))), "The posterior of z_t must depend on x_t, but does "
+                f"not at steps {np.flatnonzero(~np.diag(sees))}: features belong to their own "
+                "step.")
+        require(not self.forward_only or not np.tril(sees, -1).any(), "The posterior of z_t must "
+                "not depend on x_t+1:T where forward_only: features belong to their own step.")
+
+    def test_kl_has_its_constant(self) -> None:
+        core, contexts, observed, _ = self._make_case()
+        state = core.initial_state(self.batch_size)
+        context_features, _ = core.encode_contexts(contexts, state.context)
+        features = core.encode_observed(context_features, observed)
+        inferred = core.infer(context_features, features, state.latent, seed=seed(1))
+        q_z, p_z = inferred.posterior, inferred.prior
+        check_kl_with_itself(q_z, "the posterior")
+        check_kl_with_itself(p_z, "the prior")
+        try:
+            kl = q_z.kl_divergence(p_z)
+        except NotImplementedError:
+            return
+        z = q_z.sample(1000, seed=seed(2))
+        log_ratio = (q_z.log_prob(z) - p_z.log_prob(z)).numpy()
+        error = log_ratio.std(0) / np.sqrt(len(log_ratio))
+        difference = np.abs(log_ratio.mean(0) - kl)
+        require(bool(np.all(difference < 6 * error + 1e-4 * (1 + np.abs(kl)))), "KL(q || p) must "
+                "be the mean of log q(z) - log p(z) over samples of the posterior. The largest "
+                f"difference is {np.max(difference, initial=0.0)}.")
+
+    def test_evaluations_are_the_same_twice(self) -> None:
+        core, contexts, observed, _ = self._make_case()
+        check_no_noise(lambda: (elbo(core, contexts, observed, self._lengths()),
+                                generate(core, contexts)[0]), "Bounds, gradients and samples")
 
     def test_whole_sequence_equals_two_parts(self) -> None:
         core, contexts, observed, z = self._make_case()

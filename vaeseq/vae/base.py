@@ -36,7 +36,8 @@ Axes: B batch, T time, F features, Z latent (see `vaeseq.types`).
 from __future__ import annotations
 
 import abc
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import sonnet as snt
 from tensorflow_probability import distributions as tfd
@@ -82,6 +83,14 @@ class Inferred(NamedTuple):
     state: Nest
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sizes:
+    """What the constructor of a core was given; no tuple, which a module would track."""
+
+    latent_size: int | None
+    state_spec: CoreState | None
+
+
 @snt.allow_empty_variables
 class VAECore(Described, snt.Module, abc.ABC):
     """A sequence model, defined by four methods for one step; the others have defaults.
@@ -95,12 +104,23 @@ class VAECore(Described, snt.Module, abc.ABC):
       Options: a dataclass of the core's own hyperparameters (`fields.declare`); None for none.
     """
 
-    def __init__(self, decoder: DistModule, name: str | None = None):
-        """Args: decoder: from u_t to the distribution of x_t; name: of the module."""
+    Options: type | None = None
+
+    def __init__(
+        self, decoder: DistModule, *, latent_size: int | None = None,
+        state_spec: CoreState | None = None, name: str | None = None,
+    ):
+        """Creates the core.
+
+        Args:
+          decoder: from u_t to the distribution of x_t.
+          latent_size: Z; None if the subclass defines the property.
+          state_spec: the state of one sequence; None if the subclass defines the property.
+          name: of the module.
+        """
         super().__init__(name=name)
         self.decoder = decoder
-
-    Options: type | None = None
+        self._sizes = _Sizes(latent_size, state_spec)
 
     @classmethod
     def from_hparams(
@@ -118,14 +138,22 @@ class VAECore(Described, snt.Module, abc.ABC):
             "from_hparams(hparams, decoder, encoder). Define it, or call the constructor.")
 
     @property
-    @abc.abstractmethod
     def latent_size(self) -> int:
         """Z, the size of z_t; 0 for a model without latents."""
+        return self._from_constructor("latent_size")
 
     @property
-    @abc.abstractmethod
     def state_spec(self) -> CoreState:
         """Nest of `tf.TensorSpec` of the state of one sequence, without the batch axis."""
+        return self._from_constructor("state_spec")
+
+    def _from_constructor(self, name: str) -> Any:
+        value = getattr(self._sizes, name)
+        if value is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no {name}. Give it to the constructor, "
+                f"super().__init__(decoder, {name}=...), or define the property.")
+        return value
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
         """Returns the state before the first step, `[B, ...]`; zeros by default."""

@@ -184,7 +184,10 @@ class DMM(VAECore):
         Raises:
           ValueError: neither past nor future is read.
         """
-        super().__init__(decoder, name=name)
+        state = State(tf.TensorSpec([latent_size], tf.float32, "z"),
+                      tf.TensorSpec([1], tf.float32, "has_begun"))
+        super().__init__(
+            decoder, latent_size=latent_size, state_spec=CoreState((), state), name=name)
         if past is None and future is None:
             raise ValueError("DMM infers latents from observations; expected a recurrence over the "
                              "past, the future, or both, got none.")
@@ -192,7 +195,6 @@ class DMM(VAECore):
         self.p_z = p_z
         self._q_z = q_z
         self._emission = emission
-        self._latent_size = latent_size
         self._past = past
         self._future = future
         self._augmented = augmented
@@ -230,15 +232,6 @@ class DMM(VAECore):
                 activate_final=True, name="emission"),
             latent_size=hparams.latent_size, past=recurrence("L"), future=recurrence("R"),
             augmented=hparams.dmm_augmented)
-
-    @property
-    def latent_size(self) -> int:
-        return self._latent_size
-
-    @property
-    def state_spec(self) -> CoreState:
-        return CoreState((), State(tf.TensorSpec([self._latent_size], tf.float32, "z"),
-                                   tf.TensorSpec([1], tf.float32, "has_begun")))
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None

@@ -61,7 +61,8 @@ class IndependentSequence(VAECore):
           q_z: from e_t to the distribution of z_t.
           name: of the module.
         """
-        super().__init__(decoder, name=name)
+        super().__init__(decoder, latent_size=q_z.event_spec.shape[0],
+                         state_spec=CoreState((), d_core.state_spec), name=name)
         self._encoder = encoder
         self._d_core = d_core
         self._e_core = e_core
@@ -77,14 +78,6 @@ class IndependentSequence(VAECore):
                    _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
                    _builders.recurrent_stack(hparams, "e_core"),
                    _builders.diagonal_normal(hparams, "q_z"))
-
-    @property
-    def latent_size(self) -> int:
-        return self._q_z.event_spec.shape[0]
-
-    @property
-    def state_spec(self) -> CoreState:
-        return CoreState((), self._d_core.state_spec)
 
     def encode_observed(
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None

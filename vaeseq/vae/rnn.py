@@ -38,7 +38,8 @@ class RNN(VAECore):
           d_core: the recurrence over contexts.
           name: of the module.
         """
-        super().__init__(decoder, name=name)
+        super().__init__(
+            decoder, latent_size=0, state_spec=CoreState(d_core.state_spec, ()), name=name)
         self._d_core = d_core
         self._latent = latent.StandardNormal(0)
 
@@ -47,14 +48,6 @@ class RNN(VAECore):
         """Builds the core from hyperparameters; without a posterior, the encoder is unused."""
         del encoder
         return cls(decoder, _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip))
-
-    @property
-    def latent_size(self) -> int:
-        return 0
-
-    @property
-    def state_spec(self) -> CoreState:
-        return CoreState(self._d_core.state_spec, ())
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None

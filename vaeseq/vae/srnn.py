@@ -87,7 +87,8 @@ class SRNN(VAECore):
           use_res_q: whether the posterior's mean is relative to the prior's.
           name: of the module.
         """
-        super().__init__(decoder, name=name)
+        super().__init__(decoder, latent_size=p_z.event_spec.shape[0],
+                         state_spec=CoreState(d_core.state_spec, p_z.event_spec), name=name)
         self._encoder = encoder
         self._d_core = d_core
         self._e_core = e_core
@@ -103,14 +104,6 @@ class SRNN(VAECore):
             _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
             _builders.recurrent_stack(hparams, "e_core"), _builders.diagonal_normal(hparams, "p_z"),
             _builders.diagonal_normal(hparams, "q_z"), use_res_q=hparams.srnn_use_res_q)
-
-    @property
-    def latent_size(self) -> int:
-        return self._p_z.event_spec.shape[0]
-
-    @property
-    def state_spec(self) -> CoreState:
-        return CoreState(self._d_core.state_spec, self._p_z.event_spec)
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None

@@ -85,7 +85,9 @@ class VRNN(VAECore):
           q_z: from [h_t, phi_x(x_t)] to the distribution of z_t.
           name: of the module.
         """
-        super().__init__(decoder, name=name)
+        phi_z_spec = tf.TensorSpec([phi_z.output_size], tf.float32, "phi_z")
+        super().__init__(decoder, latent_size=p_z.event_spec.shape[0],
+                         state_spec=CoreState((), State(cell.state_spec, phi_z_spec)), name=name)
         self._encoder = encoder
         self._cell = cell
         self._phi_z = phi_z
@@ -109,15 +111,6 @@ class VRNN(VAECore):
         return cls(decoder, encoder, cell, phi_z,
                    _builders.diagonal_normal(hparams, "p_z"),
                    _builders.diagonal_normal(hparams, "q_z"))
-
-    @property
-    def latent_size(self) -> int:
-        return self._p_z.event_spec.shape[0]
-
-    @property
-    def state_spec(self) -> CoreState:
-        phi_z = tf.TensorSpec([self._phi_z.output_size], tf.float32, "phi_z")
-        return CoreState((), State(self._cell.state_spec, phi_z))
 
     def encode_observed(
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
