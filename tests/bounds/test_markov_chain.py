@@ -48,7 +48,7 @@ def log_prob(x):
     return math.log(START[x[0]]) + sum(math.log(MOVES[i, j]) for i, j in zip(x, x[1:]))
 
 
-@pytest.mark.parametrize("bound", [ELBO(1), ELBO(3), IWAE(3), FIVO(3)])
+@pytest.mark.parametrize("bound", [ELBO(3), IWAE(3), FIVO(3)])
 def test_every_bound_is_the_exact_probability_of_every_sequence(model, bound):
     every = [np.array(x) for x in itertools.product(range(3), repeat=4)]
     batch = data.pad(every, 4)
@@ -88,13 +88,3 @@ def test_samples_have_the_frequencies_of_the_chain(model):
     np.testing.assert_allclose(generated.log_prob[:, 0], np.log(START)[observed[:, 0]], rtol=1e-5)
     np.testing.assert_allclose(
         generated.log_prob[:, 1:], np.log(MOVES)[observed[:, :-1], observed[:, 1:]], rtol=1e-4)
-
-
-def test_a_transition_that_is_off_by_five_percent_is_caught(model):
-    generated, _ = model.generate(6, model.initial_state(4000), seed=small.SEED)
-    observed = generated.observed.numpy()
-    befores, afters = observed[:, :-1].ravel(), observed[:, 1:].ravel()
-    share = np.mean(afters[befores == 0] == 1)
-    visits = np.sum(befores == 0)
-    wrong = MOVES[0, 1] - 0.05
-    assert abs(share - wrong) > 4 * math.sqrt(wrong * (1 - wrong) / visits)

@@ -17,7 +17,6 @@ from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.nn.scan import matmul
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.train.ops import NumericsError, TrainOps
-from vaeseq.vae import VAE_TYPES
 
 pytestmark = pytest.mark.contract
 
@@ -54,7 +53,7 @@ def reset(ops, before):
 
 
 @pytest.mark.parametrize(("vae_type", "bound"), [
-    *((name, ELBO()) for name in sorted(VAE_TYPES)), ("VRNN", FIVO(2)), ("SRNN", IWAE(2))])
+    ("RNN", ELBO()), ("VRNN", FIVO(2)), ("SRNN", IWAE(2))])
 def test_padding_changes_no_metric_state_or_weight(vae_type, bound):
     ops = make_ops(vae_type, bound)
     rows = batch(4, 5, lengths=[5, 2, 0, 1])
