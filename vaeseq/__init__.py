@@ -93,6 +93,7 @@ _NAMES = {
     "Batch": "data",
     "BeamSearch": "evaluate.beam_search",
     "Bound": "bounds",
+    "Callback": "train",
     "Checkpoints": "runs.checkpoint",
     "Command": "cli.program",
     "DataSet": "data",

@@ -51,7 +51,7 @@ from vaeseq.runs.progress import Progress
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy, check_batch_size
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.train.ops import TrainOps
-from vaeseq.train.trainer import Periods, Trainer, TrainResult
+from vaeseq.train.trainer import Callback, Periods, Trainer, TrainResult
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest
 from vaeseq.vae.base import VAECore
@@ -185,7 +185,8 @@ class Model(abc.ABC):
         self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
         valid_steps: int = validation.DEFAULT_STEPS, max_minutes: float = math.inf,
         periods: Periods = Periods(), should_stop: Callable[[], bool] = lambda: False,
-        strategy: Strategy = SINGLE_PROCESS,
+        strategy: Strategy = SINGLE_PROCESS, patience: int | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> TrainResult:
         """Trains the model, resuming from the latest checkpoint in `log_dir`.
 
@@ -201,6 +202,9 @@ class Model(abc.ABC):
           should_stop: called after every update and every batch of validation; training stops if
             it returns True. A validation that was cut short is repeated when the run is resumed.
           strategy: distributes the rows of a batch; its chief reads and writes `log_dir`.
+          patience: validations without improvement after which training stops (early stopping), 0
+            for no limit; by default the hyperparameter `patience`.
+          callbacks: called after updates and validations; their state is part of the run.
 
         Returns:
           The number of updates, why training stopped, and the best validation score.
@@ -227,7 +231,9 @@ class Model(abc.ABC):
                 validate=(lambda should_stop: validation.interruptible_score(
                     evaluator, self.validation_batches(sample), num_valid,
                     should_stop=should_stop, unit=self.unit)) if len(valid) else None,
-                after_validation=self.after_validation, periods=periods, strategy=strategy)
+                after_validation=self.after_validation, periods=periods, strategy=strategy,
+                patience=self.hparams.patience if patience is None else patience,
+                callbacks=callbacks)
             num_done = trainer.restore()
             self._ready = True
             # The line of a step is written after its validation.
@@ -242,8 +248,11 @@ class Model(abc.ABC):
                         f"Each validation scores the same {num_valid:,} of "
                         f"{validation.num_steps(valid):,} {self.unit}s, evenly spread; valid_steps "
                         "(--valid-steps) sets how many.")
-                return trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
-                                   should_stop=should_stop)
+                result = trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
+                                     should_stop=should_stop)
+            if ops.average is not None:
+                ops.average.assign_to_weights()
+            return result
 
     def restore(self, *, best: bool = True) -> int:
         """Restores the weights saved in `log_dir`; returns the step of their checkpoint.
@@ -255,11 +264,14 @@ class Model(abc.ABC):
         Raises:
           ValueError: there is no checkpoint, or it does not fit the model.
         """
-        self.build()
-        step = self._checkpoints.restore(self._objects(), best=best)
+        ops = self._build()
+        step = self._checkpoints.restore(
+            {**self._objects(), **({} if ops.average is None else {"ops": ops})}, best=best)
         if step is None:
             raise ValueError(
                 f"{str(self.log_dir.path)!r}: expected a checkpoint, found none. Train first.")
+        if ops.average is not None:
+            ops.average.assign_to_weights()
         self._ready = True
         self.step = step
         return step
@@ -414,8 +426,13 @@ class Model(abc.ABC):
 
     def build(self) -> None:
         """Creates all variables, with initial weights from the seed."""
+        self._build()
+
+    def _build(self) -> TrainOps:
+        ops = self._train_ops(1)
         single_step = nest.zeros(self.observation_spec, 1, 1)
-        self._train_ops(1).build(Batch(single_step, np.ones([1], np.int32), np.ones([1], bool)))
+        ops.build(Batch(single_step, np.ones([1], np.int32), np.ones([1], bool)))
+        return ops
 
     def _ensure_weights(self) -> None:
         """Restores the saved weights, or builds initial ones, if none are in memory."""

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import sonnet as snt
 import tensorflow as tf
 
 from tests import small
@@ -320,3 +321,61 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     small.same(train(other, restored, 6), expected[3:])
     small.same(values(other), values(one))
     small.same(restored.value(), carried.value())
+
+
+def test_accumulated_batches_equal_one_batch_of_all_rows():
+    # With latents and dropout: the noise is that of the whole batch's rows, too.
+    rows, model = batch(4, 3, lengths=[3, 1, 2, 3]), {"dropout": 0.2}
+    whole = make_ops(model=small.gen_core("SRNN", **model), num_shards=2)
+    expected, _ = whole(rows, whole.initial_state(4))
+    parts = make_ops(model=small.gen_core("SRNN", **model), accumulate=2)
+    halves = [tf.nest.map_structure(lambda x: x[i:i + 2], rows) for i in (0, 2)]  # noqa: B023
+    step, _ = parts(halves, parts.initial_state(2))
+    small.close(figures(step), figures(expected), atol=1e-5)
+    small.close(values(parts), values(whole), atol=1e-5)
+    with pytest.raises(ValueError, match="expected accumulate=2 batches"):
+        parts(rows, parts.initial_state(4))
+
+
+def test_average_of_weights_has_its_closed_form_and_gives_the_weights_back():
+    ops = make_ops(weight_average=0.15)
+    expected = [w.numpy() for w in ops.variables_to_train]
+    for number in (1, 2):
+        ops(batch(2, 3), ops.initial_state(2))
+        decay = min(0.15, (1 + number) / (10 + number))
+        expected = [decay * a + (1 - decay) * w.numpy()
+                    for a, w in zip(expected, ops.variables_to_train)]
+    last = [w.numpy() for w in ops.variables_to_train]
+    with ops.average.as_weights():
+        small.close([w.numpy() for w in ops.variables_to_train], expected)
+    small.same([w.numpy() for w in ops.variables_to_train], last)
+
+
+@pytest.mark.parametrize("make_optimizer", [
+    lambda: tf.keras.optimizers.SGD(1.0), lambda: snt.optimizers.SGD(1.0)])
+def test_other_optimizers_step_by_the_schedule_on_loss_and_extra_loss(make_optimizer):
+    model = small.gen_core("RNN")
+    model.core.penalised = tf.Variable([[1.0, 2.0]])
+    ops = make_ops(model=model, optimizer=make_optimizer(), clip_gradient_norm=0,
+                   extra_loss=lambda: tf.reduce_sum(model.core.penalised ** 2))
+    plain = make_ops()
+    expected, _ = plain(batch(2, 3), plain.initial_state(2))
+    step, _ = ops(batch(2, 3), ops.initial_state(2))
+    assert step.loss == pytest.approx(expected.loss + 5, rel=1e-5)
+    np.testing.assert_allclose(model.core.penalised, [[1 - 2 * RATE, 2 - 4 * RATE]], rtol=1e-5)
+
+
+def test_optimizer_without_a_schedule_keeps_its_rate_and_is_restored(tmp_path):
+    def made():
+        return make_ops(optimizer=tf.keras.optimizers.AdamW(0.02), learning_rate=None)
+
+    ops, rows = made(), batch(2, 3)
+    ops(rows, ops.initial_state(2))
+    Checkpoints(tmp_path).save(1, {"ops": ops})
+    other = made()
+    assert Checkpoints(tmp_path).restore({"ops": other}) == 1
+    results = [figures(each(rows, each.initial_state(2))[0]) + (values(each),)
+               for each in (ops, other) for _ in range(2)]
+    small.same(results[:2], results[2:])
+    with pytest.raises(ValueError, match="expected a learning_rate"):
+        make_ops(learning_rate=None)

@@ -19,7 +19,7 @@ from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.progress import Progress
 from vaeseq.train.metrics import Writer
 from vaeseq.train.ops import TrainOps
-from vaeseq.train.trainer import Periods, Trainer
+from vaeseq.train.trainer import Callback, Periods, Trainer
 
 pytestmark = pytest.mark.contract
 
@@ -194,3 +194,49 @@ def test_validation_that_was_interrupted_is_repeated_by_the_resumed_run(
     assert (trained.step, trained.best) == (6, 1.0)
     assert second == lines[-len(second):] and second[0][0] == last
     assert not resumed.is_validation_pending(6)
+
+
+def test_training_stops_after_validations_without_improvement_also_when_resumed(ops, tmp_path):
+    trained, lines = go(make(ops, tmp_path, [2.0, 1.0, 3.0], patience=2), 12)
+    assert (trained.step, trained.stop_reason) == (12, "done")
+    resumed = make(ops, tmp_path, [1.0, 9.0], patience=2)
+    resumed.restore()
+    trained, _ = go(resumed, 40)
+    assert (trained.step, trained.stop_reason, trained.best) == (16, "patience", 1.0)
+    assert Checkpoints(tmp_path).steps("best") == [8]
+    again = make(ops, tmp_path, [0.0], patience=2)
+    again.restore()
+    assert go(again, 40)[0][:2] == (16, "patience")
+
+
+class Counter(Callback):
+    def __init__(self):
+        self.state = tf.Variable(0)
+        self.scores = []
+
+    def on_step(self, step, metrics):
+        self.state.assign_add(metrics.num_steps)
+
+    def on_validation(self, step, score):
+        self.scores.append((step, score.nats_per_step))
+
+
+def test_state_of_a_callback_is_restored_and_a_new_callback_may_join(ops, tmp_path):
+    go(make(ops, tmp_path, [2.0]), 4)
+    for last, expected in ((8, 4 * 10), (12, 8 * 10)):
+        counter = Counter()
+        trainer = make(ops, tmp_path, [float(last)], callbacks=[counter])
+        trainer.restore()
+        go(trainer, last)
+        assert (int(counter.state), counter.scores) == (expected, [(last, float(last))])
+    with pytest.raises(ValueError, match="callbacks of different names"):
+        make(ops, tmp_path, callbacks=[Counter(), Counter()])
+
+
+@pytest.mark.parametrize("kls, is_told", [([0.0, 0.005], True), ([0.0, 0.02], False), ([], False)])
+def test_collapse_of_the_posterior_is_said_once(ops, tmp_path, capsys, kls, is_told):
+    score_ = score(1.0)._replace(latent_kl=np.array(kls))
+    trainer, log = make(ops, tmp_path, validate=lambda should_stop: score_), io.StringIO()
+    with Progress("train", total=8, unit="step", file=log) as progress:
+        trainer.run(8, Recorder(), progress)
+    assert log.getvalue().count("posterior collapse: no latent dimension") == is_told

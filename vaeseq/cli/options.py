@@ -165,7 +165,8 @@ def print_end(
     cost = (f" The first update came after {trained.first_step_seconds:.1f} s, most of it "
             "compilation." if trained.first_step_seconds else "")
     if trained.stop_reason != "done":
-        why = "stopped" if trained.stop_reason == "stopped" else "time is up"
+        why = {"stopped": "stopped", "patience": "no improvement"}.get(
+            trained.stop_reason, "time is up")
         print(f"Step {trained.step}: {why}, everything is saved.{best}{cost}\n"
               "The same command again resumes here.")
     elif not trained.first_step_seconds:
@@ -198,4 +199,5 @@ def bound_notes(score: Score, unit: str) -> list[str]:
     error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
     return [f"{score.bound}, {score.num_samples} samples{error}",
             f"KL {score.kl:.4f} nats/{unit}",
-            f"{score.active_units} active units"]
+            f"{score.active_units} active units"
+            + (": posterior collapse" if score.is_collapsed else "")]

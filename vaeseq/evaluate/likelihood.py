@@ -21,6 +21,8 @@ from vaeseq.data import Batch, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import VAECore
 
+ACTIVE_NATS = 0.01  # KL per step above which a latent dimension counts as active
+
 
 class Score(NamedTuple):
     """The log-likelihood of sequences under a model, or a bound on it.
@@ -72,7 +74,12 @@ class Score(NamedTuple):
     @property
     def active_units(self) -> int:
         """Number of latent dimensions with a KL above 0.01 nats per step; 0: posterior collapse."""
-        return int(np.sum(self.latent_kl > 0.01))
+        return int(np.sum(self.latent_kl > ACTIVE_NATS))
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether the model has latents of which none is active: posterior collapse."""
+        return self.latent_kl.size > 0 and not self.active_units
 
     def as_dict(self) -> dict[str, float | int | str | None]:
         """Returns the values for JSON; NaN and infinity become None."""
@@ -129,9 +136,9 @@ class Evaluator:
         """The name of the bound; "exact" for a model without latents."""
         return self.bound.name if self._core.latent_size else "exact"
 
-    def windows(self, batches: Iterable[Batch], *, seed: Seed) -> Iterator[Window]:
+    def windows(self, batches: Iterable[Batch], *, seed: int | Seed) -> Iterator[Window]:
         """Yields the scores of each batch, carrying the state of rows from batch to batch."""
-        state = None
+        state, seed = None, seeds.make(seed)
         for number, batch in enumerate(batches):
             if state is None:
                 state = self.initial_state(len(batch.lengths))
@@ -143,7 +150,7 @@ class Evaluator:
             yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths,
                          num_missing(batch))
 
-    def score(self, batches: Iterable[Batch], *, seed: Seed) -> Score:
+    def score(self, batches: Iterable[Batch], *, seed: int | Seed) -> Score:
         """Returns the pooled score of batches.
 
         Raises:

@@ -100,10 +100,14 @@ class Checkpoints:
             for old in self.steps(kind)[:-keep]:
                 _remove(self._path(kind, old))
 
-    def restore(self, objects: dict[str, tf.Module], *, best: bool = False) -> int | None:
+    def restore(
+        self, objects: dict[str, tf.Module], *, best: bool = False,
+        further: dict[str, tf.Module] | None = None,
+    ) -> int | None:
         """Restores the latest or the best intact checkpoint.
 
         Logs each damaged checkpoint and tries the one before it (after the best, the latest).
+        What the checkpoint lacks of the objects in `further` keeps its value.
 
         Returns:
           The step of the checkpoint; None if there is none.
@@ -119,7 +123,7 @@ class Checkpoints:
             if damage:
                 self._log(f"{path} is damaged ({damage}); trying another checkpoint.")
                 continue
-            _read(path, objects)
+            _read(path, objects, further or {})
             return step
         if saved:
             raise ValueError(
@@ -184,9 +188,9 @@ def _damage(path: Path) -> str:
     return ""
 
 
-def _read(path: Path, objects: dict[str, tf.Module]) -> None:
+def _read(path: Path, objects: dict[str, tf.Module], further: dict[str, tf.Module]) -> None:
     with _quiet_tensorflow():
-        mismatch = _restore(path, objects)
+        mismatch = _restore(path, objects, further)
         if mismatch:
             gc.collect()  # a partly restored checkpoint logs warnings when it is deleted
     if mismatch:
@@ -195,13 +199,16 @@ def _read(path: Path, objects: dict[str, tf.Module]) -> None:
             f"({mismatch}). Give the hyperparameters it was trained with, or another --log-dir.")
 
 
-def _restore(path: Path, objects: dict[str, tf.Module]) -> str:
+def _restore(path: Path, objects: dict[str, tf.Module], further: dict[str, tf.Module]) -> str:
     """Restores `objects`; returns the first mismatch, "" if there is none."""
     try:
         with utf8_path(path) as directory:
             status = tf.train.Checkpoint(**objects).read(os.path.join(directory, _FILES))
             status.expect_partial()
             status.assert_existing_objects_matched()
+            if further:
+                status = tf.train.Checkpoint(**further).read(os.path.join(directory, _FILES))
+                status.expect_partial()
     except Exception as error:  # an invalid object graph can raise any exception
         return (str(getattr(error, "message", None) or error).splitlines()
                 or [type(error).__name__])[0]

@@ -2,22 +2,24 @@
 """The training loop: updates, metrics, validation and checkpoints.
 
 Checkpoints hold everything the rest of a run depends on: weights, optimizer, step, recurrent
-states, running averages and the best score. Batches and random numbers are functions of the step.
-The checkpoint with the best validation score is kept beside the latest one, as for early stopping.
-A checkpoint is saved before each validation, too; a run that ended within a validation repeats it.
+states, running averages, the best score and the state of callbacks. Batches and random numbers are
+functions of the step. The checkpoint with the best validation score is kept beside the latest one;
+with `patience` training stops early, after so many validations without improvement. A checkpoint is
+saved before each validation, too; a run that ended within a validation repeats it.
 """
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.data import DataSet
-from vaeseq.evaluate.likelihood import Score
+from vaeseq.data import Batch
+from vaeseq.evaluate.likelihood import ACTIVE_NATS, Score
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.runs.progress import Progress
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
@@ -43,12 +45,44 @@ class Periods(NamedTuple):
     valid: int = 500
 
 
+class Batches(Protocol):
+    """Training batches as a function of the step, such as a `vaeseq.data.DataSet`."""
+
+    def batch(self, step: int) -> Batch:
+        """Returns batch number `step`, from 0; all batches have the same number of rows."""
+
+
+class Callback:
+    """Is called while a model trains; by default does nothing.
+
+    Callbacks run in the chief's process. While `on_validation` runs, the model's weights are their
+    average, if one is kept.
+
+    Attributes:
+      name: unique among the callbacks of a run; by default the name of the class.
+      state: a variable or a module that is saved and restored with the run; None for none. A run
+        that was begun without the callback leaves the state as it is.
+    """
+
+    state: tf.Variable | tf.Module | None = None
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def on_step(self, step: int, metrics: TrainMetrics) -> None:
+        """Runs after update number `step`, from 1."""
+
+    def on_validation(self, step: int, score: Score) -> None:
+        """Runs after the validation that follows update number `step`."""
+
+
 class TrainResult(NamedTuple):
     """The outcome of a training session.
 
     Attributes:
       step: number of updates made, over all sessions of the run.
-      stop_reason: "done", "stopped" or "time".
+      stop_reason: "done", "stopped", "time" or "patience".
       best: the best validation score in nats per step; infinite without validation.
       first_step_seconds: time from the start of the session to the end of its first update, mostly
         compilation; 0 if no update was made.
@@ -64,16 +98,17 @@ class Trainer:
     """Runs `TrainOps` over a data set; validates, saves checkpoints and writes metrics."""
 
     def __init__(
-        self, ops: TrainOps, data: DataSet, checkpoints: Checkpoints, *,
+        self, ops: TrainOps, data: Batches, checkpoints: Checkpoints, *,
         objects: dict[str, tf.Module], validate: Callable[[ShouldStop], Score | None] | None = None,
         after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
         periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,
+        patience: int | None = None, callbacks: Sequence[Callback] = (),
     ):
         """Creates the trainer.
 
         Args:
           ops: the training operations, already built.
-          data: the batches.
+          data: the batches; update number n, from 0, takes batches n * `ops.accumulate` and on.
           checkpoints: where checkpoints are saved.
           objects: the model, saved by name beside the training state.
           validate: scores held-out sequences; without it no checkpoint is marked as the best. It
@@ -83,7 +118,18 @@ class Trainer:
           periods: how often metrics are written and validation runs.
           unit: singular name of a sequence step, for messages.
           strategy: the strategy of `ops`; its chief validates, saves and writes.
+          patience: number of validations without improvement after which training stops (early
+            stopping); None or 0 for no limit.
+          callbacks: called after updates and validations, in this order.
+
+        Raises:
+          ValueError: two callbacks have one name.
         """
+        names = [callback.name for callback in callbacks]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"expected callbacks of different names, got {names}. Give each a `name`: their "
+                "states are saved under it.")
         self._ops = ops
         self._data = data
         self._checkpoints = checkpoints
@@ -92,18 +138,28 @@ class Trainer:
         self._periods = periods
         self._unit = unit
         self._strategy = strategy
-        self._state = SavedNest(ops.initial_state(data.batch_size))
+        self._patience = patience or 0
+        self._callbacks = tuple(callbacks)
+        self._has_collapsed = False
+        self._state = SavedNest(ops.initial_state(len(data.batch(0).lengths)))
         self._totals = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
+        self._num_worse = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._objects = {
             **objects, "ops": ops, "carried": self._state, "recent": self._totals,
             "best": self._best}
+        self._further = {
+            "num_worse": self._num_worse,
+            **({"data": data} if isinstance(data, tf.Module) else {}),
+            **{f"callback {callback.name}": callback.state for callback in callbacks
+               if callback.state is not None}}
 
     def restore(self) -> int:
         """Restores the latest checkpoint if there is one; returns the number of updates made."""
         if self._strategy.is_chief:
-            self._checkpoints.restore(self._objects)
-        self._strategy.broadcast((*self._ops.variables, *self._state.variables))
+            self._checkpoints.restore(self._objects, further=self._further)
+        self._strategy.broadcast(
+            (*self._ops.variables, *self._state.variables, self._num_worse))
         return int(self._ops.step.numpy())
 
     def is_validation_pending(self, num_steps: int) -> bool:
@@ -116,7 +172,7 @@ class Trainer:
         self, num_steps: int, writer: Writer, progress: Progress, *,
         max_minutes: float = math.inf, should_stop: ShouldStop = lambda: False,
     ) -> TrainResult:
-        """Trains until `num_steps`, until the time is up, or until `should_stop` returns True.
+        """Trains until `num_steps`, or until time, patience or `should_stop` end the session.
 
         Args:
           num_steps: number of updates, including those of earlier sessions.
@@ -141,13 +197,18 @@ class Trainer:
         step = saved_step = int(self._ops.step.numpy())
         totals = self._totals.numpy()
         (pending,) = self._strategy.any_worker(self.is_validation_pending(num_steps))
+        if self._is_out_of_patience() and step < num_steps and not pending:
+            num_steps, stop_reason = step, "patience"
         while pending or step < num_steps:
             if not pending:
-                metrics, state = self._ops(self._data.batch(step), state)
+                metrics, state = self._ops(self._batches(step), state)
                 step += 1
                 totals += _metric_totals(metrics)
                 first_step_seconds = first_step_seconds or time.monotonic() - start_time
                 progress.advance(1, metrics.num_steps, nats=metrics.nats_per_step)
+                if self._strategy.is_chief:
+                    for callback in self._callbacks:
+                        callback.on_step(step, metrics)
             score, interrupted = None, False
             validating = self._validates_at(step, num_steps)
             if validating and self._validate is not None:
@@ -155,7 +216,10 @@ class Trainer:
                     self._save(step, state, totals)
                     saved_step = step
                 if self._strategy.is_chief:
-                    score = self._validate(lambda: stops() or is_late())
+                    with self._averaged_weights():
+                        score = self._validate(lambda: stops() or is_late())
+                        for callback in self._callbacks if score is not None else ():
+                            callback.on_validation(step, score)
                     interrupted = score is None
                 (interrupted,) = self._strategy.any_worker(interrupted)
             pending = False
@@ -166,10 +230,12 @@ class Trainer:
                     self._save(step, state, totals, best=is_best)
                     saved_step = step
                     if self._strategy.is_chief:
-                        self._after_validation(step, writer, progress.write)
-            stopped, late = self._strategy.any_worker(stops(), is_late())
-            if (step < num_steps or interrupted) and (stopped or late):
-                stop_reason = "stopped" if stopped else "time"
+                        with self._averaged_weights():
+                            self._after_validation(step, writer, progress.write)
+            ends = self._strategy.any_worker(
+                stops(), validating and self._is_out_of_patience(), is_late())
+            if (step < num_steps or interrupted) and any(ends):
+                stop_reason = ("stopped", "patience", "time")[ends.index(True)]
                 break
         if step > saved_step:
             self._save(step, state, totals)
@@ -178,6 +244,19 @@ class Trainer:
 
     def _validates_at(self, step: int, num_steps: int) -> bool:
         return step % self._periods.valid == 0 or step == num_steps
+
+    def _batches(self, step: int) -> Batch | list[Batch]:
+        """Returns what update number `step`, from 0, is computed from."""
+        count = self._ops.accumulate
+        batches = [self._data.batch(step * count + number) for number in range(count)]
+        return batches[0] if count == 1 else batches
+
+    def _is_out_of_patience(self) -> bool:
+        return 0 < self._patience <= int(self._num_worse.numpy())
+
+    def _averaged_weights(self) -> contextlib.AbstractContextManager[None]:
+        average = self._ops.average
+        return contextlib.nullcontext() if average is None else average.as_weights()
 
     def _report(
         self, step: int, writer: Writer, totals: np.ndarray, score: Score | None, log: Log
@@ -193,11 +272,25 @@ class Trainer:
             values["valid_active_units"] = score.active_units
             best = score.nats_per_step < float(self._best)
             self._best.assign(np.float64(min(score.nats_per_step, float(self._best))))
+            self._num_worse.assign(0 if best else int(self._num_worse.numpy()) + 1)
             log(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
                 + (", the best so far" if best else ""))
+            if self._is_out_of_patience():
+                log(f"step {step}: stopping early: no improvement in {self._patience} validations. "
+                    f"The best one ({float(self._best):.4f}) is kept.")
+            self._warn_of_collapse(step, score, log)
         writer.scalars(step, values)
         writer.flush()
         return best
+
+    def _warn_of_collapse(self, step: int, score: Score, log: Log) -> None:
+        """Logs a line if the posterior has collapsed since the last validation."""
+        collapsed = score.is_collapsed and self._ops.kl_weight(step) > 0.5
+        if collapsed and not self._has_collapsed:
+            log(f"step {step}: posterior collapse: no latent dimension carries more than "
+                f"{ACTIVE_NATS} nats; try slower KL annealing (a larger divergence_strength_half), "
+                "free_bits, or context_dropout.")
+        self._has_collapsed = collapsed
 
     def _save(
         self, step: int, state: TrainState, totals: np.ndarray, *, best: bool = False
@@ -205,7 +298,7 @@ class Trainer:
         self._state.assign(self._strategy.gather(state))
         self._totals.assign(totals)
         if self._strategy.is_chief:
-            self._checkpoints.save(step, self._objects, best=best)
+            self._checkpoints.save(step, {**self._objects, **self._further}, best=best)
 
 
 def _metric_totals(metrics: TrainMetrics) -> np.ndarray:
