@@ -23,8 +23,9 @@ from vaeseq.evaluate.likelihood import ACTIVE_NATS, Score
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.runs.progress import Progress
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
+from vaeseq.train.loss import TrainState
 from vaeseq.train.metrics import Writer
-from vaeseq.train.ops import TrainMetrics, TrainOps, TrainState
+from vaeseq.train.ops import TrainMetrics, TrainOps
 
 Log = Callable[[str], None]
 ShouldStop = Callable[[], bool]
@@ -218,8 +219,9 @@ class Trainer:
                 if self._strategy.is_chief:
                     with self._averaged_weights():
                         score = self._validate(lambda: stops() or is_late())
-                        for callback in self._callbacks if score is not None else ():
-                            callback.on_validation(step, score)
+                        if score is not None:
+                            for callback in self._callbacks:
+                                callback.on_validation(step, score)
                     interrupted = score is None
                 (interrupted,) = self._strategy.any_worker(interrupted)
             pending = False

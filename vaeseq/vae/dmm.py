@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-r"""DMM: a Markov chain of latents, the deep Kalman filter (Krishnan et al., arXiv:1609.09869).
+r"""DMM: a Markov chain of latents, the deep Markov model (Krishnan et al., arXiv:1609.09869).
 
 Notation: z_t latent, x_t observation, c_t context, l_t and r_t recurrences over what was observed,
 forwards and backwards.
@@ -203,8 +203,8 @@ class DMM(VAECore):
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> DMM:
         """Creates the core that `hparams` describe.
 
-        The layers of the transition and of the emission have the sizes of
-        `latent_decoder_fc_layers`.
+        The emission has the layers `latent_decoder_fc_layers`; the hidden layers of the transition
+        have the size of the first of them.
 
         Raises:
           ValueError: `latent_decoder_fc_layers` is empty.

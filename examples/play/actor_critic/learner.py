@@ -17,7 +17,8 @@ import tensorflow as tf
 from vaeseq import seeds
 from vaeseq.data import Batch
 from vaeseq.runs.checkpoint import SavedNest
-from vaeseq.train.ops import TrainMetrics, TrainState
+from vaeseq.train.loss import TrainState
+from vaeseq.train.ops import TrainMetrics
 
 from ..envs.env import Game
 from ..envs.replay import Episode, Replay

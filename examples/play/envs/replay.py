@@ -130,10 +130,11 @@ class Replay(tf.Module):
 
     def arrays(self) -> Arrays:
         """Returns a copy of all stored episodes, concatenated, the oldest first."""
-        return Arrays(
-            *(np.concatenate([empty, *(getattr(episode, name) for episode in self._episodes)])
-              for name, empty in zip(Arrays._fields[:3], self._empty)),
-            self._lengths.copy(), np.array([e.terminated for e in self._episodes], bool))
+        observations, actions, rewards = (
+            np.concatenate([empty, *(getattr(episode, name) for episode in self._episodes)])
+            for name, empty in zip(Arrays._fields[:3], self._empty))
+        return Arrays(observations, actions, rewards, self._lengths.copy(),
+                      np.array([e.terminated for e in self._episodes], bool))
 
     def transitions(self) -> Transitions:
         """Returns a copy of all stored steps, the oldest first."""

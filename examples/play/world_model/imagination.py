@@ -81,8 +81,9 @@ def imagine(
         after = imagined.belief
         return (taken, after.observation, imagined.reward, imagined.continues), after
 
-    steps, last = unroll.scan(step, (seeds.per_step(seed, horizon), recorded), belief)
-    return Rollout(*steps, last)
+    (taken, observation, reward, continues), last = unroll.scan(
+        step, (seeds.per_step(seed, horizon), recorded), belief)
+    return Rollout(taken, observation, reward, continues, last)
 
 
 def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
