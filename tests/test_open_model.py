@@ -88,6 +88,7 @@ def test_what_only_evaluation_reads_may_differ(run):
     log_dir, *_ = run
     other = Mine(HPARAMS.replace(log_prob_samples=7), log_dir, seed=3)
     assert other.evaluate(SEQUENCES).num_samples == 7
+    assert Mine.load(log_dir, log_prob_samples=6).evaluate(SEQUENCES).num_samples == 6
     with pytest.raises(ValueError, match="holds a run with latent_size=2, but latent_size=5"):
         Mine(HPARAMS.replace(latent_size=5), log_dir, seed=3)
 

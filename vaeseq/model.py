@@ -147,19 +147,24 @@ class Model(abc.ABC):
         return vae.make(self.hparams, decoder, encoder)
 
     @classmethod
-    def load(cls: type[_Self], log_dir: str | os.PathLike[str]) -> _Self:
+    def load(cls: type[_Self], log_dir: str | os.PathLike[str], **changes: Any) -> _Self:
         """Returns the model trained in `log_dir`: everything that it needs is there.
 
         It has the hyperparameters and the seed of the run, and the weights with the best
         validation score, or the latest ones.
+
+        Args:
+          log_dir: the run's directory.
+          **changes: other values of hyperparameters that only evaluation reads, such as
+            `log_prob_samples`.
 
         Raises:
           ValueError: there is no run or no checkpoint, it is damaged, or it belongs to another
             program or to a model of other parts.
         """
         run = LogDir(log_dir, cls.program)
-        model = cls(hparams=run.hparams(cls.hparams_class), log_dir=log_dir, seed=run.seed(),
-                    **cls.arguments_of(run))
+        model = cls(hparams=run.hparams(cls.hparams_class).replace(**changes), log_dir=log_dir,
+                    seed=run.seed(), **cls.arguments_of(run))
         model.restore()
         return model
 
@@ -409,7 +414,8 @@ class Model(abc.ABC):
         agent = {id(v) for v in self.gen_core.agent.trainable_variables}
         parts: dict[str, list[tf.Variable]] = {"agent": [], "core": [], "decoder": []}
         for v in self.gen_core.trainable_variables:
-            parts["decoder" if id(v) in decoder else "agent" if id(v) in agent else "core"].append(v)
+            part = "decoder" if id(v) in decoder else "agent" if id(v) in agent else "core"
+            parts[part].append(v)
         kinds = {"agent": self.gen_core.agent, "core": core, "decoder": core.decoder}
         lines = [f"{type(self).__name__}: {type(core).__name__} with {core.latent_size} latents"]
         for name, variables in parts.items():

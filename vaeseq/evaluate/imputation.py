@@ -68,7 +68,8 @@ def impute(
     if not isinstance(core.decoder, MaskedDecoder):
         raise ValueError(
             "imputation needs a model of missing values; expected a MaskedDecoder, got "
-            f"{type(core.decoder).__name__}. Build it with the hyperparameter missing_values=values.")
+            f"{type(core.decoder).__name__}. Build it with the hyperparameter "
+            "missing_values=values.")
     if num_particles < 1 or (lag is not None and lag < 0):
         raise ValueError("expected at least one particle and a lag of at least 0, got "
                          f"num_particles={num_particles}, lag={lag}.")
@@ -98,8 +99,8 @@ def impute(
             (agent_state, state), num_particles)
         states = nest.merge_leading(tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states))
-        outputs_t = (nest.split_samples(completed.observed.values, num_particles), ancestors, log_weights,
-                     increments)
+        values = nest.split_samples(completed.observed.values, num_particles)
+        outputs_t = (values, ancestors, log_weights, increments)
         return outputs_t, (*states, tf.where(resample[:, None], 0.0, log_weights))
 
     rows = batch_size * num_particles

@@ -229,7 +229,8 @@ class TrainOps(snt.Module):
             "accumulate": h.accumulate, "weight_average": h.weight_average,
             "check_numerics": h.check_numerics,
             "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
-            "precision": h.precision, "jit_compile": jit_compile, "seed": seed, "strategy": strategy}
+            "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
+            "strategy": strategy}
         bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
                             free_bits=h.free_bits)
         return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})

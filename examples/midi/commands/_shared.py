@@ -26,7 +26,7 @@ def load_model(args: argparse.Namespace) -> MidiModel:
     """Restores the model in --log-dir; raises ValueError where --hparams contradict it."""
     check_installed()
     options.resolve_hparams(LogDir(args.log_dir, PROGRAM), MidiHParams, args.hparams)
-    return MidiModel.load(args.log_dir)
+    return MidiModel.load(args.log_dir, **args.hparams)
 
 
 def check_installed() -> None:

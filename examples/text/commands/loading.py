@@ -22,7 +22,7 @@ def load_model(args: argparse.Namespace) -> TextModel:
     hparams = options.resolve_hparams(log_dir, TextHParams, overrides)
     if args.vocab_corpus:
         check_vocabulary(log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding))
-    return TextModel.load(args.log_dir)
+    return TextModel.load(args.log_dir, **overrides)
 
 
 def build_vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:

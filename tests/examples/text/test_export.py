@@ -72,7 +72,8 @@ def test_samples(ask, model):
     drawn = ask("generate", {"num_samples": 2, "length": 40, "prime": prime.tolist(),
                              "temperature": 0.7, "seed": SEED})
     np.testing.assert_array_equal(drawn["lengths"], [40, 40])
-    chunks = list(model.sampler.stream(num_samples=2, length=40, prime=prime, temperature=0.7, seed=SEED))
+    chunks = list(model.sampler.stream(
+        num_samples=2, length=40, prime=prime, temperature=0.7, seed=SEED))
     np.testing.assert_array_equal(
         drawn["observed"], np.concatenate([chunk.observed for chunk in chunks], 1))
     # Of what was drawn, by a program compiled apart, which on some processors rounds otherwise.

@@ -449,7 +449,8 @@ def test_batches_of_samples_share_no_seed(run, trained, monkeypatch):
 def test_the_prime_conditions_the_sample(trained):
     model = TextModel.load(trained.log_dir)
     text = TEXT[:30]
-    (chunk,) = model.sampler.stream(num_samples=1, length=1, prime=model.vocabulary.encode(text), seed=0)
+    (chunk,) = model.sampler.stream(
+        num_samples=1, length=1, prime=model.vocabulary.encode(text), seed=0)
     drawn = model.vocabulary.decode(chunk.observed[0])
     nats = _surprises(_weights(trained.log_dir, "best"), model.vocabulary.encode(text + drawn))
     np.testing.assert_allclose(chunk.log_prob[0, 0], -nats[-1], rtol=1e-4)
