@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Noise that is drawn before it is used."""
+"""Seeds as numbers and pairs, and noise that is drawn before it is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import small
 from vaeseq import seeds
+from vaeseq.bounds import FIVO
 from vaeseq.codec import latent
 
 SEED = seeds.make(5)
@@ -38,3 +40,24 @@ def test_other_draws_use_their_seeds(shape, dtype):
         drawn = seeds.normal(shape, SEED, dtype)
     np.testing.assert_array_equal(drawn, seeds.normal(shape, SEED, dtype))
     assert np.all(drawn != 0)
+
+
+@pytest.mark.parametrize("draw", [
+    lambda seed: seeds.split(seed, 2), lambda seed: seeds.fold_in(seed, 3),
+    lambda seed: seeds.per_step(seed, 3), lambda seed: seeds.uniform([3], seed),
+    lambda seed: seeds.normal([3], seed)])
+def test_a_number_is_a_seed(draw):
+    small.same(draw(5), draw(SEED))
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN"])
+def test_models_and_bounds_take_numbers_as_seeds(vae_type):
+    model = small.gen_core(vae_type)
+    results = []
+    for seed in (5, SEED):
+        state = model.prime(small.reals(2, 3), model.initial_state(2), seed=seed)
+        generated, _ = model.generate(2, state, seed=seed)
+        result = FIVO(2)(model.core, generated.contexts, generated.observed,
+                         FIVO(2).initial_state(model.core, 2), seed=seed)
+        results.append((generated, result))
+    small.same(*results)

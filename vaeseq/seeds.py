@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Random seeds as values, and numbers drawn from them.
 
-A seed is an int32 `[2]` tensor that is split for each use; there is no global generator. Large
+A seed is a Python integer or an int32 `[2]` tensor, which is split for each use; there is no global
+generator. Large
 draws use Philox: in programs that XLA compiles for a CPU, TensorFlow's default generator takes a
 hundred times longer (some 300 ns a number) and gives other numbers than eager execution.
 """
@@ -34,38 +35,42 @@ def from_number(number: Tensor) -> Seed:
     return tf.cast(tf.stack([low, high]), tf.int32)
 
 
-def split(seed: Seed, num: int) -> list[Seed]:
+def split(seed: int | Seed, num: int) -> list[Seed]:
     """Splits a seed into `num` independent ones."""
-    return tf.unstack(tfp.random.split_seed(seed, num), num)
+    return tf.unstack(tfp.random.split_seed(make(seed), num), num)
 
 
-def fold_in(seed: Seed, number: int | Tensor) -> Seed:
+def fold_in(seed: int | Seed, number: int | Tensor) -> Seed:
     """Returns the seed of item `number` of a series."""
     if isinstance(number, int):
         number = np.int32(number)  # TensorFlow caches the tensor of each Python number
-    return tf.random.experimental.stateless_fold_in(seed, number)
+    return tf.random.experimental.stateless_fold_in(make(seed), number)
 
 
-def per_step(seed: Seed, num_steps: int | Tensor) -> Tensor:
+def per_step(seed: int | Seed, num_steps: int | Tensor) -> Tensor:
     """Returns a seed for each step of a scan, `[1, T, 2]`."""
     # For a Python number, split_seed makes one operation for each step.
     num = num_steps if tf.is_tensor(num_steps) else np.array(num_steps)
-    return tfp.random.split_seed(seed, num)[None]
+    return tfp.random.split_seed(make(seed), num)[None]
 
 
-def uniform(shape: Sequence[int] | Tensor, seed: Seed, dtype: tf.DType = tf.float32) -> Tensor:
+def uniform(
+    shape: Sequence[int] | Tensor, seed: int | Seed, dtype: tf.DType = tf.float32
+) -> Tensor:
     """Draws uniform numbers in [0, 1)."""
-    return tf.random.stateless_uniform(shape, seed, dtype=dtype, alg="philox")
+    return tf.random.stateless_uniform(shape, make(seed), dtype=dtype, alg="philox")
 
 
-def normal(shape: Sequence[int] | Tensor, seed: Seed, dtype: tf.DType = tf.float32) -> Tensor:
+def normal(
+    shape: Sequence[int] | Tensor, seed: int | Seed, dtype: tf.DType = tf.float32
+) -> Tensor:
     """Draws standard normal numbers, or takes them from `presampled_noise`."""
     noise = trace_context.current().noise
     static = tf.get_static_value(shape)
     if noise and static is not None and noise[0].dtype == dtype and (
             list(static) == [1, *noise[0].shape]):
         return noise.pop()[tf.newaxis]
-    return tf.random.stateless_normal(shape, seed, dtype=dtype, alg="philox")
+    return tf.random.stateless_normal(shape, make(seed), dtype=dtype, alg="philox")
 
 
 def presampled_noise(normals: Tensor) -> AbstractContextManager[None]:

@@ -25,5 +25,5 @@ import tensorflow as tf
 
 Tensor = tf.Tensor
 Nest = Any  # A tensor, or tuples, named tuples, lists and dicts of nests (see `tf.nest`).
-Seed = tf.Tensor  # int32 [2]; split it with `vaeseq.seeds.split(seed, n)`.
+Seed = Any  # A Python int, or an int32 tensor [2] (see `vaeseq.seeds`).
 Spec = tf.TensorSpec  # Shape, dtype and name of one element, without leading dimensions.

@@ -8,13 +8,16 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tests import rest_form, small
 from vaeseq import data, seeds
 from vaeseq.bounds import ELBO
+from vaeseq.dist_module import DistModule
 from vaeseq.evaluate import export
 from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.evaluate.signatures import Signatures, flatten_named, pack_named
+from vaeseq.nn.networks import MLP
 
 ROWS, WINDOW = 2, 4
 
@@ -173,3 +176,31 @@ def test_full_disk_leaves_no_files(gen_core, tmp_path, monkeypatch):
 def test_sizes_below_one_are_errors(gen_core, tmp_path, wrong):
     with pytest.raises(ValueError, match="expected at least 1 row and a window of at least 1"):
         export.save(gen_core, ELBO(), tmp_path / "model", **wrong)
+
+
+class Counts(DistModule):
+    """A decoder that defines no `temper`."""
+
+    event_spec = small.REAL
+
+    def __init__(self):
+        super().__init__()
+        self._loc = MLP((2,))
+
+    def __call__(self, features):
+        return self._loc(features)
+
+    def dist(self, params):
+        return tfd.Independent(tfd.Normal(params, 1.0), 1)
+
+
+def test_a_decoder_without_temper_is_exported_for_temperature_1():
+    model = small.gen_core("RNN", lambda: (small.real_codec()[0], Counts()))
+    signatures = Signatures(model, ELBO(), rows=1, window=4, jit_compile=False,
+                            check=lambda observed: ())
+    generate = tf.function(signatures.all()["generate"].function, autograph=False)
+    inputs = {"num_samples": tf.constant(2), "length": tf.constant(3),
+              "prime": tf.zeros([0, 2]), "seed": tf.constant(1, tf.int64)}
+    assert generate(**inputs, temperature=tf.constant(1.0))["observed"].shape == [2, 3, 2]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="temperature: this decoder has only"):
+        generate(**inputs, temperature=tf.constant(0.5))

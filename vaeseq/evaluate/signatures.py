@@ -69,6 +69,7 @@ class Signatures:
         self._evaluator = Evaluator(
             gen_core.agent, gen_core.core, bound, jit_compile=jit_compile)
         self._one_sample = ELBO()
+        self._can_temper = _can_temper(gen_core)
         self._spec = gen_core.core.decoder.event_spec
         self._sequence = _with_leading(self._spec, None, None)
         self._state = tf.nest.map_structure(
@@ -159,11 +160,11 @@ class Signatures:
         self, num_samples: Tensor, length: Tensor, temperature: Tensor, seed: Tensor,
         **prime: Tensor,
     ) -> Tensors:
-        num_samples, length, temperature = _assert_first(
-            (num_samples, length, temperature),
+        num_samples, length = _assert_first(
+            (num_samples, length),
             [_expect(num_samples > 0, "num_samples: expected at least 1"),
-             _expect(length > 0, "length: expected at least 1 step"),
-             _expect_temperature(temperature)])
+             _expect(length > 0, "length: expected at least 1 step")])
+        temperature, seed = self._checked_temperature(temperature, seed)
         prime_row = self._prime_row(prime)
         prime_seed, draw_seed = seeds.split(seeds.from_number(seed), 2)
         state = self._primed(prime_row, num_samples, prime_seed)
@@ -219,7 +220,7 @@ class Signatures:
         return flatten_named("state", self._gen_core.initial_state(num_samples))
 
     def _step(self, temperature: Tensor, seed: Tensor, **state: Tensor) -> Tensors:
-        temperature = _assert_first(temperature, [_expect_temperature(temperature)])
+        temperature, seed = self._checked_temperature(temperature, seed)
         _, draw_seed = seeds.split(seeds.from_number(seed), 2)  # As in `generate`.
         generated, next_state = self._draw(
             1, pack_named(self._state, "state", state), temperature=temperature, seed=draw_seed)
@@ -227,6 +228,17 @@ class Signatures:
             lambda leaf: leaf[:, 0], (generated.observed, generated.log_prob))
         return {**flatten_named("observed", observed), "log_prob": log_prob,
                 **flatten_named("state", next_state)}
+
+    def _checked_temperature(
+        self, temperature: Tensor, seed: Tensor
+    ) -> tuple[float | Tensor, Tensor]:
+        """Returns the temperature and the seed, once the temperature is seen to be allowed."""
+        if not self._can_temper:
+            only_one = _expect(tf.equal(temperature, 1.0), "temperature: this decoder has only 1")
+            return 1.0, _assert_first(seed, [only_one])
+        allowed = _expect((temperature > 0) & tf.math.is_finite(temperature),
+                          "temperature: expected above 0")
+        return _assert_first(temperature, [allowed]), seed
 
     def _observe(self, lengths: Tensor, seed: Tensor, **tensors: Tensor) -> Tensors:
         sequences = self._checked(pack_named(self._sequence, "observed", tensors), lengths)
@@ -330,13 +342,17 @@ def _join_windows(parts: Tensor) -> Tensor:
     return tf.reshape(swapped, [rows, number * size, *rest])
 
 
+def _can_temper(gen_core: GenCore) -> bool:
+    """Returns whether the decoder can be sampled at other temperatures than 1."""
+    try:
+        gen_core.generate(1, gen_core.initial_state(1), temperature=tf.constant(1.0), seed=0)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def _expect(condition: Tensor, message: str) -> tf.Operation:
     return tf.debugging.Assert(condition, [message])
-
-
-def _expect_temperature(temperature: Tensor) -> tf.Operation:
-    return _expect(
-        (temperature > 0) & tf.math.is_finite(temperature), "temperature: expected above 0")
 
 
 def _assert_first(tensors: Nest, assertions: Sequence[tf.Operation]) -> Nest:

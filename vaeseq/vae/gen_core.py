@@ -111,7 +111,7 @@ def draw(
     context_features, context_state = core.encode_contexts(context[:, None], state.context)
     h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
     prior = core.prior(h)
-    z = prior.sample(seed=latent_seed)
+    z = prior.sample(seed=seeds.make(latent_seed))
     outputs, latent_state = core.update(h, z)
     params = core.decoder(outputs)
     tempered = params
@@ -119,7 +119,7 @@ def draw(
         tempered = core.decoder.temper(params, temperature)
     if not truncation.leaves_all:
         tempered = core.decoder.truncate(tempered, truncation)
-    x = core.decoder.dist(tempered).sample(seed=observed_seed)
+    x = core.decoder.dist(tempered).sample(seed=seeds.make(observed_seed))
     log_prob = core.decoder.dist(params).log_prob(x)
     sample = StepSample(x, params, z, log_prob, prior.log_prob(z))
     return sample, CoreState(context_state, latent_state)
@@ -291,6 +291,7 @@ class GenCore(snt.Module):
             raise ValueError(f"expected a chunk of at least 1 step, got {chunk}.")
         scalar = check_temperature(temperature, tf.float32)
         limits = dataclasses.astuple(truncation.check())
+        seed = seeds.make(seed)  # a tensor: another number needs no other program
         while not bool(tf.reduce_all(state.finished)):
             # As a tensor, so that another temperature needs no other program; but 1 as a number,
             # which a decoder without `temper` accepts.

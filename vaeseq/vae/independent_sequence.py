@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from tensorflow_probability import distributions as tfd
 
+from vaeseq import seeds
 from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -102,7 +103,7 @@ class IndependentSequence(VAECore):
         seed: Seed,
     ) -> Inferred:
         q_z = self.posterior(Hidden(context_features, ()), features)
-        return self._infer(context_features, q_z, q_z.sample(seed=seed), state, lengths)
+        return self._infer(context_features, q_z, q_z.sample(seed=seeds.make(seed)), state, lengths)
 
     def infer_given(
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,

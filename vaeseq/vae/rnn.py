@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from tensorflow_probability import distributions as tfd
 
+from vaeseq import seeds
 from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -70,7 +71,7 @@ class RNN(VAECore):
         self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> Inferred:
-        z = self.posterior(context_features, features).sample(seed=seed)
+        z = self.posterior(context_features, features).sample(seed=seeds.make(seed))
         return self.infer_given(context_features, features, z, state, lengths)
 
     def infer_given(
