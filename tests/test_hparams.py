@@ -74,9 +74,10 @@ def test_a_run_saves_all_options_of_its_core():
     assert "srnn_use_res_q" not in json.loads(HParams(vae_type="RNN").to_json())
 
 
-def test_only_what_evaluation_reads_is_not_fixed():
+def test_a_run_keeps_all_but_evaluation_and_patience():
     fixed = {name: field.is_fixed for name, field in fields.of(HParams).items()}
-    assert {name for name, is_fixed in fixed.items() if not is_fixed} == {"log_prob_samples"}
+    assert {name for name, is_fixed in fixed.items() if not is_fixed} == {
+        "log_prob_samples", "patience"}
     (difference,) = HParams().diff(HParams(log_prob_samples=3))
     assert not difference.is_fixed
 

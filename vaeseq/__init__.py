@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from vaeseq.runs.checkpoint import Checkpoints as Checkpoints
     from vaeseq.runs.log_dir import LogDir as LogDir
     from vaeseq.runs.progress import Progress as Progress
+    from vaeseq.train import Callback as Callback
     from vaeseq.train import Periods as Periods
     from vaeseq.train import Trainer as Trainer
     from vaeseq.train import TrainMetrics as TrainMetrics

@@ -269,7 +269,8 @@ def declare(
       default: its value where none is given.
       help: one line for people.
       allowed: the range of numbers.
-      is_fixed: whether a training run keeps the value; False for what only evaluation reads.
+      is_fixed: whether a training run keeps the value; False for what may differ when it is
+        resumed or evaluated.
     """
     return dataclasses.field(default=default, metadata={_METADATA: (help, allowed, is_fixed)})
 

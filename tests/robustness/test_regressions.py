@@ -23,7 +23,7 @@ def test_an_archive_member_that_is_no_array_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "rolls.npz", "w") as file:
         file.writestr("train", b"x" * 88)
         file.writestr("train_lengths", b"x")
-    with pytest.raises(ValueError, match="archive of piano rolls .*'train' is no array"):
+    with pytest.raises(ValueError, match="archive of piano rolls .*'train' is not an array"):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 
@@ -43,7 +43,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     ids=["records", "text", "void"])
 def test_an_array_that_is_not_of_numbers_is_refused(tmp_path, rolls):
     np.savez(tmp_path / "rolls.npz", train=rolls, train_lengths=np.array([3]))
-    with pytest.raises(ValueError, match="'train' is no array of numbers"):
+    with pytest.raises(ValueError, match="'train' is not an array of numbers"):
         archives.load(tmp_path / "rolls.npz", ["train"])
 
 

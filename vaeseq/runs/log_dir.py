@@ -143,7 +143,7 @@ class LogDir:
     def check_hparams(self, hparams: HParams) -> None:
         """Raises ValueError where the run has other hyperparameters.
 
-        Those that only evaluation reads may differ.
+        Those that are not fixed (`fields.declare`), such as `log_prob_samples`, may differ.
         """
         for name, ours, theirs, is_fixed in self.hparams(type(hparams)).diff(hparams):
             if not is_fixed:
