@@ -99,12 +99,10 @@ def test_masks_follow_their_values_into_batches():
         again = np.ma.MaskedArray(batch.observed, ~batch.observed_mask)
         for row, length in enumerate(batch.lengths):
             inside = again[row, :length]
-            whole = next(s for s in sequences for start in range(len(s))
-                         if len(s[start:start + length]) == length and np.array_equal(
-                             s[start:start + length].mask, inside.mask)
-                         and np.array_equal(np.ma.filled(s[start:start + length], 0),
-                                            np.ma.filled(inside, 0)))
-            assert whole is not None
+            parts = (sequence[start:start + length] for sequence in sequences
+                     for start in range(len(sequence) - length + 1))
+            assert any(np.array_equal(part.mask, inside.mask) and np.array_equal(
+                part.filled(0), inside.filled(0)) for part in parts)
             assert not batch.observed_mask[row, length:].any()
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Missing values: an encoder and a decoder of observations of which a part may be unseen.
+"""Missing values: an encoder and a decoder of partially observed data.
 
 An observation with missing values is one nest, `Masked(values, mask)`, which agents, cores, bounds
 and samplers pass on like any other. Only its two ends look inside:
