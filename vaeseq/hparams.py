@@ -140,8 +140,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
     divergence_strength_start: float = declare(
         1e-5, "KL annealing: weight of the KL at step 0", Range(0, 1)
     )
-    divergence_strength_half: float = declare(
-        1e3, "KL annealing: steps that halve the weight's distance to 1; 0: no annealing", _STEPS
+    divergence_strength_half: float | Literal["auto"] = declare(
+        "auto", "KL annealing: updates that halve the weight's distance to 1; 0: no annealing; "
+        "auto: a tenth of the run, at most 1000", _STEPS
     )
     free_bits: float = declare(
         0.0, "ELBO: bits of KL per step without cost", Range(0, 1e6)
@@ -159,8 +160,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
     learning_rate_final: float = declare(
         0.05, "cosine: final fraction of the learning rate", Range(0, 1)
     )
-    learning_rate_half: float = declare(
-        1e5, "exponential: half-life of the learning rate in steps", Range(0, 1e12, open_low=True)
+    learning_rate_half: float | Literal["auto"] = declare(
+        "auto", "exponential: half-life of the learning rate in updates; auto: a quarter of the "
+        "run", Range(0, 1e12, open_low=True)
     )
     warmup_steps: int = declare(0, "steps in which the learning rate rises", _STEPS)
     adam_beta2: float = declare(0.99, "Adam's beta2, the decay of the second moment", _SHARE)

@@ -27,5 +27,4 @@ class TextHParams(HParams):
     latent_size: int = fields.redeclare(HParams, "latent_size", 16)
     latent_decoder_fc_layers: tuple[int, ...] = fields.redeclare(
         HParams, "latent_decoder_fc_layers", (64,))
-    divergence_strength_half: float = fields.redeclare(HParams, "divergence_strength_half", 500.0)
     free_bits: float = fields.redeclare(HParams, "free_bits", 0.02)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import small
 from vaeseq.hparams import HParams
 from vaeseq.train import schedules
+from vaeseq.train.ops import TrainOps
 
 SCHEDULES = {
     "annealing": lambda step: schedules.kl_weight(step, start=0.2, half=30.0),
@@ -66,6 +68,24 @@ def test_cosine_at_known_angles():
 
 def test_exponential_halves():
     assert schedules.exponential(75, half=25.0) == pytest.approx(0.125)
+
+
+def test_default_half_lives_are_shares_of_the_run_and_numbers_are_kept():
+    assert [schedules.kl_half("auto", num_steps) for num_steps in (300, 5000, 10**6)] == [
+        30, 500, 1000]
+    assert [schedules.learning_rate_half("auto", num_steps) for num_steps in (300, 10**6)] == [
+        75, 250_000]
+    assert schedules.kl_half(0, 300) == 0
+    assert schedules.kl_half(700.0, 300) == schedules.learning_rate_half(700.0, 300) == 700
+    assert HParams().divergence_strength_half == HParams().learning_rate_half == "auto"
+    assert HParams().parse("divergence_strength_half=30").divergence_strength_half == 30
+
+
+def test_every_run_charges_the_whole_kl_at_its_end():
+    gen_core = small.gen_core("RNN")
+    for num_steps in (10, 300, 5000, 10**6):
+        ops = TrainOps.from_hparams(gen_core, HParams(), num_steps=num_steps, seed=0)
+        assert ops.kl_weight(0) < 0.001 and ops.kl_weight(num_steps) > 0.999
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])

@@ -208,7 +208,7 @@ class TrainOps(snt.Module):
           gen_core: the agent and the core.
           hparams: bound, schedules and optimizer.
           num_steps: number of updates of the whole run, where the "cosine" learning-rate schedule
-            ends.
+            ends; half-lives that are "auto" are shares of it.
           jit_compile: compile with XLA.
           seed: a number or an int32 `[2]` tensor, for everything random in training.
           strategy: distributes the rows of each batch.
@@ -220,9 +220,10 @@ class TrainOps(snt.Module):
             "learning_rate": lambda step: schedules.learning_rate(
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
-                half=h.learning_rate_half),
+                half=schedules.learning_rate_half(h.learning_rate_half, num_steps)),
             "kl_weight": lambda step: schedules.kl_weight(
-                step, start=h.divergence_strength_start, half=h.divergence_strength_half),
+                step, start=h.divergence_strength_start,
+                half=schedules.kl_half(h.divergence_strength_half, num_steps)),
             "clip_gradient_norm": h.clip_gradient_norm, "l1_regularization": h.l1_regularization,
             "l2_regularization": h.l2_regularization, "weight_decay": h.weight_decay,
             "context_dropout": h.context_dropout, "adam_beta2": h.adam_beta2,

@@ -4,16 +4,43 @@
 Each function maps a Python number to a float, and a tensor of any shape to a tensor of that shape
 (of the step's dtype if that is floating, else float32), also inside a `tf.function`. The first step
 is step 0. `warmup`, `cosine` and `exponential` return factors of a peak learning rate.
+
+The half-life "auto" of a hyperparameter is a share of the run's number of updates, `kl_half` and
+`learning_rate_half`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import tensorflow as tf
 
 Number = TypeVar("Number", float, tf.Tensor)
+
+_KL_SHARE = 0.1  # after a run of ten half-lives the weight is 0.999
+_MOST_KL_HALF = 1000.0
+_LEARNING_RATE_SHARE = 0.25  # four half-lives: 1/16 of the learning rate
+
+
+def kl_half(half: float | Literal["auto"], num_steps: int) -> float:
+    """Returns the half-life of `kl_weight` in a run of `num_steps` updates.
+
+    Args:
+      half: a number of updates, which is returned; or "auto": a tenth of the run, at most 1000.
+      num_steps: updates of the whole run.
+    """
+    return min(_KL_SHARE * num_steps, _MOST_KL_HALF) if half == "auto" else float(half)
+
+
+def learning_rate_half(half: float | Literal["auto"], num_steps: int) -> float:
+    """Returns the half-life of `exponential` in a run of `num_steps` updates.
+
+    Args:
+      half: a number of updates, which is returned; or "auto": a quarter of the run.
+      num_steps: updates of the whole run.
+    """
+    return _LEARNING_RATE_SHARE * num_steps if half == "auto" else float(half)
 
 
 def kl_weight(step: Number, *, start: float, half: float) -> Number:
