@@ -16,10 +16,12 @@ _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "
 
 _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
+_SERIES = ["pyarrow>=15", *_PLOT]
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
+# scoringrules: an oracle of the scores of forecasts.
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11",
-        "hypothesis>=6.100"]
+        "hypothesis>=6.100", "scoringrules>=0.9"]
 _DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1"]
 
 setuptools.setup(
@@ -66,8 +68,9 @@ setuptools.setup(
         "midi": _MIDI,
         "chorales": [*_MIDI, "music21>=9"],
         "play": _PLAY,
-        "dev": [*_DEV, *_MIDI, *_PLAY],
-        "docs": [*_DOCS, *_MIDI, *_PLAY],
+        "series": _SERIES,
+        "dev": [*_DEV, *_MIDI, *_PLAY, *_SERIES],
+        "docs": [*_DOCS, *_MIDI, *_PLAY, *_SERIES],
     },
     entry_points={
         "console_scripts": [

@@ -43,6 +43,10 @@ DECODERS = {
     "NormalExp": lambda: decoders.Normal(floats(2, 3), positive_projection="exp"),
     "MixtureOfNormals": lambda: decoders.MixtureOfNormals(4, floats(2)),
     "Beta": lambda: decoders.Beta(floats(2)),
+    "StudentT": lambda: decoders.StudentT(floats(2)),
+    "NegativeBinomial": lambda: decoders.NegativeBinomial(floats(2), hidden_sizes=(7,)),
+    "ZeroInflated": lambda: decoders.ZeroInflated(decoders.NegativeBinomial(floats(2))),
+    "MixtureOfBivariateNormals": lambda: decoders.MixtureOfBivariateNormals(3, floats(2)),
     "GroupOfDecoders": lambda: decoders.Group({
         "note": decoders.Categorical(4),
         "rest": (decoders.Normal(floats(2)),

@@ -16,6 +16,11 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import seeds
 from vaeseq.types import Seed, Tensor
 
+_GAMMA_ATTEMPTS = 12
+_POISSON_ATTEMPTS = 16
+_POISSON_SPLIT = 10.0
+_POISSON_TERMS = 45  # P(X >= 45) is 1e-15 for a rate of 10
+
 
 class Normal(tfd.Normal):
     """tfd.Normal, sampled by Philox."""
@@ -44,3 +49,112 @@ class Bernoulli(tfd.Bernoulli):
         probs = self.probs_parameter()
         shape = tf.concat([[n], tf.shape(probs)], 0)
         return tf.cast(seeds.uniform(shape, seed, probs.dtype) < probs, self.dtype)
+
+
+class StudentT(tfd.StudentT):
+    """tfd.StudentT, sampled exactly by the polar method (Bailey, Math. Comp. 62, 1994)."""
+
+    def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
+        df = tf.convert_to_tensor(self.df)
+        shape = tf.concat([[n], self.batch_shape_tensor()], 0)
+        radius_seed, angle_seed = seeds.split(seed, 2)
+        radius = _open_uniform(shape, radius_seed, df.dtype)
+        angle = 2.0 * np.pi * seeds.uniform(shape, angle_seed, df.dtype)
+        # u^(-2/df) - 1, without cancellation for large df.
+        squared = df * tf.math.expm1(-2.0 / df * tf.math.log(radius))
+        return self.loc + self.scale * tf.cos(angle) * tf.sqrt(squared)
+
+
+class NegativeBinomial(tfd.NegativeBinomial):
+    """tfd.NegativeBinomial, sampled as a Poisson variable whose rate is a gamma variable.
+
+    TFP's sampler cannot be compiled by XLA for a CPU.
+    """
+
+    def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
+        logits = self._logits_parameter_no_checks()
+        shape = tf.concat([[n], self.batch_shape_tensor()], 0)
+        total_count = tf.broadcast_to(tf.convert_to_tensor(self.total_count), shape)
+        gamma_seed, poisson_seed = seeds.split(seed, 2)
+        rate = gamma(total_count, gamma_seed) * tf.exp(logits)
+        return poisson(rate, poisson_seed)
+
+
+def gamma(concentration: Tensor, seed: int | Seed) -> Tensor:
+    """Draws gamma variables of rate 1, `[...]`, by the method of Marsaglia and Tsang (2000).
+
+    It accepts one of `_GAMMA_ATTEMPTS` proposals; each is refused with a probability below 0.05.
+
+    Args:
+      concentration: `[...]`, positive and floating.
+      seed: a number or int32 `[2]`.
+    """
+    dtype = concentration.dtype
+    shape = tf.concat([[_GAMMA_ATTEMPTS], tf.shape(concentration)], 0)
+    normal_seed, uniform_seed, boost_seed = seeds.split(seed, 3)
+    raised = tf.where(concentration < 1.0, concentration + 1.0, concentration)
+    d = raised - 1.0 / 3.0
+    x = seeds.normal(shape, normal_seed, dtype)
+    v = (1.0 + x / tf.sqrt(9.0 * d)) ** 3
+    log_v = tf.math.log(tf.maximum(v, np.finfo(dtype.as_numpy_dtype).tiny))
+    log_u = tf.math.log(_open_uniform(shape, uniform_seed, dtype))
+    accepted = (v > 0.0) & (log_u < 0.5 * x * x + d * (1.0 - v + log_v))
+    sample = d * _first(accepted, v)
+    boost = _open_uniform(tf.shape(concentration), boost_seed, dtype)
+    return tf.where(concentration < 1.0, sample * boost ** (1.0 / concentration), sample)
+
+
+def poisson(rate: Tensor, seed: int | Seed) -> Tensor:
+    """Draws Poisson variables `[...]`, in the dtype of the rate.
+
+    Rates below 10 are drawn by inversion; others by transformed rejection (Hoermann's PTRS, 1993)
+    from `_POISSON_ATTEMPTS` proposals, each refused with a probability below 0.2.
+
+    Args:
+      rate: `[...]`, floating and not negative.
+      seed: a number or int32 `[2]`.
+    """
+    small_seed, u_seed, v_seed = seeds.split(seed, 3)
+    small = tf.minimum(tf.cast(rate, tf.float64), _POISSON_SPLIT)[tf.newaxis]
+    k = tf.reshape(tf.range(_POISSON_TERMS, dtype=tf.float64), [-1, *[1] * rate.shape.rank])
+    log_rate = tf.math.log(tf.maximum(small, 1e-300))
+    below = tf.cumsum(tf.exp(k * log_rate - small - tf.math.lgamma(k + 1.0)), 0)
+    inverted = tf.reduce_sum(tf.cast(
+        below < seeds.uniform(tf.shape(rate), small_seed, tf.float64), tf.float64), 0)
+
+    large = tf.maximum(tf.cast(rate, tf.float64), _POISSON_SPLIT)
+    shape = tf.concat([[_POISSON_ATTEMPTS], tf.shape(rate)], 0)
+    u = seeds.uniform(shape, u_seed, tf.float64) - 0.5
+    v = _open_uniform(shape, v_seed, tf.float64)
+    b = 0.931 + 2.53 * tf.sqrt(large)
+    a = -0.059 + 0.02483 * b
+    distance = 0.5 - tf.abs(u)
+    proposal = tf.floor((2.0 * a / distance + b) * u + large + 0.43)
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    log_accept = tf.math.log(v * inverse_alpha / (a / distance ** 2 + b))
+    log_density = proposal * tf.math.log(large) - large - tf.math.lgamma(
+        tf.maximum(proposal, 0.0) + 1.0)
+    quick = (distance >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2.0))
+    refused = (proposal < 0.0) | ((distance < 0.013) & (v > distance))
+    accepted = quick | (~refused & (log_accept <= log_density))
+    rejected = _first(accepted, proposal)
+    return tf.cast(tf.where(tf.cast(rate, tf.float64) < _POISSON_SPLIT, inverted, rejected),
+                   rate.dtype)
+
+
+def _open_uniform(shape: Tensor, seed: Seed, dtype: tf.DType) -> Tensor:
+    """Draws uniform numbers in (0, 1), whose logarithm is finite."""
+    tiny = np.finfo(dtype.as_numpy_dtype).tiny
+    return tf.maximum(seeds.uniform(shape, seed, dtype), tiny)
+
+
+def _first(accepted: Tensor, proposals: Tensor) -> Tensor:
+    """Returns the first accepted proposal, the first of all if none is accepted.
+
+    Args:
+      accepted: bool `[A, ...]`.
+      proposals: `[A, ...]`.
+    """
+    index = tf.argmax(tf.cast(accepted, tf.int32), axis=0, output_type=tf.int32)
+    chosen = tf.one_hot(index, proposals.shape[0], axis=0, on_value=True, off_value=False)
+    return tf.reduce_sum(tf.where(chosen, proposals, tf.zeros_like(proposals)), 0)
