@@ -43,8 +43,8 @@ MIDI = MidiHParams(**SMALL, lowest_note=60, highest_note=67, masked_hidden_size=
 
 
 def _text(vae_type):
-    return TextHParams(vae_type=vae_type, embed_size=3, divergence_strength_half=500.0, **SMALL,
-                       **LATENTS)
+    return TextHParams(vae_type=vae_type, embed_size=3, divergence_strength_half=500.0,
+                       learning_rate_half=1e5, **SMALL, **LATENTS)
 
 
 TEXTS = {f"text-{vae_type.lower()}": _text(vae_type)
