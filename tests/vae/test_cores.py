@@ -38,6 +38,8 @@ VARIANTS = {
     "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
+    "STORN": ("STORN", {}, small.real_codec, False),
+    "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),
     "DMMAugmented": ("DMM", {"dmm_augmented": True}, small.symbol_codec, False),
 }
 
@@ -67,7 +69,7 @@ for _name, _case in VARIANTS.items():
 
 
 def test_every_core_of_the_registry_is_tested():
-    assert {case[0] for case in CASES.values()} == set(VAE_TYPES)
+    assert {case[0] for case in [*CASES.values(), *VARIANTS.values()]} == set(VAE_TYPES)
 
 
 class RandomWalk(vae.VAECore):

@@ -18,12 +18,15 @@ from vaeseq.vae.dmm import DMM
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
+from vaeseq.vae.rvae import RVAE
 from vaeseq.vae.srnn import SRNN
+from vaeseq.vae.storn import STORN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
     "DMM", "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence",
-    "Inferred", "RNN", "SRNN", "StepSample", "VAECore", "VRNN", "draw", "make", "register",
+    "Inferred", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VRNN", "draw", "make",
+    "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -34,10 +37,13 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "SRNN": SRNN,
     "VRNN": VRNN,
     "DMM": DMM,
+    "STORN": STORN,
+    "RVAE": RVAE,
 }
 
-for _name, _core in (("SRNN", SRNN), ("DMM", DMM)):
-    declare_core_options(_name, _core.Options)
+for _name, _core in VAE_TYPES.items():
+    if _options := getattr(_core, "Options", None):
+        declare_core_options(_name, _options)
 
 
 def register(

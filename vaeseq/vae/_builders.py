@@ -31,6 +31,20 @@ def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
         name=name)
 
 
+def forward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
+    """Runs a recurrence from zeros over whole sequences.
+
+    Args:
+      stack: the recurrence.
+      inputs: `[B, T, F]`, or a tuple of parts to be concatenated along F.
+      lengths: int32 `[B]`, valid steps of each row.
+
+    Returns:
+      Outputs `[B, T, H]`.
+    """
+    return stack(inputs, stack.initial_state(nest.leading_dim(inputs)), lengths)[0]
+
+
 def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
     """Runs a recurrence backwards in time, from each row's last valid step to its first.
 
@@ -42,6 +56,4 @@ def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Te
     Returns:
       Outputs `[B, T, H]`.
     """
-    state = stack.initial_state(nest.leading_dim(inputs))
-    outputs, _ = stack(unroll.reverse(inputs, lengths), state, lengths)
-    return unroll.reverse(outputs, lengths)
+    return unroll.reverse(forward(stack, unroll.reverse(inputs, lengths), lengths), lengths)

@@ -44,7 +44,6 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest
 from vaeseq.codec import latent
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.description import Described
@@ -244,8 +243,7 @@ class DMM(VAECore):
         features = self._encoder(observed)
         terms = []
         if self._past is not None:
-            state = self._past.initial_state(nest.leading_dim(features))
-            terms.append(self._past(features, state, lengths)[0])
+            terms.append(_builders.forward(self._past, features, lengths))
         if self._future is not None:
             terms.append(_builders.backward(self._future, features, lengths))
         return tuple(terms)
