@@ -22,6 +22,7 @@ CASES = {
     "SRNN": ("SRNN", {}, small.real_codec, False),
     "VRNN": ("VRNN", {}, small.real_codec, True),
     "DMM": ("DMM", {}, small.real_codec, False),
+    "KVAE": ("KVAE", {"kvae_controls": True, "cell": "gru"}, small.real_codec, True),
 }
 VARIANTS = {
     "RNNGru": ("RNN", {"cell": "gru"}, small.symbol_codec, True),

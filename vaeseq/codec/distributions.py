@@ -9,6 +9,8 @@ a decoder of your own wherever samples are drawn in compiled loops.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -158,3 +160,24 @@ def _first(accepted: Tensor, proposals: Tensor) -> Tensor:
     index = tf.argmax(tf.cast(accepted, tf.int32), axis=0, output_type=tf.int32)
     chosen = tf.one_hot(index, proposals.shape[0], axis=0, on_value=True, off_value=False)
     return tf.reduce_sum(tf.where(chosen, proposals, tf.zeros_like(proposals)), 0)
+
+
+class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
+    """tfd.MultivariateNormalTriL, sampled by Philox; its KL from independent normals is known."""
+
+    def _sample_n(self, n: int | Tensor, seed: Seed | None = None, **kwargs: Any) -> Tensor:
+        del kwargs
+        shape = tf.concat([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0)
+        return self.loc + self.scale.matvec(seeds.normal(shape, seed, self.dtype))
+
+
+@tfd.RegisterKL(tfd.Independent, MultivariateNormalTriL)
+def _kl_independent_mvn(
+    q: tfd.Independent, p: MultivariateNormalTriL, name: str | None = None
+) -> Tensor:
+    """Returns KL(q || p) for independent normals q."""
+    base = q.distribution
+    if not isinstance(base, tfd.Normal):
+        raise NotImplementedError(f"no KL from {base.name} to a multivariate normal is known.")
+    full = tfd.MultivariateNormalDiag(base.loc, base.scale * tf.ones_like(base.loc))
+    return full.kl_divergence(p, name=name)

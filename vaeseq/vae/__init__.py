@@ -17,6 +17,7 @@ from vaeseq.vae.base import CoreState, Inferred, VAECore
 from vaeseq.vae.dmm import DMM
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
+from vaeseq.vae.kvae import KVAE
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.rvae import RVAE
 from vaeseq.vae.srnn import SRNN
@@ -24,9 +25,9 @@ from vaeseq.vae.storn import STORN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "DMM", "VAE_TYPES", "CoreState", "GenCore", "GenState", "Generated", "IndependentSequence",
-    "Inferred", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VRNN", "draw", "make",
-    "register",
+    "CoreState", "DMM", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
+    "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VAE_TYPES", "VRNN",
+    "draw", "make", "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -39,6 +40,7 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "DMM": DMM,
     "STORN": STORN,
     "RVAE": RVAE,
+    "KVAE": KVAE,
 }
 
 for _name, _core in VAE_TYPES.items():
