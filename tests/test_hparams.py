@@ -134,7 +134,7 @@ REFUSED = [
     ("learning_rate=0", "learning_rate: .*above 0.* got '0'"),
     ("dropout=1", "dropout: .*below 1; got '1'"),
     ("check_numerics=0", "check_numerics: expected true or false; got '0'"),
-    ("cell=lsmt", r"cell: expected one of 'lstm', 'gru', 'mingru', 'rglru'; "
+    ("cell=lsmt", r"cell: expected one of 'lstm', 'gru', 'mingru', 'rglru', 'transformer'; "
      r"got 'lsmt'. Did you mean 'lstm'\?"),
     ("vae_type=", "vae_type: expected a word"),
     ("vae_type=a b", "vae_type: expected a word .* got 'a b'"),
@@ -304,4 +304,4 @@ def test_every_activation_and_cell_exists():
     for name in _choices("activation"):
         networks.MLP((2,), activation=name)
     for name in _choices("cell"):
-        networks.RecurrentStack((2,), cell=name)
+        networks.RecurrentStack((8,), cell=name)

@@ -34,6 +34,8 @@ from vaeseq.fields import Range, declare, short_repr
 
 MOST_CHARACTERS = 1 << 16  # of an override string or a hyperparameter file
 
+CellName = Literal["lstm", "gru", "mingru", "rglru", "transformer"]
+
 _Self = TypeVar("_Self", bound="HParams")
 _SIZE = Range(1, 1 << 16)
 _SHARE = Range(0, 1, open_high=True)
@@ -109,9 +111,12 @@ class HParams(metaclass=_AcceptsCoreOptions):
     vae_type: str = declare("RNN", "sequence model: a name in the registry of vaeseq.vae")
     latent_size: int = declare(32, "size of the latent variable z_t", Range(0, 1 << 16))
     rnn_hidden_sizes: tuple[int, ...] = declare((256,), "units of each recurrent layer", _SIZE)
-    cell: Literal["lstm", "gru", "mingru", "rglru"] = declare(
-        "lstm", "recurrent cell; mingru and rglru train in parallel over time"
+    cell: CellName = declare(
+        "lstm", "recurrent cell; all but lstm and gru train in parallel over time"
     )
+    attention_heads: int = declare(4, "transformer: heads of each layer", Range(1, 1 << 10))
+    attention_window: int = declare(
+        128, "transformer: past steps that each layer attends to", _SIZE)
     residual: bool = declare(False, "add each recurrent layer's input to its output")
     context_skip: bool = declare(
         False, "skip connection: feed the inputs of the recurrence to its readers, too"

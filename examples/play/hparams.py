@@ -10,7 +10,7 @@ from typing import Literal
 
 from vaeseq import fields
 from vaeseq.fields import Range
-from vaeseq.hparams import HParams
+from vaeseq.hparams import CellName, HParams
 
 _COUNT = Range(1, 1 << 20)
 _SIZE = Range(1, 1 << 14)
@@ -82,7 +82,7 @@ class PlayHParams(HParams):
         True, "compile with XLA: a slower start and faster updates")
 
     # Defaults for games: small networks and little observation noise.
-    cell: Literal["lstm", "gru", "mingru", "rglru"] = fields.redeclare(HParams, "cell", "gru")
+    cell: CellName = fields.redeclare(HParams, "cell", "gru")
     rnn_hidden_sizes: tuple[int, ...] = fields.redeclare(HParams, "rnn_hidden_sizes", (64,))
     obs_encoder_fc_layers: tuple[int, ...] = fields.redeclare(
         HParams, "obs_encoder_fc_layers", (64,))

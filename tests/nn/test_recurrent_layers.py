@@ -11,6 +11,7 @@ from vaeseq.nn import networks
 from vaeseq.nn.cells import LSTMState
 from vaeseq.nn.linear_recurrence import PARALLEL_CELLS, MinGRU, ParallelState, linear_scan
 from vaeseq.nn.scan import unroll
+from vaeseq.nn.transformer import TransformerState
 
 pytestmark = pytest.mark.oracle
 
@@ -65,18 +66,58 @@ def numpy_parallel(recurrence):
     return step
 
 
+def numpy_transformer(layer, x, state):
+    """Rotary embeddings as products of complex numbers, by distance."""
+    def norm(x, scale):
+        return x / np.sqrt(np.mean(x**2, -1, keepdims=True) + 1e-6) * scale.numpy()
+
+    def heads(x):
+        return x.reshape(*x.shape[:-1], layer._heads, -1)
+
+    def pairs(x):
+        real, imaginary = np.split(heads(x), 2, -1)
+        return real + 1j * imaginary
+    window, half = layer._window, layer.size // layer._heads // 2
+    if x.shape[-1] != layer.size:
+        x = x @ layer._project.w.numpy()
+    q, k, v = np.split(norm(x, layer._attention_norm.scale)
+                       @ layer._queries_keys_values.w.numpy(), 3, -1)
+    keys = np.concatenate([state.keys, k[..., None, :]], -2)
+    values = np.concatenate([state.values, v[..., None, :]], -2)
+    distance = np.arange(window + 1) - window
+    turns = np.exp(1j * distance[:, None, None] * 10000.0 ** (-np.arange(half) / half))
+    scores = np.sum(np.conj(pairs(q)[..., None, :, :]) * pairs(keys) * turns, -1).real
+    exists = -distance <= np.asarray(state.count)[..., None]
+    weights = np.exp(scores / np.sqrt(2 * half)) * exists[..., None]
+    weights /= np.sum(weights, -2, keepdims=True)
+    attended = np.sum(weights[..., None] * heads(values), -3).reshape(x.shape)
+    x = x + attended @ layer._attention_outputs.w.numpy()
+    gate, up = np.split(norm(x, layer._norm.scale) @ layer._gates.w.numpy(), 2, -1)
+    count = np.minimum(state.count + np.int32(1), np.int32(window))
+    return (x + (gate * sigmoid(gate) * up) @ layer._outputs.w.numpy(),
+            TransformerState(keys[..., 1:, :], values[..., 1:, :], count))
+
+
 NUMPY_STEP = {"lstm": numpy_lstm, "gru": numpy_gru, "mingru": numpy_parallel(mingru_recurrence),
-              "rglru": numpy_parallel(rglru_recurrence)}
+              "rglru": numpy_parallel(rglru_recurrence), "transformer": numpy_transformer}
 
 
 def make(cell, dtype=tf.float64, leading=(3,), size=3, steps=6):
     """A layer with random weights, inputs [..., T, F=2] and a state."""
     rng = np.random.default_rng(5)
-    layer = networks.CELLS[cell](size, dtype=dtype)
+    options = {}
+    if cell == "transformer":
+        heads = size // 2 + size % 2
+        size, options = 2 * heads, {"heads": heads, "window": 4}
+    layer = networks.CELLS[cell](size, dtype=dtype, **options)
     inputs = rng.normal(size=[*leading, steps, 2]).astype(dtype.as_numpy_dtype)
-    state = tf.nest.map_structure(
-        lambda spec: rng.normal(size=[*leading, *spec.shape]).astype(dtype.as_numpy_dtype),
-        layer.state_spec)
+
+    def random(spec):
+        shape = [*leading, *spec.shape]
+        if spec.dtype == tf.int32:
+            return rng.integers(0, 5, shape).astype(np.int32)
+        return rng.normal(size=shape).astype(dtype.as_numpy_dtype)
+    state = tf.nest.map_structure(random, layer.state_spec)
     layer.step(tf.constant(inputs[..., 0, :]), tf.nest.map_structure(tf.constant, state))
     for v in layer.trainable_variables:
         v.assign_add(rng.normal(size=v.shape, scale=0.3))
@@ -99,6 +140,10 @@ def numpy_whole(cell, layer, inputs, state, lengths=None):
 def assert_close(ours, theirs, tolerance=1e-10):
     for x, y in zip(tf.nest.flatten(ours), tf.nest.flatten(theirs), strict=True):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def floating(nest):
+    return [x for x in tf.nest.flatten(nest) if tf.as_dtype(x.dtype).is_floating]
 
 
 def compiled(function):
@@ -132,6 +177,8 @@ def test_whole_sequences_equal_numpy(cell, wrap, dtype, lengths):
 @pytest.mark.parametrize("cell", sorted(PARALLEL_CELLS))
 def test_steps_and_halves_with_the_state_carried_equal_the_whole(cell, rows, steps):
     layer, inputs, state = make(cell, leading=(rows,), steps=steps)
+    expected = numpy_whole(cell, layer, inputs, state)
+    inputs = tf.constant(inputs)
 
     def run():
         outputs, stepped = [], state
@@ -141,9 +188,8 @@ def test_steps_and_halves_with_the_state_carried_equal_the_whole(cell, rows, ste
         halves = [layer(inputs[:, :1], state)]
         if steps > 1:
             halves.append(layer(inputs[:, 1:], halves[0][1]))
-        return (layer(tf.constant(inputs), state), (tf.stack(outputs, 1), stepped),
+        return (layer(inputs, state), (tf.stack(outputs, 1), stepped),
                 (tf.concat([half for half, _ in halves], 1), halves[-1][1]))
-    expected = numpy_whole(cell, layer, inputs, state)
     for actual in compiled(run)():
         assert_close(actual, expected)
 
@@ -170,10 +216,10 @@ def test_gradients_equal_differences(cell):
     def gradients():
         x, s = tf.nest.map_structure(tf.constant, (inputs, state))
         with tf.GradientTape() as tape:
-            tape.watch([x, s])
+            tape.watch([x, *floating(s)])
             outputs, final = layer(x, s, tf.constant(lengths))
-            loss = sum(tf.reduce_sum(tf.sin(y)) for y in tf.nest.flatten((outputs, final)))
-        return tape.gradient(loss, [x, *tf.nest.flatten(s), *layer.trainable_variables])
+            loss = sum(tf.reduce_sum(tf.sin(y)) for y in floating((outputs, final)))
+        return tape.gradient(loss, [x, *floating(s), *layer.trainable_variables])
 
     values = [v.numpy() for v in layer.trainable_variables]
 
@@ -181,8 +227,8 @@ def test_gradients_equal_differences(cell):
         for variable, value in zip(layer.trainable_variables, values):
             variable.assign(value)
         results = numpy_whole(cell, layer, inputs, state, lengths)
-        return sum(np.sum(np.sin(y)) for y in tf.nest.flatten(results))
-    sources = [inputs, *tf.nest.flatten(state), *values]
+        return sum(np.sum(np.sin(y)) for y in floating(results))
+    sources = [inputs, *floating(state), *values]
     for actual, array in zip(gradients(), sources, strict=True):
         np.testing.assert_allclose(actual, numpy_gradient(loss, array), atol=2e-8)
 
@@ -207,19 +253,22 @@ def test_decays_of_a_linear_scan_may_be_zero_or_one(wrap):
     np.testing.assert_array_equal(last, hidden[:, -1])
 
 
-@pytest.mark.parametrize("cell,steps", [("mingru", 6), ("rglru", 5)])
+@pytest.mark.parametrize("cell,steps", [("mingru", 6), ("rglru", 5), ("transformer", 5)])
 @pytest.mark.slow
 def test_segments_change_no_output_and_no_gradient(cell, steps, monkeypatch):
-    stack = networks.RecurrentStack((2, 2), cell=cell, dtype=tf.float64)
-    x = tf.constant(np.random.default_rng(1).normal(size=[2, steps, 3]))
+    stack = networks.RecurrentStack((4, 4), cell=cell, heads=2, window=3, dtype=tf.float64)
+    rng = np.random.default_rng(1)
+    x = tf.constant(rng.normal(size=[2, steps, 3]))
     stack(x, stack.initial_state(2))
+    for variable in stack.trainable_variables:
+        variable.assign_add(rng.normal(size=variable.shape, scale=0.3))
     lengths = tf.constant([steps, 3])
 
     def run():
         with tf.GradientTape() as tape:
             tape.watch(x)
             outputs, final = stack(x, stack.initial_state(2), lengths)
-            loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(final[1].hidden)
+            loss = tf.reduce_sum(outputs**2) + sum(map(tf.reduce_sum, floating(final[1])))
         return outputs, final, tape.gradient(loss, [x, *stack.trainable_variables])
     expected = run()
     monkeypatch.setattr(unroll, "SEGMENT", 2)

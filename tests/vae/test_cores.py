@@ -35,7 +35,13 @@ VARIANTS = {
     "VRNNTwoLayersContextSkip": (
         "VRNN", {"rnn_hidden_sizes": (3, 3), "residual": True, "context_skip": True},
         small.symbol_codec, True),
+    "RNNTransformer": (
+        "RNN", {"cell": "transformer", "rnn_hidden_sizes": (4, 4), "attention_heads": 2,
+                "attention_window": 3}, small.symbol_codec, True),
     "VRNNMinGru": ("VRNN", {"cell": "mingru"}, small.symbol_codec, True),
+    "VRNNTransformer": (
+        "VRNN", {"cell": "transformer", "attention_heads": 2, "attention_window": 3},
+        small.symbol_codec, True),
     "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The linear layer, and recurrent layers that run one step or a whole sequence.
+"""Linear and normalising layers, and recurrent layers that run one step or a whole sequence.
 
     LSTM (Hochreiter & Schmidhuber 1997, forget gate: Gers et al. 2000), without peepholes:
         i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b)
@@ -18,10 +18,12 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq.nn.initializers import Glorot, Initializer, Orthogonal, Zeros
+from vaeseq.nn.initializers import Glorot, Initializer, Ones, Orthogonal, Zeros
 from vaeseq.nn.scan import matmul, unroll
 from vaeseq.nn.scan.matmul import Parts, as_parts
 from vaeseq.types import Nest, Spec, Tensor
+
+_EPS = 1e-6  # added to a mean of squares
 
 
 class Linear(snt.Module):
@@ -68,8 +70,39 @@ class Linear(snt.Module):
                 self.b = tf.Variable(self._b_init([self.output_size], dtype), name="b")
 
 
+class RMSNorm(snt.Module):
+    """Divides by the root mean square over the last axis, and scales (arXiv:1910.07467)."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Maps [..., F] to [..., F]."""
+        self._initialize(inputs)
+        return rms_norm(inputs, self.scale)
+
+    @snt.once
+    def _initialize(self, inputs: Tensor) -> None:
+        # The variables are created outside of the function that is being traced.
+        with tf.init_scope():
+            self.scale = tf.Variable(Ones()([inputs.shape[-1]], inputs.dtype), name="scale")
+
+
+def rms_norm(inputs: Tensor, scale: Tensor) -> Tensor:
+    """Returns inputs / rms(inputs) * scale, [..., F], for inputs [..., F] and a scale [F]."""
+    mean_square = tf.reduce_mean(tf.square(inputs), -1, keepdims=True)
+    return inputs * tf.math.rsqrt(mean_square + _EPS) * scale
+
+
 class Cell(snt.Module, abc.ABC):
-    """A recurrent layer with `size` units, H."""
+    """A recurrent layer with `size` units, H.
+
+    Attributes:
+      size: H.
+      is_pre_norm: whether the layer normalises its inputs and adds to them, so that a stack
+        normalises the sum after the last layer.
+      is_residual: whether the layer adds its inputs and drops units itself; a stack does neither.
+    """
+
+    is_pre_norm = False
+    is_residual = False
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
@@ -90,6 +123,15 @@ class Cell(snt.Module, abc.ABC):
                  lengths: Tensor | None = None) -> tuple[Tensor, Nest]:
         """Runs whole sequences: [B, T, F] -> [B, T, H], and the state after the last valid step."""
         return unroll.scan(self.step, as_parts(inputs), state, lengths)
+
+    def _num_steps(self, inputs: Tensor) -> int:
+        """Returns T of inputs [B, T, F]; raises ValueError unless T >= 1 is known while tracing."""
+        num_steps = inputs.shape[1]
+        if not num_steps:
+            raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "
+                             f"while tracing, got shape {inputs.shape}. Give the tf.function an "
+                             "input_signature or a batch with a fixed length.")
+        return num_steps
 
 
 class LSTMState(NamedTuple):

@@ -30,6 +30,13 @@ class Zeros(Initializer):
         return tf.zeros(shape, dtype)
 
 
+class Ones(Initializer):
+    """Ones."""
+
+    def __call__(self, shape: Sequence[int], dtype: tf.DType) -> Tensor:
+        return tf.ones(shape, dtype)
+
+
 def weights_seed(seed: Seed) -> AbstractContextManager[None]:
     """Makes the weights that are created inside depend only on `seed` and their order.
 

@@ -51,13 +51,13 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
-from vaeseq.nn.cells import Cell, Linear
+from vaeseq.nn.cells import Cell, Linear, rms_norm
 from vaeseq.nn.initializers import Glorot, Initializer
 from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.types import Spec, Tensor
 
 _WIDTH = 4  # of the convolution
-_EPS = 1e-6  # added to a mean of squares, and the least 1 - a^2
+_EPS = 1e-6  # the least 1 - a^2
 
 
 def linear_scan(decay: Tensor, increment: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,11 +156,7 @@ class ParallelCell(Cell):
     def __call__(self, inputs: Parts, state: ParallelState,
                  lengths: Tensor | None = None) -> tuple[Tensor, ParallelState]:
         inputs = concat_parts(as_parts(inputs))
-        num_steps = inputs.shape[1]
-        if not num_steps:
-            raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "
-                             f"while tracing, got shape {inputs.shape}. Give the tf.function an "
-                             "input_signature or a batch with a fixed length.")
+        num_steps = self._num_steps(inputs)
         u, gate = self._read(inputs)
         history = tf.concat([state.recent, u], 1)  # [B, 3 + T, H]
         v = self._shift + sum(
@@ -186,8 +182,7 @@ class ParallelCell(Cell):
         """Returns u_t and g_t, [..., H] each, from x_t [..., F]."""
         x = concat_parts(as_parts(inputs))
         self._initialize(x.shape[-1])
-        mean_square = tf.reduce_mean(tf.square(x), -1, keepdims=True)
-        u, gate = tf.split(self._inputs(x * tf.math.rsqrt(mean_square + _EPS) * self._scale), 2, -1)
+        u, gate = tf.split(self._inputs(rms_norm(x, self._scale)), 2, -1)
         return u, gate
 
     @snt.once

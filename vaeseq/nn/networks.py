@@ -15,16 +15,18 @@ import tensorflow as tf
 from vaeseq import nest as nest_lib
 from vaeseq.description import Described
 from vaeseq.nn import cells
-from vaeseq.nn.cells import Linear
+from vaeseq.nn.cells import Linear, RMSNorm
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, segment_dropout
 from vaeseq.nn.linear_recurrence import PARALLEL_CELLS
 from vaeseq.nn.scan import unroll
 from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
+from vaeseq.nn.transformer import Transformer
 from vaeseq.types import Nest, Tensor
 
 __all__ = ["CELLS", "Linear", "MLP", "RecurrentStack"]
 
-CELLS: dict[str, type[cells.Cell]] = {**cells.CELLS, **PARALLEL_CELLS}
+CELLS: dict[str, type[cells.Cell]] = {
+    **cells.CELLS, **PARALLEL_CELLS, "transformer": Transformer}
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
@@ -88,27 +90,31 @@ class RecurrentStack(Described, snt.Module):
     """Recurrent layers, each of which reads the outputs of the one before.
 
     The state is a tuple with one entry per layer: `cells.LSTMState`,
-    `linear_recurrence.ParallelState` or, for the GRU, a tensor.
+    `linear_recurrence.ParallelState`, `transformer.TransformerState` or, for the GRU, a tensor.
     """
 
     def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
-                 residual: bool = False, skip: bool = False, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
+                 residual: bool = False, skip: bool = False, heads: int = 4, window: int = 128,
+                 dtype: tf.DType = tf.float32, name: str | None = None) -> None:
         """Creates the layers; their variables are created at the first call.
 
         Args:
           sizes: hidden units of each layer; a stack without layers is the identity.
-          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru" or "rglru".
+          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru", "rglru" or
+            "transformer".
           dropout: the probability that an output of a layer is dropped, inside
             `dropout.enable_dropout`; the recurrent state is never dropped.
           residual: whether a layer adds its inputs to its outputs if their sizes agree; layers that
             are parallel in time always do.
           skip: whether the stack's inputs are appended to its outputs, [..., H + F].
+          heads: attention heads of each "transformer" layer.
+          window: past steps that each "transformer" layer attends to.
           dtype: of the state; the inputs must have it too.
           name: of the module.
 
         Raises:
-          ValueError: an unknown cell or a dropout rate outside [0, 1).
+          ValueError: an unknown cell, a dropout rate outside [0, 1), or sizes that the heads do not
+            divide.
         """
         super().__init__(name=name)
         if cell not in CELLS:
@@ -118,8 +124,11 @@ class RecurrentStack(Described, snt.Module):
         self._dropout = dropout
         self._residual = residual or cell in PARALLEL_CELLS
         self._skip = skip
-        self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}")
+        options = {"heads": heads, "window": window, "dropout": dropout}
+        self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}",
+                                    **(options if cell == "transformer" else {}))
                         for i, size in enumerate(sizes)]
+        self._norm = RMSNorm(name="norm") if sizes and CELLS[cell].is_pre_norm else None
 
     @property
     def output_size(self) -> int:
@@ -177,10 +186,14 @@ class RecurrentStack(Described, snt.Module):
         stack_inputs, next_state = inputs, []
         for layer, layer_state in zip(self._layers, state, strict=True):
             outputs, layer_state = run(layer, inputs, layer_state)
-            outputs = apply_dropout(layer, outputs, self._dropout)
-            if self._residual and outputs.shape[-1] == sum(x.shape[-1] for x in as_parts(inputs)):
-                outputs += concat_parts(as_parts(inputs))
+            if not layer.is_residual:
+                outputs = apply_dropout(layer, outputs, self._dropout)
+                size = sum(x.shape[-1] for x in as_parts(inputs))
+                if self._residual and outputs.shape[-1] == size:
+                    outputs += concat_parts(as_parts(inputs))
             inputs = outputs
             next_state.append(layer_state)
+        if self._norm is not None:
+            inputs = self._norm(inputs)
         parts = (*as_parts(inputs), *as_parts(stack_inputs)) if self._skip else as_parts(inputs)
         return concat_parts(parts), tuple(next_state)

@@ -20,7 +20,8 @@ def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> Recur
       skip: whether the outputs are followed by the inputs.
     """
     return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
-                          residual=hparams.residual, skip=skip, name=name)
+                          residual=hparams.residual, skip=skip, heads=hparams.attention_heads,
+                          window=hparams.attention_window, name=name)
 
 
 def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
