@@ -45,6 +45,7 @@ VARIANTS = {
     "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
+    "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),
     "STORN": ("STORN", {}, small.real_codec, False),
     "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),
     "DMMAugmented": ("DMM", {"dmm_augmented": True}, small.symbol_codec, False),

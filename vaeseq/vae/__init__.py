@@ -15,6 +15,7 @@ from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams, declare_core_options
 from vaeseq.vae.base import CoreState, Inferred, VAECore
 from vaeseq.vae.dmm import DMM
+from vaeseq.vae.dsae import DSAE
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.kvae import KVAE
@@ -25,9 +26,9 @@ from vaeseq.vae.storn import STORN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "CoreState", "DMM", "GenCore", "GenState", "Generated", "IndependentSequence", "Inferred",
-    "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VAE_TYPES", "VRNN",
-    "draw", "make", "register",
+    "CoreState", "DMM", "DSAE", "GenCore", "GenState", "Generated", "IndependentSequence",
+    "Inferred", "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VAE_TYPES",
+    "VRNN", "draw", "make", "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -41,6 +42,7 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "STORN": STORN,
     "RVAE": RVAE,
     "KVAE": KVAE,
+    "DSAE": DSAE,
 }
 
 for _name, _core in VAE_TYPES.items():

@@ -24,12 +24,12 @@ def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> Recur
                           window=hparams.attention_window, name=name)
 
 
-def diagonal_normal(hparams: HParams, name: str) -> DiagonalNormal:
-    """Builds the network of p(z_t) or q(z_t)."""
+def diagonal_normal(hparams: HParams, name: str, *, size: int | None = None) -> DiagonalNormal:
+    """Builds the network of p(z_t) or q(z_t), of `latent_size` or of another size."""
     return DiagonalNormal(
-        hparams.latent_size, hparams.latent_decoder_fc_layers, activation=hparams.activation,
-        positive_projection=hparams.positive_projection, positive_eps=hparams.positive_eps,
-        name=name)
+        hparams.latent_size if size is None else size, hparams.latent_decoder_fc_layers,
+        activation=hparams.activation, positive_projection=hparams.positive_projection,
+        positive_eps=hparams.positive_eps, name=name)
 
 
 def forward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
