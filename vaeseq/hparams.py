@@ -128,6 +128,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
     latent_decoder_fc_layers: tuple[int, ...] = declare(
         (256,), "hidden layers of the prior and the posterior of z_t", _SIZE
     )
+    posterior_flows: int = declare(
+        0, "inverse autoregressive flows behind the Gaussian posterior of z_t", Range(0, 64)
+    )
     activation: Literal["elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"] = declare(
         "relu", "activation between fully connected layers"
     )

@@ -43,6 +43,7 @@ VARIANTS = {
         "VRNN", {"cell": "transformer", "attention_heads": 2, "attention_window": 3},
         small.symbol_codec, True),
     "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
+    "VRNNFlows": ("VRNN", {"posterior_flows": 2}, small.real_codec, True),
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
     "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),

@@ -16,6 +16,7 @@ from vaeseq.hparams import HParams, declare_core_options
 from vaeseq.vae.base import CoreState, Inferred, VAECore
 from vaeseq.vae.dmm import DMM
 from vaeseq.vae.dsae import DSAE
+from vaeseq.vae.flow_posterior import FlowPosterior
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.kvae import KVAE
@@ -26,9 +27,9 @@ from vaeseq.vae.storn import STORN
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "CoreState", "DMM", "DSAE", "GenCore", "GenState", "Generated", "IndependentSequence",
-    "Inferred", "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample", "VAECore", "VAE_TYPES",
-    "VRNN", "draw", "make", "register",
+    "CoreState", "DMM", "DSAE", "FlowPosterior", "GenCore", "GenState", "Generated",
+    "IndependentSequence", "Inferred", "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample",
+    "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -85,7 +86,7 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
       encoder: from an observation to the features that the posterior sees.
 
     Raises:
-      ValueError: `vae_type` is not in `VAE_TYPES`.
+      ValueError: `vae_type` is not in `VAE_TYPES`, or the core cannot have `posterior_flows`.
     """
     if hparams.vae_type not in VAE_TYPES:
         raise ValueError(
@@ -93,4 +94,5 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
             "of your own is added by vaeseq.vae.register.")
     builder = VAE_TYPES[hparams.vae_type]
     build: Builder = getattr(builder, "from_hparams", builder)
-    return build(hparams, decoder, encoder)
+    core = build(hparams, decoder, encoder)
+    return FlowPosterior.wrap(core, hparams) if hparams.posterior_flows else core

@@ -263,16 +263,46 @@ class VAECore(Described, snt.Module, abc.ABC):
             q_z = self.posterior(h, feature)
             with seeds.presampled_noise(noise):
                 z = q_z.sample(seed=step_seed[0])
+            record = self.record_posterior(q_z, z)
             outputs, latent_state = self.update(h, z)
-            return (h, z, outputs, latent.normal_params(q_z)), latent_state
+            return (h, z, outputs, record), latent_state
 
         batch_size, num_steps = (nest.leading_dim(context_features, axis) for axis in (0, 1))
         noise_seed, step_seed = seeds.split(seed, 2)
         noise = seeds.normal([batch_size, num_steps, self.latent_size], noise_seed)
         steps = (context_features, features, noise, seeds.per_step(step_seed, num_steps))
-        (h, z, outputs, params), state = unroll.scan(step, steps, state, lengths)
-        q_z = latent.normal(params) if params else self.posterior(h, features)
+        (h, z, outputs, record), state = unroll.scan(step, steps, state, lengths)
+        q_z = self.recorded_posterior(record, h, features, z)
         return Inferred(z, self.prior(h), q_z, outputs, state)
+
+    def record_posterior(self, q_z: tfd.Distribution, z: Tensor) -> Nest:
+        """Returns what `infer` keeps of a step's posterior, so as not to compute it twice.
+
+        The default keeps the parameters of independent normals, and () for another distribution.
+
+        Args:
+          q_z: q(z_t | h_t, f_t).
+          z: its sample, `[B, Z]`.
+
+        Returns:
+          A nest of `[B, ...]`.
+        """
+        del z
+        return latent.normal_params(q_z)
+
+    def recorded_posterior(
+        self, record: Nest, h: Nest, features: Nest, z: Tensor
+    ) -> tfd.Distribution:
+        """Returns q(z_t | h_t, f_t) of all steps from the records of `record_posterior`.
+
+        Args:
+          record: a nest of `[B, T, ...]`.
+          h: h_1:T, a nest of `[B, T, ...]`.
+          features: f_1:T, a nest of `[B, T, ...]`.
+          z: the samples, `[B, T, Z]`.
+        """
+        del z
+        return latent.normal(record) if record else self.posterior(h, features)
 
     def infer_given(
         self, context_features: Nest, features: Nest, latents: Tensor, state: Nest,

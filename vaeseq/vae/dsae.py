@@ -146,7 +146,15 @@ class DSAE(VAECore):
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> DSAE:
-        """Builds the core from hyperparameters; the emission has `latent_decoder_fc_layers`."""
+        """Builds the core from hyperparameters; the emission has `latent_decoder_fc_layers`.
+
+        Raises:
+          ValueError: `posterior_flows`, which would mix z_t with the noise in place of f.
+        """
+        if hparams.posterior_flows:
+            raise ValueError(
+                f"DSAE has latents that are noise after the first step, which flows would mix with "
+                f"the others; expected posterior_flows=0, got {hparams.posterior_flows}.")
         emission = MLP(hparams.latent_decoder_fc_layers, activation=hparams.activation,
                        activate_final=True, name="emission")
         return cls(
