@@ -134,8 +134,8 @@ REFUSED = [
     ("learning_rate=0", "learning_rate: .*above 0.* got '0'"),
     ("dropout=1", "dropout: .*below 1; got '1'"),
     ("check_numerics=0", "check_numerics: expected true or false; got '0'"),
-    ("cell=lsmt", r"cell: expected one of 'lstm', 'gru', 'mingru', 'rglru', 'transformer'; "
-     r"got 'lsmt'. Did you mean 'lstm'\?"),
+    ("cell=lsmt", r"cell: expected one of 'lstm', 'gru', 'mingru', 'rglru', 'mamba', "
+     r"'transformer'; got 'lsmt'. Did you mean 'lstm'\?"),
     ("vae_type=", "vae_type: expected a word"),
     ("vae_type=a b", "vae_type: expected a word .* got 'a b'"),
     ("rnn_hidden_sizes=256", r"rnn_hidden_sizes: expected up to 64 whole numbers in brackets"),

@@ -34,7 +34,7 @@ from vaeseq.fields import Range, declare, short_repr
 
 MOST_CHARACTERS = 1 << 16  # of an override string or a hyperparameter file
 
-CellName = Literal["lstm", "gru", "mingru", "rglru", "transformer"]
+CellName = Literal["lstm", "gru", "mingru", "rglru", "mamba", "transformer"]
 
 _Self = TypeVar("_Self", bound="HParams")
 _SIZE = Range(1, 1 << 16)

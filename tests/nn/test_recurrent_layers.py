@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vaeseq.nn import networks
 from vaeseq.nn.cells import LSTMState
-from vaeseq.nn.linear_recurrence import PARALLEL_CELLS, MinGRU, ParallelState, linear_scan
+from vaeseq.nn.linear_recurrence import MinGRU, ParallelState, linear_scan
 from vaeseq.nn.scan import unroll
 from vaeseq.nn.transformer import TransformerState
 
@@ -66,6 +66,21 @@ def numpy_parallel(recurrence):
     return step
 
 
+def numpy_mamba(layer, x, state):
+    n = x / np.sqrt(np.mean(x**2, -1, keepdims=True) + 1e-6) * layer._scale.numpy()
+    u, g = np.split(affine(layer._inputs, n), 2, -1)
+    window = np.concatenate([state.recent, u[..., None, :]], -2)
+    v = np.sum(window * layer._taps.numpy(), -2) + layer._shift.numpy()
+    v = v * sigmoid(v)
+    rank, b, c = np.split(v @ layer._selection.w.numpy(), [layer._rank, -layer._states], -1)
+    delta = np.log1p(np.exp(affine(layer._step_sizes, rank)))
+    a = -np.exp(layer._log_rates.numpy())
+    h = (np.exp(np.einsum("...e,ne->...ne", delta, a)) * state.hidden
+         + np.einsum("...e,...n->...ne", delta * v, b))
+    y = np.einsum("...n,...ne->...e", c, h) + layer._skip.numpy() * v
+    return (y * g * sigmoid(g)) @ layer._outputs.w.numpy(), ParallelState(window[..., 1:, :], h)
+
+
 def numpy_transformer(layer, x, state):
     """Rotary embeddings as products of complex numbers, by distance."""
     def norm(x, scale):
@@ -99,13 +114,14 @@ def numpy_transformer(layer, x, state):
 
 
 NUMPY_STEP = {"lstm": numpy_lstm, "gru": numpy_gru, "mingru": numpy_parallel(mingru_recurrence),
-              "rglru": numpy_parallel(rglru_recurrence), "transformer": numpy_transformer}
+              "rglru": numpy_parallel(rglru_recurrence), "mamba": numpy_mamba,
+              "transformer": numpy_transformer}
 
 
 def make(cell, dtype=tf.float64, leading=(3,), size=3, steps=6):
     """A layer with random weights, inputs [..., T, F=2] and a state."""
     rng = np.random.default_rng(5)
-    options = {}
+    options = {"states": 2} if cell == "mamba" else {}
     if cell == "transformer":
         heads = size // 2 + size % 2
         size, options = 2 * heads, {"heads": heads, "window": 4}
@@ -174,7 +190,7 @@ def test_whole_sequences_equal_numpy(cell, wrap, dtype, lengths):
 
 
 @pytest.mark.parametrize("rows,steps", [(1, 1), (1, 5), (3, 1)])
-@pytest.mark.parametrize("cell", sorted(PARALLEL_CELLS))
+@pytest.mark.parametrize("cell", ["mamba", "mingru", "rglru"])
 def test_steps_and_halves_with_the_state_carried_equal_the_whole(cell, rows, steps):
     layer, inputs, state = make(cell, leading=(rows,), steps=steps)
     expected = numpy_whole(cell, layer, inputs, state)
@@ -253,7 +269,8 @@ def test_decays_of_a_linear_scan_may_be_zero_or_one(wrap):
     np.testing.assert_array_equal(last, hidden[:, -1])
 
 
-@pytest.mark.parametrize("cell,steps", [("mingru", 6), ("rglru", 5), ("transformer", 5)])
+@pytest.mark.parametrize("cell,steps", [
+    ("mingru", 6), ("rglru", 5), ("mamba", 5), ("transformer", 5)])
 @pytest.mark.slow
 def test_segments_change_no_output_and_no_gradient(cell, steps, monkeypatch):
     stack = networks.RecurrentStack((4, 4), cell=cell, heads=2, window=3, dtype=tf.float64)
@@ -281,6 +298,15 @@ def test_a_mingru_starts_with_long_and_short_memories():
         lambda spec: tf.zeros([1, *spec.shape]), layer.state_spec))
     np.testing.assert_allclose(layer._gate.b, [-4.0, -2.75, -1.5, -0.25, 1.0])
     np.testing.assert_array_equal(layer._taps[-1], np.ones(5))
+
+
+def test_a_mamba_starts_with_long_and_short_memories():
+    layer = networks.CELLS["mamba"](6)
+    layer.step(tf.zeros([1, 2]), tf.nest.map_structure(
+        lambda spec: tf.zeros([1, *spec.shape]), layer.state_spec))
+    step_sizes = tf.nn.softplus(layer._step_sizes.b)
+    np.testing.assert_allclose(step_sizes[::11], [0.001, 0.1], rtol=1e-4)
+    np.testing.assert_allclose(layer._rates()[:, 0], -np.arange(1, 17), rtol=1e-5)
 
 
 def test_an_lstm_starts_with_open_forget_gates_and_orthogonal_recurrence():

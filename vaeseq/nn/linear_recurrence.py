@@ -123,34 +123,46 @@ class ParallelState(NamedTuple):
     """State of a layer.
 
     Attributes:
-      recent: the last three u_t, oldest first, [..., 3, H].
-      hidden: h_t, [..., H].
+      recent: the last three u_t, oldest first, [..., 3, E].
+      hidden: h_t, [..., E], or what a subclass needs.
     """
     recent: Tensor
     hidden: Tensor
 
 
 class ParallelCell(Cell):
-    """The block of the module description; a subclass computes a_t and b_t."""
+    """The block of the module description around any recurrence: a subclass computes it.
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
+    Attributes:
+      units: E, the size of u_t, v_t and g_t.
+    """
+
+    def __init__(self, size: int, *, units: int | None = None, dtype: tf.DType = tf.float32,
                  name: str | None = None) -> None:
+        """Creates the layer; its variables are created at the first call.
+
+        Args:
+          size: H, of the outputs.
+          units: E; H by default.
+          dtype: of the state; the inputs must have it too.
+          name: of the module.
+        """
         super().__init__(size, dtype=dtype, name=name)
-        self._inputs = Linear(2 * size, name="inputs")
+        self.units = units or size
+        self._inputs = Linear(2 * self.units, name="inputs")
         self._outputs = Linear(size, name="outputs", use_bias=False)
 
     @property
     def state_spec(self) -> ParallelState:
-        return ParallelState(Spec([_WIDTH - 1, self.size], self._dtype),
-                             Spec([self.size], self._dtype))
+        return ParallelState(Spec([_WIDTH - 1, self.units], self._dtype),
+                             Spec([self.units], self._dtype))
 
     def step(self, inputs: Parts, state: ParallelState) -> tuple[Tensor, ParallelState]:
         u, gate = self._read(inputs)
         window = tf.concat([state.recent, u[..., tf.newaxis, :]], -2)
         v = tf.reduce_sum(window * self._taps, -2) + self._shift
-        decay, increment = self._recurrence(v)
-        hidden = decay * state.hidden + increment
-        return (self._outputs(hidden * tf.nn.silu(gate)),
+        y, hidden = self._recur_step(v, state.hidden)
+        return (self._outputs(y * tf.nn.silu(gate)),
                 ParallelState(window[..., 1:, :], hidden))
 
     def __call__(self, inputs: Parts, state: ParallelState,
@@ -158,28 +170,32 @@ class ParallelCell(Cell):
         inputs = concat_parts(as_parts(inputs))
         num_steps = self._num_steps(inputs)
         u, gate = self._read(inputs)
-        history = tf.concat([state.recent, u], 1)  # [B, 3 + T, H]
+        history = tf.concat([state.recent, u], 1)  # [B, 3 + T, E]
         v = self._shift + sum(
             history[:, k:k + num_steps] * self._taps[k] for k in range(_WIDTH))
-        decay, increment = self._recurrence(v)
+        y, hidden = self._recur(v, state.hidden, lengths)
+        outputs = self._outputs(y * tf.nn.silu(gate))
         if lengths is None:
-            hidden, last = linear_scan(decay, increment, state.hidden)
-            recent = history[:, num_steps:]
-            return self._outputs(hidden * tf.nn.silu(gate)), ParallelState(recent, last)
-        valid = nest_lib.mask_from_lengths(lengths, num_steps)
-        decay = nest_lib.where(valid, decay, tf.ones_like(decay))
-        hidden, last = linear_scan(decay, nest_lib.mask(valid, increment), state.hidden)
+            return outputs, ParallelState(history[:, num_steps:], hidden)
         ends = tf.cast(lengths, tf.int32)[:, tf.newaxis] + tf.range(_WIDTH - 1)
         recent = tf.gather(history, ends, batch_dims=1)
-        outputs = self._outputs(hidden * tf.nn.silu(gate))
-        return nest_lib.mask(valid, outputs), ParallelState(recent, last)
+        return nest_lib.mask_time(outputs, lengths), ParallelState(recent, hidden)
 
     @abc.abstractmethod
-    def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a_t and b_t, [..., H], from v_t [..., H]."""
+    def _recur_step(self, v: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes what is gated by g_t, and h_t: ([..., E], [..., *]) -> ([..., E], [..., *])."""
+
+    @abc.abstractmethod
+    def _recur(self, v: Tensor, hidden: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Runs the recurrence over v_1:T, [B, T, E], from a state [B, *].
+
+        Returns:
+          What is gated, [B, T, E], anything past the length, and the state after the last valid
+          step of each row.
+        """
 
     def _read(self, inputs: Parts) -> tuple[Tensor, Tensor]:
-        """Returns u_t and g_t, [..., H] each, from x_t [..., F]."""
+        """Returns u_t and g_t, [..., E] each, from x_t [..., F]."""
         x = concat_parts(as_parts(inputs))
         self._initialize(x.shape[-1])
         u, gate = tf.split(self._inputs(rms_norm(x, self._scale)), 2, -1)
@@ -190,13 +206,34 @@ class ParallelCell(Cell):
         # The variables are created outside of the function that is being traced.
         with tf.init_scope():
             self._scale = tf.Variable(tf.ones([input_size], self._dtype), name="scale")
-            self._taps = tf.Variable(Glorot()([_WIDTH, self.size], self._dtype), name="taps")
+            self._taps = tf.Variable(Glorot()([_WIDTH, self.units], self._dtype), name="taps")
             # Starts the convolution near the identity: the last tap is 1, the others are small.
-            self._taps[-1].assign(tf.ones([self.size], self._dtype))
-            self._shift = tf.Variable(tf.zeros([self.size], self._dtype), name="shift")
+            self._taps[-1].assign(tf.ones([self.units], self._dtype))
+            self._shift = tf.Variable(tf.zeros([self.units], self._dtype), name="shift")
 
 
-class MinGRU(ParallelCell):
+class LinearCell(ParallelCell):
+    """A layer whose recurrence is h_t = a_t h_t-1 + b_t; a subclass computes a_t and b_t."""
+
+    @abc.abstractmethod
+    def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a_t and b_t, [..., H], from v_t [..., H]."""
+
+    def _recur_step(self, v: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        decay, increment = self._recurrence(v)
+        hidden = decay * hidden + increment
+        return hidden, hidden
+
+    def _recur(self, v: Tensor, hidden: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        decay, increment = self._recurrence(v)
+        if lengths is not None:
+            valid = nest_lib.mask_from_lengths(lengths, v.shape[1])
+            decay = nest_lib.where(valid, decay, tf.ones_like(decay))
+            increment = nest_lib.mask(valid, increment)
+        return linear_scan(decay, increment, hidden)
+
+
+class MinGRU(LinearCell):
     """A minimal gated recurrent unit; its units start with time constants of 1.4 to 55 steps."""
 
     def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
@@ -209,7 +246,7 @@ class MinGRU(ParallelCell):
         return 1.0 - z, z * v
 
 
-class RGLRU(ParallelCell):
+class RGLRU(LinearCell):
     """A real-gated linear recurrent unit; with r_t = 1, its a_t starts between 0.9 and 0.999."""
 
     _POWER = 8.0
@@ -236,7 +273,7 @@ class RGLRU(ParallelCell):
                 tf.constant(np.log(np.expm1(rates)), self._dtype), name="log_rate")
 
 
-PARALLEL_CELLS: dict[str, type[ParallelCell]] = {"mingru": MinGRU, "rglru": RGLRU}
+LINEAR_CELLS: dict[str, type[LinearCell]] = {"mingru": MinGRU, "rglru": RGLRU}
 
 
 class _Spread(Initializer):

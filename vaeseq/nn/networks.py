@@ -17,7 +17,8 @@ from vaeseq.description import Described
 from vaeseq.nn import cells
 from vaeseq.nn.cells import Linear, RMSNorm
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, segment_dropout
-from vaeseq.nn.linear_recurrence import PARALLEL_CELLS
+from vaeseq.nn.linear_recurrence import LINEAR_CELLS, ParallelCell
+from vaeseq.nn.mamba import Mamba
 from vaeseq.nn.scan import unroll
 from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.nn.transformer import Transformer
@@ -26,7 +27,7 @@ from vaeseq.types import Nest, Tensor
 __all__ = ["CELLS", "Linear", "MLP", "RecurrentStack"]
 
 CELLS: dict[str, type[cells.Cell]] = {
-    **cells.CELLS, **PARALLEL_CELLS, "transformer": Transformer}
+    **cells.CELLS, **LINEAR_CELLS, "mamba": Mamba, "transformer": Transformer}
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
@@ -100,8 +101,8 @@ class RecurrentStack(Described, snt.Module):
 
         Args:
           sizes: hidden units of each layer; a stack without layers is the identity.
-          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru", "rglru" or
-            "transformer".
+          cell: one of `CELLS`: "lstm", "gru", or parallel in time, "mingru", "rglru",
+            "mamba" or "transformer".
           dropout: the probability that an output of a layer is dropped, inside
             `dropout.enable_dropout`; the recurrent state is never dropped.
           residual: whether a layer adds its inputs to its outputs if their sizes agree; layers that
@@ -122,7 +123,7 @@ class RecurrentStack(Described, snt.Module):
         check_dropout_rate(dropout)
         self._sizes = tuple(sizes)
         self._dropout = dropout
-        self._residual = residual or cell in PARALLEL_CELLS
+        self._residual = residual or issubclass(CELLS[cell], ParallelCell)
         self._skip = skip
         options = {"heads": heads, "window": window, "dropout": dropout}
         self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}",
