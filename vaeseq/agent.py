@@ -22,7 +22,7 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, seeds
+from vaeseq import dtypes, nest, seeds
 from vaeseq.description import Described
 from vaeseq.encoder import Encoder
 from vaeseq.nn.scan import lookup, unroll
@@ -116,6 +116,7 @@ class Constant(_Stateless):
         """Args: value: the F numbers of the context; name: of the module."""
         super().__init__(name=name)
         self._value = tuple(float(number) for number in value)
+        self._dtype = dtypes.default_dtype()
 
     @property
     def context_size(self) -> int:
@@ -133,7 +134,7 @@ class Constant(_Stateless):
         return self._tiled(tf.shape(tf.nest.flatten(observed)[0])[:2]), state
 
     def _tiled(self, leading: Tensor) -> Tensor:
-        value = tf.constant(self._value, tf.float32, [self.context_size])
+        value = tf.constant(self._value, self._dtype, [self.context_size])
         return tf.broadcast_to(value, tf.concat([leading, [self.context_size]], 0))
 
 

@@ -200,8 +200,8 @@ class HParams(metaclass=_AcceptsCoreOptions):
     num_shards: int | Literal["auto"] = declare(
         "auto", "parts of a batch computed in parallel", Range(1, 1024)
     )
-    precision: Literal["float32", "bfloat16"] = declare(
-        "float32", "of matrix products in training; bfloat16 suits GPUs and processors with AMX"
+    precision: Literal["float32", "float64", "bfloat16"] = declare(
+        "float32", "of all numbers; bfloat16: of matrix products in training, for GPUs and AMX"
     )
 
     # The options of cores with other values than their defaults, by name.

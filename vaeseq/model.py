@@ -32,7 +32,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import agent as agent_lib
-from vaeseq import bounds, nest, seeds, vae
+from vaeseq import bounds, dtypes, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
 from vaeseq.codec.missing import MaskedDecoder, MaskedEncoder, masked_spec
@@ -101,13 +101,8 @@ class Model(abc.ABC):
         self._seed = seed
         if self.log_dir.exists:
             self.log_dir.check_same(hparams, seed)
-        encoder, decoder = self.make_encoder(), self.make_decoder()
-        if hparams.missing_values != "none":
-            decoder = MaskedDecoder(
-                decoder, per_dimension=hparams.missing_values == "values")
-            encoder = MaskedEncoder(encoder, decoder.event_spec)
-        self.gen_core = vae.GenCore(
-            self.make_agent(encoder), self.make_core(encoder, decoder))
+        with dtypes.float_dtype(tf.float64 if hparams.precision == "float64" else tf.float32):
+            self.gen_core = self._make_gen_core()
         if self.log_dir.exists:
             self.log_dir.check_parts(self._parts())
         self._sampler = Sampler(self.gen_core)
@@ -118,6 +113,14 @@ class Model(abc.ABC):
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False
         self.step = 0
+
+    def _make_gen_core(self) -> vae.GenCore:
+        encoder, decoder = self.make_encoder(), self.make_decoder()
+        if self.hparams.missing_values != "none":
+            decoder = MaskedDecoder(
+                decoder, per_dimension=self.hparams.missing_values == "values")
+            encoder = MaskedEncoder(encoder, decoder.event_spec)
+        return vae.GenCore(self.make_agent(encoder), self.make_core(encoder, decoder))
 
     @abc.abstractmethod
     def make_encoder(self) -> Encoder:
@@ -138,9 +141,8 @@ class Model(abc.ABC):
         It is `observation_spec`, or `Masked` specs where values may be missing.
         """
         kind = self.hparams.missing_values
-        if kind == "none":
-            return self.observation_spec
-        return masked_spec(self.observation_spec, per_dimension=kind == "values")
+        spec = dtypes.cast_specs(self.observation_spec)
+        return spec if kind == "none" else masked_spec(spec, per_dimension=kind == "values")
 
     def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
         """Creates the core; by default the one that `hparams.vae_type` names."""
@@ -393,7 +395,7 @@ class Model(abc.ABC):
         for number, sequence in enumerate(sequences):
             data_lib.check_finite([sequence], number)
             batch = data_lib.as_tensors(
-                data_lib.pad([sequence], size), self.gen_core.core.decoder.event_spec)
+                data_lib.pad([sequence], size), self.gen_core.core.observation_spec)
             drawn = self._impute(
                 batch.observed, batch.lengths, num_samples, num_particles, lag,
                 seeds.fold_in(seeds.make(seed), number))

@@ -8,6 +8,7 @@ that reads it; this module only stores them:
     dropout                         `vaeseq.nn.dropout`
     weight_seeds                    `vaeseq.nn.initializers`
     noise                           `vaeseq.seeds`
+    dtype                           `vaeseq.dtypes`
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+import tensorflow as tf
 
 from vaeseq.types import Seed, Tensor
 
@@ -42,12 +45,14 @@ class TraceContext(NamedTuple):
         switches dropout off.
       weight_seeds: seeds for the weights that are created; None for TensorFlow's generator.
       noise: at most one tensor of normal numbers, removed when it is used.
+      dtype: floating dtype of the modules that are constructed.
     """
     precision: Precision = Precision()
     matmul_interceptor: Callable[..., Tensor] | None = None
     dropout: tuple[Seed, dict[int, int]] | None = None
     weight_seeds: Iterator[Seed] | None = None
     noise: list[Tensor] | None = None
+    dtype: tf.DType = tf.float32
 
 
 _DEFAULT = TraceContext()

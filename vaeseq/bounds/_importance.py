@@ -218,4 +218,4 @@ def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> Te
             return posterior.distribution.kl_divergence(prior.distribution)
         except NotImplementedError:
             pass
-    return tf.zeros([*posterior.batch_shape, 0])
+    return tf.zeros([*posterior.batch_shape, 0], posterior.dtype)

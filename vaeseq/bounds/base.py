@@ -92,7 +92,7 @@ class Bound(abc.ABC):
         state = core.initial_state(batch_size)
         return BoundState(
             state.context, nest.repeat_samples(state.latent, self.num_samples),
-            tf.zeros([batch_size, self.num_samples]))
+            tf.zeros([batch_size, self.num_samples], core.dtype))
 
     @abc.abstractmethod
     def __call__(

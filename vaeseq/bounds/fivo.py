@@ -118,7 +118,7 @@ class FIVO(Bound):
             tf.where(resample, _ancestors_log_prob(log_weights, ancestors), 0.0))
         latent = tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), latent)
-        return outputs, (latent, tf.where(resample[:, None], 0.0, log_weights))
+        return outputs, (latent, nest.mask(~resample, log_weights))
 
 
 def _ancestors_log_prob(log_weights: Tensor, ancestors: Tensor) -> Tensor:

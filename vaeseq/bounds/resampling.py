@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import seeds
+from vaeseq import nest, seeds
 from vaeseq.types import Seed, Tensor
 
 ResampleFn = Callable[..., Tensor]
@@ -47,7 +47,7 @@ def log_mean_variance(log_weights: Tensor) -> Tensor:
     # errors.
     rest = tf.reduce_logsumexp(
         tf.where(is_largest, tf.constant(-math.inf, relative.dtype), relative), 1, keepdims=True)
-    others = tf.reduce_sum(weights, 1, keepdims=True) - tf.where(is_largest, 0.0, weights)
+    others = tf.reduce_sum(weights, 1, keepdims=True) - nest.mask(~is_largest, weights)
     without = tf.where(is_largest, rest, tf.math.log(others))
     return (num_samples - 1) * tf.math.reduce_variance(without, 1)
 

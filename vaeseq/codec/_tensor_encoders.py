@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest
+from vaeseq import dtypes, nest
 from vaeseq.codec import _layers, heads
 from vaeseq.encoder import Encoder
 from vaeseq.nn import initializers
@@ -23,13 +23,14 @@ from vaeseq.types import Spec, Tensor
 class Flatten(Encoder):
     """Flattens an observation to a vector: [..., E] -> [..., F]."""
 
-    def __init__(self, input_spec: Spec, *, dtype: tf.DType = tf.float32,
+    def __init__(self, input_spec: Spec, *, dtype: tf.DType | None = None,
                  name: str | None = None) -> None:
         """Creates the encoder.
 
         Args:
           input_spec: of one observation, of any dtype.
-          dtype: the dtype to which integers and bools are cast.
+          dtype: the dtype to which integers and bools are cast; by default float32 (see
+            `vaeseq.dtypes`).
           name: of the module.
 
         Raises:
@@ -38,7 +39,7 @@ class Flatten(Encoder):
         """
         super().__init__(name=name)
         self._input_spec = heads.check_spec(self, "input_spec", input_spec, "encoders")
-        self._dtype = dtype
+        self._dtype = dtype or dtypes.default_dtype()
 
     @property
     def input_spec(self) -> Spec:
@@ -57,14 +58,14 @@ class Embed(Encoder):
     """A learnt vector for each symbol: integers [...] -> [..., F]."""
 
     def __init__(self, vocab_size: int, size: int, *, stddev: float = 1.0,
-                 dtype: tf.DType = tf.float32, name: str | None = None) -> None:
+                 dtype: tf.DType | None = None, name: str | None = None) -> None:
         """Creates the encoder; its table is created by the first call.
 
         Args:
           vocab_size: V; symbols must be in [0, V), which is not checked.
           size: F.
           stddev: standard deviation of the vectors before training.
-          dtype: of the features.
+          dtype: of the features; by default float32 (see `vaeseq.dtypes`).
           name: of the module.
 
         Raises:
@@ -77,7 +78,7 @@ class Embed(Encoder):
         self._vocab_size = vocab_size
         self._size = size
         self._stddev = stddev
-        self._dtype = dtype
+        self._dtype = dtype or dtypes.default_dtype()
 
     @property
     def input_spec(self) -> Spec:
@@ -109,7 +110,7 @@ class MLPEncoder(Encoder):
 
     def __init__(self, input_spec: Spec, sizes: Sequence[int], *, activation: str = "relu",
                  activate_final: bool = True, dropout: float = 0.0,
-                 dtype: tf.DType = tf.float32, name: str | None = None) -> None:
+                 dtype: tf.DType | None = None, name: str | None = None) -> None:
         """Builds the layers; their variables are created by the first call.
 
         Args:
@@ -118,7 +119,8 @@ class MLPEncoder(Encoder):
           activation: of the layers, a name as for `networks.MLP`.
           activate_final: whether the activation is also applied to the last layer.
           dropout: dropout rate after each activation, inside `dropout.enable_dropout`.
-          dtype: the dtype to which integers and bools are cast.
+          dtype: the dtype to which integers and bools are cast; by default float32 (see
+            `vaeseq.dtypes`).
           name: of the module.
 
         Raises:
@@ -148,7 +150,7 @@ class ConvEncoder(Encoder):
 
     def __init__(self, input_spec: Spec, channels: Sequence[int] = (32, 64, 64), *,
                  kernel_size: int = 3, stride: int = 2, activation: str = "relu",
-                 scale: float = 1.0, dtype: tf.DType = tf.float32,
+                 scale: float = 1.0, dtype: tf.DType | None = None,
                  name: str | None = None) -> None:
         """Builds the layers; their variables are created by the first call.
 
@@ -159,7 +161,8 @@ class ConvEncoder(Encoder):
           stride: of each layer, which divides height and width by it, rounding up.
           activation: after each layer, a name as for `networks.MLP`.
           scale: factor of the pixels, for instance 1 / 255 for bytes.
-          dtype: the dtype to which integers and bools are cast.
+          dtype: the dtype to which integers and bools are cast; by default float32 (see
+            `vaeseq.dtypes`).
           name: of the module.
 
         Raises:
@@ -175,7 +178,7 @@ class ConvEncoder(Encoder):
             raise ValueError("ConvEncoder expects kernel_size and stride of at least 1, got "
                              f"{kernel_size=}, {stride=}.")
         self._scale = scale
-        self._dtype = dtype
+        self._dtype = dtype or dtypes.default_dtype()
         self._layers = [snt.Conv2D(count, kernel_size, stride, w_init=initializers.He())
                         for count in channels]
         self._activation = _layers.Activation(activation)

@@ -26,7 +26,7 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest
+from vaeseq import dtypes, nest
 from vaeseq.dist_module import DistModule, check_temperature
 from vaeseq.nn.initializers import Initializer
 from vaeseq.nn.networks import MLP, Linear
@@ -57,7 +57,7 @@ class TensorDecoder(DistModule):
             raise TypeError(
                 f"{type(self).__name__} expects events of a dtype that is {' or '.join(kinds)}, "
                 f"got {event_spec.dtype.name}. Cast the observations and set event_spec likewise.")
-        self._event_spec = event_spec
+        self._event_spec = dtypes.cast_specs(event_spec)
 
     @property
     def event_spec(self) -> Spec:

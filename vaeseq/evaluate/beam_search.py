@@ -81,7 +81,7 @@ class BeamSearch:
         state = state or self._gen_core.initial_state(1)
         state = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, beam_size, 0), state)
         # All beams begin alike: only one of them counts.
-        scores = tf.constant([0.0] + [-math.inf] * (beam_size - 1))
+        scores = tf.constant([0.0] + [-math.inf] * (beam_size - 1), self._gen_core.core.dtype)
         symbols = np.zeros([beam_size, 0], np.int64)
         lengths = np.zeros([beam_size], np.int64)
         for _ in range(length):
@@ -118,7 +118,8 @@ class BeamSearch:
         log_probs = tf.nn.log_softmax(core.decoder(outputs))  # [W, V]
         num_symbols = log_probs.shape[1]
         # A finished sequence has one continuation: itself.
-        stays = tf.where(tf.range(num_symbols) == 0, 0.0, -math.inf)
+        stays = tf.where(
+            tf.range(num_symbols) == 0, tf.zeros([], scores.dtype), -math.inf)
         log_probs = tf.where(state.finished[:, None], stays, log_probs)
         best = tf.math.top_k(
             tf.reshape(scores[:, None] + log_probs, [-1]), scores.shape[0])
@@ -126,7 +127,7 @@ class BeamSearch:
         before, after, context = tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, parents),
             (state, CoreState(context_state, latent_state), context))
-        symbols = tf.cast(symbols, core.decoder.event_spec.dtype)
+        symbols = tf.cast(symbols, core.observation_spec.dtype)
         agent_state = agent.observe(symbols, context, before.agent)
         moved = GenState(agent_state, after, agent.finished(agent_state), before.steps + 1)
         active = ~before.finished

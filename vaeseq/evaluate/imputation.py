@@ -101,11 +101,11 @@ def impute(
             lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states))
         values = nest.split_samples(completed.observed.values, num_particles)
         outputs_t = (values, ancestors, log_weights, increments)
-        return outputs_t, (*states, tf.where(resample[:, None], 0.0, log_weights))
+        return outputs_t, (*states, nest.mask(~resample, log_weights))
 
     rows = batch_size * num_particles
     start = (agent.initial_state(rows), core.initial_state(rows),
-             tf.zeros([batch_size, num_particles]))
+             tf.zeros([batch_size, num_particles], core.dtype))
     (values, ancestors, log_weights, increments), _ = unroll.scan(
         step, (observed, features, seeds.per_step(scan_seed, num_steps)), start, lengths)
     last = tf.fill([batch_size], num_steps) if lengths is None else tf.cast(lengths, tf.int32)
@@ -127,7 +127,8 @@ def samples(
         gen_core, observed, lengths, num_particles=num_particles, lag=lag, seed=impute_seed)
     # With the same numbers at every step, so that without a lag whole paths are chosen.
     cumulative = tf.cumsum(tf.exp(imputed.log_weights[0]), 0)  # [S, T]
-    points = tf.sort(seeds.uniform([num_samples], choice_seed)) * tf.reduce_min(cumulative[-1])
+    points = tf.sort(seeds.uniform([num_samples], choice_seed, cumulative.dtype))
+    points *= tf.reduce_min(cumulative[-1])
     index = tf.reduce_sum(tf.cast(
         cumulative[tf.newaxis] <= points[:, tf.newaxis, tf.newaxis], tf.int32), 1)
     return tf.nest.map_structure(

@@ -143,7 +143,7 @@ class Evaluator:
             if state is None:
                 state = self.initial_state(len(batch.lengths))
             result, state = self.score_batch(
-                as_tensors(batch, self._core.decoder.event_spec), state,
+                as_tensors(batch, self._core.observation_spec), state,
                 seeds.fold_in(seed, number))
             increments, kl, latent_kl, sizes, variance = (
                 array.numpy() for array in result)

@@ -21,7 +21,7 @@ class Sampler:
     def __init__(self, gen_core: GenCore):
         """Creates a sampler of the agent and the core of `gen_core`."""
         self._gen_core = gen_core
-        self._spec = gen_core.core.decoder.event_spec
+        self._spec = gen_core.core.observation_spec
         self._prime = tf.function(gen_core.prime, autograph=False)
 
     def generate(

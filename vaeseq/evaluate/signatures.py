@@ -70,7 +70,8 @@ class Signatures:
             gen_core.agent, gen_core.core, bound, jit_compile=jit_compile)
         self._one_sample = ELBO()
         self._can_temper = _can_temper(gen_core)
-        self._spec = gen_core.core.decoder.event_spec
+        self._spec = gen_core.core.observation_spec
+        self._dtype = gen_core.core.dtype
         self._sequence = _with_leading(self._spec, None, None)
         self._state = tf.nest.map_structure(
             lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype),
@@ -123,12 +124,12 @@ class Signatures:
                 group, group_lengths, seed, number, count, max_windows)
             return i + 1, number + count, results.write(i, scores)
 
-        start = (tf.constant(0), tf.constant(0), _window_array(num_groups, [rows, None]))
+        start = (tf.constant(0), tf.constant(0), _window_array(num_groups, [rows, None], self._dtype))
         *_, results = tf.while_loop(lambda i, *_: i < num_groups, score_group, start)
         # An array without entries has no shape, so an empty batch is a case of its own.
         shape = [num_groups * rows, max_windows * self._window]
         scores = tf.cond(num_groups > 0, lambda: tf.reshape(results.stack(), shape),
-                         lambda: tf.zeros(shape))
+                         lambda: tf.zeros(shape, self._dtype))
         return scores[:size, :steps]
 
     def _score_windows(
@@ -152,7 +153,7 @@ class Signatures:
             return i + 1, state, scores.write(i, increments)
 
         start = (tf.constant(0), self._evaluator.initial_state(rows),
-                 _window_array(max_windows, [rows, self._window]))
+                 _window_array(max_windows, [rows, self._window], self._dtype))
         *_, scores = tf.while_loop(lambda i, *_: i < count, score_window, start)
         return _join_windows(scores.stack())
 
@@ -179,7 +180,7 @@ class Signatures:
         num_chunks = tf.maximum(_num_windows(length, _CHUNK), 1)
         arrays = tf.nest.map_structure(
             lambda spec: _window_array(num_chunks, [None, _CHUNK, *spec.shape], spec.dtype),
-            (self._spec, _TEMPERATURE))
+            (self._spec, tf.TensorSpec([], self._dtype)))
         start = (tf.constant(0), state, tf.zeros([num_samples], tf.int32), arrays)
         _, _, size, parts = tf.while_loop(lambda i, *_: i < num_chunks, draw_chunk, start)
         observed, log_prob = tf.nest.map_structure(
@@ -254,7 +255,7 @@ class Signatures:
             return i + 1, self._shaped(state), scores.write(i, increments)
 
         num_parts = tf.maximum(_num_windows(steps, _CHUNK), 1)
-        scores = _window_array(num_parts, [None, _CHUNK])
+        scores = _window_array(num_parts, [None, _CHUNK], self._dtype)
         start = (tf.constant(0), pack_named(self._state, "state", tensors), scores)
         _, state, scores = tf.while_loop(lambda i, *_: i < num_parts, observe_part, start)
         return {"log_density": _join_windows(scores.stack())[:, :steps],
@@ -270,7 +271,7 @@ class Signatures:
         contexts, agent_state = agent.contexts(
             observed, state.agent, (), lengths, seed=agent_seed)
         before = BoundState(state.core.context, nest.repeat_samples(state.core.latent, 1),
-                            tf.zeros([tf.shape(lengths)[0], 1]))
+                            tf.zeros([tf.shape(lengths)[0], 1], self._dtype))
         result = self._one_sample(core, contexts, observed, before, lengths, seed=bound_seed)
         latent = tf.nest.map_structure(lambda leaf: leaf[:, 0], result.state.latent)
         return result.increments, GenState(
@@ -329,7 +330,7 @@ def _time_window(sequences: Nest, number: Tensor, size: int) -> Nest:
 
 
 def _window_array(
-    num_windows: Tensor, element_shape: list[int | None], dtype: tf.DType = tf.float32
+    num_windows: Tensor, element_shape: list[int | None], dtype: tf.DType
 ) -> tf.TensorArray:
     """Returns an array for the results of windows; entries that are not written are zeros."""
     return tf.TensorArray(dtype, num_windows, element_shape=element_shape)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
+from vaeseq import dtypes
 from vaeseq import nest as nest_lib
 from vaeseq.description import Described
 from vaeseq.nn import cells
@@ -96,7 +97,7 @@ class RecurrentStack(Described, snt.Module):
 
     def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
                  residual: bool = False, skip: bool = False, heads: int = 4, window: int = 128,
-                 dtype: tf.DType = tf.float32, name: str | None = None) -> None:
+                 dtype: tf.DType | None = None, name: str | None = None) -> None:
         """Creates the layers; their variables are created at the first call.
 
         Args:
@@ -110,7 +111,8 @@ class RecurrentStack(Described, snt.Module):
           skip: whether the stack's inputs are appended to its outputs, [..., H + F].
           heads: attention heads of each "transformer" layer.
           window: past steps that each "transformer" layer attends to.
-          dtype: of the state; the inputs must have it too.
+          dtype: of the state; the inputs must have it too; by default that of
+            `vaeseq.dtypes`.
           name: of the module.
 
         Raises:
@@ -125,6 +127,7 @@ class RecurrentStack(Described, snt.Module):
         self._dropout = dropout
         self._residual = residual or issubclass(CELLS[cell], ParallelCell)
         self._skip = skip
+        dtype = dtype or dtypes.default_dtype()
         options = {"heads": heads, "window": window, "dropout": dropout}
         self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}",
                                     **(options if cell == "transformer" else {}))

@@ -117,7 +117,7 @@ class SequenceLoss(snt.Module):
         Returns:
           The loss, and the state after each row's last valid step.
         """
-        batch = as_tensors(batch, self.core.decoder.event_spec)
+        batch = as_tensors(batch, self.core.observation_spec)
         agent_seed, bound_seed, dropout_seed = seeds.split(seeds.make(seed), 3)
         observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
         batch_size = nest.leading_dim(batch.lengths)
@@ -129,7 +129,7 @@ class SequenceLoss(snt.Module):
             contexts = apply_dropout(self, contexts, self._context_dropout)
             result = self.bound(
                 self.core, contexts, observed, state.bound, batch.lengths,
-                kl_weight=kl_weight, seed=bound_seed)
+                kl_weight=tf.cast(kl_weight, self.core.dtype), seed=bound_seed)
         num_steps = tf.cast(tf.reduce_sum(batch.lengths), result.increments.dtype)
         count = tf.maximum(num_steps, 1.0)
         loss, nats, log_prob, kl = (tf.reduce_sum(x) / count for x in (

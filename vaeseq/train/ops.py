@@ -37,7 +37,7 @@ from vaeseq.vae import GenCore
 from vaeseq.vae.base import VAECore
 
 Schedule = Callable[[int], float]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "float64", "bfloat16"]
 
 
 class TrainMetrics(NamedTuple):
@@ -132,8 +132,8 @@ class TrainOps(snt.Module):
             (arXiv:1711.05101), multiplied by the learning rate.
           context_dropout: dropout rate of the contexts; a given `loss` has its own.
           adam_beta2: decay of Adam's second-moment average (arXiv:1412.6980).
-          precision: dtype of the layers' matrix products (see `vaeseq.nn.scan.matmul`); everything
-            else is float32.
+          precision: "bfloat16" computes the layers' matrix products in it (see
+            `vaeseq.nn.scan.matmul`); all else has the dtype in which the core was built.
           check_numerics: raise NumericsError if a loss or gradient is not finite.
           num_shards: number of shards of the batch computed in parallel.
           jit_compile: compile with XLA.
@@ -305,7 +305,7 @@ class TrainOps(snt.Module):
         return TrainMetrics(loss, nats, log_prob, kl, norm, rate, int(num_steps)), state
 
     def _as_tensors(self, batch: Batch) -> Batch:
-        return as_tensors(batch, self._core.decoder.event_spec)
+        return as_tensors(batch, self._core.observation_spec)
 
     def _sums(
         self, batch: Batch, state: TrainState, scheduled: Tensor, place: Tensor,
@@ -371,13 +371,14 @@ class TrainOps(snt.Module):
             self._apply_gradients(gradients)
         averages = tf.stack([loss, -sums.increments / count, sums.log_prob / count,
                              sums.kl / count, norm, sums.num_steps,
-                             tf.cast(tf.reduce_all(finite), tf.float32)])
+                             tf.cast(tf.reduce_all(finite), loss.dtype)])
         return averages, finite
 
     def _apply_gradients(self, gradients: list[Tensor]) -> None:
         for weight in self.variables_to_train:
             if self._weight_decay and weight.shape.rank > 1:
-                weight.assign_sub(self._rate * self._weight_decay * weight)
+                weight.assign_sub(
+                    tf.cast(self._rate, weight.dtype) * self._weight_decay * weight)
         if self._is_keras:
             self._optimizer.apply_gradients(zip(gradients, self.variables_to_train))
         else:
@@ -387,7 +388,7 @@ class TrainOps(snt.Module):
             self.average.update(self.step)
 
     def _regularization(self, weights: tuple[tf.Variable, ...]) -> Tensor:
-        total = tf.zeros([])
+        total = tf.zeros([], self._core.dtype)
         for weight in weights:
             if weight.shape.rank > 1 and self._l1_regularization:
                 total += self._l1_regularization * tf.reduce_sum(tf.abs(weight))

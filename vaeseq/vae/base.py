@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 import sonnet as snt
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest, seeds
+from vaeseq import dtypes, nest, seeds
 from vaeseq.codec import latent
 from vaeseq.description import Described
 from vaeseq.dist_module import DistModule
@@ -101,6 +101,7 @@ class VAECore(Described, snt.Module, abc.ABC):
 
     Attributes:
       decoder: the `DistModule` from u_t to p(x_t | u_t).
+      dtype: the floating dtype in which the core was built (see `vaeseq.dtypes`).
       Options: a dataclass of the core's own hyperparameters (`fields.declare`); None for none.
     """
 
@@ -121,6 +122,7 @@ class VAECore(Described, snt.Module, abc.ABC):
         super().__init__(name=name)
         self.decoder = decoder
         self._sizes = _Sizes(latent_size, state_spec)
+        self.dtype = dtypes.default_dtype()
 
     @classmethod
     def from_hparams(
@@ -147,6 +149,11 @@ class VAECore(Described, snt.Module, abc.ABC):
         """Nest of `tf.TensorSpec` of the state of one sequence, without the batch axis."""
         return self._from_constructor("state_spec")
 
+    @property
+    def observation_spec(self) -> Nest:
+        """The decoder's `event_spec` in the dtype in which the core was built."""
+        return dtypes.cast_specs(self.decoder.event_spec, self.dtype)
+
     def _from_constructor(self, name: str) -> Any:
         value = getattr(self._sizes, name)
         if value is None:
@@ -157,7 +164,7 @@ class VAECore(Described, snt.Module, abc.ABC):
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
         """Returns the state before the first step, `[B, ...]`; zeros by default."""
-        return nest.zeros(self.state_spec, batch_size)
+        return nest.zeros(dtypes.cast_specs(self.state_spec, self.dtype), batch_size)
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
@@ -269,7 +276,8 @@ class VAECore(Described, snt.Module, abc.ABC):
 
         batch_size, num_steps = (nest.leading_dim(context_features, axis) for axis in (0, 1))
         noise_seed, step_seed = seeds.split(seed, 2)
-        noise = seeds.normal([batch_size, num_steps, self.latent_size], noise_seed)
+        noise = seeds.normal(
+            [batch_size, num_steps, self.latent_size], noise_seed, self.dtype)
         steps = (context_features, features, noise, seeds.per_step(step_seed, num_steps))
         (h, z, outputs, record), state = unroll.scan(step, steps, state, lengths)
         q_z = self.recorded_posterior(record, h, features, z)
