@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaeseq import codec as codec
     from vaeseq import data as data
     from vaeseq import dist_module as dist_module
+    from vaeseq import dtypes as dtypes
     from vaeseq import encoder as encoder
     from vaeseq import evaluate as evaluate
     from vaeseq import fields as fields
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
     from vaeseq.data import Batch as Batch
     from vaeseq.data import DataSet as DataSet
     from vaeseq.data import Masked as Masked
+    from vaeseq.data import TFDataSet as TFDataSet
     from vaeseq.dist_module import DistModule as DistModule
+    from vaeseq.dtypes import float_dtype as float_dtype
     from vaeseq.encoder import Encoder as Encoder
     from vaeseq.evaluate import Evaluator as Evaluator
     from vaeseq.evaluate import Sampler as Sampler
@@ -88,7 +91,7 @@ if TYPE_CHECKING:
     from vaeseq.vae import GenCore as GenCore
     from vaeseq.vae import VAECore as VAECore
 
-# Public classes, and the module that defines each.
+# Public classes and functions, and the module that defines each.
 _NAMES = {
     "Agent": "agent",
     "Batch": "data",
@@ -117,12 +120,14 @@ _NAMES = {
     "Sampler": "evaluate",
     "Score": "evaluate",
     "SequenceLoss": "train.loss",
+    "TFDataSet": "data",
     "TrainMetrics": "train",
     "TrainOps": "train",
     "TrainResult": "train",
     "Trainer": "train",
     "Truncation": "truncation",
     "VAECore": "vae",
+    "float_dtype": "dtypes",
 }
 # Public modules, and the address of each.
 _MODULES = {
@@ -135,6 +140,7 @@ _MODULES = {
     "decoders": "codec.decoders",
     "dist_module": "dist_module",
     "distributions": "codec.distributions",
+    "dtypes": "dtypes",
     "encoder": "encoder",
     "encoders": "codec.encoders",
     "evaluate": "evaluate",

@@ -27,7 +27,7 @@ from vaeseq.description import Described
 from vaeseq.encoder import Encoder
 from vaeseq.nn.scan import lookup, unroll
 from vaeseq.nn.scan.matmul import concat_parts
-from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.types import Nest, Seed, Tensor, attribute
 
 
 @snt.allow_empty_variables
@@ -37,7 +37,7 @@ class Agent(Described, snt.Module, abc.ABC):
     Its state is a nest of tensors `[B, ...]` of constant shapes.
     """
 
-    @property
+    @attribute
     @abc.abstractmethod
     def context_size(self) -> int:
         """F, the width of a context."""
@@ -202,7 +202,7 @@ class EncodeObserved(Agent):
                 f"EncodeObserved encodes the last `window` observations; expected at least 1, got "
                 f"{window}. For a context without observations use agent.Constant().")
         self._encoder = encoder
-        self._observation_spec = observation_spec
+        self._observation_spec = dtypes.cast_specs(observation_spec)
         self._window = window
 
     @property

@@ -16,6 +16,7 @@ Axes: B batch, T time, N the steps of a whole sequence (see `vaeseq.types`).
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -225,6 +226,73 @@ class ScheduledDataSet(DataSet):
     @property
     def batches_per_epoch(self) -> int:
         return self._first.batches_per_epoch
+
+
+class TFDataSet(tf.Module, DataSet):
+    """Takes batches from a `tf.data.Dataset`, in its order and again from its start when it ends.
+
+    Checkpoints hold the number of batches taken, and a resumed run reads past them: it sees the
+    batches of an uninterrupted one if the data set is deterministic (a shuffle needs a seed,
+    random numbers inside `map` must be stateless). TensorFlow's own checkpoints of iterators are
+    not used: with `shuffle` and `prefetch` they sometimes go on in another order.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset):
+        """Creates the data set.
+
+        Args:
+          dataset: its elements are `Batch` tuples, or nests of observations `[B, T, ...]` alone,
+            whose rows are whole sequences of T steps. B is the same in all of them.
+
+        Raises:
+          ValueError: there is no element.
+        """
+        super().__init__(name="tf_data_set")
+        self._cardinality = int(dataset.cardinality())
+        # Not an attribute of its own, which a checkpoint would hold.
+        self._read = functools.partial(next, iter(dataset.repeat()))
+        self._num_read = 0
+        self._last: tuple[int, Batch] | None = None
+        # What a checkpoint holds: batches are asked for in order, from 0 or from here on.
+        self._next = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self.batch_size = len(self.batch(0).lengths)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return max(1, self._cardinality)
+
+    def batch(self, step: int) -> Batch:
+        """Returns the next batch, or the last one again.
+
+        Raises:
+          ValueError: `step` is neither the next nor the last one.
+        """
+        if self._last is not None and self._last[0] == step:
+            return self._last[1]
+        if step != int(self._next) or step < self._num_read:
+            raise ValueError(
+                "a tf.data.Dataset gives its batches in order: expected step "
+                f"{max(int(self._next), self._num_read)}, got {step}.")
+        try:
+            for _ in range(self._num_read, step):
+                self._read()
+            batch = _as_batch(self._read())
+        except StopIteration:
+            raise ValueError(
+                "expected a tf.data.Dataset of at least one batch, got an empty one.") from None
+        self._num_read = step + 1
+        self._last = step, batch
+        self._next.assign(step + 1)
+        return batch
+
+
+def _as_batch(element: Nest) -> Batch:
+    """Returns an element of a `tf.data.Dataset` as a batch of NumPy arrays."""
+    element = tf.nest.map_structure(lambda leaf: leaf.numpy(), element)
+    if isinstance(element, Batch):
+        return element
+    rows, steps = tf.nest.flatten(element)[0].shape[:2]
+    return Batch(element, np.full([rows], steps, np.int32), np.ones([rows], bool))
 
 
 def bucket(size: int) -> int:

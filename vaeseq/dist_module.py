@@ -12,7 +12,7 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq.description import Described
 from vaeseq.truncation import Truncation
-from vaeseq.types import Nest, Tensor
+from vaeseq.types import Nest, Tensor, attribute
 
 
 @snt.allow_empty_variables  # Some decoders have no variables.
@@ -39,7 +39,7 @@ class DistModule(Described, snt.Module, abc.ABC):
     `vaeseq.testing.DistModuleContract` tests a decoder against this contract.
     """
 
-    @property
+    @attribute
     @abc.abstractmethod
     def event_spec(self) -> Nest:
         """Nest of `tf.TensorSpec` of one observation, without leading dimensions.

@@ -8,7 +8,7 @@ import abc
 import sonnet as snt
 
 from vaeseq.description import Described
-from vaeseq.types import Nest, Tensor
+from vaeseq.types import Nest, Tensor, attribute
 
 
 @snt.allow_empty_variables  # Some encoders have no variables.
@@ -27,12 +27,12 @@ class Encoder(Described, snt.Module, abc.ABC):
     `vaeseq.testing.EncoderContract` tests an encoder against this contract.
     """
 
-    @property
+    @attribute
     @abc.abstractmethod
     def output_size(self) -> int:
         """F, the number of features, available before the first call."""
 
-    @property
+    @attribute
     def input_spec(self) -> Nest:
         """Nest of `tf.TensorSpec` of one observation; optional.
 

@@ -141,8 +141,9 @@ class Model(abc.ABC):
         It is `observation_spec`, or `Masked` specs where values may be missing.
         """
         kind = self.hparams.missing_values
-        spec = dtypes.cast_specs(self.observation_spec)
-        return spec if kind == "none" else masked_spec(spec, per_dimension=kind == "values")
+        if kind == "none":
+            return self.observation_spec
+        return masked_spec(self.observation_spec, per_dimension=kind == "values")
 
     def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
         """Creates the core; by default the one that `hparams.vae_type` names."""
@@ -189,7 +190,8 @@ class Model(abc.ABC):
         """Runs after each validation, for example to log a sample; by default does nothing."""
 
     def train(
-        self, sequences: Sequence[Nest], *, num_steps: int, valid: Sequence[Nest] = (),
+        self, sequences: Sequence[Nest] | tf.data.Dataset, *, num_steps: int,
+        valid: Sequence[Nest] = (),
         valid_steps: int = validation.DEFAULT_STEPS, max_minutes: float = math.inf,
         periods: Periods = Periods(), should_stop: Callable[[], bool] = lambda: False,
         strategy: Strategy = SINGLE_PROCESS, patience: int | None = None,
@@ -198,7 +200,8 @@ class Model(abc.ABC):
         """Trains the model, resuming from the latest checkpoint in `log_dir`.
 
         Args:
-          sequences: each a nest of arrays `[N, ...]`.
+          sequences: each a nest of arrays `[N, ...]`; or a `tf.data.Dataset` of batches (see
+            `data.TFDataSet`).
           num_steps: number of updates, including those of earlier sessions.
           valid: held-out sequences; the checkpoint with their best score is kept, as for early
             stopping, and later used for scores and samples.
@@ -222,7 +225,8 @@ class Model(abc.ABC):
           NumericsError: a loss or gradient is not finite.
           LostWorkerError: another worker was lost.
         """
-        data = self.data_set(sequences)
+        data = (data_lib.TFDataSet(sequences) if isinstance(sequences, tf.data.Dataset)
+                else self.data_set(sequences))
         check_batch_size(data.batch_size, strategy)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):

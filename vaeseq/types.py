@@ -19,6 +19,7 @@ Every public docstring gives shapes in these letters:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -27,3 +28,11 @@ Tensor = tf.Tensor
 Nest = Any  # A tensor, or tuples, named tuples, lists and dicts of nests (see `tf.nest`).
 Seed = Any  # A Python int, or an int32 tensor [2] (see `vaeseq.seeds`).
 Spec = tf.TensorSpec  # Shape, dtype and name of one element, without leading dimensions.
+
+
+def attribute(method: Callable[[Any], Any]) -> Any:
+    """Declares a property that subclasses define as a class attribute or as a property.
+
+    For type checkers it is `Any`: they let a plain attribute override no property.
+    """
+    return property(method)

@@ -34,7 +34,8 @@ RUNS = {
     "cartpole": "vaeseq-play train",
 }
 # A page that compiles many programs is slow.
-SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/fine_tuning.md",
+SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md",
+        "docs/fine_tuning.md", "docs/training.md",
         "docs/missing_values.md", "docs/models.md", "docs/notebooks/missing_values.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")
           for name in ("text", "midi", "play"))}

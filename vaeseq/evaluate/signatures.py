@@ -124,7 +124,8 @@ class Signatures:
                 group, group_lengths, seed, number, count, max_windows)
             return i + 1, number + count, results.write(i, scores)
 
-        start = (tf.constant(0), tf.constant(0), _window_array(num_groups, [rows, None], self._dtype))
+        start = (tf.constant(0), tf.constant(0),
+                 _window_array(num_groups, [rows, None], self._dtype))
         *_, results = tf.while_loop(lambda i, *_: i < num_groups, score_group, start)
         # An array without entries has no shape, so an empty batch is a case of its own.
         shape = [num_groups * rows, max_windows * self._window]

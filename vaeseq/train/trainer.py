@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import data as data_lib
 from vaeseq.data import Batch
 from vaeseq.evaluate.likelihood import ACTIVE_NATS, Score
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
@@ -99,7 +100,7 @@ class Trainer:
     """Runs `TrainOps` over a data set; validates, saves checkpoints and writes metrics."""
 
     def __init__(
-        self, ops: TrainOps, data: Batches, checkpoints: Checkpoints, *,
+        self, ops: TrainOps, data: Batches | tf.data.Dataset, checkpoints: Checkpoints, *,
         objects: dict[str, tf.Module], validate: Callable[[ShouldStop], Score | None] | None = None,
         after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
         periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,
@@ -109,7 +110,8 @@ class Trainer:
 
         Args:
           ops: the training operations, already built.
-          data: the batches; update number n, from 0, takes batches n * `ops.accumulate` and on.
+          data: the batches, or a `tf.data.Dataset` of them (see `data.TFDataSet`); update number n,
+            from 0, takes batches n * `ops.accumulate` and on.
           checkpoints: where checkpoints are saved.
           objects: the model, saved by name beside the training state.
           validate: scores held-out sequences; without it no checkpoint is marked as the best. It
@@ -124,13 +126,16 @@ class Trainer:
           callbacks: called after updates and validations, in this order.
 
         Raises:
-          ValueError: two callbacks have one name.
+          ValueError: two callbacks have one name, or several replicas share a
+            `tf.data.Dataset`.
         """
         names = [callback.name for callback in callbacks]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"expected callbacks of different names, got {names}. Give each a `name`: their "
                 "states are saved under it.")
+        if isinstance(data, tf.data.Dataset):
+            data = data_lib.TFDataSet(data)
         self._ops = ops
         self._data = data
         self._checkpoints = checkpoints
@@ -142,6 +147,10 @@ class Trainer:
         self._patience = patience or 0
         self._callbacks = tuple(callbacks)
         self._has_collapsed = False
+        if isinstance(data, data_lib.TFDataSet) and strategy.num_replicas > 1:
+            raise ValueError(
+                "expected one replica for a tf.data.Dataset, whose position other workers cannot "
+                f"restore; got {strategy.num_replicas}. Give several replicas a vaeseq.DataSet.")
         self._state = SavedNest(ops.initial_state(len(data.batch(0).lengths)))
         self._totals = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
