@@ -137,14 +137,44 @@ class Forgetful(agent.EncodeObserved):
         return super().contexts(observed, state, inputs, seed=seed)
 
 
-def test_the_contract_can_fail():
+class Mixing(agent.EncodeObserved):
+    """Lets the rows of a batch see each other."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        contexts, state = super().contexts(observed, state, inputs, lengths, seed=seed)
+        return contexts + tf.reduce_mean(contexts), state
+
+
+class Restless(agent.EncodeObserved):
+    """Draws from TensorFlow's own generator."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        contexts, state = super().contexts(observed, state, inputs, lengths, seed=seed)
+        return contexts + tf.random.normal([]), state
+
+
+class Restarting(agent.EncodeObserved):
+    """Begins anew in each part of a sequence."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
+        return super().contexts(observed, state, inputs, lengths, seed=seed)
+
+
+@pytest.mark.parametrize("kind, test, message", [
+    (Forgetful, "whole_sequence_equals_step_by_step", "must be that after its last valid step"),
+    (Mixing, "rows_do_not_mix", "must not depend on the rest of the batch"),
+    (Restless, "contexts_are_the_same_in_two_evaluations", "must be the same in two evaluations"),
+    (Restarting, "whole_sequence_equals_two_parts", "must have the contexts of the whole"),
+])
+def test_the_contract_can_fail(kind, test, message):
     class Broken(_contract("EncodeObserved")):
         def make_object_under_test(self):
             encoder, _ = small.symbol_codec()
-            return Forgetful(encoder, small.SYMBOL)
+            return kind(encoder, small.SYMBOL)
 
-    with pytest.raises(AssertionError, match="must be that after its last valid step"):
-        Broken().test_whole_sequence_equals_step_by_step()
+    with pytest.raises(AssertionError, match=message):
+        getattr(Broken(), f"test_{test}")()
 
 
 def test_different_numbers_give_different_seeds():

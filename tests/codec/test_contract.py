@@ -129,6 +129,20 @@ def test_everything_public_is_tested(module, kind, makers):
         type(make()) for make in makers.values()}
 
 
+class Unseeded(tfd.Poisson):
+    """Samples from TensorFlow's own generator."""
+
+    def _sample_n(self, n, seed=None):
+        return tf.random.poisson([n], tf.exp(self.log_rate))
+
+
+class WithoutConstant(tfd.MultivariateNormalDiag):
+    """Its KL divergence lacks a term."""
+
+    def kl_divergence(self, other, name="kl"):
+        return super().kl_divergence(other) + 0.5
+
+
 class BrokenDecoder(Counts):
     """A decoder with one method replaced by a test."""
 
@@ -136,6 +150,10 @@ class BrokenDecoder(Counts):
         super().__init__()
         self.__call__(tf.zeros([1, 5]))
         self._broken = broken
+
+    def __call__(self, features):
+        params = super().__call__(features)
+        return self._broken["call"](params) if "call" in getattr(self, "_broken", ()) else params
 
     def dist(self, params):
         return self._broken.get("dist", super().dist)(params)
@@ -172,6 +190,15 @@ def contract_of(decoder):
     ("temperature_sharpens_and_flattens",
      {"temper": lambda params, temperature: params - 5.0 * temperature},
      "A lower temperature must not make a distribution more random: entropy"),
+    ("samples_follow_the_seed",
+     {"dist": lambda log_rate: tfd.Independent(Unseeded(log_rate=log_rate), 1)},
+     "sample with the same seed must give the same observations"),
+    ("parameters_are_the_same_in_two_evaluations",
+     {"call": lambda log_rate: log_rate + tf.random.normal([3])},
+     "Parameters must be the same in two evaluations"),
+    ("kl_of_equal_distributions_is_zero",
+     {"dist": lambda log_rate: WithoutConstant(log_rate)},
+     r"KL\(q \|\| q\) of the distribution must be 0"),
 ])
 def test_the_decoder_contract_can_fail(test, broken, message):
     with pytest.raises(AssertionError, match=message):
@@ -187,18 +214,19 @@ def test_a_decoder_without_temper_samples_at_temperature_one_only():
 
 
 class BrokenEncoder(Encoder):
-    """Mixes examples of the batch, and declares one feature too many."""
+    """Mixes examples of the batch, adds noise, and declares one feature too many."""
     output_size = 4
     input_spec = tf.TensorSpec([3], tf.float32)
 
     def __call__(self, observation):
-        return observation - tf.reduce_sum(observation)
+        return observation - tf.reduce_sum(observation) + tf.random.normal([])
 
 
 @pytest.mark.parametrize("test, message", [
     ("features_have_the_leading_dimensions",
      r"leading dimensions \[\] must give features of shape \[4\], not \[3\]"),
     ("observations_do_not_mix", "must not depend on the rest of the batch"),
+    ("features_are_the_same_in_two_evaluations", "Features must be the same in two evaluations"),
 ])
 def test_the_encoder_contract_can_fail(test, message):
     contract = testing.EncoderContract()

@@ -60,14 +60,15 @@ class IWAE(Bound):
         log_prob, log_ratio = nest.mask_time(
             (samples.log_prob, samples.log_ratio), lengths, axis=2)  # [B, S, T]
         log_w = log_prob - kl_weight * log_ratio
-        log_weights = state.log_weights[..., None] + tf.cumsum(log_w, axis=2)
-        log_means = resampling.log_mean_exp(log_weights)  # [B, T]
-        start = resampling.log_mean_exp(state.log_weights)  # 0 up to rounding
-        increments = log_means - tf.concat([start[:, None], log_means[:, :-1]], 1)
+        before = state.log_weights[..., None]
+        log_weights = before + tf.cumsum(log_w, axis=2)
+        weights_so_far = tf.concat([before, log_weights], 2)  # [B, S, T + 1]
+        log_means = resampling.log_mean_exp(weights_so_far)  # [B, T + 1]; begins with about 0
+        increments = log_means[:, 1:] - log_means[:, :-1]
         mean_log_prob, kl, latent_kl = nest.mask_time(tf.nest.map_structure(
             lambda x: tf.reduce_mean(x, 1),
             (samples.log_prob, samples.kl, samples.latent_kl)), lengths)
-        last = log_weights[..., -1]
+        last = weights_so_far[..., -1]
         variance = (resampling.log_mean_variance(last)
                     - resampling.log_mean_variance(state.log_weights))
         objective = increments

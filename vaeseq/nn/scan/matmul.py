@@ -102,7 +102,8 @@ def _multiply(x: Part, w: Tensor) -> Tensor:
     if x.shape.rank == 2:
         return tf.matmul(x, w)
     leading = nest_lib.shape_of(x)[:-1]
-    outputs = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), w)
+    # Not by -1: with no features any number of rows would do.
+    outputs = tf.matmul(nest_lib.merge_leading(x, len(leading)), w)
     return tf.reshape(outputs, [*leading, w.shape[-1]])
 
 

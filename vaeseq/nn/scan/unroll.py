@@ -63,7 +63,7 @@ def scan(step: Step, inputs: Nest, state: Nest,
       step: (inputs_t: nest of [B, *], state) -> (outputs_t: nest of [B, *], next state). It must
         be deterministic, as its gradient runs it again: random numbers come from `inputs` or
         stateless seeds.
-      inputs: nest of [B, T, *] with T >= 1 known while tracing; an input that the step passes to
+      inputs: nest of [B, T, *] with T known while tracing; an input that the step passes to
         layers as it is, or as a part of their inputs, is multiplied before the loop.
       state: nest of [B, *], before the first step. Its shapes and dtypes do not change.
       lengths: integer [B], or None where every row has T steps. Rows past their length keep
@@ -76,6 +76,9 @@ def scan(step: Step, inputs: Nest, state: Nest,
       ValueError: no inputs, an unknown or different T, or a state whose structure changes.
     """
     num_steps = _num_steps(inputs)
+    if not num_steps:  # a step on zeros tells the outputs' structure
+        outputs, _ = scan(step, tf.nest.map_structure(_one_step, inputs), state)
+        return tf.nest.map_structure(lambda x: x[:, :0], outputs), state
     if not tf.executing_eagerly() and segment_size(num_steps) < num_steps:
         return by_segments(
             lambda segment, state, number: scan(
@@ -183,11 +186,17 @@ def _num_steps(inputs: Nest) -> int:
     flat = tf.nest.flatten(inputs)
     sizes = {x.shape[1] if x.shape.rank is not None and x.shape.rank >= 2 else None for x in flat}
     num_steps = next(iter(sizes), None)
-    if len(sizes) != 1 or not num_steps:
-        raise ValueError("scan expects inputs of shape [B, T, ...] with one T >= 1 that is known "
-                         f"while tracing, got shapes {[x.shape for x in flat]}. Give the "
+    if len(sizes) != 1 or num_steps is None:
+        raise ValueError("scan expects inputs of shape [B, T, ...] with one T that is known while "
+                         f"tracing, got shapes {[x.shape for x in flat]}. Give the "
                          "tf.function an input_signature or a batch with a fixed length.")
     return num_steps
+
+
+def _one_step(x: Tensor) -> Tensor:
+    """Returns zeros for one step: [B, 0, *] -> [B, 1, *]."""
+    x = tf.convert_to_tensor(x)
+    return tf.pad(x, [[0, int(axis == 1)] for axis in range(x.shape.rank)])
 
 
 def _masked(step: Step) -> Step:
