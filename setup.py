@@ -17,6 +17,7 @@ _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "
 _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
 _SERIES = ["pyarrow>=15", *_PLOT]
+_TOKENS = ["sentencepiece>=0.2"]  # trains byte pair encodings for vaeseq-text
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
 # scoringrules: an oracle of the scores of forecasts.
@@ -69,7 +70,8 @@ setuptools.setup(
         "chorales": [*_MIDI, "music21>=9"],
         "play": _PLAY,
         "series": _SERIES,
-        "dev": [*_DEV, *_MIDI, *_PLAY, *_SERIES],
+        "tokens": _TOKENS,
+        "dev": [*_DEV, *_TOKENS, *_MIDI, *_PLAY, *_SERIES],
         "docs": [*_DOCS, *_MIDI, *_PLAY, *_SERIES],
     },
     entry_points={

@@ -9,23 +9,32 @@ from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import short_repr
 
+from . import files
 from .hparams import TextHParams
 
 _MOST_LENGTH = 10**9
+_MOST_TOKENS = 1 << 16  # of a byte pair encoding
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
-    add("--train-corpus", type=arguments.readable_file, metavar="FILE",
-        help="text to train on, plain or compressed by gzip or xz (default: Python's language "
-             "reference, in English)")
-    add("--valid-corpus", type=arguments.readable_file, metavar="FILE",
-        help="text to validate on (default: the end of the training text)")
+    add("--train-corpus", type=files.argument, nargs="+", metavar="FILE",
+        help="text to train on: files, plain or compressed by gzip or xz, folders and patterns "
+             "such as 'books/**/*.txt', read in the order of their paths (default: Python's "
+             "language reference, in English)")
+    add("--valid-corpus", type=files.argument, nargs="+", metavar="FILE",
+        help="text to validate on, likewise (default: the end of the training text)")
     add("--valid-fraction", type=arguments.fraction, default=0.1, metavar="F",
         help="fraction of the training text that is held out without --valid-corpus")
-    add("--vocab-corpus", type=arguments.readable_file, metavar="FILE",
-        help="text whose characters make the vocabulary (default: the training text)")
+    add("--file-boundaries", choices=("start", "symbol", "none"), metavar="KIND",
+        help="between several files: start: the model forgets what came before; symbol: ASCII's "
+             "character 28 stands there; none: they are one text (default: start)")
+    add("--vocab-corpus", type=files.argument, nargs="+", metavar="FILE",
+        help="text whose characters or tokens make the vocabulary (default: the training text)")
+    add("--tokens", type=_tokens, metavar="KIND",
+        help="what a symbol is: characters; bytes; words: frequent words, others in bytes; bpe:N: "
+             "byte pair encoding with N symbols, which needs vaeseq[tokens] (default: characters)")
     _add_encoding(parser)
     options.add_init_from(parser)
     options.add_training(parser, TextHParams, valid_every=500)
@@ -35,8 +44,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_trained(parser)
-    add("--eval-corpus", type=arguments.readable_file, nargs="+", metavar="FILE",
-        help="texts to score, one row each (default: the text held out in training)")
+    add("--eval-corpus", type=files.argument, nargs="+", metavar="FILE",
+        help="texts to score: files, and those of folders and patterns, one row each (default: the "
+             "text held out in training)")
     options.add_scoring(parser, "text")
     add("--per-character", type=arguments.output_file, metavar="FILE",
         help="write an HTML page with each character of one text coloured by its surprise")
@@ -46,7 +56,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_trained(parser)
     add("--length", type=arguments.whole(1, _MOST_LENGTH), metavar="N",
-        help="characters of each sample, after the prime (default: 1000)")
+        help="characters of each sample, or symbols with --tokens, after the prime (default: 1000)")
     add("--num-samples", "--samples", type=arguments.whole(1, 10**6), default=1, metavar="N",
         help="number of samples")
     add("--prime", metavar="TEXT", default="", help="the beginning of each sample")
@@ -68,7 +78,7 @@ def _add_trained(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the commands that load a trained model."""
     options.add_trained(parser)
     parser.add_argument(
-        "--vocab-corpus", "--train-corpus", type=arguments.readable_file, metavar="FILE",
+        "--vocab-corpus", "--train-corpus", type=files.argument, nargs="+", metavar="FILE",
         help="not needed; checked against the vocabulary of the run")
     _add_encoding(parser)
     arguments.add_hparams(parser, TextHParams)
@@ -78,6 +88,16 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoding", type=_encoding, metavar="NAME",
         help="encoding of the texts (default: UTF-8, or UTF-16 with a byte order mark)")
+
+
+def _tokens(name: str) -> str:
+    kind, _, size = name.partition(":")
+    if name in ("characters", "bytes", "words") or (
+            kind == "bpe" and size.isdecimal() and 256 < int(size[:9]) <= _MOST_TOKENS):
+        return name if kind != "bpe" else f"bpe:{int(size)}"
+    raise argparse.ArgumentTypeError(
+        f"expected characters, bytes, words or bpe:N with N from 257 to {_MOST_TOKENS}; "
+        f"got {short_repr(name)}")
 
 
 def _encoding(name: str) -> str:

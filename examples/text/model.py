@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A model of text: reads characters, gives a categorical distribution of the next one."""
+"""A model of text: reads symbols, gives a categorical distribution of the next one."""
 from __future__ import annotations
 
 import os
@@ -15,55 +15,60 @@ from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.evaluate import validation
 from vaeseq.evaluate.likelihood import Score, Window
 from vaeseq.model import Model
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
 from vaeseq.runs.warm_start import Origin
 from vaeseq.train.metrics import Writer
+from vaeseq.train.trainer import Callback, TrainResult
 
-from .data import UNKNOWN, Vocabulary
+from .data import UNKNOWN, Tokens, tokenization
 from .data.corpus import split_rows
 from .data.sources import Description
+from .data.streams import TextStreams
 from .hparams import TextHParams
 
 PROGRAM = "vaeseq-text"
 _VOCABULARY = "vocabulary.json"
 _MOST_VOCABULARY = 1 << 24  # characters of that file
-_WINDOW = 1024  # characters scored in one compiled call
-_OOV_LOGIT = -8.0  # initial logit of out-of-vocabulary symbols
+_WINDOW = 1024  # symbols scored in one compiled call
+_VALIDATION_ROWS = 32
 
 
 class TextModel(Model):
-    """A model of text (see `vaeseq.model.Model`); sequences are arrays of symbols `[N]`.
+    """A model of text (see `vaeseq.model.Model`); sequences are texts, arrays of symbols `[N]`.
 
     Attributes:
-      vocabulary: maps characters to symbols.
+      vocabulary: maps text to symbols.
       origin: the run that a warm start took the initial weights from, if any.
     """
 
     hparams: TextHParams
     hparams_class = TextHParams
     program = PROGRAM
-    unit = "character"
     observation_spec = tf.TensorSpec([], tf.int32, "symbol")
 
     def __init__(
-        self, hparams: TextHParams, vocabulary: Vocabulary, log_dir: str | os.PathLike[str], *,
+        self, hparams: TextHParams, vocabulary: Tokens, log_dir: str | os.PathLike[str], *,
         seed: int = 0, trained_on: Description | None = None,
     ):
         """Creates the model.
 
         Args:
           hparams: the hyperparameters.
-          vocabulary: maps characters to symbols.
+          vocabulary: maps text to symbols.
           log_dir: the directory of the run.
           seed: of weights, batches and all other randomness of training.
           trained_on: written into the log directory, to find the held-out text later.
         """
         self.vocabulary = vocabulary
+        self.unit = vocabulary.unit
         self.origin: Origin | None = None
         self._trained_on = trained_on
+        self._last_score = _LastScore()
+        self._characters_per_symbol = 1.0
         super().__init__(hparams, log_dir, seed=seed)
 
     @classmethod
@@ -81,30 +86,47 @@ class TextModel(Model):
         return decoders.Categorical(
             len(self.vocabulary), self.observation_spec,
             hidden_sizes=self.hparams.obs_decoder_fc_hidden_layers,
-            activation=self.hparams.activation, initial_logits=self._initial_logits())
-
-    def _initial_logits(self) -> np.ndarray:
-        known = np.zeros(len(self.vocabulary.characters))
-        return np.concatenate([known, np.full(self.vocabulary.oov_buckets, _OOV_LOGIT)])
+            activation=self.hparams.activation, initial_logits=self.vocabulary.initial_logits())
 
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
-        (symbols,) = sequences
-        return data_lib.Streams(
-            symbols, self.hparams.batch_size, self.hparams.sequence_size, seed=self._seed)
+        sizes = self.hparams.batch_size, self.hparams.sequence_size
+        if len(sequences) == 1:
+            return data_lib.Streams(sequences[0], *sizes, seed=self._seed)
+        return TextStreams(sequences, *sizes, seed=self._seed)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
         """Splits one text into rows that start from the initial state: fast, a bit pessimistic."""
-        rows = split_rows(sequences[0], 32) if len(sequences) == 1 else sequences
-        return data_lib.windows(rows, len(rows), 256)
+        rows = (split_rows(sequences[0], _VALIDATION_ROWS) if len(sequences) == 1
+                else sorted(sequences, key=len))  # rows of similar length need less padding
+        return data_lib.windows(rows, min(len(rows), _VALIDATION_ROWS), 256)
+
+    def train(
+        self, sequences: Sequence[np.ndarray], *, valid: Sequence[np.ndarray] = (),
+        valid_steps: int = validation.DEFAULT_STEPS, callbacks: Sequence[Callback] = (),
+        **options: Any,
+    ) -> TrainResult:
+        """Trains the model on texts, each `[N]`; see `vaeseq.model.Model.train`."""
+        if self.unit != "character":
+            sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
+            self._characters_per_symbol = self.characters_per_symbol(sample)
+            callbacks = [*callbacks, self._last_score]
+        return super().train(
+            sequences, valid=valid, valid_steps=valid_steps, callbacks=callbacks, **options)
+
+    def characters_per_symbol(self, texts: Sequence[np.ndarray]) -> float:
+        """Returns the average number of characters of a symbol in texts, each `[N]`."""
+        characters = sum(map(self.vocabulary.num_characters, texts))
+        return characters / max(1, sum(map(len, texts)))
 
     def score_text(
-        self, symbols: np.ndarray, *, bound: str = "elbo", num_samples: int | None = None,
-        seed: int = 0,
+        self, symbols: np.ndarray | Sequence[np.ndarray], *, bound: str = "elbo",
+        num_samples: int | None = None, seed: int = 0,
     ) -> tuple[Score, np.ndarray]:
-        """Scores one text, with the state carried from its beginning to its end.
+        """Scores a text, with the state carried from its beginning to its end.
 
         Args:
-          symbols: the text, `[N]`.
+          symbols: the text, `[N]`; or its parts, N symbols in all, which start from the initial
+            state.
           bound: "elbo", "iwae" or "fivo"; models without latents are scored exactly.
           num_samples: of the latents; by default the hyperparameter `log_prob_samples`.
           seed: of these samples.
@@ -112,13 +134,15 @@ class TextModel(Model):
         Returns:
           The score, and the surprise (negative log-probability) of each symbol in nats, `[N]`.
         """
+        parts = [symbols] if isinstance(symbols, np.ndarray) else symbols
+        size = sum(map(len, parts))
         evaluator = self.evaluator(bound, num_samples)
-        surprises = np.zeros(len(symbols), np.float32)
+        surprises = np.zeros(size, np.float32)
 
         def windows(progress: Progress) -> Iterator[Window]:
             done = 0
-            batches = data_lib.windows(
-                [symbols], 1, min(data_lib.bucket(len(symbols)), _WINDOW))
+            longest = max(map(len, parts), default=0)
+            batches = data_lib.windows(parts, 1, min(data_lib.bucket(longest), _WINDOW))
             for window in evaluator.windows(batches, seed=seeds.make(seed)):
                 steps = int(window.lengths[0])
                 surprises[done:done + steps] = -window.increments[0, :steps]
@@ -126,7 +150,7 @@ class TextModel(Model):
                 progress.advance(steps, steps)
                 yield window
 
-        with Progress("evaluate", total=len(symbols), unit=self.unit) as progress:
+        with Progress("evaluate", total=size, unit=self.unit) as progress:
             return evaluator.pool(windows(progress)), surprises
 
     def expect_symbols(self, symbols: tf.Tensor) -> list[tf.Operation]:
@@ -143,10 +167,26 @@ class TextModel(Model):
             self._trained_on.save(self.log_dir)
 
     def after_validation(self, step: int, writer: Writer, log: Callable[[str], None]) -> None:
+        if self._last_score.nats_per_symbol is not None and self._characters_per_symbol:
+            nats = self._last_score.nats_per_symbol / self._characters_per_symbol
+            log(f"step {step}: validation {nats:.4f} nats per character")
         (symbols,) = self.generate(length=200, seed=step)
         text = self.vocabulary.decode(symbols)
         writer.text(step, "sample", text)
         log("\n".join(f"    | {line}" for line in _printable(text).split("\n")))
+
+
+class _LastScore(Callback):
+    """Keeps the score of the last validation.
+
+    Attributes:
+      nats_per_symbol: of that score; None before the first.
+    """
+
+    nats_per_symbol: float | None = None
+
+    def on_validation(self, step: int, score: Score) -> None:
+        self.nats_per_symbol = score.nats_per_step
 
 
 def _printable(text: str) -> str:
@@ -154,7 +194,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
 
 
-def saved_vocabulary(log_dir: LogDir) -> Vocabulary:
+def saved_vocabulary(log_dir: LogDir) -> Tokens:
     """Reads the vocabulary of a run; raises ValueError where it is missing or damaged."""
     text = log_dir.read(_VOCABULARY, _MOST_VOCABULARY)
-    return Vocabulary.from_json(text, repr(str(log_dir.path / _VOCABULARY)))
+    return tokenization.from_json(text, repr(str(log_dir.path / _VOCABULARY)))

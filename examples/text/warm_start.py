@@ -2,6 +2,7 @@
 """Warm start of a model of text from another run, whose vocabulary may differ."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from vaeseq.runs import warm_start
 from vaeseq.runs.warm_start import Adapt
 from vaeseq.train.distribute import Strategy
 
-from .data import Vocabulary
+from .data import Tokens, Vocabulary
 from .model import TextModel
 
 # Variables with an axis of symbols, by the end of their path, and that axis.
@@ -18,14 +19,14 @@ _SYMBOL_AXES = {"embeddings": 0, "decoder/_head/_linear/w": 1, "decoder/_head/_l
 
 
 def initialize_from(
-    source: Path, model: TextModel, train: np.ndarray, strategy: Strategy
+    source: Path, model: TextModel, train: Sequence[np.ndarray], strategy: Strategy
 ) -> None:
     """Sets the initial weights of a new model to those of a trained one, and prints a summary.
 
     Args:
       source: the log directory of the trained model.
       model: the new model.
-      train: the symbols to train on, `[N]`.
+      train: the symbols to train on, each text `[N]`.
       strategy: of training; the chief loads the weights and broadcasts them later.
 
     Raises:
@@ -40,26 +41,32 @@ def initialize_from(
     same_vocabulary = other.vocabulary == model.vocabulary
     model.origin = warm_start.begin(
         model.log_dir, source, other.step, other.gen_core, model.gen_core,
-        *() if same_vocabulary else (by_character(other.vocabulary, model.vocabulary),))
+        *() if same_vocabulary else (by_content(other.vocabulary, model.vocabulary),))
     print(model.origin.summary())
     if not same_vocabulary:
-        new = other.vocabulary.unknown(model.vocabulary.characters)
-        print(f"{len(new)} characters of the vocabulary are new; their weights are initialised at "
-              "random.")
-    unknown = int(np.count_nonzero(train >= len(model.vocabulary.characters)))
+        new = set(model.vocabulary.contents()) - set(other.vocabulary.contents())
+        print(f"{len(new)} {model.unit}s of the vocabulary are new; their weights are initialised "
+              "at random.")
+    size = sum(map(len, train))
+    unknown = sum(map(model.vocabulary.num_unknown, train))
     if unknown:
-        print(f"{unknown:,} of the {len(train):,} characters are outside the vocabulary, so the "
-              "model cannot tell them apart. --vocab-corpus sets another vocabulary.")
+        share = f"{100 * unknown / size:.2g} %" if unknown < size else "All"
+        print(f"{share} of the text, {unknown:,} of {size:,} characters, is outside the vocabulary "
+              "of --init-from, so the model cannot tell them apart. --vocab-corpus FILE makes a "
+              "vocabulary of the characters of a text.")
 
 
-def by_character(theirs: Vocabulary, ours: Vocabulary) -> Adapt:
-    """Returns a function that copies the weights of each symbol from those of the same character.
+def by_content(theirs: Tokens, ours: Tokens) -> Adapt:
+    """Returns a function that copies the weights of each symbol from those of the same text.
 
-    Out-of-vocabulary buckets are copied by number; new characters keep their initial weights.
+    Out-of-vocabulary buckets are copied by number; new symbols keep their initial weights.
     """
-    symbols = {character: i for i, character in enumerate(theirs.characters)}
-    matches = [symbols.get(character, -1) for character in ours.characters]
-    matches += [len(symbols) + i if i < theirs.oov_buckets else -1 for i in range(ours.oov_buckets)]
+    symbols = {content: i for i, content in enumerate(theirs.contents()) if content is not None}
+    matches = [-1 if content is None else symbols.get(content, -1) for content in ours.contents()]
+    if isinstance(ours, Vocabulary) and isinstance(theirs, Vocabulary):
+        common = min(ours.oov_buckets, theirs.oov_buckets)
+        for i in range(common):
+            matches[len(ours.characters) + i] = len(theirs.characters) + i
     source = np.array(matches)
 
     def adapt(name: str, old: np.ndarray, initial: np.ndarray) -> np.ndarray | None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from examples.midi.data import archives, loading
 from examples.midi.data.piano_roll import Grid
-from examples.text.data import corpus
+from examples.text.data import reading
 from examples.text.data.vocabulary import Vocabulary
 from vaeseq.cli.program import as_cli_error
 from vaeseq.hparams import HParams
@@ -94,7 +94,7 @@ def test_any_file_is_a_text_or_an_error(tmp_path, content):
     path = tmp_path / "text.txt"
     path.write_bytes(content)
     with _one_line():
-        text = "".join(corpus.read_file(path))
+        text = "".join(reading.read_file(path))
         assert text.encode("utf-8") == content.removeprefix("\ufeff".encode())
 
 

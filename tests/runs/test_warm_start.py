@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from examples.text.data import Vocabulary
-from examples.text.warm_start import by_character
+from examples.text.warm_start import by_content
 from tests import small
 from vaeseq.hparams import HParams
 from vaeseq.runs import warm_start
@@ -104,7 +104,7 @@ def test_an_interrupted_warm_start_takes_the_same_weights_again(tmp_path):
 
 
 def test_the_weights_of_a_symbol_follow_its_character():
-    adapt = by_character(Vocabulary("abc", 2), Vocabulary("bdca", 1))
+    adapt = by_content(Vocabulary("abc", 2), Vocabulary("bdca", 1))
     old, first = np.arange(10.0).reshape(5, 2), -np.ones([5, 2])
     expected = [[2, 3], [-1, -1], [4, 5], [0, 1], [6, 7]]
     np.testing.assert_array_equal(adapt("agent/_encoder/embeddings", old, first), expected)

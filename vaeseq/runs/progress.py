@@ -22,7 +22,7 @@ import tqdm
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _REDRAW = 0.2  # seconds
-_BAR = "{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} steps, {remaining} left{postfix}"
+_BAR = "{{desc}} {{percentage:3.0f}}%|{{bar:20}}| {{n}}/{{total}} {}, {{remaining}} left{{postfix}}"
 
 
 class Progress:
@@ -35,6 +35,7 @@ class Progress:
       total: number of steps.
       initial: steps completed earlier.
       unit: singular name of the units of the rate.
+      counted: plural name of the steps.
       every: seconds between two lines if the output is not a terminal.
       file: the output; by default `sys.stderr`.
       hidden: show nothing.
@@ -49,6 +50,7 @@ class Progress:
         total: int,
         initial: int = 0,
         unit: str = "step",
+        counted: str = "steps",
         every: float = 10.0,
         file: TextIO | None = None,
         hidden: bool = False,
@@ -56,7 +58,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._description, self._unit, self._is_brief = description, unit, is_brief
-        self._total, self._done = total, initial
+        self._total, self._done, self._counted = total, initial, counted
         self._file = io.StringIO() if hidden else sys.stderr if file is None else file
         self._clock = clock
         self._timed_from, self._timed_steps, self._timed_units = clock(), -1, 0
@@ -65,7 +67,7 @@ class Progress:
             desc=description,
             total=total,
             initial=initial,
-            bar_format=_BAR,
+            bar_format=_BAR.format(counted),
             dynamic_ncols=True,
             leave=not is_brief,
             mininterval=0,
@@ -128,7 +130,7 @@ class Progress:
             left = (self._total - self._done) * seconds / self._timed_steps
             parts.insert(1, f"{duration(left)} left")
         percent = 100 * self._done // max(self._total, 1)
-        share = f"{self._description} {self._done}/{self._total} steps ({percent} %)"
+        share = f"{self._description} {self._done}/{self._total} {self._counted} ({percent} %)"
         print(", ".join([share, *parts]), file=self._file, flush=True)
 
 
@@ -140,5 +142,7 @@ def duration(seconds: float) -> str:
 
 
 def _short(number: float) -> str:
-    """Formats a number with three digits: "7.25", "31.4k"."""
+    """Formats a number with three digits: "7.25", "31.4k", "2.5M"."""
+    if number >= 1e6:
+        return f"{number / 1e6:.3g}M"
     return f"{number:.3g}" if number < 1000 else f"{number / 1000:.3g}k"

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
+from vaeseq.runs.cache_folder import cache_folder
+
 from .midi_reader import Notes
 
 _VERSION = 1  # raise it when the parser changes
 
 
 def folder() -> Path:
-    """Returns the cache folder of the program, in $XDG_CACHE_HOME or ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(root) if os.path.isabs(root) else Path(os.path.expanduser("~")) / ".cache"
-    return base / "vaeseq" / "midi"
+    """Returns the cache folder of the program."""
+    return cache_folder("midi")
 
 
 def load(content: bytes) -> Notes | None:

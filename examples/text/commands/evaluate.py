@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,58 +15,109 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
 
+from ..data import Corpus, Tokens
 from ..data.corpus import open_corpus
-from ..data.sources import held_out
+from ..data.sources import HeldOut, held_out
+from ..files import matches
 from ..output import page
 from .loading import load_model
 
 
 class _Row(NamedTuple):
-    """A text's name, its score, and its number of out-of-vocabulary characters."""
+    """The score of one text.
+
+    Attributes:
+      name: of the text.
+      score: in symbols.
+      characters: number of characters.
+      unknown: number of out-of-vocabulary characters.
+    """
 
     name: str
     score: Score
+    characters: int
     unknown: int
+
+    @property
+    def nats_per_character(self) -> float:
+        return -self.score.nats / self.characters
+
+    @property
+    def bits_per_character(self) -> float:
+        return self.nats_per_character / math.log(2)
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
-    corpora = [open_corpus(path, args.encoding) for path in args.eval_corpus or ()]
-    if not corpora:
-        corpora = [held_out(model.log_dir, model.vocabulary)]
+    tokens = model.vocabulary
+    corpora = [open_corpus(path, args.encoding)
+               for name in args.eval_corpus or () for path in matches(name)]
     if args.per_character and len(corpora) > 1:
         raise UsageError(
             f"--per-character colours one text; expected one --eval-corpus, got {len(corpora)}.")
     for corpus in corpora:  # reports an unreadable text before scoring the first
         if not corpus.size():
             raise UsageError(f"{short_repr(corpus.name)}: expected text to score, got none.")
+    texts = ((HeldOut(corpus, corpus.encode(tokens)) for corpus in corpora) if corpora
+             else [held_out(model.log_dir, tokens)])
     rows = []
-    for corpus in corpora:
-        symbols = corpus.symbols(model.vocabulary)
+    for corpus, encoded in texts:
+        symbols = encoded.symbols
         score, surprises = model.score_text(
-            symbols, bound=args.bound, num_samples=args.num_samples, seed=args.seed)
-        unknown = int(np.count_nonzero(symbols >= len(model.vocabulary.characters)))
-        rows.append(_Row(corpus.name, score, unknown))
+            encoded.parts(0, len(symbols)), bound=args.bound, num_samples=args.num_samples,
+            seed=args.seed)
+        row = _Row(corpus.name, score, tokens.num_characters(symbols), tokens.num_unknown(symbols))
+        rows.append(row)
         if args.per_character:
             with open(args.per_character, "w", encoding="utf-8") as file:
-                file.writelines(
-                    page.render(program.one_line(corpus.name), corpus.chunks(), surprises))
+                file.writelines(page.render(
+                    program.one_line(corpus.name), _spans(corpus, tokens, symbols, surprises),
+                    row.characters, row.nats_per_character))
         if args.json:
             name = {"corpus": corpus.name} if len(corpora) > 1 else {}
-            print(json.dumps({**name, **score.as_dict()}, allow_nan=False), flush=True)
+            print(json.dumps({
+                **name, **score.as_dict(), "tokens": tokens.name, "characters": row.characters,
+                "nats_per_character": row.nats_per_character,
+                "bits_per_character": row.bits_per_character}, allow_nan=False), flush=True)
     if not args.json:
-        _print_table(rows)
+        _print_table(rows, tokens)
 
 
-def _print_table(rows: list[_Row]) -> None:
+def _spans(
+    corpus: Corpus, tokens: Tokens, symbols: np.ndarray, surprises: np.ndarray
+) -> Iterator[tuple[str, float]]:
+    """Yields the shortest pieces of a text that are whole symbols, with the nats of each."""
+    if not tokens.is_lossless:
+        yield from zip((c for chunk in corpus.chunks() for c in chunk), surprises, strict=True)
+        return
+    decoder, nats = tokens.decoder(), 0.0
+    for place in range(len(symbols)):
+        nats += float(surprises[place])
+        text = decoder.decode(symbols[place:place + 1], final=place + 1 == len(symbols))
+        if text:
+            yield text, nats
+            nats = 0.0
+
+
+def _print_table(rows: list[_Row], tokens: Tokens) -> None:
     """Prints the scores, the most probable text first."""
-    print(f"{'nats/char':>10} {'bits/char':>10} {'perplexity':>11} {'characters':>11}  text")
-    for row in sorted(rows, key=lambda row: row.score.nats_per_step):
+    has_tokens = tokens.unit != "character"
+    head = f"{'nats/char':>10} {'bits/char':>10} "
+    if has_tokens:
+        head += f"{f'nats/{tokens.unit}':>11} {'perplexity':>11} {f'{tokens.unit}s':>11} "
+    else:
+        head += f"{'perplexity':>11} "
+    print(f"{head}{'characters':>11}  text")
+    for row in sorted(rows, key=lambda row: row.nats_per_character):
         score = row.score
-        notes = options.bound_notes(score, "char")
+        notes = options.bound_notes(score, "char" if tokens.unit == "character" else tokens.unit)
         if row.unknown:
             notes.append(f"{row.unknown:,} characters outside the vocabulary")
-        print(f"{score.nats_per_step:10.4f} {score.bits_per_step:10.4f} {score.perplexity:11.3f} "
-              f"{score.steps:11,}  {program.one_line(row.name)}"
+        line = f"{row.nats_per_character:10.4f} {row.bits_per_character:10.4f} "
+        if has_tokens:
+            line += f"{score.nats_per_step:11.4f} {score.perplexity:11.3f} {score.steps:11,} "
+        else:
+            line += f"{score.perplexity:11.3f} "
+        print(f"{line}{row.characters:11,}  {program.one_line(row.name)}"
               + (f"  ({'; '.join(notes)})" if notes else ""))

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
+from ..data import Tokens
 from ..model import TextModel
 from .loading import load_model
 
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(
             "--prime: expected characters of the model's vocabulary, got "
             f"{', '.join(map(short_repr, unknown[:5]))}. The vocabulary is "
-            f"{short_repr(model.vocabulary.characters, 200)}.")
+            f"{short_repr(_characters(model.vocabulary), 200)}.")
     batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))
     with _open_output(args.output) as file:
         for first in range(0, args.num_samples, batch):
@@ -43,19 +46,25 @@ def _write_samples(
 ) -> None:
     """Draws `count` samples at once; writes the first while it is drawn, then the others."""
     prime = model.vocabulary.encode(args.prime) if args.prime else None
+    decoders = [model.vocabulary.decoder() for _ in range(count)]
     others: list[list[str]] = [[] for _ in range(count - 1)]
     _write_beginning(args, file, first)
     for chunk in model.sampler.stream(
             num_samples=count, length=length, prime=prime, temperature=args.temperature,
             truncation=options.truncation(args), seed=args.seed + (first << _SEED_BITS)):
-        file.write(model.vocabulary.decode(chunk.observed[0]))
+        file.write(decoders[0].decode(chunk.observed[0]))
         file.flush()
-        for parts, row in zip(others, chunk.observed[1:]):
-            parts.append(model.vocabulary.decode(row))
-    file.write("\n")
-    for number, parts in enumerate(others, first + 1):
+        for parts, decoder, row in zip(others, decoders[1:], chunk.observed[1:]):
+            parts.append(decoder.decode(row))
+    ends = [decoder.decode(np.zeros([0], int), final=True) for decoder in decoders]
+    file.write(f"{ends[0]}\n")
+    for number, (parts, end) in enumerate(zip(others, ends[1:]), first + 1):
         _write_beginning(args, file, number)
-        file.write("".join(parts) + "\n")
+        file.write(f"{''.join(parts)}{end}\n")
+
+
+def _characters(tokens: Tokens) -> str:
+    return "".join(content.decode(errors="ignore") for content in tokens.contents() if content)
 
 
 def _write_beginning(args: argparse.Namespace, file: TextIO, number: int) -> None:

@@ -9,8 +9,9 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
-from ..data import Corpus, FewCharactersError, Vocabulary
+from ..data import Corpus, tokenization
 from ..data.corpus import open_corpus
+from ..data.sources import Description
 from ..hparams import TextHParams
 from ..model import PROGRAM, TextModel, saved_vocabulary
 
@@ -21,26 +22,28 @@ def load_model(args: argparse.Namespace) -> TextModel:
     overrides = {k: v for k, v in args.hparams.items() if k != "sequence_size"}
     hparams = options.resolve_hparams(log_dir, TextHParams, overrides)
     if args.vocab_corpus:
-        check_vocabulary(log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding))
+        boundaries = Description.load(log_dir).file_boundaries
+        check_vocabulary(
+            log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding, boundaries))
     return TextModel.load(args.log_dir, **overrides)
-
-
-def build_vocabulary(corpus: Corpus, hparams: TextHParams) -> Vocabulary:
-    """Returns the vocabulary of a text; raises UsageError where it has too few characters."""
-    try:
-        return Vocabulary.of(corpus.chunks(), hparams.vocab_size, hparams.oov_buckets)
-    except FewCharactersError as error:
-        raise UsageError(f"{short_repr(corpus.name)}: {error}") from None
 
 
 def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> None:
     """Raises UsageError where a text has another vocabulary than the run."""
-    ours, theirs = saved_vocabulary(log_dir), build_vocabulary(corpus, hparams)
-    if ours != theirs:
-        raise UsageError(
-            f"{short_repr(corpus.name)} has another vocabulary than the run in "
-            f"{str(log_dir.path)!r}: "
-            f"{len(theirs.characters)} characters instead of {len(ours.characters)}; only in the "
-            f"text {short_repr(''.join(ours.unknown(theirs.characters)))}, only in the run "
-            f"{short_repr(''.join(theirs.unknown(ours.characters)))}. Omit it: the run has a "
-            "vocabulary.")
+    ours = saved_vocabulary(log_dir)
+    theirs = tokenization.build(ours.name, corpus, hparams)
+    if ours == theirs:
+        return
+    strings, other_strings = (
+        {content.decode(errors="replace") for content in tokens.contents() if content}
+        for tokens in (ours, theirs))
+    raise UsageError(
+        f"{short_repr(corpus.name)} has another vocabulary than the run in "
+        f"{str(log_dir.path)!r}: {len(other_strings):,} {ours.name} instead of {len(strings):,}; "
+        f"only in the text {_listed(other_strings - strings)}, only in the run "
+        f"{_listed(strings - other_strings)}. Omit it: the run has a vocabulary.")
+
+
+def _listed(strings: set[str]) -> str:
+    separator = " " if any(len(string) > 1 for string in strings) else ""
+    return short_repr(separator.join(sorted(strings)))

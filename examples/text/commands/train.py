@@ -13,13 +13,13 @@ from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.trainer import Periods
 
-from ..data import Vocabulary
+from ..data import Tokens, Vocabulary, tokenization
 from ..data.corpus import open_corpus
-from ..data.sources import check_same, read_texts
+from ..data.sources import Description, check_same, read_texts
 from ..hparams import TextHParams
 from ..model import PROGRAM, TextModel, saved_vocabulary
 from ..warm_start import initialize_from
-from .loading import build_vocabulary, check_vocabulary
+from .loading import check_vocabulary
 
 _SMALL_BATCH = 4  # smaller batches and windows are not chosen automatically
 _SMALL_WINDOW = 8
@@ -33,44 +33,50 @@ def run(args: argparse.Namespace) -> None:
         hparams = options.resolve_hparams(log_dir, TextHParams, args.hparams)
         seed = log_dir.seed() if args.seed is None else args.seed
         vocabulary = saved_vocabulary(log_dir)
+        if args.tokens not in (None, vocabulary.name):
+            raise UsageError(
+                f"{str(log_dir.path)!r} holds a run with --tokens {vocabulary.name}, but --tokens "
+                f"{args.tokens} was given. Omit it, or give another --log-dir.")
+        boundaries = args.file_boundaries or Description.load(log_dir).file_boundaries
         if args.vocab_corpus:
-            check_vocabulary(log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding))
+            check_vocabulary(
+                log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding, boundaries))
     else:
         seed = args.seed or 0
-        hparams, vocabulary = _new_run(args, source)
-    texts = read_texts(
-        args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary, args.encoding)
+        boundaries = args.file_boundaries or "start"
+        hparams, vocabulary = _new_run(args, source, boundaries)
+    texts = read_texts(args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary,
+                       args.encoding, boundaries)
     if log_dir.exists:
         check_same(log_dir, texts.description)
     else:
-        hparams = _fit_to_text(hparams, args.hparams, len(texts.train))
+        hparams = _fit_to_text(hparams, args.hparams, texts.train_size, vocabulary.unit)
     strategy = options.start(
-        args, hparams, seed, data=texts.description.train_checksum, size=len(texts.train))
+        args, hparams, seed, data=texts.description.train_checksum, size=texts.train_size)
     model = TextModel(hparams, vocabulary, args.log_dir, seed=seed, trained_on=texts.description)
     name = program.one_line(open_corpus(args.train_corpus).name)
     try:
-        model.data_set([texts.train])  # reports too short a text before making a directory
+        model.data_set(texts.train)  # reports too short a text before making a directory
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
     if source is not None:
         initialize_from(source, model, texts.train, strategy)
     options.print_start(
-        strategy, f"Training on {name}: {len(texts.train):,} characters, "
-        f"{len(vocabulary.characters)} of them distinct; validating on {len(texts.valid):,}.")
+        strategy, f"Training on {name}: {texts.train_size:,} {model.unit}s, "
+        f"{vocabulary.summary()}; validating on {texts.valid_size:,}.")
     with program.stop_on_signal() as should_stop:
         result = model.train(
-            [texts.train], num_steps=args.num_steps,
-            valid=[texts.valid] if len(texts.valid) else [],
-            valid_steps=args.valid_steps, max_minutes=args.max_minutes or math.inf,
-            periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
+            texts.train, num_steps=args.num_steps, valid=texts.valid, valid_steps=args.valid_steps,
+            max_minutes=args.max_minutes or math.inf, periods=Periods(valid=args.valid_every),
+            should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         options.print_end(result, args.log_dir, PROGRAM, model.unit)
 
 
 def _fit_to_text(
-    hparams: TextHParams, overrides: dict[str, Any], size: int
+    hparams: TextHParams, overrides: dict[str, Any], size: int, unit: str = "character"
 ) -> TextHParams:
-    """Halves the batch, then the BPTT window, until a text of `size` characters fills a batch.
+    """Halves the batch, then the BPTT window, until a text of `size` symbols fills a batch.
 
     Keeps the values in `overrides`, which the user chose.
     """
@@ -83,22 +89,26 @@ def _fit_to_text(
         else:
             break
     if (batch_size, sequence_size) != (hparams.batch_size, hparams.sequence_size):
-        print(f"The text has only {size:,} characters: training with batch_size={batch_size} "
+        print(f"The text has only {size:,} {unit}s: training with batch_size={batch_size} "
               f"(not {hparams.batch_size}) and sequence_size={sequence_size} (not "
               f"{hparams.sequence_size}). --hparams sets other values.")
     return hparams.replace(batch_size=batch_size, sequence_size=sequence_size)
 
 
-def _new_run(args: argparse.Namespace, source: Path | None) -> tuple[TextHParams, Vocabulary]:
+def _new_run(
+    args: argparse.Namespace, source: Path | None, boundaries: str
+) -> tuple[TextHParams, Tokens]:
     """Returns the hyperparameters and vocabulary of a new run, by default those of `source`."""
-    if source is None:
-        hparams = TextHParams().replace(**args.hparams)
-        corpus = open_corpus(args.vocab_corpus or args.train_corpus, args.encoding)
-        return hparams, build_vocabulary(corpus, hparams)
-    with warm_start.as_init_from_error():
-        other = LogDir(source, PROGRAM)
-        hparams = other.hparams(TextHParams).replace(**args.hparams)
-        characters = saved_vocabulary(other).characters
-    if args.vocab_corpus:
-        return hparams, build_vocabulary(open_corpus(args.vocab_corpus, args.encoding), hparams)
-    return hparams, Vocabulary(characters, hparams.oov_buckets)
+    hparams, name = TextHParams().replace(**args.hparams), args.tokens or "characters"
+    if source is not None:
+        with warm_start.as_init_from_error():
+            other = LogDir(source, PROGRAM)
+            hparams = other.hparams(TextHParams).replace(**args.hparams)
+            vocabulary = saved_vocabulary(other)
+        if not args.vocab_corpus and args.tokens in (None, vocabulary.name):
+            if isinstance(vocabulary, Vocabulary):
+                vocabulary = Vocabulary(vocabulary.characters, hparams.oov_buckets)
+            return hparams, vocabulary
+        name = args.tokens or vocabulary.name
+    corpus = open_corpus(args.vocab_corpus or args.train_corpus, args.encoding, boundaries)
+    return hparams, tokenization.build(name, corpus, hparams)

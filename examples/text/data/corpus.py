@@ -1,33 +1,40 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Texts that are read in chunks: memory holds one small integer per character."""
+"""Texts of one or several files, read in chunks and encoded to symbols.
+
+Memory holds the symbols of a small text; those of a large one are mapped from a file in the cache
+folder (`encoded`), so that a text may be larger than memory.
+"""
 from __future__ import annotations
 
-import codecs
+import collections
+import contextlib
 import dataclasses
-import gzip
-import lzma
+import functools
+import hashlib
+import itertools
 import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from .vocabulary import Vocabulary
+from vaeseq.runs.progress import Progress
 
-_CHUNK_BYTES = 1 << 22
-_SAMPLE_BYTES = 1 << 14  # the beginning of a file, from which its encoding is guessed
-_MARKS = (  # byte order marks; that of UTF-32 begins with that of UTF-16
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_COMMON_ENCODINGS = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis",
-                     "euc_jp", "euc_kr"]
-_BINARY_KINDS = {
-    b"PK\x03\x04": "a ZIP archive (or an office or EPUB document)", b"%PDF": "a PDF document",
-    b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image",
-    b"BZh": "a bzip2 file", b"\x28\xb5\x2f\xfd": "a Zstandard file", b"7z\xbc\xaf": "a 7z archive",
-    b"\x7fELF": "a program", b"SQLite": "a database", b"MThd": "a MIDI file"}
+from ..files import corpus_files
+from . import encoded
+from .byte_tokens import count_pieces
+from .encoded import Encoded
+from .reading import EmptyFileError, read_file
+from .tokens import Tokens
+from .vocabulary import CODE_POINTS, count_characters
+
+FILE_SEPARATOR = "\x1c"  # ASCII's control character of that name
+BOUNDARIES = ("start", "symbol", "none")
+_MEGABYTE = 1 << 20
+_CACHED_BYTES = 1 << 23  # smaller texts are encoded each time
+_MOST_COUNTED = 1 << 27  # bytes of text of which pieces are counted
+
+Advance = Callable[[int, int], None]  # counts bytes and characters that were read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,129 +43,168 @@ class Corpus:
 
     Attributes:
       name: its name in tables and messages.
-      chunks: yields the text in strings of any length; may raise as `read_file`.
+      parts: yields parts of the text, each in strings of any length; models start each part from
+        the initial state. It calls its argument with the bytes and characters that it read, and may
+        raise as `read_file`.
+      files: that the text is read from.
+      options: what the text depends on beside the contents of files.
+      has_separators: whether `FILE_SEPARATOR` stands between files, if there are several.
     """
 
     name: str
-    chunks: Callable[[], Iterator[str]]
+    parts: Callable[[Advance], Iterator[Iterator[str]]]
+    files: tuple[Path, ...] = ()
+    options: str = ""
+    has_separators: bool = False
 
-    def symbols(self, vocabulary: Vocabulary) -> np.ndarray:
-        """Returns the symbols of the N characters, `[N]`; raises as `chunks`."""
-        return np.concatenate([vocabulary.encode(chunk) for chunk in self.chunks()])
+    def chunks(self) -> Iterator[str]:
+        """Yields the text in strings of any length; raises as `read_file`."""
+        return itertools.chain.from_iterable(self.parts(_ignore))
 
     def size(self) -> int:
-        """Returns the number of characters; raises as `chunks`."""
+        """Returns the number of characters; raises as `read_file`."""
         return sum(len(chunk) for chunk in self.chunks())
 
     def part(self, start: int, stop: int) -> Corpus:
-        """Returns the characters from `start` to `stop`."""
+        """Returns the characters from `start` to `stop`, as one part."""
         def chunks() -> Iterator[str]:
             position = 0
             for chunk in self.chunks():
                 yield chunk[max(0, start - position):max(0, stop - position)]
                 position += len(chunk)
 
-        return Corpus(self.name, chunks)
+        return Corpus(self.name, lambda advance: iter([chunks()]))
+
+    def encode(self, tokens: Tokens) -> Encoded:
+        """Returns the symbols; those of a large text are mapped from a file in the cache folder."""
+        def parts() -> Iterator[Iterator[np.ndarray]]:
+            with self._progress("encode") as advance:
+                for part in self.parts(advance):
+                    yield tokens.encode_chunks(part)
+
+        if self._num_bytes() < _CACHED_BYTES:
+            return encoded.in_memory(parts(), tokens.dtype)
+        vocabulary = hashlib.blake2b(tokens.to_json().encode(), digest_size=8).hexdigest()
+        return encoded.cached(f"{self._content}-{vocabulary}", parts, tokens.dtype)
+
+    def count_characters(self) -> np.ndarray:
+        """Returns how often each code point occurs, `[CODE_POINTS]`; kept in the cache folder."""
+        def counts() -> np.ndarray:
+            with self._progress("count characters") as advance:
+                return count_characters(itertools.chain.from_iterable(self.parts(advance)))
+
+        if self._num_bytes() < _CACHED_BYTES:
+            return counts()
+        return encoded.cached(
+            f"{self._content}-characters", lambda: iter([iter([counts()])]), np.int64,
+            size=CODE_POINTS).symbols
+
+    def count_pieces(self) -> collections.Counter[str]:
+        """Returns how often pieces of text occur, in an evenly spread sample of a large text."""
+        every = -(-self._num_bytes() // _MOST_COUNTED) or 1
+        with self._progress("count words") as advance:
+            return count_pieces(
+                itertools.islice(part, 0, None, every) for part in self.parts(advance))
+
+    @functools.cached_property
+    def _content(self) -> str:
+        """The hash of the files' contents and of what else the text depends on."""
+        with self._progress("hash") as advance:
+            digest = hashlib.sha256(self.options.encode())
+            for path in self.files:
+                digest.update(_hash(path, advance))
+        return digest.hexdigest()[:32]
+
+    def _num_bytes(self) -> int:
+        return sum(os.stat(path).st_size for path in self.files)
+
+    @contextlib.contextmanager
+    def _progress(self, description: str) -> Iterator[Advance]:
+        """Shows the progress of one reading of the files."""
+        done = 0
+        with Progress(description, total=self._num_bytes() // _MEGABYTE, counted="MB",
+                      unit="character", is_brief=True) as progress:
+            def advance(num_bytes: int, num_characters: int) -> None:
+                nonlocal done
+                megabytes = (done + num_bytes) // _MEGABYTE - done // _MEGABYTE
+                done += num_bytes
+                progress.advance(megabytes, num_characters)
+
+            yield advance
 
 
-def read_file(path: str | os.PathLike[str], encoding: str | None = None) -> Iterator[str]:
-    """Yields the text of a file in chunks, without a byte order mark.
+def _ignore(num_bytes: int, num_characters: int) -> None:
+    del num_bytes, num_characters
 
-    Files of gzip and xz are decompressed.
+
+def _hash(path: Path, advance: Advance) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_MEGABYTE):
+            digest.update(chunk)
+            advance(len(chunk), 0)
+    return digest.digest()
+
+
+def open_corpus(
+    names: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None,
+    encoding: str | None = None, boundaries: str = "start",
+) -> Corpus:
+    """Returns the text of files.
 
     Args:
-      path: of the file.
-      encoding: its encoding; by default UTF-8, or UTF-16 and UTF-32 with a byte order mark.
+      names: files, folders and patterns, see `files`; or one of them. By default the text is
+        Python's language reference in English.
+      encoding: of all files; see `read_file`.
+      boundaries: what stands between files: "start" makes each file a part of its own, "symbol"
+        puts `FILE_SEPARATOR` between files, and "none" joins them. Of several files, empty ones are
+        left out.
 
     Raises:
-      OSError: the file cannot be read.
-      ValueError: it is empty, damaged, or has another encoding.
+      argparse.ArgumentTypeError: a name names no file, or a file cannot be read.
     """
-    name = repr(os.fspath(path))
-    try:
-        with _open(path) as file:
-            head = file.read(_SAMPLE_BYTES)
-            if not head:
-                raise ValueError(f"{name}: expected text, got an empty file.")
-            mark, detected = next((item for item in _MARKS if head.startswith(item[0])), (b"", ""))
-            if encoding is None and not detected and _utf_16_without_mark(head):
-                raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
-            file.seek(len(mark))
-            yield from _decode(file, encoding or detected or "utf-8", name, len(mark), head)
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{name}: the compressed file is damaged ({error}).") from None
-
-
-def _open(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a file for reading, decompressed."""
-    with open(path, "rb") as file:
-        magic = file.read(6)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.open(path))
-    return cast(BinaryIO, lzma.open(path)) if magic == b"\xfd7zXZ\0" else open(path, "rb")
-
-
-def _decode(
-    file: BinaryIO, encoding: str, name: str, position: int, head: bytes
-) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    chunk = b"?"
-    while chunk:
-        chunk = file.read(_CHUNK_BYTES)
-        pending = len(decoder.getstate()[0])
-        try:
-            text = decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise ValueError(
-                f"{name}: expected {encoding.upper()} text, got byte 0x{byte:02x} at offset "
-                f"{position - pending + error.start}. {_advice(head)}") from None
-        position += len(chunk)
-        yield text
-
-
-def _advice(head: bytes) -> str:
-    """Returns what the first bytes of a file that is not UTF-8 probably are, and what to do."""
-    for magic, kind in _BINARY_KINDS.items():
-        if head.startswith(magic):
-            return f"It is {kind}. Extract its text first, or give another file."
-    encoding = _utf_16_without_mark(head)
-    if not encoding and b"\0" not in head:
-        from charset_normalizer import from_bytes
-        whole_lines = head.rpartition(b"\n")[0] or head  # a sample may end within a character
-        matches = from_bytes(whole_lines, cp_isolation=_COMMON_ENCODINGS)
-        best = matches.best()
-        # Short texts fit several encodings of one family equally well.
-        equal = [name for match in matches if best and (match.chaos, match.coherence) == (
-            best.chaos, best.coherence) for name in match.could_be_from_charset]
-        encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
-    if not encoding:
-        return "It is probably a binary file. Give a text."
-    return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "
-            f"with `iconv -f {encoding.replace('_', '-')} -t utf-8`.")
-
-
-def _utf_16_without_mark(head: bytes) -> str:
-    """Returns the UTF-16 encoding of text that is mostly ASCII, from its zero bytes; "" if none."""
-    zeros = np.frombuffer(head, np.uint8) == 0
-    even, odd = np.mean(zeros[::2]), np.mean(zeros[1::2]) if len(zeros) > 1 else 0.0
-    if max(even, odd) < 0.5 or min(even, odd) > 0.1:
-        return ""
-    return "utf_16_le" if odd > even else "utf_16_be"
-
-
-def open_corpus(path: str | os.PathLike[str] | None, encoding: str | None = None) -> Corpus:
-    """Returns the text of a file; without a path, Python's language reference in English."""
-    if path is None:
+    if names is None:
         return embedded_prose()
-    return Corpus(os.fspath(path), lambda: read_file(path, encoding))
+    if isinstance(names, (str, os.PathLike)):
+        names = [names]
+    paths = corpus_files([os.fspath(name) for name in names])
+    texts = [os.fspath(name) for name in names]
+    name = texts[0] if len(texts) == 1 else f"{texts[0]} and {len(texts) - 1} more"
+    if len(paths) > 1:
+        name += f" ({len(paths):,} files)"
+
+    def parts(advance: Advance) -> Iterator[Iterator[str]]:
+        if len(paths) == 1:
+            return iter([read_file(paths[0], encoding, advance)])
+        contents = (_skipping_empty(read_file(path, encoding, advance)) for path in paths)
+        if boundaries == "start":
+            return contents
+        return iter([_joined(contents, FILE_SEPARATOR if boundaries == "symbol" else "")])
+
+    return Corpus(
+        name, parts, tuple(paths), f"{encoding} {boundaries}", boundaries == "symbol")
+
+
+def _skipping_empty(chunks: Iterator[str]) -> Iterator[str]:
+    with contextlib.suppress(EmptyFileError):
+        yield from chunks
+
+
+def _joined(texts: Iterable[Iterable[str]], separator: str) -> Iterator[str]:
+    """Yields the chunks of all texts, with `separator` between those that are not empty."""
+    before = ""
+    for chunks in texts:
+        for chunk in filter(None, chunks):
+            yield before + chunk
+            before = ""
+        before = separator
 
 
 def embedded_prose() -> Corpus:
     """Returns the topics of Python's language reference, which every installation has."""
     from pydoc_data.topics import topics  # half a megabyte that few commands need
     text = "\n".join(topics[key] for key in sorted(topics))
-    return Corpus("Python's language reference", lambda: iter([text]))
+    return Corpus("Python's language reference", lambda advance: iter([iter([text])]))
 
 
 def split_at(size: int, held_out: float) -> int:
@@ -170,8 +216,3 @@ def split_rows(symbols: np.ndarray, num_rows: int) -> Sequence[np.ndarray]:
     """Splits a text `[N]` in at most `num_rows` contiguous rows; the last may be shorter."""
     size = -(-len(symbols) // num_rows)
     return [symbols[start:start + size] for start in range(0, len(symbols), size)]
-
-
-def checksum(symbols: np.ndarray) -> int:
-    """Returns a CRC-32, to detect a changed text."""
-    return zlib.crc32(symbols.tobytes())

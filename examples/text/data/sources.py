@@ -5,11 +5,12 @@
 """
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
-import typing
-from pathlib import Path
-from typing import NamedTuple
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
-from .corpus import Corpus, checksum, open_corpus, split_at
-from .vocabulary import Vocabulary
+from .corpus import BOUNDARIES, Corpus, open_corpus, split_at
+from .encoded import Encoded
+from .tokens import DAMAGED, Tokens
 
 _FILE = "corpus.json"
 _LONGEST_PATH = 1000  # characters of a path in a message
@@ -29,20 +31,23 @@ class Description:
     """The contents of `corpus.json`.
 
     Attributes:
-      train_corpus: path of the training text; None for the embedded prose.
+      train_corpus: path of the training text, or a list of paths and patterns; None for the
+        embedded prose.
       train_checksum: of all its symbols, the held-out ones included.
-      valid_corpus: path of a separate validation text, if any.
+      valid_corpus: the same of a separate validation text, if any.
       valid_checksum: of its symbols.
       valid_fraction: the held-out fraction of the training text; 0 with a separate text.
       encoding: of the files, if it was given.
+      file_boundaries: what stands between files; see `open_corpus`.
     """
 
-    train_corpus: str | None
+    train_corpus: str | list[str] | None
     train_checksum: int
-    valid_corpus: str | None
+    valid_corpus: str | list[str] | None
     valid_checksum: int | None
     valid_fraction: float
     encoding: str | None = None
+    file_boundaries: str = "start"
 
     @property
     def train_text(self) -> str:
@@ -61,17 +66,21 @@ class Description:
         """Reads `corpus.json`; raises ValueError where it is missing or damaged."""
         try:
             description = cls(**json.loads(log_dir.read(_FILE)))
-            for name, kind in typing.get_type_hints(cls).items():
-                value = getattr(description, name)
-                if not isinstance(value, kind) or isinstance(value, bool):
-                    raise TypeError
-            if not 0 <= description.valid_fraction < 1:
-                raise TypeError
         except (ValueError, RecursionError, TypeError):
+            description = None
+        if description is None or not description._is_valid():
             raise ValueError(
                 f"{str(log_dir.path / _FILE)!r}: expected a JSON object that records the training "
-                "texts. The log directory is damaged; train in a new one.") from None
+                f"texts. {DAMAGED}")
         return description
+
+    def _is_valid(self) -> bool:
+        return (all(_are_names(names) for names in (self.train_corpus, self.valid_corpus))
+                and type(self.train_checksum) is int
+                and (self.valid_checksum is None or type(self.valid_checksum) is int)
+                and type(self.valid_fraction) in (int, float) and 0 <= self.valid_fraction < 1
+                and (self.encoding is None or isinstance(self.encoding, str))
+                and self.file_boundaries in BOUNDARIES)
 
     def save(self, log_dir: LogDir) -> None:
         """Writes `corpus.json` into a log directory."""
@@ -82,39 +91,58 @@ class Texts(NamedTuple):
     """The texts of a run.
 
     Attributes:
-      train: symbols to train on, `[N]`.
-      valid: symbols to validate on, `[M]`; M may be 0.
+      train: symbols to train on, each text `[N]`.
+      valid: symbols to validate on, each text `[M]`; there may be none.
       description: of both.
     """
 
-    train: np.ndarray
-    valid: np.ndarray
+    train: list[np.ndarray]
+    valid: list[np.ndarray]
     description: Description
+
+    @property
+    def train_size(self) -> int:
+        """Number of symbols to train on."""
+        return sum(map(len, self.train))
+
+    @property
+    def valid_size(self) -> int:
+        """Number of symbols to validate on."""
+        return sum(map(len, self.valid))
 
 
 def read_texts(
-    train_corpus: Path | None, valid_corpus: Path | None, valid_fraction: float,
-    vocabulary: Vocabulary, encoding: str | None = None,
+    train_corpus: Sequence[str] | None, valid_corpus: Sequence[str] | None, valid_fraction: float,
+    tokens: Tokens, encoding: str | None = None, file_boundaries: str = "start",
 ) -> Texts:
     """Reads the texts of a training run.
+
+    Args:
+      train_corpus: files, folders and patterns; None for the embedded prose.
+      valid_corpus: the same of a separate validation text, if any.
+      valid_fraction: the fraction of the training text that is held out without one.
+      tokens: maps text to symbols.
+      encoding: of the files.
+      file_boundaries: what stands between files; see `open_corpus`.
 
     Raises:
       OSError: a file cannot be read.
       ValueError: a text is empty or has another encoding; see `read_file`.
     """
-    symbols = open_corpus(train_corpus, encoding).symbols(vocabulary)
+    train = open_corpus(train_corpus, encoding, file_boundaries).encode(tokens)
+    size = len(train.symbols)
     if valid_corpus is None:
-        cut = split_at(len(symbols), valid_fraction)
-        return Texts(symbols[:cut], symbols[cut:], Description(
-            _absolute(train_corpus), checksum(symbols), None, None, valid_fraction,
-            encoding))
-    valid = open_corpus(valid_corpus, encoding).symbols(vocabulary)
-    if not len(valid):
-        raise UsageError(f"{short_repr(str(valid_corpus))}: expected text to validate on, got "
-                         "none.")
-    return Texts(symbols, valid, Description(
-        _absolute(train_corpus), checksum(symbols), _absolute(valid_corpus), checksum(valid), 0.0,
-        encoding))
+        cut = split_at(size, valid_fraction)
+        return Texts(train.parts(0, cut), train.parts(cut, size), Description(
+            _absolute(train_corpus), train.checksum, None, None, valid_fraction, encoding,
+            file_boundaries))
+    corpus = open_corpus(valid_corpus, encoding, file_boundaries)
+    valid = corpus.encode(tokens)
+    if not len(valid.symbols):
+        raise UsageError(f"{short_repr(corpus.name)}: expected text to validate on, got none.")
+    return Texts(train.parts(0, size), valid.parts(0, len(valid.symbols)), Description(
+        _absolute(train_corpus), train.checksum, _absolute(valid_corpus), valid.checksum, 0.0,
+        encoding, file_boundaries))
 
 
 def check_same(log_dir: LogDir, description: Description) -> None:
@@ -125,6 +153,9 @@ def check_same(log_dir: LogDir, description: Description) -> None:
     elif (saved.valid_checksum, saved.valid_fraction) != (
             description.valid_checksum, description.valid_fraction):
         ours, theirs = saved.valid_text, description.valid_text
+    elif saved.file_boundaries != description.file_boundaries:
+        ours, theirs = (f"has --file-boundaries {one.file_boundaries}"
+                        for one in (saved, description))
     else:
         return
     raise UsageError(
@@ -132,39 +163,70 @@ def check_same(log_dir: LogDir, description: Description) -> None:
         "Give the same texts again, or another --log-dir.")
 
 
-def held_out(log_dir: LogDir, vocabulary: Vocabulary) -> Corpus:
+class HeldOut(NamedTuple):
+    """The validation text of a run.
+
+    Attributes:
+      corpus: the text; of a part of a text, only where symbols are characters.
+      encoded: its symbols.
+    """
+
+    corpus: Corpus
+    encoded: Encoded
+
+
+def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
     """Returns the validation text of a run.
 
     Raises:
-      UsageError: the file is missing or has changed, or the run held nothing out.
+      UsageError: a file is missing or has changed, or the run held nothing out.
     """
     saved = Description.load(log_dir)
     if saved.valid_corpus is None:
-        path, expected = saved.train_corpus, saved.train_checksum
+        names, expected = saved.train_corpus, saved.train_checksum
     else:
-        path, expected = saved.valid_corpus, saved.valid_checksum or 0
-    if path and not Path(path).is_file():
-        raise UsageError(f"the run was validated on {short_repr(path, _LONGEST_PATH)}, which no "
-                         "longer "
-                         "exists. Name a text with --eval-corpus.")
-    corpus = open_corpus(path, saved.encoding)
-    symbols = corpus.symbols(vocabulary)
-    if checksum(symbols) != expected:
+        names, expected = saved.valid_corpus, saved.valid_checksum or 0
+    try:
+        corpus = open_corpus(names, saved.encoding, saved.file_boundaries)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"the run was validated on {_names(names)}, which cannot be read any more "
+                         f"({error}). Name a text with --eval-corpus.") from None
+    encoded = corpus.encode(tokens)
+    if encoded.checksum != expected:
         raise UsageError(f"{short_repr(corpus.name, _LONGEST_PATH)} has changed since the run "
-                         "began, so "
-                         "its held-out part is unknown. Name a text with --eval-corpus.")
+                         "began, so its held-out part is unknown. Name a text with --eval-corpus.")
     if saved.valid_corpus is not None:
-        return corpus
+        return HeldOut(corpus, encoded)
     if not saved.valid_fraction:
         raise UsageError("the run held out no text to score. Name one with --eval-corpus.")
-    end = corpus.part(split_at(len(symbols), saved.valid_fraction), len(symbols))
-    return dataclasses.replace(end, name=f"{corpus.name} (the held-out end)")
+    size = len(encoded.symbols)
+    start = split_at(size, saved.valid_fraction)
+    parts = encoded.parts(start, size)
+    end = dataclasses.replace(corpus.part(start, size), name=f"{corpus.name} (the held-out end)")
+    return HeldOut(end, encoded._replace(
+        symbols=encoded.symbols[start:], sizes=np.array(list(map(len, parts)), np.int64)))
 
 
-def _describe(path: str | None, number: int | None) -> str:
-    name = "Python's language reference" if path is None else short_repr(path, _LONGEST_PATH)
-    return f"{name} (checksum {number})"
+def _describe(names: str | list[str] | None, number: int | None) -> str:
+    return f"{_names(names)} (checksum {number})"
 
 
-def _absolute(path: Path | None) -> str | None:
-    return str(path.absolute()) if path else None
+def _names(names: str | list[str] | None) -> str:
+    if names is None:
+        return "Python's language reference"
+    if isinstance(names, str):
+        return short_repr(names, _LONGEST_PATH)
+    return f"{short_repr(names[0], _LONGEST_PATH)} and {len(names) - 1} more"
+
+
+def _are_names(value: Any) -> bool:
+    return value is None or isinstance(value, str) or (
+        isinstance(value, list) and bool(value)
+        and all(isinstance(name, str) for name in value))
+
+
+def _absolute(names: Sequence[str] | None) -> str | list[str] | None:
+    if names is None:
+        return None
+    paths = [os.path.abspath(name) for name in names]
+    return paths[0] if len(paths) == 1 else paths

@@ -1,16 +1,18 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Maps characters to symbols, the integers that a model of text reads and writes."""
+"""Tokens that are characters."""
 from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from ..hparams import MOST_BUCKETS
+from .tokens import DAMAGED, Decoder, Tokens
 
-_CODE_POINTS = 0x110000
+CODE_POINTS = 0x110000
+_OOV_LOGIT = -8.0  # initial logit of out-of-vocabulary symbols
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # decodes a symbol outside the vocabulary
 
 
@@ -18,7 +20,7 @@ class FewCharactersError(ValueError):
     """A text has fewer than two different characters."""
 
 
-class Vocabulary:
+class Vocabulary(Tokens):
     """The symbols of a model: its characters, then buckets for all other characters.
 
     A character is a Unicode code point. A character outside the vocabulary always maps to the
@@ -28,6 +30,10 @@ class Vocabulary:
       characters: the characters in the order of their symbols.
       oov_buckets: number of symbols for out-of-vocabulary characters.
     """
+
+    name = "characters"
+    unit = "character"
+    is_lossless = False
 
     def __init__(self, characters: str, oov_buckets: int):
         """Creates the vocabulary.
@@ -60,10 +66,25 @@ class Vocabulary:
         Raises:
           FewCharactersError: the texts hold fewer than two different characters.
         """
-        counts = np.zeros(_CODE_POINTS, np.int64)
-        for text in texts:
-            codes, occurrences = np.unique(_code_points(text), return_counts=True)
-            counts[codes] += occurrences
+        return cls.of_counts(count_characters(texts), size, oov_buckets)
+
+    @classmethod
+    def of_counts(
+        cls, counts: np.ndarray, size: int, oov_buckets: int, always: str = ""
+    ) -> Vocabulary:
+        """Returns the `size` most frequent characters, ordered by code point.
+
+        Args:
+          counts: of each code point, `[CODE_POINTS]`.
+          size: greatest number of characters.
+          oov_buckets: number of symbols for out-of-vocabulary characters.
+          always: characters that are among them, however rare.
+
+        Raises:
+          FewCharactersError: fewer than two characters occur.
+        """
+        counts = counts.copy()
+        counts[code_points(always)] += counts.sum() + 1
         distinct = np.count_nonzero(counts)
         if distinct < 2:
             raise FewCharactersError(
@@ -73,18 +94,17 @@ class Vocabulary:
         return cls("".join(map(chr, np.sort(frequent))), oov_buckets)
 
     @classmethod
-    def from_json(cls, text: str, source: str) -> Vocabulary:
-        """Parses the output of `to_json`; raises ValueError, naming `source`."""
+    def from_json(cls, values: Mapping[str, object], source: str) -> Vocabulary:
+        """Reads the object of `to_json`; raises ValueError, naming `source`."""
         try:
-            values = json.loads(text)
             characters, oov_buckets = values["characters"], values["oov_buckets"]
             if not isinstance(characters, str) or type(oov_buckets) is not int:
                 raise TypeError
             return cls(characters, oov_buckets)
-        except (KeyError, TypeError, RecursionError, json.JSONDecodeError):
+        except (KeyError, TypeError):
             raise ValueError(
                 f"{source}: expected a JSON object with the string \"characters\" and the number "
-                "\"oov_buckets\". The log directory is damaged; train in a new one.") from None
+                f"\"oov_buckets\". {DAMAGED}") from None
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
 
@@ -103,35 +123,63 @@ class Vocabulary:
     def __hash__(self) -> int:
         return hash((self.characters, self.oov_buckets))
 
-    @property
-    def dtype(self) -> type:
-        """The smallest integer type that holds every symbol."""
-        return np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.int32
+    def encode_chunks(self, chunks: Iterable[str]) -> Iterator[np.ndarray]:
+        for chunk in chunks:
+            yield self._symbols[code_points(chunk)]
 
-    def encode(self, text: str) -> np.ndarray:
-        """Returns the symbols of a text of N characters, `[N]`."""
-        return self._symbols[_code_points(text)]
+    def decoder(self) -> Decoder:
+        return _CharacterDecoder(self.characters)
 
-    def decode(self, symbols: np.ndarray) -> str:
-        """Returns the text of symbols `[N]`, with U+FFFD for out-of-vocabulary symbols."""
-        size = len(self.characters)
-        return "".join(
-            self.characters[s] if s < size else UNKNOWN for s in np.asarray(symbols))
+    def num_characters(self, symbols: np.ndarray) -> int:
+        return len(symbols)
+
+    def num_unknown(self, symbols: np.ndarray) -> int:
+        return int(self.counts(symbols)[len(self.characters):].sum())
 
     def unknown(self, text: str) -> list[str]:
-        """Returns the distinct characters of a text that the vocabulary lacks, sorted."""
         return sorted(set(text) - set(self.characters))
+
+    def initial_logits(self) -> np.ndarray:
+        logits = np.zeros(len(self))
+        logits[len(self.characters):] = _OOV_LOGIT
+        return logits
+
+    def contents(self) -> list[bytes | None]:
+        return [*(c.encode() for c in self.characters), *[None] * self.oov_buckets]
+
+    def summary(self) -> str:
+        return f"{len(self.characters)} of them distinct"
 
     def _symbol_of_code_point(self) -> np.ndarray:
         size = len(self.characters)
-        table: np.ndarray = np.full(_CODE_POINTS, size, self.dtype)
+        table: np.ndarray = np.full(CODE_POINTS, size, self.dtype)
         if self.oov_buckets > 1:
             # Knuth's multiplicative hash: the same on every machine.
-            hashes = np.arange(_CODE_POINTS) * 2654435761 % (1 << 32)
+            hashes = np.arange(CODE_POINTS) * 2654435761 % (1 << 32)
             table[:] = size + hashes % self.oov_buckets
-        table[_code_points(self.characters)] = np.arange(size)
+        table[code_points(self.characters)] = np.arange(size)
         return table
 
 
-def _code_points(text: str) -> np.ndarray:
+class _CharacterDecoder(Decoder):
+    def __init__(self, characters: str):
+        self._characters = characters
+
+    def decode(self, symbols: np.ndarray, *, final: bool = False) -> str:
+        size = len(self._characters)
+        return "".join([self._characters[s] if s < size else UNKNOWN for s in symbols])
+
+
+def code_points(text: str) -> np.ndarray:
+    """Returns the code points of a text of N characters, uint32 `[N]`."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def count_characters(chunks: Iterable[str]) -> np.ndarray:
+    """Returns how often each code point occurs in strings, int64 `[CODE_POINTS]`."""
+    counts = np.zeros(CODE_POINTS, np.int64)
+    for chunk in chunks:
+        codes = code_points(chunk)
+        size = int(codes.max(initial=0)) + 1
+        counts[:size] += np.bincount(codes, minlength=size)
+    return counts

@@ -1,12 +1,11 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Renders a text as HTML, each character coloured by its surprise (negative log-probability)."""
+"""Renders a text as HTML, each symbol coloured by its surprise (negative log-probability)."""
 from __future__ import annotations
 
 import html
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator
-
-import numpy as np
 
 _LEVELS = 10  # of colour
 _NATS_PER_LEVEL = 0.8
@@ -25,40 +24,42 @@ _HEAD = """<!doctype html>
 </head>
 <body>
 <h1>{title}</h1>
-<p>{steps:,} characters, on average {mean:.4f} nats per character. Darker characters are more
+<p>{steps:,} characters, on average {mean:.4f} nats per character. Darker ones are more
 surprising; point at one for its surprise in nats.</p>
 <p class="legend">{legend}</p>
 <pre dir="auto">"""
 _FOOT = "</pre>\n</body>\n</html>\n"
 
 
-def render(name: str, chunks: Iterable[str], surprises: np.ndarray) -> Iterator[str]:
+def render(
+    name: str, spans: Iterable[tuple[str, float]], num_characters: int, mean: float
+) -> Iterator[str]:
     """Yields the page in pieces.
 
     Args:
       name: the title.
-      chunks: the text of N characters, in strings of any length.
-      surprises: nats of each character, `[N]`.
+      spans: pieces of the text, of one character or several, with the nats of each. Colours are of
+        the nats per character.
+      num_characters: of the whole text.
+      mean: nats per character of the whole text.
     """
-    yield _head(name, surprises)
-    start = 0
-    for chunk in chunks:
-        nats = surprises[start:start + len(chunk)]
-        start += len(chunk)
-        levels = np.clip(np.nan_to_num(nats) / _NATS_PER_LEVEL, 0, _LEVELS - 1).astype(int)
-        for character, level, surprise in zip(chunk, levels, nats, strict=True):
-            yield f'<span class="s{level}" title="{surprise:.2f}">{_visible(character)}</span>'
+    yield _head(name, num_characters, mean)
+    for text, nats in spans:
+        per_character = nats / len(text) / _NATS_PER_LEVEL
+        level = int(min(max(per_character, 0), _LEVELS - 1)) if math.isfinite(nats) else 0
+        visible = "".join(map(_visible, text))
+        yield f'<span class="s{level}" title="{nats:.2f}">{visible}</span>'
     yield _FOOT
 
 
-def _head(name: str, surprises: np.ndarray) -> str:
+def _head(name: str, num_characters: int, mean: float) -> str:
     colours = "\n".join(
         f"  .s{level} {{ background: hsl(14 90% {98 - 5 * level}%); }}" for level in range(_LEVELS))
     legend = "".join(
         f'<span class="s{level}">{level * _NATS_PER_LEVEL:.1f}'
         f'{"+" if level == _LEVELS - 1 else ""}</span>' for level in range(_LEVELS))
     return _HEAD.format(title=html.escape(name), colours=colours, legend=legend,
-                        steps=len(surprises), mean=float(np.mean(surprises)))
+                        steps=num_characters, mean=mean)
 
 
 def _visible(character: str) -> str:

@@ -1,16 +1,27 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Text as symbols: the vocabulary, reading files in chunks, the held-out part, the record."""
+"""Text as symbols: characters, reading files in chunks, the held-out part, the record."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import lzma
+import tarfile
 
 import numpy as np
 import pytest
 
-from examples.text.data import UNKNOWN, Corpus, FewCharactersError, Vocabulary, corpus, sources
+from examples.text.data import (
+    UNKNOWN,
+    Corpus,
+    FewCharactersError,
+    Vocabulary,
+    corpus,
+    reading,
+    sources,
+    tokenization,
+)
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
 
@@ -80,7 +91,7 @@ def test_json_restores_a_vocabulary(text):
     vocabulary = Vocabulary.of([text], 4096, 3)
     written = vocabulary.to_json()
     assert written.isascii()
-    assert Vocabulary.from_json(written, "here") == vocabulary
+    assert tokenization.from_json(written, "here") == vocabulary
 
 
 @pytest.mark.parametrize("text", [
@@ -93,7 +104,7 @@ def test_json_restores_a_vocabulary(text):
 ])
 def test_hostile_json_is_refused_with_its_path(text):
     with pytest.raises(ValueError, match="here/vocabulary.json: "):
-        Vocabulary.from_json(text, "here/vocabulary.json")
+        tokenization.from_json(text, "here/vocabulary.json")
 
 
 # Files.
@@ -107,19 +118,19 @@ def _written(path, content):
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_chunk_boundaries_change_no_text(text, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
     opened = corpus.open_corpus(_written(tmp_path / "text", text))
     assert "".join(opened.chunks()) == text
     assert opened.size() == len(text)
     vocabulary = Vocabulary.of(opened.chunks(), 4096, 1)
-    np.testing.assert_array_equal(opened.symbols(vocabulary), vocabulary.encode(text))
+    np.testing.assert_array_equal(opened.encode(vocabulary).symbols, vocabulary.encode(text))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_a_byte_order_mark_is_skipped_at_the_beginning_only(size, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
     path = _written(tmp_path / "text", b"\xef\xbb\xbfa\xef\xbb\xbfb")
-    assert "".join(corpus.read_file(path)) == "a\ufeffb"
+    assert "".join(reading.read_file(path)) == "a\ufeffb"
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 1000])
@@ -129,27 +140,27 @@ def test_a_byte_order_mark_is_skipped_at_the_beginning_only(size, tmp_path, monk
 ])
 def test_invalid_utf8_is_reported_with_its_offset(
         content, byte, offset, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
     path = _written(tmp_path / "text", content)
     with pytest.raises(ValueError, match=f"text': expected UTF-8 .* {byte} at offset {offset}"):
-        list(corpus.read_file(path))
+        list(reading.read_file(path))
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_byte_order_mark_sets_the_encoding(text, encoding, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
     mark = "\ufeff" if encoding == "utf-16-be" else ""  # the others write it
     path = _written(tmp_path / "text", (mark + text).encode(encoding))
-    assert "".join(corpus.read_file(path)) == text
+    assert "".join(reading.read_file(path)) == text
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "koi8_r", "gb18030", "utf-16-le"])
 def test_the_encoding_of_an_option_is_used(encoding, tmp_path):
     text = {"koi8_r": "семьи похожи", "gb18030": "天地玄黃"}.get(encoding, "“naïve”") * 9
     path = _written(tmp_path / "text", text.encode(encoding))
-    assert "".join(corpus.read_file(path, encoding)) == text
+    assert "".join(reading.read_file(path, encoding)) == text
 
 
 _RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая по-своему. "
@@ -165,35 +176,50 @@ _JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れた�
 def test_another_encoding_is_refused_by_its_name(text, encoding, repeats, tmp_path):
     path = _written(tmp_path / "text", (text * repeats).encode(encoding))
     with pytest.raises(ValueError, match=f"text': expected UTF-8 .* --encoding {encoding}, or"):
-        list(corpus.read_file(path))
+        list(reading.read_file(path))
+
+
+def _tar(text):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        member = tarfile.TarInfo("a.txt")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    return content.getvalue()
 
 
 @pytest.mark.parametrize(("content", "kind"), [
-    (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image"), (b"PK\x03\x04\xff\xff", "a ZIP archive"),
-    (b"%PDF-1.7\n\xff\xfe", "a PDF document"), (b"BZh91AY&SY\xff", "a bzip2 file"),
-    (bytes(range(256)), "probably a binary file")])
+    (b"\x89PNG\r\n\x1a\n\0\0", "got a PNG image"), (b"PK\x03\x04a", "got a ZIP archive"),
+    (b"%PDF-1.7\n", "got a PDF document"), (b"BZh91AY&SY\xff", "got a bzip2 file"),
+    (_tar(b"a text"), "got a tar archive"), (gzip.compress(_tar(b"a text")), "got a tar archive"),
+    (gzip.compress(gzip.compress(b"a text")), "got a file compressed twice"),
+    (bytes(range(256)), "It is probably a binary file")])
 def test_a_binary_file_is_refused_by_its_kind(content, kind, tmp_path):
-    with pytest.raises(ValueError, match=f"expected UTF-8 text, got byte .* It is {kind}"):
-        list(corpus.read_file(_written(tmp_path / "text", content)))
+    path = _written(tmp_path / "text", content)
+    with pytest.raises(ValueError, match=f"text': expected .*{kind}"):
+        list(reading.read_file(path))
+    if "probably" not in kind:
+        with pytest.raises(ValueError, match=kind):
+            list(reading.read_file(path, "latin-1"))
 
 
 @pytest.mark.parametrize("module", [gzip, lzma], ids=["gzip", "xz"])
 def test_a_compressed_file_is_read_and_its_damage_reported(module, tmp_path):
     text = "".join(SCRIPTS.values()) * 99
     compressed = module.compress(text.encode())
-    assert "".join(corpus.read_file(_written(tmp_path / "text", compressed))) == text
-    assert "".join(corpus.read_file(_written(
+    assert "".join(reading.read_file(_written(tmp_path / "text", compressed))) == text
+    assert "".join(reading.read_file(_written(
         tmp_path / "text", module.compress(text.encode("utf-16"))))) == text
     path = _written(tmp_path / "text", compressed[:-20])
     with pytest.raises(ValueError, match="text': the compressed file is damaged"):
-        list(corpus.read_file(path))
+        list(reading.read_file(path))
     with pytest.raises(ValueError, match="got an empty file"):
-        list(corpus.read_file(_written(tmp_path / "text", module.compress(b""))))
+        list(reading.read_file(_written(tmp_path / "text", module.compress(b""))))
 
 
 def test_an_empty_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="got an empty file"):
-        list(corpus.read_file(_written(tmp_path / "text", "")))
+        list(reading.read_file(_written(tmp_path / "text", "")))
 
 
 def test_the_embedded_prose_is_long():
@@ -205,7 +231,7 @@ def test_the_embedded_prose_is_long():
 
 @pytest.mark.parametrize("chunks", [["abcdefghij"], ["abc", "", "defgh", "ij"], list("abcdefghij")])
 def test_a_part_is_a_slice(chunks):
-    text = Corpus("a text", lambda: iter(chunks))
+    text = Corpus("a text", lambda advance: iter([iter(chunks)]))
     assert "".join(text.part(2, 7).chunks()) == "cdefg"
     assert "".join(text.part(corpus.split_at(10, 0.3), 10).chunks()) == "hij"
     assert text.part(corpus.split_at(10, 0.0), 10).size() == 0
@@ -228,47 +254,48 @@ def run(tmp_path):
     vocabulary = Vocabulary.of(corpus.open_corpus(path).chunks(), 99, 1)
     log_dir = LogDir(tmp_path / "log")
     log_dir.path.mkdir()
-    sources.read_texts(path, None, 0.25, vocabulary).description.save(log_dir)
+    sources.read_texts([path], None, 0.25, vocabulary).description.save(log_dir)
     return path, vocabulary, log_dir
 
 
 def test_the_end_is_held_out_and_read_again(run):
     path, vocabulary, log_dir = run
-    read = sources.read_texts(path, None, 0.25, vocabulary)
-    assert (len(read.train), len(read.valid)) == (75, 25)
+    read = sources.read_texts([path], None, 0.25, vocabulary)
+    assert (read.train_size, read.valid_size) == (75, 25)
     end = sources.held_out(log_dir, vocabulary)
-    assert "(the held-out end)" in end.name
-    np.testing.assert_array_equal(end.symbols(vocabulary), read.valid)
+    assert "(the held-out end)" in end.corpus.name
+    np.testing.assert_array_equal(end.corpus.encode(vocabulary).symbols, *read.valid)
+    np.testing.assert_array_equal(end.encoded.symbols, *read.valid)
     sources.check_same(log_dir, read.description)
 
 
 def test_a_separate_validation_text(run, tmp_path):
     path, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "jihg")
-    read = sources.read_texts(path, other, 0.25, vocabulary)
-    assert (len(read.train), len(read.valid)) == (100, 4)
+    read = sources.read_texts([path], [other], 0.25, vocabulary)
+    assert (read.train_size, read.valid_size) == (100, 4)
     with pytest.raises(UsageError, match="validated on the last 0.25 of its text, but .*other"):
         sources.check_same(log_dir, read.description)
     read.description.save(log_dir)
-    assert "".join(sources.held_out(log_dir, vocabulary).chunks()) == "jihg"
+    assert "".join(sources.held_out(log_dir, vocabulary).corpus.chunks()) == "jihg"
     _written(tmp_path / "nothing", "\ufeff")
     with pytest.raises(UsageError, match="nothing': expected text to validate on, got none"):
-        sources.read_texts(path, tmp_path / "nothing", 0.25, vocabulary)
+        sources.read_texts([path], [tmp_path / "nothing"], 0.25, vocabulary)
 
 
 def test_another_text_is_refused(run, tmp_path):
     _, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "abcdefghij" * 11)
     with pytest.raises(UsageError, match="holds a run that is trained on '.*text' .*, but .*other"):
-        sources.check_same(log_dir, sources.read_texts(other, None, 0.25, vocabulary).description)
+        sources.check_same(log_dir, sources.read_texts([other], None, 0.25, vocabulary).description)
 
 
 def test_a_moved_text_is_the_same(run, tmp_path):
     path, vocabulary, log_dir = run
     path.rename(tmp_path / "moved")
-    moved = sources.read_texts(tmp_path / "moved", None, 0.25, vocabulary)
+    moved = sources.read_texts([tmp_path / "moved"], None, 0.25, vocabulary)
     sources.check_same(log_dir, moved.description)
-    with pytest.raises(UsageError, match="no longer exists. Name a text with --eval-corpus"):
+    with pytest.raises(UsageError, match="read any more .*no such file.*with --eval-corpus"):
         sources.held_out(log_dir, vocabulary)
 
 
@@ -282,24 +309,25 @@ def test_a_changed_text_is_refused(run):
 def test_the_held_out_part_is_read_with_the_encoding_of_the_run(tmp_path):
     path = _written(tmp_path / "text", ("naïve señor " * 9).encode("cp1252"))
     vocabulary = Vocabulary.of(corpus.open_corpus(path, "cp1252").chunks(), 99, 1)
-    read = sources.read_texts(path, None, 0.5, vocabulary, "cp1252")
+    read = sources.read_texts([path], None, 0.5, vocabulary, "cp1252")
     log_dir = LogDir(tmp_path)
     read.description.save(log_dir)
     np.testing.assert_array_equal(
-        sources.held_out(log_dir, vocabulary).symbols(vocabulary), read.valid)
+        sources.held_out(log_dir, vocabulary).encoded.symbols, *read.valid)
 
 
 def test_a_run_without_a_held_out_part(run):
     path, vocabulary, log_dir = run
-    sources.read_texts(path, None, 0.0, vocabulary).description.save(log_dir)
+    sources.read_texts([path], None, 0.0, vocabulary).description.save(log_dir)
     with pytest.raises(UsageError, match="held out no text"):
         sources.held_out(log_dir, vocabulary)
 
 
 @pytest.mark.parametrize("change", [
     None, "", "[]", "{}", "[" * 5000, {"valid_fraction": "x"}, {"valid_fraction": 2},
-    {"train_corpus": 3}, {"train_checksum": True}, {"train_checksum": None}, {"more": 1},
-    {"valid_fraction": float("nan")},
+    {"train_corpus": 3}, {"train_corpus": []}, {"train_corpus": ["a", 3]}, {"encoding": 3},
+    {"valid_checksum": "x"}, {"file_boundaries": "?"}, {"train_checksum": True},
+    {"train_checksum": None}, {"more": 1}, {"valid_fraction": float("nan")},
 ])
 def test_a_damaged_record_is_reported(run, change):
     _, vocabulary, log_dir = run

@@ -48,7 +48,9 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
     assert "Warm start with 5 weights of step " in ended.out and "not taken" not in ended.out
     # The vocabulary and the hyperparameters are those of the other run.
     unknown = sum(NEW[:1026].count(character) for character in ",!")  # all but the last tenth
-    assert f"\n{unknown} of the 1,026 characters are outside the vocabulary" in ended.out
+    assert (f"\n5.3 % of the text, {unknown} of 1,026 characters, is outside the vocabulary of "
+            "--init-from" in ended.out)
+    assert "--vocab-corpus FILE" in ended.out
     before, after = weights(source), weights(tmp_path / "log")
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, atol=1e-6)

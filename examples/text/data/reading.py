@@ -1,0 +1,135 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Reads files of text in chunks: encodings, byte order marks, compression, and what is no text."""
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, cast
+
+import numpy as np
+
+_CHUNK_BYTES = 1 << 22
+_SAMPLE_BYTES = 1 << 14  # the beginning of a file, from which its encoding is guessed
+_MARKS = (  # byte order marks; that of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_COMMON_ENCODINGS = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis",
+                     "euc_jp", "euc_kr"]
+_BINARY_KINDS = (  # offset and content of the bytes that begin such files
+    (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
+    (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
+    (0, b"\x89PNG", "a PNG image"), (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"GIF87a", "a GIF image"), (0, b"GIF89a", "a GIF image"),
+    (257, b"ustar", "a tar archive"), (4, b"1AY&SY", "a bzip2 file"),
+    (0, b"\x1f\x8b", "a file compressed twice"), (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (0, b"7z\xbc\xaf", "a 7z archive"), (0, b"\x7fELF", "a program"),
+    (0, b"SQLite format 3\0", "a database"), (0, b"MThd\0", "a MIDI file"))
+
+
+class EmptyFileError(ValueError):
+    """A file has no content."""
+
+
+def read_file(
+    path: str | os.PathLike[str], encoding: str | None = None,
+    advance: Callable[[int, int], None] = lambda num_bytes, num_characters: None,
+) -> Iterator[str]:
+    """Yields the text of a file in chunks, without a byte order mark.
+
+    Files of gzip and xz are decompressed.
+
+    Args:
+      path: of the file.
+      encoding: its encoding; by default UTF-8, or UTF-16 and UTF-32 with a byte order mark.
+      advance: called for each chunk with the bytes read from the file and the characters.
+
+    Raises:
+      OSError: the file cannot be read.
+      EmptyFileError: it is empty.
+      ValueError: it is damaged, binary, or has another encoding.
+    """
+    name, done = repr(os.fspath(path)), 0
+    try:
+        with open(path, "rb") as raw, _decompressed(raw) as file:
+            head = file.read(_SAMPLE_BYTES)
+            if not head:
+                raise EmptyFileError(f"{name}: expected text, got an empty file.")
+            for offset, magic, kind in _BINARY_KINDS:
+                if head.startswith(magic, offset):
+                    raise ValueError(f"{name}: expected text, got {kind}. Extract its text first, "
+                                     "or give another file.")
+            mark, detected = next((item for item in _MARKS if head.startswith(item[0])), (b"", ""))
+            if encoding is None and not detected and _utf_16_without_mark(head):
+                raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
+            file.seek(len(mark))
+            for text in _decode(file, encoding or detected or "utf-8", name, len(mark), head):
+                advance(raw.tell() - done, len(text))
+                done = raw.tell()
+                yield text
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{name}: the compressed file is damaged ({error}).") from None
+
+
+def _decompressed(raw: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Returns the content of a file, decompressed."""
+    magic = raw.read(6)
+    raw.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if magic == b"\xfd7zXZ\0":
+        return cast(BinaryIO, lzma.LZMAFile(raw))
+    return contextlib.nullcontext(raw)
+
+
+def _decode(
+    file: BinaryIO, encoding: str, name: str, position: int, head: bytes
+) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    chunk = b"?"
+    while chunk:
+        chunk = file.read(_CHUNK_BYTES)
+        pending = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise ValueError(
+                f"{name}: expected {encoding.upper()} text, got byte 0x{byte:02x} at offset "
+                f"{position - pending + error.start}. {_advice(head)}") from None
+        position += len(chunk)
+        yield text
+
+
+def _advice(head: bytes) -> str:
+    """Returns what the first bytes of a file that is not UTF-8 probably are, and what to do."""
+    encoding = _utf_16_without_mark(head)
+    if not encoding and b"\0" not in head:
+        from charset_normalizer import from_bytes
+        whole_lines = head.rpartition(b"\n")[0] or head  # a sample may end within a character
+        matches = from_bytes(whole_lines, cp_isolation=_COMMON_ENCODINGS)
+        best = matches.best()
+        # Short texts fit several encodings of one family equally well.
+        equal = [name for match in matches if best and (match.chaos, match.coherence) == (
+            best.chaos, best.coherence) for name in match.could_be_from_charset]
+        encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
+    if not encoding:
+        return "It is probably a binary file. Give a text."
+    return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "
+            f"with `iconv -f {encoding.replace('_', '-')} -t utf-8`.")
+
+
+def _utf_16_without_mark(head: bytes) -> str:
+    """Returns the UTF-16 encoding of text that is mostly ASCII, from its zero bytes; "" if none."""
+    zeros = np.frombuffer(head, np.uint8) == 0
+    even, odd = np.mean(zeros[::2]), np.mean(zeros[1::2]) if len(zeros) > 1 else 0.0
+    if max(even, odd) < 0.5 or min(even, odd) > 0.1:
+        return ""
+    return "utf_16_le" if odd > even else "utf_16_be"
+
+
