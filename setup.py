@@ -22,7 +22,7 @@ _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
 # scoringrules: an oracle of the scores of forecasts.
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11",
-        "hypothesis>=6.100", "scoringrules>=0.9"]
+        "hypothesis>=6.100", "mido>=1.3", "scoringrules>=0.9"]
 _DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1"]
 
 setuptools.setup(

@@ -18,7 +18,7 @@ from vaeseq.runs.cache_folder import cache_folder
 
 from .midi_reader import Notes
 
-_VERSION = 1  # raise it when the parser changes
+_VERSION = 2  # raise it when the parser changes
 
 
 def folder() -> Path:
@@ -30,7 +30,8 @@ def load(content: bytes) -> Notes | None:
     """Returns the cached notes of a file with this content, or None."""
     try:
         with open(_path(content), "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            notes = Notes(*[arrays[name] for name in Notes._fields])
+            fields = {name: arrays[name] for name in Notes._fields}
+            notes = Notes(**{**fields, "repairs": tuple(fields["repairs"].tolist())})
     except Exception:  # NumPy and zipfile raise many types for a damaged file
         return None
     count = len(notes.pitch)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
-_SUFFIXES = (".mid", ".midi", ".kar")
+_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 _SPLIT = re.compile(r"(.+\.npz):([a-z_]+)", re.DOTALL)
 
 

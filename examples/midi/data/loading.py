@@ -24,7 +24,7 @@ from .piano_roll import Grid
 MAX_BYTES = 1 << 29  # of all rolls together
 _MIN_FILES_FOR_WORKERS = 16  # fewer are read sooner than worker processes start
 _ARCHIVE_GRID = Grid(lowest=archives.LOWEST, highest=archives.LOWEST + archives.NOTES - 1)
-_MAX_LISTED = 20  # skipped files listed one by one
+_MAX_LISTED = 20  # skipped files, and repaired ones, listed one by one
 
 # Notes of a MIDI file, pieces of an archive, or the reason why there are none.
 _Content = Notes | list[np.ndarray] | str
@@ -42,12 +42,25 @@ class Piece(NamedTuple):
     roll: np.ndarray
 
 
+class Repaired(NamedTuple):
+    """A file with something wrong that was loaded all the same.
+
+    Attributes:
+      name: the path.
+      repairs: what was wrong, and how it was read.
+    """
+
+    name: str
+    repairs: str
+
+
 class Collection(NamedTuple):
     """The pieces that were loaded.
 
     Attributes:
       pieces: in the order of the names given; those in folders sorted by name.
       skipped: the files that were not loaded.
+      repaired: the files with something wrong that were loaded all the same, and what it was.
       files: number of files that the pieces are from.
       seconds: duration of the pieces, played at the grid's pace.
       notes: number of onsets.
@@ -55,6 +68,7 @@ class Collection(NamedTuple):
 
     pieces: list[Piece]
     skipped: list[Skipped]
+    repaired: list[Repaired]
     files: int
     seconds: float
     notes: int
@@ -65,16 +79,17 @@ class Collection(NamedTuple):
         return [piece.roll for piece in self.pieces]
 
     def summary(self) -> str:
-        """Returns the amounts in words, and the skipped files with the reasons."""
+        """Returns the amounts in words, and the skipped and repaired files with the reasons."""
         head = (f"{_count(self.files, 'file')}, {_count(len(self.pieces), 'piece')}, "
                 f"{self.seconds / 60:,.1f} minutes, {self.notes:,} notes")
-        if not self.skipped:
-            return head
-        lines = [f"  {short_repr(name, 200)}: "
-                 f"{reason}" for name, reason in self.skipped[:_MAX_LISTED]]
-        more = len(self.skipped) - _MAX_LISTED
-        lines += [f"  and {more:,} more"] if more > 0 else []
-        return "\n".join([f"{head}; {_count(len(self.skipped), 'file')} skipped:", *lines])
+        lines = [head]
+        if self.skipped:
+            lines = [f"{head}; {_count(len(self.skipped), 'file')} skipped:",
+                     *_listed(self.skipped)]
+        if self.repaired:
+            lines += [f"{_count(len(self.repaired), 'file')} read in spite of errors:",
+                      *_listed(self.repaired)]
+        return "\n".join(lines)
 
 
 def load(names: Sequence[str], grid: Grid, *, jobs: int | None = None) -> Collection:
@@ -106,6 +121,7 @@ class _Loader:
     def __init__(self, grid: Grid, skipped: list[Skipped]) -> None:
         self._grid = grid
         self._skipped = skipped
+        self._repaired: list[Repaired] = []
         self._pieces: list[Piece] = []
         self._files = self._notes = self._bytes = 0
 
@@ -116,12 +132,15 @@ class _Loader:
             self._skipped.append(Skipped(name, content))
         elif isinstance(content, Notes):
             roll = piano_roll.from_notes(content, self._grid)
-            self._add([(name, roll)], name, _why_empty(content, self._grid))
+            added = self._add([(name, roll)], name, _why_empty(content, self._grid))
+            if added and content.repairs:
+                self._repaired.append(Repaired(name, "; ".join(content.repairs)))
         else:
             self._add([(f"{name}[{number}]", piano_roll.with_grid(roll, _ARCHIVE_GRID, self._grid))
                        for number, roll in enumerate(content)], name, "it holds no piece")
 
-    def _add(self, new: list[tuple[str, np.ndarray]], name: str, why_empty: str) -> None:
+    def _add(self, new: list[tuple[str, np.ndarray]], name: str, why_empty: str) -> bool:
+        """Adds pieces and returns True, or adds a skipped file and returns False."""
         size = sum(roll.nbytes for _, roll in new)
         if not any(roll.any() for _, roll in new):
             self._skipped.append(Skipped(name, why_empty))
@@ -133,17 +152,26 @@ class _Loader:
             self._bytes += size
             self._notes += sum(int(piano_roll.struck(roll, self._grid).sum()) for _, roll in new)
             self._pieces += [Piece(*one) for one in new]
+            return True
+        return False
 
     def collection(self) -> Collection:
         frames = sum(len(piece.roll) for piece in self._pieces)
-        return Collection(self._pieces, self._skipped, self._files,
+        return Collection(self._pieces, self._skipped, self._repaired, self._files,
                           frames * self._grid.frame_seconds, self._notes)
+
+
+def _listed(files: Sequence[Skipped] | Sequence[Repaired]) -> list[str]:
+    """Returns lines with the names of the first files, and what is said of each."""
+    more = len(files) - _MAX_LISTED
+    return [*(f"  {short_repr(name, 200)}: {text}" for name, text in files[:_MAX_LISTED]),
+            *([f"  and {more:,} more"] if more > 0 else [])]
 
 
 def _why_empty(notes: Notes, grid: Grid) -> str:
     """Returns why a file has no notes in the grid."""
     if not len(notes.pitch):
-        return "it holds no notes"
+        return "; ".join(["it holds no notes", *notes.repairs])
     if notes.drum.all() and not grid.drums:
         return "it holds drums only, which are left out"
     return f"it holds no notes from {grid.lowest} to {grid.highest}"

@@ -8,31 +8,30 @@ Axes: N notes.
 """
 from __future__ import annotations
 
+import bisect
 import collections
-import io
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from . import drum_channels, midi_events
+from .midi_events import META, BadMidi, Event, Track
+
 MAX_BYTES = 1 << 21  # of a file; three minutes of piano are 50 kB
 MAX_HOURS = 4  # of music in a file
 MAX_BEATS = 100_000
-DRUM_CHANNEL = 9
 END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 
-_MAX_TICKS = 1 << 40
 _MAX_NOTES = 1 << 18
-# A variable-length number continues while bytes are above 127; mido reads any length.
-_ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{2048}")
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
+_NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
 _SUSTAIN, _PEDAL_DOWN = 64, 64
+_ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123
+_NTSC = 29  # frames a second by its number, which stands for 30,000 / 1,001
 
-
-class BadMidi(ValueError):  # noqa: N818 (a file is bad, not the program)
-    """A file is not readable music; the message says why."""
+__all__ = ["BadMidi", "Notes", "read"]
 
 
 class Notes(NamedTuple):
@@ -42,9 +41,10 @@ class Notes(NamedTuple):
       seconds: float64 `[N, 3]`: start, end, and end with the sustain pedal applied.
       beats: float64 `[N, 3]`: the same in quarter notes.
       pitch: uint8 `[N]`, MIDI numbers: 60 is middle C.
-      drum: bool `[N]`: whether the note is on the drum channel.
+      drum: bool `[N]`: whether the note is on a drum channel.
       end: float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later
         where END_MARK marks trailing silence.
+      repairs: what was wrong with the file, and how it was read.
     """
 
     seconds: np.ndarray
@@ -52,94 +52,139 @@ class Notes(NamedTuple):
     pitch: np.ndarray
     drum: np.ndarray
     end: np.ndarray
+    repairs: tuple[str, ...] = ()
 
 
-class _Event(NamedTuple):
-    """A note in ticks; `held` is its end with the sustain pedal applied."""
+class _Key(NamedTuple):
+    """A key that is pressed and released, in ticks."""
 
     start: int
     end: int
-    held: int
+    channel: int
     pitch: int
-    drum: bool
+
+
+class _Clock(NamedTuple):
+    """The times of ticks, linear between changes of tempo.
+
+    Attributes:
+      ticks: int64, of the changes; the first is 0.
+      times: `[changes, 2]`, their seconds and beats.
+      rates: `[changes, 2]`, seconds and beats per tick after each.
+    """
+
+    ticks: np.ndarray
+    times: np.ndarray
+    rates: np.ndarray
+
+    def at(self, ticks: np.ndarray) -> np.ndarray:
+        """Returns the seconds and beats of ticks `[...]`, float64 `[..., 2]`."""
+        change = np.searchsorted(self.ticks, ticks, "right") - 1
+        return self.times[change] + (ticks - self.ticks[change])[..., None] * self.rates[change]
 
 
 def read(content: bytes) -> Notes:
     """Returns the notes in the bytes of a MIDI file, sorted by their starts; there may be none.
 
     Raises:
-      BadMidi: the file is not MIDI, is damaged, or exceeds a limit.
+      BadMidi: the file is not MIDI, is damaged from the start, or exceeds a limit.
     """
-    import mido
     if not content:
         raise BadMidi("the file is empty")
     if len(content) > MAX_BYTES:
         raise BadMidi(f"{len(content):,} bytes; at most {MAX_BYTES:,} are read")
-    if not content.startswith(b"MThd"):
-        raise BadMidi("it does not begin as a MIDI file")
-    if _ENDLESS_NUMBER.search(content):
-        raise BadMidi("it holds a number without end")
-    try:
-        file = mido.MidiFile(file=io.BytesIO(content))
-    except Exception as error:
-        reason = str(error) if isinstance(error, (OSError, ValueError)) else ""
-        raise BadMidi(f"damaged: {reason or 'it ends too early'}") from None
-    if file.ticks_per_beat <= 0:
-        raise BadMidi("its time is in film frames (SMPTE), not in beats")
-    tracks = [list(_absolute(track)) for track in file.tracks]
-    events, marked = _events(tracks), _marked_end(tracks)
-    return _notes(events, marked, _tempi(tracks, file.ticks_per_beat), file.ticks_per_beat)
-
-
-def _absolute(track: Iterable) -> Iterator[tuple[int, object]]:
-    """Yields the messages of a track, each with its absolute tick."""
-    tick = 0
-    for message in track:
-        tick += message.time
-        if tick > _MAX_TICKS:
-            raise BadMidi("it claims more music than there is time")
-        yield tick, message
-
-
-def _events(tracks: list[list]) -> list[_Event]:
-    """Returns the notes of all tracks; drops notes that are never ended."""
-    keys = [note for track in tracks for note in _pressed(track)]
+    file = midi_events.parse(content)
+    tracks = _one_after_another(file.tracks) if file.format == 2 else file.tracks
+    repairs = list(file.repairs)
+    clock = _clock(tracks, file.division, repairs)
+    keys = sorted(_keys(tracks, repairs))
     if len(keys) > _MAX_NOTES:
         raise BadMidi(f"{len(keys):,} notes; at most {_MAX_NOTES:,} are read")
-    pedals = _pedals(tracks, max((note[1] for note in keys), default=0))
-    events = []
-    for start, end, channel, pitch in keys:
-        ups, downs = pedals.get(channel, (np.zeros(0), np.zeros(0)))
-        following = int(np.searchsorted(ups, end, "right"))
-        # The pedal was down at the key's release: the note sounds until the pedal is released.
-        down = following < len(ups) and downs[following] <= end
-        held = int(ups[following]) if down else end
-        events.append(_Event(start, end, held, pitch, channel == DRUM_CHANNEL))
-    return sorted(events)
+    times = _times(keys, _pedals(tracks, max((key.end for key in keys), default=0)))
+    is_drum = drum_channels.find(tracks)
+    end = clock.at(np.array(max(_marked_end(tracks), times.max(initial=0))))
+    seconds, beats = np.moveaxis(clock.at(times), -1, 0)
+    if end[0] > 3600 * MAX_HOURS or end[1] > MAX_BEATS or not math.isfinite(end.sum()):
+        raise BadMidi(f"it claims {end[0] / 3600:,.1f} hours and {end[1]:,.0f} beats of music; "
+                      f"at most {MAX_HOURS} hours and {MAX_BEATS:,} beats are read")
+    return Notes(seconds, beats, np.array([key.pitch for key in keys], np.uint8),
+                 np.array([is_drum(key.channel, key.start) for key in keys], bool), end,
+                 tuple(repairs))
 
 
-def _pressed(track: list) -> Iterator[tuple[int, int, int, int]]:
-    """Yields the start, end, channel and pitch of each note of a track."""
-    sounding: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
-    for tick, message in track:
-        if message.type == "note_on" and message.velocity > 0:
-            sounding[message.channel, message.note].append(tick)
-        elif message.type in ("note_on", "note_off"):
-            # A note that starts at this tick continues; earlier ones end here.
-            key = message.channel, message.note
-            ending = [start for start in sounding[key] if start < tick]
-            sounding[key] = [start for start in sounding[key] if start >= tick and ending]
-            for start in ending:
-                yield start, tick, *key
-
-
-def _pedals(tracks: list[list], last: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Returns for each channel the ticks of pedal releases, and of the presses before them."""
-    changes = collections.defaultdict(list)
+def _one_after_another(tracks: list[Track]) -> list[Track]:
+    """Returns the tracks of format 2, each a piece of its own, in the order of their play."""
+    tempo = Event(0, META, bytes([midi_events.TEMPO]) + _DEFAULT_TEMPO.to_bytes(3, "big"))
+    result, start = [], 0
     for track in tracks:
-        for tick, message in track:
-            if message.type == "control_change" and message.control == _SUSTAIN:
-                changes[message.channel].append((tick, message.value >= _PEDAL_DOWN))
+        result.append(Track([event._replace(tick=start + event.tick)
+                             for event in [tempo, *track.events]], start + track.end))
+        start += track.end
+    return result
+
+
+def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
+    """Returns the keys pressed in all tracks.
+
+    A release ends the keys of its own track. A key that is never released there ends with the next
+    release of that key without a press in another track, or with its track.
+    """
+    keys: list[_Key] = []
+    unended: list[_Key] = []
+    releases: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
+    for track in tracks:
+        sounding: dict[int, dict[int, list[int]]] = collections.defaultdict(dict)
+        for tick, status, data in track.events:
+            kind, channel = status & 0xF0, status & 0x0F
+            if kind == _NOTE_ON and data[1]:
+                sounding[channel].setdefault(data[0], []).append(tick)
+            elif kind in (_NOTE_OFF, _NOTE_ON):
+                starts = sounding[channel].pop(data[0], [])
+                if not starts:
+                    releases[channel, data[0]].append(tick)
+                # If an earlier note ends here, one that starts at this tick continues.
+                earlier = [start for start in starts if start < tick] or starts
+                keys += [_Key(start, tick, channel, data[0]) for start in earlier]
+                if len(earlier) < len(starts):
+                    sounding[channel][data[0]] = starts[len(earlier):]
+            elif kind == _CONTROL and (data[0] == _ALL_SOUND_OFF or data[0] >= _ALL_NOTES_OFF):
+                keys += _silence(sounding[channel], channel, tick)
+        unended += [_Key(start, track.end, channel, pitch) for channel, pitches in sounding.items()
+                    for pitch, starts in pitches.items() for start in starts]
+    for ticks in releases.values():
+        ticks.sort()
+    for key in unended:
+        ticks = releases[key.channel, key.pitch]
+        after = bisect.bisect_right(ticks, key.start)
+        keys.append(key._replace(end=ticks[after]) if after < len(ticks) else key)
+    if unended:
+        repairs.append(f"notes without an end, which end with their track: {len(unended):,}")
+    return keys
+
+
+def _silence(sounding: dict[int, list[int]], channel: int, tick: int) -> list[_Key]:
+    """Removes the notes of a channel that sound before a tick, and returns them as ended there."""
+    ended = []
+    for pitch in [pitch for pitch, starts in sounding.items() if starts[0] < tick]:
+        starts = sounding.pop(pitch)
+        later = [start for start in starts if start >= tick]
+        if later:
+            sounding[pitch] = later
+        ended += [_Key(start, tick, channel, pitch) for start in starts if start < tick]
+    return ended
+
+
+def _pedals(tracks: list[Track], last: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Returns for each channel the ticks of pedal releases, and of the presses before them."""
+    changes: dict[int, list[tuple[int, bool]]] = collections.defaultdict(list)
+    for track in tracks:
+        for tick, status, data in track.events:
+            if status & 0xF0 != _CONTROL:
+                continue
+            if data[0] == _SUSTAIN:
+                changes[status & 0x0F].append((tick, data[1] >= _PEDAL_DOWN))
+            elif data[0] in (_ALL_SOUND_OFF, _RESET_CONTROLLERS):
+                changes[status & 0x0F].append((tick, False))
     pedals = {}
     for channel, moves in changes.items():
         ups, downs, since = [], [], None
@@ -155,39 +200,56 @@ def _pedals(tracks: list[list], last: int) -> dict[int, tuple[np.ndarray, np.nda
     return pedals
 
 
-def _marked_end(tracks: list[list]) -> int:
-    return max((tick for track in tracks for tick, message in track
-                if message.type == "text" and message.text == END_MARK), default=0)
+def _times(
+    keys: list[_Key], pedals: dict[int, tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Returns start, end, and end with the pedal applied of each key in ticks, int64 `[N, 3]`."""
+    times = np.empty([len(keys), 3], np.int64)
+    for row, (start, end, channel, _) in zip(times, keys):
+        ups, downs = pedals.get(channel, (np.zeros(0), np.zeros(0)))
+        following = int(np.searchsorted(ups, end, "right"))
+        # The pedal was down at the key's release: the note sounds until the pedal is released.
+        is_down = following < len(ups) and downs[following] <= end
+        row[:] = start, end, int(ups[following]) if is_down else end
+    return times
 
 
-def _tempi(tracks: list[list], ticks_per_beat: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the ticks of tempo changes, their seconds, and the seconds per tick after each."""
-    changes = {0: _DEFAULT_TEMPO}
-    for tick, message in sorted(
-            (item for track in tracks for item in track if item[1].type == "set_tempo"),
-            key=lambda item: item[0]):
-        changes[tick] = message.tempo
-    ticks = np.array(list(changes), np.int64)
-    lengths = np.array(list(changes.values())) / 1e6 / ticks_per_beat
-    seconds = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * lengths[:-1])])
-    return ticks, seconds, lengths
+def _marked_end(tracks: list[Track]) -> int:
+    mark = bytes([midi_events.TEXT]) + END_MARK.encode()
+    return max((event.tick for event in _meta_events(tracks) if event.data == mark), default=0)
 
 
-def _notes(
-    events: list[_Event], marked: int, tempi: tuple[np.ndarray, ...], ticks_per_beat: int
-) -> Notes:
-    times = np.array([event[:3] for event in events], np.int64).reshape(-1, 3)
-    end = np.array([max(marked, times.max(initial=0))])
-    seconds, beats = _seconds(times, tempi), times / ticks_per_beat
-    ends = np.concatenate([_seconds(end, tempi), end / ticks_per_beat])
-    if ends[0] > 3600 * MAX_HOURS or ends[1] > MAX_BEATS or not math.isfinite(ends.sum()):
-        raise BadMidi(f"it claims {ends[0] / 3600:,.1f} hours and {ends[1]:,.0f} beats of music; "
-                      f"at most {MAX_HOURS} hours and {MAX_BEATS:,} beats are read")
-    return Notes(seconds, beats, np.array([event.pitch for event in events], np.uint8),
-                 np.array([event.drum for event in events], bool), ends)
+def _clock(tracks: list[Track], division: int, repairs: list[str]) -> _Clock:
+    """Returns the clock of a file, by its division and the tempo changes of all tracks."""
+    tempi = {0: _DEFAULT_TEMPO}
+    num_zero = 0
+    for tick, _, data in sorted(
+            (event for event in _meta_events(tracks) if event.data[0] == midi_events.TEMPO),
+            key=lambda event: event.tick):
+        tempo = int.from_bytes(data[1:4], "big") if len(data) > 3 else 0
+        if tempo:
+            tempi[tick] = tempo
+        else:
+            num_zero += 1
+    if num_zero:
+        repairs.append(f"changes of tempo to 0, left out: {num_zero:,}")
+    ticks = np.array(list(tempi), np.int64)
+    beat_seconds = np.array(list(tempi.values())) / 1e6
+    if division < 0:  # the tempo says what a beat is, and a tick is part of a second
+        frames, ticks_per_frame = -(division >> 8), division & 0xFF
+        frame_seconds = 1001 / 30_000 if frames == _NTSC else 1 / frames
+        if not ticks_per_frame:
+            raise BadMidi("its header says 0 ticks per film frame, so its notes have no times")
+        seconds = np.full(len(ticks), frame_seconds / ticks_per_frame)
+        beats = seconds / beat_seconds
+    elif division > 0:
+        seconds, beats = beat_seconds / division, np.full(len(ticks), 1 / division)
+    else:
+        raise BadMidi("its header says 0 ticks per beat, so its notes have no times")
+    rates = np.stack([seconds, beats], 1)
+    passed = np.cumsum(np.diff(ticks)[:, None] * rates[:-1], 0)
+    return _Clock(ticks, np.concatenate([np.zeros([1, 2]), passed]), rates)
 
 
-def _seconds(ticks: np.ndarray, tempi: tuple[np.ndarray, ...]) -> np.ndarray:
-    changes, seconds, lengths = tempi
-    at = np.searchsorted(changes, ticks, "right") - 1
-    return seconds[at] + (ticks - changes[at]) * lengths[at]
+def _meta_events(tracks: list[Track]) -> Iterator[Event]:
+    return (event for track in tracks for event in track.events if event.status == META)

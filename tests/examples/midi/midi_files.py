@@ -15,12 +15,20 @@ def number(value):
     return bytes(reversed(out))
 
 
+def header(tracks=1, division=480, format_=1):
+    return b"MThd" + struct.pack(">IHHH", 6, format_, tracks, division & 0xFFFF)
+
+
+def chunk(kind, content):
+    return kind + struct.pack(">I", len(content)) + content
+
+
 def file(*tracks, division=480):
     """Returns a file of tracks, each a list of (delta, event bytes)."""
-    chunks = [b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), division & 0xFFFF)]
+    chunks = [header(len(tracks), division)]
     for track in tracks:
-        body = b"".join(number(delta) + event for delta, event in [*track, (0, b"\xff\x2f\x00")])
-        chunks.append(b"MTrk" + struct.pack(">I", len(body)) + body)
+        events = [*track, (0, b"\xff\x2f\x00")]
+        chunks.append(chunk(b"MTrk", b"".join(number(delta) + event for delta, event in events)))
     return b"".join(chunks)
 
 

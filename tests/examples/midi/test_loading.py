@@ -46,12 +46,25 @@ def test_a_folder_is_searched_and_skipped_files_are_listed(folder):
     assert [len(roll) for roll in collection.rolls] == [4, 2]
     reasons = {os.path.basename(name): reason for name, reason in collection.skipped}
     assert reasons == {
-        "empty.mid": "the file is empty", "text.mid": "it does not begin as a MIDI file",
+        "empty.mid": "the file is empty", "text.mid": "it is not a MIDI file",
         "drums.mid": "it holds drums only, which are left out",
         "silent.mid": "it holds no notes", "high.mid": "it holds no notes from 21 to 108"}
     summary = collection.summary()
     assert summary.startswith("2 files, 2 pieces, 0.0 minutes, 6 notes; 5 files skipped:\n")
     assert "drums.mid': it holds drums only" in summary
+
+
+def test_repaired_files_are_listed_from_the_cache_too(tmp_path):
+    (tmp_path / "cut.mid").write_bytes(midi_files.melody()[:-9])
+    (tmp_path / "cut to nothing.rmi").write_bytes(midi_files.melody()[:24])
+    (tmp_path / "whole.mid").write_bytes(midi_files.melody())
+    summaries = [loading.load([str(tmp_path)], GRID).summary() for _ in range(2)]
+    assert "; 1 file skipped:" in summaries[0]
+    assert "nothing.rmi': it holds no notes; track 1 is damaged" in summaries[0]
+    assert "\n1 file read in spite of errors:\n" in summaries[0]
+    assert summaries[0].endswith("cut.mid': track 1 claims 40 bytes, and it has 31; notes without "
+                                 "an end, which end with their track: 1")
+    assert summaries[0] == summaries[1]
 
 
 def test_a_file_matched_twice_is_loaded_once(folder):

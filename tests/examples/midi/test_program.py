@@ -88,7 +88,7 @@ def test_the_same_command_resumes_and_other_music_is_refused(log_dir, music, mid
     ended = midi(*again, "--num-steps", 6)
     assert ended.status == 0 and "Step 6: nothing to do" in ended.out
     assert "10 files, 10 pieces, 0.8 minutes, 200 notes; 1 file skipped" in ended.err
-    assert "bad.mid': it does not begin as a MIDI file" in ended.err
+    assert "bad.mid': it is not a MIDI file" in ended.err
     other = midi("train", "--log-dir", log_dir, "--train-files", music / "1.mid")
     assert other.status == 2 and "is trained on other music" in other.err
     hparams = midi(*again, "--grid", 16)
@@ -189,7 +189,7 @@ def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
         ([*generate, tmp_path, "--length", "0.01"], "expected at least a frame, 0.25 seconds"),
         ([*generate, tmp_path, "--length", "1799", "--prime", music / "1.mid"],
          "at most 1800 seconds together, got 5 and 1799"),
-        ([*generate, tmp_path, "--prime", music / "bad.mid"], "does not begin as a MIDI file"),
+        ([*generate, tmp_path, "--prime", music / "bad.mid"], "is not a MIDI file"),
         ([*generate, tmp_path, "--prime", tmp_path / "no.mid"], "no such file or folder"),
         (["evaluate", "--log-dir", log_dir, "--eval-files", music / "bad.mid"], "found none"),
         (["evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.json"], "FILE.png"),
