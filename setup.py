@@ -79,6 +79,7 @@ setuptools.setup(
             "vaeseq-text=vaeseq.examples.text.cli:main",
             "vaeseq-midi=vaeseq.examples.midi.cli:main",
             "vaeseq-play=vaeseq.examples.play.commands:main",
+            "vaeseq-series=vaeseq.examples.series.cli:main",
         ],
     },
 )

@@ -18,6 +18,7 @@ importlib.import_module("sonnet.src.base").with_name_scope = lambda method: meth
 
 from examples.midi.hparams import MidiHParams  # noqa: E402
 from examples.play.hparams import PlayHParams  # noqa: E402
+from examples.series.hparams import SeriesHParams  # noqa: E402
 from examples.text.hparams import TextHParams  # noqa: E402
 from vaeseq.hparams import HParams  # noqa: E402
 from vaeseq.version import __version__  # noqa: E402
@@ -129,7 +130,8 @@ def _write_generated(app) -> None:
     folder = HERE / "_generated"
     folder.mkdir(exist_ok=True)
     tables = {"library": _hparams_table(HParams)}
-    for name, kind in (("text", TextHParams), ("midi", MidiHParams), ("play", PlayHParams)):
+    for name, kind in (("text", TextHParams), ("midi", MidiHParams), ("play", PlayHParams),
+                       ("series", SeriesHParams)):
         tables[name] = _hparams_table(kind, HParams)
     for name, table in tables.items():
         (folder / f"hparams_{name}.txt").write_text(table, encoding="utf-8")

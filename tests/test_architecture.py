@@ -208,7 +208,7 @@ def test_importing_the_package_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("program", ["text.cli", "midi.cli", "play.commands"])
+@pytest.mark.parametrize("program", ["text.cli", "midi.cli", "play.commands", "series.cli"])
 def test_a_program_starts_without_tensorflow(program):
     code = f"import sys, examples.{program} as p; p.main; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -68,6 +68,8 @@ class Model(abc.ABC):
     Attributes:
       observation_spec: specs of one observation, a nest of `tf.TensorSpec`; a class attribute, or
         set before this class's constructor is called.
+      input_spec: likewise of the agent's external inputs of one step (`Batch.inputs`); usually
+        empty.
       program: the name of the program that trains such models; a run belongs to one program.
       unit: the singular name of a step, for messages.
       hparams_class: the class of its hyperparameters, which `load` reads from a run.
@@ -78,6 +80,7 @@ class Model(abc.ABC):
     """
 
     observation_spec: Nest
+    input_spec: Nest = ()
     program = "vaeseq"
     unit = "step"
     hparams_class: type[HParams] = HParams
@@ -148,6 +151,10 @@ class Model(abc.ABC):
     def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
         """Creates the core; by default the one that `hparams.vae_type` names."""
         return vae.make(self.hparams, decoder, encoder)
+
+    def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
+        """Creates the evaluator of validation and scores; by default every step counts."""
+        return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
     @classmethod
     def load(cls: type[_Self], log_dir: str | os.PathLike[str], **changes: Any) -> _Self:
@@ -233,7 +240,7 @@ class Model(abc.ABC):
             ops = self._train_ops(num_steps, strategy)
             ops.build(data.batch(0))
             # Validates with the training bound: other bounds may move in the other direction.
-            evaluator = self._evaluator(bounds.make(
+            evaluator = self.make_evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
             sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
             num_valid = validation.num_steps(sample)
@@ -321,7 +328,7 @@ class Model(abc.ABC):
         if not self.gen_core.core.latent_size:
             samples = 1  # All samples would be equal.
         if (bound, samples) not in self._evaluators:  # Each one compiles again.
-            self._evaluators[bound, samples] = self._evaluator(bounds.make(
+            self._evaluators[bound, samples] = self.make_evaluator(bounds.make(
                 bound, samples, samples_at_once=None, monte_carlo=self.hparams.use_monte_carlo_kl))
         return self._evaluators[bound, samples]
 
@@ -443,7 +450,8 @@ class Model(abc.ABC):
     def _build(self) -> TrainOps:
         ops = self._train_ops(1)
         single_step = nest.zeros(self.observation_spec, 1, 1)
-        ops.build(Batch(single_step, np.ones([1], np.int32), np.ones([1], bool)))
+        ops.build(Batch(single_step, np.ones([1], np.int32), np.ones([1], bool),
+                        nest.zeros(self.input_spec, 1, 1)))
         return ops
 
     def _ensure_weights(self) -> None:
@@ -483,9 +491,6 @@ class Model(abc.ABC):
 
     def _objects(self) -> dict[str, tf.Module]:
         return {"gen_core": self.gen_core}
-
-    def _evaluator(self, bound: bounds.Bound) -> Evaluator:
-        return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
     def _train_ops(self, num_steps: int, strategy: Strategy = SINGLE_PROCESS) -> TrainOps:
         return TrainOps.from_hparams(self.gen_core, self.hparams, num_steps=num_steps,

@@ -107,6 +107,17 @@ def test_parts_of_a_group_are_masked_apart():
                 decoder.dist(params).log_prob(Masked(x, mask))[0], expected, rtol=1e-6)
 
 
+def test_independent_dimensions_of_any_distribution_are_masked_apart():
+    # tfd.Independent makes another class of a distribution that is no composite tensor.
+    decoder = missing.MaskedDecoder(decoders.ZeroInflated(
+        decoders.NegativeBinomial(tf.TensorSpec([2], tf.float32))))
+    params = decoder(tf.ones([1, 4]))
+    x = tf.constant([[0.0, 3.0]])
+    each = decoder.decoder.dist(params).distribution.log_prob(x)
+    np.testing.assert_allclose(decoder.dist(params).log_prob(
+        Masked(x, tf.constant([[True, False]]))), each[:, 0], rtol=1e-6)
+
+
 def test_a_joint_density_can_be_masked_as_a_whole_only():
     notes = tf.TensorSpec([3], tf.float32)
     x = tf.constant([[0.0, 1.0, 0.0]])

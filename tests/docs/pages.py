@@ -22,6 +22,9 @@ PLAY = ("jit_compile=false,first_steps=30,first_updates=2,eval_every=1000,eval_g
         "rnn_hidden_sizes=[4],obs_encoder_fc_layers=[4],obs_decoder_fc_hidden_layers=[4],"
         "policy_layers=[4]")
 
+SERIES = ("rnn_hidden_sizes=[4],output=normal,batch_size=2,num_shards=1,context=8,lags=[1,7],"
+          "embed_size=2,latent_size=2,latent_decoder_fc_layers=[4],log_prob_samples=2")
+
 # What a command's options become: a value that replaces or adds, or None to leave the option out.
 SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-text", "train"): {
@@ -40,6 +43,10 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-play", "train"): {"--hparams": PLAY, "--num-steps": "40"},
     ("vaeseq-play", "run"): {"--num-games": "1", "--max-moves": "15"},
     ("vaeseq-play", "dream"): {"--length": "5"},
+    ("vaeseq-series", "train"): {
+        "--hparams": SERIES, "--num-steps": "2", "--horizon": "4", "--strategy": None},
+    ("vaeseq-series", "evaluate"): {"--num-paths": "10"},
+    ("vaeseq-series", "forecast"): {"--num-paths": "10", "--horizon": "4"},
 }
 # The same for Python: (pattern, replacement).
 SMALL_PYTHON = [(r"(\.train\([^\n]*num_steps=)\d+", r"\g<1>3"), (r"range\(300\)", "range(3)"),

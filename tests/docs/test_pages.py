@@ -20,6 +20,7 @@ import pytest
 from tests import rest_form
 from tests.docs import pages
 from tests.examples.midi import midi_files
+from tests.examples.series import series_data
 from vaeseq import vae
 
 PROGRAMS = {
@@ -32,13 +33,15 @@ RUNS = {
     "chorales": "vaeseq-midi train --train-files my-music/",
     "latent-chorales": "vaeseq-midi train --train-files my-music/ --hparams vae_type=ISEQ",
     "cartpole": "vaeseq-play train",
+    "sales": "vaeseq-series train --train-data sales.csv --known promo",
 }
 # A page that compiles many programs is slow.
 SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md",
         "docs/fine_tuning.md", "docs/training.md",
         "docs/missing_values.md", "docs/models.md", "docs/notebooks/missing_values.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")
-          for name in ("text", "midi", "play"))}
+          for name in ("text", "midi", "play")), "docs/programs/series.md",
+        "docs/benchmarks/series.md"}
 GAMES = """
 import gymnasium
 gymnasium.register("MyGame-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=20)
@@ -71,6 +74,15 @@ def folder(tmp_path_factory):
     splits = ("train", "valid", "test")
     np.savez(folder / "jsb_chorales.npz", **{split: rolls.astype(np.uint8) for split in splits},
              **{f"{split}_lengths": lengths for split in splits})
+    rows = series_data.rows(days=104)
+    (folder / "sales.csv").write_text(series_data.csv(
+        row for row in rows if row[0].isoformat() < "2024-04-10"), encoding="utf-8")
+    (folder / "births.csv").write_text(series_data.csv(
+        ((day, sales) for day, shop, sales, _ in rows if shop == "a"), "date,births"),
+        encoding="utf-8")
+    (folder / "coming.csv").write_text(series_data.csv(
+        ((day, shop, promo) for day, shop, _, promo in rows if day.isoformat() >= "2024-04-10"),
+        "date,shop,promo"), encoding="utf-8")
     (folder / "my_games.py").write_text(GAMES, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaeseq.cli import arguments, program
@@ -157,7 +158,8 @@ def print_start(strategy: Strategy, line: str) -> None:
 
 
 def print_end(
-    trained: TrainResult, log_dir: str | os.PathLike[str], program: str, unit: str
+    trained: TrainResult, log_dir: str | os.PathLike[str], program: str, unit: str,
+    commands: Sequence[str] = ("generate", "evaluate"),
 ) -> None:
     """Prints how a session of training ended, and the next commands."""
     best = (f" Best validation: {trained.best:.4f} nats per {unit}."
@@ -174,7 +176,7 @@ def print_end(
               f"--num-steps resumes it.{best}")
     else:
         print(f"Step {trained.step}: done.{best}{cost}")
-    print_next_steps(program, log_dir, "generate", "evaluate")
+    print_next_steps(program, log_dir, *commands)
 
 
 def print_exported(output: os.PathLike[str], step: int) -> None:

@@ -135,7 +135,7 @@ class ZeroInflated(DistModule):
 
     def dist(self, params: ZeroInflatedParams) -> tfd.Distribution:
         counts = self._decoder.dist(params.params)
-        if not isinstance(counts, tfd.Independent):
+        if not hasattr(counts, "reinterpreted_batch_ndims"):
             raise TypeError(
                 "ZeroInflated expects a decoder of independent dimensions (tfd.Independent), got "
                 f"{counts.name}.")

@@ -199,7 +199,8 @@ def _seen_log_prob(distribution: tfd.Distribution, values: Nest, mask: Nest) -> 
     if mask.shape.rank == values.shape.rank - event_rank:
         log_prob = distribution.log_prob(values)
         return tf.where(mask, log_prob, tf.zeros_like(log_prob))
-    if isinstance(distribution, tfd.Independent):
+    # Of a distribution that is no composite tensor, tfd.Independent makes another class.
+    if hasattr(distribution, "reinterpreted_batch_ndims"):
         log_prob = distribution.distribution.log_prob(values)
         if log_prob.shape.rank == values.shape.rank:
             seen = tf.where(mask, log_prob, tf.zeros_like(log_prob))

@@ -1,0 +1,311 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Tables as they are read: CSV (also compressed by gzip), Parquet and NPZ, never unpickled.
+
+Columns of a CSV file stay text until their role is known, so that an error can name the file, the
+row, the column and the value.
+"""
+from __future__ import annotations
+
+import csv
+import dataclasses
+import gzip
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr, suggestion
+
+from . import times as times_lib
+
+_NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
+          "."]
+_LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
+_MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """The columns of one file.
+
+    Attributes:
+      name: of the file, for messages.
+      table: the columns; those of a CSV file are text.
+      first_row: the number of the first row in messages.
+    """
+
+    name: str
+    table: pa.Table
+    first_row: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in the file's order."""
+        return self.table.column_names
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def require(self, name: str, option: str) -> None:
+        """Raises UsageError where there is no column `name`, which `option` gave."""
+        if name not in self.names:
+            raise UsageError(
+                f"{option}: expected a column of {self.name!r}, got {short_repr(name)}."
+                f"{suggestion(name, self.names)} Its columns: "
+                f"{', '.join(map(str, self.names[:30]))}.")
+
+    def where(self, name: str, row: int | None = None) -> str:
+        """Returns the place of a value for messages."""
+        place = "" if row is None else f"row {row + self.first_row}, "
+        return f"{self.name!r}, {place}column {name!r}"
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column holds texts that are not numbers."""
+        column = self.table[name]
+        if not _holds_text(column):
+            return False
+        values = pc.drop_null(column)
+        if not len(values):
+            return False
+        sample = values.slice(0, 1000).to_pylist()
+        return sum(map(_is_number, sample)) < _MOSTLY * len(sample)
+
+    def is_time(self, name: str) -> bool:
+        """Whether a column holds times, as Parquet stores them."""
+        return _is_time(self.table[name])
+
+    def is_empty(self, name: str) -> bool:
+        """Whether a column has no value at all."""
+        column = self.table[name]
+        if _holds_text(column):
+            return column.null_count == len(column)
+        return not np.isfinite(self.numbers(name)).any() if not _is_time(column) else False
+
+    def texts(self, name: str) -> np.ndarray:
+        """Returns a column as texts, "" for missing ones, an array of objects `[N]`."""
+        column = self.table[name]
+        if not _holds_text(column):
+            column = pc.cast(column, pa.string())
+        return np.asarray(pc.fill_null(column, "").to_pylist(), object)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Returns a column as numbers, float64 `[N]`, NaN for missing ones.
+
+        Raises:
+          UsageError: a value is no number, is infinite, or is a whole number that float64 rounds.
+        """
+        column = self.table[name]
+        if _is_time(column):
+            raise UsageError(f"{self.where(name)}: expected numbers, got times.")
+        if _holds_text(column):
+            try:
+                numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
+            except pa.ArrowInvalid:
+                row, text = next((row, text) for row, text in enumerate(column.to_pylist())
+                                 if text is not None and not _is_number(text))
+                hint = " Is the comma a decimal one? Write 1234.5." if "," in text else ""
+                raise UsageError(f"{self.where(name, row)}: expected a number, got "
+                                 f"{short_repr(text)}.{hint}") from None
+        else:
+            numbers = pc.cast(column, pa.float64(), safe=False)
+        array = pc.fill_null(numbers, np.nan).to_numpy().astype(np.float64)
+        if np.isinf(array).any():
+            row = int(np.flatnonzero(np.isinf(array))[0])
+            raise UsageError(f"{self.where(name, row)}: expected a finite number, got "
+                             f"{array[row]}. Leave missing values empty.")
+        large = np.abs(np.nan_to_num(array)) > _LARGEST_WHOLE
+        if large.any():
+            row = int(np.flatnonzero(large)[0])
+            raise UsageError(
+                f"{self.where(name, row)}: expected numbers up to 2^53, above which whole numbers "
+                f"are rounded, got {array[row]:.0f}. Divide the column by a power of ten.")
+        return array
+
+    def times(self, name: str) -> np.ndarray | None:
+        """Returns a column as times (`data.times`); None where it cannot be read as times.
+
+        Raises:
+          UsageError: a time is missing, zones are mixed, or day and month cannot be told apart.
+        """
+        column = self.table[name]
+        if _is_time(column):
+            values = pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)))
+            array = pc.cast(values, pa.int64()).to_numpy()
+            self._check_no_missing_time(name, column)
+            return array.astype(np.int64).view("datetime64[us]")
+        if not self.is_text(name):
+            if column.null_count == len(column):
+                return None
+            numbers = self.numbers(name)
+            if np.isnan(numbers).any():
+                self._check_no_missing_time(name, column)
+            if np.isnan(numbers).any() or (numbers % 1).any():
+                return None
+            return times_lib.parse_numbers(numbers)
+        present = pc.drop_null(column)
+        parsed = times_lib.parse_text(present, self.where(name), self.first_row)
+        if parsed is not None:
+            self._check_no_missing_time(name, column)
+        return parsed
+
+    def unreadable_time(self, name: str) -> UsageError:
+        """Returns the error for a time column that cannot be read."""
+        values = pc.drop_null(self.table[name])
+        first = values[0].as_py() if len(values) else None
+        row = 0
+        if _holds_text(self.table[name]):
+            row, first = next(
+                ((row, text) for row, text in enumerate(self.table[name].to_pylist())
+                 if times_lib.parse_text(pa.chunked_array([[text or ""]]), "", 0) is None),
+                (0, first))
+        return UsageError(
+            f"{self.where(name, row)}: expected times of one format, such as 2020-12-31, "
+            f"2020-12-31T23:59:00Z, 2020-12 or 20201231, got {short_repr(first)}.")
+
+    def _check_no_missing_time(self, name: str, column: pa.ChunkedArray) -> None:
+        if column.null_count:
+            row = pc.index(pc.is_null(column), True).as_py()
+            raise UsageError(f"{self.where(name, row)}: expected a time in every row, got none.")
+
+
+def read(path: Path) -> Columns:
+    """Reads a table.
+
+    Args:
+      path: a CSV, Parquet or NPZ file; "FILE.npz:NAME" takes the array NAME and NAME_lengths.
+
+    Raises:
+      UsageError: it is none of these, is damaged or empty.
+      OSError: it cannot be read.
+    """
+    name = str(path)
+    archive, colon, split = name.partition(".npz:")
+    if colon or name.lower().endswith(".npz"):
+        return _read_npz(Path(f"{archive}.npz") if colon else path, split)
+    try:
+        if name.lower().endswith((".parquet", ".pq")):
+            return _checked(Columns(name, pa.parquet.read_table(path)))
+        return _checked(_read_csv(path))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, gzip.BadGzipFile,
+            csv.Error, EOFError) as error:
+        line = str(error).splitlines()[0]
+        raise UsageError(f"{name!r}: expected a table as CSV in UTF-8 (also .gz), Parquet or NPZ; "
+                         f"{short_repr(line, 200)}.") from None
+
+
+def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:
+    """Returns the columns of a mapping from names to arrays, such as a pandas DataFrame."""
+    arrays = {}
+    for column in columns:
+        array = np.asarray(columns[column])
+        if array.dtype.kind == "M":
+            array = array.astype("datetime64[us]")
+        arrays[str(column)] = pa.chunked_array([pa.array(array, from_pandas=True)])
+    return _checked(Columns(name, pa.table(arrays)))
+
+
+def _read_csv(path: Path) -> Columns:
+    opened = gzip.open if path.name.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        line = file.readline(1 << 20)
+        more = file.readline(1 << 20)
+    if not line.strip():
+        raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
+                         "empty file.")
+    delimiter = max(",;\t|", key=line.count)
+    names = next(csv.reader([line], delimiter=delimiter))
+    if all(map(_is_number, names)) and more:
+        raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
+                         f"{short_repr(line.strip())}.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{str(path)!r}: expected columns of different names, got {twice!r} "
+                         "twice.")
+    table = pa.csv.read_csv(
+        path, pa.csv.ReadOptions(column_names=names, skip_rows=1),
+        pa.csv.ParseOptions(delimiter=delimiter),
+        pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
+            null_values=_NULLS))
+    return Columns(str(path), table, 2)
+
+
+def _read_npz(path: Path, split: str) -> Columns:
+    name = f"{path}:{split}" if split else str(path)
+    key = split or "values"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            keys = list(archive.files)
+            if key not in keys:
+                raise UsageError(
+                    f"{name!r}: expected an array {key!r}, found {', '.join(keys[:20])}. "
+                    "FILE.npz:NAME takes another one.")
+            values = archive[key]
+            lengths_key = f"{split}_lengths" if split else "lengths"
+            lengths = archive[lengths_key] if lengths_key in keys else None
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{name!r}: expected an NPZ archive of arrays without pickled objects; "
+                         f"{error}") from None
+    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3):
+        raise UsageError(f"{name!r}: expected numbers [series, time, dimensions] in {key!r}, got "
+                         f"{values.dtype} {list(values.shape)}.")
+    return _checked(Columns(name, _long(name, values, lengths)))
+
+
+def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table:
+    """Returns arrays `[S, T, D]`, `[T, D]` or `[T]`, or concatenated series, as a long table."""
+    if values.ndim == 3:
+        sizes = np.full(len(values), values.shape[1]) if lengths is None else lengths
+        if len(sizes) != len(values) or (sizes < 0).any() or (sizes > values.shape[1]).any():
+            raise UsageError(f"{name!r}: expected a length of 0 to {values.shape[1]} for each of "
+                             f"{len(values)} series, got {len(sizes)} lengths.")
+        values = np.concatenate([row[:size] for row, size in zip(values, sizes)])
+    else:
+        values = values.reshape(len(values), -1)
+        sizes = np.array([len(values)]) if lengths is None else lengths
+        if sizes.sum() != len(values):
+            raise UsageError(f"{name!r}: expected lengths that add up to {len(values)} rows, got "
+                             f"{sizes.sum()}.")
+    sizes = sizes.astype(np.int64)
+    columns: dict[str, np.ndarray] = {}
+    if len(sizes) > 1:
+        columns["series"] = np.repeat([f"{i:07d}" for i in range(len(sizes))], sizes)
+    columns["time"] = np.concatenate([np.arange(size) for size in sizes])
+    for d in range(values.shape[1]):
+        columns[f"value{d}" if values.shape[1] > 1 else "value"] = values[:, d]
+    return pa.table({key: pa.chunked_array([pa.array(array, from_pandas=True)])
+                     for key, array in columns.items()})
+
+
+def _checked(columns: Columns) -> Columns:
+    if not len(columns):
+        raise UsageError(f"{columns.name!r}: expected a table with at least one row, got none.")
+    return columns
+
+
+def _holds_text(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_time(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

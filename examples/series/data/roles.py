@@ -1,0 +1,176 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""What each column of a table is for: time, series, targets, covariates."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+
+from .columns import Columns
+
+_TIME_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "month", "week", "day", "year",
+               "quarter", "hour", "time_hour"}
+_SERIES_NAMES = {"series", "series_id", "unique_id", "item_id", "id"}
+_PARTS_OF_TIME = {"year", "month", "day", "hour", "minute", "second", "weekday", "dayofweek",
+                  "day_of_week", "day_of_month", "day_of_year", "week"}
+_ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx"}
+_LABEL_NAMES = {"is_anomaly", "anomaly", "label", "labels", "is_outlier", "outlier"}
+_MOST_TARGETS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """The roles of a table's columns, by name.
+
+    Attributes:
+      time: of the times; "" where rows are numbered.
+      series: names the series; "" for a single one.
+      targets: what is modelled.
+      known: covariates that are known ahead.
+      static: properties of a series.
+      ignored: other columns, each with the reason.
+    """
+
+    time: str
+    series: str
+    targets: tuple[str, ...]
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+
+    def describe(self) -> list[str]:
+        """Returns lines that say the role of each column."""
+        lines = [f"  time: {self.time or 'the number of the row'}"]
+        if self.series:
+            lines.append(f"  series: {self.series}")
+        lines.append(f"  targets: {', '.join(self.targets)}")
+        for name, columns in (("known ahead", self.known), ("static", self.static)):
+            if columns:
+                lines.append(f"  {name}: {', '.join(columns)}")
+        if self.ignored:
+            lines.append("  ignored: " + ", ".join(f"{n} ({why})" for n, why in self.ignored))
+        return lines
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The roles that the user gives; what is empty is found."""
+
+    time: str = ""
+    series: str = ""
+    targets: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    ignore_times: bool = False
+
+
+def find(columns: Columns, options: Options = Options()) -> Roles:
+    """Finds the role of each column; what `options` gives stays.
+
+    Raises:
+      UsageError: a column of `options` is missing or of the wrong kind, there is no target, or
+        times repeat and no column tells series apart.
+    """
+    for option in ("time", "series", "targets", "known", "static"):
+        given = getattr(options, option)
+        for name in (given,) if isinstance(given, str) else given:
+            if name:
+                columns.require(name, f"--{option}")
+    given_names = {options.series, *options.targets, *options.known, *options.static}
+    time = options.time or _find_time(columns, given_names)
+    times = columns.times(time) if time else None
+    if time and times is None:
+        raise columns.unreadable_time(time)
+    free = [name for name in columns.names if name not in given_names and name != time]
+    series = options.series
+    if not series:
+        series = _find_series(columns, free, times, options)
+    ignored: dict[str, str] = {}
+    targets = list(options.targets)
+    for name in free:
+        if name == series:
+            continue
+        reason = _why_ignored(columns, name, bool(time))
+        if options.targets:
+            ignored[name] = reason or "not among the targets"
+        elif reason:
+            ignored[name] = reason
+        else:
+            targets.append(name)
+    if not targets:
+        raise UsageError(
+            f"{columns.name!r}: expected a column of numbers to model, found none. Columns: "
+            f"{', '.join(columns.names[:30])}.")
+    if len(targets) > _MOST_TARGETS and not options.targets:
+        raise UsageError(f"{columns.name!r}: expected at most {_MOST_TARGETS} columns of numbers, "
+                         f"got {len(targets)}. Name those to model: --targets a,b.")
+    return Roles(time, series, tuple(targets), options.known, options.static,
+                 tuple(ignored.items()))
+
+
+def _find_time(columns: Columns, given: set[str]) -> str:
+    names = [name for name in columns.names if name not in given]
+    # Texts that are dates come before numbers such as a year.
+    written = [n for n in names if columns.is_text(n) or columns.is_time(n)]
+    named = [n for n in names if n.lower() in _TIME_NAMES]
+    first = [n for n in written if n in named] + written + named
+    return next((n for n in first if columns.times(n) is not None), "")
+
+
+def _find_series(
+    columns: Columns, free: Sequence[str], times: np.ndarray | None, options: Options
+) -> str:
+    """Returns the column that tells series apart; "" for a single series."""
+    named = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)]
+    repeated = times is not None and len(np.unique(times)) < len(times)
+    if named and (repeated or columns.is_text(named[0])):
+        return named[0]
+    if times is None or not repeated or options.ignore_times:
+        return ""
+    texts = [n for n in free if columns.is_text(n)]
+    separating = [n for n in texts if _separates(columns, n, times)]
+    if separating:
+        return min(separating, key=lambda n: len(np.unique(columns.texts(n))))
+    others = [n for n in free if n not in texts and not columns.is_empty(n)
+              and n.lower() not in _ROW_NAMES and n.lower() not in _PARTS_OF_TIME
+              and _separates(columns, n, times)]
+    others = [n for n in others if len(np.unique(columns.texts(n))) < len(times) // 2]
+    values, counts = np.unique(times, return_counts=True)
+    repeated_time = values[counts > 1][0]
+    row = int(np.flatnonzero(times == repeated_time)[1])
+    hint = f"Is the column {others[0]!r} the series? Give --series {others[0]}" if others else (
+        "If several series share the file, give --series COLUMN; a day that daylight saving time "
+        "ends has an hour twice: write times with their offset, or in UTC")
+    raise UsageError(
+        f"{columns.name!r}, row {row + columns.first_row}: expected each time once, got "
+        f"{repeated_time} again. {hint}.")
+
+
+def _separates(columns: Columns, name: str, times: np.ndarray) -> bool:
+    texts = columns.texts(name)
+    _, codes = np.unique(texts.astype(str), return_inverse=True)
+    _, numbers = np.unique(times, return_inverse=True)
+    pairs = codes.astype(np.int64) * (numbers.max() + 1) + numbers
+    return len(np.unique(pairs)) == len(pairs)
+
+
+def _why_ignored(columns: Columns, name: str, has_time: bool) -> str:
+    """Returns why a column is no target; "" if it is one."""
+    if columns.is_empty(name):
+        return "empty"
+    if columns.is_text(name):
+        return "text"
+    if columns.is_time(name):
+        return "times"
+    if name.lower() in _LABEL_NAMES:
+        return "labels"
+    if has_time and name.lower() in _PARTS_OF_TIME:
+        return "part of the time"
+    numbers = columns.numbers(name)
+    if name.lower() in _ROW_NAMES and len(numbers) > 1 and (np.diff(numbers) == 1).all():
+        return "number of the row"
+    return ""
+

@@ -1,0 +1,263 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The tables of a run: what commands read, and what the data make of the hyperparameters."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+
+from ..hparams import SeriesHParams
+from . import columns as columns_lib
+from . import layout as layout_lib
+from . import roles as roles_lib
+from . import table as table_lib
+from .layout import Layout
+from .table import Table
+from .windows import positions
+
+_MOST_CONTEXT = 256
+_MOST_COUNT = 1000  # larger whole numbers are modelled as real ones
+_MANY_ZEROS = 0.2
+_FAR = 1000.0  # times the training range, beyond which data are of another unit
+_HELD_OUT_SERIES = 0.1
+
+
+class Data(NamedTuple):
+    """The data of a training run.
+
+    Attributes:
+      table: the training series, and after them those of a separate validation file.
+      layout: of the training data.
+      hparams: without zeros; `output` may be "auto".
+      train: places of the steps to train on.
+      valid: places of the steps to validate on.
+      notes: lines about both.
+    """
+
+    table: Table
+    layout: Layout
+    hparams: SeriesHParams
+    train: list[np.ndarray]
+    valid: list[np.ndarray]
+    notes: list[str]
+
+
+def read_training(
+    paths: Sequence[Path], hparams: SeriesHParams, options: roles_lib.Options, *,
+    freq: str = "auto", gaps: str = "auto", categories: Sequence[str] = (),
+    valid_path: Path | None = None, valid_windows: int = 1, fixed: Sequence[str] = (),
+) -> Data:
+    """Reads the data of a training run.
+
+    Args:
+      paths: of the tables.
+      hparams: those of the user, with zeros for what the data decide.
+      options: roles that the user gives.
+      freq: as `table.build`.
+      gaps: as `table.build`.
+      categories: covariates whose numbers are categories.
+      valid_path: a separate table to validate on.
+      valid_windows: windows of one horizon at the end of each series that are held out.
+      fixed: names of hyperparameters that the user gave.
+
+    Raises:
+      UsageError: the data do not fit the options, or there is too little of them.
+    """
+    files = [columns_lib.read(path) for path in paths]
+    roles = roles_lib.find(files[0], dataclasses.replace(options, ignore_times=freq == "none"))
+    table = table_lib.build(files, roles, freq=freq, gaps=gaps, categories=categories)
+    notes = list(table.notes)
+    hparams = resolve(hparams, table, fixed)
+    series_held_out = hparams.scaling == "training" and len(table.series) > 1
+    held_out = 0 if valid_path or series_held_out else valid_windows * hparams.horizon
+    short = [one.name for one in table.series if len(one.values) <= held_out + 1]
+    if short:
+        table = dataclasses.replace(
+            table, series=tuple(o for o in table.series if len(o.values) > held_out + 1))
+        if not table.series:
+            raise UsageError(
+                f"{', '.join(map(repr, (f.name for f in files)))}: expected a series of more than "
+                f"{held_out + 1} steps, of which {held_out} are held out for validation; none is "
+                "so long. Give a smaller --horizon, or --valid-windows 0.")
+        notes.append(f"{len(short)} series of at most {held_out + 1} steps are left out: "
+                     f"{', '.join(map(repr, short[:5]))}{' ...' if len(short) > 5 else ''}.")
+    layout = layout_lib.describe(
+        table, held_out=held_out, valid_windows=valid_windows,
+        files=[str(path.absolute()) for path in paths])
+    ends = [end - one.start for one, end in zip(table.series, layout.ends)]
+    valid: list[np.ndarray] = []
+    if valid_path:
+        other = _read_as(layout, [valid_path])
+        notes += other.notes
+        offset = len(table.series)
+        valid = [places + [offset, 0] for places in positions(
+            other, [len(one.values) for one in other.series])]
+        table = dataclasses.replace(table, series=(*table.series, *other.series))
+    elif series_held_out and valid_windows:
+        chosen = np.random.default_rng(0).permutation(len(ends))[
+            :max(1, int(_HELD_OUT_SERIES * len(ends)))]
+        valid = [positions(table, ends)[number] for number in sorted(chosen)]
+        ends = [0 if number in chosen else end for number, end in enumerate(ends)]
+        notes.append(f"{len(chosen)} of {len(ends)} series are held out for validation.")
+    elif held_out:
+        valid = [np.stack([np.full(held_out, number), np.arange(end, end + held_out)], -1)
+                 for number, end in enumerate(ends)]
+    return Data(table, layout, hparams, positions(table, ends), valid, notes)
+
+
+def read_for(
+    layout: Layout, paths: Sequence[Path], gaps: str = "auto"
+) -> Table:
+    """Reads tables for a trained model, columns by name.
+
+    Raises:
+      UsageError: a column is missing, times have another step, or values are far outside of the
+        training data.
+    """
+    return _read_as(layout, paths or _training_files(layout), gaps)
+
+
+def _training_files(layout: Layout) -> list[Path]:
+    for name in layout.files:
+        if not Path(name.split(".npz:")[0] + (".npz" if ".npz:" in name else "")).is_file():
+            raise UsageError(f"the run was trained on {name!r}, which no longer exists. Name a "
+                             "file.")
+    return [Path(name) for name in layout.files]
+
+
+def _read_as(layout: Layout, paths: Sequence[Path], gaps: str = "auto") -> Table:
+    files = [columns_lib.read(path) for path in paths]
+    table = table_lib.build(
+        files, layout.roles, gaps=gaps, step=layout.step, levels=layout.levels)
+    for d, name in enumerate(layout.roles.targets):
+        far = _FAR * max(layout.high[d] - layout.low[d], 1e-12)
+        for one in table.series:
+            seen = one.values[:, d][np.isfinite(one.values[:, d])]
+            if len(seen) and (seen.max() > layout.high[d] + far
+                              or seen.min() < layout.low[d] - far):
+                worst = seen[np.argmax(np.abs(seen))]
+                raise UsageError(
+                    f"column {name!r}: expected values like those of training, {layout.low[d]:g} "
+                    f"to {layout.high[d]:g}, got {worst:g}: is the unit another one?")
+    return table
+
+
+def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[str, np.ndarray]:
+    """Reads the covariates of the steps after each series, `[horizon, K]` by its name.
+
+    Raises:
+      UsageError: a covariate is missing for a step that is to be forecast.
+    """
+    roles = dataclasses.replace(layout.roles, targets=layout.roles.known, known=(), static=(),
+                                ignored=())
+    columns = columns_lib.read(path)
+    future = {}
+    numeric = [name for name in layout.roles.known if not columns.is_text(name)]
+    if not numeric:
+        raise UsageError(f"{columns.name!r}: expected at least one numeric column among "
+                         f"{', '.join(layout.roles.known)}.")
+    roles = dataclasses.replace(roles, targets=(numeric[0],), known=layout.roles.known)
+    rows = {one.name: one for one in table_lib.build(
+        [columns], roles, gaps="missing", step=layout.step, levels=layout.levels).series}
+    for one in table.series:
+        needed = np.arange(one.end, one.end + horizon)
+        values = np.full([horizon, len(layout.roles.known)], np.nan)
+        if one.name in rows:
+            found = rows[one.name]
+            inside = (needed >= found.start) & (needed < found.end)
+            values[inside] = found.known[needed[inside] - found.start]
+        check_known(layout, one.name, needed, values)
+        future[one.name] = values
+    return future
+
+
+def check_known(layout: Layout, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    """Raises UsageError where a covariate is missing at a step that is to be forecast."""
+    missing = np.argwhere(np.isnan(values))
+    if len(missing):
+        row, k = missing[0]
+        last = layout.step.format(steps[row:row + 1] - 1)[0]
+        needed = layout.step.format(steps[-1:])[0]
+        raise UsageError(
+            f"column {layout.roles.known[k]!r}, series {name!r}: expected values until {needed}, "
+            f"as it is known ahead, got none after {last}. Give them by --known FILE, or a "
+            "smaller --horizon.")
+
+
+def resolve(hparams: SeriesHParams, table: Table, fixed: Sequence[str] = ()) -> SeriesHParams:
+    """Returns the hyperparameters with what the data decide: horizon, season, context, lags.
+
+    Args:
+      hparams: with zeros where the data decide.
+      table: the training data.
+      fixed: names of hyperparameters that the user gave, which stay.
+    """
+    step = table.step
+    longest = max(len(one.values) for one in table.series)
+    horizon = hparams.horizon or min(step.horizon, max(1, longest // 4))
+    season = hparams.season or (step.season if step.season < longest / 2 else 1)
+    context = hparams.context or int(np.clip(
+        max(2 * horizon, 2 * season), 8, max(8, min(_MOST_CONTEXT, longest // 2))))
+    lags = hparams.lags or default_lags(season, step.unit, longest)
+    sizes = [len(one.values) for one in table.series]
+    scaling = hparams.scaling
+    if scaling == "auto":
+        short = np.median(sizes) < 2 * horizon + 2 * max(season, 8)
+        scaling = "training" if hparams.output == "strokes" or short else "history"
+    changes: dict[str, object] = {
+        "horizon": horizon, "season": season, "context": context, "lags": lags,
+        "scaling": scaling}
+    if "sequence_size" not in fixed:
+        whole = int(np.quantile(sizes, 0.95))
+        changes["sequence_size"] = min(256, whole) if scaling == "training" else min(
+            context + horizon, longest)
+    if "embed_series" not in fixed and scaling == "training":
+        changes["embed_series"] = False
+    return hparams.replace(**changes)
+
+
+def default_lags(season: int, unit: str, longest: int) -> tuple[int, ...]:
+    """Returns the lags for a season: the last steps, and those of earlier seasons and years."""
+    lags = {1, 2, 3}
+    if season > 1:
+        lags |= {season, 2 * season}
+        if season > 3:
+            lags |= {season - 1, season + 1}
+    if unit == "D":
+        lags |= {*range(1, 8), 14, 21, 28, 364, 365, 371}
+    if unit in ("h", "min") and season > 1:
+        lags |= {7 * season}
+    if unit == "B":
+        lags |= {10, 21, 260}
+    return tuple(sorted(lag for lag in lags if lag == 1 or lag <= longest / 3))
+
+
+def candidates(table: Table, ends: Sequence[int]) -> tuple[str, ...]:
+    """Returns the outputs that suit the values of a table.
+
+    Args:
+      table: the training data.
+      ends: for each series the number of steps to look at.
+    """
+    values = np.concatenate([one.values[:end] for one, end in zip(table.series, ends)])
+    seen = values[np.isfinite(values)]
+    whole = not (seen % 1).any()
+    classes = max(len(np.unique(column[np.isfinite(column)])) for column in values.T)
+    if np.isin(seen, (0, 1)).all():
+        return ("bernoulli",)
+    few = classes <= 20 and len(seen) >= 20 * classes
+    if whole and seen.min() >= 0 and seen.max() <= _MOST_COUNT:
+        counts = ["negative_binomial"]
+        if (seen == 0).mean() > _MANY_ZEROS:
+            counts.append("zero_inflated")
+        return (*counts, "categorical") if few else tuple(counts)
+    if few:
+        return ("categorical",)
+    if seen.min() > 0:
+        return ("student_t", "mixture", "lognormal")
+    return ("student_t", "mixture")

@@ -1,0 +1,308 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Series on a regular grid of steps, from columns and their roles."""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
+
+from .columns import Columns
+from .roles import Roles
+from .times import Step, infer_step, read_step
+
+_MOST_GAPS = 0.5  # share of steps without a row, above which filling them is probably wrong
+_MOST_LEVELS = 100
+
+
+class Series(NamedTuple):
+    """One series.
+
+    Attributes:
+      name: "" for a single one.
+      start: the number of its first step (`Step.index`).
+      values: the targets, float64 `[N, D]`, NaN where missing.
+      known: covariates known ahead, float64 `[N, K]`; categories as numbers of their level, -1
+        for an unknown one; NaN where missing.
+      static: properties, float64 `[P]`, likewise.
+    """
+
+    name: str
+    start: int
+    values: np.ndarray
+    known: np.ndarray
+    static: np.ndarray
+
+    @property
+    def end(self) -> int:
+        """The number of the step after the last one."""
+        return self.start + len(self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Series with one step.
+
+    Attributes:
+      series: sorted by name.
+      step: the time between their values.
+      roles: of the columns.
+      levels: the categories of each covariate that has some.
+      notes: lines about gaps, order and what else a reader should know.
+    """
+
+    series: tuple[Series, ...]
+    step: Step
+    roles: Roles
+    levels: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+    @property
+    def num_values(self) -> int:
+        """The number of observed values."""
+        return sum(int(np.isfinite(one.values).sum()) for one in self.series)
+
+    @property
+    def num_missing(self) -> int:
+        """The number of missing values between the first and the last row of each series."""
+        return sum(int(np.isnan(one.values).sum()) for one in self.series)
+
+    def describe(self) -> str:
+        """Returns a line with the number of series, steps and missing values."""
+        sizes = [len(one.values) for one in self.series]
+        longest = max(self.series, key=lambda one: one.end)
+        first = self.step.format(np.array([min(one.start for one in self.series)]))[0]
+        last = self.step.format(np.array([longest.end - 1]))[0]
+        size = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{sizes[0]:,}"
+        count = f"{len(sizes):,} series of {size}" if len(sizes) > 1 else size
+        missing = f", {self.num_missing:,} values missing" if self.num_missing else ""
+        return f"{count} steps of {self.step.name} from {first} to {last}{missing}"
+
+
+def build(
+    files: Sequence[Columns], roles: Roles, *, freq: str = "auto", gaps: str = "missing",
+    step: Step | None = None, levels: Mapping[str, tuple[str, ...]] | None = None,
+    categories: Sequence[str] = (),
+) -> Table:
+    """Places the rows of tables on a grid of steps.
+
+    Args:
+      files: tables with the columns of `roles`. Without a series column, each file is a series.
+      roles: of the columns.
+      freq: "auto", "none" or a step (`times.read_step`).
+      gaps: "missing" fills steps without a row with missing values, "split" begins a new series
+        after them, "error" refuses them; "auto" is "missing" unless most steps have no row.
+      step: of the training data, which later data must have.
+      levels: the categories of the training data; by default those found here.
+      categories: covariates whose numbers are categories.
+
+    Raises:
+      UsageError: a time repeats within a series, there is no common step or another one than
+        `step`, gaps are refused, or a column is missing.
+    """
+    notes: list[str] = []
+    rows = _merged(files, roles, notes)
+    if step is None:
+        step = _step_of(rows, roles, freq)
+    if levels is None:
+        levels = _levels(rows, roles, categories)
+    series: list[Series] = []
+    filled = total = 0
+    for name in sorted(rows):
+        one = rows[name]
+        index = _index(one, step, files, roles)
+        size = int(index[-1] - index[0]) + 1
+        holes = size - len(index)
+        if holes and gaps == "error":
+            at = int(np.flatnonzero(np.diff(index) > 1)[0])
+            raise UsageError(
+                f"{_of(name)}: expected a row for each step, got none after "
+                f"{step.format(index[at:at + 1])[0]}. --gaps missing fills gaps with missing "
+                "values.")
+        cuts = np.flatnonzero(np.diff(index) > 1) + 1 if gaps == "split" else np.array([], int)
+        pieces = np.split(np.arange(len(index)), cuts)
+        for number, piece in enumerate(pieces):
+            label = f"{name}#{number + 1}" if len(pieces) > 1 else name
+            series.append(_on_grid(label, index[piece], piece, one, roles, levels))
+        filled += holes if gaps != "split" else 0
+        total += size
+    if filled:
+        if gaps == "auto" and filled > _MOST_GAPS * total:
+            raise UsageError(
+                f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than "
+                "half. Give the step by --freq, or --gaps missing to go on, or --gaps split.")
+        notes.append(f"{filled:,} steps without a row are missing values.")
+    if levels:
+        unknown = sum(int((one.known == -1).sum() + (one.static == -1).sum()) for one in series)
+        if unknown:
+            notes.append(f"{unknown:,} values of categories are unknown to the model.")
+    return Table(tuple(series), step, roles, levels, tuple(notes))
+
+
+class _Rows(NamedTuple):
+    """The rows of one series, sorted by time."""
+
+    times: np.ndarray
+    values: np.ndarray
+    known: list[np.ndarray]
+    static: list[np.ndarray]
+    numbers: np.ndarray  # of the rows in their file
+    file: Columns
+
+
+def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[str, _Rows]:
+    parts: dict[str, list[_Rows]] = {}
+    for columns in files:
+        for option in ("time", "series", "targets", "known", "static"):
+            names = getattr(roles, option)
+            for name in (names,) if isinstance(names, str) else names:
+                if name:
+                    columns.require(name, f"the role {option!r}")
+        values = np.stack([columns.numbers(name) for name in roles.targets], -1)
+        known = [_covariate(columns, name) for name in roles.known]
+        static = [_covariate(columns, name) for name in roles.static]
+        times = np.arange(len(columns))
+        if roles.time:
+            read = columns.times(roles.time)
+            if read is None:
+                raise columns.unreadable_time(roles.time)
+            times = read
+        if roles.series:
+            texts = columns.texts(roles.series).astype(str)
+            names, codes = np.unique(texts, return_inverse=True)
+        else:
+            names = np.array([Path(columns.name).stem if len(files) > 1 else ""])
+            codes = np.zeros(len(columns), int)
+        order = np.lexsort((times, codes))
+        if (np.diff(order) < 0).any() and any(
+                (np.diff(times[codes == code].astype(np.int64)) < 0).any()
+                for code in range(len(names))):
+            notes.append(f"{columns.name!r}: the rows are not in the order of time; sorted.")
+        edges = np.searchsorted(codes[order], np.arange(1, len(names)))
+        for name, rows in zip(names.tolist(), np.split(order, edges)):
+            parts.setdefault(name, []).append(_Rows(
+                times[rows], values[rows], [c[rows] for c in known], [c[rows] for c in static],
+                rows, columns))
+    return {name: _joined(name, found) for name, found in parts.items()}
+
+
+def _joined(name: str, parts: list[_Rows]) -> _Rows:
+    first = parts[0]
+    if len(parts) > 1:
+        if len({part.times.dtype for part in parts}) > 1:
+            raise UsageError(f"{_of(name)}: expected times of one kind in all files.")
+        times = np.concatenate([part.times for part in parts])
+        order = np.argsort(times, kind="stable")
+        first = _Rows(
+            times[order], np.concatenate([p.values for p in parts])[order],
+            [np.concatenate(c)[order] for c in zip(*(p.known for p in parts))],
+            [np.concatenate(c)[order] for c in zip(*(p.static for p in parts))],
+            np.concatenate([p.numbers for p in parts])[order], first.file)
+    same = np.flatnonzero(first.times[1:] == first.times[:-1])
+    if len(same):
+        row = int(first.numbers[same[0] + 1]) + first.file.first_row
+        raise UsageError(
+            f"{first.file.name!r}, row {row}: expected each time once in a series, got "
+            f"{first.times[same[0]]} twice{' in ' + _of(name) if name else ''} "
+            f"({len(same):,} such rows). If several series share the file, give --series COLUMN; "
+            "otherwise remove or average the rows.")
+    return first
+
+
+def _covariate(columns: Columns, name: str) -> np.ndarray:
+    return columns.texts(name) if columns.is_text(name) else columns.numbers(name)
+
+
+def _step_of(rows: Mapping[str, _Rows], roles: Roles, freq: str) -> Step:
+    if not roles.time or freq == "none":
+        return Step("row")
+    if freq != "auto":
+        return read_step(freq, next(iter(rows.values())).times)
+    return infer_step([one.times for one in rows.values()], roles.time)
+
+
+def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np.ndarray:
+    if step.unit == "row":
+        return np.arange(len(one.times))
+    if (step.unit == "int") != (one.times.dtype.kind != "M"):
+        raise UsageError(f"column {roles.time!r}: expected times as in training, in steps of "
+                         f"{step.name}, got {one.times[0]}.")
+    index = step.index(one.times)
+    outside = np.flatnonzero(index < -(1 << 61))
+    if len(outside):
+        row = int(one.numbers[outside[0]]) + one.file.first_row
+        raise UsageError(
+            f"{one.file.name!r}, row {row}, column {roles.time!r}: expected times in steps of "
+            f"{step.name} that continue the first or those of training, got "
+            f"{one.times[outside[0]]}.")
+    same = np.flatnonzero(np.diff(index) == 0)
+    if len(same):
+        raise UsageError(f"{one.file.name!r}: expected one row for each step of {step.name}, got "
+                         f"{one.times[same[0]]} and {one.times[same[0] + 1]}.")
+    return index
+
+
+def _levels(
+    rows: Mapping[str, _Rows], roles: Roles, categories: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    levels: dict[str, tuple[str, ...]] = {}
+    for position, name in enumerate((*roles.known, *roles.static)):
+        arrays = [[*one.known, *one.static][position] for one in rows.values()]
+        if arrays[0].dtype == object or name in categories:
+            found = sorted({_level(value) for array in arrays for value in array.tolist()} - {""})
+            if len(found) > _MOST_LEVELS:
+                raise UsageError(f"column {name!r}: expected at most {_MOST_LEVELS} different "
+                                 f"texts in a covariate, got {len(found):,}.")
+            levels[name] = tuple(found)
+    return levels
+
+
+def _level(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:g}"
+    return str(value)
+
+
+def _on_grid(
+    name: str, index: np.ndarray, rows: np.ndarray, one: _Rows, roles: Roles,
+    levels: Mapping[str, tuple[str, ...]],
+) -> Series:
+    places = index - index[0]
+    size = int(places[-1]) + 1
+
+    def numeric(column: str, array: np.ndarray) -> np.ndarray:
+        if column not in levels:
+            if array.dtype == object:
+                raise UsageError(f"column {column!r}: expected numbers as in training, got "
+                                 f"{short_repr(array[0])}.")
+            return array
+        codes = {level: number for number, level in enumerate(levels[column])}
+        return np.array([codes.get(_level(value), -1) for value in array.tolist()], np.float64)
+
+    values = np.full([size, one.values.shape[1]], np.nan)
+    values[places] = one.values[rows]
+    seen = np.isfinite(values).any(1)
+    lead = int(np.argmax(seen)) if seen.any() else 0  # leading rows without a value say nothing
+    known = np.full([size, len(roles.known)], np.nan)
+    for k, (column, array) in enumerate(zip(roles.known, one.known)):
+        known[places, k] = numeric(column, array[rows])
+    static = np.array([_constant(name, column, numeric(column, array))
+                       for column, array in zip(roles.static, one.static)], np.float64)
+    return Series(name, int(index[0]) + lead, values[lead:], known[lead:], static)
+
+
+def _constant(name: str, column: str, array: np.ndarray) -> float:
+    seen = array[np.isfinite(array)]
+    if len(np.unique(seen)) > 1:
+        raise UsageError(f"column {column!r}: expected one value for {_of(name)}, as --static "
+                         f"says, got {seen.min():g} and {seen.max():g}. Is it --known?")
+    return float(seen[0]) if len(seen) else np.nan
+
+
+def _of(name: str) -> str:
+    return f"series {name!r}" if name else "the series"

@@ -1,0 +1,301 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Times of observations, and the step between them.
+
+Times are NumPy `datetime64[us]`, without a zone or in UTC, or int64 numbers. A `Step` maps them to
+consecutive whole numbers and back, so that the rest of the program counts steps.
+"""
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
+
+_SECOND = 1_000_000
+_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
+_FIXED = {"s": _SECOND, "min": _MINUTE, "h": _HOUR, "D": _DAY, "W": 7 * _DAY}
+_MONTHS = {"MS": 1, "QS": 3, "YS": 12}
+_EPOCH = np.datetime64(0, "us")
+# Formats beside ISO 8601, each of which must read all times of a column.
+_FORMATS = ("%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y", "%d %b %Y",
+            "%b %d %Y", "%b %d, %Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S")
+_ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
+_HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
+_SEASONS = {"s": 60, "D": 7, "B": 5, "W": 52, "MS": 12, "QS": 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The time between consecutive observations.
+
+    Attributes:
+      unit: "s", "min", "h", "D", "W", "B" (weekdays), "MS", "QS", "YS" (months, quarters, years),
+        "int" (numbers) or "row" (no time column).
+      count: how many units a step has.
+      phase: the time of step 0: microseconds, a month's number, or a number.
+      day: of the month, for months; 0 for the last day.
+    """
+
+    unit: str
+    count: int = 1
+    phase: int = 0
+    day: int = 1
+
+    @property
+    def name(self) -> str:
+        """The step as `--freq` takes it: "30min", "D"."""
+        return f"{self.count if self.count > 1 else ''}{self.unit}"
+
+    @property
+    def horizon(self) -> int:
+        """The default number of steps to forecast: that of GIFT-Eval, or of the M4 competition."""
+        return _HORIZONS.get(self.unit, 24)
+
+    @property
+    def season(self) -> int:
+        """The default number of steps of a season."""
+        if self.unit in ("min", "h") and not _DAY % (self.count * _FIXED[self.unit]):
+            return _DAY // (self.count * _FIXED[self.unit])
+        return _SEASONS.get(self.unit, 1) if self.count == 1 else 1
+
+    def index(self, times: np.ndarray) -> np.ndarray:
+        """Returns the numbers of the steps at `times`, `[N]`, -1 << 62 between two steps."""
+        if self.unit in _MONTHS:
+            months = times.astype("datetime64[M]").astype(np.int64) - self.phase
+            return _exact(months, self.count * _MONTHS[self.unit])
+        if self.unit == "B":
+            days = times.astype("datetime64[D]")
+            return np.where(np.is_busday(days), np.busday_count("1970-01-01", days), _NO_STEP)
+        size = self.count * _FIXED.get(self.unit, 1)
+        return _exact(times.astype(np.int64) - self.phase, size)
+
+    def time(self, index: np.ndarray) -> np.ndarray:
+        """Returns the times of steps; the inverse of `index`."""
+        index = np.asarray(index, np.int64)
+        if self.unit in _MONTHS:
+            months = (index * self.count * _MONTHS[self.unit] + self.phase).astype(
+                "datetime64[M]")
+            if self.day == 0:
+                return ((months + 1).astype("datetime64[D]") - 1).astype("datetime64[us]")
+            return (months.astype("datetime64[D]") + (self.day - 1)).astype("datetime64[us]")
+        if self.unit == "B":
+            return np.busday_offset("1970-01-01", index, "forward").astype("datetime64[us]")
+        numbers = index * self.count * _FIXED.get(self.unit, 1) + self.phase
+        return numbers if self.unit in ("int", "row") else numbers.astype("datetime64[us]")
+
+    def format(self, index: np.ndarray) -> list[str]:
+        """Returns the times of steps as text: dates where all of them are at midnight."""
+        times = self.time(index)
+        if times.dtype.kind != "M":
+            return [str(number) for number in times.tolist()]
+        whole = self.unit in ("D", "W", "B", *_MONTHS) and not np.any(
+            times.astype(np.int64) % _DAY)
+        if whole:
+            return np.datetime_as_string(times, unit="D").tolist()
+        fine = np.any(times.astype(np.int64) % _MINUTE)
+        return np.datetime_as_string(times, unit="s" if fine else "m").tolist()
+
+
+_NO_STEP = -(1 << 62)
+
+
+def _exact(distance: np.ndarray, size: int) -> np.ndarray:
+    quotient, rest = np.divmod(distance, size)
+    return np.where(rest == 0, quotient, _NO_STEP)
+
+
+def read_step(text: str, times: np.ndarray) -> Step:
+    """Returns the step that `--freq` names, with the phase of the first time.
+
+    Raises:
+      UsageError: it is no step, or the times are numbers.
+    """
+    match = re.fullmatch(r"(\d*)(s|min|h|D|W|B|MS|ME|QS|YS)", text)
+    if not match or times.dtype.kind != "M" or (match[2] == "B" and match[1]):
+        raise UsageError(f"--freq: expected auto, none or a step such as 30min, h, D, B, W, MS, QS "
+                         f"or YS for a column of dates; got {short_repr(text)}.")
+    unit, count = match[2].replace("ME", "MS"), int(match[1] or 1)
+    if unit in _MONTHS:
+        return _month_step(times, count * _MONTHS[unit])
+    phase = 0 if unit == "B" else int(times[0].astype(np.int64) % (count * _FIXED[unit]))
+    return Step(unit, count, phase)
+
+
+def infer_step(times: Sequence[np.ndarray], name: str) -> Step:
+    """Finds the step of sorted times without duplicates.
+
+    Args:
+      times: of each series, `[N]`.
+      name: of the column, for messages.
+
+    Raises:
+      UsageError: the times have no common step.
+    """
+    changes = np.concatenate([np.diff(t).astype(np.int64) for t in times])
+    if not len(changes):
+        raise UsageError(f"column {name!r}: expected at least two times in a series, to see the "
+                         "step between them, got one. Give --freq.")
+    merged = np.concatenate(times)
+    if merged.dtype.kind != "M":
+        (size, _), *_ = collections.Counter(changes.tolist()).most_common(1)
+        step = Step("int", size, int(merged[0] % size))
+    elif changes.min() >= 28 * _DAY and (months := _months(merged)):
+        step = _month_step(merged, months)
+    else:
+        (size, _), *_ = collections.Counter(changes.tolist()).most_common(1)
+        unit = next(unit for unit in ("W", "D", "h", "min", "s", "us") if unit == "us" or not (
+            size % _FIXED[unit]))
+        if unit == "us":
+            raise UsageError(f"column {name!r}: expected steps of whole seconds, got "
+                             f"{size / _SECOND:g} s. --freq none numbers the rows instead.")
+        days = merged.astype("datetime64[D]")
+        if unit == "D" and size == _DAY and len(merged) >= 10 and np.is_busday(days).all() and (
+                changes == 3 * _DAY).any():
+            step = Step("B")
+        else:
+            step = Step(unit, int(size // _FIXED[unit]), int(merged[0].astype(np.int64) % size))
+    _check_regular(step, times, changes, name)
+    return step
+
+
+def _check_regular(
+    step: Step, times: Sequence[np.ndarray], changes: np.ndarray, name: str
+) -> None:
+    for series in times:
+        outside = np.flatnonzero(step.index(series) == _NO_STEP)
+        if len(outside):
+            common = collections.Counter(changes.tolist()).most_common(2)
+            words = " and ".join(
+                f"{_duration(size) if step.unit != 'int' else size} ({number} times)"
+                for size, number in common)
+            raise UsageError(
+                f"column {name!r}: expected times a constant step apart; the commonest steps are "
+                f"{words}, and {series[outside[0]]} is the first that does not fit. Give --freq, "
+                "or --freq none to number the rows.")
+
+
+def _months(times: np.ndarray) -> int:
+    """Returns the months of a step, 0 if the days of the month do not fit."""
+    days = times.astype("datetime64[D]")
+    of_month = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(int)
+    ends = (days + 1).astype("datetime64[M]") != days.astype("datetime64[M]")
+    if np.ptp(of_month) and not ends.all():
+        return 0
+    change = np.diff(np.unique(times.astype("datetime64[M]").astype(np.int64)))
+    return int(np.gcd.reduce(change)) if len(change) else 1
+
+
+def _month_step(times: np.ndarray, months: int) -> Step:
+    days = times.astype("datetime64[D]")
+    first = times.astype("datetime64[M]")
+    ends = ((days + 1).astype("datetime64[M]") != first).all()
+    unit = next(unit for unit in ("YS", "QS", "MS") if not months % _MONTHS[unit])
+    day = 0 if ends else int((days[0] - first[0].astype("datetime64[D]")).astype(int)) + 1
+    phase = int(first[0].astype(np.int64) % months)
+    return Step(unit, months // _MONTHS[unit], phase, day)
+
+
+def _duration(microseconds: int) -> str:
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if microseconds % unit == 0:
+            return f"{microseconds // unit} {name}"
+    return f"{microseconds / _SECOND:g} s"
+
+
+def parse_numbers(numbers: np.ndarray) -> np.ndarray:
+    """Reads whole numbers as times: 19580329 is a date, 1958 a year; others count steps."""
+    whole = numbers.astype(np.int64)
+    if ((whole >= 1000_01_01) & (whole <= 2999_12_31)).all():
+        months, days = whole // 100 % 100, whole % 100
+        if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
+            first = ((whole // 10000 - 1970) * 12 + months - 1).astype("datetime64[M]")
+            return (first.astype("datetime64[D]") + (days - 1)).astype("datetime64[us]")
+    if ((whole >= 1500) & (whole <= 2200)).all():
+        return (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
+    if ((whole >= 10**9) & (whole < 4 * 10**9)).all():
+        return (whole * _SECOND).astype("datetime64[us]")
+    return whole
+
+
+def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarray | None:
+    """Reads texts as times, `datetime64[us] [N]`; times with an offset become UTC.
+
+    Args:
+      values: of type string, without nulls.
+      where: names the column in messages.
+      first_row: number of the first row in messages.
+
+    Returns:
+      The times; None if the texts are not of one known format.
+
+    Raises:
+      UsageError: some have a zone and others none, or day and month cannot be told apart.
+    """
+    values = pc.utf8_trim_whitespace(values)
+    first = values[0].as_py()
+    zoned = pc.match_substring_regex(values, r":\d\d.*(Z|[+-]\d\d:?\d\d)$")
+    number = pc.sum(zoned).as_py() or 0
+    if 0 < number < len(values):
+        row = pc.index(zoned, not zoned[0].as_py()).as_py()
+        raise UsageError(
+            f"{where}: expected all times with a zone or none, got {first!r} and, in row "
+            f"{first_row + row}, {values[row].as_py()!r}. Write all of them in one way.")
+    if number or re.match(r"\d{4}-\d\d-\d\d", first):
+        try:
+            kind = pa.timestamp("us", "UTC") if number else pa.timestamp("us")
+            return _as_numpy(pc.cast(values, kind))
+        except pa.ArrowInvalid:
+            return None
+    if re.fullmatch(r"\d{4} ?-?Q[1-4]", first):
+        return _quarters(values)
+    if _NUMERIC_DATE.match(first):
+        return _numeric_dates(values, where)
+    for date, clock in itertools.product(_FORMATS, _CLOCKS):
+        parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
+        if not parsed.null_count:
+            return _as_numpy(parsed)
+    return None
+
+
+def _quarters(values: pa.ChunkedArray) -> np.ndarray | None:
+    texts = values.to_pylist()
+    matches = [re.fullmatch(r"(\d{4}) ?-?Q([1-4])", text) for text in texts]
+    months = [(int(m[1]) - 1970) * 12 + 3 * int(m[2]) - 3 for m in matches if m]
+    if len(months) < len(texts):
+        return None
+    return np.array(months).astype("datetime64[M]").astype("datetime64[us]")
+
+
+def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
+    """Reads 31/12/2020 and 12/31/2020; a number above 12 tells them apart."""
+    first = values[0].as_py()
+    separator = _NUMERIC_DATE.match(first)[2]  # type: ignore[index]
+    orders = {"day first": f"%d{separator}%m{separator}%Y",
+              "month first": f"%m{separator}%d{separator}%Y"}
+    found = {}
+    for order, date in orders.items():
+        for clock in _CLOCKS:
+            parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
+            if not parsed.null_count:
+                found[order] = _as_numpy(parsed)
+    if len(found) == 2 and not np.array_equal(found["day first"], found["month first"]):
+        raise UsageError(
+            f"{where}: expected dates whose day and month can be told apart, got {first!r} and no "
+            "number above 12 in any row. Write them as 2020-12-31.")
+    return next(iter(found.values()), None)
+
+
+def _as_numpy(values: pa.ChunkedArray) -> np.ndarray:
+    numbers = pc.cast(values, pa.int64()).to_numpy()
+    return numbers.astype(np.int64).view("datetime64[us]") if len(numbers) else np.array(
+        [], "datetime64[us]")

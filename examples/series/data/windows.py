@@ -1,0 +1,364 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Windows of series: scaled values, and the inputs of each step.
+
+A window is scaled by the history before it alone, so that no value tells of itself or of what comes
+later. The inputs of a step hold earlier values (lags); those before the window come from the table,
+and in a forecast those after its origin come from the sample path itself.
+
+Axes: B batch, T time, D targets, L lags, F features, C calendar codes (see `vaeseq.types`).
+"""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq.data import Batch, DataSet
+
+from .layout import Inputs, Layout
+from .table import Series, Table
+
+_LEAST_SPREAD = 0.01  # of a window, relative to the training data's
+_LEAST_HISTORY = 8
+
+
+class StepInputs(NamedTuple):
+    """The inputs of a step beside the state.
+
+    Attributes:
+      floats: numbers, float32 `[..., F]`: calendar, covariates, the window's level and scale.
+      codes: calendar and series, int32 `[..., C]`.
+      lags: earlier values in the model's units, `[..., L, D]`.
+      lags_seen: False where such a value is missing or not given, bool `[..., L, D]`.
+      lags_given: False where it is to be taken from the sequence itself, bool `[..., L]`.
+      scored: whether the step counts in a score, bool `[...]`.
+      log_jacobian: what turns the log-density of the model's units into that of the data's,
+        float32 `[...]`, nats.
+    """
+
+    floats: np.ndarray
+    codes: np.ndarray
+    lags: np.ndarray
+    lags_seen: np.ndarray
+    lags_given: np.ndarray
+    scored: np.ndarray
+    log_jacobian: np.ndarray
+
+
+class Window(NamedTuple):
+    """A part of a series in the model's units.
+
+    Attributes:
+      values: `[T, D]`, 0 where missing.
+      seen: bool `[T, D]`.
+      inputs: of its steps.
+      loc: what was subtracted, `[D]`.
+      scale: what the rest was divided by, `[D]`.
+    """
+
+    values: np.ndarray
+    seen: np.ndarray
+    inputs: StepInputs
+    loc: np.ndarray
+    scale: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """The units that a model works in.
+
+    Attributes:
+      kind: "scaled" numbers, "counts", "bits" or "classes".
+      log: whether the logarithm is scaled.
+      history: whether windows are scaled by the history before them; otherwise all of them by the
+        training data.
+      centered: whether a level is subtracted.
+    """
+
+    kind: str
+    log: bool = False
+    history: bool = True
+    centered: bool = True
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """Of values in the model's units."""
+        return np.int32 if self.kind == "classes" else np.float32
+
+
+SPACES = {
+    "normal": Space("scaled"), "student_t": Space("scaled"), "mixture": Space("scaled"),
+    "lognormal": Space("scaled", log=True), "negative_binomial": Space("counts"),
+    "zero_inflated": Space("counts"), "categorical": Space("classes"),
+    "bernoulli": Space("bits"), "strokes": Space("scaled", centered=False)}
+
+
+class WindowMaker:
+    """Cuts windows out of a table.
+
+    Attributes:
+      inputs: computes the features of steps.
+      lags: the lags, `[L]`.
+      space: the model's units.
+    """
+
+    def __init__(
+        self, layout: Layout, space: Space, *, season: int, lags: Sequence[int],
+        embed_series: bool = True, binary: Sequence[int] = (),
+    ):
+        """Creates the maker.
+
+        Args:
+          layout: of the run.
+          space: the model's units.
+          season: steps of a season.
+          lags: earlier values that each step reads.
+          embed_series: whether each series has a code.
+          binary: targets that are never scaled.
+        """
+        self.inputs = Inputs(layout, season, embed_series=embed_series)
+        self.lags = np.array(lags, np.int64)
+        self.space = space
+        self._layout = layout
+        self._season = season
+        self._binary = list(binary)
+        center, spread = np.array(layout.center), np.array(layout.spread)
+        if space.log:  # the delta method: a change of x by s changes log x by s / x
+            spread = spread / np.maximum(center, 1e-12)
+            center = np.log(np.maximum(center, 1e-12))
+        self._center, self._spread = center, np.maximum(spread, 1e-12)
+        # The values of a table, once computed; tables are not changed.
+        self._cache: dict[int, tuple[Series, np.ndarray, np.ndarray]] = {}
+
+    @property
+    def num_floats(self) -> int:
+        """F, with two numbers for each scaled target: its window's level and scale."""
+        return self.inputs.num_floats + 2 * self._layout.num_targets * self._has_scales
+
+    @property
+    def _has_scales(self) -> bool:
+        return self.space.kind == "scaled" and self.space.history
+
+    def first(self, series: Series) -> int:
+        """Returns the first step that a window can start at: it needs some history."""
+        if not self._has_scales:
+            return 0
+        return min(max(self._season, _LEAST_HISTORY), len(series.values) // 2)
+
+    def window(
+        self, series: Series, start: int, stop: int, *, origin: int | None = None,
+        scored_from: int | None = None, known: np.ndarray | None = None,
+    ) -> Window:
+        """Returns the steps from `start` to `stop` of a series.
+
+        Args:
+          series: the series.
+          start: the first step, counted from the first of the series.
+          stop: the step after the last; it may lie after the series.
+          origin: values from this step on are unknown; `stop` by default.
+          scored_from: the first step that counts in a score; by default all do.
+          known: covariates of the steps from the series' end on, `[N, K]`.
+        """
+        origin = stop if origin is None else origin
+        clean, noisy = self._values(series)
+        size, dims = stop - start, clean.shape[1]
+        loc, scale = self._scale(clean[:start])
+        steps = np.arange(start, stop)
+        inside = steps < min(origin, len(clean))
+        raw = np.full([size, dims], np.nan)
+        raw[inside] = noisy[steps[inside]]
+        seen = np.isfinite(raw)
+        values = np.nan_to_num((raw - loc) / scale).astype(self.space.dtype)
+        lagged = steps[:, None] - self.lags  # [T, L]
+        given = lagged < origin
+        usable = given & (lagged >= 0) & (lagged < len(clean))
+        lags = np.full([size, len(self.lags), dims], np.nan)
+        lags[usable] = clean[lagged[usable]]
+        covariates = series.known
+        if known is not None and len(known):
+            covariates = np.concatenate([covariates, known])
+        if stop > len(covariates):
+            rest = np.full([stop - len(covariates), covariates.shape[1]], np.nan)
+            covariates = np.concatenate([covariates, rest])
+        floats, codes = self.inputs.compute(
+            series.name, steps + series.start, covariates[start:stop], series.static)
+        if self._has_scales:
+            level = np.concatenate([np.log(scale / self._spread),
+                                    np.arcsinh((loc - self._center) / self._spread)])
+            floats = np.concatenate(
+                [floats, np.broadcast_to(level, [size, len(level)])], 1).astype(np.float32)
+        log_jacobian = np.zeros(size)
+        if self.space.kind == "scaled":
+            per_value = -np.log(scale) - (np.nan_to_num(raw) if self.space.log else 0.0)
+            log_jacobian = np.where(seen, per_value, 0.0).sum(1)
+        scored = steps >= (start if scored_from is None else scored_from)
+        return Window(values, seen, StepInputs(
+            floats, codes, np.nan_to_num((lags - loc) / scale).astype(self.space.dtype),
+            np.isfinite(lags), given, scored,
+            np.where(scored, log_jacobian, 0.0).astype(np.float32)), loc, scale)
+
+    def to_data(self, values: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Returns values in the data's units from those of the model, `[..., D]`."""
+        if self.space.kind == "classes":
+            return np.stack([np.array(classes)[np.clip(values[..., d], 0, len(classes) - 1)]
+                             for d, classes in enumerate(self._layout.codes)], -1)
+        values = np.asarray(values, np.float64) * scale + loc
+        return np.exp(np.minimum(values, 700.0)) if self.space.log else values
+
+    def _values(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the values in unscaled units of the model, and the same with rounding noise.
+
+        Values are rounded, and a density of rounded values can grow without limit. With uniform
+        noise of the rounding unit it is a bound on the probability of the rounded value.
+        """
+        cached = self._cache.get(id(series))
+        if cached is not None and cached[0] is series:
+            return cached[1:]
+        clean = series.values
+        if self.space.kind == "classes":
+            clean = np.stack([
+                np.where(np.isin(clean[:, d], classes),
+                         np.searchsorted(classes, clean[:, d]), np.nan)
+                for d, classes in enumerate(self._layout.codes)], -1)
+            noisy = clean
+        elif self.space.kind == "scaled":
+            rng = np.random.default_rng([len(clean), series.start & 0xFFFFFFFF])
+            unit = np.array(self._layout.unit)
+            unit[self._binary] = 0.0
+            noisy = clean + unit * (rng.random(clean.shape) - 0.5)
+            if self.space.log:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    clean, noisy = (np.log(np.where(v > 0, v, np.nan)) for v in (clean, noisy))
+        else:
+            noisy = clean
+        self._cache[id(series)] = series, clean, noisy
+        return clean, noisy
+
+    def _scale(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the level and the spread of a history `[N, D]`, each `[D]`."""
+        dims = history.shape[1]
+        if self.space.kind != "scaled":
+            return np.zeros(dims), np.ones(dims)
+        loc = self._center.copy() if self.space.centered else np.zeros(dims)
+        scale = self._spread.copy()
+        if self.space.history and len(history):
+            recent = history[-max(4 * self._season, 8 * _LEAST_HISTORY):]
+            seen = np.isfinite(recent)
+            count = seen.sum(0)
+            enough = count >= 2
+            mean = np.where(seen, recent, 0.0).sum(0) / np.maximum(count, 1)
+            deviation = np.where(seen, np.abs(recent - mean), 0.0).sum(0) / np.maximum(count, 1)
+            loc = np.where(enough, mean, loc)
+            scale = np.where(enough, np.maximum(deviation, _LEAST_SPREAD * scale), scale)
+        loc[self._binary], scale[self._binary] = 0.0, 1.0
+        return loc, scale
+
+
+def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
+    """Pads windows to a batch of `rows` rows of `size` steps."""
+    def padded(*arrays: np.ndarray) -> np.ndarray:
+        result = np.zeros([rows, size, *arrays[0].shape[1:]], arrays[0].dtype)
+        for row, array in zip(result, arrays):
+            row[:len(array)] = array
+        return result
+
+    lengths = np.zeros([rows], np.int32)
+    lengths[:len(windows)] = [len(window.values) for window in windows]
+    inputs = StepInputs(*(padded(*parts) for parts in zip(*(w.inputs for w in windows))))
+    return Batch(padded(*(w.values for w in windows)), lengths, np.ones([rows], bool), inputs,
+                 padded(*(w.seen for w in windows)))
+
+
+def positions(table: Table, ends: Sequence[int]) -> list[np.ndarray]:
+    """Returns the places of the steps before `ends` of each series: int64 `[N, 2]`.
+
+    A place is the number of a series and of a step in it; models are trained on places.
+
+    Args:
+      table: the data.
+      ends: for each series the number of steps.
+    """
+    return [np.stack([np.full(end, number), np.arange(end)], -1)
+            for number, end in enumerate(ends) if end > 0]
+
+
+class RandomWindows(DataSet):
+    """Random windows of series, each equally likely, as a function of the training step."""
+
+    def __init__(
+        self, maker: WindowMaker, table: Table, sequences: Sequence[np.ndarray], batch_size: int,
+        size: int, *, seed: int,
+    ):
+        """Creates the data set.
+
+        Args:
+          maker: cuts windows.
+          table: the data.
+          sequences: places of the steps to train on (`positions`).
+          batch_size: number of rows B.
+          size: the largest number of steps of a window, T.
+          seed: for the windows.
+
+        Raises:
+          ValueError: no series has steps to train on.
+        """
+        self.batch_size = batch_size
+        self._maker, self._table, self._size, self._seed = maker, table, size, seed
+        self._runs = []
+        for places in sequences:
+            number, first = (int(part) for part in places[0])
+            first = max(first, maker.first(table.series[number]))
+            last = int(places[-1, 1]) + 1
+            if last > first:
+                self._runs.append((number, first, last))
+        if not self._runs:
+            raise ValueError("expected a series with steps to train on, got none.")
+        counts = np.array([max(1, last - first - size + 1) for _, first, last in self._runs])
+        self._cumulative = np.cumsum(counts)
+        self._size = min(size, max(last - first for _, first, last in self._runs))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        steps = sum(last - first for _, first, last in self._runs)
+        return max(1, steps // (self.batch_size * self._size))
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng([self._seed, step])
+        chosen = np.searchsorted(
+            self._cumulative, rng.integers(self._cumulative[-1], size=self.batch_size), "right")
+        windows = []
+        for run in chosen:
+            number, first, last = self._runs[run]
+            start = first + int(rng.integers(max(1, last - first - self._size + 1)))
+            windows.append(self._maker.window(
+                self._table.series[number], start, min(start + self._size, last)))
+        return stack(windows, self.batch_size, self._size)
+
+
+def scoring_batches(
+    maker: WindowMaker, table: Table, sequences: Sequence[np.ndarray], context: int, horizon: int,
+    batch_size: int,
+) -> Iterator[Batch]:
+    """Yields windows that score each place once, after `context` steps that are read only.
+
+    Args:
+      maker: cuts windows.
+      table: the data.
+      sequences: places of the steps to score (`positions`); longer ones than `horizon` are split.
+      context: steps that are read before the first scored one.
+      horizon: most steps that are scored in a window.
+      batch_size: number of rows.
+    """
+    windows = []
+    for places in sequences:
+        for first in range(0, len(places), horizon):
+            part = places[first:first + horizon]
+            number, origin = (int(value) for value in part[0])
+            series = table.series[number]
+            start = max(min(maker.first(series), origin), origin - context)
+            windows.append(maker.window(
+                series, start, origin + len(part), scored_from=origin))
+    for first in range(0, len(windows), batch_size):
+        yield stack(windows[first:first + batch_size], batch_size, context + horizon)

@@ -1,0 +1,226 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""A model of series of numbers: reads past values and what is known ahead, gives the next ones."""
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import bounds, nest, seeds
+from vaeseq.agent import Agent
+from vaeseq.codec.missing import MaskedEncoder
+from vaeseq.data import Batch, DataSet, as_tensors
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.evaluate.likelihood import Evaluator, Window
+from vaeseq.model import Model
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae.gen_core import GenCore
+
+from ..data.layout import Layout
+from ..data.table import Series, Table
+from ..data.windows import (
+    SPACES,
+    RandomWindows,
+    WindowMaker,
+    scoring_batches,
+    stack,
+)
+from ..data.windows import Window as TableWindow
+from ..hparams import SeriesHParams
+from .agent import SeriesAgent, input_spec
+from .outputs import ValueEncoder, make_decoder, observation_spec
+
+PROGRAM = "vaeseq-series"
+
+
+class SeriesModel(Model):
+    """A model of series (see `vaeseq.model.Model`).
+
+    Sequences are places in a table, int64 `[N, 2]` (`data.windows.positions`); `table` must hold it
+    before training and validation.
+
+    Attributes:
+      layout: what the run knows of its data.
+      maker: cuts windows out of tables.
+      table: the data that places refer to.
+    """
+
+    hparams: SeriesHParams
+    hparams_class = SeriesHParams
+    program = PROGRAM
+
+    def __init__(
+        self, hparams: SeriesHParams, layout: Layout, log_dir: str | os.PathLike[str], *,
+        seed: int = 0, table: Table | None = None,
+    ):
+        """Creates the model.
+
+        Args:
+          hparams: the hyperparameters, without zeros and "auto" (`data.sources.resolve`).
+          layout: of the data.
+          log_dir: the directory of the run.
+          seed: of weights, batches and all other randomness of training.
+          table: the data to train on.
+        """
+        self.layout = layout
+        self.table = table
+        space = dataclasses.replace(
+            SPACES[hparams.output], history=hparams.scaling == "history")
+        self.maker = WindowMaker(
+            layout, space, season=hparams.season, lags=hparams.lags,
+            embed_series=hparams.embed_series, binary=[2] if hparams.output == "strokes" else [])
+        self.observation_spec = observation_spec(hparams.output, layout.num_targets)
+        self.input_spec = input_spec(
+            self.maker.num_floats, len(self.maker.inputs.code_sizes), len(hparams.lags),
+            self.observation_spec)
+        super().__init__(hparams, log_dir, seed=seed)
+        self._sample_paths = tf.function(
+            functools.partial(_sample_paths, self.gen_core), jit_compile=True, autograph=False)
+
+    @classmethod
+    def arguments_of(cls, run: LogDir) -> dict[str, Any]:
+        return {"layout": Layout.load(run)}
+
+    def save_files(self) -> None:
+        self.layout.save(self.log_dir)
+
+    def make_encoder(self) -> Encoder:
+        return ValueEncoder(self.maker.space.kind, self.observation_spec,
+                            max(map(len, self.layout.codes)))
+
+    def make_decoder(self) -> DistModule:
+        return make_decoder(self.hparams, self.layout)
+
+    def make_agent(self, encoder: Encoder) -> Agent:
+        assert isinstance(encoder, MaskedEncoder)
+        return SeriesAgent(
+            encoder, self.sequence_spec, self.hparams.lags, self.maker.num_floats,
+            self.maker.inputs.code_sizes, self.hparams.embed_size)
+
+    def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
+        return ScoredSteps(self.gen_core.agent, self.gen_core.core, bound)
+
+    def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
+        return RandomWindows(
+            self.maker, self._table(), sequences, self.hparams.batch_size,
+            self.hparams.sequence_size, seed=self._seed)
+
+    def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
+        return scoring_batches(
+            self.maker, self._table(), sequences, self.hparams.context, self.hparams.horizon,
+            self.hparams.batch_size)
+
+    def forecast(
+        self, series: Series, origin: int, *, horizon: int, num_paths: int = 200,
+        known: np.ndarray | None = None, seed: int = 0,
+    ) -> np.ndarray:
+        """Samples what follows in a series.
+
+        Nothing of the series after the origin is read. The paths depend on the series, the origin
+        and the seed alone, not on what else is forecast.
+
+        Args:
+          series: the series.
+          origin: the first step to forecast, counted from the first of the series.
+          horizon: the number of steps.
+          num_paths: the number of samples.
+          known: covariates known ahead from the series' end on, `[N, K]`.
+          seed: equal seeds give equal paths.
+
+        Returns:
+          Paths in the data's units, `[num_paths, horizon, D]`.
+        """
+        self._ensure_weights()
+        start = max(min(self.maker.first(series), origin), origin - self.hparams.context)
+        window = self.maker.window(
+            series, start, origin + horizon, origin=origin, known=known)
+        past = origin - start
+        size = self.hparams.context
+        before = _cut(window, 0, past)
+        after = _cut(window, past, past + horizon)
+        prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.decoder.event_spec)
+        inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
+        # Paths differ in what was missing and in latents before the origin, if there are any.
+        early = bool(self.gen_core.core.latent_size) or not before.seen.all()
+        paths = self._sample_paths(
+            prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early,
+            seeds.make(seed)).numpy()
+        return self.maker.to_data(paths, window.loc, window.scale)
+
+    def _table(self) -> Table:
+        if self.table is None:
+            raise ValueError("expected a table, which the places of steps refer to, got none. Set "
+                             "model.table.")
+        return self.table
+
+
+class ScoredSteps(Evaluator):
+    """Scores the steps of windows that count, in nats of the data's units."""
+
+    def windows(self, batches: Iterable[Batch], *, seed: int | Seed) -> Iterator[Window]:
+        waiting: collections.deque[Batch] = collections.deque()
+
+        def tapped() -> Iterator[Batch]:
+            for batch in batches:
+                waiting.append(batch)
+                yield batch
+
+        for window in super().windows(tapped(), seed=seed):
+            batch = waiting.popleft()
+            valid = np.arange(batch.inputs.scored.shape[1]) < batch.lengths[:, None]
+            scored = batch.inputs.scored & valid
+            missing = (~batch.observed_mask & scored[..., None]).sum()
+            yield window._replace(
+                increments=np.where(scored, window.increments + batch.inputs.log_jacobian, 0.0),
+                kl=np.where(scored, window.kl, 0.0),
+                latent_kl=window.latent_kl * scored[..., None],
+                effective_sample_size=np.where(scored, window.effective_sample_size, 0.0),
+                lengths=scored.sum(1).astype(np.int32), num_missing=int(missing))
+
+
+def _cut(window: TableWindow, start: int, stop: int) -> TableWindow:
+    return window._replace(
+        values=window.values[start:stop], seen=window.seen[start:stop],
+        inputs=type(window.inputs)(*(leaf[start:stop] for leaf in window.inputs)))
+
+
+def _sample_paths(
+    gen_core: GenCore, observed: Nest, lengths: Tensor, inputs: Nest, future: Nest,
+    num_paths: int, early: bool, seed: Seed,
+) -> Tensor:
+    """Samples continuations of one window, `[num_paths, H, D]`.
+
+    Args:
+      gen_core: the agent and the core.
+      observed: the window before the origin, a nest of `[1, T, ...]`.
+      lengths: its number of steps, `[1]`.
+      inputs: of these steps.
+      future: the inputs of the steps to sample, a nest of `[1, H, ...]`.
+      num_paths: the number of paths.
+      early: whether paths differ before the origin.
+      seed: int32 `[2]`.
+    """
+    prime_seed, path_seed = seeds.split(seed, 2)
+
+    def repeat(tree: Nest) -> Nest:
+        return tf.nest.map_structure(lambda leaf: tf.repeat(leaf, num_paths, axis=0), tree)
+
+    rows = num_paths if early else 1
+    if early:
+        observed, lengths, inputs = repeat((observed, lengths, inputs))
+    observed, inputs = nest.mask_time((observed, inputs), lengths)
+    state = gen_core.prime(
+        observed, gen_core.initial_state(rows), inputs, lengths, seed=prime_seed)
+    if not early:
+        state = repeat(state)
+    horizon = nest.leading_dim(future, 1)
+    generated, _ = gen_core.generate(horizon, state, repeat(future), seed=path_seed)
+    return generated.observed.values

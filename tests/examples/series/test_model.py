@@ -1,0 +1,171 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The model of series: its agent, each output, and an autoregression whose law is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.series.data import columns, layout, roles, sources, table, windows
+from examples.series.hparams import SeriesHParams
+from examples.series.model import SeriesModel
+from examples.series.model.agent import SeriesAgent
+from examples.series.model.outputs import ValueEncoder, observation_spec
+from tests.examples.series.series_data import SMALL
+from vaeseq.codec.missing import MaskedEncoder, masked_spec
+from vaeseq.data import Masked
+from vaeseq.testing import AgentContract
+
+PHI, NOISE = 0.8, 0.5
+
+
+@pytest.fixture
+def eagerly():
+    """Runs TensorFlow's functions without compiling them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def table_of(*series):
+    names = np.repeat([f"s{n}" for n in range(len(series))], [len(v) for v in series])
+    values = np.concatenate([np.asarray(v, float).reshape(len(v), -1) for v in series])
+    read = columns.of_mapping({
+        "series": names, "time": np.concatenate([np.arange(len(v)) for v in series]),
+        **{f"y{d}": column for d, column in enumerate(values.T)}})
+    return table.build([read], roles.find(read))
+
+
+def model_of(one, folder, overrides=""):
+    hparams = SeriesHParams().parse(SMALL).replace(
+        **SeriesHParams.parse_overrides(overrides)).replace(horizon=3)
+    hparams = sources.resolve(hparams, one)
+    described = layout.describe(one, held_out=0, valid_windows=0, files=["f"])
+    return SeriesModel(hparams, described, folder / "log", table=one)
+
+
+class TestSeriesAgent(AgentContract):
+    num_steps = 9
+    per_dimension = True
+
+    def make_object_under_test(self):
+        spec = observation_spec("normal", 2)
+        masked = masked_spec(spec, per_dimension=self.per_dimension)
+        encoder = MaskedEncoder(ValueEncoder("scaled", spec, 0), masked)
+        return SeriesAgent(encoder, masked, (1, 3, 7), 4, [5, 2], 3)
+
+    def make_observations(self, leading):
+        values = tf.random.stateless_normal([*leading, 2], [1, 2])
+        mask = tf.random.stateless_uniform([*leading, 2], [1, 3]) < 0.8
+        return Masked(values, mask if self.per_dimension else mask[..., 0])
+
+    def make_inputs(self, leading):
+        def uniform(*shape):
+            return tf.random.stateless_uniform([*leading, *shape], [2, sum(shape) + len(shape)])
+
+        return windows.StepInputs(
+            uniform(4), tf.cast(2 * uniform(2), tf.int32), uniform(3, 2), uniform(3, 2) < 0.7,
+            uniform(3) < 0.5, uniform() < 2, uniform())
+
+
+class TestSeriesAgentOfWholeObservations(TestSeriesAgent):
+    per_dimension = False
+
+
+RNG = np.random.default_rng(0)
+KINDS = {
+    "normal": RNG.normal(size=[30, 2]), "student_t": RNG.normal(size=[30, 2]),
+    "mixture": RNG.normal(size=30), "lognormal": RNG.random(30) + 0.1,
+    "negative_binomial": RNG.poisson(3, 30), "zero_inflated": RNG.poisson(1, [30, 2]),
+    "categorical": RNG.choice([-1.0, 0.5, 7.0], [30, 2]), "bernoulli": RNG.integers(0, 2, 30),
+    "strokes": np.concatenate([RNG.normal(size=[30, 2]), RNG.integers(0, 2, [30, 1])], 1)}
+
+
+@pytest.mark.parametrize("output", KINDS)
+def test_each_output_trains_on_padded_batches_and_samples_its_kind(output, tmp_path, eagerly):
+    values = KINDS[output].astype(float)
+    missing = values.copy()
+    missing[4] = np.nan
+    one = table_of(missing, values[:9] + 0)  # the second series leaves padding (report 10)
+    model = model_of(one, tmp_path, f"output={output},num_components=2,sequence_size=6")
+    model.build()
+    batch = model.data_set(windows.positions(one, [30, 9])).batch(0)
+    assert (batch.lengths < 6).any() or model.hparams.scaling == "training"
+    ops = model._train_ops(1)
+    metrics, _ = ops(batch, ops.initial_state(len(batch.lengths)))
+    assert np.isfinite(metrics.loss) and np.isfinite(metrics.gradient_norm)
+    paths = model.forecast(one.series[0], 30, horizon=2, num_paths=20)
+    dims = 1 if values.ndim == 1 else values.shape[1]
+    assert paths.shape == (20, 2, dims) and np.isfinite(paths).all()
+    if output in ("categorical", "bernoulli"):
+        assert set(paths.ravel()) <= set(values.ravel())
+    elif output in ("negative_binomial", "zero_inflated"):
+        assert (paths >= 0).all() and not (paths % 1).any()
+    elif output == "lognormal":
+        assert (paths > 0).all()
+    elif output == "strokes":
+        assert set(paths[..., 2].ravel()) <= {0.0, 1.0}
+
+
+def squashed(x):
+    return 5 * np.arcsinh(x / 5)
+
+
+@pytest.fixture(scope="module")
+def autoregression(tmp_path_factory):
+    """A model whose weights make it x_t ~ N(PHI f(x_t-1), NOISE), f the encoder of values."""
+    values = [0.0]
+    for noise in np.random.default_rng(1).normal(0, NOISE, 119):
+        values.append(PHI * squashed(values[-1]) + noise)
+    one = table_of(np.array(values) * 10 + 200)
+    model = model_of(one, tmp_path_factory.mktemp("ar"), "season=1,scaling=history")
+    model.build()
+    model._ready = True
+    b, w = sorted(model.gen_core.core.decoder.trainable_variables, key=lambda v: len(v.shape))
+    weights = np.zeros(w.shape)
+    weights[6 + model.maker.num_floats, 0] = PHI  # after the hidden units and the features
+    w.assign(weights)
+    b.assign([0.0, np.log(np.expm1(NOISE - model.hparams.positive_eps))])
+    return model, one
+
+
+def test_the_score_equals_numpys(autoregression):
+    model, one = autoregression
+    (window,) = model.validation_batches([windows.positions(one, [120])[0][100:103]])
+    score = model.evaluator().score([window], seed=0)
+    start = 100 - model.hparams.context
+    cut = model.maker.window(one.series[0], start, 103)
+    values, scale = cut.values[:, 0].astype(float), cut.scale[0]
+    z = (values[-3:] - PHI * squashed(values[-4:-1])) / NOISE
+    expected = 0.5 * z ** 2 + np.log(NOISE) + 0.5 * np.log(2 * np.pi) + np.log(scale)
+    assert score.steps == 3
+    assert score.nats_per_step == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_paths_follow_the_law_of_the_model(autoregression):
+    model, one = autoregression
+    paths = model.forecast(one.series[0], 120, horizon=6, num_paths=4000)[:, :, 0]
+    window = model.maker.window(one.series[0], 120 - model.hparams.context, 120)
+    rng = np.random.default_rng(0)
+    x = np.full(4000, float(window.values[-1, 0]))
+    for step in range(6):
+        x = PHI * squashed(x) + NOISE * rng.normal(size=4000)
+        mine = (paths[:, step] - window.loc[0]) / window.scale[0]
+        error = np.sqrt((mine.var() + x.var()) / 4000)
+        assert abs(mine.mean() - x.mean()) < 4.5 * error
+        assert mine.std() / x.std() == pytest.approx(1, abs=0.06)
+
+
+def test_a_forecast_reads_nothing_after_its_origin(autoregression):
+    model, one = autoregression
+    series = one.series[0]
+    values = series.values.copy()
+    values[100:] = 1e6
+    changed = series._replace(values=values)
+    shorter = series._replace(values=values[:100], known=series.known[:100])
+    paths = [model.forecast(each, 100, horizon=6, num_paths=4000)
+             for each in (series, changed, shorter)]
+    np.testing.assert_array_equal(paths[0], paths[1])
+    np.testing.assert_array_equal(paths[0], paths[2])
+    assert not np.array_equal(paths[0], model.forecast(changed, 101, horizon=6, num_paths=4000))

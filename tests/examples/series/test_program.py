@@ -1,0 +1,215 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-series in this process: training, scores, forecasts, and wrong use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from examples.series.cli import program
+from examples.series.commands import train as train_command
+from examples.series.data import columns
+from examples.series.output import files
+from tests.examples.series.series_data import SMALL, csv, rows
+from tests.in_process import assert_one_line, runner
+from vaeseq.train.trainer import TrainResult
+
+WORDS = ("--horizon", "4", "--known", "promo", "--hparams", SMALL)
+
+
+class Run(NamedTuple):
+    """A table, the covariates that follow it, and the log directory of a trained run."""
+
+    data: str
+    known: str
+    log_dir: str
+
+
+@pytest.fixture
+def run(capsys):
+    """Returns a function that runs a command of vaeseq-series in this process."""
+    return runner(program, capsys)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series")
+    every = rows(days=104)
+    past = [row for row in every if row[0].isoformat() < "2024-04-10"]
+    past[30] = (*past[30][:2], "", past[30][3])  # a missing value (report 1)
+    future = [(day, shop, promo) for day, shop, _, promo in every
+              if day.isoformat() >= "2024-04-10"]
+    (folder / "data.csv").write_text(csv(past))
+    (folder / "known.csv").write_text(csv(future, "date,shop,promo"))
+    status = program.run([
+        "train", "--log-dir", str(folder / "log"), "--train-data", str(folder / "data.csv"), *WORDS,
+        "--num-steps", "60", "--valid-every", "30"])
+    assert status == 0
+    return Run(*(str(folder / name) for name in ("data.csv", "known.csv", "log")))
+
+
+def forecast(run, trained, output, *words):
+    ended = run("forecast", "--log-dir", trained.log_dir, "--known", trained.known, "--num-paths",
+                "50", "--output", output, *words)
+    assert ended.status == 0, ended.err
+    return ended
+
+
+def read_rows(path):
+    return [line.split(",") for line in path.read_text().splitlines()]
+
+
+def test_what_training_says(run, trained, tmp_path):
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *WORDS,
+                "--num-steps", "1", "--max-minutes", "0.00001")
+    assert ended.status == 0
+    assert ("2 series of 100 steps of D from 2024-01-01 to 2024-04-09, 1 values missing; 8 steps "
+            "held out") in ended.out
+    assert "  time: date\n  series: shop\n  targets: sales\n  known ahead: promo" in ended.out
+    assert "horizon 4, season 7, context 14, lags 1,7, scaled by the history" in ended.out
+    assert "vaeseq-series forecast --log-dir" in ended.out
+
+
+def test_training_resumes_and_refuses_other_data(run, trained, tmp_path):
+    ended = run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, *WORDS,
+                "--num-steps", "60")
+    assert "nothing to do" in ended.out
+    (tmp_path / "other.csv").write_text(csv(rows(days=99)))
+    ended = run("train", "--log-dir", trained.log_dir, "--train-data", tmp_path / "other.csv",
+                *WORDS)
+    assert_one_line(ended, program, "but they have changed. Give the same files again")
+
+
+def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path):
+    ended = run("evaluate", "--log-dir", trained.log_dir, "--num-paths", "50", "--json",
+                "--per-series", tmp_path / "s.csv", "--plot", tmp_path / "p.png")
+    assert ended.status == 0, ended.err
+    scores = json.loads(ended.out)
+    assert scores["model"]["wql"] < scores["seasonal_naive"]["wql"]  # it knows the promotions
+    assert scores["season"] == 7 and scores["forecasts"] == 2
+    assert scores["model"]["bound"] == "exact" and scores["model"]["steps"] == 8
+    assert [row[:3] for row in read_rows(tmp_path / "s.csv")[1:]] == [
+        ["a", "sales", "1"], ["b", "sales", "1"]]
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+    table = run("evaluate", "--log-dir", trained.log_dir, "--num-paths", "50", "--windows", "3")
+    assert "seasonal naive, m=7" in table.out and "MASE m=7" in table.out
+    assert "4 of 6 forecasts begin within the training data" in table.out
+
+
+def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_path):
+    ended = forecast(run, trained, tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--paths",
+                     tmp_path / "f.npz", "--quantiles", "0.1,0.5,0.9")
+    assert "The forecast begins after the last row, 2024-04-09." in ended.err
+    header, *found = read_rows(tmp_path / "f.csv")
+    assert header == ["series", "time", "target", "mean", "q0.1", "q0.5", "q0.9"]
+    assert [row[:3] for row in found] == [
+        [name, f"2024-04-{day}", "sales"] for name in "ab" for day in (10, 11, 12, 13)]
+    assert np.mean([float(row[5]) for row in found[:4]]) < 150
+    assert np.mean([float(row[5]) for row in found[4:]]) > 150
+    with np.load(tmp_path / "f.npz") as archive:
+        assert archive["paths"].shape == (2, 50, 4, 1)
+        assert archive["series"].tolist() == ["a", "b"]
+        np.testing.assert_allclose(archive["paths"][0, :, 0, 0].mean(), float(found[0][3]),
+                                   rtol=1e-4)
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+    assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
+
+
+def test_tables_of_results_are_csv_or_parquet(tmp_path, capsys):
+    table = {"name": ["a", "b"], "x": [1.5, float("nan")]}
+    for name in ("t.csv", "t.parquet"):
+        files.write_table(tmp_path / name, table)
+    assert (tmp_path / "t.csv").read_text() == "name,x\na,1.5\nb,\n"
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pydict() == {
+        "name": ["a", "b"], "x": [1.5, None]}
+    files.write_table(None, table)
+    assert capsys.readouterr().out == "name,x\na,1.5\nb,\n"
+
+
+def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp_path):  # report 7
+    header, *lines = Path(trained.data).read_text().splitlines()
+    lines = [line for line in lines if ",b," in line]
+    order = np.random.default_rng(0).permutation(len(lines))
+    (tmp_path / "alone.csv").write_text(
+        "\n".join([header, *(lines[i] for i in order)]) + "\n")
+    forecast(run, trained, tmp_path / "1.csv")
+    forecast(run, trained, tmp_path / "2.csv", "--data", tmp_path / "alone.csv")
+    assert read_rows(tmp_path / "1.csv")[5:] == read_rows(tmp_path / "2.csv")[1:]
+
+
+def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, tmp_path):
+    text = Path(trained.data).read_text()
+    for day, shop in ((day, shop) for day in ("08", "09") for shop in "ab"):  # report 6
+        at = text.index(f"2024-04-{day},{shop},")
+        value = text[at:].split(",")[2]
+        text = text.replace(f"2024-04-{day},{shop},{value},", f"2024-04-{day},{shop},,")
+    (tmp_path / "trailing.csv").write_text(text)
+    forecast(run, trained, tmp_path / "f.csv", "--data", tmp_path / "trailing.csv")
+    found = read_rows(tmp_path / "f.csv")[1:]
+    assert found[0][1] == "2024-04-10" and all(np.isfinite(float(row[3])) for row in found)
+
+
+@pytest.mark.parametrize("text, words, message", [
+    (None, (), "expected --known FILE with promo of the 4 steps to forecast"),
+    ("short", (), "column 'promo', series 'b': expected values until 2024-04-13, as it is known "
+     "ahead, got none after 2024-04-12. Give them by --known FILE"),  # report 9
+    ("known", ("--quantiles", "0.5,0.1"), "levels in increasing order"),
+    ("known", ("--data", "columns"), "the role 'series': expected a column of"),
+    ("known", ("--data", "unit"), "expected values like those of training"),
+    ("known", ("--data", "weekly"), "expected times in steps of D that continue"),
+])
+def test_wrong_use_of_forecast(run, trained, tmp_path, text, words, message):
+    lines = Path(trained.known).read_text().splitlines()
+    (tmp_path / "short").write_text("\n".join(lines[:-1]) + "\n")
+    (tmp_path / "columns").write_text("date,sales,promo\n2024-01-01,1,0\n")
+    (tmp_path / "unit").write_text("date,shop,sales,promo\n2024-01-01,a,1e9,0\n")
+    (tmp_path / "weekly").write_text(csv([("2024-01-01T12:00", "a", 100, 0)]))
+    words = [tmp_path / word if (tmp_path / word).exists() else word for word in words]
+    known = () if text is None else (
+        "--known", trained.known if text == "known" else tmp_path / text)
+    assert_one_line(run("forecast", "--log-dir", trained.log_dir, *known, *words), program,
+                    message)
+
+
+def test_wrong_use_of_training(run, trained, tmp_path):
+    for words, message in (
+            (("--targets", "sale"), "Did you mean 'sales'?"),
+            (("--freq", "7x"), "--freq: expected auto, none or a step"),
+            (("--valid-windows", "40"), "expected a series of more than 161 steps"),
+            (("--targets", "a,a"), "expected different names of columns")):
+        ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *WORDS,
+                    *words)
+        assert_one_line(ended, program, message)
+        assert not (tmp_path / "log").exists()
+
+
+def test_a_damaged_layout_is_told(run, trained, tmp_path):
+    shutil.copytree(trained.log_dir, tmp_path / "log")
+    for text in ("", "{}", "[1]", '{"roles": {}}'):
+        (tmp_path / "log" / "series.json").write_text(text)
+        ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
+        assert_one_line(ended, program, "The log directory is damaged")
+
+
+def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
+    scores = {"student_t": 2.0, "mixture": 3.0, "lognormal": 1.5}
+    trials = []
+
+    def train(model, *args, **kwargs):
+        trials.append(model.hparams.output)
+        return TrainResult(1, "done", scores[model.hparams.output], 0.0)
+
+    monkeypatch.setattr(train_command.SeriesModel, "train", train)
+    words = list(WORDS)
+    words[-1] = SMALL.replace("output=normal,", "")
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *words)
+    assert ended.status == 0, ended.err
+    assert trials == ["student_t", "mixture", "lognormal", "lognormal"]
+    assert "Chosen output=lognormal: validation after" in ended.out
+    assert "student_t 2.000, mixture 3.000" in ended.out

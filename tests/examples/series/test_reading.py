@@ -1,0 +1,199 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Tables of vaeseq-series: files, times, roles, grids, and what bad input is told."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from examples.series.data import Options, columns, roles, table
+from examples.series.data.times import Step, infer_step
+from vaeseq.cli.arguments import UsageError
+
+DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
+
+
+def csv(folder, text, name="data.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def build(path, options=None, **arguments):
+    read = columns.read(path)
+    return table.build([read], roles.find(read, options or Options()), **arguments)
+
+
+def times(*texts):
+    return np.array(texts, "datetime64[us]")
+
+
+def lines(header, rows):
+    return "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def test_long_wide_parquet_npz_and_frames_are_one_table(tmp_path):
+    values = np.sin(np.arange(len(DAYS)))
+    values[3] = np.nan
+    rows = [(day, "" if np.isnan(x) else f"{x:.9f}") for day, x in zip(DAYS, values)]
+    wide = csv(tmp_path, lines("date,y", rows))
+    (tmp_path / "z.csv.gz").write_bytes(gzip.compress(wide.read_bytes()))
+    pa.parquet.write_table(
+        pa.table({"date": DAYS, "y": pa.array(values, from_pandas=True)}), tmp_path / "p.parquet")
+    np.savez(tmp_path / "n.npz", values=values[:, None])
+    tables = [build(tmp_path / name) for name in ("data.csv", "z.csv.gz", "p.parquet", "n.npz")]
+    frame = columns.of_mapping({"date": DAYS, "y": values})
+    tables.append(table.build([frame], roles.find(frame)))
+    for one in tables:
+        np.testing.assert_allclose(one.series[0].values[:, 0], values, atol=1e-8)
+        assert one.num_missing == 1
+    assert [one.step.name for one in tables] == ["D", "D", "D", "int", "D"]
+
+
+def test_rows_in_any_order_give_the_same_series_by_name(tmp_path):
+    # ids whose order as text is not that of their numbers (report 3)
+    rows = [(day, name, 10 * number + i, -i)
+            for number, name in enumerate(["T1", "T2", "T11"])
+            for i, day in enumerate(DAYS)]
+    shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
+    tables = [build(csv(tmp_path, lines("date,id,zebra,apple", r), f"{k}.csv"))
+              for k, r in enumerate((rows, shuffled))]
+    for one in tables:
+        assert [series.name for series in one.series] == ["T1", "T11", "T2"]
+        assert one.roles.targets == ("zebra", "apple")
+        np.testing.assert_array_equal(one.series[1].values[:2], [[20, 0], [21, -1]])
+    assert "not in the order of time; sorted" in tables[1].notes[0]
+
+
+def test_npz_series_of_unequal_length(tmp_path):
+    np.savez(tmp_path / "v.npz", train=np.arange(10.0).reshape(5, 2),
+             train_lengths=np.array([2, 3], np.int32))
+    read = columns.read(tmp_path / "v.npz:train")
+    one = table.build([read], roles.find(read))
+    assert [len(series.values) for series in one.series] == [2, 3]
+    assert one.series[1].values[0, 1] == 5.0
+    with pytest.raises(UsageError, match="expected an array 'values', found train, train_lengths"):
+        columns.read(tmp_path / "v.npz")
+    np.savez(tmp_path / "o.npz", values=np.array([{}], object))
+    with pytest.raises(UsageError, match="without pickled objects"):
+        columns.read(tmp_path / "o.npz")
+
+
+@pytest.mark.parametrize("texts, name, following", [
+    (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),
+    (["1939 Jan", "1939 Feb", "1939 Mar"], "MS", "1939-04-01"),
+    (["19580329", "19580405", "19580412"], "W", "1958-04-19"),
+    (["2023-10-31", "2023-11-30", "2023-12-31"], "MS", "2024-01-31"),
+    (["2020 Q1", "2020 Q2", "2020 Q3"], "QS", "2020-10-01"),
+    (["1990", "1991", "1992"], "YS", "1993-01-01"),
+    (["2024-03-10T01:00:00-05:00", "2024-03-10T03:00:00-04:00", "2024-03-10T04:00:00-04:00"],
+     "h", "2024-03-10T09:00"),
+    (["31/01/2024 10:00", "31/01/2024 10:30", "31/01/2024 11:00"], "30min", "2024-01-31T11:30"),
+    (["7", "9", "11"], "2int", "13"),
+])
+def test_times_and_their_steps_keep_their_phase(tmp_path, texts, name, following):
+    one = build(csv(tmp_path, lines("time,y", zip(texts, "123"))))
+    assert one.step.name == name
+    assert one.step.format(np.array([one.series[0].end])) == [following]
+    np.testing.assert_array_equal(one.step.index(one.step.time(np.arange(-40, 40))),
+                                  np.arange(-40, 40))
+
+
+def test_business_days_and_a_missing_hour_of_daylight_saving():
+    days = times(*(day for day in DAYS if np.is_busday(day)))
+    step = infer_step([days], "date")
+    assert step == Step("B")
+    np.testing.assert_array_equal(np.diff(step.index(days)), 1)
+    hours = times(*(f"2010-03-14T{hour:02d}" for hour in range(24) if hour != 3))
+    assert infer_step([hours], "date").name == "h"
+
+
+def test_an_irregular_step_names_the_first_place():
+    with pytest.raises(UsageError, match=r"1 d \(58 times\) and .*2024-02-29T07:00:00.* is the fi"):
+        infer_step([np.concatenate([times(*DAYS[:-1]), times("2024-02-29T07")])], "date")
+
+
+def test_gaps_are_filled_split_or_refused(tmp_path):
+    path = csv(tmp_path, lines("date,y", [(day, i) for i, day in enumerate(DAYS)
+                                          if i not in (10, 11)]))
+    filled = build(path)
+    assert np.isnan(filled.series[0].values[[10, 11], 0]).all()
+    assert filled.notes == ("2 steps without a row are missing values.",)
+    assert [len(one.values) for one in build(path, gaps="split").series] == [10, 48]
+    with pytest.raises(UsageError, match="a row for each step, got none after 2024-01-10"):
+        build(path, gaps="error")
+    sparse = csv(tmp_path, lines("date,y", [("2024-01-01", 1), ("2024-01-02", 1),
+                                            ("2024-03-01", 2)]))
+    with pytest.raises(UsageError, match="58 of 61 steps of D have no row, which is more than h"):
+        build(sparse, gaps="auto")
+
+
+def test_roles_are_found_and_can_be_given(tmp_path):
+    rows = [(n, day, day.astype(object).year, name, 1.5, n % 2, "x", 0)
+            for n, (name, day) in enumerate(itertools.product(("a", "b"), DAYS))]
+    read = columns.read(csv(tmp_path, lines(
+        "rownames,day_of,year,shop,sales,open,note,is_anomaly", rows)))
+    found = roles.find(read)
+    assert (found.time, found.series, found.targets) == ("day_of", "shop", ("sales", "open"))
+    assert dict(found.ignored) == {
+        "rownames": "number of the row", "year": "part of the time", "note": "text",
+        "is_anomaly": "labels"}
+    given = roles.find(read, Options(targets=("sales",), known=("open", "note")))
+    built = table.build([read], given)
+    assert built.levels == {"note": ("x",)}
+    np.testing.assert_array_equal(built.series[0].known[:2], [[0, 0], [1, 0]])
+
+
+def _bad(message, text, **options):
+    return pytest.param(text, options, message, id=message[:40])
+
+
+DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
+
+
+@pytest.mark.parametrize("text, options, message", [
+    _bad(r"row 4, column 'y': expected a number, got '1.234,5'. Is the comma a decimal",
+         lines("date;y", []) + "".join(f"{d};{'1.234,5' if i == 2 else i}\n"
+                                       for i, (d, _) in enumerate(DATED))),
+    _bad("expected a column of numbers to model, found none",
+         lines("date,y", [(d, "word") for d, _ in DATED])),
+    _bad("column 'y': expected a finite number, got -inf. Leave missing",
+         lines("date,y", [*DATED[:-1], (DAYS[-1], "-inf")])),
+    _bad("numbers up to 2\\^53", lines("date,y", [*DATED[:-1], (DAYS[-1], 1 << 60)])),
+    _bad("row 62: expected each time once, got 2024-02-29",
+         lines("date,y", [*DATED, DATED[-1]])),
+    _bad("Is the column 'store' the series\\? Give --series store",
+         lines("date,store,y", [(d, s, y) for s in (1, 2) for d, y in DATED])),
+    _bad("times with a zone or none, got '2024-01-01 10:00' and, in row 3, '2024-01-02 10:00Z'",
+         lines("date,y", [("2024-01-01 10:00", 1), ("2024-01-02 10:00Z", 2)])),
+    _bad("whose day and month can be told apart, got '01/02/2024'",
+         lines("date,y", [("01/02/2024", 1), ("02/02/2024", 2)])),
+    _bad("row 3, column 'date': expected times of one format",
+         lines("date,y", [("2024-01-01", 1), ("soon", 2)]), time="date"),
+    _bad("--targets: expected a column of .*, got 'sale'. Did you mean 'sales'\\?",
+         lines("date,sales", DATED), targets=("sale",)),
+    _bad("expected a first line of column names, got '1,2'", "1,2\n3,4\n"),
+    _bad("columns of different names, got 'y' twice", "date,y,y\n2024-01-01,1,2\n"),
+    _bad("a line of column names, got an empty file", ""),
+    _bad("at least one row, got none", "date,y\n"),
+    _bad("a table as CSV in UTF-8", "date,y\n2024-01-01,1,7\n"),
+    _bad("row 4, column 'date': expected a time in every row, got none",
+         lines("date,y", [*DATED[:2], ("", 3)])),
+])
+def test_bad_input_is_told_in_one_line(tmp_path, text, options, message):
+    with pytest.raises(UsageError, match=message) as error:
+        build(csv(tmp_path, text), Options(**options))
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_tables(tmp_path):
+    for name, content in (("a.csv", b"\xff\xfe\x00"), ("a.csv.gz", b"no gzip"),
+                          ("a.parquet", b"no parquet"), ("a.npz", b"no archive")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match="expected a"):
+            columns.read(tmp_path / name)
