@@ -376,6 +376,14 @@ def test_scan_rejects_inputs_without_one_number_of_steps(inputs):
         unroll.scan(identity, inputs, tf.zeros([3]))
 
 
+@pytest.mark.parametrize("mode", ["eager", "function"])
+def test_no_steps_leave_the_state(mode):
+    outputs, state = run_as(mode, lambda x: unroll.scan(
+        lambda x, s: (x @ tf.ones([2, 4]), s + 1.0), x, tf.ones([3])))(tf.zeros([3, 0, 2]))
+    assert outputs.shape == [3, 0, 4]
+    np.testing.assert_array_equal(state, np.ones(3))
+
+
 def test_scan_rejects_an_unknown_number_of_steps():
     function = tf.function(lambda x: unroll.scan(identity, x, x[:, 0]),
                            input_signature=[tf.TensorSpec([3, None, 2])])
