@@ -34,7 +34,7 @@ _MEGABYTE = 1 << 20
 _CACHED_BYTES = 1 << 23  # smaller texts are encoded each time
 _MOST_COUNTED = 1 << 27  # bytes of text of which pieces are counted
 
-Advance = Callable[[int, int], None]  # counts bytes and characters that were read
+Advance = Callable[[int], None]  # counts bytes that were read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Corpus:
     Attributes:
       name: its name in tables and messages.
       parts: yields parts of the text, each in strings of any length; models start each part from
-        the initial state. It calls its argument with the bytes and characters that it read, and may
+        the initial state. It calls its argument with the number of bytes that it read, and may
         raise as `read_file`.
       files: that the text is read from.
       options: what the text depends on beside the contents of files.
@@ -123,18 +123,18 @@ class Corpus:
         """Shows the progress of one reading of the files."""
         done = 0
         with Progress(description, total=self._num_bytes() // _MEGABYTE, counted="MB",
-                      unit="character", is_brief=True) as progress:
-            def advance(num_bytes: int, num_characters: int) -> None:
+                      unit="byte", is_brief=True) as progress:
+            def advance(num_bytes: int) -> None:
                 nonlocal done
                 megabytes = (done + num_bytes) // _MEGABYTE - done // _MEGABYTE
                 done += num_bytes
-                progress.advance(megabytes, num_characters)
+                progress.advance(megabytes, num_bytes)
 
             yield advance
 
 
-def _ignore(num_bytes: int, num_characters: int) -> None:
-    del num_bytes, num_characters
+def _ignore(num_bytes: int) -> None:
+    del num_bytes
 
 
 def _hash(path: Path, advance: Advance) -> bytes:
@@ -142,7 +142,7 @@ def _hash(path: Path, advance: Advance) -> bytes:
     with open(path, "rb") as file:
         while chunk := file.read(_MEGABYTE):
             digest.update(chunk)
-            advance(len(chunk), 0)
+            advance(len(chunk))
     return digest.digest()
 
 

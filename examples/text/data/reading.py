@@ -38,7 +38,7 @@ class EmptyFileError(ValueError):
 
 def read_file(
     path: str | os.PathLike[str], encoding: str | None = None,
-    advance: Callable[[int, int], None] = lambda num_bytes, num_characters: None,
+    advance: Callable[[int], None] = lambda num_bytes: None,
 ) -> Iterator[str]:
     """Yields the text of a file in chunks, without a byte order mark.
 
@@ -47,7 +47,7 @@ def read_file(
     Args:
       path: of the file.
       encoding: its encoding; by default UTF-8, or UTF-16 and UTF-32 with a byte order mark.
-      advance: called for each chunk with the bytes read from the file and the characters.
+      advance: called for each chunk with the number of bytes read from the file.
 
     Raises:
       OSError: the file cannot be read.
@@ -69,7 +69,7 @@ def read_file(
                 raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
             file.seek(len(mark))
             for text in _decode(file, encoding or detected or "utf-8", name, len(mark), head):
-                advance(raw.tell() - done, len(text))
+                advance(raw.tell() - done)
                 done = raw.tell()
                 yield text
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
@@ -109,7 +109,7 @@ def _decode(
 def _advice(head: bytes) -> str:
     """Returns what the first bytes of a file that is not UTF-8 probably are, and what to do."""
     encoding = _utf_16_without_mark(head)
-    if not encoding and b"\0" not in head:
+    if not encoding and b"\0" not in head and b"\2" not in head:  # as in UTF-16
         from charset_normalizer import from_bytes
         whole_lines = head.rpartition(b"\n")[0] or head  # a sample may end within a character
         matches = from_bytes(whole_lines, cp_isolation=_COMMON_ENCODINGS)
@@ -118,6 +118,7 @@ def _advice(head: bytes) -> str:
         equal = [name for match in matches if best and (match.chaos, match.coherence) == (
             best.chaos, best.coherence) for name in match.could_be_from_charset]
         encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
+    encoding = encoding or _printable_encoding(head)
     if not encoding:
         return "It is probably a binary file. Give a text."
     return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "
@@ -125,11 +126,24 @@ def _advice(head: bytes) -> str:
 
 
 def _utf_16_without_mark(head: bytes) -> str:
-    """Returns the UTF-16 encoding of text that is mostly ASCII, from its zero bytes; "" if none."""
-    zeros = np.frombuffer(head, np.uint8) == 0
-    even, odd = np.mean(zeros[::2]), np.mean(zeros[1::2]) if len(zeros) > 1 else 0.0
-    if max(even, odd) < 0.5 or min(even, odd) > 0.1:
+    """Returns the UTF-16 encoding of text that is mostly of one alphabet, or ""."""
+    # The first bytes of most such characters are below 32, as in control characters.
+    content = np.frombuffer(head, np.uint8)
+    low = (content < 0x20) & ~np.isin(content, list(b"\t\n\r\f\x1b"))
+    even, odd = np.mean(low[::2]), np.mean(low[1::2]) if len(low) > 1 else 0.0
+    if max(even, odd) < 0.5 or min(even, odd) > 0.3 or not content.any():
         return ""
     return "utf_16_le" if odd > even else "utf_16_be"
 
 
+def _printable_encoding(head: bytes) -> str:
+    """Returns an encoding in which the beginning of a file is printable text, or ""."""
+    has_controls = not {*head}.isdisjoint({*range(0x20)} - {*b"\t\n\r\f\x1b"})
+    for encoding in ("utf_16_le", "utf_16_be") if has_controls else ("cp1252", "latin_1"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        if all(c.isprintable() or c.isspace() for c in text):
+            return encoding
+    return ""

@@ -164,14 +164,17 @@ def test_the_encoding_of_an_option_is_used(encoding, tmp_path):
 
 
 _RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая по-своему. "
+_CHINESE = "天地玄黄,宇宙洪荒。日月盈昃,辰宿列张。\n"
+_ACCENTS = "café señor déjà vu. "
 _JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n"
 
 
 @pytest.mark.parametrize(("text", "encoding"), [
     ("“It’s a café”, said the naïve señor. ", "cp1252"), ("caf\xe9 ", "cp1252"),
     (_RUSSIAN, "cp1251"), (_RUSSIAN, "koi8_r"), (_JAPANESE, "shift_jis"), (_JAPANESE, "euc_jp"),
-    ("天地玄黄,宇宙洪荒。日月盈昃,辰宿列张。\n", "gb18030"),
-    ("a plain text ", "utf_16_le"), ("a plain text ", "utf_16_be")])
+    (_CHINESE, "gb18030"), (_ACCENTS, "cp1252"), ("a plain text ", "utf_16_le"),
+    ("a plain text ", "utf_16_be"), (_RUSSIAN, "utf_16_le"), (_RUSSIAN, "utf_16_be"),
+    (_CHINESE, "utf_16_le"), (_CHINESE, "utf_16_be")])
 @pytest.mark.parametrize("repeats", [4, 2000])
 def test_another_encoding_is_refused_by_its_name(text, encoding, repeats, tmp_path):
     path = _written(tmp_path / "text", (text * repeats).encode(encoding))
