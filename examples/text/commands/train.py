@@ -13,7 +13,7 @@ from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.trainer import Periods
 
-from ..data import Tokens, Vocabulary, tokenization
+from ..data import Corpus, Tokens, Vocabulary, tokenization
 from ..data.corpus import open_corpus
 from ..data.sources import Description, check_same, read_texts
 from ..hparams import TextHParams
@@ -44,9 +44,11 @@ def run(args: argparse.Namespace) -> None:
     else:
         seed = args.seed or 0
         boundaries = args.file_boundaries or "start"
-        hparams, vocabulary = _new_run(args, source, boundaries)
-    texts = read_texts(args.train_corpus, args.valid_corpus, args.valid_fraction, vocabulary,
-                       args.encoding, boundaries)
+    train = open_corpus(args.train_corpus, args.encoding, boundaries)
+    valid = args.valid_corpus and open_corpus(args.valid_corpus, args.encoding, boundaries)
+    if not log_dir.exists:
+        hparams, vocabulary = _new_run(args, source, train)
+    texts = read_texts(train, valid, args.valid_fraction, vocabulary)
     if log_dir.exists:
         check_same(log_dir, texts.description)
     else:
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     strategy = options.start(
         args, hparams, seed, data=texts.description.train_checksum, size=texts.train_size)
     model = TextModel(hparams, vocabulary, args.log_dir, seed=seed, trained_on=texts.description)
-    name = program.one_line(open_corpus(args.train_corpus).name)
+    name = program.one_line(train.name)
     try:
         model.data_set(texts.train)  # reports too short a text before making a directory
     except ValueError as error:
@@ -96,7 +98,7 @@ def _fit_to_text(
 
 
 def _new_run(
-    args: argparse.Namespace, source: Path | None, boundaries: str
+    args: argparse.Namespace, source: Path | None, train: Corpus
 ) -> tuple[TextHParams, Tokens]:
     """Returns the hyperparameters and vocabulary of a new run, by default those of `source`."""
     hparams, name = TextHParams().replace(**args.hparams), args.tokens or "characters"
@@ -110,5 +112,6 @@ def _new_run(
                 vocabulary = Vocabulary(vocabulary.characters, hparams.oov_buckets)
             return hparams, vocabulary
         name = args.tokens or vocabulary.name
-    corpus = open_corpus(args.vocab_corpus or args.train_corpus, args.encoding, boundaries)
+    corpus = (open_corpus(args.vocab_corpus, args.encoding, train.boundaries)
+              if args.vocab_corpus else train)
     return hparams, tokenization.build(name, corpus, hparams)

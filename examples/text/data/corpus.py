@@ -47,15 +47,17 @@ class Corpus:
         the initial state. It calls its argument with the number of bytes that it read, and may
         raise as `read_file`.
       files: that the text is read from.
-      options: what the text depends on beside the contents of files.
-      has_separators: whether `FILE_SEPARATOR` stands between files, if there are several.
+      names: absolute names of files, folders and patterns, which `open_corpus` can open again.
+      encoding: of the files, if it was given.
+      boundaries: what stands between files; see `open_corpus`.
     """
 
     name: str
     parts: Callable[[Advance], Iterator[Iterator[str]]]
     files: tuple[Path, ...] = ()
-    options: str = ""
-    has_separators: bool = False
+    names: tuple[str, ...] = ()
+    encoding: str | None = None
+    boundaries: str = "start"
 
     def chunks(self) -> Iterator[str]:
         """Yields the text in strings of any length; raises as `read_file`."""
@@ -110,7 +112,7 @@ class Corpus:
     def _content(self) -> str:
         """The hash of the files' contents and of what else the text depends on."""
         with self._progress("hash") as advance:
-            digest = hashlib.sha256(self.options.encode())
+            digest = hashlib.sha256(f"{self.encoding} {self.boundaries}".encode())
             for path in self.files:
                 digest.update(_hash(path, advance))
         return digest.hexdigest()[:32]
@@ -182,7 +184,7 @@ def open_corpus(
         return iter([_joined(contents, FILE_SEPARATOR if boundaries == "symbol" else "")])
 
     return Corpus(
-        name, parts, tuple(paths), f"{encoding} {boundaries}", boundaries == "symbol")
+        name, parts, tuple(paths), tuple(map(os.path.abspath, texts)), encoding, boundaries)
 
 
 def _skipping_empty(chunks: Iterator[str]) -> Iterator[str]:

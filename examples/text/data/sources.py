@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,37 +110,35 @@ class Texts(NamedTuple):
 
 
 def read_texts(
-    train_corpus: Sequence[str] | None, valid_corpus: Sequence[str] | None, valid_fraction: float,
-    tokens: Tokens, encoding: str | None = None, file_boundaries: str = "start",
+    train: Corpus, valid: Corpus | None, valid_fraction: float, tokens: Tokens
 ) -> Texts:
     """Reads the texts of a training run.
 
     Args:
-      train_corpus: files, folders and patterns; None for the embedded prose.
-      valid_corpus: the same of a separate validation text, if any.
+      train: the training text.
+      valid: a separate validation text, if any.
       valid_fraction: the fraction of the training text that is held out without one.
       tokens: maps text to symbols.
-      encoding: of the files.
-      file_boundaries: what stands between files; see `open_corpus`.
 
     Raises:
       OSError: a file cannot be read.
       ValueError: a text is empty or has another encoding; see `read_file`.
     """
-    train = open_corpus(train_corpus, encoding, file_boundaries).encode(tokens)
-    size = len(train.symbols)
-    if valid_corpus is None:
+    encoded = train.encode(tokens)
+    size = len(encoded.symbols)
+    description = Description(
+        _recorded(train), encoded.checksum, None, None, valid_fraction, train.encoding,
+        train.boundaries)
+    if valid is None:
         cut = split_at(size, valid_fraction)
-        return Texts(train.parts(0, cut), train.parts(cut, size), Description(
-            _absolute(train_corpus), train.checksum, None, None, valid_fraction, encoding,
-            file_boundaries))
-    corpus = open_corpus(valid_corpus, encoding, file_boundaries)
-    valid = corpus.encode(tokens)
-    if not len(valid.symbols):
-        raise UsageError(f"{short_repr(corpus.name)}: expected text to validate on, got none.")
-    return Texts(train.parts(0, size), valid.parts(0, len(valid.symbols)), Description(
-        _absolute(train_corpus), train.checksum, _absolute(valid_corpus), valid.checksum, 0.0,
-        encoding, file_boundaries))
+        return Texts(encoded.parts(0, cut), encoded.parts(cut, size), description)
+    other = valid.encode(tokens)
+    if not len(other.symbols):
+        raise UsageError(f"{short_repr(valid.name)}: expected text to validate on, got none.")
+    return Texts(
+        encoded.parts(0, size), other.parts(0, len(other.symbols)), dataclasses.replace(
+            description, valid_corpus=_recorded(valid), valid_checksum=other.checksum,
+            valid_fraction=0.0))
 
 
 def check_same(log_dir: LogDir, description: Description) -> None:
@@ -225,8 +221,7 @@ def _are_names(value: Any) -> bool:
         and all(isinstance(name, str) for name in value))
 
 
-def _absolute(names: Sequence[str] | None) -> str | list[str] | None:
-    if names is None:
+def _recorded(corpus: Corpus) -> str | list[str] | None:
+    if not corpus.names:
         return None
-    paths = [os.path.abspath(name) for name in names]
-    return paths[0] if len(paths) == 1 else paths
+    return corpus.names[0] if len(corpus.names) == 1 else list(corpus.names)

@@ -31,7 +31,7 @@ def build(name: str, corpus: Corpus, hparams: TextHParams) -> Tokens:
         return words(corpus.count_pieces(), hparams.vocab_size)
     if name.startswith("bpe:"):
         return byte_pairs(corpus.count_pieces(), int(name.partition(":")[2]))
-    always = FILE_SEPARATOR if corpus.has_separators else ""
+    always = FILE_SEPARATOR if corpus.boundaries == "symbol" else ""
     try:
         return Vocabulary.of_counts(
             corpus.count_characters(), hparams.vocab_size, hparams.oov_buckets, always)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gzip
 import json
 import lzma
@@ -105,7 +106,7 @@ def test_file_boundaries(folder):
 def test_parts_are_cut_at_the_held_out_end(folder):
     opened = corpus.open_corpus([folder])
     vocabulary = Vocabulary.of(opened.chunks(), 99, 1)
-    read = sources.read_texts([str(folder)], None, 0.3, vocabulary)
+    read = sources.read_texts(opened, None, 0.3, vocabulary)
     assert [vocabulary.decode(text) for text in read.train] == ["upper", "a first", "b1"]
     assert [vocabulary.decode(text) for text in read.valid] == ["0", "bbbb", "é"]
 
@@ -121,8 +122,8 @@ def test_a_changed_corpus_is_noticed(folder, log_dir):
     vocabulary = Vocabulary.of(corpus.open_corpus([folder]).chunks(), 99, 1)
 
     def read(**options):
-        return sources.read_texts([str(folder / "b"), str(folder / "a.txt")], None, 0.3,
-                                  vocabulary, **options).description
+        opened = corpus.open_corpus([folder / "b", folder / "a.txt"], **options)
+        return sources.read_texts(opened, None, 0.3, vocabulary).description
 
     read().save(log_dir)
     record = json.loads((log_dir.path / "corpus.json").read_text())
@@ -132,7 +133,7 @@ def test_a_changed_corpus_is_noticed(folder, log_dir):
     assert vocabulary.decode(end.encoded.symbols) == "0bbbb"
     assert end.encoded.sizes.tolist() == [1, 4]
     with pytest.raises(UsageError, match="has --file-boundaries start, but one that has .* none"):
-        sources.check_same(log_dir, dataclass_with(read(), file_boundaries="none"))
+        sources.check_same(log_dir, dataclasses.replace(read(), file_boundaries="none"))
     # The same characters in other files.
     (folder / "a.txt").write_text("a firs")
     (folder / "b" / "10.txt").write_text("tb10")
@@ -143,10 +144,6 @@ def test_a_changed_corpus_is_noticed(folder, log_dir):
     (folder / "a.txt").unlink()
     with pytest.raises(UsageError, match="cannot be read any more"):
         sources.held_out(log_dir, vocabulary)
-
-
-def dataclass_with(description, **changes):
-    return type(description)(**{**vars(description), **changes})
 
 
 # Batches.

@@ -250,6 +250,11 @@ def test_rows_hold_every_symbol_once(size, num_rows):
 # The record of a run.
 
 
+def _read(path, valid, *words, encoding=None):
+    return sources.read_texts(corpus.open_corpus(path, encoding),
+                              valid and corpus.open_corpus(valid, encoding), *words)
+
+
 @pytest.fixture
 def run(tmp_path):
     """A text, its vocabulary, and a log directory that describes a run on it."""
@@ -257,13 +262,13 @@ def run(tmp_path):
     vocabulary = Vocabulary.of(corpus.open_corpus(path).chunks(), 99, 1)
     log_dir = LogDir(tmp_path / "log")
     log_dir.path.mkdir()
-    sources.read_texts([path], None, 0.25, vocabulary).description.save(log_dir)
+    _read(path, None, 0.25, vocabulary).description.save(log_dir)
     return path, vocabulary, log_dir
 
 
 def test_the_end_is_held_out_and_read_again(run):
     path, vocabulary, log_dir = run
-    read = sources.read_texts([path], None, 0.25, vocabulary)
+    read = _read(path, None, 0.25, vocabulary)
     assert (read.train_size, read.valid_size) == (75, 25)
     end = sources.held_out(log_dir, vocabulary)
     assert "(the held-out end)" in end.corpus.name
@@ -275,7 +280,7 @@ def test_the_end_is_held_out_and_read_again(run):
 def test_a_separate_validation_text(run, tmp_path):
     path, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "jihg")
-    read = sources.read_texts([path], [other], 0.25, vocabulary)
+    read = _read(path, other, 0.25, vocabulary)
     assert (read.train_size, read.valid_size) == (100, 4)
     with pytest.raises(UsageError, match="validated on the last 0.25 of its text, but .*other"):
         sources.check_same(log_dir, read.description)
@@ -283,20 +288,20 @@ def test_a_separate_validation_text(run, tmp_path):
     assert "".join(sources.held_out(log_dir, vocabulary).corpus.chunks()) == "jihg"
     _written(tmp_path / "nothing", "\ufeff")
     with pytest.raises(UsageError, match="nothing': expected text to validate on, got none"):
-        sources.read_texts([path], [tmp_path / "nothing"], 0.25, vocabulary)
+        _read(path, tmp_path / "nothing", 0.25, vocabulary)
 
 
 def test_another_text_is_refused(run, tmp_path):
     _, vocabulary, log_dir = run
     other = _written(tmp_path / "other", "abcdefghij" * 11)
     with pytest.raises(UsageError, match="holds a run that is trained on '.*text' .*, but .*other"):
-        sources.check_same(log_dir, sources.read_texts([other], None, 0.25, vocabulary).description)
+        sources.check_same(log_dir, _read(other, None, 0.25, vocabulary).description)
 
 
 def test_a_moved_text_is_the_same(run, tmp_path):
     path, vocabulary, log_dir = run
     path.rename(tmp_path / "moved")
-    moved = sources.read_texts([tmp_path / "moved"], None, 0.25, vocabulary)
+    moved = _read(tmp_path / "moved", None, 0.25, vocabulary)
     sources.check_same(log_dir, moved.description)
     with pytest.raises(UsageError, match="read any more .*no such file.*with --eval-corpus"):
         sources.held_out(log_dir, vocabulary)
@@ -312,7 +317,7 @@ def test_a_changed_text_is_refused(run):
 def test_the_held_out_part_is_read_with_the_encoding_of_the_run(tmp_path):
     path = _written(tmp_path / "text", ("naïve señor " * 9).encode("cp1252"))
     vocabulary = Vocabulary.of(corpus.open_corpus(path, "cp1252").chunks(), 99, 1)
-    read = sources.read_texts([path], None, 0.5, vocabulary, "cp1252")
+    read = _read(path, None, 0.5, vocabulary, encoding="cp1252")
     log_dir = LogDir(tmp_path)
     read.description.save(log_dir)
     np.testing.assert_array_equal(
@@ -321,7 +326,7 @@ def test_the_held_out_part_is_read_with_the_encoding_of_the_run(tmp_path):
 
 def test_a_run_without_a_held_out_part(run):
     path, vocabulary, log_dir = run
-    sources.read_texts([path], None, 0.0, vocabulary).description.save(log_dir)
+    _read(path, None, 0.0, vocabulary).description.save(log_dir)
     with pytest.raises(UsageError, match="held out no text"):
         sources.held_out(log_dir, vocabulary)
 
