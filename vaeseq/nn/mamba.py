@@ -34,6 +34,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
+from vaeseq import nest as nest_lib
 from vaeseq.nn.cells import Linear
 from vaeseq.nn.initializers import Initializer
 from vaeseq.nn.linear_recurrence import ParallelCell, ParallelState
@@ -74,9 +75,12 @@ class Mamba(ParallelCell):
     def _recur(self, v: Tensor, hidden: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         v = tf.nn.silu(v)
         rates = self._rates()
+        step_sizes, *maps = self._select(v)
+        # A step of size 0 keeps the state: cheaper than a mask of the state in the loop.
+        step_sizes = nest_lib.mask_time(step_sizes, lengths)
         y, hidden = unroll.scan(
             lambda inputs_t, hidden: self._update(inputs_t, rates, hidden),
-            (*self._select(v), v), hidden, lengths)
+            (step_sizes, *maps, v), hidden)
         return y + self._skip * v, hidden
 
     def _select(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
