@@ -125,11 +125,11 @@ class Cell(snt.Module, abc.ABC):
         return unroll.scan(self.step, as_parts(inputs), state, lengths)
 
     def _num_steps(self, inputs: Tensor) -> int:
-        """Returns T of inputs [B, T, F]; raises ValueError unless T >= 1 is known while tracing."""
+        """Returns T of inputs [B, T, F]; raises ValueError unless it is known while tracing."""
         num_steps = inputs.shape[1]
-        if not num_steps:
-            raise ValueError(f"{self.name} expects inputs [B, T, F] with a T >= 1 that is known "
-                             f"while tracing, got shape {inputs.shape}. Give the tf.function an "
+        if num_steps is None:
+            raise ValueError(f"{self.name} expects inputs [B, T, F] with a T that is known while "
+                             f"tracing, got shape {inputs.shape}. Give the tf.function an "
                              "input_signature or a batch with a fixed length.")
         return num_steps
 

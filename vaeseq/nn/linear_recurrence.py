@@ -64,13 +64,15 @@ def linear_scan(decay: Tensor, increment: Tensor, state: Tensor) -> tuple[Tensor
     """Computes h_t = decay_t * h_t-1 + increment_t for all t.
 
     Args:
-      decay: a, [B, T, H], with T >= 1 known while tracing.
+      decay: a, [B, T, H], with T known while tracing.
       increment: b, [B, T, H].
       state: h_0, [B, H].
 
     Returns:
       h_1:T, [B, T, H], and h_T, [B, H].
     """
+    if decay.shape[1] == 0:
+        return tf.zeros_like(increment), state
     if decay.shape[1] == 1:
         hidden = decay[:, 0] * state + increment[:, 0]
         return hidden[:, tf.newaxis], hidden
