@@ -11,6 +11,7 @@ from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import Field, Range
 
+from .data.piano_roll import RATES
 from .hparams import MAX_SECONDS, MidiHParams
 from .tuning.settings import TuneSettings
 
@@ -116,6 +117,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="folder of the MIDI, WAV and PNG files and index.html (default: samples in --log-dir)")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
+    add("--rate", type=arguments.real(RATES), metavar="N",
+        help="play N frames per second (default: those of the music that the model was trained on)")
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
 
 

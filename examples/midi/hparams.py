@@ -9,7 +9,7 @@ from vaeseq import fields
 from vaeseq.fields import Range, redeclare
 from vaeseq.hparams import HParams
 
-from .data.piano_roll import HIGHEST, LOWEST, Grid
+from .data.piano_roll import HIGHEST, LOWEST, MAX_GRID, RATES, Grid
 
 MAX_SECONDS = 1800  # of a sample, whose sound must fit in memory
 _PITCH = Range(0, 127)
@@ -21,10 +21,10 @@ class MidiHParams(HParams):
     """Hyperparameters of a model of music."""
 
     # Frames.
-    rate: float = fields.declare(8.0, "frames per second, without a grid", Range(0.5, 100))
+    rate: float = fields.declare(8.0, "frames per second, without a grid", RATES)
     grid: int = fields.declare(
         0, "note value of a frame, following the tempo: 16 for sixteenth notes; 0: use the rate",
-        Range(0, 192))
+        Range(0, MAX_GRID))
     lowest_note: int = fields.declare(LOWEST, "MIDI number of the lowest note", _PITCH)
     highest_note: int = fields.declare(HIGHEST, "MIDI number of the highest note", _PITCH)
     onsets: bool = fields.declare(False, "distinguish repeated from held notes")

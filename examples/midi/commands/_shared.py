@@ -48,6 +48,14 @@ def read_piece(name: str, seconds: float, grid: Grid) -> np.ndarray:
     return roll[:max(1, round(min(seconds / grid.frame_seconds, len(roll))))]
 
 
+def playing_grid(rate: float | None, grid: Grid) -> Grid:
+    """Returns a model's grid at the pace of --rate; raises UsageError for one out of range."""
+    try:
+        return grid if rate is None else grid.played_at(rate)
+    except ValueError as error:
+        raise UsageError(f"--rate: {error}.") from None
+
+
 def count_frames(seconds: float, grid: Grid) -> int:
     """Returns the number of frames of --length; raises UsageError where it is less than one."""
     frames = round(seconds / grid.frame_seconds)

@@ -13,7 +13,7 @@ from ..data.piano_roll import Grid
 from ..hparams import MAX_SECONDS
 from ..model import MidiModel
 from ..output.html import Sample
-from ._shared import count_frames, load_model, read_piece, write_samples
+from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
 
 _LARGEST_BATCH = 16  # samples drawn at once
 _SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
@@ -22,8 +22,8 @@ _SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first s
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
-    grid = model.hparams.frames
-    prime = _read_prime(args, grid)
+    prime = _read_prime(args, model.hparams.frames)
+    grid = playing_grid(args.rate, model.hparams.frames)
     length = count_frames(args.length, grid)
     prime_seconds = 0.0 if prime is None else len(prime) * grid.frame_seconds
     if prime_seconds + args.length > MAX_SECONDS:

@@ -11,9 +11,10 @@ import tensorflow as tf
 from vaeseq import seeds, vae
 from vaeseq.cli.arguments import UsageError
 
+from ..data.piano_roll import Grid
 from ..model import MidiModel, fixed_latents, observations
 from ..output.html import Sample
-from ._shared import count_frames, load_model, read_piece, write_samples
+from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,24 +29,27 @@ def run(args: argparse.Namespace) -> None:
     if args.dimension >= size:
         raise UsageError(f"--dimension: expected one of the {size} from 0 to {size - 1}; got "
                          f"{args.dimension}.")
-    captions, latents = _path(model, args)
+    grid = playing_grid(args.rate, model.hparams.frames)
+    captions, latents = _path(model, grid, args)
     title = "A walk between two pieces" if args.goal else f"Latent dimension {args.dimension}"
     start = args.start or "latents drawn from the prior"
-    write_samples(args, _decode(model, captions, latents, args), model.hparams.frames, title,
+    write_samples(args, _decode(model, captions, latents, args), grid, title,
                   f"{args.log_dir}, from {start}, seed {args.seed}")
 
 
-def _path(model: MidiModel, args: argparse.Namespace) -> tuple[list[str], np.ndarray]:
+def _path(
+    model: MidiModel, grid: Grid, args: argparse.Namespace
+) -> tuple[list[str], np.ndarray]:
     """Returns the caption of each sample, and the latents `[samples, T, Z]`."""
-    length = count_frames(args.length, model.hparams.frames)
+    length = count_frames(args.length, grid)
     if args.start:
-        start = _infer(model, args.start, args)
+        start = _infer(model, args.start, length, args)
     else:
         generated, _ = model.gen_core.generate(
             length, model.gen_core.initial_state(1), seed=seeds.make(args.seed))
         start = generated.latents[0].numpy()
     if args.goal:
-        goal = _infer(model, args.goal, args)
+        goal = _infer(model, args.goal, length, args)
         length = min(len(start), len(goal))
         weights = np.linspace(0, 1, args.num_samples)
         return ([f"{100 * weight:.0f} % of the way" for weight in weights],
@@ -72,9 +76,10 @@ def _norm(latents: np.ndarray) -> np.ndarray:
     return np.linalg.norm(latents, axis=-1, keepdims=True)
 
 
-def _infer(model: MidiModel, name: str, args: argparse.Namespace) -> np.ndarray:
-    """Returns latents `[T, Z]` of the beginning of a piece, drawn from the posterior."""
-    roll = read_piece(name, args.length, model.hparams.frames)
+def _infer(model: MidiModel, name: str, length: int, args: argparse.Namespace) -> np.ndarray:
+    """Returns latents `[T, Z]` of at most `length` frames of a piece, from the posterior."""
+    grid = model.hparams.frames
+    roll = read_piece(name, length * grid.frame_seconds, grid)
     agent, core = model.gen_core.agent, model.gen_core.core
     observed = tf.nest.map_structure(
         lambda spec, array: tf.cast(array, spec.dtype)[None], model.observation_spec,

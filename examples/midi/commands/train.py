@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> None:
         hparams = options.resolve_hparams(log_dir, MidiHParams, overrides)
         seed = log_dir.seed() if args.seed is None else args.seed
     else:
+        if source is None and not {"rate", "grid"} & overrides.keys():
+            overrides |= sources.clock(args.train_files, log)
         hparams, seed = _default_hparams(source).replace(**overrides), args.seed or 0
     music = sources.read(
         args.train_files, args.valid_files, args.valid_fraction, hparams.frames, log)

@@ -3,20 +3,50 @@
 
 An archive is a NumPy `.npz` with, for each split "train", "valid" and "test", the array `<split>`,
 uint8 [frames, 88], pieces laid end to end, 1 where a note sounds (MIDI pitches 21 to 108), and
-`<split>_lengths`, int32 [pieces].
+`<split>_lengths`, int32 [pieces]. It may say how long a frame is: `rate`, frames per second, or
+`grid`, the note value of a frame (16 for sixteenth notes).
 """
 from __future__ import annotations
 
 import os
 import zipfile
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from vaeseq.fields import Range
+
+from .piano_roll import MAX_GRID, RATES, Grid
 
 LOWEST, NOTES = 21, 88
 SPLITS = ("train", "valid", "test")
 _MAX_ARRAY_BYTES = 1 << 28  # unpacked
+
+
+class Clock(NamedTuple):
+    """How long the frames of an archive are; nothing is known of both 0.
+
+    Attributes:
+      rate: frames per second.
+      grid: note value of a frame.
+    """
+
+    rate: float = 0.0
+    grid: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the archive says how long a frame is."""
+        return bool(self.rate or self.grid)
+
+    @property
+    def frames(self) -> Grid:
+        """The columns of the archive and, of a known clock, the frames."""
+        return Grid(rate=self.rate, note=self.grid, lowest=LOWEST, highest=LOWEST + NOTES - 1)
+
+
+UNKNOWN = Clock()
 
 
 def load(
@@ -29,26 +59,56 @@ def load(
       ValueError: it is not an archive of piano rolls, or lacks a split.
     """
     name = repr(os.fspath(path))
-    keys = [key for split in splits for key in (split, f"{split}_lengths")]
+    arrays = _arrays(
+        path, name, [key for split in splits for key in (split, f"{split}_lengths")])
+    return {split: _pieces(arrays, split, name) for split in splits}
+
+
+def load_clock(path: str | os.PathLike[str]) -> Clock:
+    """Returns how long the frames of an archive are.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no archive, or its `rate` or `grid` is not a number in range.
+    """
+    name, keys = repr(os.fspath(path)), Clock._fields
+    arrays = _arrays(path, name, keys)
+    if len(arrays) > 1:
+        raise ValueError(f"{name}: expected a rate or a grid, found both.")
+    for key, allowed in zip(keys, (RATES, Range(1, MAX_GRID))):
+        value = arrays.get(key, np.zeros(()))
+        valid = value.size == 1 and (key == "rate" or value.dtype.kind in "iu")
+        if key in arrays and not (valid and allowed.low <= value.item() <= allowed.high):
+            raise ValueError(f"{name}: expected {key!r} to be a number from {allowed.low:g} to "
+                             f"{allowed.high:g}, found {value.dtype} {value.tolist()!r:.40}.")
+    return Clock(**{key: value.item() for key, value in arrays.items()})
+
+
+def save(
+    path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]], clock: Clock = UNKNOWN
+) -> None:
+    """Writes an archive that `load` reads."""
+    arrays: dict[str, Any] = {
+        key: np.array(value) for key, value in clock._asdict().items() if value}
+    for split in pieces:
+        arrays[split] = np.concatenate(pieces[split]).astype(np.uint8)
+        arrays[f"{split}_lengths"] = np.array([len(piece) for piece in pieces[split]], np.int32)
+    np.savez_compressed(path, **arrays)
+
+
+def _arrays(
+    path: str | os.PathLike[str], name: str, keys: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Returns those of the arrays `keys` that an archive has."""
     try:
         _check_sizes(path, name)
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: _array(archive[key], key) for key in archive.files if key in keys}
+            return {key: _array(archive[key], key) for key in archive.files if key in keys}
     except OSError:
         raise
     except Exception as error:  # NumPy and the decompressors raise many types
         reason = str(error) or type(error).__name__
         raise ValueError(f"{name}: expected an archive of piano rolls (.npz); {reason}") from None
-    return {split: _pieces(arrays, split, name) for split in splits}
-
-
-def save(path: str | os.PathLike[str], pieces: dict[str, list[np.ndarray]]) -> None:
-    """Writes an archive that `load` reads."""
-    arrays: dict[str, Any] = {}
-    for split in pieces:
-        arrays[split] = np.concatenate(pieces[split]).astype(np.uint8)
-        arrays[f"{split}_lengths"] = np.array([len(piece) for piece in pieces[split]], np.int32)
-    np.savez_compressed(path, **arrays)
 
 
 def _array(value: Any, name: str) -> np.ndarray:

@@ -19,8 +19,9 @@ from vaeseq.runs.progress import Progress
 
 from . import archives, cache
 
-FRAMES_PER_BEAT = 4
-_NAME = "bach_chorales-1.npz"
+CLOCK = archives.Clock(grid=16)
+_FRAMES_PER_BEAT = CLOCK.grid // 4
+_NAME = "bach_chorales-2.npz"
 
 
 def archive() -> Path:
@@ -42,7 +43,7 @@ def archive() -> Path:
     for number, roll in enumerate(_rolls()):
         splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        archives.save(Path(directory) / _NAME, splits)
+        archives.save(Path(directory) / _NAME, splits, CLOCK)
         os.replace(Path(directory) / _NAME, path)
     return path
 
@@ -76,4 +77,4 @@ def _roll(score: Any) -> np.ndarray | None:
 
 
 def _frame(beats: Any) -> int:
-    return int(np.floor(float(beats) * FRAMES_PER_BEAT + 0.5))
+    return int(np.floor(float(beats) * _FRAMES_PER_BEAT + 0.5))

@@ -23,11 +23,18 @@ from .piano_roll import Grid
 
 MAX_BYTES = 1 << 29  # of all rolls together
 _MIN_FILES_FOR_WORKERS = 16  # fewer are read sooner than worker processes start
-_ARCHIVE_GRID = Grid(lowest=archives.LOWEST, highest=archives.LOWEST + archives.NOTES - 1)
 _MAX_LISTED = 20  # skipped files, and repaired ones, listed one by one
 
-# Notes of a MIDI file, pieces of an archive, or the reason why there are none.
-_Content = Notes | list[np.ndarray] | str
+
+class _Archive(NamedTuple):
+    """Pieces of an archive, and how long their frames are."""
+
+    pieces: list[np.ndarray]
+    clock: archives.Clock
+
+
+# What a file holds, or the reason why it is not read.
+_Content = Notes | _Archive | str
 
 
 class Piece(NamedTuple):
@@ -136,8 +143,14 @@ class _Loader:
             if added and content.repairs:
                 self._repaired.append(Repaired(name, "; ".join(content.repairs)))
         else:
-            self._add([(f"{name}[{number}]", piano_roll.with_grid(roll, _ARCHIVE_GRID, self._grid))
-                       for number, roll in enumerate(content)], name, "it holds no piece")
+            self._add([(f"{name}[{number}]", self._of_archive(roll, content.clock))
+                       for number, roll in enumerate(content.pieces)], name, "it holds no piece")
+
+    def _of_archive(self, roll: np.ndarray, clock: archives.Clock) -> np.ndarray:
+        """Returns a roll in this grid; frames of unknown duration are frames of the grid."""
+        if clock.is_known:
+            roll = piano_roll.resample(roll, clock.frames, self._grid)
+        return piano_roll.with_grid(roll, clock.frames, self._grid)
 
     def _add(self, new: list[tuple[str, np.ndarray]], name: str, why_empty: str) -> bool:
         """Adds pieces and returns True, or adds a skipped file and returns False."""
@@ -199,7 +212,8 @@ def _read_source(source: Source) -> _Content:
     try:
         if not os.path.isfile(source.path):
             return "no such file"
-        return archives.load(source.path, [source.split])[source.split]
+        pieces = archives.load(source.path, [source.split])[source.split]
+        return _Archive(pieces, archives.load_clock(source.path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return reason.removeprefix(f"{source.path!r}: ").rstrip(".")

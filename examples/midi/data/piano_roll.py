@@ -14,11 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaeseq.fields import Range
+
 from .midi_reader import END_MARK, Notes
 
 RESOLUTION = 480  # ticks per beat of the files written
 LOWEST, HIGHEST = 21, 108  # the 88 keys of a piano
-_TEMPO = 120.0
+RATES = Range(0.5, 100)  # frames per second
+MAX_GRID = 192
+TEMPO = 120.0  # beats per minute
+SLOWEST = 4.0  # tempo that a MIDI file can say
 _VELOCITY = 80
 # Added before rounding, so that a tie goes to the later frame in spite of floating-point errors.
 _TIE = 1e-6
@@ -31,6 +36,7 @@ class Grid:
     Attributes:
       rate: frames per second, where `note` is 0.
       note: the note value of a frame, which follows the tempo: 4 for quarters, 16 for sixteenths.
+      tempo: beats per minute at which a note grid is played; music that is read has its own.
       lowest: MIDI number of the first column.
       highest: MIDI number of the last column.
       onsets: whether onsets have columns of their own.
@@ -40,6 +46,7 @@ class Grid:
 
     rate: float = 8.0
     note: int = 0
+    tempo: float = TEMPO
     lowest: int = LOWEST
     highest: int = HIGHEST
     onsets: bool = False
@@ -58,13 +65,26 @@ class Grid:
 
     @property
     def frame_seconds(self) -> float:
-        """The duration of a frame in seconds; on a note grid, at 120 beats per minute."""
-        return 60 / _TEMPO * 4 / self.note if self.note else 1 / self.rate
+        """The duration of a frame in seconds; on a note grid, at its tempo."""
+        return 60 / self.tempo * 4 / self.note if self.note else 1 / self.rate
 
     @property
     def bar(self) -> int:
         """Frames in four beats, at least one; without a note grid, at 120 beats per minute."""
-        return max(1, round(4 * 60 / _TEMPO / self.frame_seconds))
+        return self.note or max(1, round(4 * 60 / TEMPO * self.rate))
+
+    def played_at(self, rate: float) -> Grid:
+        """Returns the same grid, played at so many frames per second.
+
+        Raises:
+          ValueError: the rate is out of range, or too slow for the notes of a note grid.
+        """
+        tempo = rate * 60 * 4 / self.note if self.note else self.tempo
+        if not RATES.low <= rate <= RATES.high or tempo < SLOWEST:
+            low = max(RATES.low, SLOWEST * self.note / 240)
+            raise ValueError(f"expected from {low:g} to {RATES.high:g} frames per second; got "
+                             f"{rate:g}")
+        return dataclasses.replace(self, rate=rate, tempo=tempo)
 
 
 class Played(NamedTuple):
@@ -151,6 +171,18 @@ def with_grid(roll: np.ndarray, grid: Grid, new: Grid) -> np.ndarray:
     return np.concatenate([onsets, sounds & ~onsets & 1], 1) if new.onsets else sounds
 
 
+def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:
+    """Returns a roll `[T, P]` without onsets in frames of another duration, at least one.
+
+    Each new frame is the one in which its middle lies.
+    """
+    ratio = after.frame_seconds / before.frame_seconds
+    if not len(roll) or np.isclose(ratio, 1, rtol=1e-6):
+        return roll
+    middles = (np.arange(max(1, round(len(roll) / ratio))) + 0.5) * ratio
+    return roll[np.minimum((middles + _TIE).astype(int), len(roll) - 1)]
+
+
 def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
     """Returns the roll moved by a random number of semitones, up to `most`, with all its notes."""
     used = np.flatnonzero(sounding(roll, grid).any(axis=0))
@@ -172,7 +204,7 @@ def to_midi(roll: np.ndarray, grid: Grid, program: int = 0) -> Any:
       program: MIDI number of the instrument; 0 is a piano.
     """
     import pretty_midi
-    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=_TEMPO)
+    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=grid.tempo)
     instrument = pretty_midi.Instrument(program=program)
     for pitch, start, end in zip(*played(roll, grid)):
         instrument.notes.append(pretty_midi.Note(

@@ -18,10 +18,11 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
-from . import chorales, loading
+from . import archives, chorales, files, loading
 from .loading import Collection, Piece
 from .piano_roll import Grid
 
+DEFAULT_RATE = 2.0  # frames per second of an archive that does not say
 _FILE = "music.json"
 Log = Callable[[str], None]
 
@@ -105,6 +106,27 @@ def read(
     rest, held = split(train.pieces, valid_fraction)
     return Music(rest, held, Description(
         names, checksum(train.rolls), [], 0, valid_fraction))
+
+
+def clock(train_files: Sequence[str], log: Log) -> dict[str, float]:
+    """Returns hyperparameters of a new run on archives: how long their frames are.
+
+    Of several archives, the first decides; with any MIDI file among the names, or where the archive
+    cannot be read, there are none. An archive that does not say has DEFAULT_RATE, which is logged.
+    """
+    found, _ = files.find(train_files)
+    if train_files and not (found and all(source.split for source in found)):
+        return {}
+    try:
+        path = found[0].path if train_files else chorales.archive()
+        known = archives.load_clock(path)
+    except (OSError, ValueError):  # loading says why
+        return {}
+    if not known.is_known:
+        log(f"{short_repr(os.fspath(path))} does not say how long a frame is (rate or grid): taken "
+            f"as rate={DEFAULT_RATE:g}. For another, give --hparams rate=N or --grid N.")
+        return {"rate": DEFAULT_RATE}
+    return {key: value for key, value in known._asdict().items() if value}
 
 
 def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:

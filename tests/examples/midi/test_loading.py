@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from examples.midi.data import archives, cache, chorales, loading, midi_reader
+from examples.midi.data import archives, cache, chorales, loading, midi_reader, sources
 from examples.midi.data.piano_roll import Grid
 from tests.examples.midi import midi_files
 from vaeseq.cli.arguments import UsageError
@@ -177,6 +177,40 @@ def test_an_archive_gives_the_pieces_of_a_split(tmp_path):
     assert onsets.rolls[0].shape == (2, 176) and onsets.notes == 6
 
 
+def test_the_frames_of_an_archive_last_as_long_as_it_says(tmp_path):
+    cases = [({}, [1, 1, 1, 1]), ({"rate": 4.0}, [1, 1, 1, 1]), ({"rate": 2.0}, [2, 2, 2, 2]),
+             ({"rate": 8}, [1, 1]), ({"grid": 8}, [1, 1, 1, 1]), ({"grid": 4}, [2, 2, 2, 2]),
+             ({"rate": 3}, [1, 2, 1, 1])]  # middles of new frames at 3/8, 9/8, 15/8, ...
+    for number, (clock, lasting) in enumerate(cases):
+        name = _archive(tmp_path / f"{number}.npz", **clock)
+        (_, roll) = loading.load([name], Grid(rate=4)).rolls
+        frames = np.argmax(roll, 1).tolist()
+        assert [frames.count(pitch) for pitch in sorted(set(frames))] == lasting, clock
+
+
+@pytest.mark.parametrize("clock, message", [
+    ({"rate": 0.0}, "expected 'rate' to be a number from 0.5 to 100, found float64 0.0"),
+    ({"rate": np.nan}, "found float64 nan"), ({"grid": 8.0}, "from 1 to 192, found float64 8.0"),
+    ({"grid": 1000}, "found int64 1000"), ({"rate": [2, 2]}, "found int64"),
+    ({"rate": "2"}, "'rate' is not an array of numbers"),
+    ({"rate": 2, "grid": 8}, "expected a rate or a grid, found both")])
+def test_a_clock_that_is_none_is_refused(clock, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        loading.load([_archive(tmp_path / "a.npz", **clock)], Grid())
+
+
+def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
+    told = []
+    rated, gridded, silent = (
+        _archive(tmp_path / f"{number}.npz", **clock)
+        for number, clock in enumerate([{"rate": 3.0}, {"grid": 16}, {}]))
+    assert sources.clock([rated, silent], told.append) == {"rate": 3.0}
+    assert sources.clock([gridded], told.append) == {"grid": 16}
+    assert sources.clock([rated, str(folder)], told.append) == {}
+    assert sources.clock([silent], told.append) == {"rate": 2.0}
+    assert len(told) == 1 and "does not say how long a frame is" in told[0]
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"train": np.zeros([6, 128], np.uint8)}, r"of shape \[frames, 88\], got \[6, 128\]"),
     ({"train": np.full([6, 88], 2)}, "expected only 0 and 1 in 'train', found 2"),
@@ -219,5 +253,6 @@ def test_the_archive_of_chorales_is_made_once(monkeypatch):
     path = chorales.archive()
     splits = archives.load(path)
     assert [len(splits[name]) for name in archives.SPLITS] == [16, 2, 2]
+    assert archives.load_clock(path).grid == 16
     monkeypatch.setattr(chorales, "_rolls", lambda: pytest.fail("made twice"))
     assert chorales.archive() == path

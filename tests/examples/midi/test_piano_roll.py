@@ -47,6 +47,21 @@ def test_a_roll_written_and_read_is_the_same(grid, onsets):
     np.testing.assert_array_equal(_write_and_read(roll, grid), roll)
 
 
+@pytest.mark.parametrize("grid", [Grid(rate=4), Grid(note=8), Grid(note=16)])
+def test_another_pace_changes_seconds_and_on_a_note_grid_no_beat(grid):
+    roll = _random_roll(grid, frames=30)
+    fast = grid.played_at(2.5)
+    content = midi_files.content(piano_roll.to_midi(roll, fast))
+    reading = grid if grid.note else fast
+    np.testing.assert_array_equal(_roll(content, reading), roll)
+    assert midi_reader.read(content).end[0] == pytest.approx(30 / 2.5, abs=2e-3)
+    assert fast.frame_seconds == pytest.approx(0.4)
+    with pytest.raises(ValueError, match="expected from 0.5 to 100 frames per second; got 0.2"):
+        grid.played_at(0.2)
+    with pytest.raises(ValueError, match="expected from 3.2 to 100"):
+        Grid(note=192).played_at(3)
+
+
 @pytest.mark.parametrize("frames", [0, 1, 7])
 def test_a_silent_roll_keeps_its_length(frames):
     grid = Grid()

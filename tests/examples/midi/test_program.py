@@ -139,6 +139,15 @@ def test_the_same_seed_generates_the_same_files(log_dir, midi, tmp_path):
         assert same, name
 
 
+def test_samples_are_played_at_another_rate(log_dir, midi, tmp_path):
+    words = ["generate", "--log-dir", log_dir, "--length", 5, "--out-dir", tmp_path, "--rate"]
+    assert midi(*words, 8).status == 0
+    assert len(_roll(tmp_path / "sample-1.mid", GRID)) == 40
+    with wave.open(str(tmp_path / "sample-1.wav")) as file:
+        assert file.getnframes() == 5 * file.getframerate()
+    assert_one_line(midi(*words, 101), program, "--rate")
+
+
 def test_links_are_not_followed(log_dir, midi, tmp_path):
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     elsewhere.mkdir(), out.mkdir()
