@@ -143,7 +143,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
     )
 
     # The bound.
-    train_bound: Literal["elbo", "iwae", "fivo"] = declare("elbo", "bound that training maximises")
+    train_bound: Literal["elbo", "iwae", "fivo", "jumpy"] = declare(
+        "elbo", "bound that training maximises; jumpy is for vae_type=TDVAE"
+    )
     train_samples: int = declare(1, "samples of the training bound", Range(1, 1 << 10))
     divergence_strength_start: float = declare(
         1e-5, "KL annealing: weight of the KL at step 0", Range(0, 1)

@@ -48,6 +48,7 @@ VARIANTS = {
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
     "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),
     "STORN": ("STORN", {}, small.real_codec, False),
+    "TDVAE": ("TDVAE", {"cell": "gru"}, small.real_codec, True),
     "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),
     "DMMAugmented": ("DMM", {"dmm_augmented": True}, small.symbol_codec, False),
 }

@@ -7,11 +7,13 @@ from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.bounds.elbo import ELBO
 from vaeseq.bounds.fivo import FIVO
 from vaeseq.bounds.iwae import IWAE
+from vaeseq.bounds.jumpy import Jumpy
 
 __all__ = [
-    "BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "make", "resampling"]
+    "BOUNDS", "Bound", "BoundResult", "BoundState", "ELBO", "FIVO", "IWAE", "Jumpy", "make",
+    "resampling"]
 
-BOUNDS = {"elbo": ELBO, "iwae": IWAE, "fivo": FIVO}
+BOUNDS = {"elbo": ELBO, "iwae": IWAE, "fivo": FIVO}  # of any core; `Jumpy` is for TDVAE alone
 
 
 def make(
@@ -21,7 +23,7 @@ def make(
     """Creates a bound by name.
 
     Args:
-      name: "elbo", "iwae" or "fivo".
+      name: "elbo", "iwae" or "fivo"; for training a TDVAE also "jumpy".
       num_samples: S, the number of samples of the latents.
       samples_at_once: for ELBO and IWAE, how many samples are in memory together, a divisor of S;
         0 for all; None for as many as the sequences' size allows. FIVO's particles interact and
@@ -33,7 +35,7 @@ def make(
     Raises:
       ValueError: an unknown name, or `free_bits` for a bound other than ELBO.
     """
-    if name not in BOUNDS:
+    if name not in (*BOUNDS, Jumpy.name):
         raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
     if name == ELBO.name:
         return ELBO(num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo,
@@ -43,4 +45,6 @@ def make(
                          f"expected 0 with {name!r}.")
     if name == IWAE.name:
         return IWAE(num_samples, samples_at_once=samples_at_once)
+    if name == Jumpy.name:
+        return Jumpy(num_samples, samples_at_once=samples_at_once)
     return FIVO(num_samples)

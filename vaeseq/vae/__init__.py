@@ -24,12 +24,13 @@ from vaeseq.vae.rnn import RNN
 from vaeseq.vae.rvae import RVAE
 from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.storn import STORN
+from vaeseq.vae.tdvae import TDVAE
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
     "CoreState", "DMM", "DSAE", "FlowPosterior", "GenCore", "GenState", "Generated",
     "IndependentSequence", "Inferred", "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample",
-    "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
+    "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -44,6 +45,7 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "RVAE": RVAE,
     "KVAE": KVAE,
     "DSAE": DSAE,
+    "TDVAE": TDVAE,
 }
 
 for _name, _core in VAE_TYPES.items():
