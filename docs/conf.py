@@ -117,8 +117,8 @@ class _Plain(str):
 
 def _hparams_table(kind: type[HParams], base: type[HParams] | None = None) -> str:
     """A table of the fields of `kind`; of those that `base` has too, only other defaults."""
-    known = {row[0]: row for row in base.help_rows()} if base else {}
-    rows = [row for row in kind.help_rows() if known.get(row[0]) != row]
+    inherited = {row[0]: row for row in base.help_rows()} if base else {}
+    rows = [row for row in kind.help_rows() if inherited.get(row[0]) != row]
     cells = (" | ".join(cell.replace("|", "\\|") for cell in (f"`{name}`", f"`{default}`",
                                                               expected, text))
              for name, default, expected, text in rows)

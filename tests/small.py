@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from vaeseq import agent, seeds, vae
 from vaeseq.bounds import ELBO
-from vaeseq.codec import decoders, encoders
+from vaeseq.codec import decoders, encoders, latent
 from vaeseq.hparams import HParams
+from vaeseq.model import Model
 
 REAL = tf.TensorSpec([2], tf.float32)
 SYMBOL = tf.TensorSpec([], tf.int32)
@@ -27,6 +28,43 @@ HPARAMS = HParams(
     divergence_strength_half=0,
     num_shards=1,
 )
+
+
+class Reals(Model):
+    """A model of sequences of two numbers."""
+
+    observation_spec = REAL
+
+    def make_encoder(self):
+        return encoders.MLPEncoder(REAL, (3,))
+
+    def make_decoder(self):
+        return decoders.Normal(REAL)
+
+
+class RandomWalk(vae.VAECore):
+    """A core from outside of the library: latents move by unit normals."""
+
+    def __init__(self, decoder, encoder, hidden_size=4):
+        super().__init__(decoder, latent_size=2,
+                         state_spec=vae.CoreState((), tf.TensorSpec([2], tf.float32)))
+        self._encoder = encoder
+        self._q_z = latent.DiagonalNormal(2, (hidden_size,), activation="tanh")
+
+    def encode_observed(self, context_features, observed, lengths=None):
+        return self._encoder(observed)
+
+    def hidden(self, context_feature, state):
+        return state
+
+    def prior(self, h):
+        return latent.normal(decoders.NormalParams(h, tf.ones_like(h)))
+
+    def posterior(self, h, feature):
+        return self._q_z.distribution((h, feature))
+
+    def update(self, h, z):
+        return z, z
 
 
 def real_codec():

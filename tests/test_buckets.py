@@ -10,8 +10,6 @@ import tensorflow as tf
 from tests import small
 from vaeseq import data
 from vaeseq.bounds import ELBO
-from vaeseq.codec import decoders, encoders
-from vaeseq.model import Model
 from vaeseq.train import TrainOps
 from vaeseq.train.loss import SequenceLoss
 
@@ -27,22 +25,12 @@ def test_at_most_a_third_is_padding():
     assert all(size <= data.bucket(size) <= 1.5 * size for size in range(2, 5000))
 
 
-class Reals(Model):
-    observation_spec = small.REAL
-
-    def make_encoder(self):
-        return encoders.Flatten(self.observation_spec)
-
-    def make_decoder(self):
-        return decoders.Normal(self.observation_spec)
-
-
 def sequences(*lengths):
     return [np.asarray(small.reals(length, number=number)) for number, length in enumerate(lengths)]
 
 
 def test_a_score_of_another_length_or_number_is_not_traced_again(tmp_path):
-    model = Reals(small.HPARAMS.replace(vae_type="RNN", batch_size=8), tmp_path / "run")
+    model = small.Reals(small.HPARAMS.replace(vae_type="RNN", batch_size=8), tmp_path / "run")
     scores = []
     for lengths in [(5, 6), (6, 4), (5,), (6, 1, 2), (2, 3, 5, 5)]:
         score = model.evaluate(sequences(*lengths))

@@ -62,22 +62,22 @@ def sequences(*sizes):
 
 
 def test_sequences_are_shuffled_and_each_epoch_sees_all():
-    made = data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0)
-    assert made.batches_per_epoch == 3
+    batches = data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0)
+    assert batches.batches_per_epoch == 3
     orders = []
     for epoch in range(4):
-        rows = [row for i in range(3) for row in made.batch(3 * epoch + i).observed]
+        rows = [row for i in range(3) for row in batches.batch(3 * epoch + i).observed]
         orders.append([int(row[0]) // 100 for row in rows])
         assert sorted(orders[-1]) == list(range(6))
     assert len({tuple(order) for order in orders}) > 1
-    small.same(made.batch(4), data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0).batch(4))
+    small.same(batches.batch(4), data.Sequences(sequences(3, 2, 5, 1, 4, 5), 2, 8, seed=0).batch(4))
 
 
 def test_sequences_are_padded_to_few_sizes():
-    made = data.Sequences(sequences(*range(1, 40)), 1, 30, seed=0)
+    batches = data.Sequences(sequences(*range(1, 40)), 1, 30, seed=0)
     sizes = set()
     for step in range(39):
-        batch = made.batch(step)
+        batch = batches.batch(step)
         (length,), (row,) = batch.lengths, batch.observed
         assert 1 <= length <= row.size
         np.testing.assert_array_equal(row[length:], 0)
@@ -88,8 +88,8 @@ def test_sequences_are_padded_to_few_sizes():
 
 
 def test_a_long_sequence_gives_every_window():
-    made = data.Sequences(sequences(6), 1, 4, seed=0)
-    starts = [int(made.batch(step).observed[0, 0]) for step in range(40)]
+    batches = data.Sequences(sequences(6), 1, 4, seed=0)
+    starts = [int(batches.batch(step).observed[0, 0]) for step in range(40)]
     assert set(starts) == {0, 1, 2}
 
 
@@ -103,10 +103,10 @@ def test_a_transform_is_a_function_of_the_step_too():
     def shift(sequence, rng):
         return sequence + 1000 * int(rng.integers(1, 5))
 
-    made = data.Sequences(sequences(3, 3), 2, 8, seed=0, transform=shift)
-    shifts = {int(row[0]) // 1000 for step in range(20) for row in made.batch(step).observed}
+    batches = data.Sequences(sequences(3, 3), 2, 8, seed=0, transform=shift)
+    shifts = {int(row[0]) // 1000 for step in range(20) for row in batches.batch(step).observed}
     assert shifts == {1, 2, 3, 4}
-    small.same(made.batch(7), made.batch(7))
+    small.same(batches.batch(7), batches.batch(7))
 
 
 def test_a_switched_data_set_is_the_one_and_then_the_other():
@@ -120,10 +120,10 @@ def test_a_switched_data_set_is_the_one_and_then_the_other():
 
 
 def test_sequences_of_one_size_are_taken_together():
-    made = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
+    batches = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
     mixed, seen = 0, set()
     for epoch in range(30):
-        batches = [made.batch(4 * epoch + i) for i in range(4)]
+        batches = [batches.batch(4 * epoch + i) for i in range(4)]
         # At most where the short ones end and where they begin again.
         mixed = max(mixed, sum(len(set(batch.lengths)) > 1 for batch in batches))
         rows = [int(row[0]) // 100 for batch in batches for row in batch.observed]

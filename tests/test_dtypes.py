@@ -11,22 +11,10 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq import bounds, data, dtypes, vae
-from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate import export
-from vaeseq.model import Model
 from vaeseq.train.loss import SequenceLoss
 
 BATCH = data.pad(list(np.asarray(small.reals(2, 4))), 4)
-
-
-class Reals(Model):
-    observation_spec = small.REAL
-
-    def make_encoder(self):
-        return encoders.MLPEncoder(small.REAL, (3,))
-
-    def make_decoder(self):
-        return decoders.Normal(small.REAL)
 
 
 def loss_of(vae_type, dtype, bound=None):
@@ -75,9 +63,9 @@ def test_one_hyperparameter_makes_a_whole_model_float64(tmp_path):
         vae_type="VRNN", precision="float64", missing_values="values", weight_decay=0.01,
         l2_regularization=0.01, weight_average=0.9)
     sequence = np.ma.masked_less(np.asarray(small.reals(5)), -1.0)
-    model = Reals(hparams, tmp_path / "log")
+    model = small.Reals(hparams, tmp_path / "log")
     model.train([sequence], num_steps=2, valid=[sequence])
-    loaded = Reals.load(tmp_path / "log")
+    loaded = small.Reals.load(tmp_path / "log")
     assert loaded.evaluate([sequence]).nats == model.evaluate([sequence]).nats
     assert dtypes_of(loaded.gen_core.variables) == {tf.float64}
     (imputed,) = loaded.impute([sequence], num_samples=1, num_particles=2)
@@ -86,7 +74,7 @@ def test_one_hyperparameter_makes_a_whole_model_float64(tmp_path):
 
 
 def test_float64_is_exported(tmp_path):
-    model = Reals(small.HPARAMS.replace(precision="float64"), tmp_path / "log")
+    model = small.Reals(small.HPARAMS.replace(precision="float64"), tmp_path / "log")
     model.train([np.asarray(small.reals(5))], num_steps=1)
     export.save(model.gen_core, bounds.ELBO(), tmp_path / "exported")
     outputs = json.loads((tmp_path / "exported/assets.extra/model.json").read_text())[

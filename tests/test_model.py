@@ -114,13 +114,13 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
 
 
 def test_the_seed_decides_the_weights(tmp_path):
-    made = []
+    models = []
     for seed in (1, 1, 2):
         model = Waves(HPARAMS, tmp_path / "none", seed=seed)
         model.build()
-        made.append(weights(model))
-    small.same(made[0], made[1])
-    assert any(np.any(one != other) for one, other in zip(made[0], made[2]))
+        models.append(weights(model))
+    small.same(models[0], models[1])
+    assert any(np.any(one != other) for one, other in zip(models[0], models[2]))
     assert not (tmp_path / "none").exists()
 
 

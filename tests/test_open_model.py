@@ -10,39 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq.codec import decoders, encoders, latent
+from vaeseq.codec import decoders, encoders
 from vaeseq.model import Model
-from vaeseq.vae import CoreState, VAECore
 
 HPARAMS = small.HPARAMS.replace(learning_rate=0.01)
 SEQUENCES = [np.sin(np.arange(12.0, dtype=np.float32) + phase)[:, None] for phase in range(4)]
-
-
-class RandomWalk(VAECore):
-    """Latents that move by unit normals; the posterior sees the present observation."""
-
-    latent_size = 1
-    state_spec = CoreState((), tf.TensorSpec([1], tf.float32))
-
-    def __init__(self, decoder, encoder, hidden_size):
-        super().__init__(decoder)
-        self._encoder = encoder
-        self._q_z = latent.DiagonalNormal(1, (hidden_size,))
-
-    def encode_observed(self, context_features, observed, lengths=None):
-        return self._encoder(observed)
-
-    def hidden(self, context_feature, state):
-        return state
-
-    def prior(self, h):
-        return latent.normal(decoders.NormalParams(h, tf.ones_like(h)))
-
-    def posterior(self, h, feature):
-        return self._q_z.distribution((h, feature))
-
-    def update(self, h, z):
-        return z, z
 
 
 class Mine(Model):
@@ -57,7 +29,7 @@ class Mine(Model):
                                activation=self.activation)
 
     def make_core(self, encoder, decoder):
-        return RandomWalk(decoder, encoder, 4)
+        return small.RandomWalk(decoder, encoder, 4)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +69,7 @@ def test_what_only_evaluation_reads_may_differ(run):
     ({"activation": "tanh"}, "encoder.activation: the run has 'relu', this model 'tanh'"),
     ({"make_decoder": lambda self: decoders.Beta(self.observation_spec)},
      r"core.decoder: the run has 'Normal', this model 'Beta'"),
-    ({"make_core": lambda self, encoder, decoder: RandomWalk(decoder, encoder, 5)},
+    ({"make_core": lambda self, encoder, decoder: small.RandomWalk(decoder, encoder, 5)},
      r"core.hidden_size: the run has 4, this model 5"),
 ])
 def test_a_model_of_other_parts_is_refused_by_name(run, change, message):

@@ -34,5 +34,5 @@ def test_a_public_class_resolves(name):
 def test_type_checkers_see_every_public_name():
     source = pathlib.Path(vaeseq.__file__).read_text(encoding="utf-8")
     (block,) = (node for node in ast.parse(source).body if isinstance(node, ast.If))
-    seen = {alias.asname for node in block.body for alias in node.names}
-    assert seen == set(vaeseq.__all__) - {"__version__"}
+    imported = {alias.asname for node in block.body for alias in node.names}
+    assert imported == set(vaeseq.__all__) - {"__version__"}

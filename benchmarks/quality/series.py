@@ -106,16 +106,16 @@ def _run(options: argparse.Namespace) -> None:
 def _write_training_part(source: Path, target: Path, held_out: int) -> None:
     """Writes the rows of a table without the last `held_out` of each series."""
     read = columns.read(source)
-    found = roles.find(read)
-    series = table.build([read], found).series
+    column_roles = roles.find(read)
+    series = table.build([read], column_roles).series
     ends = {one.name: one.end - held_out for one in series}
-    times = read.times(found.time)
+    times = read.times(column_roles.time)
     assert times is not None
-    step = table.build([read], found).step
-    names = read.texts(found.series) if found.series else [""] * len(read)
-    kept = [index < ends[name] for index, name in zip(step.index(times), names)]
+    step = table.build([read], column_roles).step
+    names = read.texts(column_roles.series) if column_roles.series else [""] * len(read)
+    is_kept = [index < ends[name] for index, name in zip(step.index(times), names)]
     files.write_table(target, {
-        name: read.texts(name)[kept] for name in read.names if name})
+        name: read.texts(name)[is_kept] for name in read.names if name})
 
 
 def _program(*words: object) -> str:

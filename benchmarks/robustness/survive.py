@@ -214,17 +214,17 @@ def _last_step(log_dir: Path) -> int:
 
 def differences(whole: Path, killed: Path) -> list[str]:
     """Returns how two log directories differ in their checkpoints and metrics."""
-    found = []
+    problems = []
     checkpoints = _checkpoints(whole), _checkpoints(killed)
     if checkpoints[0] != checkpoints[1]:
-        found.append(f"checkpoints: {checkpoints}")
+        problems.append(f"checkpoints: {checkpoints}")
     for name in sorted(set(checkpoints[0]) & set(checkpoints[1])):
-        found += _different_tensors(*(root / "checkpoints" / name for root in (whole, killed)))
+        problems += _different_tensors(*(root / "checkpoints" / name for root in (whole, killed)))
     lines = [(run / "metrics.jsonl").read_text().splitlines() for run in (whole, killed)]
-    found += [f"metrics: {pair}" for pair in zip(*lines) if pair[0] != pair[1]][:3]
+    problems += [f"metrics: {pair}" for pair in zip(*lines) if pair[0] != pair[1]][:3]
     if len(lines[0]) != len(lines[1]):
-        found.append(f"{len(lines[0])} lines of metrics against {len(lines[1])}")
-    return found
+        problems.append(f"{len(lines[0])} lines of metrics against {len(lines[1])}")
+    return problems
 
 
 def _checkpoints(log_dir: Path) -> list[str]:
@@ -235,12 +235,12 @@ def _different_tensors(one: Path, other: Path) -> list[str]:
     import tensorflow as tf
     readers = [tf.train.load_checkpoint(str(path / "state")) for path in (one, other)]
     names = [set(reader.get_variable_to_shape_map()) for reader in readers]
-    found = [f"{one.name}: only one has {name}" for name in sorted(names[0] ^ names[1])]
+    problems = [f"{one.name}: only one has {name}" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
         values = [np.asarray(reader.get_tensor(name)) for reader in readers]
         if values[0].dtype != values[1].dtype or values[0].tobytes() != values[1].tobytes():
-            found.append(f"{one.name}: {name} differs")
-    return found
+            problems.append(f"{one.name}: {name} differs")
+    return problems
 
 
 def different_files(one: Path, other: Path) -> list[str]:

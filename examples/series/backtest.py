@@ -131,12 +131,12 @@ def naive(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
     normal with the variance of the changes over a season, and grow with each season ahead.
     """
     mean = np.full(horizon, np.nan)
-    seen = np.flatnonzero(np.isfinite(history))
+    finite = np.flatnonzero(np.isfinite(history))
     for h in range(horizon):
         place = len(history) - season + h % season
         while place >= 0 and not np.isfinite(history[place]):
             place -= season
-        mean[h] = history[place] if place >= 0 else history[seen[-1]]
+        mean[h] = history[place] if place >= 0 else history[finite[-1]]
     change = history[season:] - history[:-season]
     change = change[np.isfinite(change)]
     deviation = math.sqrt(np.mean(change ** 2)) if len(change) else 0.0
@@ -193,8 +193,8 @@ def energy_score(groups: Sequence[Sequence[Item]], spread: Sequence[float]) -> f
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
     array = np.asarray(values, np.float64)
-    seen = array[np.isfinite(array)]
-    return float(seen.mean()) if len(seen) else math.nan
+    finite = array[np.isfinite(array)]
+    return float(finite.mean()) if len(finite) else math.nan
 
 
 def _for_json(value: object) -> object:

@@ -17,13 +17,13 @@ RNG = np.random.default_rng(0)
 
 def pieces(count=12, frames=20, pitch=40):
     """Four notes a frame, each held for two frames."""
-    made = []
+    calls = []
     for _ in range(count):
         notes = pitch + RNG.integers(0, 20, size=[frames // 2, 4])
         roll = np.zeros([frames // 2, 88], np.uint8)
         np.put_along_axis(roll, notes, 1, axis=1)
-        made.append(np.repeat(roll, 2, axis=0))
-    return made
+        calls.append(np.repeat(roll, 2, axis=0))
+    return calls
 
 
 def test_every_recipe_can_be_read():
@@ -100,7 +100,7 @@ def test_results_are_measured_once_and_averaged(archive, tmp_path, monkeypatch, 
     assert len(frames) == 24
     assert -frames.mean() == pytest.approx(row["nats_per_step"], rel=1e-5)
 
-    # What is there is not made again; another seed is planted.
+    # Existing results are kept; another seed is added.
     monkeypatch.delattr(polyphonic_models, "run")
     (results / "rnn-1.json").write_text(json.dumps({**row, "seed": 1, "nats_per_step": 50.0}))
     (runs / "rnn-1").mkdir()

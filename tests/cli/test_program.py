@@ -338,6 +338,13 @@ def test_help_needs_neither_tensorflow_nor_numpy():
     assert b"argparse" in err and b"tensorflow" not in err and b"numpy" not in err
 
 
+def test_python_without_docstrings_is_refused():
+    process = _process("pass", "go", flags=["-OO"], tensorflow=True)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err.startswith(b"prog: error: PYTHONOPTIMIZE=2 (python -OO) takes docstrings away")
+
+
 def test_tensorflow_prints_nothing_about_the_machine():
     process = _process(READY, "go", tensorflow=True)
     assert process.communicate(timeout=60) == (b"\\udcff ready\n", b"")

@@ -55,8 +55,8 @@ def test_the_log_determinant_is_that_of_the_jacobian(hidden):
 def test_a_sample_has_the_density_that_an_equal_tensor_has():
     q_z = distribution(3)
     z = q_z.sample(500, seed=small.SEED)
-    known = q_z.log_prob(z)
-    np.testing.assert_allclose(known, q_z.log_prob(z + 0), rtol=1e-4, atol=1e-4)
+    expected = q_z.log_prob(z)
+    np.testing.assert_allclose(expected, q_z.log_prob(z + 0), rtol=1e-4, atol=1e-4)
 
 
 def test_the_kl_by_sampling_is_unbiased():

@@ -50,9 +50,9 @@ def test_densities_of_all_events_sum_to_one(size, hidden_sizes, arguments):
 def test_relative_weights_depend_on_the_distance_alone():
     for size, below, above in ((1, 1, 1), (4, 1, 3), (3, 2, 4)):
         weights = _layers.RelativeWeights(size, below, above)
-        found = weights(tf.float64).numpy().reshape(size, below, size, above)
+        values = weights(tf.float64).numpy().reshape(size, below, size, above)
         for i, j in itertools.product(range(size), repeat=2):
-            np.testing.assert_array_equal(found[i, :, j], weights.table[j - i])
+            np.testing.assert_array_equal(values[i, :, j], weights.table[j - i])
 
 
 def variables(module, *names):

@@ -24,9 +24,9 @@ def gen_core(vae_type, per_dimension=True):
     decoder = missing.MaskedDecoder(decoder, per_dimension=per_dimension)
     encoder = missing.MaskedEncoder(encoder, decoder.event_spec)
     core = vae.make(small.HPARAMS.replace(vae_type=vae_type), decoder, encoder)
-    made = vae.GenCore(agent.EncodeObserved(encoder, decoder.event_spec), core)
-    small.build(made)
-    return small.set_weights(made)
+    model = vae.GenCore(agent.EncodeObserved(encoder, decoder.event_spec), core)
+    small.build(model)
+    return small.set_weights(model)
 
 
 def observations(unseen_value, mask=MASK):
@@ -35,15 +35,15 @@ def observations(unseen_value, mask=MASK):
     return Masked(tf.constant(np.where(full, values, np.float32(unseen_value))), tf.constant(mask))
 
 
-def results(made, bound, observed):
+def results(model, bound, observed):
     """The bound, its gradients, the states after it, and samples that go on from there."""
     with tf.GradientTape() as tape:
-        contexts, agent_state = made.agent.contexts(
-            observed, made.agent.initial_state(2), (), LENGTHS, seed=small.SEED)
-        result = bound(made.core, contexts, observed, bound.initial_state(made.core, 2), LENGTHS,
+        contexts, agent_state = model.agent.contexts(
+            observed, model.agent.initial_state(2), (), LENGTHS, seed=small.SEED)
+        result = bound(model.core, contexts, observed, bound.initial_state(model.core, 2), LENGTHS,
                        seed=small.SEED)
         loss = tf.reduce_sum(result.objective)
-    gradients = tape.gradient(loss, made.trainable_variables,
+    gradients = tape.gradient(loss, model.trainable_variables,
                               unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return result.increments, gradients, result.state, agent_state
 
@@ -53,27 +53,27 @@ def results(made, bound, observed):
     ("RNN", ELBO()), ("ISEQ", ELBO()), ("SRNN", IWAE(2)), ("VRNN", FIVO(2))])
 @pytest.mark.parametrize("per_dimension", [True, False])
 def test_an_unseen_value_changes_nothing(vae_type, bound, per_dimension):
-    made = gen_core(vae_type, per_dimension)
+    model = gen_core(vae_type, per_dimension)
     mask = MASK if per_dimension else MASK[..., 0]
-    first = results(made, bound, observations(0.0, mask))
+    first = results(model, bound, observations(0.0, mask))
     for value in (1e30, np.nan):
-        other = results(made, bound, observations(value, mask))
+        other = results(model, bound, observations(value, mask))
         # The states keep observations as they came; the agent's encoder is blind to them.
         small.same(first[:2], other[:2])
-        small.same(made.agent.context(first[3], seed=small.SEED),
-                   made.agent.context(other[3], seed=small.SEED))
+        small.same(model.agent.context(first[3], seed=small.SEED),
+                   model.agent.context(other[3], seed=small.SEED))
         small.same(first[2], other[2])
 
 
 def test_a_seen_value_and_the_mask_do_change_the_result():
-    made = gen_core("SRNN")
-    base = results(made, ELBO(), observations(0.0))[0]
+    model = gen_core("SRNN")
+    base = results(model, ELBO(), observations(0.0))[0]
     moved = observations(0.0)
     moved = moved._replace(values=moved.values + tf.cast(moved.mask, tf.float32))
-    assert not np.allclose(results(made, ELBO(), moved)[0], base)
+    assert not np.allclose(results(model, ELBO(), moved)[0], base)
     # A zero that was seen is another thing than an unseen one.
     seen = Masked(observations(0.0).values, tf.ones_like(MASK))
-    assert not np.allclose(results(made, ELBO(), seen)[0], base)
+    assert not np.allclose(results(model, ELBO(), seen)[0], base)
 
 
 @pytest.mark.oracle
@@ -130,8 +130,8 @@ def test_a_joint_density_can_be_masked_as_a_whole_only():
 
 
 def test_samples_have_no_missing_values():
-    made = gen_core("VRNN")
-    generated, _ = made.generate(3, made.initial_state(2), seed=small.SEED)
+    model = gen_core("VRNN")
+    generated, _ = model.generate(3, model.initial_state(2), seed=small.SEED)
     assert isinstance(generated.observed, Masked)
     assert generated.observed.values.shape == [2, 3, 2]
     assert np.all(generated.observed.mask)

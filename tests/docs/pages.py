@@ -66,9 +66,9 @@ def name(page: pathlib.Path) -> str:
 
 def blocks(page: pathlib.Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    found = re.findall(r"^```(\S+)[^\n]*\n(.*?)^```$", text, re.M | re.S)
+    matches = re.findall(r"^```(\S+)[^\n]*\n(.*?)^```$", text, re.M | re.S)
     return [Block("python" if language == "{code-cell}" else language, body)
-            for language, body in found]
+            for language, body in matches]
 
 
 def python(block: Block) -> str:
@@ -83,8 +83,8 @@ def commands(block: Block) -> list[list[str]]:
     """The commands of a shell block, as words."""
     text = block.text.replace("\\\n", " ")
     if "$ " not in text:  # a script; its one loop runs a command until it succeeds
-        found = re.findall(r"until (.*?); do", text) or text.splitlines()
-        return [shlex.split(line, comments=True) for line in found]
+        matches = re.findall(r"until (.*?); do", text) or text.splitlines()
+        return [shlex.split(line, comments=True) for line in matches]
     return [words for part in re.split(r"^\$ ", text, flags=re.M)
             if (words := shlex.split(part, comments=True))]
 
@@ -93,21 +93,21 @@ def small(words: list[str]) -> list[str]:
     """A program's command with the options of `SMALL`."""
     words = list(words)
     for option, value in SMALL[words[0], words[1]].items():
-        given = ""
+        hparams = ""
         if option in words:
             at = words.index(option)
-            given = words[at + 1]
+            hparams = words[at + 1]
             del words[at:at + 2]
         if option == "--hparams" and value:
-            value = _merged(given, value)
+            value = _merged(hparams, value)
         if value is not None:
             words += [option, value]
     return words
 
 
-def _merged(given: str, small_hparams: str) -> str:
+def _merged(hparams: str, small_hparams: str) -> str:
     """Hyperparameters: the small ones, and those of `given` that say nothing of size."""
-    items = re.findall(r"[^,\[]+=(?:\[[^\]]*\]|[^,\[]*)", given)
+    items = re.findall(r"[^,\[]+=(?:\[[^\]]*\]|[^,\[]*)", hparams)
     sizes = {item.split("=")[0] for item in re.findall(r"\w+=", small_hparams)}
     return ",".join([small_hparams, *(item for item in items
                                       if item.strip().split("=")[0] not in sizes)])

@@ -49,11 +49,11 @@ gymnasium.register("MyGame-v0", "gymnasium.envs.classic_control:CartPoleEnv", ma
 
 
 def _runnable(languages):
-    found = [page for page in pages.PAGES
+    matches = [page for page in pages.PAGES
              if any(block.language in languages for block in pages.blocks(page))]
     return [pytest.param(page, id=pages.name(page),
                          marks=[pytest.mark.slow] if pages.name(page) in SLOW else [])
-            for page in found]
+            for page in matches]
 
 
 @pytest.fixture(scope="module")
@@ -212,18 +212,18 @@ def test_the_page_of_a_program_names_every_option(name):
     page = (pages.ROOT / "docs" / "programs" / f"{name[len('vaeseq-'):]}.md").read_text("utf-8")
     prose = re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S)
     for command in {command for program, command in pages.SMALL if program == name}:
-        found = re.findall(r"^  .*?(--[\w-]+)", _help(PROGRAMS[name], command), re.M)
-        missing = {option for option in found if f"`{option}" not in prose}
+        matches = re.findall(r"^  .*?(--[\w-]+)", _help(PROGRAMS[name], command), re.M)
+        missing = {option for option in matches if f"`{option}" not in prose}
         assert missing <= {"--help-hparams", "--debug", "--help"}, (command, missing)
 
 
 def _resolve(name):
     """The object of a dotted name; an AttributeError says which part is missing."""
-    found, *rest = importlib.import_module("vaeseq"), *name.split(".")[1:]
+    matches, *rest = importlib.import_module("vaeseq"), *name.split(".")[1:]
     for depth, part in enumerate(rest, 2):
         module = ".".join(name.split(".")[:depth])
-        if not hasattr(found, part) and importlib.util.find_spec(module):
-            found = importlib.import_module(module)
+        if not hasattr(matches, part) and importlib.util.find_spec(module):
+            matches = importlib.import_module(module)
         else:
-            found = getattr(found, part)
-    return found
+            matches = getattr(matches, part)
+    return matches

@@ -53,13 +53,13 @@ def test_an_exact_score_is_the_same_however_it_is_computed():
 
 def test_each_step_is_scored_in_its_place():
     model, given = small.gen_core("RNN"), sequences(*SIZES)
-    found = [[] for _ in given]
+    parts = [[] for _ in given]
     for window in evaluator(model).windows(data.windows(given, 4, 3), seed=small.SEED):
         for row, length in enumerate(window.lengths):
-            found[row].extend(window.increments[row, :length])
+            parts[row].extend(window.increments[row, :length])
             np.testing.assert_array_equal(window.increments[row, length:], 0)
             np.testing.assert_array_equal(window.effective_sample_size[row, length:], 0)
-    for row, sequence in zip(found, given):
+    for row, sequence in zip(parts, given):
         np.testing.assert_allclose(row, log_probs(model, sequence), rtol=1e-4, atol=1e-5)
 
 
@@ -98,9 +98,9 @@ def test_the_standard_error_is_that_of_repeated_evaluations(bound, scale):
     scorer, runs = evaluator(model, bound), 300
     scores = [scorer.score(data.windows(given, 2, 3), seed=seeds.make(n)) for n in range(runs)]
     spread = np.var([score.nats for score in scores], ddof=1)
-    told = np.mean([score.variance for score in scores])
+    estimate = np.mean([score.variance for score in scores])
     # The standard error of a variance is about sqrt(2 / runs) of it; 4 of them is 33 %.
-    assert told == pytest.approx(spread, rel=4 * math.sqrt(2 / runs))
+    assert estimate == pytest.approx(spread, rel=4 * math.sqrt(2 / runs))
     assert scores[0].standard_error == pytest.approx(math.sqrt(scores[0].variance) / 9)
 
 

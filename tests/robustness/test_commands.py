@@ -91,12 +91,12 @@ def assert_refused(tmp_path, monkeypatch, capfd):
 
 def _contents(folder):
     """Returns mode, size and time of change of everything in a folder outside "log"."""
-    found = {}
+    crashes = {}
     for path in folder.rglob("*"):
         if "log" not in path.relative_to(folder).parts:
             status = path.lstat()
-            found[path] = status.st_mode, status.st_size, status.st_mtime_ns
-    return found
+            crashes[path] = status.st_mode, status.st_size, status.st_mtime_ns
+    return crashes
 
 
 @pytest.mark.parametrize("content", FILES)

@@ -47,11 +47,11 @@ def test_no_matching_weight_is_an_error():
 
 
 def test_weights_lists_each_variable_once():
-    made = small.gen_core("SRNN")
-    listed = warm_start.weights(made)
-    assert {id(v) for v in listed.values()} == {id(v) for v in made.variables}
-    assert len(listed) == len(made.variables)
-    again = warm_start.take("/there", 1, made, small.set_weights(small.gen_core("SRNN"), 0.1))
+    model = small.gen_core("SRNN")
+    listed = warm_start.weights(model)
+    assert {id(v) for v in listed.values()} == {id(v) for v in model.variables}
+    assert len(listed) == len(model.variables)
+    again = warm_start.take("/there", 1, model, small.set_weights(small.gen_core("SRNN"), 0.1))
     assert sorted(again.taken) == sorted(listed) and not again.not_taken
 
 

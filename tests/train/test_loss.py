@@ -22,8 +22,8 @@ def batch_of(lengths=LENGTHS, steps=5, is_start=True):
 
 
 def sequence_loss(vae_type="VRNN", bound="elbo", **arguments):
-    made = small.gen_core(vae_type)
-    return SequenceLoss(made.agent, made.core, BOUNDS[bound], **arguments)
+    model = small.gen_core(vae_type)
+    return SequenceLoss(model.agent, model.core, BOUNDS[bound], **arguments)
 
 
 def loss_and_gradients(loss, batch, state=None, **arguments):

@@ -9,23 +9,11 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq import data
-from vaeseq.codec import decoders, encoders
-from vaeseq.model import Model
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.train.trainer import Trainer
 
 WINDOWS = np.asarray(small.reals(7, 5))
 LENGTHS = np.array([5, 3, 4, 5, 1, 2, 5], np.int32)
-
-
-class Reals(Model):
-    observation_spec = small.REAL
-
-    def make_encoder(self):
-        return encoders.MLPEncoder(small.REAL, (3,))
-
-    def make_decoder(self):
-        return decoders.Normal(small.REAL)
 
 
 def dataset(seed=1):
@@ -62,12 +50,12 @@ def test_a_resumed_run_sees_the_batches_of_a_whole_one(tmp_path):
 
     def train(name, *steps):
         for num_steps in steps:
-            model = Reals(hparams, tmp_path / name)
+            model = small.Reals(hparams, tmp_path / name)
             model.train(dataset(), num_steps=num_steps)
         return [weight.numpy() for weight in model.gen_core.trainable_variables]
 
     small.same(train("resumed", 3, 7), train("whole", 7))
-    assert Reals.load(tmp_path / "resumed").step == 7
+    assert small.Reals.load(tmp_path / "resumed").step == 7
 
 
 def test_several_replicas_are_refused(tmp_path):

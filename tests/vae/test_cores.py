@@ -82,35 +82,10 @@ def test_every_core_of_the_registry_is_tested():
     assert {case[0] for case in [*CASES.values(), *VARIANTS.values()]} == set(VAE_TYPES)
 
 
-class RandomWalk(vae.VAECore):
-    """A core from outside of the library, whose sizes its constructor gives."""
-
-    def __init__(self, decoder, encoder):
-        super().__init__(decoder, latent_size=2,
-                         state_spec=vae.CoreState((), tf.TensorSpec([2], tf.float32)))
-        self._encoder = encoder
-        self._q_z = latent.DiagonalNormal(2, (4,), activation="tanh")
-
-    def encode_observed(self, context_features, observed, lengths=None):
-        return self._encoder(observed)
-
-    def hidden(self, context_feature, state):
-        return state
-
-    def prior(self, h):
-        return latent.normal(decoders.NormalParams(h, tf.ones_like(h)))
-
-    def posterior(self, h, feature):
-        return self._q_z.distribution((h, feature))
-
-    def update(self, h, z):
-        return z, z
-
-
 class TestRandomWalk(testing.VAECoreContract):
     def make_object_under_test(self):
         encoder, decoder = small.real_codec()
-        return RandomWalk(decoder, encoder)
+        return small.RandomWalk(decoder, encoder)
 
     @pytest.mark.slow
     def test_compiled_equals_eager(self):
@@ -118,7 +93,7 @@ class TestRandomWalk(testing.VAECoreContract):
 
 
 def test_a_core_without_sizes_says_how_to_give_them():
-    class Unsized(RandomWalk):
+    class Unsized(small.RandomWalk):
         def __init__(self, decoder):
             vae.VAECore.__init__(self, decoder)
 

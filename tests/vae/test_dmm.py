@@ -92,9 +92,9 @@ def test_the_posterior_reads_what_its_name_says(inference, past, future):
     features, _ = core.encode_contexts(contexts, ())
 
     def posterior(observed, z):
-        seen = core.encode_observed(features, tf.constant(observed))
+        terms = core.encode_observed(features, tf.constant(observed))
         state = dmm.State(tf.fill([1, 5, 2], z), tf.ones([1, 5, 1]))
-        return core.posterior(core.hidden(features, state), seen).distribution.loc[0, middle]
+        return core.posterior(core.hidden(features, state), terms).distribution.loc[0, middle]
 
     base = posterior(observed, 0.5).numpy()
 

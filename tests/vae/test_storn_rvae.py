@@ -70,8 +70,8 @@ def test_a_posterior_reads_the_steps_that_it_should(vae_type, inference, past, f
     state = core.initial_state(1).latent
 
     def posterior(observed, z):
-        seen = core.encode_observed(features, tf.constant(observed))
-        inferred = core.infer_given(features, seen, z, state)
+        terms = core.encode_observed(features, tf.constant(observed))
+        inferred = core.infer_given(features, terms, z, state)
         return inferred.posterior.distribution.loc[0, middle].numpy()
 
     base = posterior(observed, z)
@@ -96,8 +96,8 @@ def test_storn_generates_as_iseq_and_rvae_without_feedback():
     outputs = []
     for core in (iseq, storn):
         features, _ = core.encode_contexts(contexts, ())
-        seen = core.encode_observed(features, small.reals(2, 5))
-        outputs.append(core.infer_given(features, seen, z, core.initial_state(2).latent).outputs)
+        terms = core.encode_observed(features, small.reals(2, 5))
+        outputs.append(core.infer_given(features, terms, z, core.initial_state(2).latent).outputs)
     small.same(*outputs)
     core = small.gen_core("RVAE").core
     assert core.encode_contexts(contexts, ())[0].shape == [2, 5, 0]

@@ -266,6 +266,9 @@ def _import_tensorflow(debug: bool) -> None:
     """Imports TensorFlow, hiding lines about the machine that no log level silences."""
     if "tensorflow" in sys.modules:
         return
+    if sys.flags.optimize > 1:  # tf_keras edits its docstrings
+        raise UsageError("PYTHONOPTIMIZE=2 (python -OO) takes docstrings away, without which "
+                         "TensorFlow cannot be imported; set it to 1, or not at all.")
     if debug:
         importlib.import_module("tensorflow")
         return

@@ -180,8 +180,8 @@ def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarr
 
 def _mean(values: np.ndarray) -> float:
     """Returns the mean without NaN; NaN for no values."""
-    seen = np.isfinite(values)
-    return float(np.asarray(values)[seen].mean()) if seen.any() else float("nan")
+    finite = np.isfinite(values)
+    return float(np.asarray(values)[finite].mean()) if finite.any() else float("nan")
 
 
 def _num_samples(samples: np.ndarray) -> int:

@@ -230,8 +230,8 @@ class World(snt.Module):
 
     def features(self, belief: Belief, memory: bool = True) -> Tensor:
         """Returns the input of a policy, `[..., F]`: x_t, and with `memory` the core's state."""
-        known = tf.nest.flatten(belief.core) if memory else []
-        return tf.concat([self._observations(belief.observation), *known], -1)
+        recurrent = tf.nest.flatten(belief.core) if memory else []
+        return tf.concat([self._observations(belief.observation), *recurrent], -1)
 
     def first_belief(self, observation: Tensor) -> Belief:
         """Returns the belief at the first observation of an episode, `[B, D]`."""

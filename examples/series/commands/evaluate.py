@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     for note in table.notes:
         log(f"  {note}")
     places = _places(model, table, args.windows, stride, horizon, log)
-    total = sum(len(found) for found in places.values())
+    total = sum(len(origins) for origins in places.values())
     groups: list[list[Item]] = []
     with Progress("evaluate", total=total, unit="forecast", hidden=args.json) as progress:
         for group in backtest.run(
@@ -72,7 +72,7 @@ def _places(
     """Returns the origins of each series; raises UsageError where there is none."""
     assert callable(log)
     places = {one.name: backtest.origins(one, windows, stride, horizon) for one in table.series}
-    short = [name for name, found in places.items() if not found]
+    short = [name for name, origins in places.items() if not origins]
     if len(short) == len(places):
         raise UsageError(f"expected a series of more than {horizon} steps to score, got none. Give "
                          "a smaller --horizon.")
@@ -140,12 +140,12 @@ def _per_series(items: list[Item], model: SeriesModel) -> dict[str, list[object]
     for item in items:
         groups[item.series, item.target].append(item)
     columns: dict[str, list[object]] = defaultdict(list)
-    for (name, target), found in groups.items():
+    for (name, target), group in groups.items():
         columns["series"].append(name)
         columns["target"].append(model.layout.roles.targets[target])
-        columns["forecasts"].append(len(found))
-        for prefix, one in (("", backtest.score(found)),
-                            ("naive_", backtest.score(found, of_naive=True))):
+        columns["forecasts"].append(len(group))
+        for prefix, one in (("", backtest.score(group)),
+                            ("naive_", backtest.score(group, of_naive=True))):
             for metric in ("mase", "wql", "crps", "smape", "msis"):
                 columns[prefix + metric].append(getattr(one, metric))
     return columns

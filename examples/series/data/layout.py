@@ -114,9 +114,9 @@ class Layout:
             tuple(item) if isinstance(item, list) else item for item in value)
             for key, value in values.pop("roles").items()}
         step = Step(**values.pop("step"))
-        levels = {str(name): tuple(map(str, found))
-                  for name, found in values.pop("levels").items()}
-        codes = tuple(tuple(map(float, found)) for found in values.pop("codes"))
+        levels = {str(name): tuple(map(str, entries))
+                  for name, entries in values.pop("levels").items()}
+        codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
         whole = {name: values.pop(name) for name in ("checksum", "valid_windows")}
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
@@ -197,8 +197,8 @@ def checksum(table: Table) -> str:
 
 def _classes(values: np.ndarray) -> tuple[float, ...]:
     """Returns the different values of a target that has at most 32 of them."""
-    found = np.unique(values[np.isfinite(values)])
-    return tuple(found.tolist()) if len(found) <= 32 else ()
+    entries = np.unique(values[np.isfinite(values)])
+    return tuple(entries.tolist()) if len(entries) <= 32 else ()
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:

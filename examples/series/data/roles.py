@@ -75,8 +75,8 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
         times repeat and no column tells series apart.
     """
     for option in ("time", "series", "targets", "known", "static"):
-        given = getattr(options, option)
-        for name in (given,) if isinstance(given, str) else given:
+        chosen = getattr(options, option)
+        for name in (chosen,) if isinstance(chosen, str) else chosen:
             if name:
                 columns.require(name, f"--{option}")
     given_names = {options.series, *options.targets, *options.known, *options.static}
@@ -111,8 +111,8 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                  tuple(ignored.items()))
 
 
-def _find_time(columns: Columns, given: set[str]) -> str:
-    names = [name for name in columns.names if name not in given]
+def _find_time(columns: Columns, chosen: set[str]) -> str:
+    names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year.
     written = [n for n in names if columns.is_text(n) or columns.is_time(n)]
     named = [n for n in names if n.lower() in _TIME_NAMES]

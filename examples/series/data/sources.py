@@ -137,10 +137,10 @@ def _read_as(layout: Layout, paths: Sequence[Path], gaps: str = "auto") -> Table
     for d, name in enumerate(layout.roles.targets):
         far = _FAR * max(layout.high[d] - layout.low[d], 1e-12)
         for one in table.series:
-            seen = one.values[:, d][np.isfinite(one.values[:, d])]
-            if len(seen) and (seen.max() > layout.high[d] + far
-                              or seen.min() < layout.low[d] - far):
-                worst = seen[np.argmax(np.abs(seen))]
+            finite = one.values[:, d][np.isfinite(one.values[:, d])]
+            if len(finite) and (finite.max() > layout.high[d] + far
+                              or finite.min() < layout.low[d] - far):
+                worst = finite[np.argmax(np.abs(finite))]
                 raise UsageError(
                     f"column {name!r}: expected values like those of training, {layout.low[d]:g} "
                     f"to {layout.high[d]:g}, got {worst:g}: is the unit another one?")
@@ -168,9 +168,9 @@ def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[s
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)
         if one.name in rows:
-            found = rows[one.name]
-            inside = (needed >= found.start) & (needed < found.end)
-            values[inside] = found.known[needed[inside] - found.start]
+            covariates = rows[one.name]
+            inside = (needed >= covariates.start) & (needed < covariates.end)
+            values[inside] = covariates.known[needed[inside] - covariates.start]
         check_known(layout, one.name, needed, values)
         future[one.name] = values
     return future
@@ -245,19 +245,19 @@ def candidates(table: Table, ends: Sequence[int]) -> tuple[str, ...]:
       ends: for each series the number of steps to look at.
     """
     values = np.concatenate([one.values[:end] for one, end in zip(table.series, ends)])
-    seen = values[np.isfinite(values)]
-    whole = not (seen % 1).any()
+    finite = values[np.isfinite(values)]
+    whole = not (finite % 1).any()
     classes = max(len(np.unique(column[np.isfinite(column)])) for column in values.T)
-    if np.isin(seen, (0, 1)).all():
+    if np.isin(finite, (0, 1)).all():
         return ("bernoulli",)
-    few = classes <= 20 and len(seen) >= 20 * classes
-    if whole and seen.min() >= 0 and seen.max() <= _MOST_COUNT:
+    few = classes <= 20 and len(finite) >= 20 * classes
+    if whole and finite.min() >= 0 and finite.max() <= _MOST_COUNT:
         counts = ["negative_binomial"]
-        if (seen == 0).mean() > _MANY_ZEROS:
+        if (finite == 0).mean() > _MANY_ZEROS:
             counts.append("zero_inflated")
         return (*counts, "categorical") if few else tuple(counts)
     if few:
         return ("categorical",)
-    if seen.min() > 0:
+    if finite.min() > 0:
         return ("student_t", "mixture", "lognormal")
     return ("student_t", "mixture")

@@ -24,7 +24,7 @@ _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
 _FIXED = {"s": _SECOND, "min": _MINUTE, "h": _HOUR, "D": _DAY, "W": 7 * _DAY}
 _MONTHS = {"MS": 1, "QS": 3, "YS": 12}
 _EPOCH = np.datetime64(0, "us")
-# Formats beside ISO 8601, each of which must read all times of a column.
+# Formats beside ISO 8601; one must read all times of a column.
 _FORMATS = ("%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y", "%d %b %Y",
             "%b %d %Y", "%b %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")
@@ -282,17 +282,17 @@ def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
     separator = _NUMERIC_DATE.match(first)[2]  # type: ignore[index]
     orders = {"day first": f"%d{separator}%m{separator}%Y",
               "month first": f"%m{separator}%d{separator}%Y"}
-    found = {}
+    starts = {}
     for order, date in orders.items():
         for clock in _CLOCKS:
             parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
             if not parsed.null_count:
-                found[order] = _as_numpy(parsed)
-    if len(found) == 2 and not np.array_equal(found["day first"], found["month first"]):
+                starts[order] = _as_numpy(parsed)
+    if len(starts) == 2 and not np.array_equal(starts["day first"], starts["month first"]):
         raise UsageError(
             f"{where}: expected dates whose day and month can be told apart, got {first!r} and no "
             "number above 12 in any row. Write them as 2020-12-31.")
-    return next(iter(found.values()), None)
+    return next(iter(starts.values()), None)
 
 
 def _as_numpy(values: pa.ChunkedArray) -> np.ndarray:

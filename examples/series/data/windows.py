@@ -172,8 +172,8 @@ class WindowMaker:
         seen = np.isfinite(raw)
         values = np.nan_to_num((raw - loc) / scale).astype(self.space.dtype)
         lagged = steps[:, None] - self.lags  # [T, L]
-        given = lagged < origin
-        usable = given & (lagged >= 0) & (lagged < len(clean))
+        is_past = lagged < origin
+        usable = is_past & (lagged >= 0) & (lagged < len(clean))
         lags = np.full([size, len(self.lags), dims], np.nan)
         lags[usable] = clean[lagged[usable]]
         covariates = series.known
@@ -196,7 +196,7 @@ class WindowMaker:
         scored = steps >= (start if scored_from is None else scored_from)
         return Window(values, seen, StepInputs(
             floats, codes, np.nan_to_num((lags - loc) / scale).astype(self.space.dtype),
-            np.isfinite(lags), given, scored,
+            np.isfinite(lags), is_past, scored,
             np.where(scored, log_jacobian, 0.0).astype(np.float32)), loc, scale)
 
     def to_data(self, values: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -106,9 +106,9 @@ class SeriesAgent(Agent):
 
     def _context(self, inputs: StepInputs, own: Masked) -> Tensor:
         """Computes contexts `[..., F]` from inputs `[..., *]` and lags `[..., L, D]`."""
-        given = inputs.lags_given
-        lags = Masked(nest.where(given, inputs.lags, own.values),
-                      nest.where(given, inputs.lags_seen, self._per_value(own)))
+        is_past = inputs.lags_given
+        lags = Masked(nest.where(is_past, inputs.lags, own.values),
+                      nest.where(is_past, inputs.lags_seen, self._per_value(own)))
         mask = lags.mask if self._spec.mask.shape.rank else tf.reduce_all(lags.mask, -1)
         encoded = self._encoder(Masked(lags.values, mask))
         leading = nest.shape_of(encoded)[:-2]

@@ -190,7 +190,7 @@ def split_pieces(chunks: Iterable[str]) -> Iterator[list[str]]:
 
 
 def count_pieces(texts: Iterable[Iterable[str]]) -> collections.Counter[str]:
-    """Returns how often each piece occurs in texts, each of which comes in strings."""
+    """Returns how often each piece occurs in texts; each text comes in strings."""
     counts: collections.Counter[str] = collections.Counter()
     for text in texts:
         for pieces in split_pieces(text):

@@ -32,7 +32,7 @@ FILE_SEPARATOR = "\x1c"  # ASCII's control character of that name
 BOUNDARIES = ("start", "symbol", "none")
 _MEGABYTE = 1 << 20
 _CACHED_BYTES = 1 << 23  # smaller texts are encoded each time
-_MOST_COUNTED = 1 << 27  # bytes of text of which pieces are counted
+_MOST_COUNTED = 1 << 27  # bytes; of a larger text, a sample of about this size
 
 Advance = Callable[[int], None]  # counts bytes that were read
 

@@ -66,7 +66,7 @@ def folder() -> Path:
 
 
 def in_memory(parts: Iterable[Iterable[np.ndarray]], dtype: type) -> Encoded:
-    """Returns the symbols of the parts of a text, each of which comes in arrays `[n]`."""
+    """Returns the symbols of the parts of a text; each part comes in arrays `[n]`."""
     content = bytearray()  # grows in place; joining arrays would need twice the memory
     sizes = []
     for part in parts:

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Training batches of several texts, each of which starts from the initial state."""
+"""Training batches of several texts; each text starts from the initial state."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ class Decoder(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, symbols: np.ndarray, *, final: bool = False) -> str:
-        """Returns the text of symbols `[N]`, without a character of which more is to come.
+        """Returns the text of symbols `[N]`, without a last character that is not complete.
 
         Args:
           symbols: the next symbols.

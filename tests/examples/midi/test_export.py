@@ -27,9 +27,9 @@ def test_an_exported_model_scores_and_generates_music(tmp_path, capsys):
     assert program.run(["export", "--log-dir", str(SOURCE), "--output", str(path), "--no-xla",
                         "--window", str(WINDOW)]) == 0
     assert f"Step {cases.NUM_STEPS} is in {path}" in capsys.readouterr().out
-    said = json.loads((path / "assets.extra" / "model.json").read_text())
-    assert said["unit"] == "frame" and said["hparams"]["lowest_note"] == 60
-    assert said["signatures"]["generate"]["inputs"]["prime"]["shape"] is None
+    captured = json.loads((path / "assets.extra" / "model.json").read_text())
+    assert captured["unit"] == "frame" and captured["hparams"]["lowest_note"] == 60
+    assert captured["signatures"]["generate"]["inputs"]["prime"]["shape"] is None
     served = tf.saved_model.load(str(path))
 
     def ask(signature, **inputs):
@@ -65,10 +65,10 @@ def test_init_from_takes_the_weights_of_another_run(tmp_path, capsys, monkeypatc
         "train", "--log-dir", str(log_dir), "--train-files", str(tmp_path / "music"),
         "--init-from", str(SOURCE), "--num-steps", "1", "--hparams",
         "learning_rate=1e-8,rnn_hidden_sizes=[7]"])
-    said = capsys.readouterr()
-    assert status == 0, said.err
-    assert f"of step {cases.NUM_STEPS} of {str(SOURCE)!r}" in said.out
-    assert "not taken: core/_d_core/_layers/0/_gates/b [28]: that model has [24]" in said.out
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    assert f"of step {cases.NUM_STEPS} of {str(SOURCE)!r}" in captured.out
+    assert "not taken: core/_d_core/_layers/0/_gates/b [28]: that model has [24]" in captured.out
     # Notes are centred by the means that the weights were trained with.
     assert (log_dir / "notes.json").read_text() == (SOURCE / "notes.json").read_text()
     before, after = (MidiModel.load(path).gen_core for path in (SOURCE, log_dir))

@@ -200,15 +200,15 @@ def test_a_clock_that_is_none_is_refused(clock, message, tmp_path):
 
 
 def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
-    told = []
+    lines = []
     rated, gridded, silent = (
         _archive(tmp_path / f"{number}.npz", **clock)
         for number, clock in enumerate([{"rate": 3.0}, {"grid": 16}, {}]))
-    assert sources.clock([rated, silent], told.append) == {"rate": 3.0}
-    assert sources.clock([gridded], told.append) == {"grid": 16}
-    assert sources.clock([rated, str(folder)], told.append) == {}
-    assert sources.clock([silent], told.append) == {"rate": 2.0}
-    assert len(told) == 1 and "does not say how long a frame is" in told[0]
+    assert sources.clock([rated, silent], lines.append) == {"rate": 3.0}
+    assert sources.clock([gridded], lines.append) == {"grid": 16}
+    assert sources.clock([rated, str(folder)], lines.append) == {}
+    assert sources.clock([silent], lines.append) == {"rate": 2.0}
+    assert len(lines) == 1 and "does not say how long a frame is" in lines[0]
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -57,10 +57,10 @@ def _ops(model, prior, rewards, **options):
 def test_advantages_are_returns_minus_the_mean_of_the_others():
     rewards = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
     to_go = np.array([[3.0, 4.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
-    found = policy.advantages(rewards, 0.5)
+    actual = policy.advantages(rewards, 0.5)
     for row in range(3):  # less the mean over the two others
         others = np.delete(to_go, row, axis=0).mean(axis=0)
-        np.testing.assert_allclose(found[row], to_go[row] - others)
+        np.testing.assert_allclose(actual[row], to_go[row] - others)
 
 
 @pytest.mark.parametrize("overrides", ["decoder=masked", "vae_type=SRNN,decoder=bernoulli"])
@@ -93,11 +93,11 @@ def test_the_optimum_is_the_prior_times_the_exponential_of_the_reward(tmp_path):
     ops = _ops(model, prior, rewards, strength=0.8)
     for _ in range(150):
         ops(SILENCE)
-    found = probabilities(model)
-    np.testing.assert_allclose([before.sum(), found.sum()], 1, atol=1e-4)
+    actual = probabilities(model)
+    np.testing.assert_allclose([before.sum(), actual.sum()], 1, atol=1e-4)
     assert np.abs(before - wanted).sum() / 2 > 0.2
     # A part of the way is left after so many updates.
-    assert np.abs(found - wanted).sum() / 2 < 0.12
+    assert np.abs(actual - wanted).sum() / 2 < 0.12
     np.testing.assert_array_equal(probabilities(prior), before)
 
 
@@ -118,8 +118,8 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path):
     weights = [variable.numpy() for variable in model.gen_core.trainable_variables]
     with pytest.raises(NumericsError, match=r"step 0: .* smaller --learning-rate or --strength"):
         ops(SILENCE)
-    for kept, variable in zip(weights, model.gen_core.trainable_variables):
-        np.testing.assert_array_equal(variable.numpy(), kept)
+    for weight, variable in zip(weights, model.gen_core.trainable_variables):
+        np.testing.assert_array_equal(variable.numpy(), weight)
     assert int(ops.step) == 0
 
 

@@ -29,12 +29,12 @@ def transitions(count, seed):
 
 def expected_error(world):
     """Returns the root mean square error of one-step predictions, in deviations of a change."""
-    seen = transitions(200, seed=1)
-    belief = world.first_belief(tf.constant(seen.before))
-    context = world.context(belief, tf.one_hot(seen.actions, 2))
+    training = transitions(200, seed=1)
+    belief = world.first_belief(tf.constant(training.before))
+    context = world.context(belief, tf.one_hot(training.actions, 2))
     imagined = world.imagine_step(belief, context, temperature=1e-12, seed=seeds.make(0))
-    errors = imagined.belief.observation.numpy() - seen.after
-    return np.sqrt(np.mean((errors / (seen.after - seen.before).std(0)) ** 2))
+    errors = imagined.belief.observation.numpy() - training.after
+    return np.sqrt(np.mean((errors / (training.after - training.before).std(0)) ** 2))
 
 
 def test_the_baseline_is_the_least_squares_fit():

@@ -143,8 +143,8 @@ def test_roles_are_found_and_can_be_given(tmp_path):
     assert dict(found.ignored) == {
         "rownames": "number of the row", "year": "part of the time", "note": "text",
         "is_anomaly": "labels"}
-    given = roles.find(read, Options(targets=("sales",), known=("open", "note")))
-    built = table.build([read], given)
+    chosen = roles.find(read, Options(targets=("sales",), known=("open", "note")))
+    built = table.build([read], chosen)
     assert built.levels == {"note": ("x",)}
     np.testing.assert_array_equal(built.series[0].known[:2], [[0, 0], [1, 0]])
 

@@ -86,12 +86,13 @@ def test_what_a_client_needs_is_beside_the_model(exported, model):
     extra = exported / "assets.extra"
     vocabulary = json.loads((extra / "vocabulary.json").read_text())
     assert vocabulary["characters"] == model.vocabulary.characters
-    said = json.loads((extra / "model.json").read_text())
-    assert said["hparams"]["rnn_hidden_sizes"] == [8] and said["step"] in (30, 60)
-    assert (said["rows"], said["window"], said["bound"]) == (ROWS, WINDOW, "exact")
-    assert said["signatures"]["score"]["inputs"]["observed"] == {
+    description = json.loads((extra / "model.json").read_text())
+    assert description["hparams"]["rnn_hidden_sizes"] == [8] and description["step"] in (30, 60)
+    assert (description["rows"], description["window"]) == (ROWS, WINDOW)
+    assert description["bound"] == "exact"
+    assert description["signatures"]["score"]["inputs"]["observed"] == {
         "dtype": "int32", "shape": [None, None]}
-    assert {"initial_state", "step", "observe", "generate"} < set(said["signatures"])
+    assert {"initial_state", "step", "observe", "generate"} < set(description["signatures"])
 
 
 def test_wrong_use(run, trained, exported, tmp_path):

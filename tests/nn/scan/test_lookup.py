@@ -116,15 +116,15 @@ def table_products(monkeypatch):
 @pytest.fixture
 def loop_lookups(monkeypatch):
     """The lookups of the loops that are planned."""
-    found, make_plan = [], plan_lib.make_plan
+    plans, make_plan = [], plan_lib.make_plan
 
     def record(*args):
         plan = make_plan(*args)
-        found.extend(plan.loop_lookups)
+        plans.extend(plan.loop_lookups)
         return plan
 
     monkeypatch.setattr(plan_lib, "make_plan", record)
-    return found
+    return plans
 
 
 def without_lookups(monkeypatch):
@@ -137,8 +137,8 @@ def test_training_a_text_model_multiplies_the_table(monkeypatch, table_products,
     batch = Batch(observed.numpy(), np.array(lengths, np.int32), np.ones([2], bool))
 
     def updated():
-        made = small.gen_core("RNN", small.symbol_codec)
-        ops = TrainOps(made.agent, made.core, ELBO(), learning_rate=lambda step: 0.1,
+        model = small.gen_core("RNN", small.symbol_codec)
+        ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 0.1,
                        clip_gradient_norm=0.0, seed=small.SEED)
         ops.build(batch)
         step, _ = ops(batch, ops.initial_state(2))
@@ -237,11 +237,11 @@ def test_a_loop_multiplies_rows_of_a_table_that_changes(loop_lookups):
 
 
 def test_a_sampler_looks_up_what_it_drew(monkeypatch, loop_lookups):
-    made = small.gen_core("RNN", small.symbol_codec)
+    model = small.gen_core("RNN", small.symbol_codec)
 
     def drawn():
-        generated, _ = tf.function(made.generate, autograph=False)(
-            9, made.initial_state(2), seed=small.SEED)
+        generated, _ = tf.function(model.generate, autograph=False)(
+            9, model.initial_state(2), seed=small.SEED)
         return generated
 
     ours = drawn()

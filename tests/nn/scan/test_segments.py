@@ -95,19 +95,19 @@ def test_dropout_differs_between_segments(short_segments):
 
 def test_a_bound_in_segments(monkeypatch):
     """The same random numbers, values and gradients, whatever is computed again."""
-    made = small.gen_core("RNN")
+    model = small.gen_core("RNN")
     observed, lengths = small.reals(3, 6), tf.constant([6, 4, 1])
 
     @tf.function(jit_compile=True, autograph=False)
     def run():
         with tf.GradientTape() as tape:
-            contexts, _ = made.agent.contexts(
-                observed, made.agent.initial_state(3), (), lengths, seed=seeds.make(1))
-            result = ELBO()(made.core, contexts, observed, ELBO().initial_state(made.core, 3),
+            contexts, _ = model.agent.contexts(
+                observed, model.agent.initial_state(3), (), lengths, seed=seeds.make(1))
+            result = ELBO()(model.core, contexts, observed, ELBO().initial_state(model.core, 3),
                             lengths, seed=small.SEED)
             loss = tf.reduce_sum(result.objective)
         gradients = tape.gradient(
-            loss, made.trainable_variables, unconnected_gradients="zero")
+            loss, model.trainable_variables, unconnected_gradients="zero")
         return result.increments, result.state, gradients
 
     whole = run()
@@ -120,15 +120,15 @@ def test_a_bound_in_segments(monkeypatch):
 @pytest.mark.parametrize("vae_type", ["ISEQ", "SRNN", "VRNN"])
 def test_latents_in_segments(short_segments, vae_type):
     """As if each segment were scored by itself, with a seed of its own and the state carried."""
-    made = small.gen_core(vae_type)
+    model = small.gen_core(vae_type)
     observed, lengths = small.reals(3, 5), tf.constant([5, 3, 1])
-    contexts, _ = made.agent.contexts(
-        observed, made.agent.initial_state(3), (), lengths, seed=seeds.make(1))
-    state = ELBO(2).initial_state(made.core, 3)
+    contexts, _ = model.agent.contexts(
+        observed, model.agent.initial_state(3), (), lengths, seed=seeds.make(1))
+    state = ELBO(2).initial_state(model.core, 3)
 
     def whole(features):
         return _importance.importance_weights(
-            made.core, features, state.latent, 2, lengths, samples_at_once=None, analytic=True,
+            model.core, features, state.latent, 2, lengths, samples_at_once=None, analytic=True,
             seed=small.SEED)
 
     def by_parts(features):
@@ -137,7 +137,7 @@ def test_latents_in_segments(short_segments, vae_type):
             part = _importance.Features(*tf.nest.map_structure(
                 lambda x, first=first: x[:, first:first + 2], features[:3]), features.context_state)
             parts.append(_importance.importance_weights(
-                made.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2),
+                model.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2),
                 samples_at_once=None, analytic=True, seed=seeds.fold_in(small.SEED, number)))
             latent = parts[-1].latent
         return _importance.WeightedSamples(
@@ -145,10 +145,10 @@ def test_latents_in_segments(short_segments, vae_type):
 
     def run(score):
         with tf.GradientTape() as tape:
-            samples = score(_importance.encode(made.core, contexts, observed, state, lengths))
+            samples = score(_importance.encode(model.core, contexts, observed, state, lengths))
             valid = tf.sequence_mask(lengths, 5)[:, tf.newaxis]
             loss = tf.reduce_sum(tf.where(valid, samples.log_prob - samples.kl, 0.0))
-        return samples, tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
+        return samples, tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
 
     # By XLA other random numbers would be drawn than eagerly.
     small.close(run_as("graph", lambda: run(whole))(), run(by_parts), rtol=2e-5, atol=2e-5)

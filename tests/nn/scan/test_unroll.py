@@ -180,11 +180,11 @@ def test_bfloat16_errors_are_those_of_a_python_loop(jit_compile, split):
     with matmul.precision_scope(precision):
         alike = errors(results_and_gradients(
             python_loop, module, inputs, outside, state, None, weights))
-    found = errors(
+    actual_errors = errors(
         tf.function(ours, jit_compile=jit_compile, autograph=False)(inputs, outside, state))
-    assert (found > 1e-5).all()
+    assert (actual_errors > 1e-5).all()
     # Over 14 draws of the weights the ratio was 0.2 to 1.7.
-    assert np.sqrt(np.mean(found**2) / np.mean(alike**2)) < 2
+    assert np.sqrt(np.mean(actual_errors**2) / np.mean(alike**2)) < 2
 
 
 @pytest.mark.parametrize("batch_size,num_steps", [(1, 1), (1, 4), (3, 1)])
@@ -360,8 +360,8 @@ def test_reverse(lengths):
     expected = x.copy()
     for row, n in enumerate(lengths or (4, 4, 4)):
         expected[row, :n] = x[row, :n][::-1]
-    given = None if lengths is None else tf.constant(lengths)
-    actual = unroll.reverse({"x": tf.constant(x), "y": tf.constant(x[..., 0])}, given)
+    lengths_tensor = None if lengths is None else tf.constant(lengths)
+    actual = unroll.reverse({"x": tf.constant(x), "y": tf.constant(x[..., 0])}, lengths_tensor)
     np.testing.assert_array_equal(actual["x"], expected)
     np.testing.assert_array_equal(actual["y"], expected[..., 0])
 
