@@ -12,6 +12,19 @@ LOG_DIR ?= demo-log
 MINUTES ?= 2
 PYTEST_ARGS ?=
 
+# XLA keeps every program that it compiled for as long as a process lives. So each group of tests has
+# processes of its own, which stay small; the last group is all that the others leave.
+WORKERS := -n 2
+TEXT := tests/examples/text
+PROGRAMS := tests/examples/midi tests/examples/play tests/examples/series
+CORES := tests/vae tests/bounds tests/codec
+TRAINING := tests/nn tests/train tests/evaluate
+REST := tests $(addprefix --ignore=,$(TEXT) $(PROGRAMS) $(CORES) $(TRAINING))
+# Given tests are one group.
+RUN_TESTS = $(if $(PYTEST_ARGS),$(BIN)/python -m pytest $(WORKERS) $(1) $(PYTEST_ARGS),\
+	failed=0; for group in '$(TEXT)' '$(PROGRAMS)' '$(CORES)' '$(TRAINING)' '$(REST)'; do \
+	$(BIN)/python -m pytest $(WORKERS) $(1) $$group || failed=1; done; exit $$failed)
+
 .PHONY: help demo test test-all docs lint format types clean
 
 help:
@@ -36,11 +49,11 @@ demo: $(VENV)/.installed
 	@echo '  $(BIN)/tensorboard --logdir $(LOG_DIR)'
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	@$(call RUN_TESTS)
 
 # An empty expression of -m replaces the one of pyproject.toml, which leaves out the slow tests.
 test-all: $(VENV)/.installed-dev
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 -m '' $(PYTEST_ARGS)
+	@export HYPOTHESIS_PROFILE=thorough; $(call RUN_TESTS,-m '')
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -120,10 +120,10 @@ def test_a_switched_data_set_is_the_one_and_then_the_other():
 
 
 def test_sequences_of_one_size_are_taken_together():
-    batches = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
+    data_set = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
     mixed, seen = 0, set()
     for epoch in range(30):
-        batches = [batches.batch(4 * epoch + i) for i in range(4)]
+        batches = [data_set.batch(4 * epoch + i) for i in range(4)]
         # At most where the short ones end and where they begin again.
         mixed = max(mixed, sum(len(set(batch.lengths)) > 1 for batch in batches))
         rows = [int(row[0]) // 100 for batch in batches for row in batch.observed]

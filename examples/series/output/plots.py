@@ -104,10 +104,11 @@ def backtest(
 
 def _fan(ax: Any, chart: Fan) -> None:
     ax.plot(chart.past_times, chart.past, color="black", linewidth=1, label="past")
-    for share in reversed(_INTERVALS):
+    # Opaque shades, so that the legend shows those of the chart.
+    shades = ("#c7dcec", "#93bddb", "#5f9ec9")
+    for share, shade in zip(reversed(_INTERVALS), shades, strict=True):
         low, high = np.quantile(chart.samples, [(1 - share) / 2, (1 + share) / 2], axis=0)
-        ax.fill_between(chart.times, low, high, alpha=0.25, color="tab:blue", linewidth=0,
-                        label=f"{share:.0%}")
+        ax.fill_between(chart.times, low, high, color=shade, linewidth=0, label=f"{share:.0%}")
     ax.plot(chart.times, np.median(chart.samples, 0), color="tab:blue", label="median")
     if len(chart.naive):
         ax.plot(chart.times, chart.naive, color="0.5", linestyle="--", linewidth=1,
