@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-midi: train, evaluate, generate, latent, export, tune."""
+"""The command line of vaeseq-midi: train, evaluate, generate, harmonise, latent, export, tune."""
 from __future__ import annotations
 
 import argparse
@@ -11,6 +11,7 @@ from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import Field, Range
 
+from .data.lines import LINES
 from .data.piano_roll import RATES
 from .hparams import MAX_SECONDS, MidiHParams
 from .tuning.settings import TuneSettings
@@ -58,6 +59,23 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prime", metavar="FILE.mid", help="a piece that each sample continues")
     add("--prime-length", type=_seconds, metavar="SECONDS",
         help="use only so much of the piece's beginning")
+
+
+def _harmonise_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    _add_output(parser)
+    add("--melody", required=True, metavar="FILE.mid",
+        help="the piece, a part of whose notes is kept")
+    add("--keep", choices=LINES, default="melody",
+        help="what is kept of each frame of the piece: " + "; ".join(
+            f"{name}: {help_}" for name, help_ in LINES.items()))
+    add("--length", type=_seconds, metavar="SECONDS",
+        help="use only so much of the piece's beginning")
+    add("--num-samples", "--samples", type=arguments.whole(1, 1000), default=1, metavar="N",
+        help="number of samples")
+    add("--num-particles", type=arguments.whole(1, 1 << 14), default=256, metavar="N",
+        help="particles of the filter that a sample is drawn from; more are closer to the model")
 
 
 def _latent_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +159,8 @@ program = Program(
                 deferred(f"{_COMMANDS}.evaluate")),
         Command("generate", "generate music with a trained model", _generate_arguments,
                 deferred(f"{_COMMANDS}.generate")),
+        Command("harmonise", "draw the other notes of a melody or bass with a trained model",
+                _harmonise_arguments, deferred(f"{_COMMANDS}.harmonise")),
         Command("latent", "play what the latents of a trained model mean", _latent_arguments,
                 deferred(f"{_COMMANDS}.latent")),
         Command("export", "export a trained model for TensorFlow Serving and other programs",

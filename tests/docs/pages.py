@@ -35,6 +35,7 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-midi", "train"): {"--hparams": MIDI, "--num-steps": "2"},
     ("vaeseq-midi", "generate"): {"--length": "2", "--num-samples": "2"},
     ("vaeseq-midi", "evaluate"): {},
+    ("vaeseq-midi", "harmonise"): {"--num-samples": "1", "--num-particles": "8"},
     ("vaeseq-midi", "latent"): {"--length": "2", "--num-samples": "2"},
     ("vaeseq-midi", "tune"): {
         "--num-steps": "1", "--bars": "1", "--bar": "4", "--batch-size": "4",

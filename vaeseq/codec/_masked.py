@@ -131,6 +131,29 @@ class MaskedBernoulliDistribution(tfd.Distribution):
         logits = self._network(event, params.hidden) + params.logits
         return logits * params.inverse_temperature
 
+    def sample_given(self, values: Tensor, mask: Tensor, *, seed: Seed) -> tuple[Tensor, Tensor]:
+        """Samples the unseen dimensions one after the other, each given those before it.
+
+        A draw is not from p(unseen | seen), because an unseen dimension ignores the seen ones
+        after it. The importance weight corrects this: its mean over draws is p(seen).
+
+        Args:
+          values: of the seen dimensions, `[..., D]`; zeros elsewhere.
+          mask: bool `[..., D]`, which dimensions are seen.
+          seed: int32 `[2]`.
+
+        Returns:
+          Events `[..., D]`, and the log of their importance weights, nats `[...]`: the sum of
+          log p(x_i | x_<i) over the seen dimensions.
+        """
+        noise = _logistic(tf.shape(self._params.logits), seed, self._params.logits.dtype)
+        # No logit is above infinite noise, and every one is above its negative.
+        forced = tf.where(tf.cast(values, tf.bool), -np.inf, np.inf)
+        noise = tf.where(mask, tf.cast(forced, noise.dtype), noise)
+        event = self._sample(noise[tf.newaxis])[0]
+        log_probs = tf.where(mask, self._log_probs(event), 0.0)
+        return event, tf.reduce_sum(log_probs, axis=-1)
+
     def _batch_shape(self) -> tf.TensorShape:
         return self._params.logits.shape[:-1]
 
@@ -144,22 +167,33 @@ class MaskedBernoulliDistribution(tfd.Distribution):
         return tf.shape(self._params.logits)[-1:]
 
     def _log_prob(self, value: Tensor) -> Tensor:
+        return tf.reduce_sum(self._log_probs(value), axis=-1)
+
+    def _log_probs(self, value: Tensor) -> Tensor:
+        """Returns log p(x_i | x_<i) of each dimension, [..., D]."""
         logits = self.conditional_logits(value)
         event = tf.cast(value, logits.dtype)
-        return tf.reduce_sum(event * logits - tf.nn.softplus(logits), axis=-1)
+        return event * logits - tf.nn.softplus(logits)
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
-        params = self._params
-        shape = tf.concat([[n], tf.shape(params.logits)], 0)
-        uniform = seeds.uniform(shape, seed, params.logits.dtype)
-        # Logistic noise: x = 1 where the logit exceeds it.
-        noise = tf.math.log(uniform) - tf.math.log1p(-uniform)
+        logits = self._params.logits
+        return self._sample(_logistic(tf.concat([[n], tf.shape(logits)], 0), seed, logits.dtype))
+
+    def _sample(self, noise: Tensor) -> Tensor:
+        """Samples events from logistic noise, both [n, ..., D]."""
+        shape = tf.shape(noise)
         rows = tf.nest.map_structure(
             lambda part: tf.reshape(tf.broadcast_to(part, tf.concat(
-                [shape[:-1], tf.shape(part)[-1:]], 0)), [-1, part.shape[-1]]), params)
+                [shape[:-1], tf.shape(part)[-1:]], 0)), [-1, part.shape[-1]]), self._params)
         samples = self._network.sample(
-            tf.reshape(noise, [-1, params.logits.shape[-1]]), *rows)
+            tf.reshape(noise, [-1, self._params.logits.shape[-1]]), *rows)
         return tf.cast(tf.reshape(samples, shape), self.dtype)
+
+
+def _logistic(shape: Tensor, seed: Seed | None, dtype: tf.DType) -> Tensor:
+    """Draws logistic noise: a value is 1 where its logit exceeds it."""
+    uniform = seeds.uniform(shape, seed, dtype)
+    return tf.math.log(uniform) - tf.math.log1p(-uniform)
 
 
 class MaskedNetwork(snt.Module):

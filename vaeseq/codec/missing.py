@@ -21,12 +21,13 @@ import tree
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
+from vaeseq.codec._masked import MaskedBernoulliDistribution
 from vaeseq.codec.decoders import GroupDistribution
 from vaeseq.data import Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.truncation import Truncation
-from vaeseq.types import Nest, Spec, Tensor
+from vaeseq.types import Nest, Seed, Spec, Tensor
 
 
 def masked_spec(spec: Nest, *, per_dimension: bool = True) -> Masked:
@@ -156,6 +157,33 @@ class MaskedDistribution(tfd.Distribution):
             reparameterization_type=tf.nest.map_structure(lambda leaf: none, spec),
             validate_args=False, allow_nan_stats=True,
             parameters={"distribution": distribution, "spec": spec}, name=name)
+
+    def sample_given(self, observed: Masked, *, seed: Seed) -> tuple[Masked, Tensor]:
+        """Samples the unseen values given the seen ones.
+
+        Args:
+          observed: an observation, a nest of `[..., *E]`.
+          seed: int32 `[2]`.
+
+        Returns:
+          The observation without missing values, and the log of its importance weight, nats
+          `[...]`. The weight is an unbiased estimate of the density of the seen values; where
+          dimensions are independent, the density itself.
+
+        Raises:
+          ValueError: single dimensions of a distribution that does not factorise over them, other
+            than that of `MaskedBernoulli`, are unseen.
+        """
+        seen = fill(Masked(*observed))
+        if (isinstance(self._distribution, MaskedBernoulliDistribution)
+                and seen.mask.shape.rank == seen.values.shape.rank):
+            values, log_weight = self._distribution.sample_given(*seen, seed=seed)
+            return self._seen(values, 0), log_weight
+        sample = self.sample(seed=seed)
+        values = tf.nest.map_structure(
+            lambda mask, one, other: nest.where(mask, one, other),
+            seen.mask, seen.values, sample.values)
+        return sample._replace(values=values), self.log_prob(seen)
 
     def _batch_shape(self) -> tf.TensorShape:
         return self._distribution.batch_shape

@@ -131,7 +131,8 @@ class Completed(NamedTuple):
     Attributes:
       observed: x_t without missing values, a `Masked` nest of `[B, ...]`.
       log_weight: log p(seen part of x_t | h_t, z_t) + log p(z_t) - log q(z_t), nats `[B]`: the
-        importance weight of the sampled z_t.
+        importance weight of the sampled z_t. Where a decoder has no such density, the weight is an
+        unbiased estimate (`MaskedDistribution.sample_given`).
     """
 
     observed: Masked
@@ -161,14 +162,10 @@ def complete(
     prior, posterior = core.prior(h), core.posterior(h, feature)
     z = posterior.sample(seed=latent_seed)
     outputs, latent_state = core.update(h, z)
-    distribution = core.decoder.distribution(outputs)
-    sample = distribution.sample(seed=observed_seed)
-    values = tf.nest.map_structure(
-        lambda mask, seen, drawn: nest.where(mask, seen, drawn),
-        observed.mask, observed.values, sample.values)
-    log_weight = distribution.log_prob(observed) + prior.log_prob(z) - posterior.log_prob(z)
-    return (Completed(sample._replace(values=values), log_weight),
-            CoreState(context_state, latent_state))
+    completed, log_weight = core.decoder.distribution(outputs).sample_given(
+        observed, seed=observed_seed)
+    log_weight += prior.log_prob(z) - posterior.log_prob(z)
+    return Completed(completed, log_weight), CoreState(context_state, latent_state)
 
 
 @snt.allow_empty_variables

@@ -2,9 +2,9 @@
 """Reads the tracks and events of MIDI files, damaged ones included.
 
 Many files break the standard, and players play them all the same. So the header may stand anywhere
-(after a RIFF or MacBinary header, say), unknown chunks and meta events are skipped, a data byte
-above 127 is clipped, running status survives system-exclusive events, and of a damaged track
-everything before the damage is kept. `File.repairs` says what was wrong.
+(after a RIFF or MacBinary header, say) or lack its signature, unknown chunks and meta events are
+skipped, a data byte above 127 is clipped, running status survives system-exclusive events, and of a
+damaged track everything before the damage is kept. `File.repairs` says what was wrong.
 
 Source: Standard MIDI Files 1.0, MIDI Manufacturers Association, 1996.
 """
@@ -22,6 +22,8 @@ _CONTINUATION = 0xF7  # the rest of a system-exclusive event
 _MAX_TICKS = 1 << 40
 _MAX_REPAIRS = 5  # listed one by one
 _MAX_SYSEX = 1 << 10  # bytes of a system-exclusive event that are kept
+_DIVISION = 480  # ticks per beat of a file that does not say
+_TICKS_PER_FRAME = 40  # of a film, where a file does not say: with 25 frames a second, milliseconds
 _HEADER = re.compile(rb"MThd\0\0\0[\x06-\xff]\0[\0-\2]")
 _CHUNK = re.compile(rb"[A-Za-z0-9 ]{4}")
 _SYSTEM_SIZES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes; other system messages have none
@@ -64,8 +66,8 @@ class File(NamedTuple):
 
     Attributes:
       format: 0 for one track, 1 for simultaneous tracks, 2 for tracks that follow one another.
-      division: ticks per quarter note; or, if negative, minus the frames per second in the upper
-        byte and the ticks per frame in the lower byte.
+      division: ticks per quarter note, above 0; or, if negative, minus the frames per second in the
+        upper byte and the ticks per frame, above 0, in the lower byte.
       tracks: in the order of the file.
       repairs: what was wrong and how it was read, one sentence each, without a full stop.
     """
@@ -82,19 +84,13 @@ def parse(content: bytes) -> File:
     Raises:
       BadMidi: there is no header or no track, or a time beyond all music.
     """
-    match = _HEADER.search(content)
-    start = match.start() if match else content.find(b"MThd")
-    if start < 0:
-        raise BadMidi("it is not a MIDI file")
-    if len(content) < start + 14:
-        raise BadMidi("damaged: it ends within its header")
     reader = _Reader(content)
-    tracks = list(reader.tracks(_end_of_header(content, start)))
+    header = reader.header()
+    tracks = list(reader.tracks(header.end))
     if not tracks:
         raise BadMidi("damaged: it holds no track")
-    fields = content[start + 8:start + 14]
-    count = int.from_bytes(fields[2:4], "big")
-    if count != len(tracks):
+    count = header.num_tracks
+    if count is not None and count != len(tracks):
         reader.repairs.insert(
             0, f"its header claims {count:,} tracks, and it holds {len(tracks):,}")
     if reader.num_clipped:
@@ -103,8 +99,23 @@ def parse(content: bytes) -> File:
         reader.repairs.append(f"data bytes without a status, skipped: {reader.num_skipped:,}")
     if len(reader.repairs) > _MAX_REPAIRS:
         reader.repairs[_MAX_REPAIRS:] = [f"and {len(reader.repairs) - _MAX_REPAIRS:,} more"]
-    return File(int.from_bytes(fields[:2], "big"), int.from_bytes(fields[4:], "big", signed=True),
-                tracks, reader.repairs)
+    return File(header.format, header.division, tracks, reader.repairs)
+
+
+class _Header(NamedTuple):
+    """The header of a file.
+
+    Attributes:
+      format: as `File.format`.
+      num_tracks: the number of tracks that it claims; None for a file without a header.
+      division: as `File.division`.
+      end: the position after it.
+    """
+
+    format: int
+    num_tracks: int | None
+    division: int
+    end: int
 
 
 class _Events(NamedTuple):
@@ -131,6 +142,44 @@ class _Reader:
         self.num_clipped = 0
         self.num_skipped = 0
         self._content = content
+
+    def header(self) -> _Header:
+        """Returns the header; without its signature, the one that tracks imply.
+
+        Raises:
+          BadMidi: there is neither a header nor a track.
+        """
+        content = self._content
+        match = _HEADER.search(content)
+        start = match.start() if match else content.find(b"MThd")
+        if start < 0:
+            track = content.find(b"MTrk")
+            if track < 0:
+                raise BadMidi("it is not a MIDI file")
+            start = track - 14
+            if start < 0 or content[start + 4:start + 8] != b"\0\0\0\6":
+                self.repairs.append(f"it has no header; taken as {_DIVISION} ticks per beat")
+                return _Header(1, None, _DIVISION, track)
+            self.repairs.append("the signature of its header is not MThd")
+        elif len(content) < start + 14:
+            raise BadMidi("damaged: it ends within its header")
+        format_, count, division = (
+            int.from_bytes(content[first:first + 2], "big") for first in range(
+                start + 8, start + 14, 2))
+        return _Header(format_, count, self._division(division), _end_of_header(content, start))
+
+    def _division(self, division: int) -> int:
+        """Returns the division of a header, as `File.division`; a default where it is 0."""
+        if not division:
+            self.repairs.append(f"its header says 0 ticks per beat, taken as {_DIVISION}")
+            return _DIVISION
+        if division < 0x8000:
+            return division
+        if not division & 0xFF:
+            self.repairs.append(
+                f"its header says 0 ticks per film frame, taken as {_TICKS_PER_FRAME}")
+            division |= _TICKS_PER_FRAME
+        return division - 0x10000
 
     def tracks(self, position: int) -> Iterator[Track]:
         """Yields the tracks from a position on."""

@@ -238,14 +238,10 @@ def _clock(tracks: list[Track], division: int, repairs: list[str]) -> _Clock:
     if division < 0:  # the tempo says what a beat is, and a tick is part of a second
         frames, ticks_per_frame = -(division >> 8), division & 0xFF
         frame_seconds = 1001 / 30_000 if frames == _NTSC else 1 / frames
-        if not ticks_per_frame:
-            raise BadMidi("its header says 0 ticks per film frame, so its notes have no times")
         seconds = np.full(len(ticks), frame_seconds / ticks_per_frame)
         beats = seconds / beat_seconds
-    elif division > 0:
-        seconds, beats = beat_seconds / division, np.full(len(ticks), 1 / division)
     else:
-        raise BadMidi("its header says 0 ticks per beat, so its notes have no times")
+        seconds, beats = beat_seconds / division, np.full(len(ticks), 1 / division)
     rates = np.stack([seconds, beats], 1)
     passed = np.cumsum(np.diff(ticks)[:, None] * rates[:-1], 0)
     return _Clock(ticks, np.concatenate([np.zeros([1, 2]), passed]), rates)

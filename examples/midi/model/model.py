@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from vaeseq import data as data_lib
+from vaeseq import seeds
 from vaeseq.agent import Agent, Chain, EncodeObserved
-from vaeseq.data import Batch, DataSet
+from vaeseq.bounds import resampling
+from vaeseq.data import Batch, DataSet, Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.evaluate import clamping, imputation
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.model import Model
 from vaeseq.runs.log_dir import LogDir
@@ -23,6 +26,7 @@ from vaeseq.train.metrics import Writer
 from vaeseq.types import Nest
 
 from ..data import piano_roll
+from ..data.lines import Line
 from ..data.sources import Description
 from ..hparams import MidiHParams
 from ..output import audio, plots
@@ -35,6 +39,18 @@ _MEANS = "notes.json"
 _WINDOW = 160  # frames scored in one compiled call
 _ROWS = 8  # pieces scored at once
 _SAMPLE_SECONDS = 16  # of the samples for TensorBoard
+
+
+class Harmonised(NamedTuple):
+    """A piece drawn around a kept line.
+
+    Attributes:
+      roll: uint8 `[T, P]`, the kept notes among the drawn ones.
+      log_evidence: an estimate of log p(kept columns), nats; its exponential is unbiased.
+    """
+
+    roll: np.ndarray
+    log_evidence: float
 
 
 class MidiModel(Model):
@@ -141,6 +157,41 @@ class MidiModel(Model):
             num_samples=num_samples, length=length, temperature=temperature, seed=seed,
             prime=None if prime is None else observations.observe(prime, self.hparams))
         return [observations.to_roll(observed, self.hparams) for observed in samples]
+
+    def harmonise(
+        self, line: Line, *, num_samples: int = 1, num_particles: int = 256,
+        temperature: float = 1.0, seed: int = 0,
+    ) -> Iterator[Harmonised]:
+        """Draws the notes around a kept line from the model's conditional, by a particle filter.
+
+        Args:
+          line: the notes and columns that are kept.
+          num_samples: number of samples, each from a filter of its own.
+          num_particles: of the filter; more are closer to the model.
+          temperature: below 1 more predictable, above 1 more surprising.
+          seed: equal seeds give equal music.
+
+        Raises:
+          ValueError: the decoder draws scores, of which no single note can be kept.
+        """
+        if self.hparams.decoder == "scores":
+            raise ValueError("decoder=scores draws all notes of a frame together, so that none can "
+                             "be kept. Train with decoder=masked or bernoulli.")
+        self._ensure_weights()
+        given = clamping.with_missing_values(self.gen_core, temperature=temperature)
+        observed = Masked(tf.constant(line.roll[None], tf.float32), tf.constant(line.mask[None]))
+
+        @tf.function(jit_compile=True, autograph=False)
+        def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            impute_seed, choice_seed = seeds.split(seed, 2)
+            imputed = imputation.impute(
+                given, observed, num_particles=num_particles, seed=impute_seed)
+            chosen = resampling.multinomial(imputed.log_weights[:, :, 0], seed=choice_seed)[0, 0]
+            return imputed.values[0, chosen], imputed.log_prob[0]
+
+        for number in range(num_samples):
+            values, log_prob = draw(seeds.fold_in(seeds.make(seed), number))
+            yield Harmonised(observations.to_roll(values.numpy(), self.hparams), float(log_prob))
 
     def expect_notes(self, observed: Nest) -> list[tf.Operation]:
         """Returns assertions that a nest of `[B, T, ...]` has values of observations."""

@@ -55,12 +55,14 @@ class Sample(NamedTuple):
       caption: the caption above it.
       roll: `[T, P]`, with onsets `[T, 2 P]`.
       prime_frames: number of frames at its beginning that are the prime.
+      kept: the kept notes among those of a harmonised piece, `[T, P]`; None for none.
     """
 
     name: str
     caption: str
     roll: np.ndarray
     prime_frames: int = 0
+    kept: np.ndarray | None = None
 
 
 def write(
@@ -90,7 +92,7 @@ def write(
         piano_roll.to_midi(sample.roll, grid).write(_unlinked(f"{path}.mid"))
         audio.save(_unlinked(f"{path}.wav"), audio.play(sample.roll, grid))
         plots.save_roll(_unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
-                        prime_frames=sample.prime_frames)
+                        prime_frames=sample.prime_frames, kept=sample.kept)
         figures.append(_FIGURE.format(name=html.escape(sample.name, quote=True),
                                       caption=html.escape(sample.caption, quote=True)))
     Path(_unlinked(f"{folder / 'index.html'}")).write_text(_PAGE.format(

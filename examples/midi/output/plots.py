@@ -30,7 +30,7 @@ def bitmap(on: np.ndarray) -> np.ndarray:
 
 def save_roll(
     path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: str,
-    prime_frames: int = 0,
+    prime_frames: int = 0, kept: np.ndarray | None = None,
 ) -> None:
     """Writes a PNG of a roll with pitch names and seconds.
 
@@ -40,6 +40,7 @@ def save_roll(
       grid: the roll's frames and columns.
       title: the title above the picture.
       prime_frames: number of frames at the beginning that are the prime; they are marked.
+      kept: the kept notes of a harmonised piece, `[T, P]`, which have the colour of a prime.
     """
     from matplotlib.figure import Figure
     pitch, start, end = piano_roll.played(roll, grid)
@@ -49,7 +50,10 @@ def save_roll(
     figure = Figure(figsize=(min(_MAX_WIDTH, max(8.0, seconds / 4)), 2 + (high - low) / 12),
                     layout="constrained")
     axes = figure.subplots()
-    colours = np.where(start < prime_frames, _REFERENCE, _NOTE)
+    is_reference = start < prime_frames
+    if kept is not None:
+        is_reference |= piano_roll.sounding(kept, grid)[start, pitch - grid.lowest]
+    colours = np.where(is_reference, _REFERENCE, _NOTE)
     axes.barh(pitch, (end - start) * grid.frame_seconds, 0.8, start * grid.frame_seconds,
               color=colours, edgecolor="white", linewidth=0.4)
     if prime_frames:

@@ -198,6 +198,10 @@ PLAYED = {
     "an endless number": (midi_files.header() + chunk(b"MTrk", BODY + bytes([0x81]) * 5000),
                           "track 1 is damaged"),
     "another file behind": (PLAIN + melody([80]), ""),
+    "another signature": (b"MTHD" + PLAIN[4:], "the signature of its header is not MThd"),
+    "no header": (b"RMID" + PLAIN[14:], "it has no header; taken as 480 ticks per beat"),
+    "division 0": (midi_files.header(division=0) + PLAIN[14:],
+                   "0 ticks per beat, taken as 480"),
     "format 7": (midi_files.header(format_=7) + PLAIN[14:], ""),
 }
 
@@ -259,6 +263,12 @@ def test_film_time_is_exact_and_needs_no_tempo(frames, ticks, second):
     notes = midi_reader.read(content)
     np.testing.assert_allclose(notes.seconds[0, :2], [1000 / second, 11_000 / second], rtol=1e-14)
     np.testing.assert_allclose(notes.beats, notes.seconds, rtol=1e-14)  # 60 beats a minute
+
+
+def test_film_time_without_ticks_is_read():
+    notes = midi_reader.read(file([(1000, on(60)), (500, off(60))], division=-25 << 8))
+    np.testing.assert_allclose(notes.seconds[0, :2], [1, 1.5])
+    assert notes.repairs == ("its header says 0 ticks per film frame, taken as 40",)
 
 
 def test_tracks_of_format_2_follow_one_another():
@@ -331,8 +341,6 @@ REFUSED = {
     "text": (b"Dear all,\n", "is not a MIDI file"),
     "a header": (midi_files.header()[:12], "damaged: it ends within its header"),
     "no track": (midi_files.header() + chunk(b"XFIH", b"abc"), "damaged: it holds no track"),
-    "no division": (file([(0, on(60)), (9, off(60))], division=0), "0 ticks per beat, so its"),
-    "no film ticks": (file([(0, on(60))], division=-25 << 8), "0 ticks per film frame, so its"),
     "months": (file([(0, on(60)), (0x0FFFFFFF, off(60))], division=1), "claims .* hours"),
     "ages": (file([(0x0FFFFFFF, on(60))] * 5000), "claims more music than there is time"),
     "large": (b"MThd" + bytes(midi_reader.MAX_BYTES), "at most"),

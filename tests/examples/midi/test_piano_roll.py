@@ -9,7 +9,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from examples.midi.data import midi_reader, piano_roll
+from examples.midi.data import lines, midi_reader, piano_roll
 from examples.midi.data.piano_roll import Grid
 from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import file, off, on, pedal, tempo
@@ -169,3 +169,21 @@ def test_another_grid_keeps_the_notes_in_its_range():
     roll = np.eye(3, dtype=np.uint8)
     wide = piano_roll.with_grid(roll, Grid(lowest=60, highest=62), Grid(lowest=58, highest=61))
     assert _columns(wide, 58) == {60: [0], 61: [1]}
+
+
+@pytest.mark.parametrize("line, notes, mask", [
+    ("melody", [[0, 0, 0, 1, 0], [0, 0, 0, 0, 0]], [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]),
+    ("bass", [[0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], [[1, 1, 0, 0, 0], [0, 0, 0, 0, 0]]),
+    ("outer", [[0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], [[1, 1, 0, 1, 1], [0, 0, 0, 0, 0]]),
+    ("notes", [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]])])
+def test_a_line_is_what_is_kept_of_each_frame_with_notes(line, notes, mask):
+    roll = np.array([[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], np.uint8)
+    kept = lines.keep(roll, line, Grid(lowest=60, highest=64))
+    np.testing.assert_array_equal(kept.roll, notes)
+    np.testing.assert_array_equal(kept.mask, np.array(mask, bool))
+    begins = np.zeros_like(roll)
+    begins[0, 3] = 1
+    onsets = lines.keep(np.concatenate([begins, roll - begins], 1), line,
+                        Grid(lowest=60, highest=64, onsets=True))
+    np.testing.assert_array_equal(onsets.mask, np.tile(kept.mask, [1, 2]))
+    np.testing.assert_array_equal(onsets.roll[:, :5] + onsets.roll[:, 5:], notes)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-midi from end to end: train, evaluate, generate, latent, and refused options."""
+"""vaeseq-midi from end to end: every command but tune and export, and refused options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from examples.midi.cli import program
-from examples.midi.data import midi_reader, piano_roll, sources
+from examples.midi.data import lines, midi_reader, piano_roll, sources
 from examples.midi.data.loading import Piece
 from examples.midi.hparams import MidiHParams
 from tests.examples.midi import midi_files
@@ -185,6 +185,20 @@ def test_latents_are_moved_and_interpolated(log_dir, music, midi, tmp_path):
     assert len(list((tmp_path / "b").glob("*.wav"))) == 3
 
 
+def test_a_melody_is_harmonised_below_it(log_dir, music, midi, tmp_path):
+    ended = midi("harmonise", "--log-dir", log_dir, "--out-dir", tmp_path, "--melody",
+                 music / "3.mid", "--num-samples", 2, "--num-particles", 8)
+    assert ended.status == 0
+    assert re.search(r"log-evidence of the kept notes: -\d+\.\d+ nats per frame, 20 frames, 16 "
+                     "particles", ended.out)
+    melody = _roll(music / "3.mid", GRID)
+    rolls = [_roll(tmp_path / f"sample-{number}.mid", GRID)[:20] for number in (1, 2)]
+    for roll in rolls:
+        np.testing.assert_array_equal(lines.keep(roll, "melody", GRID).roll, melody)
+        assert roll.sum() > melody.sum()
+    assert (rolls[0] != rolls[1]).any()
+
+
 def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
     generate = ["generate", "--log-dir", log_dir, "--out-dir"]
     (tmp_path / "file").write_text("x")
@@ -200,6 +214,8 @@ def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
          "at most 1800 seconds together, got 5 and 1799"),
         ([*generate, tmp_path, "--prime", music / "bad.mid"], "is not a MIDI file"),
         ([*generate, tmp_path, "--prime", tmp_path / "no.mid"], "no such file or folder"),
+        (["harmonise", "--log-dir", log_dir], "required: --melody"),
+        (["harmonise", "--log-dir", log_dir, "--melody", tmp_path / "no.mid"], "no such file"),
         (["evaluate", "--log-dir", log_dir, "--eval-files", music / "bad.mid"], "found none"),
         (["evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.json"], "FILE.png"),
         (["train", "--log-dir", tmp_path / "new", "--train-files", music / "b*"], "found none"),

@@ -1,0 +1,53 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-midi harmonise: draws the other notes of a given line from a trained model."""
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
+from vaeseq.runs.progress import Progress
+
+from ..data import lines
+from ..data.lines import Line
+from ..hparams import MAX_SECONDS
+from ..model import MidiModel
+from ..output.html import Sample
+from ._shared import load_model, playing_grid, read_piece, write_samples
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    model = load_model(args)
+    if model.hparams.decoder == "scores":
+        raise UsageError(f"{str(args.log_dir)!r}: expected a model with decoder=masked or "
+                         "bernoulli, found decoder=scores, which draws all notes of a frame "
+                         "together.")
+    grid = model.hparams.frames
+    roll = read_piece(args.melody, args.length or MAX_SECONDS, grid)
+    line = lines.keep(roll, args.keep, grid)
+    title = f"{short_repr(args.melody, 200)}, {args.keep} kept"
+    write_samples(args, _draw(model, line, args), playing_grid(args.rate, grid), title,
+                  f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}, "
+                  f"{args.num_particles} particles; kept notes are grey")
+
+
+def _draw(model: MidiModel, line: Line, args: argparse.Namespace) -> Iterator[Sample]:
+    """Draws the samples, and prints the log-evidence of each."""
+    digits = len(str(args.num_samples))
+    evidences = []
+    with Progress("harmonise", total=args.num_samples, unit="sample") as progress:
+        for number, (roll, log_evidence) in enumerate(model.harmonise(
+                line, num_samples=args.num_samples, num_particles=args.num_particles,
+                temperature=args.temperature, seed=args.seed), 1):
+            progress.advance()
+            evidences.append(log_evidence)
+            caption = (f"sample {number}: log-evidence of the kept notes "
+                       f"{log_evidence / len(roll):.3f} nats per frame")
+            yield Sample(f"sample-{number:0{digits}}", caption, roll, kept=line.roll)
+    peak = max(evidences)
+    mean = peak + math.log(sum(math.exp(one - peak) for one in evidences) / len(evidences))
+    print(f"log-evidence of the kept notes: {mean / len(line.roll):.4f} nats per frame, "
+          f"{len(line.roll)} frames, {args.num_particles * args.num_samples} particles")

@@ -1,0 +1,58 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Lines of a piece that are kept while a model draws the other notes.
+
+Axes: T frames, P columns of a roll.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import piano_roll
+from .piano_roll import Grid
+
+# Each line, and what is kept of a frame.
+LINES = {
+    "melody": "the highest note, with nothing above it",
+    "bass": "the lowest note, with nothing below it",
+    "outer": "both, with nothing outside of them",
+    "notes": "all notes; others may be added",
+}
+
+
+class Line(NamedTuple):
+    """What of a roll is kept.
+
+    Attributes:
+      roll: the kept notes, uint8 `[T, P]`.
+      mask: bool `[T, P]`, which columns are kept: on or off as in `roll`. In frames without notes
+        none is.
+    """
+
+    roll: np.ndarray
+    mask: np.ndarray
+
+
+def keep(roll: np.ndarray, line: str, grid: Grid) -> Line:
+    """Returns the line of a roll that `line`, one of LINES, names.
+
+    Args:
+      roll: uint8 `[T, P]`, with onsets `[T, 2 P]`.
+      line: one of LINES.
+      grid: the roll's frames and columns.
+    """
+    on = piano_roll.sounding(roll, grid)
+    columns = np.arange(grid.pitches)
+    is_above = columns >= _highest(on)[:, None]
+    is_below = (columns >= _highest(on[:, ::-1])[:, None])[:, ::-1]
+    mask = {"melody": is_above, "bass": is_below, "outer": is_above | is_below, "notes": on}[line]
+    mask = mask & on.any(axis=1, keepdims=True)
+    if grid.onsets:
+        mask = np.concatenate([mask, mask], axis=1)
+    return Line(np.where(mask, roll, 0).astype(np.uint8), mask)
+
+
+def _highest(on: np.ndarray) -> np.ndarray:
+    """Returns the highest column that is on in each frame, int `[T]`; the last without any."""
+    return on.shape[1] - 1 - np.argmax(on[:, ::-1], axis=1)
