@@ -20,9 +20,10 @@ _SERIES = ["pyarrow>=15", *_PLOT]
 _TOKENS = ["sentencepiece>=0.2"]  # trains byte pair encodings for vaeseq-text
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
-# scoringrules: an oracle of the scores of forecasts.
+# scoringrules: an oracle of the scores of forecasts. basedpyright: pyright with its own Node.js.
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11",
-        "hypothesis>=6.100", "mido>=1.3", "scoringrules>=0.9"]
+        "hypothesis>=6.100", "mido>=1.3", "scoringrules>=0.9",
+        "basedpyright>=1.20"]
 _DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1"]
 
 setuptools.setup(

@@ -193,15 +193,18 @@ class VAECoreContract:
         require_all_close(state, whole.state, "A sequence cut in two must end in the state of the "
                            "whole.")
 
-    def test_one_row_of_one_step(self) -> None:
+    def test_one_row_of_one_step_and_of_none(self) -> None:
         core, contexts, observed, z = self._make_case()
         whole = self._path(core, contexts, observed, z)
-        path = self._path(core, *(
-            at(at(x, slice(0, 1), 0), slice(None, 1)) for x in (contexts, observed, z)))
-        for name in ("outputs", "log_prob", "latent_log_prob"):
-            require_close(getattr(path, name), getattr(whole, name)[:1, :1],
-                          f"The first step of the first row alone must have the {name} of the "
-                          "whole batch.")
+        for steps in (1, 0):
+            path = self._path(core, *(
+                at(at(x, slice(0, 1), 0), slice(None, steps)) for x in (contexts, observed, z)))
+            for name in ("outputs", "log_prob", "latent_log_prob"):
+                require_close(getattr(path, name), getattr(whole, name)[:1, :steps],
+                              f"The first row's first {steps} steps alone must have the {name} of "
+                              "the whole batch.")
+        require_all_close(path.state, core.initial_state(1),
+                          "The state after no step must be the state before it.")
 
     def test_padding_changes_nothing(self) -> None:
         core, contexts, observed, z = self._make_case()

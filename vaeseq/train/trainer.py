@@ -13,7 +13,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -66,7 +66,7 @@ class Callback:
         that was begun without the callback leaves the state as it is.
     """
 
-    state: tf.Variable | tf.Module | None = None
+    state: Any = None
 
     @property
     def name(self) -> str:
