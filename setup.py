@@ -24,7 +24,8 @@ _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11",
         "hypothesis>=6.100", "mido>=1.3", "scoringrules>=0.9",
         "basedpyright>=1.20"]
-_DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1"]
+# statsmodels: the record of a notebook.
+_DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1", "statsmodels>=0.14"]
 
 setuptools.setup(
     name="vaeseq",
