@@ -31,7 +31,7 @@ help:
 	@echo 'make demo    train for two minutes on text that Python carries; samples and the score'
 	@echo 'make test    the fast tests (PYTEST_ARGS="tests/nn -k name" for some of them,'
 	@echo '             PYTEST_ARGS=--durations=50 for the slowest)'
-	@echo 'make test-all  all tests, slow ones included'
+	@echo 'make test-all  all tests, slow ones included, compiled by XLA as programs are'
 	@echo 'make docs    the documentation, in docs/_build/html'
 	@echo 'make lint    ruff; make format applies what it can'
 	@echo 'make types   mypy'
@@ -53,7 +53,7 @@ test: $(VENV)/.installed-dev
 
 # An empty expression of -m replaces the one of pyproject.toml, which leaves out the slow tests.
 test-all: $(VENV)/.installed-dev
-	@export HYPOTHESIS_PROFILE=thorough; $(call RUN_TESTS,-m '')
+	@export HYPOTHESIS_PROFILE=thorough; $(call RUN_TESTS,--xla -m '')
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

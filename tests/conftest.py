@@ -1,13 +1,29 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Seeds TensorFlow's global generator before every test."""
+"""Seeds TensorFlow's global generator before every test, and leaves out XLA where it may be."""
 
 from __future__ import annotations
+
+import contextlib
 
 import pytest
 import tensorflow as tf
 
+from vaeseq.compilation import without_xla
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    # A hook, because a fixture would run after the module-scoped ones.
+
+def pytest_addoption(parser):
+    parser.addoption("--xla", action="store_true",
+                     help="compile with XLA in every test, as programs do")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Wraps a test with its fixtures, those of modules and sessions too.
+
+    XLA compiles for longer than the rest of a test takes. What the library compiles by itself runs
+    without it, unless the test is marked `xla`; a test's own tf.function is as it says.
+    """
     tf.random.set_seed(0)
+    uses_xla = item.config.getoption("--xla") or item.get_closest_marker("xla")
+    with contextlib.nullcontext() if uses_xla else without_xla():
+        return (yield)

@@ -19,7 +19,7 @@ HEADER = "# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2
 WINGS = """
     version types
     trace_context
-    dtypes
+    dtypes compilation
     nest seeds fields description truncation
     hparams data encoder dist_module
     nn runs

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from vaeseq.codec import missing as missing
     from vaeseq.codec.missing import MaskedDecoder as MaskedDecoder
     from vaeseq.codec.missing import MaskedEncoder as MaskedEncoder
+    from vaeseq.compilation import without_xla as without_xla
     from vaeseq.data import Batch as Batch
     from vaeseq.data import DataSet as DataSet
     from vaeseq.data import Masked as Masked
@@ -128,6 +129,7 @@ _NAMES = {
     "Truncation": "truncation",
     "VAECore": "vae",
     "float_dtype": "dtypes",
+    "without_xla": "compilation",
 }
 # Public modules, and the address of each.
 _MODULES = {

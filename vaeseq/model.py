@@ -36,6 +36,7 @@ from vaeseq import bounds, dtypes, nest, seeds, vae
 from vaeseq import data as data_lib
 from vaeseq.agent import Agent
 from vaeseq.codec.missing import MaskedDecoder, MaskedEncoder, masked_spec
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch, DataSet
 from vaeseq.description import describe
 from vaeseq.dist_module import DistModule
@@ -109,9 +110,7 @@ class Model(abc.ABC):
         if self.log_dir.exists:
             self.log_dir.check_parts(self._parts())
         self._sampler = Sampler(self.gen_core)
-        self._impute = tf.function(
-            functools.partial(imputation.samples, self.gen_core), jit_compile=True,
-            autograph=False)
+        self._impute = compiled(functools.partial(imputation.samples, self.gen_core))
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = False

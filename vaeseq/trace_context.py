@@ -9,6 +9,7 @@ that reads it; this module only stores them:
     weight_seeds                    `vaeseq.nn.initializers`
     noise                           `vaeseq.seeds`
     dtype                           `vaeseq.dtypes`
+    xla                             `vaeseq.compilation`
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class TraceContext(NamedTuple):
       weight_seeds: seeds for the weights that are created; None for TensorFlow's generator.
       noise: at most one tensor of normal numbers, removed when it is used.
       dtype: floating dtype of the modules that are constructed.
+      xla: whether XLA compiles the functions that are created.
     """
     precision: Precision = Precision()
     matmul_interceptor: Callable[..., Tensor] | None = None
@@ -53,6 +55,7 @@ class TraceContext(NamedTuple):
     weight_seeds: Iterator[Seed] | None = None
     noise: list[Tensor] | None = None
     dtype: tf.DType = tf.float32
+    xla: bool = True
 
 
 _DEFAULT = TraceContext()

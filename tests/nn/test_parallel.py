@@ -27,6 +27,7 @@ def make_step(stack):
     return step
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("batch_size,num_shards", [(4, 1), (4, 2), (5, 2), (1, 2), (3, 8)])
 def test_shards_add_up(batch_size, num_shards, jit_compile):

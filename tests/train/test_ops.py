@@ -95,6 +95,7 @@ def test_number_of_shards_changes_nothing():
     small.close(results[2], results[0], atol=1e-5)
 
 
+@pytest.mark.xla
 def test_xla_equals_eager_kernels():
     results = []
     for jit_compile in (False, True):
@@ -103,6 +104,7 @@ def test_xla_equals_eager_kernels():
     small.close(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize(("vae_type", "jit_compile"), [("RNN", True), ("SRNN", False)])
 def test_bfloat16_products_are_close_to_exact_ones(monkeypatch, vae_type, jit_compile):
     def first_step():

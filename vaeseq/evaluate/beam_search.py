@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.codec.decoders import Categorical
+from vaeseq.compilation import compiled
 from vaeseq.types import Tensor
 from vaeseq.vae import CoreState, GenCore, GenState
 
@@ -59,7 +60,7 @@ class BeamSearch:
                 "beam search needs a decoder of one symbol a step, decoders.Categorical; got "
                 f"{type(core.decoder).__name__}. Draw samples instead.")
         self._gen_core = gen_core
-        self._compiled = tf.function(self._extend, jit_compile=True, autograph=False)
+        self._compiled = compiled(self._extend)
 
     def search(self, length: int, beam_size: int, state: GenState | None = None) -> list[Beam]:
         """Finds likely sequences, the most likely one first.

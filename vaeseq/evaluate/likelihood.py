@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import VAECore
@@ -128,8 +128,7 @@ class Evaluator:
         self._agent = agent
         self._core = core
         self.bound = bound
-        self.score_batch = tf.function(
-            self._score_batch, jit_compile=jit_compile, autograph=False)
+        self.score_batch = compiled(self._score_batch, jit_compile=jit_compile)
 
     @property
     def bound_name(self) -> str:

@@ -17,6 +17,7 @@ from typing import Literal
 import tensorflow as tf
 
 from vaeseq import nest as nest_lib
+from vaeseq.compilation import compiled
 from vaeseq.types import Nest
 
 CPUINFO = pathlib.Path("/proc/cpuinfo")  # of Linux
@@ -75,11 +76,11 @@ def parallel(fn: Callable[..., tuple[Nest, Nest]], num_shards: int, *,
     """
     if num_shards < 1:
         raise ValueError(f"Expected at least one shard, got num_shards={num_shards}.")
-    compiled = tf.function(fn, jit_compile=jit_compile, autograph=False)
+    run = compiled(fn, jit_compile=jit_compile)
 
     def sharded(batch: Nest, *shared: Nest) -> tuple[Nest, Nest]:
         sizes = _sizes(nest_lib.leading_dim(batch), num_shards)
-        results = [compiled(shard, *shared) for shard in _cut(batch, sizes)]
+        results = [run(shard, *shared) for shard in _cut(batch, sizes)]
         if len(results) == 1:
             return results[0]
         sums, rows = zip(*results)

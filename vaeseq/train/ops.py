@@ -24,6 +24,7 @@ import tensorflow as tf
 from vaeseq import bounds, seeds
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch, as_tensors
 from vaeseq.hparams import HParams
 from vaeseq.nn import initializers, parallel
@@ -186,8 +187,7 @@ class TrainOps(snt.Module):
         self._is_keras = hasattr(self._optimizer, "apply_gradients")
         if learning_rate is not None and not self._is_keras:
             self._optimizer.learning_rate = self._rate
-        self._update = tf.function(
-            self._update_weights, jit_compile=jit_compile, autograph=False)
+        self._update = compiled(self._update_weights, jit_compile=jit_compile)
         low = precision == "bfloat16"
         # XLA has no fast bfloat16 matrix products on CPUs: these run outside of its clusters.
         split = low and jit_compile and not tf.config.list_physical_devices("GPU")

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from vaeseq import seeds, vae
 from vaeseq.cli.arguments import UsageError
+from vaeseq.compilation import compiled
 
 from ..data.piano_roll import Grid
 from ..model import MidiModel, fixed_latents, observations
@@ -93,7 +94,7 @@ def _decode(
     model: MidiModel, captions: list[str], latents: np.ndarray, args: argparse.Namespace
 ) -> Iterator[Sample]:
     """Draws a sample for each `[T, Z]` of the latents, all with the same random numbers."""
-    @tf.function(jit_compile=True)
+    @compiled
     def decode(z: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
         core = fixed_latents.FixedLatents(model.gen_core.core, z)
         gen_core = vae.GenCore(model.gen_core.agent, core)

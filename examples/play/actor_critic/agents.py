@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.agent import Agent
+from vaeseq.compilation import compiled
 from vaeseq.types import Nest, Seed, Tensor
 
 from ..world_model.imagination import SampledAction
@@ -79,8 +80,7 @@ class AgentPlayer:
         """Args: actor: the agent. jit_compile: compile with XLA."""
         self._actor = actor
         self._game = actor.world.game
-        self._step = tf.function(
-            self._observe_and_act, jit_compile=jit_compile, autograph=False)
+        self._step = compiled(self._observe_and_act, jit_compile=jit_compile)
 
     def start(self, num_envs: int) -> Any:
         """Returns the state before the first step of `num_envs` environments."""

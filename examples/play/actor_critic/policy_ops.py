@@ -17,6 +17,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import seeds
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch
 from vaeseq.nn import initializers
 from vaeseq.train import schedules
@@ -80,8 +81,7 @@ class PolicyOps(snt.Module):
         self._value_rate = tf.Variable(0.0, trainable=False, name="value_rate")
         self._optimizer = snt.optimizers.Adam(self._rate)
         self._value_optimizer = snt.optimizers.Adam(self._value_rate)
-        self._compiled = tf.function(
-            self._update, jit_compile=hparams.jit_compile, autograph=False)
+        self._compiled = compiled(self._update, jit_compile=hparams.jit_compile)
 
     def build(self) -> None:
         """Creates all variables, with weights from the seed."""

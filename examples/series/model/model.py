@@ -15,6 +15,7 @@ import tensorflow as tf
 from vaeseq import bounds, nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.codec.missing import MaskedEncoder
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch, DataSet, as_tensors
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -82,8 +83,7 @@ class SeriesModel(Model):
             self.maker.num_floats, len(self.maker.inputs.code_sizes), len(hparams.lags),
             self.observation_spec)
         super().__init__(hparams, log_dir, seed=seed)
-        self._sample_paths = tf.function(
-            functools.partial(_sample_paths, self.gen_core), jit_compile=True, autograph=False)
+        self._sample_paths = compiled(functools.partial(_sample_paths, self.gen_core))
 
     @classmethod
     def arguments_of(cls, run: LogDir) -> dict[str, Any]:

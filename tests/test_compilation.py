@@ -1,0 +1,38 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Models with and without XLA."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq.compilation import compiled, without_xla
+
+
+def characters(x):
+    return tf.strings.length(tf.strings.as_string(x))  # no operation of XLA
+
+
+@pytest.mark.xla
+def test_a_function_keeps_the_choice_that_held_when_it_was_created():
+    with without_xla():
+        plain = compiled(characters)
+    assert plain(tf.constant(123)) == 3
+    for function in (compiled(characters), compiled(characters, jit_compile=True)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="XLA"), without_xla():
+            function(tf.constant(123))
+    assert compiled(characters, jit_compile=False)(tf.constant(123)) == 3
+
+
+@pytest.mark.xla
+def test_a_model_is_the_same_with_and_without_xla(tmp_path):
+    def figures(name):
+        model = small.Reals(small.HPARAMS, tmp_path / name)
+        sequence = small.reals(5).numpy()
+        trained = model.train([sequence], num_steps=2, valid=[sequence])
+        return trained.best, model.evaluate([sequence]).nats
+
+    with without_xla():
+        plain = figures("plain")
+    assert figures("xla") == pytest.approx(plain, rel=1e-4)
