@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,11 +59,15 @@ VARIANTS = {
 def contract_of(case):
     vae_type, hparams, codec, filtering = case
 
+    @functools.cache
+    def make_core():
+        return small.gen_core(vae_type, codec, **hparams).core
+
     class Test(testing.VAECoreContract):
         forward_only = filtering
 
         def make_object_under_test(self):
-            return small.gen_core(vae_type, codec, **hparams).core
+            return make_core()  # no test changes it
 
     return Test
 

@@ -16,6 +16,8 @@ from examples.text.cli import program
 from examples.text.model import TextModel
 from vaeseq import data, seeds
 
+pytestmark = pytest.mark.xla  # equal bits need equally compiled programs
+
 ROOT = pathlib.Path(__file__).parents[3]
 ROWS, WINDOW = 2, 16
 SEED = (5 << 31) + 7  # of more than 32 bits
