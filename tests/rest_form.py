@@ -25,13 +25,13 @@ def answer(model, request):
 
     asked = json.loads(request)
     signature = model.signatures[asked["signature_name"]]
-    given, specs = asked["inputs"], signature.structured_input_signature[1]
+    inputs, specs = asked["inputs"], signature.structured_input_signature[1]
     try:
-        if not isinstance(given, dict):
+        if not isinstance(inputs, dict):
             (name,) = specs
-            given = {name: given}
+            inputs = {name: inputs}
         outputs = signature(**{
-            name: tf.constant(array(given[name], spec.dtype.as_numpy_dtype))
+            name: tf.constant(array(inputs[name], spec.dtype.as_numpy_dtype))
             for name, spec in specs.items()})
     except KeyError as error:
         return json.dumps({"error": f"Missing named input: {error}"})

@@ -56,8 +56,8 @@ def test_training_on_any_lengths_compiles_for_few(monkeypatch):
         return call(self, batch, state, **arguments)
 
     monkeypatch.setattr(SequenceLoss, "__call__", counted)
-    made = small.gen_core("RNN")
-    ops = TrainOps(made.agent, made.core, ELBO(), learning_rate=lambda step: 1e-3,
+    gen_core = small.gen_core("RNN")
+    ops = TrainOps(gen_core.agent, gen_core.core, ELBO(), learning_rate=lambda step: 1e-3,
                          seed=small.SEED)
     batches = data.Sequences(sequences(*range(2, 17), 16), 2, 16, seed=0)
     ops.build(batches.batch(0))

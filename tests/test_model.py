@@ -212,8 +212,8 @@ def test_what_contradicts_the_run_is_refused(run, kind, hparams, seed, message):
     ("run.json", "{"), ("run.json", "[]"), ("run.json", '{"program": "vaeseq"}'),
     ("hparams.json", "{"), ("hparams.json", "")])
 def test_a_damaged_directory(run, tmp_path, name, content):
-    for kept in ("run.json", "hparams.json"):
-        (tmp_path / kept).write_bytes((run[2] / kept).read_bytes())
+    for file in ("run.json", "hparams.json"):
+        (tmp_path / file).write_bytes((run[2] / file).read_bytes())
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=name):
         Waves(HPARAMS, tmp_path)

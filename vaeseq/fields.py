@@ -44,9 +44,9 @@ def short_repr(value: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns " Did you mean ...?" with the closest known name; "" if none is close."""
-    near = difflib.get_close_matches(name[:100], list(known), n=1)
+def suggestion(name: str, candidates: Iterable[str]) -> str:
+    """Returns " Did you mean ...?" with the closest candidate; "" if none is close."""
+    near = difflib.get_close_matches(name[:100], list(candidates), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

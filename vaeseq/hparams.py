@@ -94,12 +94,14 @@ class _AcceptsCoreOptions(type):
     def __call__(cls, **values: Any) -> Any:
         declared = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         names = [name for name in values if name not in declared]
-        known = core_options() if names else {}
+        declared_options = core_options() if names else {}
         options = {
-            name: known[name].accept(values.pop(name)) for name in names if name in known}
+            name: declared_options[name].accept(values.pop(name))
+            for name in names if name in declared_options}
         # Without those that have their default, so that it is the same to give it or not.
         values["options"] = tuple(sorted(
-            (name, value) for name, value in options.items() if value != known[name].default))
+            (name, value) for name, value in options.items()
+            if value != declared_options[name].default))
         return super().__call__(**values)
 
 
@@ -313,13 +315,13 @@ class HParams(metaclass=_AcceptsCoreOptions):
         declared = fields.of(cls)
         if name in declared:
             return declared[name]
-        known = {**declared, **core_options()}
-        if name not in known:
+        all_fields = {**declared, **core_options()}
+        if name not in all_fields:
             raise ValueError(
-                f"unknown hyperparameter {short_repr(name)}.{fields.suggestion(name, known)} "
-                f"Known: {', '.join(known)}"
+                f"unknown hyperparameter {short_repr(name)}.{fields.suggestion(name, all_fields)} "
+                f"Known: {', '.join(all_fields)}"
             )
-        return known[name]
+        return all_fields[name]
 
 
 def _items(text: str) -> Iterator[str]:

@@ -69,11 +69,11 @@ def table(rows: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> str:
         lines.append(f"| the training set | {music['notes_per_frame']:.2f} | {music['held']:.2f} | "
                      + " | ".join(f"within {rows[0][1][name]['spread']:.3f}"
                                   for name in STATISTICS) + " |")
-    for title, found in rows:
+    for title, result in rows:
         cells = []
         for name in STATISTICS:
-            distance, spread = found[name]["distance"], found[name]["spread"]
+            distance, spread = result[name]["distance"], result[name]["spread"]
             cells.append(f"{distance:.3f}" + ("" if distance <= spread else " (!)"))
-        lines.append(f"| {title} | {found['notes_per_frame']['samples']:.2f} | "
-                     f"{found['held']['samples']:.2f} | " + " | ".join(cells) + " |")
+        lines.append(f"| {title} | {result['notes_per_frame']['samples']:.2f} | "
+                     f"{result['held']['samples']:.2f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -49,7 +49,7 @@ RECIPES = {
         "observed_indices=[0,2]", 25_000, 475, "recurrent PPO 100,000"),
     "pendulum": Recipe("game=Pendulum-v1,first_steps=1000", 20_000, -200, "SAC, TD3: 20,000"),
 }
-_GIVEN, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps observed, predicted, in the table
+_NUM_OBSERVED, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps observed, predicted, in the table
 _HELD_OUT, _HELD_OUT_SEED = 32, 77_000_000
 
 
@@ -129,7 +129,8 @@ def _prediction(log_dir) -> dict:
                              seed=_HELD_OUT_SEED))
     try:
         errors = open_loop.open_loop_errors(
-            agent.world, replay.transitions(), held_out, given=_GIVEN, horizon=_HORIZON)
+            agent.world, replay.transitions(), held_out, num_observed=_NUM_OBSERVED,
+            horizon=_HORIZON)
     except ValueError:
         return {}
     return {name: np.round(each, 5).tolist() for name, each in errors._asdict().items()}

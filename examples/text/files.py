@@ -28,8 +28,8 @@ def matches(text: str) -> list[Path]:
             raise argparse.ArgumentTypeError(
                 f"expected a folder with files of text; {short_repr(text)} has none")
     elif glob.has_magic(text) and not os.path.lexists(text):
-        found = glob.glob(text, recursive=True)
-        paths = [path for name in found for path in (
+        names = glob.glob(text, recursive=True)
+        paths = [path for name in names for path in (
             _files_in(name) if os.path.isdir(name) else [name] if os.path.isfile(name) else [])]
         if not paths:
             raise argparse.ArgumentTypeError(f"no file matches the pattern {short_repr(text)}")

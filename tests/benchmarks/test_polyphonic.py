@@ -51,7 +51,7 @@ def test_an_average_over_seeds_is_of_probabilities_at_each_frame():
 def test_only_samples_like_the_music_are_within_its_spread():
     music = pieces(200)
     alike = free_running.compare(pieces(20), music)
-    within = [found["distance"] <= found["spread"] for found in alike.values()]
+    within = [result["distance"] <= result["spread"] for result in alike.values()]
     assert sum(within) >= len(within) - 1  # 5 % each are beyond it by chance
     # Two octaves lower, and a note at a time rather than four.
     other = [roll * (np.cumsum(roll, 1) == 1) for roll in pieces(20, pitch=17)]

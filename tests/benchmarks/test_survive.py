@@ -56,13 +56,13 @@ def test_planted_differences_are_reported(runs, tmp_path):
     shutil.copytree(killed, other)
     lines = (other / "metrics.jsonl").read_text().splitlines(keepends=True)
     (other / "metrics.jsonl").write_text("".join([*lines[:3], *lines[4:]]))
-    assert any("lines of metrics" in found for found in survive.differences(whole, other))
+    assert any("lines of metrics" in difference for difference in survive.differences(whole, other))
     last = max((other / "checkpoints").glob("step-*"))
     for path in min((other / "checkpoints").glob("step-*")).iterdir():
         shutil.copy(path, last)
-    assert any("differs" in found for found in survive.differences(whole, other))
+    assert any("differs" in difference for difference in survive.differences(whole, other))
     shutil.rmtree(last)
-    assert any("checkpoints:" in found for found in survive.differences(whole, other))
+    assert any("checkpoints:" in difference for difference in survive.differences(whole, other))
 
 
 def test_samples_are_compared_byte_by_byte(tmp_path):

@@ -17,11 +17,11 @@ from vaeseq.codec.flows import FlowDistribution, InverseAutoregressiveFlow
 
 
 def flows(size, count=2, hidden=(5,), scale=1.0):
-    made = [InverseAutoregressiveFlow(size, hidden, activation="tanh") for _ in range(count)]
-    for number, flow in enumerate(made):
+    chain = [InverseAutoregressiveFlow(size, hidden, activation="tanh") for _ in range(count)]
+    for number, flow in enumerate(chain):
         flow(tf.zeros([1, size]))
         small.set_weights(flow, scale, number)
-    return made
+    return chain
 
 
 def distribution(size, **arguments):

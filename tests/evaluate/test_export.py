@@ -82,14 +82,14 @@ def test_scores_of_any_batch_size_and_length_equal_the_evaluators(served, gen_co
 
 
 def test_scores_with_latents_equal_the_evaluators():
-    made = small.gen_core("VRNN", small.symbol_codec)
-    signatures = Signatures(made, ELBO(3), rows=ROWS, window=WINDOW, jit_compile=False,
+    model = small.gen_core("VRNN", small.symbol_codec)
+    signatures = Signatures(model, ELBO(3), rows=ROWS, window=WINDOW, jit_compile=False,
                             check=lambda observed: ())
     score = tf.function(signatures.all()["score"].function, autograph=False)
     rows, seed = rows_of(6, 1, 3), (9 << 31) + 1
     scores = score(observed=tf.constant(padded(rows, 7)), lengths=tf.constant([6, 1, 3]),
                    seed=tf.constant(seed, tf.int64))["log_density"]
-    evaluator = Evaluator(made.agent, made.core, ELBO(3), jit_compile=False)
+    evaluator = Evaluator(model.agent, model.core, ELBO(3), jit_compile=False)
     np.testing.assert_array_equal(scores, library_scores(evaluator, rows, 7, seed, ROWS))
 
 

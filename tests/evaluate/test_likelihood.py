@@ -36,11 +36,11 @@ def log_probs(model, sequence):
 
 
 def test_an_exact_score_is_the_same_however_it_is_computed():
-    model, given = small.gen_core("RNN"), sequences(*SIZES)
-    expected = np.concatenate([log_probs(model, sequence) for sequence in given])
+    model, rows = small.gen_core("RNN"), sequences(*SIZES)
+    expected = np.concatenate([log_probs(model, sequence) for sequence in rows])
     for batch_size, window in ((1, 7), (1, 2), (2, 3), (4, 10), (5, 1)):
         scorer = evaluator(model)
-        score = scorer.score(data.windows(given, batch_size, window), seed=small.SEED)
+        score = scorer.score(data.windows(rows, batch_size, window), seed=small.SEED)
         assert score.nats == pytest.approx(expected.sum(), 1e-5)
         assert score.steps == 15
         assert score.nats_per_step == pytest.approx(-expected.mean(), 1e-5)
@@ -52,25 +52,25 @@ def test_an_exact_score_is_the_same_however_it_is_computed():
 
 
 def test_each_step_is_scored_in_its_place():
-    model, given = small.gen_core("RNN"), sequences(*SIZES)
-    parts = [[] for _ in given]
-    for window in evaluator(model).windows(data.windows(given, 4, 3), seed=small.SEED):
+    model, rows = small.gen_core("RNN"), sequences(*SIZES)
+    parts = [[] for _ in rows]
+    for window in evaluator(model).windows(data.windows(rows, 4, 3), seed=small.SEED):
         for row, length in enumerate(window.lengths):
             parts[row].extend(window.increments[row, :length])
             np.testing.assert_array_equal(window.increments[row, length:], 0)
             np.testing.assert_array_equal(window.effective_sample_size[row, length:], 0)
-    for row, sequence in zip(parts, given):
+    for row, sequence in zip(parts, rows):
         np.testing.assert_allclose(row, log_probs(model, sequence), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("bound", [ELBO(4), IWAE(4), FIVO(4)])
 def test_padding_is_in_no_figure(bound):
-    model, given = small.gen_core("SRNN"), sequences(*SIZES)
+    model, rows = small.gen_core("SRNN"), sequences(*SIZES)
     scorer = evaluator(model, bound)
     batches = [batch._replace(observed=small.garbage_after(batch.observed, batch.lengths))
-               for batch in data.windows(given, 4, 7)]
+               for batch in data.windows(rows, 4, 7)]
     score = scorer.score(batches, seed=small.SEED)
-    small.same(tuple(score), tuple(scorer.score(data.windows(given, 4, 7), seed=small.SEED)))
+    small.same(tuple(score), tuple(scorer.score(data.windows(rows, 4, 7), seed=small.SEED)))
     assert 1.0 <= score.effective_sample_size <= 4.0
     assert score.latent_kl.shape == (2,)
     assert score.latent_kl.sum() == pytest.approx(score.kl, 1e-4)
@@ -94,9 +94,9 @@ def test_the_standard_error_is_that_of_repeated_evaluations(bound, scale):
 
     (For IWAE where the weights are not too uneven: the delta method knows no heavy tails.)
     """
-    model, given = small.gen_core("SRNN", scale=scale), sequences(6, 3)
+    model, rows = small.gen_core("SRNN", scale=scale), sequences(6, 3)
     scorer, runs = evaluator(model, bound), 300
-    scores = [scorer.score(data.windows(given, 2, 3), seed=seeds.make(n)) for n in range(runs)]
+    scores = [scorer.score(data.windows(rows, 2, 3), seed=seeds.make(n)) for n in range(runs)]
     spread = np.var([score.nats for score in scores], ddof=1)
     estimate = np.mean([score.variance for score in scores])
     # The standard error of a variance is about sqrt(2 / runs) of it; 4 of them is 33 %.
@@ -126,7 +126,7 @@ def test_extreme_figures():
     assert math.isnan(score_of(-1.0, math.nan).standard_error)
 
 
-@pytest.mark.parametrize("given", [[], [np.zeros([0, 2], np.float32)]])
-def test_nothing_to_score(given):
+@pytest.mark.parametrize("rows", [[], [np.zeros([0, 2], np.float32)]])
+def test_nothing_to_score(rows):
     with pytest.raises(ValueError, match="at least one step to score, got none"):
-        evaluator(small.gen_core("RNN")).score(data.windows(given, 2, 3), seed=small.SEED)
+        evaluator(small.gen_core("RNN")).score(data.windows(rows, 2, 3), seed=small.SEED)

@@ -135,14 +135,14 @@ fraction = real(Range(0, 1, open_high=True))
 minutes = real(Range(0, _YEAR_IN_MINUTES, open_low=True))
 
 
-def some_of(known: Collection[str], separator: str = ",") -> Callable[[str], list[str]]:
-    """Returns a converter to a list of names, each of them in `known`."""
+def some_of(allowed: Collection[str], separator: str = ",") -> Callable[[str], list[str]]:
+    """Returns a converter to a list of names, each of them in `allowed`."""
     def read(text: str) -> list[str]:
         names = text.split(separator)
         for name in names:
-            if name not in known:
+            if name not in allowed:
                 raise ValueError(
-                    f"expected some of {separator.join(known)}; got {short_repr(name)}.")
+                    f"expected some of {separator.join(allowed)}; got {short_repr(name)}.")
         return names
 
     return converter(read)

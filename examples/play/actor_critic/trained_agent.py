@@ -60,13 +60,13 @@ class TrainedAgent:
         return AgentPlayer(self._actor(greedy, temperature), jit_compile=self.hparams.jit_compile)
 
     def imagine(
-        self, episode: Episode, *, given: int, length: int, own_actions: bool, seed: int
+        self, episode: Episode, *, num_observed: int, length: int, own_actions: bool, seed: int
     ) -> ImaginedEpisode:
         """Continues a recorded episode in the model alone.
 
         Args:
           episode: the recorded episode.
-          given: the number of its steps that the model observes first.
+          num_observed: the number of its steps that the model observes first.
           length: L.
           own_actions: the policy acts; otherwise the recorded actions are repeated.
           seed: of the random numbers.
@@ -74,19 +74,20 @@ class TrainedAgent:
         Raises:
           ValueError: the episode is too short.
         """
-        needed = given if own_actions else given + length
-        if given < 0 or length < 1 or needed > episode.num_steps:
+        needed = num_observed if own_actions else num_observed + length
+        if num_observed < 0 or length < 1 or needed > episode.num_steps:
             raise ValueError(
                 f"expected an episode of at least {needed} steps, to imagine {length} after "
-                f"{given}, got one of {episode.num_steps}.")
+                f"{num_observed}, got one of {episode.num_steps}.")
         actions, act = None, None
         if own_actions:
             act = self._actor(greedy=True).act
         else:
-            recorded = self.game.actions.encode(episode.actions[given:given + length])
-            actions = tf.constant(recorded[None])
-        rollout = imagine(self.world, belief_after(self.world, [episode], given), length, act=act,
-                          actions=actions, seed=seeds.make(seed))
+            recorded = episode.actions[num_observed:num_observed + length]
+            actions = tf.constant(self.game.actions.encode(recorded)[None])
+        belief = belief_after(self.world, [episode], num_observed)
+        rollout = imagine(
+            self.world, belief, length, act=act, actions=actions, seed=seeds.make(seed))
         observations = rollout.observations[0].numpy()
         return ImaginedEpisode(
             observations.reshape(length, *self.game.observation_shape),

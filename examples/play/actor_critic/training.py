@@ -134,8 +134,8 @@ class _Session:
         model_metrics, policy_metrics = learner.update()
         self._averages.add("model", model_metrics)
         self._averages.add("policy", policy_metrics)
-        made = learner.real_steps - before
-        progress.advance(min(made, max(num_steps - before, 0)), made,
+        new_steps = learner.real_steps - before
+        progress.advance(min(new_steps, max(num_steps - before, 0)), new_steps,
                          score=self._averages.means()["score"])
 
     def _is_due(self, num_steps: int) -> bool:

@@ -26,25 +26,28 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     run_options.add_new_run(parser)
     _add_game(parser)
     add("--num-steps", type=arguments.whole(1, _MAX_STEPS), default=20_000, metavar="N",
-        help="steps of the real game in all, over all sessions")
+        help="environment steps in total, those of earlier sessions included")
     add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="stop after so many minutes; the same command resumes the run")
-    add("--seed", type=arguments.seed, default=None, help="of all random numbers (default: 0)")
+        help="save and stop after M minutes, even before --num-steps")
+    add("--seed", type=arguments.seed, default=None, help="seed of all randomness (default: 0)")
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log-dir", type=arguments.directory, metavar="DIR",
-        help="of the training run; a random agent plays without one, too")
+        help="directory of the training run; --agent random needs none")
     _add_game(parser)
     _add_agent(parser)
     add("--max-moves", type=arguments.whole(1, _MAX_STEPS), default=1000, metavar="N",
-        help="a longer game is cut")
+        help="truncate episodes after N steps")
     add("--num-games", type=arguments.whole(1, _MAX_GAMES), default=5, metavar="N",
-        help="how many games")
-    add("--render", choices=("none", "window"), default="none", help="show the games in a window")
-    add("--film", type=arguments.output_file, metavar="FILE.gif", help="make a film of the games")
-    add("--seed", type=arguments.seed, default=0, help="the same seed begins the same games")
+        help="number of episodes")
+    add("--render", choices=("none", "window"), default="none",
+        help="render the episodes in a window")
+    add("--film", type=arguments.output_file, metavar="FILE.gif",
+        help="write a GIF of the episodes")
+    add("--seed", type=arguments.seed, default=0,
+        help="seed of the episodes' initial states and of the agent")
     add("--json", action="store_true",
         help="print one JSON object of the scores, and nothing else")
 
@@ -54,29 +57,32 @@ def _dream_arguments(parser: argparse.ArgumentParser) -> None:
     run_options.add_trained(parser)
     _add_game(parser)
     add("--film", type=arguments.output_file, required=True, metavar="FILE.gif",
-        help="the game on the left, the dream of it on the right")
+        help="write a GIF: the real episode on the left, the imagined one on the right")
     _add_agent(parser)
     add("--given", type=arguments.whole(0, _MAX_STEPS), default=5, metavar="N",
-        help="moves of the game that are seen before the dream begins")
+        help="real steps that the model observes before it imagines")
     add("--length", type=arguments.whole(1, 10**5), default=200, metavar="N",
-        help="moves dreamt at most")
+        help="largest number of imagined steps")
     add("--actions", choices=("game", "own"), default="game",
-        help="in the dream: those of the game, or those that the trained agent takes there")
-    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same film")
+        help="imagined actions: those of the real episode, or the trained agent's own")
+    add("--seed", type=arguments.seed, default=0,
+        help="seed of the episode and of the imagined steps")
 
 
 def _add_agent(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--agent", choices=("trained", "random"), default="trained", help="who plays")
+    add("--agent", choices=("trained", "random"), default="trained",
+        help="policy that acts: the trained one, or uniformly random actions")
     add("--temperature", type=arguments.temperature, metavar="T",
-        help="of the trained agent's choices; without it, always the best action")
+        help="temperature of the trained policy (default: greedy, the most likely action)")
 
 
 def _add_game(parser: argparse.ArgumentParser) -> None:
     arguments.add_hparams(parser, PlayHParams)
     parser.add_argument(
         "--game-module", metavar="MODULE",
-        help="a Python module that registers games: of another package, or a file here")
+        help="Python module that registers Gymnasium environments: of a package, or a file in "
+             "the current folder")
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], None]:
@@ -96,13 +102,14 @@ def _command(name: str) -> Callable[[argparse.Namespace], None]:
 
 
 program = Program(
-    "vaeseq-play", "World models of games: train a model and an agent in it, watch it play.",
+    "vaeseq-play",
+    "World models of Gymnasium environments: trains a model, and a policy in imagination.",
     (
-        Command("train", "train on a game, or resume a run", _train_arguments,
+        Command("train", "train a world model and a policy, or resume a run", _train_arguments,
                 _command("train")),
-        Command("run", "play the real game with a trained or a random agent", _run_arguments,
-                _command("run")),
-        Command("dream", "film a game beside the model's dream of it", _dream_arguments,
-                _command("dream")),
+        Command("run", "play episodes of the environment with a trained or a random agent",
+                _run_arguments, _command("run")),
+        Command("dream", "render an episode beside its continuation as the model imagines it",
+                _dream_arguments, _command("dream")),
     ))
 main = program.main

@@ -35,7 +35,7 @@ def dream(options: argparse.Namespace) -> None:
     own = options.actions == "own"
     length = options.length if own else min(options.length, episode.num_steps - options.given)
     imagined = agent.imagine(
-        episode, given=options.given, length=length, own_actions=own, seed=options.seed)
+        episode, num_observed=options.given, length=length, own_actions=own, seed=options.seed)
     _film(agent.game, episode, imagined, options.given, options.film)
     over = _is_over(imagined)
     ended = int(np.argmax(over)) + 1 if over.any() else length
@@ -47,13 +47,13 @@ def dream(options: argparse.Namespace) -> None:
 
 
 def _film(
-    game: Game, episode: Episode, imagined: ImaginedEpisode, given: int, path: Path
+    game: Game, episode: Episode, imagined: ImaginedEpisode, num_observed: int, path: Path
 ) -> None:
     """Films the episode on the left; on the right its start and the imagined continuation."""
     real = episode.observations
-    right_observations = np.concatenate([real[:given + 1], imagined.observations])
-    right_rewards = np.concatenate([episode.rewards[:given], imagined.rewards])
-    over = np.concatenate([np.zeros([given + 1], bool), _is_over(imagined)])
+    right_observations = np.concatenate([real[:num_observed + 1], imagined.observations])
+    right_rewards = np.concatenate([episode.rewards[:num_observed], imagined.rewards])
+    over = np.concatenate([np.zeros([num_observed + 1], bool), _is_over(imagined)])
     right_end = int(np.argmax(over)) if over.any() else len(over) - 1
     last = max(min(len(right_observations), len(real)) - 1, right_end)
     painter = painters.painter(game, np.concatenate([real, right_observations]), last + 1)
@@ -63,10 +63,10 @@ def _film(
             film.add(_side_by_side(
                 gif.captioned(painter.paint(real, left, len(real)), _caption(
                     "the game", left, episode.rewards, left < step)),
-                gif.captioned(painter.paint(right_observations, right, given), _caption(
-                    "the dream" if step > given else "seen", right, right_rewards,
+                gif.captioned(painter.paint(right_observations, right, num_observed), _caption(
+                    "the dream" if step > num_observed else "seen", right, right_rewards,
                     right < step or bool(over[right])))),
-                hold=HOLD_SECONDS if step in (given, last) else 0.0)
+                hold=HOLD_SECONDS if step in (num_observed, last) else 0.0)
 
 
 def _caption(kind: str, step: int, rewards: np.ndarray, over: bool) -> str:

@@ -30,13 +30,13 @@ class Painter(abc.ABC):
     """Draws the observations of one game; to be closed after use."""
 
     @abc.abstractmethod
-    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+    def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
         """Draws one observation, uint8 `[H, W, 3]`.
 
         Args:
           observations: `[L, ...]`.
           at: the index of the observation.
-          given: the index of the last observation that is real; later ones are imagined.
+          last_real: the index of the last observation that is real; later ones are imagined.
         """
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ _DRAWN = {
 class _Pixels(Painter):
     """Shows pictures directly; of channels that are not colours, the first."""
 
-    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+    def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
         picture = np.clip(np.rint(observations[at]), 0, 255).astype(np.uint8)
         if picture.shape[2] not in (3, 4):
             picture = np.repeat(picture[..., :1], 3, axis=2)
@@ -107,7 +107,7 @@ class _Rendered(Painter):
         self._drawn = drawn
         self._indices = list(game.observed_indices or range(drawn.size))
 
-    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+    def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
         whole = np.zeros([self._drawn.size])
         whole[self._indices] = np.nan_to_num(observations[at])
         unwrapped: Any = self._env.unwrapped
@@ -136,7 +136,7 @@ class _Curves(Painter):
         self._spread = np.maximum(high[self._numbers] - self._low, 1e-6)
         self._xs = np.linspace(_LABELS, _WIDTH - 3, max(2, length))
 
-    def paint(self, observations: np.ndarray, at: int, given: int) -> np.ndarray:
+    def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
         image = Image.new("RGB", (_WIDTH, _HEIGHT), _PAPER)
         draw, font = ImageDraw.Draw(image), ImageFont.load_default()
         values = np.nan_to_num(observations[:at + 1, self._numbers])
@@ -147,6 +147,6 @@ class _Curves(Painter):
             draw.line([(0, top + strip), (_WIDTH, top + strip)], _GRID)
             draw.text((2, top + strip / 2 - 6), str(number), _SEEN, font)
             points = list(zip(self._xs, top + strip * (0.92 - 0.84 * share[:, place])))
-            draw.line(points[:given + 1], _SEEN, 2)
-            draw.line(points[given:], _DREAMT, 2)
+            draw.line(points[:last_real + 1], _SEEN, 2)
+            draw.line(points[last_real:], _DREAMT, 2)
         return np.asarray(image)

@@ -41,35 +41,36 @@ class Errors(NamedTuple):
 
 
 def open_loop_errors(
-    world: World, trained_on: Transitions, episodes: Sequence[Episode], *, given: int,
+    world: World, trained_on: Transitions, episodes: Sequence[Episode], *, num_observed: int,
     horizon: int, seed: int = 0,
 ) -> Errors:
-    """Predicts held-out episodes up to `horizon` steps beyond their first `given`.
+    """Predicts held-out episodes up to `horizon` steps beyond their first `num_observed`.
 
     Args:
       world: the model.
       trained_on: the model's training data.
-      episodes: held out; those shorter than `given` + `horizon` steps are left out.
-      given: the number of steps that the model observes first.
+      episodes: held out; those shorter than `num_observed` + `horizon` steps are left out.
+      num_observed: the number of steps that the model observes first.
       horizon: H.
       seed: of the model's latents.
 
     Raises:
       ValueError: no episode is long enough.
     """
-    long_enough = [episode for episode in episodes if episode.num_steps >= given + horizon]
+    long_enough = [episode for episode in episodes if episode.num_steps >= num_observed + horizon]
     if not long_enough:
-        raise ValueError(f"expected an episode of at least {given} + {horizon} steps to predict, "
-                         f"got none among {len(episodes)}.")
-    actions = np.stack([world.game.actions.encode(episode.actions[given:given + horizon])
+        raise ValueError(f"expected an episode of at least {num_observed} + {horizon} steps to "
+                         f"predict, got none among {len(episodes)}.")
+    end = num_observed + horizon
+    actions = np.stack([world.game.actions.encode(episode.actions[num_observed:end])
                         for episode in long_enough])
-    observed = np.stack([_flat(episode.observations[given:given + horizon + 1])
+    observed = np.stack([_flat(episode.observations[num_observed:end + 1])
                          for episode in long_enough])
     linear = _roll_linear(_fit_linear(world, trained_on), observed[:, 0], actions)
     unchanged = np.repeat(observed[:, :1], horizon, 1)
     rollout = imagine(
-        world, belief_after(world, long_enough, given), horizon, actions=tf.constant(actions),
-        temperature=_NEARLY_ZERO, seed=seeds.make(seed))
+        world, belief_after(world, long_enough, num_observed), horizon,
+        actions=tf.constant(actions), temperature=_NEARLY_ZERO, seed=seeds.make(seed))
     predicted = rollout.observations.numpy()
     deviation = _flat(trained_on.before).std(0)
     scale = np.where(deviation > 0, deviation, 1.0)

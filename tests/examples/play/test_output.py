@@ -70,10 +70,10 @@ def test_a_film_has_an_end(tmp_path, monkeypatch):
     assert _read(tmp_path / "a.gif")[0] == [0, 5, 10]
 
 
-@pytest.mark.parametrize("given, fitted", [
+@pytest.mark.parametrize("shape, fitted", [
     ((400, 600), (213, 320)), ((200, 300), (200, 300)), ((7, 5), (161, 115))])
-def test_pictures_of_a_size_to_look_at(given, fitted):
-    picture = gif.fitted(_frame(7, *given))
+def test_pictures_of_a_size_to_look_at(shape, fitted):
+    picture = gif.fitted(_frame(7, *shape))
     assert picture.shape == (*fitted, 3) and picture.dtype == np.uint8 and (picture == 35).all()
 
 

@@ -128,13 +128,13 @@ def test_pathwise_gradient_equals_finite_differences_of_the_sampled_return():
         return -np.mean(np.float64(total)) / (1 + g + g * g)
 
     weights = policy.trainable_variables
-    kept = [weight.numpy() for weight in weights]
+    weights_before = [weight.numpy() for weight in weights]
     for number in range(3):
         rng = np.random.default_rng(number)
         direction = [rng.normal(size=weight.shape).astype(np.float32) for weight in weights]
         ends = []
         for step in (-1e-2, 1e-2):
-            for weight, before, along in zip(weights, kept, direction):
+            for weight, before, along in zip(weights, weights_before, direction):
                 weight.assign(before + step * along)
             ends.append(loss())
         slope = sum(np.sum(g * along) for g, along in zip(gradients, direction))

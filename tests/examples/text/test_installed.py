@@ -54,9 +54,9 @@ def test_a_reader_that_has_read_enough(program, trained):
                           cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert len(process.stdout.read(10)) == 10
         process.stdout.close()
-        said = process.stderr.read()
+        stderr = process.stderr.read()
         process.wait(120)
-    assert process.returncode in (0, 1) and said == b""
+    assert process.returncode in (0, 1) and stderr == b""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
