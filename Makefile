@@ -14,7 +14,8 @@ PYTEST_ARGS ?=
 
 # XLA keeps every program that it compiled for as long as a process lives. So each group of tests has
 # processes of its own, which stay small; the last group is all that the others leave.
-WORKERS := -n 2
+# What a module's tests share is made once, where one process runs all of them: worksteal.
+WORKERS := -n 2 --dist worksteal
 TEXT := tests/examples/text
 PROGRAMS := tests/examples/midi tests/examples/play tests/examples/series
 CORES := tests/vae tests/bounds tests/codec

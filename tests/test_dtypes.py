@@ -60,7 +60,7 @@ def test_gradients_are_as_exact_as_float64_allows(bound):
 
 def test_one_hyperparameter_makes_a_whole_model_float64(tmp_path):
     hparams = small.HPARAMS.replace(
-        vae_type="VRNN", precision="float64", missing_values="values", weight_decay=0.01,
+        precision="float64", missing_values="values", weight_decay=0.01,
         l2_regularization=0.01, weight_average=0.9)
     sequence = np.ma.masked_less(np.asarray(small.reals(5)), -1.0)
     model = small.Reals(hparams, tmp_path / "log")

@@ -95,6 +95,7 @@ def test_the_same_command_resumes_and_other_music_is_refused(log_dir, music, mid
     assert hparams.status == 2 and "grid=8, but grid=16 was given" in hparams.err
 
 
+@pytest.mark.xla
 def test_evaluate_scores_each_name(log_dir, music, midi):
     one = midi("evaluate", "--log-dir", log_dir, "--json")
     score = json.loads(one.out)

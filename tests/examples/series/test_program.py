@@ -102,6 +102,7 @@ def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path)
     assert "4 of 6 forecasts begin within the training data" in table.out
 
 
+@pytest.mark.xla
 def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_path):
     ended = forecast(run, trained, tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--paths",
                      tmp_path / "f.npz", "--quantiles", "0.1,0.5,0.9")

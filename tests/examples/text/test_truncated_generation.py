@@ -21,6 +21,7 @@ def test_the_most_likely_symbol_alone_makes_all_samples_equal(run, trained):
     assert free != greedy
 
 
+@pytest.mark.slow
 def test_an_export_draws_from_the_truncation_it_was_made_with(run, trained, tmp_path):
     model = tmp_path / "model"
     run("export", "--log-dir", trained.log_dir, "--output", model, "--top-k", "1", "--no-xla")

@@ -110,9 +110,9 @@ def assert_close(ours, theirs, dtype):
         np.testing.assert_allclose(x, y, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("lengths", [None, (5, 2, 1)])
-@pytest.mark.parametrize("mode,dtype", [
-    *((mode, tf.float64) for mode in MODES), ("compiled", tf.float32), ("split", tf.float32)])
+@pytest.mark.parametrize("mode,dtype,lengths", [
+    *((mode, tf.float64, (5, 2, 1)) for mode in MODES), ("function", tf.float64, None),
+    ("compiled", tf.float32, None), ("split", tf.float32, None)])
 def test_scan_equals_a_python_loop(mode, dtype, lengths):
     case = everything(dtype, 3, 5)
     lengths = None if lengths is None else tf.constant(lengths)
