@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import types
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +62,8 @@ class Film:
     def __enter__(self) -> Film:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
-        if error is None and self._frames:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None and self._frames:
             self._write()
 
     def _write(self) -> None:
