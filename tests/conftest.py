@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 
 import pytest
 import tensorflow as tf
 
 from vaeseq.compilation import without_xla
+
+# Tracing makes hundreds of thousands of objects that stay: looks for garbage less often.
+gc.set_threshold(100_000, 20, 50)
 
 
 def pytest_addoption(parser):
