@@ -132,7 +132,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the commands that write music."""
     add = parser.add_argument
     add("--out-dir", type=arguments.new_directory, metavar="DIR",
-        help="folder of the MIDI, WAV and PNG files and index.html (default: samples in --log-dir)")
+        help="folder of the MIDI, MusicXML, WAV and PNG files and index.html (default: samples in "
+             "--log-dir)")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     add("--rate", type=arguments.real(RATES), metavar="N",

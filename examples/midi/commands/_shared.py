@@ -74,5 +74,5 @@ def write_samples(
         raise UsageError(f"{short_repr(str(folder))}: expected a folder, not a link. Give an "
                          "--out-dir.")
     count = html.write(folder, samples, grid, title=title, subtitle=subtitle)
-    print(f"{count} written, each as MIDI, WAV and PNG. Open "
+    print(f"{count} written, each as MIDI, MusicXML, WAV and PNG. Open "
           f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

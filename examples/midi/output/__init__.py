@@ -1,2 +1,2 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Samples as sound, pictures and a page; statistics of piano rolls."""
+"""Samples as MusicXML, sound, pictures and a page; statistics of piano rolls."""

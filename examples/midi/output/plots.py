@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,24 @@ from ..data.piano_roll import Grid
 from .roll_statistics import PITCH_CLASSES
 
 _MIDDLE_C = 60
+_DPI = 100
 _MARGIN = 3  # semitones above and below the notes
 _MAX_WIDTH = 40.0  # inches
 _NOTE, _REFERENCE = "#1f5a94", "#9aa5b1"  # colours of samples, and of primes and data
+
+
+class Picture(NamedTuple):
+    """A picture of a roll.
+
+    Attributes:
+      width: in pixels.
+      left: where the first frame begins, as a share of the width.
+      right: where the last frame ends, as a share of the width.
+    """
+
+    width: int
+    left: float
+    right: float
 
 
 def pitch_name(pitch: int) -> str:
@@ -31,8 +46,8 @@ def bitmap(on: np.ndarray) -> np.ndarray:
 def save_roll(
     path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: str,
     prime_frames: int = 0, kept: np.ndarray | None = None,
-) -> None:
-    """Writes a PNG of a roll with pitch names and seconds.
+) -> Picture:
+    """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
     Args:
       path: the file to write.
@@ -65,7 +80,9 @@ def save_roll(
     axes.set_yticks(labelled, [pitch_name(p) for p in labelled])
     axes.set(xlim=(0, max(seconds, 1e-3)), ylim=(low, high), xlabel="seconds", title=title)
     axes.grid(alpha=0.25)
-    figure.savefig(path, format="png", dpi=100)
+    figure.savefig(path, format="png", dpi=_DPI)
+    area = axes.get_position()
+    return Picture(round(figure.get_figwidth() * _DPI), area.x0, area.x1)
 
 
 def save_histograms(
@@ -84,4 +101,4 @@ def save_histograms(
         axes.set_xticks(x, names)
         axes.set(xlabel=label, ylabel="share")
     figure.axes[0].legend()
-    figure.savefig(path, format="png", dpi=100)
+    figure.savefig(path, format="png", dpi=_DPI)

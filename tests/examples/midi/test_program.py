@@ -124,7 +124,8 @@ def test_the_same_seed_generates_the_same_files(log_dir, midi, tmp_path):
     words = ["generate", "--log-dir", log_dir, "--length", 5, "--num-samples", 2, "--seed", 3]
     ended = midi(*words, "--out-dir", tmp_path / "a")
     assert ended.status == 0 and "index.html" in ended.out
-    names = {f"sample-{number}.{kind}" for number in (1, 2) for kind in ("mid", "wav", "png")}
+    kinds = ("mid", "musicxml", "wav", "png")
+    names = {f"sample-{number}.{kind}" for number in (1, 2) for kind in kinds}
     assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "index.html"}
     resolution = (tmp_path / "a" / "sample-1.mid").read_bytes()[12:14]
     assert int.from_bytes(resolution, "big") == 480

@@ -1,0 +1,105 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Samples as MusicXML and pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from xml.etree import ElementTree
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from examples.midi.data import piano_roll
+from examples.midi.data.piano_roll import Grid
+from examples.midi.output import musicxml, plots
+
+
+def _random_roll(grid, frames=70):
+    """Returns a roll with long and short notes, in both staves."""
+    rng = np.random.default_rng(1)
+    on = np.repeat(rng.random([frames // 7, grid.pitches]) < 0.2, 7, axis=0)
+    on[rng.random(on.shape) < 0.1] = False
+    if not grid.onsets:
+        return on.astype(np.uint8)
+    before = np.concatenate([np.zeros_like(on[:1]), on[:-1]])
+    begins = on & (~before | (rng.random(on.shape) < 0.2))
+    return np.concatenate([begins, on & ~begins], 1).astype(np.uint8)
+
+
+def _without_ties(score):
+    """Returns pitch, start and end in quarters of each note of a music21 score."""
+    notes = []
+    for chord in score.flatten().notes:
+        for note in getattr(chord, "notes", [chord]):
+            start, end = float(chord.offset), float(chord.offset + chord.quarterLength)
+            if note.tie is None or note.tie.type == "start":
+                notes.append([note.pitch.midi, start, end])
+            else:
+                (tied,) = [one for one in notes
+                           if one[0] == note.pitch.midi and abs(one[2] - start) < 1e-6]
+                tied[2] = end
+    return notes
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("grid, quarters", [
+    (Grid(note=16, lowest=52, highest=67, onsets=True), 1 / 4),
+    (Grid(note=12, lowest=52, highest=67, onsets=True), 1 / 3),
+    (Grid(note=10, lowest=52, highest=67), 2 / 5),
+    (Grid(rate=10, lowest=60, highest=67), 1 / 4)])
+def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
+    converter = pytest.importorskip("music21.converter")
+    roll = _random_roll(grid)
+    musicxml.save(tmp_path / "a.musicxml", roll, grid, title="A piece")
+    score = converter.parse(tmp_path / "a.musicxml")
+    found = Counter((pitch, round(start / quarters, 3), round((end - start) / quarters, 3))
+                    for pitch, start, end in _without_ties(score))
+    pitch, start, end = piano_roll.played(roll, grid)
+    assert found == Counter(zip(pitch.tolist(), start.tolist(), (end - start).tolist()))
+    (tempo,) = {mark.number for mark in score.flatten().getElementsByClass("MetronomeMark")}
+    assert tempo * quarters * grid.frame_seconds * 1000 == pytest.approx(quarters ** 2 * 60_000)
+    assert score.metadata.title == "A piece"
+
+
+@pytest.mark.parametrize("frames", [0, 1, 16, 17])
+def test_every_measure_of_both_staves_is_full(frames, tmp_path):
+    grid = Grid(note=16)
+    roll = np.zeros([frames, grid.columns], np.uint8)
+    roll[:, 40] = 1
+    musicxml.save(tmp_path / "a.musicxml", roll, grid, title="")
+    measures = ElementTree.parse(tmp_path / "a.musicxml").findall("part/measure")
+    assert len(measures) == max(1, -(-frames // 16))
+    for measure in measures:
+        for staff in ("1", "2"):
+            durations = [int(note.findtext("duration")) for note in measure.findall("note")
+                         if note.findtext("staff") == staff]
+            assert sum(durations) == 16
+
+
+@pytest.mark.parametrize("pitches, fifths, names", [
+    ((60, 62, 64, 65, 67, 69, 71, 66, 70), 0, ["C", "D", "E", "F", "G", "A", "B", "F1", "B-1"]),
+    ((61, 63, 65, 66, 68, 70, 72), -5, ["D-1", "E-1", "F", "G-1", "A-1", "B-1", "C"]),
+    ((64, 66, 68, 69, 71, 73, 75), 4, ["E", "F1", "G1", "A", "B", "C1", "D1"])])
+def test_notes_are_spelled_by_the_key(pitches, fifths, names, tmp_path):
+    roll = np.zeros([len(pitches), 88], np.uint8)
+    roll[np.arange(len(pitches)), np.array(pitches) - 21] = 1
+    musicxml.save(tmp_path / "a.musicxml", roll, Grid(note=16), title="")
+    root = ElementTree.parse(tmp_path / "a.musicxml")
+    assert root.findtext("part/measure/attributes/key/fifths") == str(fifths)
+    assert [pitch.findtext("step") + pitch.findtext("alter", "")
+            for pitch in root.iter("pitch")] == names
+    octaves = [int(pitch.findtext("octave")) for pitch in root.iter("pitch")]
+    assert octaves == [pitch // 12 - 1 for pitch in pitches]
+
+
+def test_a_picture_says_where_its_frames_are(tmp_path):
+    roll = np.zeros([40, 88], np.uint8)
+    roll[[0, -1], 40] = 1
+    picture = plots.save_roll(tmp_path / "a.png", roll, Grid(rate=4), title="A piece")
+    pixels = matplotlib.image.imread(tmp_path / "a.png")
+    assert pixels.shape[1] == picture.width
+    is_note = (np.abs(pixels[..., :3] - np.array([0x1F, 0x5A, 0x94]) / 255) < 0.02).all(-1)
+    columns = np.flatnonzero(is_note.any(0))
+    left, right = picture.left * picture.width, picture.right * picture.width
+    assert abs(columns[0] - left) < 3 and abs(columns[-1] - right) < 3
