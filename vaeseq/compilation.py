@@ -5,8 +5,8 @@
         model.train(sequences, num_steps=10)
 
 XLA compiles a program for seconds and runs it faster than TensorFlow's graph. For a run of a few
-steps, a debugger or a test, the graph alone is there sooner; its results are the same up to
-rounding.
+steps, a debugger or a test, the graph alone is there sooner. Its results are the same up to
+rounding where nothing is drawn; from the same seed XLA draws other random numbers.
 """
 from __future__ import annotations
 
