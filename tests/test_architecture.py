@@ -28,6 +28,7 @@ WINGS = """
     bounds
     evaluate testing
     train
+    autoencoder
     model cli
 """
 LEVELS = {wing: level for level, line in enumerate(WINGS.strip().splitlines())

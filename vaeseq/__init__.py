@@ -17,6 +17,7 @@ from vaeseq.version import __version__
 # What type checkers and editors see; the tables below serve at run time.
 if TYPE_CHECKING:
     from vaeseq import agent as agent
+    from vaeseq import autoencoder as autoencoder
     from vaeseq import bounds as bounds
     from vaeseq import cli as cli
     from vaeseq import codec as codec
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from vaeseq import types as types
     from vaeseq import vae as vae
     from vaeseq.agent import Agent as Agent
+    from vaeseq.autoencoder import Autoencoder as Autoencoder
     from vaeseq.bounds import ELBO as ELBO
     from vaeseq.bounds import FIVO as FIVO
     from vaeseq.bounds import IWAE as IWAE
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
 # Public classes and functions, and the module that defines each.
 _NAMES = {
     "Agent": "agent",
+    "Autoencoder": "autoencoder",
     "Batch": "data",
     "BeamSearch": "evaluate.beam_search",
     "Bound": "bounds",
@@ -134,6 +137,7 @@ _NAMES = {
 # Public modules, and the address of each.
 _MODULES = {
     "agent": "agent",
+    "autoencoder": "autoencoder",
     "bounds": "bounds",
     "checkpoint": "runs.checkpoint",
     "cli": "cli",

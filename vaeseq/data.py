@@ -136,6 +136,7 @@ class Sequences(DataSet):
     def __init__(
         self, sequences: Sequence[Nest], batch_size: int, sequence_size: int, *, seed: int,
         transform: Callable[[Nest, np.random.Generator], Nest] | None = None,
+        shortest: int = 1,
     ):
         """Creates the data set.
 
@@ -145,6 +146,7 @@ class Sequences(DataSet):
           sequence_size: the largest T.
           seed: for the order, the windows and the transform.
           transform: augments one window of a sequence.
+          shortest: the least length that a batch is padded to, so that fewer shapes are compiled.
 
         Raises:
           ValueError: there are no sequences, one is empty, or one holds a NaN that is not masked.
@@ -160,6 +162,7 @@ class Sequences(DataSet):
         self._sequences = sequences
         self._is_masked = has_masks(sequences)
         self._sequence_size = min(sequence_size, max(sizes))
+        self._shortest = shortest
         self._padded = np.array([self._bucket(min(size, self._sequence_size)) for size in sizes])
         self._seed = seed
         self._transform = transform
@@ -197,7 +200,7 @@ class Sequences(DataSet):
 
     def _bucket(self, longest: int) -> int:
         size = self._sequence_size
-        while size // 2 >= longest:
+        while size // 2 >= max(longest, self._shortest):
             size = -(-size // 2)
         return size
 

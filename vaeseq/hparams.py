@@ -145,8 +145,10 @@ class HParams(metaclass=_AcceptsCoreOptions):
     )
 
     # The bound.
-    train_bound: Literal["elbo", "iwae", "fivo", "jumpy"] = declare(
-        "elbo", "bound that training maximises; jumpy is for vae_type=TDVAE"
+    train_bound: Literal[
+        "elbo", "iwae", "fivo", "jumpy", "reconstruction", "mmd", "adversarial"] = declare(
+        "elbo", "bound that training maximises; jumpy is for vae_type=TDVAE, reconstruction, mmd "
+        "and adversarial for SEQAE"
     )
     train_samples: int = declare(1, "samples of the training bound", Range(1, 1 << 10))
     divergence_strength_start: float = declare(
@@ -156,8 +158,15 @@ class HParams(metaclass=_AcceptsCoreOptions):
         "auto", "KL annealing: updates that halve the weight's distance to 1; 0: no annealing; "
         "auto: a tenth of the run, at most 1000", _STEPS
     )
+    kl_weight: float = declare(
+        1.0, "weight of the KL, or of the penalty of mmd and adversarial, after the annealing "
+        "(beta)", Range(0, 1e6)
+    )
     free_bits: float = declare(
         0.0, "ELBO: bits of KL per step without cost", Range(0, 1e6)
+    )
+    free_bits_per: Literal["total", "dimension"] = declare(
+        "total", "whether free_bits are of all dimensions of z_t together or of each"
     )
     use_monte_carlo_kl: bool = declare(False, "estimate the KL from one sample, not in closed form")
     log_prob_samples: int = declare(

@@ -11,6 +11,7 @@ from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import Field, Range
 
+from . import autoencoding
 from .data.lines import LINES
 from .data.piano_roll import RATES
 from .hparams import MAX_SECONDS, MidiHParams
@@ -168,5 +169,6 @@ program = Program(
                 _export_arguments, deferred(f"{_COMMANDS}.export")),
         Command("tune", "tune a trained model towards a reward, such as rules of counterpoint",
                 _tune_arguments, deferred(f"{_COMMANDS}.tune")),
+        *autoencoding.commands(_add_trained, _add_output),
     ))
 main = program.main

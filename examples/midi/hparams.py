@@ -62,6 +62,9 @@ class MidiHParams(HParams):
     beats: int = fields.declare(
         0, "frames in a measure, whose place in it is observed; 0: it is not", Range(0, 4096))
 
+    bars: int = fields.declare(
+        0, "bars of a sequence, each on its own; 0: a sequence is a whole piece", Range(0, 1024))
+
     vae_type: str = redeclare(HParams, "vae_type", "RNN")
     sequence_size: int = redeclare(HParams, "sequence_size", 160)
     learning_rate: float = redeclare(HParams, "learning_rate", 2e-3)
@@ -82,9 +85,17 @@ class MidiHParams(HParams):
         if self.decoder == "masked" and not (self.masked_hidden_size or self.relative_channels):
             raise ValueError("decoder=masked: expected relative_channels or masked_hidden_size "
                              "above 0; got 0 for both")
+        if self.phrase_frames > self.sequence_size:
+            raise ValueError(f"bars: expected at most sequence_size={self.sequence_size} frames; "
+                             f"got {self.bars} bars of {self.phrase_frames} frames together")
         if self.recall == 1:
             raise ValueError("recall: expected 0 or at least 2, for a frame and the one after it; "
                              "got 1")
+
+    @property
+    def phrase_frames(self) -> int:
+        """Frames of a sequence of `bars`; 0 where sequences are whole pieces."""
+        return self.bars * (self.beats or self.frames.bar)
 
     @property
     def frames(self) -> Grid:

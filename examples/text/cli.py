@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-text: train, evaluate, generate, export."""
+"""The command line of vaeseq-text: train, evaluate, generate, export; encode and its inverses."""
 from __future__ import annotations
 
 import argparse
@@ -9,7 +9,7 @@ from vaeseq.cli import arguments, options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import short_repr
 
-from . import files
+from . import autoencoding, files
 from .hparams import TextHParams
 
 _MOST_LENGTH = 10**9
@@ -50,6 +50,11 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_scoring(parser, "text")
     add("--per-character", type=arguments.output_file, metavar="FILE",
         help="write an HTML page with each character of one text coloured by its surprise")
+    add("--samples", type=arguments.whole(2, 10**4), metavar="N",
+        help="instead of scoring texts, draw N samples of up to 10,000 characters and compare them "
+             "with real text: n-gram perplexities, diversity, repetition, copies, BLEU")
+    add("--plot", type=arguments.output_file, metavar="FILE.png",
+        help="with --samples: draw the metrics against the length of the samples")
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +68,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     options.add_truncation(parser)
+    autoencoding.add_state_model(parser)
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same text")
     add("--output", type=arguments.output_file, metavar="FILE",
         help="write to a file instead of the terminal")
@@ -122,5 +128,6 @@ program = Program(
                 deferred(f"{_COMMANDS}.generate")),
         Command("export", "export a trained model for TensorFlow Serving and other programs",
                 _export_arguments, deferred(f"{_COMMANDS}.export")),
+        *autoencoding.commands(_add_trained),
     ))
 main = program.main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from vaeseq import fields
 from vaeseq.fields import Range
@@ -20,6 +21,9 @@ class TextHParams(HParams):
         4096, "greatest number of characters in the vocabulary", Range(1, 1 << 20))
     oov_buckets: int = fields.declare(
         1, "symbols that out-of-vocabulary characters share", Range(1, MOST_BUCKETS))
+    unit: Literal["text", "line", "paragraph"] = fields.declare(
+        "text", "what a sequence is: a whole text, or a line or a paragraph, each on its own and "
+        "with its line breaks")
 
     # Chosen by the score after some minutes on a megabyte of prose.
     learning_rate: float = fields.redeclare(HParams, "learning_rate", 0.005)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import agent as agent_lib
 from vaeseq import data as data_lib
 from vaeseq import seeds
+from vaeseq.agent import Agent
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, DataSet
 from vaeseq.dist_module import DistModule
@@ -24,10 +26,11 @@ from vaeseq.runs.warm_start import Origin
 from vaeseq.train.metrics import Writer
 from vaeseq.train.trainer import Callback, TrainResult
 
-from .data import UNKNOWN, Tokens, tokenization
+from .data import UNKNOWN, Tokens, tokenization, units
 from .data.corpus import split_rows
 from .data.sources import Description
 from .data.streams import TextStreams
+from .ending_agent import EndingAgent
 from .hparams import TextHParams
 
 PROGRAM = "vaeseq-text"
@@ -35,6 +38,8 @@ _VOCABULARY = "vocabulary.json"
 _MOST_VOCABULARY = 1 << 24  # characters of that file
 _WINDOW = 1024  # symbols scored in one compiled call
 _VALIDATION_ROWS = 32
+_SHORTEST_SHARE = 4  # lines are padded to the window, or a half or a quarter of it
+_SHOWN_LINES = 5  # of a sample in validation
 
 
 class TextModel(Model):
@@ -88,17 +93,39 @@ class TextModel(Model):
             hidden_sizes=self.hparams.obs_decoder_fc_hidden_layers,
             activation=self.hparams.activation, initial_logits=self.vocabulary.initial_logits())
 
+    def make_agent(self, encoder: Encoder) -> Agent:
+        agent = agent_lib.EncodeObserved(encoder, self.observation_spec)
+        if self.hparams.unit == "text":
+            return agent
+        return EndingAgent(
+            agent, units.end_symbol(self.vocabulary), units.NEWLINES[self.hparams.unit])
+
+    def split(self, texts: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Returns the sequences of texts, which the hyperparameter `unit` chooses."""
+        if self.hparams.unit == "text":
+            return texts
+        return units.split(
+            texts, units.end_symbol(self.vocabulary), units.NEWLINES[self.hparams.unit])
+
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
-        sizes = self.hparams.batch_size, self.hparams.sequence_size
+        batch_size, sequence_size = self.hparams.batch_size, self.hparams.sequence_size
+        if self.hparams.unit != "text":
+            sequences = self.split(sequences)
+            if max(map(len, sequences), default=0) <= sequence_size:
+                return data_lib.Sequences(
+                    sequences, batch_size, sequence_size, seed=self._seed,
+                    shortest=sequence_size // _SHORTEST_SHARE)
         if len(sequences) == 1:
-            return data_lib.Streams(sequences[0], *sizes, seed=self._seed)
-        return TextStreams(sequences, *sizes, seed=self._seed)
+            return data_lib.Streams(
+                sequences[0], batch_size, sequence_size, seed=self._seed)
+        return TextStreams(sequences, batch_size, sequence_size, seed=self._seed)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
         """Splits one text into rows that start from the initial state: fast, a bit pessimistic."""
         rows = (split_rows(sequences[0], _VALIDATION_ROWS) if len(sequences) == 1
                 else sorted(sequences, key=len))  # rows of similar length need less padding
-        return data_lib.windows(rows, min(len(rows), _VALIDATION_ROWS), 256)
+        size = min(256, data_lib.bucket(max(map(len, rows), default=1)))
+        return data_lib.windows(rows, min(len(rows), _VALIDATION_ROWS), size)
 
     def train(
         self, sequences: Sequence[np.ndarray], *, valid: Sequence[np.ndarray] = (),
@@ -106,6 +133,7 @@ class TextModel(Model):
         **options: Any,
     ) -> TrainResult:
         """Trains the model on texts, each `[N]`; see `vaeseq.model.Model.train`."""
+        valid = self.split(valid)
         if self.unit != "character":
             sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
             self._characters_per_symbol = self.characters_per_symbol(sample)
@@ -134,19 +162,23 @@ class TextModel(Model):
         Returns:
           The score, and the surprise (negative log-probability) of each symbol in nats, `[N]`.
         """
-        parts = [symbols] if isinstance(symbols, np.ndarray) else symbols
+        parts = self.split([symbols] if isinstance(symbols, np.ndarray) else symbols)
         size = sum(map(len, parts))
         evaluator = self.evaluator(bound, num_samples)
         surprises = np.zeros(size, np.float32)
+        # Whole texts are read one after the other, as they may be long; lines many at once.
+        rows = 1 if self.hparams.unit == "text" else min(_VALIDATION_ROWS, max(1, len(parts)))
+        window_size = min(data_lib.bucket(max(map(len, parts), default=0)), _WINDOW)
 
         def windows(progress: Progress) -> Iterator[Window]:
-            done = 0
-            longest = max(map(len, parts), default=0)
-            batches = data_lib.windows(parts, 1, min(data_lib.bucket(longest), _WINDOW))
-            for window in evaluator.windows(batches, seed=seeds.make(seed)):
-                steps = int(window.lengths[0])
-                surprises[done:done + steps] = -window.increments[0, :steps]
-                done += steps
+            batches = data_lib.windows(parts, rows, window_size)
+            for places, window in zip(
+                    _places(parts, rows, window_size),
+                    evaluator.windows(batches, seed=seeds.make(seed)), strict=True):
+                for place, steps, increments in zip(
+                        places, window.lengths.tolist(), window.increments):
+                    surprises[place:place + steps] = -increments[:steps]
+                steps = int(window.lengths.sum())
                 progress.advance(steps, steps)
                 yield window
 
@@ -170,8 +202,9 @@ class TextModel(Model):
         if self._last_score.nats_per_symbol is not None and self._characters_per_symbol:
             nats = self._last_score.nats_per_symbol / self._characters_per_symbol
             log(f"step {step}: validation {nats:.4f} nats per character")
-        (symbols,) = self.generate(length=200, seed=step)
-        text = self.vocabulary.decode(symbols)
+        count = 1 if self.hparams.unit == "text" else _SHOWN_LINES
+        samples = self.generate(num_samples=count, length=200, seed=step)
+        text = "".join(map(self.vocabulary.decode, samples))
         writer.text(step, "sample", text)
         log("\n".join(f"    | {line}" for line in _printable(text).split("\n")))
 
@@ -187,6 +220,15 @@ class _LastScore(Callback):
 
     def on_validation(self, step: int, score: Score) -> None:
         self.nats_per_symbol = score.nats_per_step
+
+
+def _places(parts: Sequence[np.ndarray], rows: int, size: int) -> Iterator[list[int]]:
+    """Yields where in the whole each row of each batch of `data.windows` begins."""
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    for first in range(0, len(parts), rows):
+        longest = max(map(len, parts[first:first + rows]))
+        for step in range(0, max(1, longest), size):
+            yield [start + step for start in starts[first:min(first + rows, len(parts))]]
 
 
 def _printable(text: str) -> str:

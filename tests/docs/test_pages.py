@@ -38,7 +38,8 @@ RUNS = {
 # A page that compiles many programs is slow.
 SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md",
         "docs/fine_tuning.md", "docs/training.md",
-        "docs/missing_values.md", "docs/models.md", "docs/notebooks/missing_values.md",
+        "docs/missing_values.md", "docs/models.md", "docs/models/seqae.md",
+        "docs/notebooks/missing_values.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")
           for name in ("text", "midi", "play")), "docs/programs/series.md",
         "docs/benchmarks/series.md"}

@@ -41,6 +41,7 @@ VARIANTS = {
     "VRNNFlows": ("VRNN", {"posterior_flows": 2}, small.real_codec, True),
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),
+    "SEQAE": ("SEQAE", {"cell": "gru", "context_skip": True}, small.symbol_codec, False),
     "STORN": ("STORN", {}, small.real_codec, False),
     "TDVAE": ("TDVAE", {"cell": "gru"}, small.real_codec, True),
     "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),
@@ -69,6 +70,7 @@ def contract_of(case):
 
     class Test(testing.VAECoreContract):
         forward_only = filtering
+        once_per_sequence = vae_type == "SEQAE"
 
         def make_object_under_test(self):
             return make_core()  # no test changes it

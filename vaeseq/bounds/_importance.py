@@ -49,6 +49,16 @@ def chunk_size(
                if num_samples % size == 0 and size <= limit)
 
 
+def check_density(core: VAECore, bound: str) -> None:
+    """Raises ValueError if the posterior has no density, which the bound needs."""
+    if not core.has_density:
+        raise ValueError(
+            f"the bound {bound!r} needs the density of the posterior, and that of "
+            f"{type(core).__name__} is a point (seqae_posterior=deterministic), so there is no "
+            "bound on the likelihood. Take the bound 'reconstruction', or train with "
+            "seqae_posterior=gaussian.")
+
+
 class Features(NamedTuple):
     """The result of the whole-sequence passes, which see no latents.
 

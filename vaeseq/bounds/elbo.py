@@ -6,21 +6,21 @@ import math
 
 import tensorflow as tf
 
-from vaeseq import nest
-from vaeseq.bounds._importance import check_samples_at_once, encode, importance_weights
-from vaeseq.bounds.base import Bound, BoundResult, BoundState
-from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.bounds._averaged import AveragedBound
+from vaeseq.bounds._importance import WeightedSamples, check_density
+from vaeseq.bounds.base import BoundState
+from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import VAECore
 
 
-class ELBO(Bound):
+class ELBO(AveragedBound):
     """The evidence lower bound: mean_s sum_t [log p(x_t | h_t, z_t) - KL(q(z_t) || p(z_t))]."""
 
     name = "elbo"
 
     def __init__(
         self, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
-        free_bits: float = 0.0,
+        free_bits: float = 0.0, free_bits_per: str = "total",
     ):
         """Creates the bound.
 
@@ -32,50 +32,38 @@ class ELBO(Bound):
           monte_carlo: estimates the KL from the samples even where it has a closed form.
           free_bits: bits a step of KL that are free: the objective charges at least this much, so
             that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934).
+          free_bits_per: "total": max(KL, free) of all dimensions together; "dimension":
+            sum_j max(KL_j, free), so that no dimension gains by being unused.
 
         Raises:
-          ValueError: `num_samples` is below 1, or `samples_at_once` does not divide it.
+          ValueError: `num_samples` is below 1, `samples_at_once` does not divide it, or
+            `free_bits_per` is another word.
         """
-        super().__init__(num_samples)
-        check_samples_at_once(num_samples, samples_at_once)
-        self._samples_at_once = samples_at_once
-        self._monte_carlo = monte_carlo
+        super().__init__(
+            num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo)
+        if free_bits_per not in ("total", "dimension"):
+            raise ValueError(
+                f"expected free_bits_per of total or dimension, got {free_bits_per!r}.")
         self._free_nats = free_bits * math.log(2)
+        self._per_dimension = free_bits_per == "dimension"
 
-    def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
-    ) -> BoundResult:
-        encoded = encode(core, contexts, observed, state, lengths)
-        samples = importance_weights(
-            core, encoded, state.latent, self.num_samples, lengths,
-            samples_at_once=self._samples_at_once, analytic=not self._monte_carlo, seed=seed)
-        charged = samples.kl
-        if self._free_nats:
-            charged = tf.maximum(charged, self._free_nats)
-        steps = (
-            samples.log_prob - samples.kl,
-            samples.log_prob - kl_weight * charged,
-            samples.log_prob, samples.kl, samples.latent_kl)
-        steps = tf.nest.map_structure(lambda x: tf.reduce_mean(x, 1), steps)
-        sizes = self.num_samples * tf.ones_like(steps[0])
-        increments, objective, log_prob, kl, latent_kl, sizes = nest.mask_time(
-            (*steps, sizes), lengths)
-        # The parts of a sequence are not independent: each sample's total is carried, and the
-        # variance of a part is its contribution to the variance of the totals.
-        totals = state.log_weights + tf.reduce_sum(
-            nest.mask_time(samples.log_prob - samples.kl, lengths, axis=2), 2)  # [B, S]
-        totals -= tf.reduce_mean(totals, 1, keepdims=True)
-        variance = _mean_variance(totals) - _mean_variance(state.log_weights)
-        return BoundResult(
-            increments, objective, log_prob, kl, latent_kl, sizes,
-            variance if core.latent_size else tf.zeros_like(variance),
-            BoundState(encoded.context_state, samples.latent, totals))
+    def terms(
+        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
+    ) -> tuple[Tensor, Tensor]:
+        del state, lengths, seed
+        check_density(core, self.name)
+        return (samples.log_prob - samples.kl,
+                samples.log_prob - kl_weight * self._charged(core, samples))
 
-
-def _mean_variance(totals: Tensor) -> Tensor:
-    """Returns the variance of the mean over samples, `[B, S] -> [B]`; NaN for S = 1."""
-    num_samples = totals.shape[1]
-    if num_samples == 1:
-        return tf.fill(tf.shape(totals)[:1], tf.constant(math.nan, totals.dtype))
-    return tf.math.reduce_variance(totals, 1) / (num_samples - 1)
+    def _charged(self, core: VAECore, samples: WeightedSamples) -> Tensor:
+        """Returns the KL with what is free, `[B, S, T]`."""
+        if not self._free_nats:
+            return samples.kl
+        if not self._per_dimension:
+            return tf.maximum(samples.kl, self._free_nats)
+        if samples.latent_kl.shape[-1] != core.latent_size:
+            raise ValueError(
+                "free bits per dimension need the KL of each dimension in closed form, which "
+                f"{type(core).__name__} does not have. Take free_bits_per=total.")
+        return tf.reduce_sum(tf.maximum(samples.latent_kl, self._free_nats), -1)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.bounds._importance import analytic_kl, encode, kl_per_dimension
+from vaeseq.bounds._importance import analytic_kl, check_density, encode, kl_per_dimension
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
@@ -65,6 +65,7 @@ class FIVO(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
+        check_density(core, self.name)
         context_features, features, observed, context_state = encode(
             core, contexts, observed, state, lengths)
         steps = (context_features, features, observed,

@@ -8,6 +8,7 @@ from vaeseq import nest
 from vaeseq.bounds import resampling
 from vaeseq.bounds._importance import (
     Densities,
+    check_density,
     check_samples_at_once,
     densities_of,
     encode,
@@ -53,6 +54,7 @@ class IWAE(Bound):
         self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
+        check_density(core, self.name)
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(
             core, encoded, state.latent, self.num_samples, lengths,

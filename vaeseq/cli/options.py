@@ -80,10 +80,10 @@ def add_export(parser: argparse.ArgumentParser, *, window: int) -> None:
         help="for servers without XLA: slower, and results differ in the last digits")
 
 
-def add_truncation(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that leave unlikely classes out of sampling."""
+def add_truncation(parser: argparse.ArgumentParser, *, top_k: int = 0) -> None:
+    """Adds the options that leave unlikely classes out of sampling; `top_k` is a default."""
     add = parser.add_argument
-    add("--top-k", type=arguments.whole(0, 1 << 24), default=0, metavar="K",
+    add("--top-k", type=arguments.whole(0, 1 << 24), default=top_k, metavar="K",
         help="draw from the K most likely symbols; 0: from all")
     add("--top-p", type=arguments.real(Range(0, 1, open_low=True)), default=1.0, metavar="P",
         help="draw from the smallest set of symbols of this probability (the nucleus)")
@@ -110,8 +110,9 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
 def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
     """Adds the options of scoring; `thing` names the subject of one row."""
     add = parser.add_argument
-    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="bound for models with latents; others are scored exactly")
+    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"), default="elbo",
+        help="bound for models with latents; others are scored exactly. reconstruction is no "
+             "bound: the observations given the latents that were inferred from them")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
     add("--seed", type=arguments.seed, default=0, help="seed of the samples")

@@ -27,7 +27,7 @@ class Sampler:
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
         temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int = 0,
-        chunk: int = 128,
+        chunk: int = 128, state: GenState | None = None,
     ) -> list[Nest]:
         """Samples sequences.
 
@@ -40,6 +40,8 @@ class Sampler:
             temperature.
           seed: equal seeds give equal sequences.
           chunk: number of steps in one compiled call.
+          state: of the `num_samples` sequences before their first step; by default the initial
+            one. A prime continues from the initial state only.
 
         Returns:
           A list of nests of arrays `[N, ...]`; N is less than `length` if the agent finished.
@@ -50,7 +52,7 @@ class Sampler:
         """
         chunks = list(self.stream(
             num_samples=num_samples, length=length, prime=prime, temperature=temperature,
-            truncation=truncation, seed=seed, chunk=chunk))
+            truncation=truncation, seed=seed, chunk=chunk, state=state))
         empty = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, 0))
         lengths = sum((generated.lengths for generated in chunks), np.zeros(num_samples, int))
@@ -64,7 +66,7 @@ class Sampler:
     def stream(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
         temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int = 0,
-        chunk: int = 128,
+        chunk: int = 128, state: GenState | None = None,
     ) -> Iterator[Generated]:
         """Yields chunks of sequences without keeping them; arguments as for `generate`.
 
@@ -76,7 +78,8 @@ class Sampler:
             raise ValueError(f"expected at least one sequence of at least one step to sample, got "
                              f"num_samples={num_samples}, length={length}.")
         prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
-        state = self._gen_core.initial_state(num_samples)
+        if state is None:
+            state = self._gen_core.initial_state(num_samples)
         if prime is not None and len(tf.nest.flatten(prime)[0]):
             state = self.primed(prime, num_samples, seed=prime_seed)
         num_left = length

@@ -44,12 +44,15 @@ class VAECoreContract:
       num_steps: T of the test sequences.
       forward_only: whether the features of `encode_observed` depend on no later step (a filtering
         posterior), so that a sequence in two parts has the features of the whole.
+      once_per_sequence: whether the latent of the first step is that of the whole sequence, and
+        those of later steps are noise.
     """
 
     context_size: int = 3
     batch_size: int = 3
     num_steps: int = 5
     forward_only: bool = True
+    once_per_sequence: bool = False
 
     def make_object_under_test(self) -> VAECore:
         """Returns a core; the same one for several tests makes them faster."""
@@ -147,6 +150,11 @@ class VAECoreContract:
                               [self.batch_size, copies, steps])
         difference = np.abs(log_prob[:, :-1] - log_prob[:, -1:])
         sees = np.any(difference > 1e-5 * (1 + np.abs(log_prob[:, -1:])), axis=0)  # [s, t]
+        if self.once_per_sequence:
+            require(bool(np.all(sees[:, 0])), "The posterior of z_1 must depend on all of x_1:T, "
+                    f"but does not on steps {np.flatnonzero(~sees[:, 0])}.")
+            require(not sees[:, 1:].any(), "The latents after z_1 must be noise.")
+            return
         require(bool(np.all(np.diag(sees))), "The posterior of z_t must depend on x_t, but does "
                 f"not at steps {np.flatnonzero(~np.diag(sees))}: features belong to their own "
                 "step.")

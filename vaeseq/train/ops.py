@@ -221,7 +221,7 @@ class TrainOps(snt.Module):
                 step, highest=h.learning_rate, schedule=h.learning_rate_schedule,
                 num_steps=num_steps, warmup_steps=h.warmup_steps, final=h.learning_rate_final,
                 half=schedules.learning_rate_half(h.learning_rate_half, num_steps)),
-            "kl_weight": lambda step: schedules.kl_weight(
+            "kl_weight": lambda step: h.kl_weight * schedules.kl_weight(
                 step, start=h.divergence_strength_start,
                 half=schedules.kl_half(h.divergence_strength_half, num_steps)),
             "clip_gradient_norm": h.clip_gradient_norm, "l1_regularization": h.l1_regularization,
@@ -233,7 +233,7 @@ class TrainOps(snt.Module):
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
             "strategy": strategy}
         bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
-                            free_bits=h.free_bits)
+                            free_bits=h.free_bits, free_bits_per=h.free_bits_per)
         return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})
 
     @property

@@ -22,6 +22,7 @@ from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.kvae import KVAE
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.rvae import RVAE
+from vaeseq.vae.seqae import SEQAE
 from vaeseq.vae.srnn import SRNN
 from vaeseq.vae.storn import STORN
 from vaeseq.vae.tdvae import TDVAE
@@ -29,8 +30,8 @@ from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
     "CoreState", "DMM", "DSAE", "FlowPosterior", "GenCore", "GenState", "Generated",
-    "IndependentSequence", "Inferred", "KVAE", "RNN", "RVAE", "SRNN", "STORN", "StepSample",
-    "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
+    "IndependentSequence", "Inferred", "KVAE", "RNN", "RVAE", "SEQAE", "SRNN", "STORN",
+    "StepSample", "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], VAECore]
@@ -46,6 +47,7 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "KVAE": KVAE,
     "DSAE": DSAE,
     "TDVAE": TDVAE,
+    "SEQAE": SEQAE,
 }
 
 for _name, _core in VAE_TYPES.items():

@@ -2,6 +2,8 @@
 """Builds the networks of a core from hyperparameters."""
 from __future__ import annotations
 
+import tensorflow as tf
+
 from vaeseq import nest
 from vaeseq.codec.latent import DiagonalNormal
 from vaeseq.hparams import HParams
@@ -58,3 +60,20 @@ def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Te
       Outputs `[B, T, H]`.
     """
     return unroll.reverse(forward(stack, unroll.reverse(inputs, lengths), lengths), lengths)
+
+
+def ends(past: Tensor, future: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Returns what two recurrences know of whole sequences, `[B, H]` each.
+
+    Args:
+      past: outputs of `forward`, `[B, T, H]`.
+      future: outputs of `backward`, likewise.
+      lengths: int32 `[B]`, valid steps of each row.
+
+    Returns:
+      The output of `past` at each row's last valid step and of `future` at the first; zeros for an
+      empty sequence.
+    """
+    past = tf.pad(past, [[0, 0], [1, 0], [0, 0]])
+    last = past[:, -1] if lengths is None else tf.gather(past, lengths, batch_dims=1)
+    return last, tf.pad(future, [[0, 0], [0, 1], [0, 0]])[:, 0]

@@ -102,10 +102,13 @@ class VAECore(Described, snt.Module, abc.ABC):
     Attributes:
       decoder: the `DistModule` from u_t to p(x_t | u_t).
       dtype: the floating dtype in which the core was built (see `vaeseq.dtypes`).
+      has_density: whether the posterior has a density; without one there is no bound on the
+        likelihood (see `vaeseq.bounds.reconstruction`).
       Options: a dataclass of the core's own hyperparameters (`fields.declare`); None for none.
     """
 
     Options: type | None = None
+    has_density: bool = True
 
     def __init__(
         self, decoder: DistModule, *, latent_size: int | None = None,

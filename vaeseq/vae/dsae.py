@@ -189,12 +189,7 @@ class DSAE(VAECore):
         past = _builders.forward(self._past, features, lengths)
         future = _builders.backward(self._future, features, lengths)
         num_steps = nest.leading_dim(past, 1)
-        # Zeros before the first step and after the last one, which an empty sequence reads.
-        past_ends = tf.pad(past, [[0, 0], [1, 0], [0, 0]])
-        last = (past_ends[:, -1] if lengths is None
-                else tf.gather(past_ends, lengths, batch_dims=1))
-        first = tf.pad(future, [[0, 0], [0, 1], [0, 0]])[:, 0]
-        ends = tf.concat([last, first], -1)
+        ends = tf.concat(_builders.ends(past, future, lengths), -1)
         return Features(tf.concat([past, future], -1),
                         tf.repeat(ends[:, tf.newaxis], num_steps, 1))
 

@@ -30,7 +30,7 @@ from ..data.lines import Line
 from ..data.sources import Description
 from ..hparams import MidiHParams
 from ..output import audio, plots
-from . import observations
+from . import observations, phrases
 from .context_agents import Beat, EncodedContext, Recall
 from .observations import ObservedRolls
 
@@ -110,6 +110,7 @@ class MidiModel(Model):
                               activation=self.hparams.activation)
 
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
+        sequences = phrases.split(sequences, self.hparams)
         transposed, original = (
             data_lib.Sequences(sequences, self.hparams.batch_size, self.hparams.sequence_size,
                                seed=self._seed, transform=transform)
@@ -128,12 +129,14 @@ class MidiModel(Model):
         return self._observe(roll, rng)
 
     def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
+        sequences = phrases.split(sequences, self.hparams)
         size = min(self.hparams.sequence_size, max(map(len, sequences)))
         return data_lib.windows(
             ObservedRolls(sequences, self.hparams), self.hparams.batch_size, size)
 
     def evaluate(self, sequences: Sequence[np.ndarray], **options: Any) -> Score:
         """Scores rolls, uint8 `[N, P]` each; takes the options of `Model.evaluate`."""
+        sequences = phrases.split(sequences, self.hparams)
         options = {"batch_size": _ROWS, "window": _WINDOW, **options}
         return super().evaluate(ObservedRolls(sequences, self.hparams), **options)
 
@@ -153,6 +156,14 @@ class MidiModel(Model):
         Returns:
           Rolls, uint8 `[length, P]`.
         """
+        size = self.hparams.phrase_frames
+        if size and prime is None:  # phrases that are independent of each other
+            count = -(-length // size)
+            drawn = self.generate(num_samples=num_samples * count, length=size,
+                                  temperature=temperature, seed=seed)
+            rolls = [observations.to_roll(observed, self.hparams) for observed in drawn]
+            return [np.concatenate(rolls[first:first + count])[:length]
+                    for first in range(0, len(rolls), count)]
         samples = self.generate(
             num_samples=num_samples, length=length, temperature=temperature, seed=seed,
             prime=None if prime is None else observations.observe(prime, self.hparams))

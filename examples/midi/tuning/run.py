@@ -259,7 +259,8 @@ class Tuning:
         return TuneOps(
             self.model.gen_core, self._prior.gen_core,
             bounds.make(hparams.train_bound, hparams.train_samples,
-                        monte_carlo=hparams.use_monte_carlo_kl, free_bits=hparams.free_bits),
+                        monte_carlo=hparams.use_monte_carlo_kl, free_bits=hparams.free_bits,
+                        free_bits_per=hparams.free_bits_per),
             rewards=self._rewards, num_samples=settings.batch_size,
             length=settings.bars * self._bar, strength=settings.strength,
             discount=settings.discount, likelihood=settings.likelihood,

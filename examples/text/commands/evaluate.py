@@ -20,6 +20,7 @@ from ..data.corpus import open_corpus
 from ..data.sources import HeldOut, held_out
 from ..files import matches
 from ..output import page
+from . import samples
 from .loading import load_model
 
 
@@ -50,6 +51,9 @@ class _Row(NamedTuple):
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
+    if args.samples:
+        samples.run(model, args)
+        return
     tokens = model.vocabulary
     corpora = [open_corpus(path, args.encoding)
                for name in args.eval_corpus or () for path in matches(name)]

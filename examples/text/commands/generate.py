@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -14,9 +14,11 @@ import numpy as np
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
+from vaeseq.vae import GenState
 
 from ..data import Tokens
 from ..model import TextModel
+from ._sequences import fit_states, of_model
 from .loading import load_model
 
 _LARGEST_BATCH = 64  # samples drawn at once
@@ -36,13 +38,31 @@ def run(args: argparse.Namespace) -> None:
             f"{', '.join(map(short_repr, unknown[:5]))}. The vocabulary is "
             f"{short_repr(_characters(model.vocabulary), 200)}.")
     batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))
+    begin = _beginnings(model, args)
     with _open_output(args.output) as file:
         for first in range(0, args.num_samples, batch):
-            _write_samples(model, args, file, first, min(batch, args.num_samples - first), length)
+            count = min(batch, args.num_samples - first)
+            _write_samples(model, args, file, first, count, length, begin(first, count))
+
+
+def _beginnings(
+    model: TextModel, args: argparse.Namespace
+) -> Callable[[int, int], GenState | None]:
+    """Returns the states that samples `first` to `first + count` begin with; None: the initial."""
+    if args.state_model == "prior":
+        return lambda first, count: None
+    if args.prime:
+        raise UsageError("--state-model: expected no --prime, whose latent is inferred from it; "
+                         f"got {short_repr(args.prime)}.")
+    autoencoder = of_model(model)
+    z = fit_states(args.state_model, model, autoencoder, args.seed).sample(
+        args.num_samples, args.seed)
+    return lambda first, count: autoencoder.begin(z[first:first + count])
 
 
 def _write_samples(
     model: TextModel, args: argparse.Namespace, file: TextIO, first: int, count: int, length: int,
+    state: GenState | None,
 ) -> None:
     """Draws `count` samples at once; writes the first while it is drawn, then the others."""
     prime = model.vocabulary.encode(args.prime) if args.prime else None
@@ -51,10 +71,12 @@ def _write_samples(
     _write_beginning(args, file, first)
     for chunk in model.sampler.stream(
             num_samples=count, length=length, prime=prime, temperature=args.temperature,
-            truncation=options.truncation(args), seed=args.seed + (first << _SEED_BITS)):
-        file.write(decoders[0].decode(chunk.observed[0]))
+            truncation=options.truncation(args), seed=args.seed + (first << _SEED_BITS),
+            state=state):
+        rows = [row[:length] for row, length in zip(chunk.observed, chunk.lengths)]
+        file.write(decoders[0].decode(rows[0]))
         file.flush()
-        for parts, decoder, row in zip(others, decoders[1:], chunk.observed[1:]):
+        for parts, decoder, row in zip(others, decoders[1:], rows[1:]):
             parts.append(decoder.decode(row))
     ends = [decoder.decode(np.zeros([0], int), final=True) for decoder in decoders]
     file.write(f"{ends[0]}\n")

@@ -203,6 +203,27 @@ def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
         symbols=encoded.symbols[start:], sizes=np.array(list(map(len, parts)), np.int64)))
 
 
+def training_text(log_dir: LogDir, tokens: Tokens) -> Encoded:
+    """Returns what a run was trained on, without what it held out.
+
+    Raises:
+      UsageError: a file is missing or has changed.
+    """
+    saved = Description.load(log_dir)
+    try:
+        corpus = open_corpus(saved.train_corpus, saved.encoding, saved.file_boundaries)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"the run was trained on {_names(saved.train_corpus)}, which cannot be "
+                         f"read any more ({error}).") from None
+    encoded = corpus.encode(tokens)
+    if encoded.checksum != saved.train_checksum:
+        raise UsageError(f"{short_repr(corpus.name, _LONGEST_PATH)} has changed since the run "
+                         "began, so what it was trained on is unknown.")
+    size = split_at(len(encoded.symbols), saved.valid_fraction)
+    sizes = list(map(len, encoded.parts(0, size)))
+    return encoded._replace(symbols=encoded.symbols[:size], sizes=np.array(sizes, np.int64))
+
+
 def _describe(names: str | list[str] | None, number: int | None) -> str:
     return f"{_names(names)} (checksum {number})"
 

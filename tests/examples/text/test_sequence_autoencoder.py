@@ -1,0 +1,132 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-text with lines as sequences: training, scores, and the commands of an autoencoder."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples.text.cli import program
+from examples.text.commands import interpolate, reconstruct
+from examples.text.data import Vocabulary, units
+from examples.text.ending_agent import EndingAgent
+from examples.text.model import TextModel
+from vaeseq import testing
+from vaeseq.agent import EncodeObserved
+from vaeseq.autoencoder import Autoencoder
+from vaeseq.cli.arguments import UsageError
+from vaeseq.codec import encoders
+
+LINES = ["one two.", "two one.", "three four.", "four.", ""]
+TEXT = "\n".join(LINES * 20) + "\n"
+SMALL = ("vae_type=SEQAE,unit=line,cell=gru,rnn_hidden_sizes=[6],embed_size=3,latent_size=2,"
+         "latent_decoder_fc_layers=[4],batch_size=4,sequence_size=12,num_shards=1,free_bits=0,"
+         "log_prob_samples=2")
+SYMBOL = tf.TensorSpec([], tf.int32)
+
+
+class TestEndingAgent(testing.AgentContract):
+    def make_object_under_test(self):
+        return EndingAgent(EncodeObserved(encoders.Embed(3, 2), SYMBOL), end=1, count=2)
+
+    def make_observations(self, leading):
+        return tf.random.stateless_uniform(leading, [1, 2], 0, 3, tf.int32)
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    """A trained run; tests only read it."""
+    folder = tmp_path_factory.mktemp("lines")
+    (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    status = program.run(["train", "--log-dir", str(folder / "log"), "--train-corpus",
+                          str(folder / "corpus.txt"), "--hparams", SMALL, "--num-steps", "2"])
+    assert status == 0
+    return folder
+
+
+def test_texts_are_split_after_their_ends():
+    texts = [np.array([1, 0, 2, 0, 0, 0, 3]), np.array([0, 4, 0])]
+    parts = units.split(texts, end=0, count=1)
+    assert [part.tolist() for part in parts] == [
+        [1, 0], [2, 0], [0], [0], [3], [0], [4, 0]]
+    assert [part.tolist() for part in units.split(parts, 0, 1)] == [p.tolist() for p in parts]
+    paragraphs = units.split(texts, end=0, count=2)
+    assert [part.tolist() for part in paragraphs] == [[1, 0, 2, 0, 0], [0, 3], [0, 4, 0]]
+
+
+def test_a_score_counts_every_end_of_a_line(lines):
+    model = TextModel.load(lines / "log")
+    symbols = model.vocabulary.encode(TEXT)
+    score, surprises = model.score_text(symbols, bound="elbo", num_samples=1)
+    assert score.steps == len(TEXT) == len(surprises)
+    assert surprises.sum() == pytest.approx(-score.nats, rel=1e-5)
+    alone, _ = model.score_text(symbols[:9], bound="reconstruction", num_samples=1)
+    assert alone.steps == 9 and alone.bound == "reconstruction"
+
+
+@pytest.mark.slow
+def test_samples_end_with_their_line(run, lines):
+    ended = run("generate", "--log-dir", lines / "log", "--num-samples", "5", "--length", "300",
+                "--state-model", "normal", "--seed", "1")
+    assert ended.status == 0, ended.err
+    samples = ended.out.split("--- sample")[1:]
+    assert len(samples) == 5
+    for sample in samples:
+        text = sample.split("---\n")[1]
+        assert text.rstrip("\n").count("\n") == 0
+    refused = run("generate", "--log-dir", lines / "log", "--state-model", "vamp", "--prime", "one")
+    assert refused.status != 0 and "--state-model: expected no --prime" in refused.err
+
+
+def test_encode_writes_latents_that_anything_can_read(run, lines, tmp_path):
+    ended = run("encode", "--log-dir", lines / "log", "--input", lines / "corpus.txt",
+                "--output", tmp_path / "z.npz")
+    assert ended.status == 0, ended.err
+    with np.load(tmp_path / "z.npz", allow_pickle=False) as arrays:
+        assert arrays["text"].tolist() == TEXT.splitlines(keepends=True)
+        assert arrays["mean"].shape == arrays["stddev"].shape == (100, 2)
+        np.testing.assert_allclose(arrays["mean"][0], arrays["mean"][5], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def loaded(lines):
+    """The model and its autoencoder, whose functions are compiled once."""
+    model = TextModel.load(lines / "log")
+    return model, Autoencoder(model.gen_core)
+
+
+def test_reconstruct_prints_pairs_and_a_report(run, lines, loaded, monkeypatch):
+    monkeypatch.setattr(reconstruct, "load_autoencoder", lambda args: loaded)
+    words = ("reconstruct", "--log-dir", lines / "log", "--num-samples", "12", "--length", "24")
+    shown = run(*words, "--latent", "sample")
+    assert shown.status == 0, shown.err
+    assert shown.out.count("\n-> ") == 10 and "mutual information" in shown.out
+    report = json.loads(run(*words, "--json").out)
+    assert report["sequences"] == 10 and report["information"]["cap"] == pytest.approx(np.log(10))
+    assert report["is_collapsed"] in (True, False)
+
+
+def test_interpolate_prints_the_way(run, lines, loaded, monkeypatch):
+    monkeypatch.setattr(interpolate, "load_autoencoder", lambda args: loaded)
+    words = ("interpolate", "--log-dir", lines / "log", "--from", "one two.", "--length", "24")
+    ended = run(*words, "--to", "four.", "--num-samples", "12")
+    assert ended.status == 0, ended.err
+    assert len(ended.out.splitlines()) == 12
+    for text, message in (("four?", "--to: expected a text of the model's vocabulary, got '?'"),
+                          ("one\ntwo", "--to: expected one line, got several")):
+        ended = run(*words, "--to", text)
+        assert ended.status != 0 and message in ended.err
+
+
+def test_other_models_are_refused(run, trained, tmp_path):
+    ended = run("encode", "--log-dir", trained.log_dir, "--output", tmp_path / "z.npz")
+    assert ended.status != 0
+    assert "vae_type=SEQAE; got RNN. Train with --hparams vae_type=SEQAE,unit=line" in ended.err
+
+
+def test_a_vocabulary_without_line_breaks_has_no_lines():
+    with pytest.raises(UsageError, match="the vocabulary has none"):
+        units.end_symbol(Vocabulary("ab", 1))

@@ -1,0 +1,171 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""SEQAE: its latent, and the objectives that train it, against what they must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import agent, bounds, vae
+from vaeseq.bounds import ELBO, FIVO, IWAE, mmd
+from vaeseq.nn.dropout import enable_dropout
+
+
+def gen_core(**hparams):
+    return small.gen_core("SEQAE", small.symbol_codec, cell="gru", **hparams)
+
+
+def run(model, bound, observed, lengths=None, state=None, kl_weight=1.0, seed=1):
+    rows = observed.shape[0]
+    contexts, _ = model.agent.contexts(
+        observed, model.agent.initial_state(rows), seed=small.SEED)
+    state = bound.initial_state(model.core, rows) if state is None else state
+    return bound(model.core, contexts, observed, state, lengths, kl_weight=kl_weight,
+                 seed=tf.constant([seed, 2]))
+
+
+def test_the_kl_of_the_latent_is_charged_once():
+    model = gen_core()
+    first = run(model, ELBO(), small.symbols(3, 2))
+    second = run(model, ELBO(), small.symbols(3, 3), state=first.state)
+    assert np.all(first.kl[:, 0] > 0)
+    np.testing.assert_array_equal(tf.concat([first.kl[:, 1:], second.kl], 1), 0)
+    small.same(first.state.latent.z, second.state.latent.z)
+
+
+def test_every_cell_begins_from_the_latent():
+    for cell, layers in (("lstm", (4,)), ("mingru", (4, 4)), ("transformer", (4,))):
+        core = small.gen_core("SEQAE", small.symbol_codec, cell=cell, rnn_hidden_sizes=layers,
+                              attention_heads=2, attention_window=3).core
+        z = tf.random.stateless_normal([2, 2], [1, 2])
+        first = core.initial_state(2).latent
+        given = core.begin(z).latent
+        context = tf.zeros([2, 3])
+        sampled, after = core.update(core.hidden(context, first), z)
+        begun, after_begun = core.update(core.hidden(context, given), tf.zeros_like(z))
+        small.close((sampled, after), (begun, after_begun))
+        assert not np.allclose(core.update(core.hidden(context, first), -z)[0], sampled)
+
+
+def test_free_bits_per_dimension_charge_each_dimension():
+    model, observed = gen_core(), small.symbols(3, 4)
+    plain = run(model, ELBO(), observed)
+    kl = plain.latent_kl[:, 0].numpy() / np.log(2)
+    free = float(np.median(kl))
+    charged = run(model, ELBO(free_bits=free, free_bits_per="dimension"), observed)
+    expected = np.maximum(kl, free).sum(1) * np.log(2)
+    small.close(plain.log_prob[:, 0] - charged.objective[:, 0], expected, rtol=1e-4)
+    small.close(charged.increments, plain.increments)
+    with pytest.raises(ValueError, match="total or dimension, got 'each'"):
+        ELBO(free_bits_per="each")
+
+
+def test_dropout_hides_whole_steps_from_encoder_and_decoder():
+    model = gen_core(seqae_input_noise=0.5, seqae_decoder_dropout=0.5)
+    contexts = tf.ones([4, 50, 3])
+    assert model.core.encode_contexts(contexts, ())[0] is contexts
+    with enable_dropout(small.SEED):
+        seen = model.core.encode_contexts(contexts, ())[0].numpy()
+        noisy = model.core.encode(small.symbols(4, 5)).loc.numpy()
+    assert set(np.unique(seen)) == {0, 1} and 0.35 < seen.mean() < 0.65
+    np.testing.assert_array_equal(seen.min(-1), seen.max(-1))
+    assert not np.allclose(noisy, model.core.encode(small.symbols(4, 5)).loc)
+
+
+def test_a_point_has_a_reconstruction_and_no_bound():
+    encoder, decoder = small.symbol_codec()
+    core = vae.make(small.HPARAMS.replace(
+        vae_type="SEQAE", seqae_posterior="deterministic"), decoder, encoder)
+    model = vae.GenCore(agent.EncodeObserved(encoder, small.SYMBOL), core)
+    observed = small.symbols(3, 4)
+    result = run(model, bounds.make("reconstruction"), observed)
+    small.same((result.increments, result.objective), (result.log_prob, result.log_prob))
+    small.same(result.state.latent.z[:, 0], core.encode(observed).loc)
+    np.testing.assert_array_equal(core.encode(observed).scale, 0)
+    np.testing.assert_array_equal(result.kl, 0)
+    for bound in (ELBO(), IWAE(2), FIVO(2)):
+        with pytest.raises(ValueError, match=f"'{bound.name}' needs the density of the posterior"):
+            run(model, bound, observed)
+
+
+@pytest.mark.oracle
+def test_mmd_is_that_of_a_double_sum_over_valid_rows():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    valid = np.array([True, False, True, True])
+
+    def k(a, b):
+        base = 2 * 3 * 1.5 ** 2
+        return sum(s * base / (s * base + ((a - b) ** 2).sum())
+                   for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+
+    rows = np.flatnonzero(valid)
+    within = sum(k(x[i], x[j]) + k(y[i], y[j]) for i in rows for j in rows if i != j) / 6
+    between = sum(k(x[i], y[j]) for i in rows for j in rows) / 9
+    estimate = mmd.squared_mmd(x, y, is_valid=valid, stddev=1.5)
+    np.testing.assert_allclose(estimate, within - 2 * between, rtol=1e-4)
+    assert float(mmd.squared_mmd(x[:1], y[:1])) == 0
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_mmd_is_unbiased_on_normals(mean):
+    def expected_kernel(shift):  # of x - y ~ N(shift, 2), by quadrature
+        nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+        d = (shift + np.sqrt(2) * nodes) ** 2
+        base = 2.0
+        k = sum(s * base / (s * base + d) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+        return (weights * k).sum() / weights.sum()
+
+    x = tf.random.stateless_normal([400, 20, 1], [1, 2]) + mean
+    y = tf.random.stateless_normal([400, 20, 1], [3, 4])
+    estimates = np.array([mmd.squared_mmd(*pair) for pair in zip(x, y)])
+    expected = 2 * expected_kernel(0) - 2 * expected_kernel(mean)
+    assert abs(estimates.mean() - expected) < 4 * estimates.std() / np.sqrt(len(estimates))
+
+
+def test_the_mmd_of_the_rows_that_begin_is_charged_for_each_of_them():
+    model, observed = gen_core(), small.symbols(4, 3)
+    lengths = tf.constant([3, 0, 2, 1])
+    plain = run(model, bounds.make("reconstruction"), observed, lengths)
+    charged = run(model, bounds.make("mmd"), observed, lengths, kl_weight=2.0)
+    difference = (plain.objective - charged.objective).numpy()
+    z = run(model, bounds.make("mmd"), observed, lengths).state.latent.z[:, 0]
+    prior = bounds.reconstruction._prior(z, tf.constant([1, 2]))
+    penalty = 2 * float(mmd.squared_mmd(z, prior, is_valid=lengths > 0))
+    np.testing.assert_allclose(difference[:, 0], [penalty, 0, penalty, penalty], rtol=1e-4)
+    np.testing.assert_array_equal(difference[:, 1:], 0)
+    later = run(model, bounds.make("mmd"), observed, lengths, charged.state)
+    small.close(later.objective[0], later.log_prob[0])  # began in the window before
+
+
+@pytest.mark.oracle
+def test_critic_and_encoder_have_the_gradients_of_their_own_losses():
+    model, observed = gen_core(train_bound="adversarial"), small.symbols(4, 3)
+    core, bound = model.core, bounds.make("adversarial")
+    run(model, bound, observed)  # creates the critic's variables
+    small.set_weights(core.critic, 0.5)
+    with tf.GradientTape(persistent=True) as tape:
+        result = run(model, bound, observed, kl_weight=3.0)
+        penalty = tf.reduce_sum(result.log_prob - result.objective)
+        z = result.state.latent.z[:, 0]
+        real = core.critic(bounds.reconstruction._prior(z, tf.constant([1, 2])))
+        critic_loss = tf.reduce_sum(tf.nn.softplus(-real)) + tf.reduce_sum(
+            tf.nn.softplus(core.critic(tf.stop_gradient(z))))
+        encoder_loss = 3 * tf.reduce_sum(tf.nn.softplus(-core.critic(z)))
+    small.close(penalty, critic_loss + encoder_loss)
+    critic = core.critic.trainable_variables
+    small.close(tape.gradient(penalty, critic), tape.gradient(critic_loss, critic), atol=1e-5)
+    encoder = core._q_z.trainable_variables
+    small.close(tape.gradient(penalty, encoder), tape.gradient(encoder_loss, encoder), atol=1e-5)
+
+
+def test_objectives_of_whole_sequences_refuse_other_cores():
+    model = small.gen_core("ISEQ", small.symbol_codec)
+    for name in ("mmd", "adversarial"):
+        with pytest.raises(ValueError, match=f"'{name}' compares the latents of whole sequences"):
+            run(model, bounds.make(name), small.symbols(2, 3))
+    with pytest.raises(ValueError, match="trains a critic"):
+        run(gen_core(), bounds.make("adversarial"), small.symbols(2, 3))

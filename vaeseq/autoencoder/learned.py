@@ -1,0 +1,230 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Models of an autoencoder's latents that are networks: a flow with a density, a sampler without.
+
+Both are fitted to latents that are standardised: each dimension has mean 0 and variance 1. A batch
+holds samples of the posteriors, drawn anew for each update.
+
+Axes: B batch, N latents, Z their size.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import seeds
+from vaeseq.autoencoder.states import StateModel, check_states
+from vaeseq.bounds import mmd
+from vaeseq.codec.flows import InverseAutoregressiveFlow
+from vaeseq.nn import initializers
+from vaeseq.nn.networks import MLP
+from vaeseq.train.optimizers import Adam
+from vaeseq.types import Seed, Tensor
+
+_BATCH = 256
+_LEAST_STDDEV = 1e-6
+_GRADIENT_PENALTY = 10.0  # of arXiv:1704.00028
+_CRITIC_SPEED = 4.0  # of its learning rate, relative to the generator's (arXiv:1706.08500)
+
+
+class _Standardised(StateModel):
+    """Draws batches of standardised latents, and maps samples back."""
+
+    def __init__(self, num_steps: int, seed: int):
+        if num_steps < 1:
+            raise ValueError(f"expected at least one update, got num_steps={num_steps}.")
+        self._num_steps = num_steps
+        self._seed = seed
+
+    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
+        states, variances = check_states(states, stddevs)
+        self._shift = states.mean(0)
+        self._scale = np.maximum(np.sqrt(states.var(0) + variances.mean(0)), _LEAST_STDDEV)
+        means = tf.constant((states - self._shift) / self._scale, tf.float32)
+        noise = tf.constant(np.sqrt(variances) / self._scale, tf.float32)
+        rows = tf.cast(len(states), tf.float32)
+
+        def batch(seed: Seed) -> Tensor:
+            row_seed, noise_seed = seeds.split(seed, 2)
+            numbers = tf.cast(seeds.uniform([_BATCH], row_seed) * rows, tf.int32)
+            numbers = tf.minimum(numbers, len(states) - 1)
+            return tf.gather(means, numbers) + tf.gather(noise, numbers) * seeds.normal(
+                [_BATCH, means.shape[1]], noise_seed)
+
+        with initializers.weights_seed(seeds.make(self._seed)):
+            step = self._make_step(batch)
+            step(seeds.make(self._seed))  # creates the variables
+        compiled = tf.function(step, jit_compile=True, autograph=False)
+        for number in range(self._num_steps):
+            compiled(seeds.fold_in(seeds.make(self._seed), number))
+
+    def _make_step(self, batch: Callable[[Seed], Tensor]) -> Callable[[Seed], None]:
+        """Creates the networks; returns the function that makes one update."""
+        raise NotImplementedError
+
+
+class Flow(_Standardised):
+    """A masked autoregressive flow (Papamakarios et al., arXiv:1705.07057).
+
+    The steps of `vaeseq.codec.flows` map a latent to a standard normal variable, so that the
+    density takes one pass and a sample Z passes. A scale of each dimension follows each step,
+    whose gates can only shrink.
+    """
+
+    name = "flow"
+
+    def __init__(self, num_flows: int = 4, hidden_size: int = 64, *, num_steps: int = 2000,
+                 learning_rate: float = 2e-3, seed: int = 0):
+        """Creates the model.
+
+        Args:
+          num_flows: number of autoregressive steps.
+          hidden_size: units of the hidden layer of each.
+          num_steps: updates of `fit`.
+          learning_rate: of Adam, at first; it falls linearly to 0.
+          seed: of weights and batches.
+
+        Raises:
+          ValueError: `num_flows` or `num_steps` is below 1.
+        """
+        super().__init__(num_steps, seed)
+        if num_flows < 1:
+            raise ValueError(f"expected at least one flow, got {num_flows}.")
+        self._sizes = num_flows, hidden_size
+        self._learning_rate = learning_rate
+
+    def _make_step(self, batch: Callable[[Seed], Tensor]) -> Callable[[Seed], None]:
+        num_flows, hidden_size = self._sizes
+        size = len(self._shift)
+        self._flows = [InverseAutoregressiveFlow(size, (hidden_size,)) for _ in range(num_flows)]
+        # The reciprocal of the initial gates.
+        initial = math.log1p(math.exp(-2.0))
+        self._log_scales = [tf.Variable(tf.fill([size], initial)) for _ in range(num_flows)]
+        rate, done = tf.Variable(self._learning_rate), tf.Variable(0.0)
+        optimizer = Adam(rate)
+
+        def step(seed: Seed) -> None:
+            with tf.GradientTape() as tape:
+                loss = -tf.reduce_mean(self._standardised_log_prob(batch(seed)))
+            variables = [*(v for flow in self._flows for v in flow.trainable_variables),
+                         *self._log_scales]
+            gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), 5.0)
+            rate.assign(self._learning_rate * (1 - done / (self._num_steps + 1)))
+            done.assign_add(1.0)
+            optimizer.apply(gradients, variables)
+
+        return step
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        x = seeds.normal([n, len(self._shift)], seed)
+        for flow, log_scale in zip(reversed(self._flows), reversed(self._log_scales)):
+            x, _ = flow.inverse(x * tf.exp(-log_scale))
+        return self._shift + self._scale * x.numpy().astype(np.float64)
+
+    def log_prob(self, z: np.ndarray) -> np.ndarray:
+        z = np.asarray(z, np.float64)
+        x = tf.constant((z - self._shift) / self._scale, tf.float32)
+        return self._standardised_log_prob(x).numpy().astype(np.float64) - np.log(
+            self._scale).sum()
+
+    def _standardised_log_prob(self, x: Tensor) -> Tensor:
+        log_det = tf.zeros(tf.shape(x)[:-1])
+        for flow, log_scale in zip(self._flows, self._log_scales):
+            x, one = flow(x)
+            x *= tf.exp(log_scale)
+            log_det += one + tf.reduce_sum(log_scale)
+        return log_det - 0.5 * tf.reduce_sum(x ** 2 + math.log(2 * math.pi), -1)
+
+
+class Generator(_Standardised):
+    """A network from normal noise to latents: a GAN, or a moment matching network.
+
+    "wasserstein" trains against a critic with a gradient penalty (Gulrajani et al.,
+    arXiv:1704.00028), "mmd" minimises the maximum mean discrepancy of a batch, without a critic
+    (generative moment matching, Li et al., arXiv:1502.02761). There is no density.
+    """
+
+    has_density = False
+
+    def __init__(self, loss: Literal["wasserstein", "mmd"] = "wasserstein", *,
+                 hidden_sizes: tuple[int, ...] = (128, 128), num_steps: int = 2000,
+                 critic_steps: int = 5, learning_rate: float = 5e-4, seed: int = 0):
+        """Creates the model.
+
+        Args:
+          loss: see above.
+          hidden_sizes: units of the hidden layers of generator and critic.
+          num_steps: updates of the generator in `fit`.
+          critic_steps: updates of the critic for each of them.
+          learning_rate: of Adam for the generator, at first; it falls linearly to 0. The critic's
+            is four times as high.
+          seed: of weights and batches.
+
+        Raises:
+          ValueError: an unknown loss, or `num_steps` or `critic_steps` is below 1.
+        """
+        super().__init__(num_steps, seed)
+        if loss not in ("wasserstein", "mmd") or critic_steps < 1:
+            raise ValueError("expected a loss of wasserstein or mmd and critic_steps of at least "
+                             f"1, got {loss!r} and {critic_steps}.")
+        self.name = "gan" if loss == "wasserstein" else "gmmn"
+        self._loss = loss
+        self._hidden_sizes = hidden_sizes
+        self._critic_steps = critic_steps
+        self._learning_rate = learning_rate
+
+    def _make_step(self, batch: Callable[[Seed], Tensor]) -> Callable[[Seed], None]:
+        size = len(self._shift)
+        self._generator = MLP((*self._hidden_sizes, size), name="generator")
+        critic = MLP((*self._hidden_sizes, 1), name="critic")
+        rate, critic_rate, done = (tf.Variable(0.0) for _ in range(3))
+        optimizer, critic_optimizer = (Adam(r, beta1=0.0, beta2=0.9) for r in (rate, critic_rate))
+
+        def fake(seed: Seed) -> Tensor:
+            return self._generator(seeds.normal([_BATCH, size], seed))
+
+        def improve_critic(seed: Seed) -> None:
+            batch_seed, fake_seed, mix_seed = seeds.split(seed, 3)
+            real, drawn = batch(batch_seed), fake(fake_seed)
+            share = seeds.uniform([_BATCH, 1], mix_seed)
+            between = share * real + (1 - share) * drawn
+            with tf.GradientTape() as tape:
+                with tf.GradientTape() as inner:
+                    inner.watch(between)
+                    value = critic(between)
+                norms = tf.norm(inner.gradient(value, between) + 1e-12, axis=-1)
+                loss = (tf.reduce_mean(critic(drawn)) - tf.reduce_mean(critic(real))
+                        + _GRADIENT_PENALTY * tf.reduce_mean((norms - 1) ** 2))
+            variables = critic.trainable_variables
+            critic_optimizer.apply(_dense(tape.gradient(
+                loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)), variables)
+
+        def step(seed: Seed) -> None:
+            generator_seed, data_seed, *critic_seeds = seeds.split(seed, 2 + self._critic_steps)
+            rate.assign(self._learning_rate * (1 - done / (self._num_steps + 1)))
+            critic_rate.assign(_CRITIC_SPEED * rate)
+            done.assign_add(1.0)
+            if self._loss == "wasserstein":
+                for critic_seed in critic_seeds:
+                    improve_critic(critic_seed)
+            with tf.GradientTape() as tape:
+                drawn = fake(generator_seed)
+                if self._loss == "wasserstein":
+                    loss = -tf.reduce_mean(critic(drawn))
+                else:
+                    loss = mmd.squared_mmd(drawn, batch(data_seed))
+            variables = self._generator.trainable_variables
+            optimizer.apply(_dense(tape.gradient(loss, variables)), variables)
+
+        return step
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        noise = seeds.normal([n, len(self._shift)], seed)
+        return self._shift + self._scale * self._generator(noise).numpy().astype(np.float64)
+
+
+def _dense(gradients: list[Tensor]) -> list[Tensor]:
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -1,0 +1,303 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+r"""SEQAE: a sequence autoencoder, one latent for a whole sequence.
+
+Dai and Le, arXiv:1511.01432, encode a sequence into the state of a recurrent network and decode it
+again; Bowman et al., arXiv:1511.06349, put a prior on that state. Notation: z latent of a sequence,
+c_t context, d_t recurrence of the decoder, x_t observation, l_t and r_t recurrences over
+observations, forwards and backwards.
+
+    Generative                          Inference
+
+          z                             z <-- l_T, r_1
+        / | \
+       v  v  v                               l_1 --> l_2 --> l_3
+    d_1 --> d_2 --> d_3                      r_1 <-- r_2 <-- r_3      x_t above each l_t and r_t
+     |  ^    |  ^    |  ^
+     v  |    v  |    v  |
+    x_1 c_1 x_2 c_2 x_3 c_3
+
+    p(z) = N(0, I)                      q(z | x_1:T) = N(mean, stddev) of [l_T, r_1],
+    d_0 = tanh(linear(z))                              or the mean itself (deterministic)
+    d_t of d_t-1, c_t, z
+    p(x_t | d_t)
+
+As a core, the latent of the first step of a sequence is z, which the state carries from then on. At
+later steps it is standard normal noise in both the prior and the posterior, and nothing reads it:
+its KL is exactly 0 and its importance weight 1, so that the KL of z is charged once. `begin` gives
+the state of sequences whose z is known, from which the sampler decodes.
+
+What keeps the distribution of z near the prior is the training bound: `elbo` (or `iwae`) charges
+the KL, `mmd` and `adversarial` compare the z of a batch with draws from the prior, and
+`reconstruction` does neither (`vaeseq.bounds.reconstruction`).
+
+Deviations: the paper's encoder reads forwards only and shares its weights with the decoder. d_0 is
+computed for the parts of a cell's state that are vectors; caches (a transformer's) start empty. If
+a sequence is trained in windows, z is inferred from the first of them, and every bound stays a
+bound.
+"""
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vaeseq import nest
+from vaeseq.codec import latent
+from vaeseq.codec.decoders import NormalParams
+from vaeseq.dist_module import DistModule
+from vaeseq.encoder import Encoder
+from vaeseq.fields import Range, declare
+from vaeseq.hparams import HParams
+from vaeseq.nn.dropout import apply_dropout, check_dropout_rate
+from vaeseq.nn.networks import MLP, Linear, RecurrentStack
+from vaeseq.nn.scan import lookup
+from vaeseq.types import Nest, Seed, Spec, Tensor
+from vaeseq.vae import _builders
+from vaeseq.vae.base import CoreState, Inferred, VAECore
+
+_SHARE = Range(0, 1, open_high=True)
+
+
+class State(NamedTuple):
+    """The state between two steps.
+
+    Attributes:
+      z: the latent of the sequence, `[..., Z]`; zeros before the first step.
+      cell: the recurrent state of d.
+      has_begun: `[..., 1]`, 0 before the first step and 1 after it.
+    """
+
+    z: Tensor
+    cell: Nest
+    has_begun: Tensor
+
+
+class Hidden(NamedTuple):
+    """h_t.
+
+    Attributes:
+      context: c_t, `[..., F]`.
+      state: the state before the step.
+    """
+
+    context: Tensor
+    state: State
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Hyperparameters of SEQAE alone."""
+
+    seqae_posterior: Literal["gaussian", "deterministic"] = declare(
+        "gaussian", "SEQAE: what the encoder gives: a normal distribution, or a point (for "
+        "train_bound=reconstruction, mmd or adversarial)")
+    seqae_input_noise: float = declare(
+        0.0, "SEQAE: share of the observations that the encoder does not see in training", _SHARE)
+    seqae_decoder_dropout: float = declare(
+        0.0, "SEQAE: share of the contexts that the decoder does not see in training", _SHARE)
+
+
+class SEQAE(VAECore):
+    """A sequence autoencoder (graphs in the module description).
+
+    Attributes:
+      critic: tells latents from draws of the prior, for the bound "adversarial"; None for none.
+    """
+
+    Options = Options
+
+    def __init__(
+        self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
+        q_z: latent.DiagonalNormal, *, past: RecurrentStack, future: RecurrentStack,
+        deterministic: bool = False, input_noise: float = 0.0, decoder_dropout: float = 0.0,
+        critic: MLP | None = None, name: str | None = None,
+    ):
+        """Creates the core.
+
+        Args:
+          decoder: from d_t to the distribution of x_t.
+          encoder: from x_t to the features that the inference network reads.
+          d_core: the recurrence over contexts and z.
+          q_z: from [l_T, r_1] to the distribution of z.
+          past: the recurrence over observations forwards, l.
+          future: the recurrence over observations backwards, r.
+          deterministic: whether z is the mean of q(z) instead of a sample.
+          input_noise: share of the observations whose features l and r read as zeros while
+            dropout is on (a denoising autoencoder).
+          decoder_dropout: share of the contexts that d reads as zeros while dropout is on (word
+            dropout, arXiv:1511.06349), so that it has to read z.
+          critic: from z to one logit; see above.
+          name: of the module.
+
+        Raises:
+          ValueError: a share is outside [0, 1).
+        """
+        size, dtype = q_z.event_spec.shape[0], q_z.event_spec.dtype
+        state = State(Spec([size], dtype, "z"), d_core.state_spec, Spec([1], dtype, "has_begun"))
+        super().__init__(
+            decoder, latent_size=size, state_spec=CoreState((), state), name=name)
+        check_dropout_rate(input_noise)
+        check_dropout_rate(decoder_dropout)
+        self.critic = critic
+        self._encoder = encoder
+        self._d_core = d_core
+        self._q_z = q_z
+        self._past = past
+        self._future = future
+        self.has_density = not deterministic
+        self._input_noise = input_noise
+        self._decoder_dropout = decoder_dropout
+        self._initial = [Linear(spec.shape[0], name=f"initial_{number}") if _is_vector(spec)
+                         else None
+                         for number, spec in enumerate(tf.nest.flatten(d_core.state_spec))]
+
+    @classmethod
+    def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SEQAE:
+        """Builds the core from hyperparameters; `latent_decoder_fc_layers` are of q(z) and critic.
+
+        Raises:
+          ValueError: no latent, or `posterior_flows`, which would mix z with the noise of later
+            steps.
+        """
+        if hparams.posterior_flows or not hparams.latent_size:
+            raise ValueError(
+                "SEQAE has one latent of a whole sequence; expected latent_size of 1 or more and "
+                f"posterior_flows=0, got latent_size={hparams.latent_size} and "
+                f"posterior_flows={hparams.posterior_flows}.")
+        critic = None
+        if hparams.train_bound == "adversarial":
+            critic = MLP((*hparams.latent_decoder_fc_layers, 1), activation=hparams.activation,
+                         name="critic")
+        return cls(
+            decoder, encoder,
+            _builders.recurrent_stack(hparams, "d_core", skip=hparams.context_skip),
+            _builders.diagonal_normal(hparams, "q_z"),
+            past=_builders.recurrent_stack(hparams, "past"),
+            future=_builders.recurrent_stack(hparams, "future"),
+            deterministic=hparams.seqae_posterior == "deterministic",
+            input_noise=hparams.seqae_input_noise,
+            decoder_dropout=hparams.seqae_decoder_dropout, critic=critic)
+
+    def begin(self, z: Tensor) -> CoreState:
+        """Returns the state before the first step of sequences whose latents are z, `[B, Z]`."""
+        return CoreState((), State(z, self._initial_cell(z), tf.ones_like(z[..., :1])))
+
+    def encode(self, observed: Nest, lengths: Tensor | None = None) -> NormalParams:
+        """Returns the mean and the standard deviation of q(z | x_1:T), `[B, Z]` each.
+
+        The standard deviation is 0 where the posterior is deterministic.
+
+        Args:
+          observed: a nest of `[B, T, ...]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
+        """
+        params = self._posterior_params(observed, lengths)
+        return params if self.has_density else params._replace(scale=tf.zeros_like(params.scale))
+
+    def encode_contexts(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Nest]:
+        return _drop_steps(self, contexts, self._decoder_dropout), state
+
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> NormalParams:
+        num_steps = nest.leading_dim(observed, 1)
+        return tf.nest.map_structure(
+            lambda x: tf.repeat(x[:, tf.newaxis], num_steps, 1),
+            self._posterior_params(observed, lengths))
+
+    def _posterior_params(self, observed: Nest, lengths: Tensor | None) -> NormalParams:
+        features = _drop_steps(self._past, self._encoder(observed), self._input_noise)
+        past = _builders.forward(self._past, features, lengths)
+        future = _builders.backward(self._future, features, lengths)
+        return self._q_z(_builders.ends(past, future, lengths))
+
+    def hidden(self, context_feature: Nest, state: State) -> Hidden:
+        return Hidden(context_feature, state)
+
+    def prior(self, h: Hidden) -> tfd.Distribution:
+        return latent.normal(NormalParams(tf.zeros_like(h.state.z), tf.ones_like(h.state.z)))
+
+    def posterior(self, h: Hidden, feature: NormalParams) -> tfd.Distribution:
+        later = h.state.has_begun > 0
+        loc = tf.where(later, tf.zeros_like(feature.loc), feature.loc)
+        if not self.has_density:
+            return tfd.Independent(tfd.Deterministic(loc), 1)
+        return latent.normal(
+            NormalParams(loc, tf.where(later, tf.ones_like(loc), feature.scale)))
+
+    def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, State]:
+        z, cell = self._begun(h.state, z)
+        outputs, cell = self._d_core.step((h.context, z), cell)
+        return outputs, State(z, cell, tf.ones_like(h.state.has_begun))
+
+    def infer(
+        self, context_features: Nest, features: Nest, state: State, lengths: Tensor | None = None,
+        *, seed: Seed,
+    ) -> Inferred:
+        """Samples z, and runs the decoder's recurrence over all steps at once."""
+        if context_features.shape[1] == 0:
+            return super().infer(context_features, features, state, lengths, seed=seed)
+        h = self._all_hidden(context_features, state)
+        q_z = self.posterior(h, features)
+        z = q_z.sample(seed=seed)
+        return self._decode(h, z, q_z, lengths)
+
+    def infer_given(
+        self, context_features: Nest, features: Nest, latents: Tensor, state: State,
+        lengths: Tensor | None = None,
+    ) -> Inferred:
+        if context_features.shape[1] == 0:
+            return super().infer_given(context_features, features, latents, state, lengths)
+        h = self._all_hidden(context_features, state)
+        return self._decode(h, latents, self.posterior(h, features), lengths)
+
+    def _all_hidden(self, contexts: Tensor, state: State) -> Hidden:
+        """Returns what the prior and the posterior of all steps read; the cell is the first."""
+        num_steps = nest.leading_dim(contexts, 1)
+        z = tf.repeat(state.z[:, tf.newaxis], num_steps, 1)
+        later = tf.ones([nest.leading_dim(z), num_steps - 1, 1], z.dtype)
+        has_begun = tf.concat([state.has_begun[:, tf.newaxis], later], 1)
+        return Hidden(contexts, State(z, state.cell, has_begun))
+
+    def _decode(
+        self, h: Hidden, latents: Tensor, q_z: tfd.Distribution, lengths: Tensor | None
+    ) -> Inferred:
+        before = State(h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0])
+        z, cell = self._begun(before, latents[:, 0])
+        repeated = tf.repeat(z[:, tf.newaxis], nest.leading_dim(latents, 1), 1)
+        outputs, cell = self._d_core((h.context, repeated), cell, lengths)
+        after = State(z, cell, tf.ones_like(before.has_begun))
+        if lengths is not None:
+            after = nest.where(lengths > 0, after, before)
+        return Inferred(latents, self.prior(h), q_z, outputs, after)
+
+    def _begun(self, state: State, z: Tensor) -> tuple[Tensor, Nest]:
+        """Returns the latent of the sequence and d_t-1, given the latent of the present step."""
+        later = state.has_begun > 0
+        return tf.where(later, state.z, z), nest.where(
+            later[..., 0], state.cell, self._initial_cell(z))
+
+    def _initial_cell(self, z: Tensor) -> Nest:
+        """Returns d_0, a nest of `[..., *]`, for z `[..., Z]`."""
+        leading = nest.shape_of(z)[:-1]
+        leaves = [tf.zeros([*leading, *spec.shape], spec.dtype) if layer is None
+                  else tf.tanh(layer(z))
+                  for layer, spec in zip(self._initial, tf.nest.flatten(self._d_core.state_spec))]
+        return tf.nest.pack_sequence_as(self._d_core.state_spec, leaves)
+
+
+def _is_vector(spec: Spec) -> bool:
+    return spec.dtype.is_floating and spec.shape.rank == 1
+
+
+def _drop_steps(layer: object, features: Tensor, rate: float) -> Tensor:
+    """Zeroes whole steps of features `[B, T, F]`, while dropout is on; `layer` names the mask."""
+    if not rate:
+        return features
+    ones = tf.ones([nest.leading_dim(features, axis) for axis in (0, 1)], features.dtype)
+    kept = apply_dropout(layer, ones, rate)
+    return features if kept is ones else lookup.mask(kept > 0, features)
