@@ -30,6 +30,7 @@ WINGS = """
     train
     autoencoder
     model cli
+    tuning
 """
 LEVELS = {wing: level for level, line in enumerate(WINGS.strip().splitlines())
           for wing in line.split()}

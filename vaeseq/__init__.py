@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vaeseq import seeds as seeds
     from vaeseq import testing as testing
     from vaeseq import train as train
+    from vaeseq import tuning as tuning
     from vaeseq import types as types
     from vaeseq import vae as vae
     from vaeseq.agent import Agent as Agent
@@ -172,6 +173,7 @@ _MODULES = {
     "testing": "testing",
     "train": "train",
     "trainer": "train.trainer",
+    "tuning": "tuning",
     "types": "types",
     "unroll": "nn.scan.unroll",
     "vae": "vae",

@@ -1,21 +1,18 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-midi: train, evaluate, generate, harmonise, latent, export, tune."""
+"""The command line of vaeseq-midi: its commands and their options."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
 
-from vaeseq import fields
-from vaeseq.cli import arguments, options
+from vaeseq.cli import arguments, options, tuning_options
 from vaeseq.cli.program import Command, Program, deferred
-from vaeseq.fields import Field, Range
+from vaeseq.fields import Range
 
 from . import autoencoding
 from .data.lines import LINES
 from .data.piano_roll import RATES
 from .hparams import MAX_SECONDS, MidiHParams
-from .tuning.settings import TuneSettings
+from .tuning.settings import MidiTuneSettings
 
 _MUSIC = "MIDI files, folders, patterns, or splits of archives of piano rolls as PATH.npz:train"
 _MAX_STEPS = 10**9
@@ -103,24 +100,24 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _tune_arguments(parser: argparse.ArgumentParser) -> None:
+    tuning_options.add_tune(
+        parser, MidiTuneSettings, "counterpoint, discriminator, choices:FILE, "
+        "listener:NAME:FILE, mean:FILE, worst:FILE, or a Python function of a piano roll as "
+        "MODULE:FUNCTION, imported from the current folder or Python's path (default: "
+        "counterpoint)")
+
+
+def _prefer_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_trained(parser)
+    tuning_options.add_prefer(parser)
+
+
+def _listen_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    options.add_new_run(parser)
-    add("--from", dest="start", type=arguments.directory, metavar="DIR",
-        help="log directory of the trained model; required for a new run")
-    add("--reward", metavar="NAME",
-        help="'counterpoint', or a Python function of a piano roll as MODULE:FUNCTION, imported "
-             "from the current folder or Python's path (default: counterpoint)")
-    for name, field in fields.of(TuneSettings).items():
-        add("--" + name.replace("_", "-"), type=_number(field), metavar="X",
-            help=f"{field.help} (default: {field.default:g})")
-    add("--num-steps", "--iters", type=arguments.whole(1, _MAX_STEPS), default=1000, metavar="N",
-        help="number of updates in all sessions together")
-    add("--max-minutes", type=arguments.minutes, metavar="M",
-        help="stop after so many minutes; the same command resumes the run")
-    add("--save-every", type=arguments.whole(1, _MAX_STEPS), default=100, metavar="N",
-        help="updates between checkpoints, each with a held-out score and a sample")
-    add("--seed", type=arguments.seed, default=None, help="of all random numbers (default: 0)")
-    add("--json", action="store_true", help="print one JSON object, and nothing else")
+    _add_trained(parser)
+    tuning_options.add_page(parser)
+    add("--length", type=_seconds, default=10.0, metavar="SECONDS", help="duration of each sample")
+    _add_playing(parser)
 
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:
@@ -135,20 +132,17 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("--out-dir", type=arguments.new_directory, metavar="DIR",
         help="folder of the MIDI, MusicXML, WAV and PNG files and index.html (default: samples in "
              "--log-dir)")
+    _add_playing(parser)
+
+
+def _add_playing(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the commands that draw and play samples."""
+    add = parser.add_argument
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     add("--rate", type=arguments.real(RATES), metavar="N",
         help="play N frames per second (default: those of the music that the model was trained on)")
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
-
-
-def _number(field: Field) -> Callable[[str], Any]:
-    """Returns the argparse type of a field that is a number in a range."""
-    allowed = field.allowed
-    assert allowed is not None
-    if isinstance(field.default, int):
-        return arguments.whole(int(allowed.low), int(allowed.high))
-    return arguments.real(allowed)
 
 
 _COMMANDS = f"{__package__}.commands"

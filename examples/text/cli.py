@@ -1,16 +1,17 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-text: train, evaluate, generate, export; encode and its inverses."""
+"""The command line of vaeseq-text: its commands and their options."""
 from __future__ import annotations
 
 import argparse
 import codecs
 
-from vaeseq.cli import arguments, options
+from vaeseq.cli import arguments, options, tuning_options
 from vaeseq.cli.program import Command, Program, deferred
 from vaeseq.fields import short_repr
 
 from . import autoencoding, files
 from .hparams import TextHParams
+from .tuning.settings import TextTuneSettings
 
 _MOST_LENGTH = 10**9
 _MOST_TOKENS = 1 << 16  # of a byte pair encoding
@@ -80,6 +81,30 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_truncation(parser)
 
 
+def _tune_arguments(parser: argparse.ArgumentParser) -> None:
+    tuning_options.add_tune(
+        parser, TextTuneSettings, "what to tune towards: json, brackets, regex:PATTERN, "
+        "lines:PATTERN, bleu:FILE, chrf:FILE, discriminator, choices:FILE, listener:NAME:FILE, "
+        "mean:FILE, worst:FILE, or a Python function of a text as MODULE:FUNCTION; required")
+
+
+def _prefer_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_trained(parser)
+    tuning_options.add_prefer(parser)
+
+
+def _read_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    tuning_options.add_page(parser)
+    add("--length", type=arguments.whole(1, 1 << 16), default=300, metavar="N",
+        help="symbols of each sample, after the prime")
+    add("--prime", metavar="TEXT", default="", help="the beginning of each sample")
+    add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
+        help="below 1 more predictable, above 1 more surprising")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same texts")
+
+
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the commands that load a trained model."""
     options.add_trained(parser)
@@ -129,5 +154,11 @@ program = Program(
         Command("export", "export a trained model for TensorFlow Serving and other programs",
                 _export_arguments, deferred(f"{_COMMANDS}.export")),
         *autoencoding.commands(_add_trained),
+        Command("tune", "tune a trained model towards rewards", _tune_arguments,
+                deferred(f"{_COMMANDS}.tune")),
+        Command("read", "choose between samples on a page in the browser", _read_arguments,
+                deferred(f"{_COMMANDS}.read")),
+        Command("prefer", "learn a reward from choices, and measure it", _prefer_arguments,
+                deferred(f"{_COMMANDS}.prefer")),
     ))
 main = program.main

@@ -34,6 +34,10 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-text", "encode"): {},
     ("vaeseq-text", "reconstruct"): {},
     ("vaeseq-text", "interpolate"): {"--length": "20"},
+    ("vaeseq-text", "tune"): {
+        "--num-steps": "1", "--length": "12", "--batch-size": "4", "--report-samples": "4"},
+    ("vaeseq-text", "read"): {},
+    ("vaeseq-text", "prefer"): {},
     ("vaeseq-text", "export"): {"--rows": "2", "--window": "16"},
     ("vaeseq-midi", "train"): {"--hparams": MIDI, "--num-steps": "2"},
     ("vaeseq-midi", "generate"): {"--length": "2", "--num-samples": "2"},
@@ -47,6 +51,8 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-midi", "tune"): {
         "--num-steps": "1", "--bars": "1", "--bar": "4", "--batch-size": "4",
         "--report-samples": "4"},
+    ("vaeseq-midi", "listen"): {},
+    ("vaeseq-midi", "prefer"): {},
     ("vaeseq-midi", "export"): {"--rows": "2", "--window": "16"},
     ("vaeseq-play", "train"): {"--hparams": PLAY, "--num-steps": "40"},
     ("vaeseq-play", "run"): {"--num-games": "1", "--max-moves": "15"},

@@ -37,7 +37,7 @@ RUNS = {
 }
 # A page that compiles many programs is slow.
 SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md",
-        "docs/fine_tuning.md", "docs/training.md",
+        "docs/fine_tuning.md", "docs/training.md", "docs/tuning.md",
         "docs/missing_values.md", "docs/models.md", "docs/models/seqae.md",
         "docs/notebooks/missing_values.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")

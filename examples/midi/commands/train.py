@@ -15,11 +15,11 @@ from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train import distribute
 from vaeseq.train.trainer import Periods
+from vaeseq.tuning import settings
 
 from ..data import sources
 from ..hparams import MidiHParams
 from ..model import PROGRAM, MidiModel, observations, saved_mean
-from ..tuning import settings
 from ._shared import check_installed, log
 
 

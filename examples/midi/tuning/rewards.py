@@ -1,86 +1,97 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Rewards for tuning: Python functions of a piano roll.
+"""Rewards for tuning music; see `vaeseq.tuning.terms` for their names.
 
     def reward(roll):                      # bool [T, 128]: which MIDI notes sound in each frame
         return -abs(roll.sum(axis=1) - 3)  # a number, or one for each frame
 
-One number is the reward of the whole piece; the numbers of frames add up to it. Rewards of frames
-are learned faster, because each is credited to its frame and the earlier ones only.
-
-The command line names a user's function as MODULE:FUNCTION; the module is imported from the
-current folder or Python's path. A log directory records the name, which is compared with the
-command line's and never imported: log directories are data.
+The file of choices records a sample as the columns of its roll that are on in each frame:
+[[0, 4, 7], [0], []].
 """
 from __future__ import annotations
 
 import functools
-import importlib
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
+from vaeseq.tuning import learning, terms
+from vaeseq.tuning.learning import Domain
+from vaeseq.tuning.rewards import Function, Reward, RewardSum
+from vaeseq.tuning.scorer import SequenceScorer
+from vaeseq.types import Nest
 
 from ..data import piano_roll
 from ..data.piano_roll import Grid
+from ..hparams import MidiHParams
+from ..model import observations
 from . import counterpoint
 
-Reward = Callable[[np.ndarray], Any]
 COUNTERPOINT = "counterpoint"
 _PITCHES = 128
 
 
-def find(name: str, bar: int) -> Reward:
-    """Returns the reward function of a name.
+def domain(hparams: MidiHParams, mean: np.ndarray) -> Domain:
+    """Returns what the sequences of a model of music are.
 
     Args:
-      name: "counterpoint", or MODULE:FUNCTION.
+      hparams: of the model.
+      mean: how often each column is on in the training music, `[P]`.
+    """
+    def observe(content: Any) -> Nest:
+        return observations.observe(to_roll(content, hparams.frames), hparams)
+
+    return Domain(
+        lambda outputs, seed: SequenceScorer(
+            observations.make_encoder(hparams, mean), observations.spec(hparams), outputs=outputs,
+            seed=seed), observe)
+
+
+def find(
+    names: Sequence[str], bar: int, sequences: Domain, seed: int, log: Callable[[str], None]
+) -> RewardSum:
+    """Returns the sum of rewards of the given names.
+
+    Args:
+      names: values of --reward.
       bar: number of frames in a bar.
+      sequences: what the sequences are.
+      seed: of learnt rewards.
+      log: called with lines on the learning of rewards.
 
     Raises:
-      UsageError: there is no such function.
+      UsageError: there is no such reward.
     """
-    if name == COUNTERPOINT:
-        return functools.partial(counterpoint.reward, bar=bar)
-    module, colon, function = name.partition(":")
-    if not (colon and module and function):
-        raise UsageError(f"--reward: expected {COUNTERPOINT!r} or MODULE:FUNCTION; got "
-                         f"{short_repr(name)}.")
-    reward = getattr(_import(module), function, None)
-    if not callable(reward):
-        raise UsageError(f"--reward: expected a function {short_repr(function)} in the module "
-                         f"{short_repr(module)}; found "
-                         f"{'none' if reward is None else short_repr(reward)}.")
-    return reward
+    def rules(argument: str, label: str) -> Reward:
+        if argument:
+            raise ValueError(f"{COUNTERPOINT} takes no argument.")
+        return Function(functools.partial(counterpoint.reward, bar=bar), label)
+
+    return terms.make(
+        names, {COUNTERPOINT: rules, **learning.kinds(sequences, seed=seed, log=log)})
 
 
-def by_frame(reward: Reward, roll: np.ndarray) -> np.ndarray:
-    """Returns the reward of each frame of a roll, bool `[T, 128]`, as float `[T]`.
+def from_roll(roll: np.ndarray) -> list[list[int]]:
+    """Returns a roll, `[T, columns]`, as the file of choices records it."""
+    return [np.flatnonzero(frame > 0.5).tolist() for frame in np.asarray(roll)]
 
-    A reward of the whole piece is credited to the last frame.
+
+def to_roll(content: Any, grid: Grid) -> np.ndarray:
+    """Returns the roll of a record of the file of choices, uint8 `[T, columns]`.
 
     Raises:
-      UsageError: the function failed, or returned neither a finite number nor one for each frame.
+      ValueError: it is no list of frames, each a list of columns of the grid.
     """
-    try:
-        values = np.asarray(reward(roll), np.float64)
-    except Exception as error:
-        raise UsageError(
-            f"the reward failed with {type(error).__name__}: {error} (--debug shows where)"
-        ) from error
-    if values.shape not in ((), (len(roll),)) or not np.isfinite(values).all():
-        raise UsageError(
-            f"expected a reward to be a finite number, or one for each of the {len(roll)} frames; "
-            f"got {short_repr(values.tolist() if values.ndim == 0 else list(values.shape))}.")
-    if values.ndim:
-        return values
-    result = np.zeros(len(roll))
-    result[-1:] = values
-    return result
+    frames = content if isinstance(content, list) and content else [None]
+    roll = np.zeros([len(frames), grid.columns], np.uint8)
+    for row, frame in zip(roll, frames):
+        if not isinstance(frame, list) or not all(
+                type(column) is int and 0 <= column < grid.columns for column in frame):
+            raise ValueError(f"expected a list of frames, each a list of columns from 0 to "
+                             f"{grid.columns - 1}; got {short_repr(content)}.")
+        row[frame] = 1
+    return roll
 
 
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
@@ -88,16 +99,3 @@ def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
     result = np.zeros([len(roll), _PITCHES], bool)
     result[:, grid.lowest:grid.highest + 1] = piano_roll.sounding(roll, grid)
     return result
-
-
-def _import(module: str) -> Any:
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        return importlib.import_module(module)
-    except Exception as error:
-        raise UsageError(
-            f"--reward: the module {short_repr(module)} cannot be imported from "
-            f"{short_repr(here)} or Python's path: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(here)

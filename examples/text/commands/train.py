@@ -12,6 +12,7 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.trainer import Periods
+from vaeseq.tuning import settings
 
 from ..data import Corpus, Tokens, Vocabulary, tokenization
 from ..data.corpus import open_corpus
@@ -28,6 +29,9 @@ _SMALL_WINDOW = 8
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     log_dir = LogDir(args.log_dir, PROGRAM)
+    if settings.exists(log_dir):
+        raise UsageError(f"{str(log_dir.path)!r} holds a tuned model. Resume with "
+                         f"`{PROGRAM} tune`, or give another --log-dir.")
     source = warm_start.resolve_source(log_dir, args.init_from)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, TextHParams, args.hparams)

@@ -1,27 +1,23 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Tuning towards a reward: the optimum of KL control, resumed runs, refused options."""
+"""vaeseq-midi tune: resumed runs, refused options. The laws of tuning are in tests/tuning."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from examples.midi.cli import program
 from examples.midi.data import archives, sources
+from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
-from examples.midi.tuning import policy
-from tests import small
+from examples.midi.tuning import rewards
 from tests.in_process import assert_one_line, runner
-from vaeseq import bounds, seeds
-from vaeseq.data import Batch
 from vaeseq.runs.checkpoint import Checkpoints
-from vaeseq.train.ops import NumericsError
+from vaeseq.tuning.choices import ChoicesFile
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=61,rnn_hidden_sizes=[8],masked_hidden_size=8,transpose=0,"
@@ -29,98 +25,12 @@ TINY = MidiHParams().parse(
     "batch_size=2,sequence_size=8,num_shards=1,latent_size=2,latent_decoder_fc_layers=[4],"
     "log_prob_samples=2,dropout=0,grid=4")
 MEAN = np.array([0.3, 0.4])
-SILENCE = Batch(np.zeros([1, 2, 2], np.uint8), np.array([2], np.int32), np.array([True]))
 
 
 @pytest.fixture
 def midi(capsys):
     """Runs a command of vaeseq-midi in this process."""
     return runner(program, capsys)
-
-
-def _model(folder, hparams=TINY, scale=0.8):
-    """Returns a model with weights drawn from a seed."""
-    model = MidiModel(hparams, folder, mean=MEAN)
-    model.build()
-    small.set_weights(model.gen_core, scale)
-    return model
-
-
-def _ops(model, prior, rewards, **options):
-    options = {"num_samples": 512, "length": 2, "strength": 1.0, "discount": 1.0,
-               "likelihood": 0.0, "learning_rate": lambda step: 0.02, "clip_gradient_norm": 0.0,
-               **options}
-    return policy.TuneOps(model.gen_core, prior.gen_core, bounds.ELBO(), rewards=rewards,
-                          seed=seeds.make(3), **options)
-
-
-def test_advantages_are_returns_minus_the_mean_of_the_others():
-    rewards = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
-    to_go = np.array([[3.0, 4.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
-    actual = policy.advantages(rewards, 0.5)
-    for row in range(3):  # less the mean over the two others
-        others = np.delete(to_go, row, axis=0).mean(axis=0)
-        np.testing.assert_allclose(actual[row], to_go[row] - others)
-
-
-@pytest.mark.parametrize("overrides", ["decoder=masked", "vae_type=SRNN,decoder=bernoulli"])
-def test_the_density_equals_the_one_of_generation(overrides, tmp_path):
-    made = _model(tmp_path, TINY.parse(overrides)).gen_core
-    drawn, _ = made.generate(5, made.initial_state(3), seed=seeds.make(1))
-    density = policy.log_density(made, drawn.observed, drawn.latents)
-    small.close(density, drawn.log_prob + drawn.latent_log_prob)
-
-
-@pytest.mark.oracle
-def test_the_optimum_is_the_prior_times_the_exponential_of_the_reward(tmp_path):
-    model, prior = _model(tmp_path), _model(tmp_path)
-    # Frames of two notes, pieces of two frames: 16 of them, so all can be weighed.
-    pieces = np.array(list(itertools.product([0.0, 1.0], repeat=4)), np.float32).reshape(-1, 2, 2)
-
-    def rewards(observed):
-        """1.5 for a first frame with one note, and 2 for another frame after it."""
-        first = 1.5 * (observed[:, 0].sum(axis=1) == 1)
-        second = 2.0 * (observed[:, 0] != observed[:, 1]).any(axis=1)
-        return np.stack([first, second], axis=1)
-
-    def probabilities(made):
-        density = policy.log_density(made.gen_core, tf.constant(pieces), tf.zeros([16, 2, 0]))
-        return np.exp(density.numpy().sum(axis=1))
-
-    before = probabilities(prior)
-    wanted = before * np.exp(0.8 * rewards(pieces).sum(axis=1))
-    wanted /= wanted.sum()
-    ops = _ops(model, prior, rewards, strength=0.8)
-    for _ in range(150):
-        ops(SILENCE)
-    actual = probabilities(model)
-    np.testing.assert_allclose([before.sum(), actual.sum()], 1, atol=1e-4)
-    assert np.abs(before - wanted).sum() / 2 > 0.2
-    # A part of the way is left after so many updates.
-    assert np.abs(actual - wanted).sum() / 2 < 0.12
-    np.testing.assert_array_equal(probabilities(prior), before)
-
-
-def test_the_likelihood_holds_the_model_to_the_music(tmp_path):
-    """Without a reward, the optimum for data of one piece only is near it; KL pulls back."""
-    model, prior = _model(tmp_path), _model(tmp_path)
-    ops = _ops(model, prior, lambda observed: np.zeros(observed.shape[:2]), num_samples=16,
-               likelihood=5.0)
-    steps = [ops(SILENCE) for _ in range(40)]
-    assert steps[-1].nats_per_step < 0.5 * steps[0].nats_per_step
-    assert abs(steps[0].kl) < 1e-5 < steps[-1].kl
-
-
-def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path):
-    model, prior = _model(tmp_path), _model(tmp_path)
-    ops = _ops(model, prior, lambda observed: 1e38 * observed.sum(axis=2, dtype=np.float64),
-               num_samples=4, strength=10.0)
-    weights = [variable.numpy() for variable in model.gen_core.trainable_variables]
-    with pytest.raises(NumericsError, match=r"step 0: .* smaller --learning-rate or --strength"):
-        ops(SILENCE)
-    for weight, variable in zip(weights, model.gen_core.trainable_variables):
-        np.testing.assert_array_equal(variable.numpy(), weight)
-    assert int(ops.step) == 0
 
 
 TUNE = ["--bars", 2, "--batch-size", 4, "--report-samples", 6, "--save-every", 2,
@@ -200,9 +110,12 @@ def test_tune_refuses_contradictory_options(start, midi, tmp_path, monkeypatch):
         ([*new, "--from", tmp_path], "expected the log directory of a vaeseq-midi run"),
         ([*new, "--from", tmp_path / "no"], "no such directory"),
         ([*new, "--from", empty], "--from: expected a checkpoint in"),
-        ([*new, "--from", start, "--reward", "rules"], "'counterpoint' or MODULE:FUNCTION"),
+        ([*new, "--from", start, "--reward", "rules"],
+         "expected 'choices', 'counterpoint', "),
+        ([*new, "--from", start, *2 * ["--reward", "counterpoint"]], "expected different rewards"),
+        ([*new, "--from", start, "--reward", "counterpoint:2"], "takes no argument"),
         ([*new, "--from", start, "--reward", "my_reward:f", *TUNE],
-         "the reward failed with OSError: no (--debug shows where)"),
+         "the reward 'my_reward:f' failed with OSError: no (--debug shows where)"),
         ([*new, "--from", start, "--batch-size", 1], "at least 2"),
         ([*new, "--from", start, "--strength", "nan"], "expected a finite number"),
         (["tune", "--log-dir", start], "holds a run that was not begun by tune"),
@@ -223,3 +136,25 @@ def test_a_damaged_tuning_file_is_refused(text, start, midi, tmp_path):
     (tmp_path / "log" / "tuning.json").write_text(text)
     ended = midi("tune", "--log-dir", tmp_path / "log")
     assert ended.status == 2 and "tuning.json" in ended.err and "damaged" in ended.err
+
+
+def test_a_record_of_choices_is_the_roll():
+    grid = Grid(lowest=60, highest=64, onsets=True)
+    roll = (np.random.default_rng(0).random([6, grid.columns]) < 0.3).astype(np.uint8)
+    np.testing.assert_array_equal(rewards.to_roll(rewards.from_roll(roll), grid), roll)
+    for content in (None, [], "ab", [[10]], [[-1]], [[True]], [["1"]], [0], [[0], None]):
+        with pytest.raises(ValueError, match="expected a list of frames"):
+            rewards.to_roll(content, grid)
+
+
+def test_prefer_measures_a_reward_of_rolls(start, midi, tmp_path):
+    rng = np.random.default_rng(0)
+    with ChoicesFile(tmp_path / "choices.jsonl") as file:
+        for _ in range(20):
+            counts = rng.integers(0, 3, [2, 5])
+            first, second = ([list(range(count)) for count in row] for row in counts)
+            file.append("ann", first, second,
+                        "first" if counts[0].sum() > counts[1].sum() else "second")
+    ended = midi("prefer", "--log-dir", start, "--choices", tmp_path / "choices.jsonl")
+    assert ended.status == 0 and "4 held-out choices" in ended.out, ended.err
+    assert "one reward for all" in ended.out and "each listener" not in ended.out

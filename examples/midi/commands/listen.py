@@ -1,0 +1,58 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-midi listen: a page on which a listener chooses between samples."""
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vaeseq.cli import program, tuning_options
+from vaeseq.tuning import collect
+from vaeseq.tuning.choices import Choice
+from vaeseq.tuning.page import Shown
+
+from ..data.piano_roll import Grid
+from ..model import PROGRAM
+from ..output import audio, plots
+from ..tuning import rewards
+from ._shared import count_frames, load_model, playing_grid
+
+_SEED_BITS = 31  # of --seed; higher bits hold the number of the batch
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    model = load_model(args)
+    grid = playing_grid(args.rate, model.hparams.frames)
+    length = count_frames(args.length, grid)
+
+    def draw(count: int, batch: int) -> list[Any]:
+        rolls = model.compose(
+            num_samples=count, length=length, temperature=args.temperature,
+            seed=args.seed + (batch << _SEED_BITS))
+        return [rewards.from_roll(roll) for roll in rolls]
+
+    def make_pairs(choices: Callable[[], list[Choice]]) -> collect.SamplePairs:
+        return collect.SamplePairs(
+            draw, lambda content: _shown(content, grid),
+            domain=rewards.domain(model.hparams, model.mean), choices=choices,
+            is_active=args.active, seed=args.seed)
+
+    path = args.choices or args.log_dir / "choices.jsonl"
+    with program.stop_on_signal() as should_stop:
+        count = collect.serve(
+            path, args.listener, make_pairs, total=args.pairs, title="Which music is better?",
+            port=args.port, should_stop=should_stop, announce=tuning_options.announce_page)
+    tuning_options.print_choices(count, path, PROGRAM)
+
+
+def _shown(content: Any, grid: Grid) -> Shown:
+    """Returns a sample with its sound and its piano roll."""
+    roll = rewards.to_roll(content, grid)
+    with tempfile.TemporaryDirectory() as folder:
+        sound, picture = Path(folder, "sample.wav"), Path(folder, "sample.png")
+        audio.save(sound, audio.play(roll, grid))
+        plots.save_roll(picture, roll, grid, title="")
+        return Shown(content, files={"wav": sound.read_bytes(), "png": picture.read_bytes()})

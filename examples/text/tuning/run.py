@@ -1,0 +1,28 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Tuning of a model of text; see `vaeseq.tuning.run`."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vaeseq import seeds
+from vaeseq.tuning.run import Tuning
+from vaeseq.types import Nest
+
+from ..model import TextModel
+
+
+class TextTuning(Tuning):
+    """A run of tuning text; rewards see strings."""
+
+    model: TextModel
+
+    def content(self, observed: Nest) -> str:
+        return self.model.vocabulary.decode(np.asarray(observed))
+
+    def held_out_nats(self, sequences: Sequence[Nest]) -> float:
+        """Returns the nats per symbol, by rows that start from the initial state, as validation."""
+        score = self.model.evaluator().score(
+            self.model.validation_batches(sequences), seed=seeds.make(0))
+        return score.nats_per_step

@@ -1,0 +1,128 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Collects choices between samples of a model on a page: for the commands `listen` and `read`."""
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.tuning.choices import Choice, ChoicesFile, check_listener
+from vaeseq.tuning.learning import Domain
+from vaeseq.tuning.page import Comparison, PageServer, Shown
+from vaeseq.tuning.preferences import Pair, PreferenceModel, information
+
+_PAIRS = 8  # of samples that are drawn at once
+_POOL = 4  # times as many samples as needed, from which active choice takes the best
+_CANDIDATES = 400  # pairs of them
+_FEWEST = 8  # choices before the first active choice
+_MEMBERS = 3
+_STEPS = 80  # updates of a model for active choice
+
+
+class SamplePairs:
+    """The pairs of samples of one listener, drawn when they are needed.
+
+    Pair 0, 1, ... are the samples 0 and 1, 2 and 3, ... of the model. With `active` more samples
+    are drawn, and those pairs are taken on which an ensemble, learnt from the choices so far,
+    disagrees most.
+    """
+
+    def __init__(
+        self, draw: Callable[[int, int], Sequence[Any]], show: Callable[[Any], Shown], *,
+        domain: Domain, choices: Callable[[], Sequence[Choice]], is_active: bool = False,
+        seed: int = 0,
+    ):
+        """Creates the pairs.
+
+        Args:
+          draw: returns so many samples, the first argument, of the batch of a number, the second;
+            in the form in which the file of choices records them.
+          show: prepares a sample for the page.
+          domain: what the sequences are; for active choice.
+          choices: returns the choices so far; for active choice.
+          is_active: whether pairs are chosen by the information that a choice gives.
+          seed: of the active choice.
+        """
+        self._draw, self._show = draw, show
+        self._domain, self._choices = domain, choices
+        self._is_active, self._seed = is_active, seed
+        self._batch = functools.lru_cache(maxsize=2)(self._make_batch)
+
+    def __call__(self, number: int) -> tuple[Shown, Shown]:
+        """Returns the pair of a number, from 0."""
+        first, second = self._batch(number // _PAIRS)[number % _PAIRS]
+        return self._show(first), self._show(second)
+
+    def _make_batch(self, number: int) -> list[tuple[Any, Any]]:
+        choices = self._choices() if self._is_active else []
+        if len(choices) < _FEWEST:
+            samples = self._draw(2 * _PAIRS, number)
+            return list(zip(samples[::2], samples[1::2]))
+        samples = self._draw(2 * _PAIRS * _POOL, number)
+        return [(samples[first], samples[second])
+                for first, second in self._most_informative(samples, choices, number)]
+
+    def _most_informative(
+        self, samples: Sequence[Any], choices: Sequence[Choice], number: int
+    ) -> list[tuple[int, int]]:
+        """Returns disjoint pairs of samples with the most information."""
+        model = PreferenceModel(
+            lambda member: self._domain.make_scorer(1, member), members=_MEMBERS)
+        observe = self._domain.observe
+        model.fit([Pair(observe(choice.first), observe(choice.second), choice.preference)
+                   for choice in choices], num_steps=_STEPS, seed=self._seed)
+        rewards = model.rewards([observe(sample) for sample in samples])
+        rng = np.random.default_rng([self._seed, number])
+        candidates = rng.permuted(
+            np.tile(np.arange(len(samples)), [_CANDIDATES, 1]), axis=1)[:, :2]
+        differences = rewards[:, candidates[:, 0]] - rewards[:, candidates[:, 1]]
+        value = information(1 / (1 + np.exp(-np.clip(differences, -50, 50))))
+        pairs: list[tuple[int, int]] = []
+        used: set[int] = set()
+        for first, second in candidates[np.argsort(-value)].tolist():
+            if not {first, second} & used:
+                used |= {first, second}
+                pairs.append((first, second))
+        return pairs[:_PAIRS]
+
+
+def serve(
+    path: str | os.PathLike[str], listener: str,
+    make_pairs: Callable[[Callable[[], list[Choice]]], Callable[[int], tuple[Shown, Shown]]], *,
+    total: int, title: str, port: int, should_stop: Callable[[], bool],
+    announce: Callable[[str], None],
+) -> int:
+    """Serves the page until it is stopped; returns how many choices the listener has made.
+
+    Args:
+      path: the file of choices.
+      listener: who chooses.
+      make_pairs: creates the pairs, given a function that returns the listener's choices.
+      total: number of pairs.
+      title: of the page.
+      port: 0 for a free one.
+      should_stop: called several times a second.
+      announce: called with the address of the page.
+
+    Raises:
+      OSError: the file or the port cannot be opened.
+      ValueError: another process collects choices in the file, it is damaged, or the listener's
+        name is not one.
+    """
+    try:
+        check_listener(listener)
+    except ValueError as error:
+        raise UsageError(f"--listener: {error}") from None
+    with ChoicesFile(path) as file:
+        pairs = make_pairs(lambda: file.choices(listener))
+        server = PageServer(Comparison(file, listener, pairs, total), title=title, port=port)
+        with server.serving():
+            announce(server.url)
+            while not should_stop():
+                time.sleep(0.2)
+        return len(file.choices(listener))

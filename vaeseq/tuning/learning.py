@@ -1,0 +1,187 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Learns rewards from a file of choices: for the commands `prefer` and `tune`.
+
+Both hold out the same choices and learn the same model, so that what `prefer` reports is the
+accuracy of the reward that `tune` follows.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
+from vaeseq.tuning import choices, preferences
+from vaeseq.tuning.discriminator import Discriminator
+from vaeseq.tuning.listeners import (
+    Combine,
+    ListenerPosterior,
+    Listeners,
+    VariationalPreferenceModel,
+    by_listener,
+)
+from vaeseq.tuning.preferences import Accuracy, Pair, Preference, PreferenceModel
+from vaeseq.tuning.rewards import Reward
+from vaeseq.tuning.scorer import SequenceScorer
+from vaeseq.tuning.terms import Factory
+from vaeseq.types import Nest
+
+HELD_OUT = 0.2  # share of the choices
+_MEMBERS = 4
+_FEWEST = 10  # choices from which a reward is learnt
+
+
+class Domain(NamedTuple):
+    """What a program's sequences are.
+
+    Attributes:
+      make_scorer: creates a network of so many outputs whose weights depend on a seed.
+      observe: maps a sample as the file of choices records it to a nest of `[N, ...]`; raises
+        ValueError for something else.
+    """
+
+    make_scorer: Callable[[int, int], SequenceScorer]
+    observe: Callable[[Any], Nest]
+
+
+class Learnt(NamedTuple):
+    """What was learnt from choices.
+
+    Attributes:
+      known: the choices that were learnt from.
+      held: the held-out choices.
+      model: one reward for all listeners.
+      accuracy: of it, on the held-out choices.
+      listeners: a reward for each listener; None if there is only one.
+      listeners_accuracy: of it, on the held-out choices.
+    """
+
+    known: list[Pair]
+    held: list[Pair]
+    model: PreferenceModel
+    accuracy: Accuracy
+    listeners: VariationalPreferenceModel | None
+    listeners_accuracy: Accuracy | None
+
+
+def read_pairs(path: str | os.PathLike[str], domain: Domain) -> list[Pair]:
+    """Reads a file of choices.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: a line is not as expected, or there are too few choices.
+    """
+    pairs = []
+    for number, choice in enumerate(choices.read(path), 1):
+        with choices.named_lines(path, number):
+            pairs.append(Pair(domain.observe(choice.first), domain.observe(choice.second),
+                              choice.preference, choice.listener))
+    if len(pairs) < _FEWEST:
+        raise UsageError(f"{short_repr(os.fspath(path))}: expected at least {_FEWEST} choices to "
+                         f"learn from, found {len(pairs)}.")
+    return pairs
+
+
+def learn(
+    pairs: Sequence[Pair], domain: Domain, *, seed: int = 0, log: Callable[[str], None]
+) -> Learnt:
+    """Learns one reward for all listeners and, of several listeners, one for each.
+
+    Args:
+      pairs: the choices.
+      domain: what the sequences are.
+      seed: of everything random.
+      log: called with a line before each model is learnt.
+    """
+    known, held = preferences.split(pairs, HELD_OUT, seed)
+    log(f"Learning a reward from {len(known)} choices; {len(held)} are held out.")
+    model = PreferenceModel(
+        lambda number: domain.make_scorer(1, seed + number), members=_MEMBERS)
+    model.fit(known, seed=seed)
+    model.calibrate(held)
+    listeners = accuracy = None
+    names = by_listener(known, known)
+    if len(names) > 1:
+        log(f"Learning a reward for each of {len(names)} listeners.")
+        listeners = VariationalPreferenceModel(
+            lambda outputs: domain.make_scorer(outputs, seed), seed=seed)
+        listeners.fit(known, seed=seed)
+        accuracy = listeners.accuracy(known, held)
+    return Learnt(known, held, model, model.accuracy(held), listeners, accuracy)
+
+
+def kinds(
+    domain: Domain, *, seed: int, log: Callable[[str], None]
+) -> dict[str, Factory]:
+    """Returns the learnt rewards by the names of --reward; see `terms.make`.
+
+    "discriminator", "choices:FILE", "listener:NAME:FILE", "mean:FILE" and "worst:FILE".
+    """
+    def discriminator(argument: str, label: str) -> Reward:
+        if argument:
+            raise ValueError("the discriminator takes no argument.")
+        return Discriminator(domain.make_scorer(1, seed), label=label)
+
+    def one(path: str, label: str) -> Reward:
+        learnt = _learnt(path)
+        return Preference(learnt.model, label=label)
+
+    def listener(argument: str, label: str) -> Reward:
+        name, _, path = argument.partition(":")
+        learnt, latents = _latents(path)
+        if name not in latents:
+            raise ValueError(f"expected a listener among {', '.join(map(short_repr, latents))}; "
+                             f"got {short_repr(name)}.")
+        return _listeners(learnt, {name: latents[name]}, "mean", label)
+
+    def combined(combine: Combine) -> Factory:
+        return lambda path, label: _listeners(*_latents(path), combine, label)
+
+    def _learnt(path: str) -> Learnt:
+        if not os.path.isfile(path):
+            raise ValueError(f"expected a file of choices; there is no file {short_repr(path)}.")
+        return learn(read_pairs(path, domain), domain, seed=seed, log=log)
+
+    def _latents(path: str) -> tuple[Learnt, dict[str, ListenerPosterior]]:
+        learnt = _learnt(path)
+        if learnt.listeners is None:
+            raise ValueError("expected the choices of several listeners, found those of one. Use "
+                             "choices:FILE.")
+        groups = by_listener(learnt.known, learnt.known)
+        return learnt, {name: learnt.listeners.infer(group) for name, group in groups.items()}
+
+    return {"discriminator": discriminator, "choices": one, "listener": listener,
+            "mean": combined("mean"), "worst": combined("worst")}
+
+
+def _listeners(
+    learnt: Learnt, latents: dict[str, ListenerPosterior], combine: Combine, label: str
+) -> Reward:
+    assert learnt.listeners is not None
+    return Listeners(
+        learnt.listeners, {name: posterior.mean for name, posterior in latents.items()},
+        [sequence for pair in learnt.known for sequence in pair[:2]], combine=combine, label=label)
+
+
+def table(learnt: Learnt) -> str:
+    """Returns the accuracy of each model on held-out choices, as lines."""
+    def row(label: str, accuracy: Accuracy) -> str:
+        return (f"{label:28} {accuracy.accuracy:8.1%} +- {accuracy.standard_error:5.1%} "
+                f"{accuracy.nats:8.3f}")
+
+    lines = [f"{learnt.accuracy.pairs} held-out choices of one of both:",
+             f"{'':28} {'accuracy':>17} {'nats':>8}", row("one reward for all", learnt.accuracy)]
+    if learnt.listeners_accuracy is not None:
+        lines.append(row("a reward for each listener", learnt.listeners_accuracy))
+    return "\n".join([*lines, f"{'chance':28} {0.5:8.1%}          {0.6931:8.3f}"])
+
+
+def as_dict(learnt: Learnt) -> dict[str, Any]:
+    """Returns the accuracies as `--json` prints them."""
+    return {
+        "choices": len(learnt.known) + len(learnt.held),
+        "listeners": len(by_listener(learnt.known, learnt.known)),
+        "one_reward": learnt.accuracy._asdict(),
+        "reward_of_each_listener":
+            None if learnt.listeners_accuracy is None else learnt.listeners_accuracy._asdict()}

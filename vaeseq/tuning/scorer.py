@@ -1,0 +1,130 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""A recurrent network that maps whole sequences to numbers, and its training.
+
+    f_t = encoder(x_t)      y_t = gru(f_1, ..., f_t)
+    features = mean over t of (f_t, y_t)          numbers = linear(features)
+
+Means over time judge a sequence by the share of its steps that have some quality, whatever its
+length. The mean of f_t alone is a bag of observations, which little data suffices to learn from.
+
+Axes: B sequences, T steps, F features.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from vaeseq import data, nest, seeds
+from vaeseq.encoder import Encoder
+from vaeseq.nn import initializers
+from vaeseq.nn.networks import Linear, RecurrentStack
+from vaeseq.train.optimizers import Adam
+from vaeseq.types import Nest, Tensor
+
+
+class SequenceScorer(snt.Module):
+    """Maps sequences to features, and these to numbers.
+
+    Attributes:
+      observation_spec: a nest of `tf.TensorSpec` of one observation.
+    """
+
+    def __init__(
+        self, encoder: Encoder, observation_spec: Nest, *, units: int = 32, cell: str = "gru",
+        outputs: int = 1, seed: int = 0, name: str | None = None,
+    ):
+        """Creates the network and its variables.
+
+        Args:
+          encoder: of one observation; of this network alone.
+          observation_spec: a nest of `tf.TensorSpec` of one observation.
+          units: hidden units of the recurrence.
+          cell: of the recurrence (`vaeseq.nn.networks.CELLS`).
+          outputs: numbers of each sequence.
+          seed: of the initial weights.
+          name: of the module.
+        """
+        super().__init__(name=name)
+        self.observation_spec = observation_spec
+        self._encoder = encoder
+        self._recurrence = RecurrentStack((units,), cell=cell)
+        self._head = Linear(outputs, use_bias=False, name="head")
+        with initializers.weights_seed(seeds.make(seed)):
+            self(nest.zeros(observation_spec, 1, 1), tf.ones([1], tf.int32))
+
+    def features(self, observed: Nest, lengths: Tensor) -> Tensor:
+        """Returns the features of sequences, `[B, F]`.
+
+        Args:
+          observed: a nest of `[B, T, ...]`; padding after a row's length changes nothing.
+          lengths: int32 `[B]`.
+        """
+        observed = nest.mask_time(observed, lengths)
+        encoded = tf.convert_to_tensor(self._encoder(observed))
+        state = self._recurrence.initial_state(nest.leading_dim(lengths))
+        outputs, _ = self._recurrence(encoded, state, lengths)
+        steps = nest.mask_time(tf.concat([encoded, outputs], -1), lengths)
+        count = tf.maximum(tf.cast(lengths, steps.dtype), 1.0)
+        return tf.reduce_sum(steps, axis=1) / count[:, None]
+
+    def head(self, features: Tensor) -> Tensor:
+        """Maps features or differences of features, `[..., F]`, to numbers, `[..., outputs]`."""
+        return self._head(features)
+
+    def __call__(self, observed: Nest, lengths: Tensor) -> Tensor:
+        """Returns the numbers of sequences, `[B, outputs]`; arguments as for `features`."""
+        return self.head(self.features(observed, lengths))
+
+    def batch(
+        self, sequences: Sequence[Nest], num_steps: int | None = None
+    ) -> tuple[Nest, Tensor]:
+        """Returns sequences, nests of `[N, ...]`, as one nest of `[B, T, ...]` and lengths.
+
+        Args:
+          sequences: B of them.
+          num_steps: T, at least the longest length; by default the next size of
+            `vaeseq.data.bucket`.
+        """
+        longest = max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
+        padded = data.as_tensors(
+            data.pad(sequences, num_steps or data.bucket(max(1, longest))), self.observation_spec)
+        return padded.observed, padded.lengths
+
+
+class Minimizer(tf.Module):
+    """Adam with decoupled weight decay of matrices, for losses of small networks."""
+
+    def __init__(
+        self, variables: Sequence[tf.Variable], *, learning_rate: float, weight_decay: float,
+        clip_gradient_norm: float = 1.0,
+    ):
+        """Creates the optimizer.
+
+        Args:
+          variables: to be trained.
+          learning_rate: of Adam.
+          weight_decay: multiplied by the learning rate, as in AdamW (arXiv:1711.05101).
+          clip_gradient_norm: largest global norm of a gradient.
+        """
+        super().__init__(name="minimizer")
+        self._variables = list(variables)
+        self._decay = learning_rate * weight_decay
+        self._clip = clip_gradient_norm
+        self._adam = Adam(learning_rate)
+        self._adam._initialize(self._variables)
+
+    def step(self, loss: Callable[[], Tensor]) -> Tensor:
+        """Makes one update; returns the loss before it. To be called inside a `tf.function`."""
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradients = tape.gradient(
+            value, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients, _ = tf.clip_by_global_norm(
+            [tf.convert_to_tensor(gradient) for gradient in gradients], self._clip)
+        for variable in self._variables:
+            if variable.shape.rank > 1:
+                variable.assign_sub(self._decay * variable)
+        self._adam.apply(gradients, self._variables)
+        return value
