@@ -163,6 +163,10 @@ program = Program(
                 _export_arguments, deferred(f"{_COMMANDS}.export")),
         Command("tune", "tune a trained model towards a reward, such as rules of counterpoint",
                 _tune_arguments, deferred(f"{_COMMANDS}.tune")),
+        Command("listen", "choose between samples on a page in the browser", _listen_arguments,
+                deferred(f"{_COMMANDS}.listen")),
+        Command("prefer", "learn a reward from choices, and measure it", _prefer_arguments,
+                deferred(f"{_COMMANDS}.prefer")),
         *autoencoding.commands(_add_trained, _add_output),
     ))
 main = program.main
