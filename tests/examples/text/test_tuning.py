@@ -35,6 +35,7 @@ def _weights(log_dir):
     return [variable.numpy() for variable in TextModel.load(log_dir).gen_core.trainable_variables]
 
 
+@pytest.mark.slow
 def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choices, tmp_path):
     """A discriminator and a preference model are part of the checkpoints."""
     begin = ["tune", "--from", trained.log_dir, *TUNE, "--num-steps", 3, "--reward",
@@ -74,7 +75,7 @@ def test_prefer_measures_rewards_on_held_out_choices(trained, run, choices):
 
 def test_tune_and_prefer_refuse_what_they_cannot_follow(trained, run, choices, tmp_path):
     few, bad, strange = (tmp_path / name for name in ("few", "bad", "strange"))
-    few.write_text("".join(choices.open().readlines()[:3]))
+    few.write_text("".join(choices.read_text().splitlines(keepends=True)[:3]))
     bad.write_text("[]\n")
     strange.write_text(json.dumps({
         "id": "1", "listener": "a", "first": [1], "second": "b", "choice": "first"}) + "\n")
