@@ -71,6 +71,7 @@ def contract_of(case):
     class Test(testing.VAECoreContract):
         forward_only = filtering
         once_per_sequence = vae_type == "SEQAE"
+        num_steps = 4  # run eagerly, one after the other
 
         def make_object_under_test(self):
             return make_core()  # no test changes it
@@ -245,7 +246,7 @@ class Unmasked(vae.RNN):
     ("SRNN", WrongPrior, "test_infer_equals_the_loop", "must equal VAECore.infer"),
     ("VRNN", Leaking, "test_batch_order_changes_nothing", "their position in the batch"),
     ("VRNN", Averaging, "test_padding_changes_nothing", "results of the row alone"),
-    ("VRNN", Late, "test_posterior_sees_its_own_step", r"does not at steps \[0 1 2 3 4\]"),
+    ("VRNN", Late, "test_posterior_sees_its_own_step", r"does not at steps \[0 1 2 3\]"),
     ("VRNN", Early, "test_posterior_sees_its_own_step", r"not depend on x_t\+1:T"),
     ("SRNN", LateSmoothing, "test_posterior_sees_its_own_step", r"does not at steps \[0 1"),
     ("ISEQ", Peeking, "test_predictions_do_not_see_what_they_predict", "the outputs must not"),
