@@ -24,6 +24,14 @@ pytestmark = pytest.mark.contract
 RATE = 0.01
 
 
+@pytest.fixture(autouse=True)
+def _runs_eagerly(request):
+    """A step or two are done sooner than traced; tests marked `xla` compile."""
+    tf.config.run_functions_eagerly(request.node.get_closest_marker("xla") is None)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def make_ops(vae_type="RNN", bound=None, model=None, **options):
     model = model or small.gen_core(vae_type)
     defaults = {"learning_rate": lambda step: RATE, "jit_compile": False, "seed": small.SEED}
@@ -104,8 +112,8 @@ def test_xla_equals_eager_kernels():
     small.close(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.xla
-@pytest.mark.parametrize(("vae_type", "jit_compile"), [("RNN", True), ("SRNN", False)])
+@pytest.mark.parametrize(("vae_type", "jit_compile"), [
+    pytest.param("RNN", True, marks=pytest.mark.xla), ("SRNN", False)])
 def test_bfloat16_products_are_close_to_exact_ones(monkeypatch, vae_type, jit_compile):
     def first_step():
         ops = make_ops(vae_type, precision="bfloat16", jit_compile=jit_compile, num_shards=2)
@@ -266,6 +274,7 @@ def test_schedules_apply_at_each_step():
     assert moved == [False, True, False]
 
 
+@pytest.mark.xla  # the arguments of a traced step would be kept
 def test_scalars_of_a_step_do_not_leak():
     """TensorFlow caches tensors of Python numbers, which would grow in a long run."""
     rate, kl_weight, number = 0.1 / 3, 0.2 / 3, 10**6
