@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import agent, seeds, vae
+from vaeseq import agent, nest, seeds, vae
 from vaeseq.bounds import ELBO
 from vaeseq.codec import decoders, encoders, latent
 from vaeseq.hparams import HParams
@@ -27,6 +27,7 @@ HPARAMS = HParams(
     log_prob_samples=4,
     divergence_strength_half=0,
     num_shards=1,
+    attention_heads=2,
 )
 
 
@@ -88,9 +89,12 @@ def gen_core(vae_type, codec=real_codec, *, window=1, scale=0.5, **hparams):
 
 def build(gen_core):
     """Creates the variables of a `GenCore`."""
-    generated, _ = gen_core.generate(1, gen_core.initial_state(1), seed=SEED)
-    ELBO()(gen_core.core, generated.contexts, generated.observed,
-           ELBO().initial_state(gen_core.core, 1), seed=SEED)
+    core = gen_core.core
+    observed = nest.zeros(core.observation_spec, 1, 1)
+    if isinstance(core, vae.VAECore):
+        observed = gen_core.generate(1, gen_core.initial_state(1), seed=SEED)[0].observed
+    contexts, _ = gen_core.agent.contexts(observed, gen_core.agent.initial_state(1), seed=SEED)
+    ELBO()(core, contexts, observed, ELBO().initial_state(core, 1), seed=SEED)
 
 
 def set_weights(module, scale=0.5, number=7):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq import bounds, data, dtypes, vae
-from vaeseq.evaluate import export
+from vaeseq.evaluate import Sampler, export
 from vaeseq.train.loss import SequenceLoss
 
 BATCH = data.pad(list(np.asarray(small.reals(2, 4))), 4)
@@ -32,9 +32,9 @@ def test_all_numbers_are_float64(vae_type):
     loss = loss_of(vae_type, tf.float64)
     out, state = loss(BATCH, loss.initial_state(2), seed=1)
     core = loss.core
-    generated, _ = vae.GenCore(loss.agent, core).generate(
-        2, vae.GenCore(loss.agent, core).initial_state(2), seed=1)
-    assert dtypes_of((core.variables, out, state, generated)) == {tf.float64}
+    drawn = Sampler(vae.GenCore(loss.agent, core)).generate(length=2)
+    assert dtypes_of((core.variables, out, state)) == {tf.float64}
+    assert drawn[0].dtype == np.float64
 
 
 @pytest.mark.parametrize("bound", [bounds.ELBO(2), bounds.IWAE(2), bounds.FIVO(2)],

@@ -54,8 +54,8 @@ from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.trainer import Callback, Periods, Trainer, TrainResult
 from vaeseq.truncation import Truncation
-from vaeseq.types import Nest
-from vaeseq.vae.base import VAECore
+from vaeseq.types import Nest, Seed
+from vaeseq.vae.base import SequenceCore
 
 _Self = TypeVar("_Self", bound="Model")
 
@@ -147,7 +147,7 @@ class Model(abc.ABC):
             return self.observation_spec
         return masked_spec(self.observation_spec, per_dimension=kind == "values")
 
-    def make_core(self, encoder: Encoder, decoder: DistModule) -> VAECore:
+    def make_core(self, encoder: Encoder, decoder: DistModule) -> SequenceCore:
         """Creates the core; by default the one that `hparams.vae_type` names."""
         return vae.make(self.hparams, decoder, encoder)
 
@@ -384,10 +384,13 @@ class Model(abc.ABC):
     ) -> list[Nest]:
         """Samples the missing values of sequences, given what was seen before and after them.
 
+        A diffusion model (`vae_type=MASKDIFF`) draws every step that misses a value as a whole.
+
         Args:
           sequences: each a nest of masked arrays `[N, ...]`.
           num_samples: number of completions of each.
           num_particles: of the filter that they are drawn from; more are closer to the model.
+            Diffusion models have no filter.
           lag: how many later steps count, which keeps more different values in long sequences; by
             default all.
           seed: for the samples.
@@ -400,6 +403,9 @@ class Model(abc.ABC):
           ValueError: the model takes no missing values (`missing_values`), or a number is below 1.
         """
         self._ensure_weights()
+        if isinstance(self.gen_core.core, vae.Diffusion):
+            return [self._fill(sequence, num_samples, seeds.fold_in(seeds.make(seed), number))
+                    for number, sequence in enumerate(sequences)]
         size = data_lib.bucket(max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences))
         results = []
         for number, sequence in enumerate(sequences):
@@ -412,6 +418,18 @@ class Model(abc.ABC):
             steps = int(batch.lengths[0])
             results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), drawn))  # noqa: B023
         return results
+
+    def _fill(self, sequence: Nest, num_samples: int, seed: Seed) -> Nest:
+        """Draws the steps of a sequence that miss a value, a nest of `[num_samples, N, ...]`."""
+        leaves = tf.nest.flatten(sequence)
+        missing = [np.ma.getmaskarray(leaf).reshape(len(leaf), -1).any(1) for leaf in leaves]
+        is_known = ~np.any(missing, 0)
+        values = tf.nest.map_structure(
+            lambda leaf, spec: np.repeat(
+                np.ma.filled(leaf, 0)[np.newaxis].astype(spec.dtype.as_numpy_dtype), num_samples,
+                0),
+            sequence, self.gen_core.core.observation_spec)
+        return self.sampler.fill(values, np.repeat(is_known[np.newaxis], num_samples, 0), seed=seed)
 
     def summary(self) -> str:
         """Describes the model: its parts, their weights, and what a training step costs.

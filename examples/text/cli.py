@@ -66,6 +66,9 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--num-samples", "--samples", type=arguments.whole(1, 10**6), default=1, metavar="N",
         help="number of samples")
     add("--prime", metavar="TEXT", default="", help="the beginning of each sample")
+    add("--fill", metavar="TEXT",
+        help="draw the gaps of a text, one _ for each character (or symbol with --tokens), given "
+             "what is before and after them; for models with vae_type=MASKDIFF")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
     options.add_truncation(parser)

@@ -50,6 +50,22 @@ def test_whole_sequences_equal_steps_from_a_carried_state(window, steps):
     small.close(*run(), rtol=1e-10, atol=1e-12)
 
 
+def test_both_ways_a_step_reads_its_window_and_nothing_else():
+    window, steps = 3, 10
+    layer = Transformer(8, heads=2, window=window, dtype=tf.float64)
+    x = random(2, steps, 8, dtype=tf.float64)
+    layer.both_ways(x)
+    for variable in layer.trainable_variables:
+        variable.assign_add(RNG.normal(size=variable.shape, scale=0.5))
+    whole = layer.both_ways(x, tf.constant([steps, 8]))
+    for row, length in enumerate([steps, 8]):
+        for t in range(length):
+            first = max(0, t - window)
+            alone = layer.both_ways(x[row:row + 1, first:min(length, t + window + 1)])
+            small.close(whole[row, t], alone[0, t - first], rtol=1e-10, atol=1e-12)
+    assert not whole[1, 8:].numpy().any()
+
+
 @pytest.mark.parametrize("changed", [0, 2, 5])
 def test_a_step_changes_nothing_before_it_and_nothing_past_its_window(changed):
     window, steps = 3, 10

@@ -92,7 +92,8 @@ for _name, _case in {**CASES, **VARIANTS, **SLOW_VARIANTS}.items():
 
 
 def test_every_core_of_the_registry_is_tested():
-    assert {case[0] for case in [*CASES.values(), *VARIANTS.values()]} == set(VAE_TYPES)
+    kinds = {name for name, kind in VAE_TYPES.items() if issubclass(kind, vae.VAECore)}
+    assert {case[0] for case in [*CASES.values(), *VARIANTS.values()]} == kinds
 
 
 class TestRandomWalk(testing.VAECoreContract):

@@ -16,7 +16,7 @@ from vaeseq.bounds._importance import (
 )
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 
 class AveragedBound(Bound):
@@ -43,7 +43,7 @@ class AveragedBound(Bound):
 
     @abc.abstractmethod
     def terms(
-        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         """Returns the increment and the objective of each sample and step, `[B, S, T]` each.
@@ -58,7 +58,7 @@ class AveragedBound(Bound):
         """
 
     def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
         encoded = encode(core, contexts, observed, state, lengths)

@@ -15,7 +15,7 @@ from vaeseq.bounds.base import BoundState
 from vaeseq.nn.dropout import segment_dropout
 from vaeseq.nn.scan import lookup, unroll
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore, VAECore
 
 # The most steps scored together, over all rows and samples: with 1,000 float32 numbers a step,
 # half a gigabyte.
@@ -63,8 +63,8 @@ class Features(NamedTuple):
     """The result of the whole-sequence passes, which see no latents.
 
     Attributes:
-      context_features: of `VAECore.encode_contexts`, a nest of `[B, T, ...]`.
-      features: of `VAECore.encode_observed`, the same.
+      context_features: of `SequenceCore.encode_contexts`, a nest of `[B, T, ...]`.
+      features: of `SequenceCore.encode_observed`, the same.
       observed: the observations, zeros after a row's length.
       context_state: the next `CoreState.context`.
     """
@@ -76,7 +76,7 @@ class Features(NamedTuple):
 
 
 def encode(
-    core: VAECore, contexts: Tensor, observed: Nest, state: BoundState, lengths: Tensor | None
+    core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState, lengths: Tensor | None
 ) -> Features:
     """Runs `encode_contexts` and `encode_observed`, once for all samples.
 
@@ -109,7 +109,7 @@ class WeightedSamples(NamedTuple):
 
 
 def importance_weights(
-    core: VAECore, encoded: Features, latent: Nest, num_samples: int, lengths: Tensor | None, *,
+    core: SequenceCore, encoded: Features, latent: Nest, num_samples: int, lengths: Tensor | None, *,
     samples_at_once: int | None, analytic: bool, seed: Seed,
 ) -> WeightedSamples:
     """Samples latents of whole sequences from the posterior and scores them.

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from vaeseq import nest
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 
 class BoundState(NamedTuple):
@@ -87,7 +87,7 @@ class Bound(abc.ABC):
                 f"{num_samples}.")
         self.num_samples = num_samples
 
-    def initial_state(self, core: VAECore, batch_size: int | Tensor) -> BoundState:
+    def initial_state(self, core: SequenceCore, batch_size: int | Tensor) -> BoundState:
         """Returns the state before the first step of `batch_size` sequences."""
         state = core.initial_state(batch_size)
         return BoundState(
@@ -96,7 +96,7 @@ class Bound(abc.ABC):
 
     @abc.abstractmethod
     def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
         """Computes the bound on the log-likelihood of `observed`.

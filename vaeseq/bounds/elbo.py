@@ -10,7 +10,7 @@ from vaeseq.bounds._averaged import AveragedBound
 from vaeseq.bounds._importance import WeightedSamples, check_density
 from vaeseq.bounds.base import BoundState
 from vaeseq.types import Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 
 class ELBO(AveragedBound):
@@ -48,7 +48,7 @@ class ELBO(AveragedBound):
         self._per_dimension = free_bits_per == "dimension"
 
     def terms(
-        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         del state, lengths, seed
@@ -56,7 +56,7 @@ class ELBO(AveragedBound):
         return (samples.log_prob - samples.kl,
                 samples.log_prob - kl_weight * self._charged(core, samples))
 
-    def _charged(self, core: VAECore, samples: WeightedSamples) -> Tensor:
+    def _charged(self, core: SequenceCore, samples: WeightedSamples) -> Tensor:
         """Returns the KL with what is free, `[B, S, T]`."""
         if not self._free_nats:
             return samples.kl

@@ -13,7 +13,7 @@ from vaeseq.bounds._importance import analytic_kl, check_density, encode, kl_per
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore, VAECore, require_steps
 
 
 class _FilterStep(NamedTuple):
@@ -62,9 +62,10 @@ class FIVO(Bound):
         self._score_term = score_term
 
     def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
+        core = require_steps(core, f"the bound {self.name!r}")
         check_density(core, self.name)
         context_features, features, observed, context_state = encode(
             core, contexts, observed, state, lengths)

@@ -16,7 +16,7 @@ from vaeseq.bounds._importance import (
 )
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore, require_steps
 
 
 class IWAE(Bound):
@@ -51,9 +51,10 @@ class IWAE(Bound):
         self._doubly_reparameterized = doubly_reparameterized
 
     def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
+        core = require_steps(core, f"the bound {self.name!r}")
         check_density(core, self.name)
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(

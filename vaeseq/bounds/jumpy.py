@@ -9,7 +9,7 @@ from vaeseq.bounds._importance import encode
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.bounds.elbo import ELBO
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 from vaeseq.vae.tdvae import TDVAE
 
 
@@ -41,7 +41,7 @@ class Jumpy(Bound):
         self._elbo = ELBO(num_samples, samples_at_once=samples_at_once)
 
     def __call__(
-        self, core: VAECore, contexts: Tensor, observed: Nest, state: BoundState,
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
         if not isinstance(core, TDVAE):

@@ -24,7 +24,7 @@ from vaeseq.bounds._averaged import AveragedBound
 from vaeseq.bounds._importance import WeightedSamples
 from vaeseq.bounds.base import BoundState
 from vaeseq.types import Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 from vaeseq.vae.seqae import SEQAE
 
 
@@ -34,7 +34,7 @@ class Reconstruction(AveragedBound):
     name = "reconstruction"
 
     def terms(
-        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         return samples.log_prob, samples.log_prob
@@ -46,7 +46,7 @@ class MMD(AveragedBound):
     name = "mmd"
 
     def terms(
-        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         z, begins = _sequence_latents(core, samples, state, lengths, self.name)
@@ -60,7 +60,7 @@ class Adversarial(AveragedBound):
     name = "adversarial"
 
     def terms(
-        self, core: VAECore, samples: WeightedSamples, state: BoundState,
+        self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         z, begins = _sequence_latents(core, samples, state, lengths, self.name)
@@ -78,7 +78,7 @@ class Adversarial(AveragedBound):
 
 
 def _sequence_latents(
-    core: VAECore, samples: WeightedSamples, state: BoundState, lengths: Tensor | None, name: str
+    core: SequenceCore, samples: WeightedSamples, state: BoundState, lengths: Tensor | None, name: str
 ) -> tuple[Tensor, Tensor]:
     """Returns the latents of the first step, `[B * S, Z]`, and which rows begin there."""
     if not isinstance(core, SEQAE):

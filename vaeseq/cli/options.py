@@ -200,7 +200,9 @@ def bound_notes(score: Score, unit: str) -> list[str]:
     if score.bound == "exact":
         return []
     error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
-    return [f"{score.bound}, {score.num_samples} samples{error}",
-            f"KL {score.kl:.4f} nats/{unit}",
-            f"{score.active_units} active units"
-            + (": posterior collapse" if score.is_collapsed else "")]
+    notes = [f"{score.bound}, {score.num_samples} samples{error}"]
+    if score.kl or score.latent_kl.size:  # a diffusion model's posterior is fixed
+        notes += [f"KL {score.kl:.4f} nats/{unit}",
+                  f"{score.active_units} active units"
+                  + (": posterior collapse" if score.is_collapsed else "")]
+    return notes

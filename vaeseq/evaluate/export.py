@@ -43,7 +43,7 @@ from vaeseq.evaluate.signatures import Check, Signature, Signatures
 from vaeseq.hparams import HParams
 from vaeseq.runs.checkpoint import utf8_path
 from vaeseq.truncation import Truncation
-from vaeseq.vae import GenCore
+from vaeseq.vae import GenCore, require_steps
 from vaeseq.version import __version__
 
 _EXTRA = "assets.extra"  # SavedModel's directory for files that TensorFlow ignores
@@ -71,9 +71,11 @@ def save(
       files: contents of further text files by name.
 
     Raises:
-      ValueError: `directory` is not free, or `rows` or `window` is less than 1.
+      ValueError: `directory` is not free, `rows` or `window` is less than 1, or the core generates
+        a sequence as a whole.
       OSError: the model cannot be written.
     """
+    require_steps(gen_core.core, "an export")
     target = Path(directory)
     check_free(target)
     signatures = Signatures(

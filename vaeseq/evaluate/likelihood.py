@@ -19,7 +19,7 @@ from vaeseq.bounds import Bound
 from vaeseq.compilation import compiled
 from vaeseq.data import Batch, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 ACTIVE_NATS = 0.01  # KL per step above which a latent dimension counts as active
 
@@ -123,7 +123,7 @@ class Evaluator:
     """
 
     def __init__(
-        self, agent: Agent, core: VAECore, bound: Bound, *, jit_compile: bool = True
+        self, agent: Agent, core: SequenceCore, bound: Bound, *, jit_compile: bool = True
     ):
         self._agent = agent
         self._core = core

@@ -8,21 +8,26 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import data, nest, seeds
+from vaeseq.evaluate.filling import Filler
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed
-from vaeseq.vae import GenCore, Generated, GenState
+from vaeseq.vae import Diffusion, GenCore, Generated, GenState
 
 PRIME_WINDOW = 128  # steps of a prime in one compiled call; shorter ones are padded
 
 
 class Sampler:
-    """Draws sequences from an agent and a core, optionally continuing a prime."""
+    """Draws sequences from an agent and a core, optionally continuing a prime.
+
+    A `Diffusion` draws a sequence as a whole, given its beginning.
+    """
 
     def __init__(self, gen_core: GenCore):
         """Creates a sampler of the agent and the core of `gen_core`."""
         self._gen_core = gen_core
         self._spec = gen_core.core.observation_spec
         self._prime = tf.function(gen_core.prime, autograph=False)
+        self._filler = Filler(gen_core.core) if isinstance(gen_core.core, Diffusion) else None
 
     def generate(
         self, *, num_samples: int = 1, length: int, prime: Nest | None = None,
@@ -70,6 +75,8 @@ class Sampler:
     ) -> Iterator[Generated]:
         """Yields chunks of sequences without keeping them; arguments as for `generate`.
 
+        A `Diffusion` gives one chunk, without latents and with densities that are NaN.
+
         Raises:
           ValueError: `length`, `chunk` or `num_samples` is less than 1, or `temperature` is not
             above 0.
@@ -78,6 +85,9 @@ class Sampler:
             raise ValueError(f"expected at least one sequence of at least one step to sample, got "
                              f"num_samples={num_samples}, length={length}.")
         prime_seed, draw_seed = seeds.split(seeds.make(seed), 2)
+        if self._filler is not None:
+            yield self._whole(num_samples, length, prime, temperature, truncation, draw_seed)
+            return
         if state is None:
             state = self._gen_core.initial_state(num_samples)
         if prime is not None and len(tf.nest.flatten(prime)[0]):
@@ -90,6 +100,42 @@ class Sampler:
             num_left -= chunk
             if num_left <= 0:
                 return
+
+    def fill(
+        self, values: Nest, is_known: np.ndarray, *, temperature: float = 1.0,
+        truncation: Truncation = Truncation(), seed: int | Seed = 0,
+    ) -> Nest:
+        """Draws the unknown steps of sequences; see `filling.Filler.fill`.
+
+        Raises:
+          ValueError: the core is no `Diffusion`, or what `Filler.fill` raises.
+        """
+        if self._filler is None:
+            raise ValueError(
+                "filling gaps needs a model of whole sequences, vae_type=MASKDIFF; got "
+                f"{type(self._gen_core.core).__name__}.")
+        return self._filler.fill(values, is_known, temperature=temperature, truncation=truncation,
+                                 seed=seed)
+
+    def _whole(
+        self, num_samples: int, length: int, prime: Nest | None, temperature: float,
+        truncation: Truncation, seed: Seed,
+    ) -> Generated:
+        """Draws whole sequences from a `Diffusion`, given a common beginning."""
+        size = 0 if prime is None else len(tf.nest.flatten(prime)[0])
+        values = tf.nest.map_structure(
+            lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, size + length))
+        if size:
+            tf.nest.map_structure(
+                lambda array, known: np.copyto(array[:, :size], known), values, prime)
+        is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
+        drawn = self.fill(
+            values, is_known, temperature=temperature, truncation=truncation, seed=seed)
+        unknown = np.full([num_samples, length], np.nan, np.float32)
+        return Generated(
+            tf.nest.map_structure(lambda array: array[:, size:], drawn),
+            np.zeros([num_samples, length, 0]), np.zeros([num_samples, length, 0]),
+            unknown, unknown, np.full(num_samples, length))
 
     def primed(self, prime: Nest, num_samples: int, *, seed: Seed) -> GenState:
         """Returns the state of `num_samples` sequences after a common beginning.

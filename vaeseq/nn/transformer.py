@@ -31,17 +31,25 @@ products; memory grows by T * W instead of T^2:
     queries           block 1: cache, block 1
                                 block 2: block 1, block 2
                                           block 3: block 2, block 3
+
+`Transformer.both_ways` runs the same layer without the causal mask and without a state: each step
+attends to the W steps before it and to the W after it, in blocks of three where T > W + 1. A
+`BidirectionalTransformer` is a stack of such layers.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import sonnet as snt
 import tensorflow as tf
 
+from vaeseq import dtypes
 from vaeseq import nest as nest_lib
+from vaeseq.description import Described
 from vaeseq.nn.cells import Cell, Linear, RMSNorm
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate
 from vaeseq.nn.initializers import Zeros
@@ -135,6 +143,36 @@ class Transformer(Cell):
         count = tf.minimum(state.count + lengths, self._window)
         return nest_lib.mask_time(outputs, lengths), TransformerState(keys, values, count)
 
+    def both_ways(self, inputs: Parts, lengths: Tensor | None = None) -> Tensor:
+        """Runs whole sequences; each step attends to the W steps on either side of it.
+
+        Args:
+          inputs: [B, T, F], or tensors to be concatenated to it.
+          lengths: integer [B], or None where every row has T steps.
+
+        Returns:
+          [B, T, H], zeros past the length.
+        """
+        x = self._read(inputs)
+        window, num_steps = self._window, self._num_steps(x)
+        queries, keys, values = map(self._split, self._project_heads(x))
+        exists = tf.ones(nest_lib.shape_of(x)[:2], tf.bool)
+        exists = nest_lib.mask_time(exists, lengths)
+        rotated, arguments = _rotate(queries, 0), (_rotate(keys, 0), values, exists)
+        if num_steps <= window + 1:
+            attended = _attention(
+                rotated, *arguments, visible=np.ones([num_steps, num_steps], bool))
+        else:
+            offset = np.arange(3 * window) - window - np.arange(window)[:, np.newaxis]
+            attended = _attention(
+                _blocks(rotated, window),
+                *(_triples(_blocks(part, window)) for part in arguments),
+                visible=abs(offset) <= window)
+            rows, count, *rest = nest_lib.shape_of(attended)
+            attended = tf.reshape(attended, [rows, count * window, *rest[1:]])[:, :num_steps]
+        joined = tf.reshape(attended, [*nest_lib.shape_of(attended)[:-2], self.size])
+        return nest_lib.mask_time(self._finish(x, joined), lengths)
+
     def _read(self, inputs: Parts) -> Tensor:
         """Returns x_t, [..., H]."""
         parts = as_parts(inputs)
@@ -176,10 +214,11 @@ class Transformer(Cell):
         rotated = _rotate(self._split(queries), window)
         arguments = _rotate(self._split(keys), 0), self._split(values), exists
         if num_steps <= window:
-            attended = _attention(rotated, *arguments)
+            attended = _attention(rotated, *arguments, visible=_past(num_steps, window))
         else:
             attended = _attention(
-                _blocks(rotated, window), *(_pairs(_blocks(x, window)) for x in arguments))
+                _blocks(rotated, window), *(_pairs(_blocks(x, window)) for x in arguments),
+                visible=_past(window, window))
             rows, count, *rest = nest_lib.shape_of(attended)
             attended = tf.reshape(attended, [rows, count * window, *rest[1:]])[:, :num_steps]
         joined = tf.reshape(attended, [*nest_lib.shape_of(attended)[:-2], self.size])
@@ -191,25 +230,65 @@ class Transformer(Cell):
             x, [*nest_lib.shape_of(x)[:-1], self._heads, self.size // self._heads])
 
 
-def _attention(queries: Tensor, keys: Tensor, values: Tensor, exists: Tensor) -> Tensor:
-    """Reads values by scaled dot products; step t attends to the keys t to t + W.
+class BidirectionalTransformer(Described, snt.Module):
+    """Transformer blocks that each attend to both sides, and a normalisation after the last."""
+
+    def __init__(self, sizes: Sequence[int], *, heads: int = 4, window: int = 128,
+                 dropout: float = 0.0, dtype: tf.DType | None = None,
+                 name: str | None = None) -> None:
+        """Creates the layers; their variables are created at the first call.
+
+        Args:
+          sizes: units of each layer, at least one.
+          heads: attention heads of each layer.
+          window: steps on either side that each layer attends to.
+          dropout: as for `Transformer`.
+          dtype: of the inputs; by default that of `vaeseq.dtypes`.
+          name: of the module.
+
+        Raises:
+          ValueError: no sizes, or those that a `Transformer` does not have.
+        """
+        super().__init__(name=name)
+        if not sizes:
+            raise ValueError("Expected the size of at least one layer, got sizes=().")
+        self._layers = [
+            Transformer(size, heads=heads, window=window, dropout=dropout,
+                        dtype=dtype or dtypes.default_dtype(), name=f"transformer_{number}")
+            for number, size in enumerate(sizes)]
+        self._norm = RMSNorm(name="norm")
+
+    def __call__(self, inputs: Parts, lengths: Tensor | None = None) -> Tensor:
+        """Maps [B, T, F], or tensors to be concatenated to it, to [B, T, H]; zeros past lengths."""
+        for layer in self._layers:
+            inputs = layer.both_ways(inputs, lengths)
+        return self._norm(inputs)
+
+
+def _attention(queries: Tensor, keys: Tensor, values: Tensor, exists: Tensor, *,
+               visible: np.ndarray) -> Tensor:
+    """Reads values by scaled dot products.
 
     Args:
       queries: [..., T, heads, D], rotated.
-      keys: [..., W + T, heads, D], rotated.
-      values: [..., W + T, heads, D].
-      exists: bool [..., W + T], whether a key belongs to the sequence.
+      keys: [..., K, heads, D], rotated.
+      values: [..., K, heads, D].
+      exists: bool [..., K], whether a key belongs to the sequence.
+      visible: bool [T, K], which keys each query attends to.
 
     Returns:
       [..., T, heads, D].
     """
-    num_steps, num_keys = queries.shape[-3], keys.shape[-3]
-    distance = np.arange(num_keys) - np.arange(num_steps)[:, np.newaxis]
-    in_window = (distance >= 0) & (distance <= num_keys - num_steps)
-    mask = in_window & exists[..., tf.newaxis, tf.newaxis, :]  # [..., 1, T, W + T]
+    mask = visible & exists[..., tf.newaxis, tf.newaxis, :]  # [..., 1, T, K]
     scores = tf.einsum("...qhd,...khd->...hqk", queries, keys) / math.sqrt(queries.shape[-1])
     weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min))
     return tf.einsum("...hqk,...khd->...qhd", weights, values)
+
+
+def _past(num_steps: int, window: int) -> np.ndarray:
+    """Returns the mask, [T, W + T], with which step t attends to the keys t to t + W."""
+    distance = np.arange(window + num_steps) - np.arange(num_steps)[:, np.newaxis]
+    return (distance >= 0) & (distance <= window)
 
 
 def _rotate(x: Tensor, first: int) -> Tensor:
@@ -233,3 +312,9 @@ def _blocks(x: Tensor, size: int) -> Tensor:
 def _pairs(blocks: Tensor) -> Tensor:
     """Joins each block with the next one: [B, N + 1, W, *] -> [B, N, 2 W, *]."""
     return tf.concat([blocks[:, :-1], blocks[:, 1:]], 2)
+
+
+def _triples(blocks: Tensor) -> Tensor:
+    """Joins each block with its neighbours: [B, N, W, *] -> [B, N, 3 W, *]; none are zeros."""
+    padded = tf.pad(blocks, [[0, 0], [1, 1], *([0, 0] for _ in blocks.shape[2:])])
+    return tf.concat([padded[:, :-2], blocks, padded[:, 2:]], 2)

@@ -31,7 +31,7 @@ from vaeseq.bounds import Bound, BoundResult, BoundState
 from vaeseq.data import Batch, as_tensors
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, enable_dropout
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 
 class TrainState(NamedTuple):
@@ -74,7 +74,7 @@ class SequenceLoss(snt.Module):
     """
 
     def __init__(
-        self, agent: Agent, core: VAECore, bound: Bound, *, context_dropout: float = 0.0,
+        self, agent: Agent, core: SequenceCore, bound: Bound, *, context_dropout: float = 0.0,
         name: str | None = None,
     ):
         """Creates the loss.

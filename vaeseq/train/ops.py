@@ -35,7 +35,7 @@ from vaeseq.train.loss import SequenceLoss, TrainState
 from vaeseq.train.optimizers import Adam, Optimizer, WeightAverage
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae import GenCore
-from vaeseq.vae.base import VAECore
+from vaeseq.vae.base import SequenceCore
 
 Schedule = Callable[[int], float]
 Precision = Literal["float32", "float64", "bfloat16"]
@@ -98,8 +98,8 @@ class TrainOps(snt.Module):
     """
 
     def __init__(
-        self, loss: SequenceLoss | Agent, core: VAECore | None = None, bound: Bound | None = None,
-        *, learning_rate: Schedule | None = None, kl_weight: Schedule = lambda step: 1.0,
+        self, loss: SequenceLoss | Agent, core: SequenceCore | None = None,
+        bound: Bound | None = None, *, learning_rate: Schedule | None = None, kl_weight: Schedule = lambda step: 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
         accumulate: int = 1, weight_average: float = 0.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,

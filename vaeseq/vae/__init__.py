@@ -13,13 +13,15 @@ from collections.abc import Callable
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.hparams import HParams, declare_core_options
-from vaeseq.vae.base import CoreState, Inferred, VAECore
+from vaeseq.vae.base import CoreState, Inferred, SequenceCore, VAECore, require_steps
+from vaeseq.vae.diffusion import Diffusion, Noisy
 from vaeseq.vae.dmm import DMM
 from vaeseq.vae.dsae import DSAE
 from vaeseq.vae.flow_posterior import FlowPosterior
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.kvae import KVAE
+from vaeseq.vae.maskdiff import MaskDiff
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.rvae import RVAE
 from vaeseq.vae.seqae import SEQAE
@@ -29,14 +31,15 @@ from vaeseq.vae.tdvae import TDVAE
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "CoreState", "DMM", "DSAE", "FlowPosterior", "GenCore", "GenState", "Generated",
-    "IndependentSequence", "Inferred", "KVAE", "RNN", "RVAE", "SEQAE", "SRNN", "STORN",
-    "StepSample", "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make", "register",
+    "CoreState", "DMM", "DSAE", "Diffusion", "FlowPosterior", "GenCore", "GenState", "Generated",
+    "IndependentSequence", "Inferred", "KVAE", "MaskDiff", "Noisy", "RNN", "RVAE", "SEQAE", "SRNN",
+    "STORN", "SequenceCore", "StepSample", "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make",
+    "register", "require_steps",
 ]
 
-Builder = Callable[[HParams, DistModule, Encoder], VAECore]
+Builder = Callable[[HParams, DistModule, Encoder], SequenceCore]
 
-VAE_TYPES: dict[str, type[VAECore] | Builder] = {
+VAE_TYPES: dict[str, type[SequenceCore] | Builder] = {
     "RNN": RNN,
     "ISEQ": IndependentSequence,
     "SRNN": SRNN,
@@ -47,7 +50,7 @@ VAE_TYPES: dict[str, type[VAECore] | Builder] = {
     "KVAE": KVAE,
     "DSAE": DSAE,
     "TDVAE": TDVAE,
-    "SEQAE": SEQAE,
+    "MASKDIFF": MaskDiff,
 }
 
 for _name, _core in VAE_TYPES.items():
@@ -56,7 +59,7 @@ for _name, _core in VAE_TYPES.items():
 
 
 def register(
-    name: str, builder: type[VAECore] | Builder, options: type | None = None
+    name: str, builder: type[SequenceCore] | Builder, options: type | None = None
 ) -> None:
     """Makes `vae_type=NAME` build a core, in programs too.
 
@@ -81,7 +84,7 @@ def register(
     VAE_TYPES[name] = builder
 
 
-def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
+def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> SequenceCore:
     """Builds the core named by `hparams.vae_type`.
 
     Args:
@@ -99,4 +102,6 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
     builder = VAE_TYPES[hparams.vae_type]
     build: Builder = getattr(builder, "from_hparams", builder)
     core = build(hparams, decoder, encoder)
-    return FlowPosterior.wrap(core, hparams) if hparams.posterior_flows else core
+    if not hparams.posterior_flows:
+        return core
+    return FlowPosterior.wrap(require_steps(core, "posterior_flows"), hparams)

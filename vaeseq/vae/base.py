@@ -72,14 +72,14 @@ class Inferred(NamedTuple):
       latents: z_1:T, `[B, T, Z]`.
       prior: p(z_t | h_t), a distribution of batch shape `[B, T]`.
       posterior: q(z_t | h_t, f_t), of batch shape `[B, T]`.
-      outputs: u_1:T, the decoder's inputs, `[B, T, F]`.
+      outputs: u_1:T, the decoder's inputs, `[B, T, F]`; a `Diffusion` has a nest of its own.
       state: `CoreState.latent` after each row's last valid step.
     """
 
     latents: Tensor
     prior: tfd.Distribution
     posterior: tfd.Distribution
-    outputs: Tensor
+    outputs: Nest
     state: Nest
 
 
@@ -92,12 +92,11 @@ class _Sizes:
 
 
 @snt.allow_empty_variables
-class VAECore(Described, snt.Module, abc.ABC):
-    """A sequence model, defined by four methods for one step; the others have defaults.
+class SequenceCore(Described, snt.Module, abc.ABC):
+    """A sequence model as bounds see it: latents of a whole sequence, and its log-density.
 
-    `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose latents
-    do not depend on each other may override `infer` to run without a loop, and `infer_given` too
-    for speed. `vaeseq.testing.VAECoreContract` tests that both still equal the loop.
+    A core whose sequence is generated step by step is a `VAECore`; one that generates it as a
+    whole is a `Diffusion`.
 
     Attributes:
       decoder: the `DistModule` from u_t to p(x_t | u_t).
@@ -206,6 +205,63 @@ class VAECore(Described, snt.Module, abc.ABC):
         return ()
 
     @abc.abstractmethod
+    def infer(
+        self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> Inferred:
+        """Samples the latents of whole sequences from the posterior.
+
+        Args:
+          context_features: the result of `encode_contexts`, a nest of `[B, T, ...]`.
+          features: the result of `encode_observed`, a nest of `[B, T, ...]`.
+          state: `CoreState.latent` before the first step, a nest of `[B, ...]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
+          seed: int32 `[2]`.
+        """
+
+    def log_prob(self, outputs: Nest, observed: Nest) -> Tensor:
+        """Computes log p(x_t | u_t) of whole sequences, in nats, `[B, T]`.
+
+        Long sequences are decoded a segment at a time, to bound the memory of activations.
+
+        Args:
+          outputs: u_1:T, `[B, T, F]`.
+          observed: a nest of `[B, T, ...]`.
+        """
+        def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            outputs, observed = inputs
+            with segment_dropout(number):
+                return self.decoder.distribution(outputs).log_prob(observed), state
+
+        return unroll.by_segments(score, (outputs, observed))[0]
+
+
+def require_steps(core: SequenceCore, purpose: str) -> VAECore:
+    """Returns the core if it generates a sequence step by step.
+
+    Args:
+      core: the model.
+      purpose: what needs single steps, the subject of the message.
+
+    Raises:
+      ValueError: it generates a sequence as a whole.
+    """
+    if not isinstance(core, VAECore):
+        raise ValueError(f"{purpose} needs a model that generates step by step; "
+                         f"{type(core).__name__} generates a sequence as a whole. Train another "
+                         "vae_type.")
+    return core
+
+
+class VAECore(SequenceCore):
+    """A sequence model, defined by four methods for one step; the others have defaults.
+
+    `hidden`, `prior`, `posterior` and `update` accept any leading axes. A subclass whose latents
+    do not depend on each other may override `infer` to run without a loop, and `infer_given` too
+    for speed. `vaeseq.testing.VAECoreContract` tests that both still equal the loop.
+    """
+
+    @abc.abstractmethod
     def hidden(self, context_feature: Nest, state: Nest) -> Nest:
         """Computes h_t, everything that is known before z_t.
 
@@ -228,22 +284,6 @@ class VAECore(Described, snt.Module, abc.ABC):
     @abc.abstractmethod
     def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         """Returns the decoder's input u_t, `[..., F]`, and the next `CoreState.latent`."""
-
-    def log_prob(self, outputs: Tensor, observed: Nest) -> Tensor:
-        """Computes log p(x_t | u_t) of whole sequences, in nats, `[B, T]`.
-
-        Long sequences are decoded a segment at a time, to bound the memory of activations.
-
-        Args:
-          outputs: u_1:T, `[B, T, F]`.
-          observed: a nest of `[B, T, ...]`.
-        """
-        def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
-            outputs, observed = inputs
-            with segment_dropout(number):
-                return self.decoder.distribution(outputs).log_prob(observed), state
-
-        return unroll.by_segments(score, (outputs, observed))[0]
 
     def emit(self, h: Nest, z: Tensor) -> tuple[tfd.Distribution, Nest]:
         """Returns p(x_t | h_t, z_t) and the next `CoreState.latent`."""

@@ -26,7 +26,7 @@ from vaeseq.nn import parallel
 from vaeseq.nn.scan import unroll
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import CoreState, VAECore
+from vaeseq.vae.base import CoreState, SequenceCore, VAECore, require_steps
 
 _ROWS_PER_SHARD = 32  # enough rows for matrix products to keep a processor core busy
 
@@ -172,12 +172,21 @@ def complete(
 class GenCore(snt.Module):
     """Samples sequences: the agent gives a context, the core a latent and an observation."""
 
-    def __init__(self, agent: Agent, core: VAECore, name: str | None = None):
-        """Args: agent: supplies contexts; core: the model; name: of the module."""
+    def __init__(self, agent: Agent, core: SequenceCore, name: str | None = None):
+        """Args: agent: supplies contexts; core: the model; name: of the module.
+
+        Sampling raises ValueError unless the core is a `VAECore`; `evaluate.Sampler` samples from
+        a `Diffusion`, too.
+        """
         super().__init__(name=name)
         self.agent = agent
         self.core = core
         self._generate_compiled = tf.function(self._generate_sharded, autograph=False)
+
+    @property
+    def stepwise(self) -> VAECore:
+        """The core; raises ValueError if it has no single steps."""
+        return require_steps(self.core, "GenCore")
 
     def initial_state(self, batch_size: int | Tensor) -> GenState:
         """Returns the state before the first step of `batch_size` sequences."""
@@ -200,15 +209,16 @@ class GenCore(snt.Module):
           lengths: int32 `[B]`, valid steps of each row; all T by default.
           seed: int32 `[2]`.
         """
+        core = self.stepwise
         agent_seed, core_seed = seeds.split(seed, 2)
         contexts, agent_state = self.agent.contexts(
             observed, state.agent, inputs, lengths, seed=agent_seed)
-        context_features, context_state = self.core.encode_contexts(
+        context_features, context_state = core.encode_contexts(
             contexts, state.core.context, lengths)
-        features = self.core.encode_observed(context_features, observed, lengths)
+        features = core.encode_observed(context_features, observed, lengths)
         if isinstance(observed, Masked):
             return self._prime_masked(observed, features, state, inputs, lengths, core_seed)
-        inferred = self.core.infer(
+        inferred = core.infer(
             context_features, features, state.core.latent, lengths, seed=core_seed)
         steps = tf.shape(contexts)[1] if lengths is None else tf.cast(lengths, tf.int32)
         return GenState(agent_state, CoreState(context_state, inferred.state),
@@ -223,7 +233,7 @@ class GenCore(snt.Module):
             agent_seed, latent_seed, observed_seed = seeds.split(step_seed[0], 3)
             context = self.agent.context(state.agent, inputs, seed=agent_seed)
             completed, core_state = complete(
-                self.core, context, feature, x, state.core, latent_seed=latent_seed,
+                self.stepwise, context, feature, x, state.core, latent_seed=latent_seed,
                 observed_seed=observed_seed)
             agent_state = self.agent.observe(completed.observed, context, state.agent)
             return (), GenState(agent_state, core_state,
@@ -328,7 +338,7 @@ class GenCore(snt.Module):
         step_seed = seeds.fold_in(seed, tf.reduce_sum(state.steps))
         agent_seed, latent_seed, observed_seed = seeds.split(step_seed, 3)
         context = self.agent.context(state.agent, inputs, seed=agent_seed)
-        sample, core_state = draw(self.core, context, state.core, temperature=temperature,
+        sample, core_state = draw(self.stepwise, context, state.core, temperature=temperature,
                                   truncation=truncation,
                                   latent_seed=latent_seed, observed_seed=observed_seed)
         agent_state = self.agent.observe(sample.observed, context, state.agent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,25 +25,62 @@ from .loading import load_model
 _LARGEST_BATCH = 64  # samples drawn at once
 _MOST_BUFFERED = 1 << 26  # characters in memory while the first sample of a batch is printed
 _SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
+GAP = "_"  # in --fill, of one symbol
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     # VAE-Seq set the length of samples by the hyperparameter of the BPTT window.
     length = args.length or args.hparams.pop("sequence_size", None) or 1000
+    if args.fill and (args.prime or args.length):
+        raise UsageError("--fill: expected a text with gaps alone, got a --prime or a --length, "
+                         "too. The text has both.")
+    if args.fill and GAP not in args.fill:
+        raise UsageError(f"--fill: expected a text with gaps, one {GAP} for each character to "
+                         f"draw, such as 'To be ____ to be'; got {short_repr(args.fill)}.")
     model = load_model(args)
-    unknown = model.vocabulary.unknown(args.prime)
-    if unknown:
-        raise UsageError(
-            "--prime: expected characters of the model's vocabulary, got "
-            f"{', '.join(map(short_repr, unknown[:5]))}. The vocabulary is "
-            f"{short_repr(_characters(model.vocabulary), 200)}.")
+    _check_known(model.vocabulary, "--prime", args.prime)
+    _check_known(model.vocabulary, "--fill", (args.fill or "").replace(GAP, ""))
     batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))
     begin = _beginnings(model, args)
     with _open_output(args.output) as file:
         for first in range(0, args.num_samples, batch):
             count = min(batch, args.num_samples - first)
-            _write_samples(model, args, file, first, count, length, begin(first, count))
+            if args.fill:
+                _write_filled(model, args, file, first, count)
+            else:
+                _write_samples(model, args, file, first, count, length, begin(first, count))
+
+
+def _check_known(tokens: Tokens, option: str, text: str) -> None:
+    unknown = tokens.unknown(text)
+    if unknown:
+        raise UsageError(
+            f"{option}: expected characters of the model's vocabulary, got "
+            f"{', '.join(map(short_repr, unknown[:5]))}. The vocabulary is "
+            f"{short_repr(_characters(tokens), 200)}.")
+
+
+def _write_filled(
+    model: TextModel, args: argparse.Namespace, file: TextIO, first: int, count: int
+) -> None:
+    """Draws the gaps of --fill `count` times at once, given the text before and after them."""
+    tokens = model.vocabulary
+    pieces = [np.zeros(len(piece), tokens.dtype) if piece[0] == GAP else tokens.encode(piece)
+              for piece in _pieces(args.fill)]
+    is_known = np.repeat([piece[0] != GAP for piece in _pieces(args.fill)], list(map(len, pieces)))
+    rows = np.repeat(np.concatenate(pieces)[np.newaxis].astype(np.int32), count, 0)
+    filled = model.sampler.fill(
+        rows, np.repeat(is_known[np.newaxis], count, 0), temperature=args.temperature,
+        truncation=options.truncation(args), seed=args.seed + (first << _SEED_BITS))
+    for number, symbols in enumerate(filled, first):
+        _write_beginning(args, file, number)
+        file.write(f"{tokens.decode(symbols)}\n")
+
+
+def _pieces(text: str) -> list[str]:
+    """Splits a text into gaps and what is between them."""
+    return re.findall(f"{GAP}+|[^{GAP}]+", text)
 
 
 def _beginnings(

@@ -1,0 +1,276 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Masked diffusion against enumerations of a toy, and its sampler against its model."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from vaeseq import seeds, vae
+from vaeseq.bounds import ELBO, FIVO, IWAE
+from vaeseq.codec import decoders
+from vaeseq.evaluate import Sampler
+from vaeseq.evaluate.filling import Filler
+from vaeseq.hparams import HParams
+from vaeseq.model import Model
+
+T, V = 4, 3  # positions and symbols of the toy
+SETS = [np.array(masked, bool) for masked in itertools.product([0, 1], repeat=T) if any(masked)]
+SEQUENCES = np.array(list(itertools.product(range(V), repeat=T)))
+RNG = np.random.default_rng(4)
+
+
+class Toy(vae.MaskDiff):
+    """Its network is a function: the logits of each position given the features and the mask."""
+
+    def __init__(self, logits, steps=0):
+        decoder = decoders.Categorical(V, small.SYMBOL)
+        super().__init__(decoder, lambda x: tf.one_hot(x, V), None, steps=steps)
+        self._logits = logits
+        decoder(tf.zeros([1, V]))
+        for weight in decoder.trainable_variables:
+            weight.assign(tf.eye(V) if weight.shape.rank == 2 else tf.zeros(V))
+
+    def read(self, features, masked, lengths=None):
+        symbols = tf.where(masked, V, tf.argmax(features, -1, tf.int32))
+        return tf.gather_nd(self._logits, symbols)  # [B, T, V]
+
+
+def arbitrary_logits():
+    """Returns the logits of an inconsistent net for all inputs, [V + 1, ..., V + 1, T, V]."""
+    return tf.constant(RNG.normal(size=[V + 1] * T + [T, V]), tf.float32)
+
+
+def true_logits(joint):
+    """Returns the logarithms of the conditionals of a joint distribution, [V] * T."""
+    logits = np.zeros([V + 1] * T + [T, V], np.float32)
+    for symbols in itertools.product(range(V + 1), repeat=T):
+        given = joint[tuple(slice(None) if x == V else slice(x, x + 1) for x in symbols)]
+        for i in range(T):
+            logits[symbols][i][: given.shape[i]] = np.log(
+                given.sum(tuple(j for j in range(T) if j != i)))
+    return tf.constant(logits)
+
+
+def random_joint():
+    return RNG.dirichlet(np.full(V ** T, 0.3)).reshape([V] * T) + 1e-4
+
+
+def log_probs(logits, x, masked):
+    """Returns log p(x_i | x_not-M), [T]."""
+    own = logits.numpy()[tuple(np.where(masked, V, x))].astype(np.float64)
+    own -= np.log(np.exp(own).sum(-1, keepdims=True))
+    return own[np.arange(T), x]
+
+
+def enumerated(logits, x, weight):
+    """Returns sum_M weight(|M|) sum_{i in M} log p(x_i | x_not-M)."""
+    return sum(weight(int(masked.sum())) * log_probs(logits, x, masked)[masked].sum()
+               for masked in SETS)
+
+
+def continuous(size):
+    """The integral of 1/t t^|M| (1 - t)^(T - |M|) over t."""
+    return math.factorial(size - 1) * math.factorial(T - size) / math.factorial(T)
+
+
+def finite(steps):
+    return lambda size: sum(
+        (j / steps) ** size * (1 - j / steps) ** (T - size) / j for j in range(1, steps + 1))
+
+
+def any_order(logits, x):
+    """Returns the mean over orders of the log-density in this order."""
+    total = 0.0
+    for order in itertools.permutations(range(T)):
+        masked = np.ones(T, bool)
+        for i in order:
+            total += log_probs(logits, x, masked)[i]
+            masked[i] = False
+    return total / math.factorial(T)
+
+
+def bound(core, x, rows, lengths=None, number=1, num_samples=1):
+    elbo = ELBO(num_samples)
+    observed = tf.tile(tf.constant(x, tf.int32)[tf.newaxis], [rows, 1])
+    lengths = None if lengths is None else tf.fill([rows], lengths)
+    return elbo(core, tf.zeros([rows, len(x), 1]), observed, elbo.initial_state(core, rows),
+                lengths, seed=seeds.make(number))
+
+
+def within_error(values, expected, most=4.5):
+    values = np.asarray(values, np.float64)
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean() - expected) < most * error + 1e-5, (values.mean(), expected, error)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_the_bound_is_that_of_the_enumeration_and_of_any_order(steps):
+    logits, x = arbitrary_logits(), [2, 0, 1, 1]
+    weight = finite(steps) if steps else continuous
+    expected = enumerated(logits, x, weight)
+    result = bound(Toy(logits, steps), x, 20000)
+    within_error(tf.reduce_sum(result.increments, 1), expected)
+    if not steps:
+        np.testing.assert_allclose(any_order(logits, x), expected, rtol=1e-6)
+    if steps != 1:
+        # The plain cross-entropy of masked positions is another number.
+        unweighted = enumerated(logits, x, lambda size: weight(size) * size / T)
+        assert abs(unweighted - expected) > 0.5
+
+
+@pytest.mark.oracle
+def test_with_true_conditionals_the_bound_is_the_log_density_and_more_steps_are_tighter():
+    joint = random_joint()
+    joint /= joint.sum()
+    logits = true_logits(joint)
+    core = Toy(logits)
+    for x in ([0, 1, 2, 0], [2, 2, 1, 0]):
+        exact = math.log(joint[tuple(x)])
+        np.testing.assert_allclose(enumerated(logits, x, continuous), exact, rtol=1e-5)
+        within_error(tf.reduce_sum(bound(core, x, 4000).increments, 1), exact)
+    means = [sum(joint[tuple(x)] * enumerated(logits, x, weight) for x in SEQUENCES)
+             for weight in (finite(1), finite(2), finite(8), continuous)]
+    assert np.all(np.diff(means) > 0)  # the finite-step bound never beats the continuous one
+    np.testing.assert_allclose(means[-1], np.sum(joint * np.log(joint)), rtol=1e-5)
+
+
+def test_the_standard_error_is_that_of_repeated_scores():
+    core, x = Toy(arbitrary_logits()), [1, 2, 0, 2]
+    result = bound(core, x, 3000, num_samples=8)
+    totals = tf.reduce_sum(result.increments, 1).numpy()
+    np.testing.assert_allclose(
+        np.sqrt(result.variance.numpy().mean()), totals.std(), rtol=0.06)
+    assert not result.kl.numpy().any() and result.latent_kl.shape[-1] == 0
+
+
+def test_padding_changes_neither_the_bound_nor_its_gradient():
+    core = small.gen_core("MASKDIFF", small.symbol_codec).core
+    observed = small.symbols(3, 5)
+    lengths = tf.constant([5, 2, 0])
+
+    def run(observed, lengths):
+        rows = len(lengths)
+        with tf.GradientTape() as tape:
+            result = ELBO()(core, tf.zeros([rows, observed.shape[1], 1]), observed,
+                            ELBO().initial_state(core, rows), lengths, seed=small.SEED)
+            loss = tf.reduce_sum(result.objective)
+        return result.increments, tape.gradient(loss, core.trainable_variables)
+
+    increments, gradients = run(observed, lengths)
+    other, other_gradients = run(
+        tf.constant(small.garbage_after(observed, lengths.numpy())), lengths)
+    small.same((increments, gradients), (other, other_gradients))
+    assert all(np.any(gradient) for gradient in gradients)
+    assert not increments.numpy()[1, 2:].any() and increments.numpy()[0].any()
+    # What a padded row reads is what it reads alone.
+    features = core.encode_observed((), observed[1:2, :2])
+    masked = tf.constant([[True, False]])
+    padded = tf.pad(features, [[0, 0], [0, 3], [0, 0]], constant_values=7)
+    small.close(core.read(padded, tf.pad(masked, [[0, 0], [0, 3]]), tf.constant([2]))[:, :2],
+                core.read(features, masked))
+
+
+def test_a_masked_observation_is_not_read_and_others_are_on_both_sides():
+    core = small.gen_core("MASKDIFF", small.symbol_codec).core
+    observed = small.symbols(1, 5).numpy()
+    masked = tf.constant([[False, False, True, False, False]])
+
+    def outputs(symbols):
+        return core.read(core.encode_observed((), tf.constant(symbols)), masked).numpy()[0, 2]
+
+    for i in range(5):
+        other = observed.copy()
+        other[0, i] = (other[0, i] + 1) % small.NUM_SYMBOLS
+        assert np.array_equal(outputs(observed), outputs(other)) == (i == 2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("steps", [0, 2])
+def test_samples_have_the_frequencies_of_the_sampler_and_gaps_those_of_the_conditional(steps):
+    joint = random_joint()
+    joint /= joint.sum()
+    filler, rows = Filler(Toy(true_logits(joint), steps)), 40000
+    known = np.tile([False, True, False, True], [rows, 1])
+    values = np.tile(np.array([0, 2, 0, 1], np.int32), [rows, 1])
+    drawn = filler.fill(values, known, seed=1)
+    np.testing.assert_array_equal(drawn[:, [1, 3]], values[:, [1, 3]])
+    given = joint[:, 2, :, 1] / joint[:, 2, :, 1].sum()
+    if steps:  # with probability 1/2 both at once, each from its own marginal
+        given = (given + given.sum(1, keepdims=True) * given.sum(0, keepdims=True)) / 2
+    counts = np.bincount(drawn[:, 0] * V + drawn[:, 2], minlength=V * V).reshape(V, V)
+    error = np.sqrt(given * (1 - given) / rows)
+    assert np.all(abs(counts / rows - given) < 4.5 * error + 1e-6)
+
+
+class Symbols(Model):
+    """A model of symbols."""
+
+    observation_spec = small.SYMBOL
+
+    def make_encoder(self):
+        return small.symbol_codec()[0]
+
+    def make_decoder(self):
+        return small.symbol_codec()[1]
+
+
+HPARAMS = small.HPARAMS.replace(
+    vae_type="MASKDIFF", rnn_hidden_sizes=(8,), learning_rate=0.01)
+
+
+def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
+    pattern = np.tile(np.array([0, 1, 2, 3, 3], np.int32), 12)
+    texts = [pattern[i:i + 20] for i in range(10)]
+    model = Symbols(HPARAMS, tmp_path)
+    model.train(texts, num_steps=150, valid=texts[:2])
+    model = Symbols.load(tmp_path)
+    score = model.evaluate(texts)
+    assert score.bound == "elbo" and score.num_samples == 4 and score.standard_error > 0
+    assert score.nats_per_step < 1.1 < math.log(4)
+    (sample,) = model.generate(length=13, prime=texts[0][:6], temperature=0.5, top_k=2)
+    assert sample.shape == (13,)
+    gaps = np.ma.masked_array(texts[0], np.arange(20) % 4 == 1)
+    (filled,) = model.impute([gaps], num_samples=2)
+    assert filled.shape == (2, 20)
+    assert np.all((filled == texts[0]) | gaps.mask)
+
+
+def test_what_needs_single_steps_is_refused_in_a_line(tmp_path):
+    gen_core = small.gen_core("MASKDIFF", small.symbol_codec)
+    core = gen_core.core
+    for other in (IWAE(2), FIVO(2)):
+        with pytest.raises(ValueError, match=f"the bound '{other.name}' needs a model that gener"):
+            other(core, tf.zeros([1, 3, 1]), small.symbols(1, 3), other.initial_state(core, 1),
+                  seed=small.SEED)
+    with pytest.raises(ValueError, match="expected missing_values=none"):
+        Symbols(HPARAMS.replace(missing_values="observations"), tmp_path)
+    with pytest.raises(ValueError, match="posterior_flows needs a model that generates step"):
+        Symbols(HPARAMS.replace(posterior_flows=1), tmp_path)
+    with pytest.raises(ValueError, match="expected at most 16,384 steps, got 20,000"):
+        Sampler(gen_core).generate(length=20000)
+    with pytest.raises(ValueError, match="GenCore needs a model that generates step by step"):
+        gen_core.generate(1, gen_core.initial_state(1), seed=small.SEED)
+    with pytest.raises(ValueError, match="filling gaps needs .*MASKDIFF; got RNN"):
+        Sampler(small.gen_core("RNN", small.symbol_codec)).fill(
+            np.zeros([1, 2], np.int32), np.ones([1, 2], bool))
+
+
+def test_attention_stays_within_the_distances_of_training():
+    hparams = HParams(sequence_size=4, attention_window=128, rnn_hidden_sizes=(8,))
+    encoder, decoder = small.symbol_codec()
+    core = vae.make(hparams.replace(vae_type="MASKDIFF"), decoder, encoder)
+    core.read(tf.zeros([1, 2, 3]), tf.zeros([1, 2], tf.bool))
+    small.set_weights(core)
+    features = RNG.normal(size=[1, 12, 3]).astype(np.float32)
+    other = features.copy()
+    other[0, 2] += 1
+    one, two = (core.read(tf.constant(x), tf.zeros([1, 12], tf.bool)).numpy()[0]
+                for x in (features, other))
+    np.testing.assert_array_equal(np.any(one != two, -1), np.arange(12) <= 5)

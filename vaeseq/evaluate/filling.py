@@ -1,0 +1,68 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Sampling from diffusion models: whole sequences, or the unknown parts of sequences."""
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq import seeds
+from vaeseq.dist_module import check_temperature
+from vaeseq.runs.progress import Progress
+from vaeseq.truncation import Truncation
+from vaeseq.types import Nest, Seed
+from vaeseq.vae.diffusion import MOST_STEPS, Diffusion, Noisy
+
+
+class Filler:
+    """Draws the unknown steps of sequences from a diffusion model; compiles once for a length."""
+
+    def __init__(self, core: Diffusion):
+        """Creates a filler of the model `core`, whose variables exist at the first call."""
+        self._core = core
+        self._denoise = tf.function(self._denoise_step, jit_compile=True, autograph=False)
+
+    def fill(
+        self, values: Nest, is_known: np.ndarray, *, temperature: float = 1.0,
+        truncation: Truncation = Truncation(), seed: int | Seed,
+    ) -> Nest:
+        """Draws the unknown steps, given the known ones before and after them.
+
+        Args:
+          values: a nest of arrays `[B, T, ...]`; those of unknown steps mean nothing.
+          is_known: bool `[B, T]`.
+          temperature: below 1 sharpens the distribution of a step, above 1 flattens it.
+          truncation: which classes a decoder of classes may draw.
+          seed: equal seeds give equal sequences.
+
+        Returns:
+          A nest of arrays `[B, T, ...]`, whose known steps are as they were.
+
+        Raises:
+          ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, or a temperature that is
+            not above 0.
+        """
+        if is_known.shape[1] > MOST_STEPS:
+            raise ValueError(
+                f"a diffusion model draws a sequence as a whole; expected at most {MOST_STEPS:,} "
+                f"steps, got {is_known.shape[1]:,}. Draw shorter ones.")
+        scalar = check_temperature(temperature, tf.float32)
+        limits = dataclasses.astuple(truncation.check())
+        begin_seed, step_seed = seeds.split(seeds.make(seed), 2)
+        noisy, numbers = self._core.begin(
+            tf.nest.map_structure(tf.convert_to_tensor, values), is_known, seed=begin_seed)
+        with Progress("sample", total=len(numbers), is_brief=True) as progress:
+            for number in numbers:
+                noisy = self._denoise(
+                    noisy, tf.constant(number), limits, seed=step_seed,
+                    temperature=1.0 if temperature == 1 else scalar)
+                progress.advance()
+        return tf.nest.map_structure(lambda leaf: leaf.numpy(), noisy.values)
+
+    def _denoise_step(
+        self, noisy: Noisy, number: tf.Tensor, limits: tuple, *,
+        temperature: float | tf.Tensor, seed: Seed,
+    ) -> Noisy:
+        return self._core.denoise(noisy, number, temperature=temperature,
+                                  truncation=Truncation(*limits), seed=seeds.fold_in(seed, number))
