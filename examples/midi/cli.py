@@ -76,6 +76,19 @@ def _harmonise_arguments(parser: argparse.ArgumentParser) -> None:
         help="particles of the filter that a sample is drawn from; more are closer to the model")
 
 
+def _fill_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    _add_output(parser)
+    add("piece", metavar="FILE.mid", help="the piece whose bars are drawn anew")
+    add("--from", dest="first", type=arguments.whole(1, 10**6), required=True, metavar="BAR",
+        help="the first bar to draw, of four beats, counted from 1")
+    add("--to", dest="last", type=arguments.whole(1, 10**6), required=True, metavar="BAR",
+        help="the last bar to draw")
+    add("--num-samples", "--samples", type=arguments.whole(1, 1000), default=1, metavar="N",
+        help="number of samples")
+
+
 def _latent_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_trained(parser)
@@ -157,6 +170,8 @@ program = Program(
                 deferred(f"{_COMMANDS}.generate")),
         Command("harmonise", "draw the other notes of a melody or bass with a trained model",
                 _harmonise_arguments, deferred(f"{_COMMANDS}.harmonise")),
+        Command("fill", "draw bars of a piece anew, given those around them", _fill_arguments,
+                deferred(f"{_COMMANDS}.fill")),
         Command("latent", "play what the latents of a trained model mean", _latent_arguments,
                 deferred(f"{_COMMANDS}.latent")),
         Command("export", "export a trained model for TensorFlow Serving and other programs",

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
     size = model.gen_core.core.latent_size
-    if not size:
+    if not size or not isinstance(model.gen_core.core, vae.VAECore):
         raise UsageError(f"{str(args.log_dir)!r}: expected a model with latents, found "
                          f"vae_type={model.hparams.vae_type}. Train one with vae_type=SRNN, say.")
     if args.goal and not args.start:

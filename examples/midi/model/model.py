@@ -204,6 +204,36 @@ class MidiModel(Model):
             values, log_prob = draw(seeds.fold_in(seeds.make(seed), number))
             yield Harmonised(observations.to_roll(values.numpy(), self.hparams), float(log_prob))
 
+    def fill(
+        self, roll: np.ndarray, is_known: np.ndarray, *, num_samples: int = 1,
+        temperature: float = 1.0, seed: int = 0,
+    ) -> list[np.ndarray]:
+        """Samples the unknown frames of a piece, given those before and after them.
+
+        Args:
+          roll: uint8 `[N, P]`; unknown frames mean nothing.
+          is_known: bool `[N]`.
+          num_samples: number of samples.
+          temperature: below 1 more predictable, above 1 more surprising.
+          seed: equal seeds give equal music.
+
+        Returns:
+          Rolls, uint8 `[N, P]`.
+
+        Raises:
+          ValueError: the model has another `vae_type` than MASKDIFF.
+        """
+        values = tf.nest.map_structure(
+            lambda leaf, spec: np.repeat(
+                leaf[np.newaxis].astype(spec.dtype.as_numpy_dtype), num_samples, 0),
+            observations.observe(roll, self.hparams), self.observation_spec)
+        filled = self.sampler.fill(
+            values, np.repeat(is_known[np.newaxis], num_samples, 0), temperature=temperature,
+            seed=seed)
+        return [observations.to_roll(
+            tf.nest.map_structure(lambda leaf: leaf[row], filled), self.hparams)  # noqa: B023
+            for row in range(num_samples)]
+
     def expect_notes(self, observed: Nest) -> list[tf.Operation]:
         """Returns assertions that a nest of `[B, T, ...]` has values of observations."""
         maximum = observations.maximum(self.hparams)

@@ -151,7 +151,7 @@ def uses_recall(hparams: MidiHParams) -> bool:
 def _aligned(hparams: MidiHParams) -> list[int]:
     """Returns where frames begin in the decoder's features that skip the recurrence."""
     if (not hparams.context_skip or hparams.obs_encoder_fc_layers
-            or hparams.history_encoder_fc_layers):
+            or hparams.history_encoder_fc_layers or hparams.vae_type == "MASKDIFF"):
         return []
     columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
     frames = [start + i * columns for i in range(hparams.history_size)]
