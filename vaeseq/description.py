@@ -21,7 +21,14 @@ _MOST_NUMBERS = 16  # of an array that is written out
 
 
 class Described:
-    """A base class that remembers the arguments of the constructor, for `describe`."""
+    """A base class that remembers the arguments of the constructor, for `describe`.
+
+    Attributes:
+      evaluation_arguments: names of arguments that may differ when a saved run is used, and are
+        not described.
+    """
+
+    evaluation_arguments: tuple[str, ...] = ()
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         instance = super().__new__(cls)
@@ -40,8 +47,9 @@ def describe(value: Any) -> Any:
         bound = inspect.signature(type(value).__init__).bind(value, *arguments, **named)
         bound.apply_defaults()
         values = list(bound.arguments.items())[1:]
+        left_out = {"name", *value.evaluation_arguments}
         return {"class": type(value).__qualname__,
-                **{name: describe(item) for name, item in values if name != "name"}}
+                **{name: describe(item) for name, item in values if name not in left_out}}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):

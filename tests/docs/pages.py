@@ -107,6 +107,8 @@ def small(words: list[str]) -> list[str]:
     """A program's command with the options of `SMALL`."""
     words = list(words)
     for option, value in SMALL[words[0], words[1]].items():
+        if option == "--length" and "--fill" in words:
+            continue  # a text with gaps has its length
         hparams = ""
         if option in words:
             at = words.index(option)

@@ -109,7 +109,8 @@ class WeightedSamples(NamedTuple):
 
 
 def importance_weights(
-    core: SequenceCore, encoded: Features, latent: Nest, num_samples: int, lengths: Tensor | None, *,
+    core: SequenceCore, encoded: Features, latent: Nest, num_samples: int,
+    lengths: Tensor | None, *,
     samples_at_once: int | None, analytic: bool, seed: Seed,
 ) -> WeightedSamples:
     """Samples latents of whole sequences from the posterior and scores them.

@@ -78,7 +78,8 @@ class Adversarial(AveragedBound):
 
 
 def _sequence_latents(
-    core: SequenceCore, samples: WeightedSamples, state: BoundState, lengths: Tensor | None, name: str
+    core: SequenceCore, samples: WeightedSamples, state: BoundState, lengths: Tensor | None,
+    name: str,
 ) -> tuple[Tensor, Tensor]:
     """Returns the latents of the first step, `[B * S, Z]`, and which rows begin there."""
     if not isinstance(core, SEQAE):

@@ -99,7 +99,8 @@ class TrainOps(snt.Module):
 
     def __init__(
         self, loss: SequenceLoss | Agent, core: SequenceCore | None = None,
-        bound: Bound | None = None, *, learning_rate: Schedule | None = None, kl_weight: Schedule = lambda step: 1.0,
+        bound: Bound | None = None, *, learning_rate: Schedule | None = None,
+        kl_weight: Schedule = lambda step: 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
         accumulate: int = 1, weight_average: float = 0.0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,

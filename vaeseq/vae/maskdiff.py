@@ -90,6 +90,7 @@ class MaskDiff(Diffusion):
     """A masked diffusion model (see the module description); z_t is whether x_t is masked."""
 
     Options = Options
+    evaluation_arguments = ("steps",)
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, network: BidirectionalTransformer, *,

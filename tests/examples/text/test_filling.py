@@ -38,7 +38,7 @@ def test_gaps_are_filled_and_the_rest_is_as_it_was(run, log_dir):
     words = ("generate", "--log-dir", log_dir, "--fill", text, "--num-samples", 2)
     ended = run(*words, "--seed", 3)
     assert ended.status == 0, ended.err
-    lines = [line for line in ended.out.replace("\n", "|").split("--- sample ")[1:]]
+    lines = ended.out.replace("\n", "|").split("--- sample ")[1:]
     bodies = [line.partition("---|")[2].removesuffix("|").replace("|", "\n") for line in lines]
     for body in bodies:
         assert len(body) == len(text)
