@@ -32,6 +32,7 @@ Log = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
 # The metrics that are written: none depends on the clock, so a resumed run writes the same file.
+_ANNEALED = 0.9  # KL weight at which annealing is nearly done
 _AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
 
 
@@ -250,6 +251,8 @@ class Trainer:
                 break
         if step > saved_step:
             self._save(step, state, totals)
+        if self._strategy.is_chief and stop_reason == "time":
+            self._warn_of_low_kl_weight(step, progress.write)
         self._strategy.any_worker(False)  # A barrier: the chief has saved its checkpoint.
         return TrainResult(step, stop_reason, float(self._best), first_step_seconds)
 
@@ -302,6 +305,15 @@ class Trainer:
                 f"{ACTIVE_NATS} nats; try slower KL annealing (a larger divergence_strength_half), "
                 "free_bits, or context_dropout.")
         self._has_collapsed = collapsed
+
+    def _warn_of_low_kl_weight(self, step: int, log: Log) -> None:
+        """Logs a line if the time was up before KL annealing came near its end."""
+        weight = float(self._ops.kl_weight(step))
+        if self._ops.loss.core.latent_size and weight < _ANNEALED:
+            log(f"step {step}: time is up at a KL weight of {weight:.2f}: scores count the whole "
+                "KL, of which training has charged a part. Resume the run; or begin one with a "
+                f"--num-steps of about {step}, which the annealing follows, or with a smaller "
+                "divergence_strength_half.")
 
     def _save(
         self, step: int, state: TrainState, totals: np.ndarray, *, best: bool = False
