@@ -50,6 +50,7 @@ from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy, check_batch_size
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.trainer import Callback, Periods, Trainer, TrainResult
@@ -154,6 +155,11 @@ class Model(abc.ABC):
     def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
         """Creates the evaluator of validation and scores; by default every step counts."""
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
+
+    def make_loss(self, bound: bounds.Bound) -> SequenceLoss:
+        """Creates the loss of training; by default the bound alone."""
+        return SequenceLoss(self.gen_core.agent, self.gen_core.core, bound,
+                            context_dropout=self.hparams.context_dropout)
 
     @classmethod
     def load(cls: type[_Self], log_dir: str | os.PathLike[str], **changes: Any) -> _Self:
@@ -510,8 +516,9 @@ class Model(abc.ABC):
         return {"gen_core": self.gen_core}
 
     def _train_ops(self, num_steps: int, strategy: Strategy = SINGLE_PROCESS) -> TrainOps:
-        return TrainOps.from_hparams(self.gen_core, self.hparams, num_steps=num_steps,
-                         seed=seeds.make(self._seed), strategy=strategy)
+        return TrainOps.from_hparams(
+            self.gen_core, self.hparams, num_steps=num_steps, make_loss=self.make_loss,
+            seed=seeds.make(self._seed), strategy=strategy)
 
 
 def _window(sequences: Sequence[Nest]) -> int:

@@ -1,21 +1,34 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Measures forecasts of public series beside the seasonal naive forecast and published figures.
+"""Measures models of public series: forecasts, imputation, anomalies, speakers and pen strokes.
 
-    python -m benchmarks.quality.series run us_births --data us_births.csv --out-dir DIR --seeds 0,1
+    python -m benchmarks.quality.series run us_births --data us_births.csv --out-dir DIR
+    python -m benchmarks.quality.series ets --data us_employment.csv.gz --out-dir DIR
 
-A row trains `vaeseq-series` on a table without its last windows, and scores forecasts of these
-windows once. Validation windows, which lie before them, choose the checkpoint; they also chose the
-row's hyperparameters. The seconds are those of the whole `train` command.
+A row of `run` trains `vaeseq-series` on a table without its last windows, and scores forecasts of
+these windows once. Validation windows, which lie before them, choose the checkpoint and calibrate
+the spread; they also chose the row's hyperparameters. The seconds are those of the whole `train`
+command.
 
     us_births    daily births in the US, 1969 to 1988, one column (GIFT-Eval's "D/short": horizon
                  30, 20 disjoint windows, MASE of season 1)
     elecdemand   half-hourly electricity demand, horizon 48, 28 windows; elecdemand_alone does
                  without the known temperature and working days
     employment   148 monthly series of unequal length, horizon 24, one window
+    co2          weekly CO2 with 59 gaps; a fifth of the other values is taken out, imputed, and
+                 compared with linear interpolation
+    bleeding     the UCR series InternalBleeding16: scores of the test file, whose one event is
+                 labelled
+    vowels       Japanese vowels: one model with the speaker as a covariate gives nine likelihoods
+                 of each test sequence, the largest of which tells the speaker
+    omniglot     pen strokes, nats per point in pixels with noise of one pixel: omniglot_normal,
+                 omniglot_mixture (of 20) and omniglot_latents, with equal hidden sizes
+
+`ets` forecasts the employment row by exponential smoothing (statsmodels), as a comparison.
 """
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,11 +36,16 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from benchmarks.report import provenance
-from examples.series.data import columns, roles, table
+from examples.series import backtest, detection
+from examples.series.data import columns, roles, sources, table
+from examples.series.data.windows import positions
 from examples.series.output import files
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
+from vaeseq.evaluate import forecasts
 
 
 class Row(NamedTuple):
@@ -62,12 +80,25 @@ ROWS = {
         48, 28, 48, ("--targets", "Demand", "--num-steps", "2000", "--valid-windows", "14"), {}),
     "employment": Row(24, 1, 12, ("--num-steps", "3000", "--valid-windows", "1"), {}),
 }
+_OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "8000", "--hparams",
+             "output=strokes,rnn_hidden_sizes=[128],context_dropout=0,dropout=0.1,batch_size=64,"
+             "sequence_size=96")
+TASKS: dict[str, tuple[str, ...]] = {
+    "co2": ("--num-steps", "1500", "--valid-windows", "4"),
+    "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams", "output=mixture"),
+    "vowels": ("--num-steps", "1500", "--static", "speaker", "--hparams",
+               "output=mixture,num_components=3"),
+    "omniglot_normal": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=1"),
+    "omniglot_mixture": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=20"),
+    "omniglot_latents": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=20,vae_type=SRNN,"
+                         "latent_size=16"),
+}
 _PROGRAM = "from examples.series.cli import main; main()"
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("name", choices=ROWS, help="the data set")
+    add("name", choices=[*ROWS, *TASKS], help="the data set")
     add("--data", type=arguments.readable_file, required=True, metavar="FILE", help="its table")
     add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of the results")
     add("--seeds", type=arguments.some_of([str(n) for n in range(100)]), default=["0"],
@@ -78,6 +109,10 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     options.out_dir.mkdir(parents=True, exist_ok=True)
+    if options.name in TASKS:
+        for seed in options.seeds:
+            _run_task(options, int(seed))
+        return
     row = ROWS[options.name]
     train_data = options.out_dir / f"{options.name}-train.csv"
     _write_training_part(options.data, train_data, row.horizon * row.windows)
@@ -101,6 +136,166 @@ def _run(options: argparse.Namespace) -> None:
             **{name: model[name] for name in ("mase", "wql", "crps", "coverage")},
             "naive_mase": naive["mase"], "naive_wql": naive["wql"], "naive_crps": naive["crps"]}),
             flush=True)
+
+
+def _run_task(options: argparse.Namespace, seed: int) -> None:
+    """Runs a row of `TASKS`: writes its training table, trains, and scores."""
+    name, data = options.name, options.data
+    log_dir = options.out_dir / f"{name}-{seed}-run"
+    train_data: tuple[object, ...] = (data,)
+    if name == "co2":
+        train_data = (_without_a_fifth(data, options.out_dir / f"co2-{seed}.csv", seed),)
+    elif name == "bleeding":
+        train_data = (data.with_name(data.name.replace("_test", "_train")),)
+    elif name == "vowels":
+        train_data = (_vowels(data, "train", options.out_dir / "vowels-train.csv"),)
+    elif name.startswith("omniglot"):
+        train_data = (f"{data}:train", "--valid-data", f"{data}:valid")
+    start = time.perf_counter()
+    _program("train", "--log-dir", log_dir, "--train-data", *train_data, "--seed", seed,
+             "--max-minutes", options.max_minutes, *TASKS[name])
+    seconds = time.perf_counter() - start
+    scorer = _omniglot_scores if name.startswith("omniglot") else {
+        "co2": _imputation_scores, "bleeding": _anomaly_scores, "vowels": _speaker_scores}[name]
+    scores = scorer(log_dir, data, options.out_dir / f"{name}-{seed}")
+    result = {"row": name, "seed": seed, "seconds": seconds, "options": TASKS[name],
+              "scores": scores, **provenance("benchmarks.quality.series")}
+    (options.out_dir / f"{name}-{seed}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({"row": name, "seed": seed, "seconds": round(seconds), **scores}), flush=True)
+
+
+def _without_a_fifth(source: Path, target: Path, seed: int) -> Path:
+    """Writes a table of one target with a fifth of its values taken out."""
+    read = columns.read(source)
+    found = roles.find(read)
+    values = read.numbers(found.targets[0])
+    seen = np.flatnonzero(np.isfinite(values))
+    values[np.random.default_rng(seed).choice(seen, len(seen) // 5, replace=False)] = np.nan
+    files.write_table(target, {found.time: read.texts(found.time), found.targets[0]: values})
+    return target
+
+
+def _imputation_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
+    filled = out.with_suffix(".filled.csv")
+    _program("impute", "--log-dir", log_dir, "--draws", 100, "--output", filled, "--plot",
+             out.with_suffix(".png"))
+    read, truth = columns.read(filled), columns.read(data)
+    target = roles.find(truth).targets[0]
+    whole = table.build([truth], roles.find(truth)).series[0].values[:, 0]
+    taken_out = (read.numbers(f"{target}_filled") > 0) & np.isfinite(whole)
+    draws = np.stack([read.numbers(f"{target}_draw{n}") for n in range(1, 101)], -1)[taken_out]
+    y = whole[taken_out]
+    steps = np.arange(len(whole))
+    kept = np.isfinite(whole) & ~taken_out
+    linear = np.interp(steps[taken_out], steps[kept], whole[kept])
+    inside = [np.mean((low <= y) & (y <= high)) for low, high in (
+        np.quantile(draws, [(1 - c) / 2, (1 + c) / 2], axis=1) for c in backtest.COVERAGES)]
+    return {"values": len(y), "crps": float(forecasts.crps(draws, y).mean()),
+            "median_absolute_error": float(np.abs(np.median(draws, 1) - y).mean()),
+            "linear_absolute_error": float(np.abs(linear - y).mean()),
+            **{f"inside_{c:.0%}": float(share) for c, share in zip(backtest.COVERAGES, inside)}}
+
+
+def _anomaly_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
+    """Scores the rows after the training part, which the test file begins with."""
+    first = len(columns.read(data.with_name(data.name.replace("_test", "_train"))))
+    labels = columns.read(data).numbers("is_anomaly")[first:]
+    event = np.flatnonzero(labels)
+    result: dict[str, float] = {"chance": float(labels.mean())}
+    for window in (1, 12):
+        scored = out.with_suffix(f".scores-{window}.csv")
+        _program("anomalies", "--log-dir", log_dir, "--data", data, "--window", window, "--output",
+                 scored, "--plot", out.with_suffix(f".window-{window}.png"))
+        read = columns.read(scored)
+        scores, flags = read.numbers("score")[first:], read.numbers("anomaly")[first:]
+        top = int(np.nanargmax(scores))
+        size = len(event)
+        result |= {
+            f"average_precision_{window}": detection.average_precision(labels, scores),
+            f"top_is_at_the_event_{window}": float(event[0] - size <= top <= event[-1] + size),
+            f"false_alarm_rate_{window}": float(flags[labels == 0].mean())}
+    return result
+
+
+def _vowels(source: Path, split: str, target: Path) -> Path:
+    """Writes the sequences of a split as a table with the speaker as text."""
+    with np.load(source, allow_pickle=False) as archive:
+        values, lengths = archive[split], archive[f"{split}_lengths"]
+        speakers = archive[f"{split}_speakers"]
+    names = [f"{n:04d}" for n in range(len(lengths))]
+    files.write_table(target, {
+        "series": np.repeat(names, lengths).tolist(),
+        "time": np.concatenate([np.arange(n) for n in lengths]).tolist(),
+        "speaker": [f"s{speaker}" for speaker in np.repeat(speakers, lengths)],
+        **{f"x{d}": values[:, d].tolist() for d in range(values.shape[1])}})
+    return target
+
+
+def _speaker_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
+    from examples.series.model import SeriesModel
+    model = SeriesModel.load(log_dir)
+    test = sources.read_for(model.layout, [_vowels(data, "test", out.with_suffix(".test.csv"))])
+    places = positions(test, [len(one.values) for one in test.series])
+    number = len(model.layout.levels["speaker"])
+    likelihoods = []
+    for speaker in range(number):
+        series = tuple(one._replace(static=np.array([float(speaker)])) for one in test.series)
+        scores = np.concatenate(list(model.log_densities(
+            dataclasses.replace(test, series=series), places)))
+        likelihoods.append([part.sum() for part in np.split(
+            scores, np.cumsum([len(one.values) for one in test.series])[:-1])])
+    truth = np.array([one.static[0] for one in test.series])
+    return {"sequences": len(truth),
+            "accuracy": float((np.argmax(likelihoods, 0) == truth).mean())}
+
+
+def _omniglot_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
+    from examples.series.model import SeriesModel
+    model = SeriesModel.load(log_dir, log_prob_samples=16)
+    test = sources.read_for(model.layout, [Path(f"{data}:test")])
+    places = positions(test, [len(one.values) for one in test.series])
+    scores = np.concatenate(list(model.log_densities(test, places, bound="iwae")))
+    _program("generate", "--log-dir", log_dir, "--num-samples", 49, "--svg",
+             out.with_suffix(".svg"), "--plot", out.with_suffix(".png"))
+    return {"points": len(scores), "nats_per_point": float(-scores.mean())}
+
+
+def _ets_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=arguments.readable_file, required=True, metavar="FILE",
+        help="the table of the row employment")
+    add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of the results")
+
+
+def _ets(options: argparse.Namespace) -> None:
+    """Forecasts each series by ETS(A, Ad, A) of its logarithms."""
+    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
+    row = ROWS["employment"]
+    read = columns.read(options.data)
+    items = []
+    for one in table.build([read], roles.find(read)).series:
+        observed = one.values[-row.horizon:, 0]
+        history = one.values[:-row.horizon, 0]
+        history = history[np.flatnonzero(np.isfinite(history))[0]:]
+        if np.isnan(history).any() or len(history) < 3 * row.season:
+            continue
+        fit = ETSModel(np.log(history), error="add", trend="add", damped_trend=True,
+                       seasonal="add", seasonal_periods=row.season).fit(disp=False, maxiter=200)
+        paths = np.exp(fit.simulate(
+            row.horizon, anchor="end", repetitions=200, rng=0)).T
+        items.append(backtest.Item(
+            one.name, 0, len(history), observed, np.asarray(paths),
+            backtest.naive(history, row.horizon, row.season),
+            float(forecasts.seasonal_error(history, row.season))))
+    scores = {"ets": backtest.score(items).as_dict(),
+              "seasonal_naive": backtest.score(items, of_naive=True).as_dict()}
+    result = {"row": "employment_ets", "series": len(items), "scores": scores,
+              **provenance("benchmarks.quality.series")}
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    (options.out_dir / "employment_ets.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({"row": "employment_ets", "series": len(items), **{
+        f"{name}_{metric}": one[metric] for name, one in scores.items()
+        for metric in ("mase", "wql", "crps", "coverage")}}))
 
 
 def _write_training_part(source: Path, target: Path, held_out: int) -> None:
@@ -128,7 +323,8 @@ def _program(*words: object) -> str:
 
 
 program = Program("python -m benchmarks.quality.series", "Measures forecasts of public series.", (
-    Command("run", "train on a data set and score its last windows", _run_arguments, _run),))
+    Command("run", "train on a data set and score held-out data", _run_arguments, _run),
+    Command("ets", "forecast by exponential smoothing", _ets_arguments, _ets)))
 
 if __name__ == "__main__":
     program.main()

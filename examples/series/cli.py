@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The command line of vaeseq-series: train, evaluate, forecast."""
+"""The command line of vaeseq-series."""
 from __future__ import annotations
 
 import argparse
@@ -19,7 +19,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
     add("--train-data", type=_table, nargs="+", required=True, metavar="FILE",
-        help="tables to train on: CSV (also .gz), Parquet or NPZ, long or wide")
+        help="tables to train on: CSV (also .gz), Parquet or NPZ, long or wide; or WAV files")
     add("--valid-data", type=_table, metavar="FILE",
         help="a table to validate on (default: the last horizon of each series)")
     add("--valid-windows", type=arguments.whole(0, 1000), default=1, metavar="N",
@@ -34,6 +34,10 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--static", type=_names, metavar="A,B", default=(), help="properties of a series")
     add("--categories", type=_names, metavar="A,B", default=(),
         help="covariates whose numbers are categories")
+    add("--zone", default="", metavar="ZONE",
+        help="time zone of local times, such as Europe/Berlin; they are read as UTC")
+    add("--frame", type=arguments.whole(1, 1 << 12), default=80, metavar="N",
+        help="samples of a WAV file that make one step")
     add("--freq", default="auto", metavar="STEP",
         help="the step, such as 30min, h, D, B, W, MS; none: rows are numbered")
     add("--season", type=arguments.whole(1, _MOST_STEPS), metavar="N",
@@ -41,6 +45,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--horizon", type=arguments.whole(1, _MOST_STEPS), metavar="N",
         help="steps of a forecast (default: by the step: 48 for h, 30 for D, 12 for MS)")
     _add_gaps(parser)
+    options.add_init_from(parser)
     options.add_training(parser, SeriesHParams, valid_every=200)
     options.add_strategy(parser)
 
@@ -89,6 +94,102 @@ def _forecast_arguments(parser: argparse.ArgumentParser) -> None:
     _add_gaps(parser)
 
 
+def _impute_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--data", type=_table, nargs="+", metavar="FILE", default=[],
+        help="tables to fill (default: the training table)")
+    add("--interval", type=arguments.real(Range(0, 1, open_low=True, open_high=True)),
+        default=0.8, metavar="P", help="probability of the interval between the columns _lower "
+        "and _upper")
+    add("--draws", type=arguments.whole(0, 1000), default=0, metavar="N",
+        help="columns of completions, each a sample of the filled series")
+    add("--num-samples", type=arguments.whole(2, 10**4), default=200, metavar="N",
+        help="samples that medians and intervals are computed from")
+    add("--particles", type=arguments.whole(1, 10**5), default=256, metavar="N",
+        help="particles of the filter")
+    add("--lookahead", type=arguments.whole(0, 1 << 12), default=32, metavar="N",
+        help="steps after a gap that count")
+    add("--output", type=arguments.output_file, metavar="FILE",
+        help="write the filled table as CSV, or as Parquet (default: the terminal)")
+    add("--plot", type=arguments.output_file, metavar="FILE.png",
+        help="draw fan charts of the first gaps")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same values")
+    _add_gaps(parser)
+
+
+def _anomalies_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--data", type=_table, nargs="+", metavar="FILE", default=[],
+        help="tables to search (default: the training table)")
+    add("--calibrate", type=_table, nargs="+", metavar="FILE", default=[],
+        help="tables of normal data that set the threshold (default: the data held out in "
+             "training)")
+    add("--rate", type=arguments.real(Range(0, 1, open_low=True, open_high=True)), default=0.01,
+        metavar="R", help="false alarms per normal step")
+    add("--window", type=arguments.whole(1, 1 << 12), default=1, metavar="N",
+        help="steps whose mean score counts; more find long, faint anomalies")
+    add("--labels", metavar="COLUMN", default="",
+        help="column that is 1 for anomalies: prints the average precision")
+    add("--output", type=arguments.output_file, metavar="FILE",
+        help="write the scores of all steps as CSV, or as Parquet (default: the terminal)")
+    add("--plot", type=arguments.output_file, metavar="FILE.png", help="draw series and scores")
+    add("--retrain", choices=("leave-out", "weigh-up"),
+        help="train anew without the anomalies in the training data, or with more of them, and "
+             "compare the held-out scores")
+    add("--retrain-dir", type=arguments.new_directory, metavar="DIR",
+        help="directory of the new run")
+    add("--num-steps", type=arguments.whole(1, 10**9), metavar="N",
+        help="updates of the new run (default: those of the first)")
+    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
+        help="bound for models with latents; others are scored exactly")
+    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
+        help="samples of the latents (default: the hyperparameter log_prob_samples)")
+    add("--seed", type=arguments.seed, default=0, help="seed of the samples")
+    _add_gaps(parser)
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    add("--length", type=arguments.whole(1, _MOST_STEPS), metavar="N",
+        help="steps of each sequence (default: the horizon, or the length of a usual training "
+             "sequence where these begin at their first step)")
+    add("--num-samples", "--samples", type=arguments.whole(1, 10**5), default=16, metavar="N",
+        help="number of sequences")
+    add("--prime", type=_table, metavar="FILE",
+        help="table whose first series all sequences continue")
+    add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
+        help="below 1 more predictable, above 1 more surprising")
+    add("--output", type=arguments.output_file, metavar="FILE",
+        help="write CSV, Parquet or NPZ (default: CSV on the terminal, unless a picture or sound "
+             "is written)")
+    add("--svg", type=arguments.output_file, metavar="FILE.svg", help="draw pen strokes as SVG")
+    add("--plot", type=arguments.output_file, metavar="FILE.png",
+        help="draw the sequences, or the pen strokes")
+    add("--wav", type=arguments.output_file, metavar="FILE.wav",
+        help="write sound; of several sequences FILE-1.wav and so on")
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same sequences")
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_trained(parser)
+    add = parser.add_argument
+    add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
+        help="directory to make: a TensorFlow SavedModel")
+    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
+        help="bound that `score` computes for models with latents; others are scored exactly")
+    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
+        help="samples of the latents (default: the hyperparameter log_prob_samples)")
+    add("--rows", type=arguments.whole(1, 1 << 12), default=1, metavar="N",
+        help="batch size of `score`")
+    add("--horizon", type=arguments.whole(1, _MOST_STEPS), metavar="N",
+        help="steps of `forecast` (default: that of training)")
+    add("--no-xla", action="store_true",
+        help="for servers without XLA: slower, and results differ in the last digits")
+
+
 def _add_trained(parser: argparse.ArgumentParser) -> None:
     options.add_trained(parser)
     arguments.add_hparams(parser, SeriesHParams)
@@ -132,13 +233,21 @@ def _quantiles(text: str) -> tuple[float, ...]:
 
 _COMMANDS = f"{__package__}.commands"
 program = Program(
-    "vaeseq-series", "Models of series of numbers: train one on a table, score it, forecast.",
+    "vaeseq-series", "Models of series of numbers: forecasts, gaps, anomalies, new sequences.",
     (
         Command("train", "train a model on a table, or resume its training", _train_arguments,
                 deferred(f"{_COMMANDS}.train")),
         Command("evaluate", "forecast the end of series and score the forecasts",
-                _evaluate_arguments, deferred(f"{_COMMANDS}.evaluate")),
+                _evaluate_arguments, deferred(f"{_COMMANDS}.evaluate"), saves_at_end=True),
         Command("forecast", "forecast what follows in each series", _forecast_arguments,
-                deferred(f"{_COMMANDS}.forecast")),
+                deferred(f"{_COMMANDS}.forecast"), saves_at_end=True),
+        Command("impute", "fill missing values", _impute_arguments,
+                deferred(f"{_COMMANDS}.impute"), saves_at_end=True),
+        Command("anomalies", "mark the steps that surprise a model", _anomalies_arguments,
+                deferred(f"{_COMMANDS}.anomalies"), saves_at_end=True),
+        Command("generate", "sample new sequences", _generate_arguments,
+                deferred(f"{_COMMANDS}.generate"), saves_at_end=True),
+        Command("export", "export a trained model for TensorFlow Serving and other programs",
+                _export_arguments, deferred(f"{_COMMANDS}.export"), saves_at_end=True),
     ))
 main = program.main

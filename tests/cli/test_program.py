@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -367,6 +368,19 @@ def test_a_signal_ends_a_process_with_one_line(number, line):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1 and err.startswith(line) and err.count(b"\n") == 1
+
+
+def test_ctrl_c_ends_native_code_within_a_second():
+    busy = ("import hashlib; from vaeseq.cli.program import prompt_interrupts; "
+            "prompt_interrupts('prog').__enter__(); " + READY
+            + "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)")
+    process = _process(busy, "go")
+    process.stdout.readline()
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, b"prog: interrupted\n")
+    assert time.monotonic() - start < 5  # on a busy machine
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

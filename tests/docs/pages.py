@@ -61,6 +61,11 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
         "--hparams": SERIES, "--num-steps": "2", "--horizon": "4", "--strategy": None},
     ("vaeseq-series", "evaluate"): {"--num-paths": "10"},
     ("vaeseq-series", "forecast"): {"--num-paths": "10", "--horizon": "4"},
+    ("vaeseq-series", "impute"): {
+        "--num-samples": "4", "--particles": "4", "--lookahead": "2"},
+    ("vaeseq-series", "anomalies"): {},
+    ("vaeseq-series", "generate"): {"--length": "3", "--num-samples": "2"},
+    ("vaeseq-series", "export"): {"--rows": "1", "--horizon": "4"},
 }
 # The same for Python: (pattern, replacement).
 SMALL_PYTHON = [(r"(\.train\([^\n]*num_steps=)\d+", r"\g<1>3"), (r"range\(300\)", "range(3)"),

@@ -78,6 +78,9 @@ def folder(tmp_path_factory):
     rows = series_data.rows(days=104)
     (folder / "sales.csv").write_text(series_data.csv(
         row for row in rows if row[0].isoformat() < "2024-04-10"), encoding="utf-8")
+    (folder / "gaps.csv").write_text(series_data.csv(
+        (day, shop, "" if number == 50 else sales, promo)
+        for number, (day, shop, sales, promo) in enumerate(rows)), encoding="utf-8")
     (folder / "births.csv").write_text(series_data.csv(
         ((day, sales) for day, shop, sales, _ in rows if shop == "a"), "date,births"),
         encoding="utf-8")

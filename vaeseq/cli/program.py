@@ -25,6 +25,7 @@ import errno
 import importlib
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -48,6 +49,7 @@ from vaeseq.version import __version__
 _FAILURE = 1
 _WRONG_USE = 2
 _LONGEST_ERROR = 3000  # characters
+_PATIENCE = 0.5  # seconds that native code may keep an interrupt waiting
 _NO_SPACE = "no space left on the device: free some and run the same command again"
 _NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
 
@@ -61,12 +63,15 @@ class Command:
       help: one line, lower case, without a full stop.
       arguments: adds the command's options to its parser; imports nothing heavy.
       run: runs the command with its parsed options; see `deferred`.
+      saves_at_end: nothing is worth saving before the end, so Ctrl-C may end the process at any
+        moment (`prompt_interrupts`).
     """
 
     name: str
     help: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], None]
+    saves_at_end: bool = False
 
 
 def deferred(module: str) -> Callable[[argparse.Namespace], None]:
@@ -113,7 +118,9 @@ class Program:
                     import_module(MODEL_MODULE, model_module)
                 options = self.parse(arguments)
                 _import_tensorflow(debug)
-                options.run(options)
+                with prompt_interrupts(self.name) if self._saves_at_end(options.command) else (
+                        contextlib.nullcontext()):
+                    options.run(options)
                 sys.stdout.flush()
             return 0
         except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -126,6 +133,9 @@ class Program:
             if line:
                 print(f"{self.name}: {_shortened(one_line(line))}", file=sys.stderr, flush=True)
             return status
+
+    def _saves_at_end(self, name: str) -> bool:
+        return any(command.saves_at_end for command in self.commands if command.name == name)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parses the options in `arguments`; raises UsageError."""
@@ -151,6 +161,41 @@ class Program:
             sub.add_argument("--debug", action="store_true", help="show where an error came from")
             sub.set_defaults(run=command.run)
         return parser, dict(group.choices)
+
+
+@contextlib.contextmanager
+def prompt_interrupts(name: str) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the process within a second, even within native code.
+
+    Python handles signals between two instructions of the main thread. XLA compiles for many
+    seconds in one of them; then a second thread ends the process.
+
+    Args:
+      name: of the program, for the message.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    is_over = threading.Event()
+
+    def watch() -> None:
+        words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+        while number := reader.recv(1):
+            if number[0] in words and not is_over.wait(_PATIENCE):
+                os.write(2, f"{name}: {words[signal.Signals(number[0])]}\n".encode())
+                os._exit(_FAILURE)
+        reader.close()
+
+    previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        signal.set_wakeup_fd(previous)
+        writer.close()
 
 
 @contextlib.contextmanager

@@ -81,14 +81,39 @@ def save(
     signatures = Signatures(
         gen_core, bound, rows=rows, window=window, jit_compile=jit_compile, check=check,
         truncation=truncation.check())
-    functions = {name: _trace(signature) for name, signature in signatures.all().items()}
+    save_signatures(
+        gen_core, bound, target, signatures.all(), files=files, description={
+            **description, "rows": rows, "window": window, "xla": jit_compile,
+            "truncation": dataclasses.asdict(truncation)})
+
+
+def save_signatures(
+    gen_core: GenCore, bound: Bound, directory: str | os.PathLike[str],
+    signatures: Mapping[str, Signature], *, description: Mapping[str, Any] = {},
+    files: Mapping[str, str] = {},
+) -> None:
+    """Writes a SavedModel with other signatures, such as those of a model that reads inputs.
+
+    Args:
+      gen_core: the agent and the core, whose weights are saved.
+      bound: the bound of scores, for `model.json`.
+      directory: where to write; it must not exist or be empty.
+      signatures: by name.
+      description: further entries of `model.json`.
+      files: contents of further text files by name.
+
+    Raises:
+      ValueError: `directory` is not free.
+      OSError: the model cannot be written.
+    """
+    target = Path(directory)
+    check_free(target)
+    functions = {name: _trace(signature) for name, signature in signatures.items()}
     has_latents = gen_core.core.latent_size > 0
     model = {
         "format": 1, "vaeseq": __version__, **description,
         "bound": bound.name if has_latents else "exact",
         "bound_samples": bound.num_samples if has_latents else 1,
-        "rows": rows, "window": window, "xla": jit_compile,
-        "truncation": dataclasses.asdict(truncation),
         "signatures": {name: _describe(function) for name, function in functions.items()}}
     module = tf.Module()
     module.weights = list(gen_core.variables)

@@ -46,16 +46,16 @@ class Imputed(NamedTuple):
 
 
 def impute(
-    gen_core: GenCore, observed: Masked, lengths: Tensor | None = None, *, num_particles: int,
-    lag: int | None = None, resample_below: float = 0.5, seed: int | Seed,
+    gen_core: GenCore, observed: Masked, lengths: Tensor | None = None, *, inputs: Nest = (),
+    num_particles: int, lag: int | None = None, resample_below: float = 0.5, seed: int | Seed,
 ) -> Imputed:
     """Samples the unseen values of sequences.
 
     Args:
-      gen_core: an agent that takes no inputs from outside, and a core whose decoder is a
-        `MaskedDecoder`.
+      gen_core: an agent, and a core whose decoder is a `MaskedDecoder`.
       observed: values `[B, T, *E]` and masks.
       lengths: int32 `[B]`, valid steps of each row; all T by default.
+      inputs: the agent's external inputs, a nest of `[B, T, ...]`.
       num_particles: S.
       lag: how many later steps count; None for all of them.
       resample_below: the share of S under which the effective sample size leads to resampling.
@@ -76,15 +76,16 @@ def impute(
     batch_size, num_steps = (nest.leading_dim(observed.values, axis) for axis in (0, 1))
     feature_seed, scan_seed, last_seed = seeds.split(seeds.make(seed), 3)
     observed = nest.mask_time(observed, lengths)
-    features = _features(gen_core, observed, lengths, feature_seed)
+    features = _features(gen_core, observed, inputs, lengths, feature_seed)
     criterion = resampling.when_ess_below(resample_below)
 
-    def step(inputs: tuple, particles: tuple) -> tuple[tuple, tuple]:
-        x, feature, step_seed = inputs
+    def step(step_inputs: tuple, particles: tuple) -> tuple[tuple, tuple]:
+        x, feature, external, step_seed = step_inputs
         agent_state, state, log_weights = particles
         agent_seed, z_seed, x_seed, resample_seed = seeds.split(step_seed[0], 4)
-        x, feature = nest.merge_leading(nest.repeat_samples((x, feature), num_particles))
-        context = agent.context(agent_state, (), seed=agent_seed)
+        x, feature, external = nest.merge_leading(
+            nest.repeat_samples((x, feature, external), num_particles))
+        context = agent.context(agent_state, external, seed=agent_seed)
         completed, state = complete(
             core, context, feature, x, state, latent_seed=z_seed, observed_seed=x_seed)
         log_weights += nest.split_samples(completed.log_weight, num_particles)
@@ -107,7 +108,7 @@ def impute(
     start = (agent.initial_state(rows), core.initial_state(rows),
              tf.zeros([batch_size, num_particles], core.dtype))
     (values, ancestors, log_weights, increments), _ = unroll.scan(
-        step, (observed, features, seeds.per_step(scan_seed, num_steps)), start, lengths)
+        step, (observed, features, inputs, seeds.per_step(scan_seed, num_steps)), start, lengths)
     last = tf.fill([batch_size], num_steps) if lengths is None else tf.cast(lengths, tf.int32)
     values, log_weights = _trace(values, ancestors, log_weights, last, lag)
     return Imputed(values, tf.nn.log_softmax(log_weights, 1), tf.reduce_sum(increments, 1))
@@ -115,7 +116,7 @@ def impute(
 
 def samples(
     gen_core: GenCore, observed: Masked, lengths: Tensor, num_samples: int, num_particles: int,
-    lag: int | None, seed: Seed,
+    lag: int | None, seed: Seed, inputs: Nest = (),
 ) -> Nest:
     """Samples completions of one sequence; arguments as for `impute`, of batch size 1.
 
@@ -124,7 +125,8 @@ def samples(
     """
     impute_seed, choice_seed = seeds.split(seed, 2)
     imputed = impute(
-        gen_core, observed, lengths, num_particles=num_particles, lag=lag, seed=impute_seed)
+        gen_core, observed, lengths, inputs=inputs, num_particles=num_particles, lag=lag,
+        seed=impute_seed)
     # With the same numbers at every step, so that without a lag whole paths are chosen.
     cumulative = tf.cumsum(tf.exp(imputed.log_weights[0]), 0)  # [S, T]
     points = tf.sort(seeds.uniform([num_samples], choice_seed, cumulative.dtype))
@@ -137,13 +139,13 @@ def samples(
 
 
 def _features(
-    gen_core: GenCore, observed: Masked, lengths: Tensor | None, seed: Seed
+    gen_core: GenCore, observed: Masked, inputs: Nest, lengths: Tensor | None, seed: Seed
 ) -> Nest:
     """The features of the posterior, from the sequence as it was seen."""
     agent, core = gen_core.agent, gen_core.core
     batch_size = nest.leading_dim(observed.values)
     contexts, _ = agent.contexts(
-        observed, agent.initial_state(batch_size), (), lengths, seed=seed)
+        observed, agent.initial_state(batch_size), inputs, lengths, seed=seed)
     context_features, _ = core.encode_contexts(
         contexts, core.initial_state(batch_size).context, lengths)
     return core.encode_observed(context_features, observed, lengths)

@@ -201,7 +201,8 @@ class TrainOps(snt.Module):
     @classmethod
     def from_hparams(
         cls, gen_core: GenCore, hparams: HParams, *, num_steps: int = 1, jit_compile: bool = True,
-        seed: int | Seed, strategy: Strategy = SINGLE_PROCESS, **overrides: Any,
+        make_loss: Callable[[Bound], SequenceLoss] | None = None, seed: int | Seed,
+        strategy: Strategy = SINGLE_PROCESS, **overrides: Any,
     ) -> TrainOps:
         """Creates the operations from hyperparameters.
 
@@ -211,6 +212,7 @@ class TrainOps(snt.Module):
           num_steps: number of updates of the whole run, where the "cosine" learning-rate schedule
             ends; half-lives that are "auto" are shares of it.
           jit_compile: compile with XLA.
+          make_loss: creates the loss from the training bound; by default that of the bound alone.
           seed: a number or an int32 `[2]` tensor, for everything random in training.
           strategy: distributes the rows of each batch.
           **overrides: further arguments of the constructor, such as `optimizer` or `extra_loss`;
@@ -235,6 +237,8 @@ class TrainOps(snt.Module):
             "strategy": strategy}
         bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
                             free_bits=h.free_bits, free_bits_per=h.free_bits_per)
+        if make_loss is not None:
+            return cls(make_loss(bound), **{**arguments, **overrides})
         return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
+import time
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
+from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.distribute import Strategy
 from vaeseq.train.trainer import Periods
@@ -18,13 +20,19 @@ from ..data.roles import Options
 from ..data.sources import Data
 from ..hparams import SeriesHParams
 from ..model import PROGRAM, SeriesModel
+from ..warm_start import initialize_from
+from . import calibrating
 
 _TRIAL_STEPS = 150  # updates of each distribution that validation compares
+_TRIAL_SHARE = 1 / 3  # of --max-minutes, for all of these together
+_CALIBRATION_SHARE = 0.1  # of --max-minutes
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
+    start_time = time.monotonic()
     log_dir = LogDir(args.log_dir, PROGRAM)
+    source = warm_start.resolve_source(log_dir, args.init_from)
     overrides = dict(args.hparams)
     for name in ("season", "horizon"):
         if getattr(args, name) is not None:
@@ -34,32 +42,48 @@ def run(args: argparse.Namespace) -> None:
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, SeriesHParams, overrides)
         seed = log_dir.seed() if args.seed is None else args.seed
-    fixed = list(hparams.as_dict()) if log_dir.exists else list(overrides)
+    elif source is not None:
+        with warm_start.as_init_from_error():
+            hparams = LogDir(source, PROGRAM).hparams(SeriesHParams).replace(**overrides)
+    is_fixed = log_dir.exists or source is not None
+    fixed = list(hparams.as_dict()) if is_fixed else list(overrides)
     data = sources.read_training(
         args.train_data, hparams,
-        Options(args.time, args.series, args.targets, args.known, args.static),
+        Options(args.time, args.series, args.targets, args.known, args.static, args.zone),
         freq=args.freq, gaps=args.gaps, categories=args.categories, valid_path=args.valid_data,
-        valid_windows=args.valid_windows, fixed=fixed)
+        valid_windows=args.valid_windows, fixed=fixed, frame=args.frame)
     if log_dir.exists:
         Layout.load(log_dir).check_same(data.table)
     strategy = options.start(args, data.hparams, seed, data=data.layout.checksum)
     _print_data(strategy, data)
     if data.hparams.output == "auto":
-        data = data._replace(hparams=_choose_output(data, seed, strategy))
+        data = data._replace(hparams=_choose_output(data, seed, strategy, args.max_minutes))
     model = SeriesModel(
         data.hparams, data.layout, args.log_dir, seed=seed, table=data.table)
     try:
         model.data_set(data.train)  # reports too little data before making a directory
     except ValueError as error:
         raise UsageError(f"{', '.join(map(str, args.train_data))}: {error}") from None
+    if source is not None:
+        initialize_from(source, model, strategy)
     with program.stop_on_signal() as should_stop:
         result = model.train(
             data.train, num_steps=args.num_steps, valid=data.valid, valid_steps=args.valid_steps,
-            max_minutes=args.max_minutes or math.inf, periods=Periods(valid=args.valid_every),
-            should_stop=should_stop, strategy=strategy)
+            max_minutes=_minutes_left(args.max_minutes, start_time),
+            periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
+        if strategy.is_chief and data.valid and not should_stop():
+            calibrating.run(model, data.valid, should_stop)
     if strategy.is_chief:
         options.print_end(result, args.log_dir, PROGRAM, model.unit,
                           ("evaluate", "forecast"))
+
+
+def _minutes_left(max_minutes: float | None, start_time: float) -> float:
+    """Returns the minutes for updates: what is left of the limit, but for calibration's share."""
+    if not max_minutes:
+        return math.inf
+    spent = (time.monotonic() - start_time) / 60
+    return max(0.0, max_minutes * (1 - _CALIBRATION_SHARE) - spent)
 
 
 def _print_data(strategy: Strategy, data: Data) -> None:
@@ -73,11 +97,16 @@ def _print_data(strategy: Strategy, data: Data) -> None:
     options.print_start(strategy, "\n".join(lines))
 
 
-def _choose_output(data: Data, seed: int, strategy: Strategy) -> SeriesHParams:
+def _choose_output(
+    data: Data, seed: int, strategy: Strategy, max_minutes: float | None
+) -> SeriesHParams:
     """Returns the hyperparameters with the output that suits the data.
 
-    Of several that do, each trains for a few updates, and validation decides.
+    Of several that do, each trains for a few updates, and validation decides. Under a limit of time
+    they share a part of it; those that come too late are not compared.
     """
+    start_time = time.monotonic()
+    limit = (max_minutes or math.inf) * _TRIAL_SHARE
     ends = [0] * len(data.table.series)
     for places in data.train:
         ends[int(places[0, 0])] = int(places[-1, 1]) + 1
@@ -87,14 +116,22 @@ def _choose_output(data: Data, seed: int, strategy: Strategy) -> SeriesHParams:
         return data.hparams.replace(output=outputs[0])
     scores = {}
     for output in outputs:
+        minutes = limit - (time.monotonic() - start_time) / 60
+        if minutes <= 0 and scores:
+            break
         with tempfile.TemporaryDirectory() as folder:
             trial = SeriesModel(data.hparams.replace(output=output), data.layout, folder,
                                 seed=seed, table=data.table)
             result = trial.train(
                 data.train, num_steps=_TRIAL_STEPS, valid=data.valid,
+                max_minutes=max(minutes, 0.0),
                 periods=Periods(log=_TRIAL_STEPS, valid=_TRIAL_STEPS // 3))
             scores[output] = result.best
     best = min(scores, key=lambda output: scores[output])
+    if not math.isfinite(scores[best]):
+        print(f"Chosen output={best}, the first that suits the values: --max-minutes leaves no "
+              "time to compare others.", flush=True)
+        return data.hparams.replace(output=best)
     words = ", ".join(f"{output} {score:.3f}" for output, score in scores.items())
     print(f"Chosen output={best}: validation after {_TRIAL_STEPS} updates of each, nats per step: "
           f"{words}.", flush=True)

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Tables as they are read: CSV (also compressed by gzip), Parquet and NPZ, never unpickled.
+"""Tables as they are read: CSV (also compressed by gzip), Parquet, NPZ and WAV, never unpickled.
 
 Columns of a CSV file stay text until their role is known, so that an error can name the file, the
 row, the column and the value.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
+import wave
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from . import times as times_lib
 _NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
           "."]
 _LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
+FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
 
@@ -39,11 +41,13 @@ class Columns:
       name: of the file, for messages.
       table: the columns; those of a CSV file are text.
       first_row: the number of the first row in messages.
+      sample_rate: of a WAV file, samples per second; 0 for tables.
     """
 
     name: str
     table: pa.Table
     first_row: int = 0
+    sample_rate: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -128,12 +132,29 @@ class Columns:
                 f"are rounded, got {array[row]:.0f}. Divide the column by a power of ten.")
         return array
 
-    def times(self, name: str) -> np.ndarray | None:
+    def times(self, name: str, zone: str = "", series: str = "") -> np.ndarray | None:
         """Returns a column as times (`data.times`); None where it cannot be read as times.
 
+        Args:
+          name: of the column.
+          zone: an IANA name, if the column has local times, which become UTC. Of two equal times
+            of a series, where daylight saving time ends, the first row is the earlier one.
+          series: the column that tells series apart; "" for a single series.
+
         Raises:
-          UsageError: a time is missing, zones are mixed, or day and month cannot be told apart.
+          UsageError: a time is missing, zones are mixed, day and month cannot be told apart, or a
+            local time does not exist.
         """
+        times = self._times(name)
+        if not zone or times is None or times.dtype.kind != "M":
+            return times
+        if self._has_zone(name):
+            raise UsageError(f"--zone: expected local times in {self.where(name)}, got times with "
+                             "an offset, which need no zone. Leave it out.")
+        names = self.texts(series).astype(str) if series else np.zeros(len(times), "U1")
+        return times_lib.local_to_utc(times, names, zone, self.where(name), self.first_row)
+
+    def _times(self, name: str) -> np.ndarray | None:
         column = self.table[name]
         if _is_time(column):
             values = pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)))
@@ -155,6 +176,12 @@ class Columns:
             self._check_no_missing_time(name, column)
         return parsed
 
+    def _has_zone(self, name: str) -> bool:
+        column = self.table[name]
+        if not _holds_text(column):
+            return getattr(column.type, "tz", None) is not None
+        return times_lib.is_zoned(pc.drop_null(column)[0].as_py())
+
     def unreadable_time(self, name: str) -> UsageError:
         """Returns the error for a time column that cannot be read."""
         values = pc.drop_null(self.table[name])
@@ -175,11 +202,12 @@ class Columns:
             raise UsageError(f"{self.where(name, row)}: expected a time in every row, got none.")
 
 
-def read(path: Path) -> Columns:
+def read(path: Path, frame: int = FRAME) -> Columns:
     """Reads a table.
 
     Args:
-      path: a CSV, Parquet or NPZ file; "FILE.npz:NAME" takes the array NAME and NAME_lengths.
+      path: a CSV, Parquet, NPZ or WAV file; "FILE.npz:NAME" takes the array NAME and NAME_lengths.
+      frame: samples of a WAV file that make a row; those after the last whole row are left out.
 
     Raises:
       UsageError: it is none of these, is damaged or empty.
@@ -189,6 +217,8 @@ def read(path: Path) -> Columns:
     archive, colon, split = name.partition(".npz:")
     if colon or name.lower().endswith(".npz"):
         return _read_npz(Path(f"{archive}.npz") if colon else path, split)
+    if name.lower().endswith(".wav"):
+        return _read_wav(path, frame)
     try:
         if name.lower().endswith((".parquet", ".pq")):
             return _checked(Columns(name, pa.parquet.read_table(path)))
@@ -259,6 +289,34 @@ def _read_npz(path: Path, split: str) -> Columns:
         raise UsageError(f"{name!r}: expected numbers [series, time, dimensions] in {key!r}, got "
                          f"{values.dtype} {list(values.shape)}.")
     return _checked(Columns(name, _long(name, values, lengths)))
+
+
+def _read_wav(path: Path, frame: int) -> Columns:
+    """Reads sound as rows of samples in [-1, 1], the mean of its channels."""
+    name = str(path)
+    try:
+        with open(path, "rb") as raw, wave.open(raw, "rb") as file:
+            width, channels, rate = (
+                file.getsampwidth(), file.getnchannels(), file.getframerate())
+            content = file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise UsageError(f"{name!r}: expected a WAV file of whole numbers (PCM); "
+                         f"{error or 'it ends too early'}.") from None
+    octets = np.frombuffer(content, np.uint8)
+    octets = octets[:len(octets) // (width * channels) * width * channels].reshape(-1, width)
+    if width == 1:
+        samples = (octets[:, 0].astype(np.float64) - 128) / 128
+    else:  # little-endian, the last octet has the sign
+        signed = np.zeros([len(octets), 4], np.uint8)
+        signed[:, 4 - width:] = octets
+        samples = signed.view("<i4")[:, 0] / 2.0 ** 31
+    mono = samples.reshape(-1, channels).mean(1)
+    rows = len(mono) // frame
+    if not rows:
+        raise UsageError(f"{name!r}: expected sound of at least {frame} samples, one row, got "
+                         f"{len(mono)}.")
+    table = _long(name, mono[:rows * frame].reshape(rows, frame), None)
+    return Columns(name, table, sample_rate=rate)
 
 
 def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table:

@@ -47,6 +47,7 @@ class Layout:
       files: paths of the training files.
       checksum: of the training data.
       valid_windows: the windows at the end of each series that training holds out.
+      sample_rate: of WAV files, samples per second; 0 for tables.
     """
 
     roles: Roles
@@ -64,6 +65,7 @@ class Layout:
     files: tuple[str, ...]
     checksum: str
     valid_windows: int
+    sample_rate: int = 0
 
     @property
     def num_targets(self) -> int:
@@ -95,7 +97,11 @@ class Layout:
 
     def save(self, log_dir: LogDir) -> None:
         """Writes `series.json` into a log directory."""
-        log_dir.write(FILE, json.dumps(dataclasses.asdict(self)) + "\n")
+        log_dir.write(FILE, json.dumps(self.as_dict()) + "\n")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the layout for JSON."""
+        return dataclasses.asdict(self)
 
     @classmethod
     def load(cls, log_dir: LogDir) -> Layout:
@@ -118,7 +124,8 @@ class Layout:
                   for name, entries in values.pop("levels").items()}
         codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
-        whole = {name: values.pop(name) for name in ("checksum", "valid_windows")}
+        whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate")
+                 if name in values}
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
         layout = cls(roles=Roles(**roles), step=step, levels=levels, codes=codes,
                      covariates=pairs, **whole, **tuples)
@@ -131,6 +138,7 @@ class Layout:
 
 def describe(
     table: Table, *, held_out: int, valid_windows: int, files: Sequence[str],
+    sample_rate: int = 0,
 ) -> Layout:
     """Returns the layout of training data.
 
@@ -139,6 +147,7 @@ def describe(
       held_out: steps at the end of each series that are not trained on.
       valid_windows: the windows that these steps are for.
       files: paths of the data.
+      sample_rate: of WAV files.
 
     Raises:
       UsageError: a target has no values or never changes.
@@ -171,7 +180,7 @@ def describe(
         unit=tuple(rounding_unit(values[:, d]) for d in range(values.shape[1])),
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
-        valid_windows=valid_windows)
+        valid_windows=valid_windows, sample_rate=sample_rate)
 
 
 def rounding_unit(values: np.ndarray) -> float:

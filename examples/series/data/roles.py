@@ -9,6 +9,7 @@ import numpy as np
 
 from vaeseq.cli.arguments import UsageError
 
+from . import times as times_lib
 from .columns import Columns
 
 _TIME_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "month", "week", "day", "year",
@@ -32,6 +33,7 @@ class Roles:
       known: covariates that are known ahead.
       static: properties of a series.
       ignored: other columns, each with the reason.
+      zone: of local times, an IANA name; "" for UTC, times with an offset, and dates.
     """
 
     time: str
@@ -40,10 +42,12 @@ class Roles:
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
+    zone: str = ""
 
     def describe(self) -> list[str]:
         """Returns lines that say the role of each column."""
-        lines = [f"  time: {self.time or 'the number of the row'}"]
+        local = f" (local times of {self.zone}, read as UTC)" if self.zone else ""
+        lines = [f"  time: {self.time or 'the number of the row'}{local}"]
         if self.series:
             lines.append(f"  series: {self.series}")
         lines.append(f"  targets: {', '.join(self.targets)}")
@@ -64,6 +68,7 @@ class Options:
     targets: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    zone: str = ""
     ignore_times: bool = False
 
 
@@ -81,13 +86,13 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                 columns.require(name, f"--{option}")
     given_names = {options.series, *options.targets, *options.known, *options.static}
     time = options.time or _find_time(columns, given_names)
-    times = columns.times(time) if time else None
+    times = columns.times(time, options.zone, options.series) if time else None
     if time and times is None:
         raise columns.unreadable_time(time)
     free = [name for name in columns.names if name not in given_names and name != time]
     series = options.series
     if not series:
-        series = _find_series(columns, free, times, options)
+        series = _find_series(columns, free, time, times, options)
     ignored: dict[str, str] = {}
     targets = list(options.targets)
     for name in free:
@@ -104,11 +109,11 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
         raise UsageError(
             f"{columns.name!r}: expected a column of numbers to model, found none. Columns: "
             f"{', '.join(columns.names[:30])}.")
-    if len(targets) > _MOST_TARGETS and not options.targets:
+    if len(targets) > _MOST_TARGETS and not options.targets and not columns.sample_rate:
         raise UsageError(f"{columns.name!r}: expected at most {_MOST_TARGETS} columns of numbers, "
                          f"got {len(targets)}. Name those to model: --targets a,b.")
     return Roles(time, series, tuple(targets), options.known, options.static,
-                 tuple(ignored.items()))
+                 tuple(ignored.items()), options.zone)
 
 
 def _find_time(columns: Columns, chosen: set[str]) -> str:
@@ -121,7 +126,7 @@ def _find_time(columns: Columns, chosen: set[str]) -> str:
 
 
 def _find_series(
-    columns: Columns, free: Sequence[str], times: np.ndarray | None, options: Options
+    columns: Columns, free: Sequence[str], time: str, times: np.ndarray | None, options: Options
 ) -> str:
     """Returns the column that tells series apart; "" for a single series."""
     named = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)]
@@ -131,26 +136,29 @@ def _find_series(
     if times is None or not repeated or options.ignore_times:
         return ""
     texts = [n for n in free if columns.is_text(n)]
-    separating = [n for n in texts if _separates(columns, n, times)]
+    separating = [n for n in texts if _separates(columns, n, time, options.zone)]
     if separating:
         return min(separating, key=lambda n: len(np.unique(columns.texts(n))))
     others = [n for n in free if n not in texts and not columns.is_empty(n)
               and n.lower() not in _ROW_NAMES and n.lower() not in _PARTS_OF_TIME
-              and _separates(columns, n, times)]
+              and _separates(columns, n, time, options.zone)]
     others = [n for n in others if len(np.unique(columns.texts(n))) < len(times) // 2]
     values, counts = np.unique(times, return_counts=True)
     repeated_time = values[counts > 1][0]
     row = int(np.flatnonzero(times == repeated_time)[1])
-    hint = f"Is the column {others[0]!r} the series? Give --series {others[0]}" if others else (
-        "If several series share the file, give --series COLUMN; a day that daylight saving time "
-        "ends has an hour twice: write times with their offset, or in UTC")
+    hint = "If several series share the file, give --series COLUMN"
+    if times_lib.is_clock_change(times):
+        hint = ("Does daylight saving time end there? Give the zone of local times, such as --zone "
+                "Europe/Berlin, or write times with their offset")
+    elif others:
+        hint = f"Is the column {others[0]!r} the series? Give --series {others[0]}"
     raise UsageError(
         f"{columns.name!r}, row {row + columns.first_row}: expected each time once, got "
         f"{repeated_time} again. {hint}.")
 
 
-def _separates(columns: Columns, name: str, times: np.ndarray) -> bool:
-    texts = columns.texts(name)
+def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:
+    texts, times = columns.texts(name), columns.times(time, zone, name)
     _, codes = np.unique(texts.astype(str), return_inverse=True)
     _, numbers = np.unique(times, return_inverse=True)
     pairs = codes.astype(np.int64) * (numbers.max() + 1) + numbers

@@ -51,6 +51,7 @@ def read_training(
     paths: Sequence[Path], hparams: SeriesHParams, options: roles_lib.Options, *,
     freq: str = "auto", gaps: str = "auto", categories: Sequence[str] = (),
     valid_path: Path | None = None, valid_windows: int = 1, fixed: Sequence[str] = (),
+    frame: int = columns_lib.FRAME,
 ) -> Data:
     """Reads the data of a training run.
 
@@ -64,11 +65,13 @@ def read_training(
       valid_path: a separate table to validate on.
       valid_windows: windows of one horizon at the end of each series that are held out.
       fixed: names of hyperparameters that the user gave.
+      frame: samples of a row of a WAV file.
 
     Raises:
       UsageError: the data do not fit the options, or there is too little of them.
     """
-    files = [columns_lib.read(path) for path in paths]
+    files = [columns_lib.read(path, frame) for path in paths]
+    _check_rates(files, files[0].sample_rate)
     roles = roles_lib.find(files[0], dataclasses.replace(options, ignore_times=freq == "none"))
     table = table_lib.build(files, roles, freq=freq, gaps=gaps, categories=categories)
     notes = list(table.notes)
@@ -88,7 +91,7 @@ def read_training(
                      f"{', '.join(map(repr, short[:5]))}{' ...' if len(short) > 5 else ''}.")
     layout = layout_lib.describe(
         table, held_out=held_out, valid_windows=valid_windows,
-        files=[str(path.absolute()) for path in paths])
+        files=[str(path.absolute()) for path in paths], sample_rate=files[0].sample_rate)
     ends = [end - one.start for one, end in zip(table.series, layout.ends)]
     valid: list[np.ndarray] = []
     if valid_path:
@@ -122,6 +125,21 @@ def read_for(
     return _read_as(layout, paths or _training_files(layout), gaps)
 
 
+def held_out(layout: Layout, table: Table) -> list[np.ndarray]:
+    """Returns the places of the steps after those that a run was trained on, int64 `[N, 2]` each.
+
+    They are the validation steps if `table` is the training table.
+    """
+    ends = dict(zip(layout.names, layout.ends))
+    found = []
+    for number, one in enumerate(table.series):
+        first = ends.get(one.name, one.end) - one.start
+        if 0 < first < len(one.values):
+            steps = np.arange(first, len(one.values))
+            found.append(np.stack([np.full(len(steps), number), steps], -1))
+    return found
+
+
 def _training_files(layout: Layout) -> list[Path]:
     for name in layout.files:
         if not Path(name.split(".npz:")[0] + (".npz" if ".npz:" in name else "")).is_file():
@@ -131,7 +149,8 @@ def _training_files(layout: Layout) -> list[Path]:
 
 
 def _read_as(layout: Layout, paths: Sequence[Path], gaps: str = "auto") -> Table:
-    files = [columns_lib.read(path) for path in paths]
+    files = [columns_lib.read(path, layout.num_targets) for path in paths]
+    _check_rates(files, layout.sample_rate)
     table = table_lib.build(
         files, layout.roles, gaps=gaps, step=layout.step, levels=layout.levels)
     for d, name in enumerate(layout.roles.targets):
@@ -145,6 +164,17 @@ def _read_as(layout: Layout, paths: Sequence[Path], gaps: str = "auto") -> Table
                     f"column {name!r}: expected values like those of training, {layout.low[d]:g} "
                     f"to {layout.high[d]:g}, got {worst:g}: is the unit another one?")
     return table
+
+
+def _check_rates(files: Sequence[columns_lib.Columns], rate: int) -> None:
+    """Raises UsageError unless all files are tables, or sound of one sample rate."""
+    def kind(sample_rate: int) -> str:
+        return f"sound of {sample_rate:,} samples a second" if sample_rate else "a table"
+
+    for file in files:
+        if file.sample_rate != rate:
+            raise UsageError(f"{file.name!r}: expected {kind(rate)}, got "
+                             f"{kind(file.sample_rate)}. Give files of one kind.")
 
 
 def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[str, np.ndarray]:

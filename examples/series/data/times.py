@@ -28,7 +28,7 @@ _EPOCH = np.datetime64(0, "us")
 _FORMATS = ("%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y", "%d %b %Y",
             "%b %d %Y", "%b %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")
-_ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_ZONED = r":\d\d.*(Z|[+-]\d\d:?\d\d)$"
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
 _HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
 _SEASONS = {"s": 60, "D": 7, "B": 5, "W": 52, "MS": 12, "QS": 4}
@@ -243,7 +243,7 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
     """
     values = pc.utf8_trim_whitespace(values)
     first = values[0].as_py()
-    zoned = pc.match_substring_regex(values, r":\d\d.*(Z|[+-]\d\d:?\d\d)$")
+    zoned = pc.match_substring_regex(values, _ZONED)
     number = pc.sum(zoned).as_py() or 0
     if 0 < number < len(values):
         row = pc.index(zoned, not zoned[0].as_py()).as_py()
@@ -293,6 +293,74 @@ def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
             f"{where}: expected dates whose day and month can be told apart, got {first!r} and no "
             "number above 12 in any row. Write them as 2020-12-31.")
     return next(iter(starts.values()), None)
+
+
+def is_zoned(text: str) -> bool:
+    """Returns whether a time as text has an offset from UTC."""
+    return re.search(_ZONED, text.strip()) is not None
+
+
+def local_to_utc(
+    times: np.ndarray, series: np.ndarray, zone: str, where: str, first_row: int
+) -> np.ndarray:
+    """Returns local times as UTC, `datetime64[us] [N]`.
+
+    Where a zone's clock is set back, an hour of local times occurs twice. Of two equal times of one
+    series the first row is the earlier one.
+
+    Args:
+      times: without a zone, `[N]`.
+      series: the name of each row's series, `[N]`.
+      zone: an IANA name.
+      where: names the column in messages.
+      first_row: number of the first row in messages.
+
+    Raises:
+      UsageError: the zone is unknown, or a time is in an hour that is skipped.
+    """
+    local = pa.array(times.astype("datetime64[us]"))
+
+    def utc(ambiguous: str, nonexistent: str) -> np.ndarray:
+        zoned = pc.assume_timezone(local, zone, ambiguous=ambiguous, nonexistent=nonexistent)
+        return pc.cast(zoned, pa.int64()).to_numpy().view("datetime64[us]")
+
+    try:
+        early, late = utc("earliest", "earliest"), utc("latest", "earliest")
+        skipped = np.flatnonzero(early != utc("earliest", "latest"))
+    except pa.ArrowInvalid:
+        raise UsageError(f"--zone: expected a time zone such as Europe/Berlin or America/New_York, "
+                         f"got {short_repr(zone)}.") from None
+    if len(skipped):
+        raise UsageError(
+            f"{where}: expected local times of {zone}, got {times[skipped[0]]} in row "
+            f"{first_row + int(skipped[0])}, which daylight saving time skips. Is the zone another "
+            "one, or are the times in UTC?")
+    twice = np.flatnonzero(early != late)
+    occurred: set[tuple[str, np.datetime64]] = set()
+    result = early.copy()
+    for row in twice.tolist():
+        key = str(series[row]), times[row]
+        if key in occurred:
+            result[row] = late[row]
+        occurred.add(key)
+    return result
+
+
+def is_clock_change(times: np.ndarray) -> bool:
+    """Returns whether repeated times look like an hour that a clock set back repeats.
+
+    Args:
+      times: of one series, `[N]`.
+    """
+    if times.dtype.kind != "M":
+        return False
+    values, counts = np.unique(times, return_counts=True)
+    repeated = values[counts > 1].astype("datetime64[us]")
+    days = np.unique(repeated.astype("datetime64[D]"))
+    years = 1 + np.ptp(values).astype("timedelta64[D]").astype(int) // 300
+    hours = repeated.astype(np.int64) // _HOUR % 24
+    return bool(len(days)) and counts.max() == 2 and len(days) <= years and all(
+        len(np.unique(hours[repeated.astype("datetime64[D]") == day])) == 1 for day in days)
 
 
 def _as_numpy(values: pa.ChunkedArray) -> np.ndarray:

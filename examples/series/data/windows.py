@@ -149,7 +149,8 @@ class WindowMaker:
 
     def window(
         self, series: Series, start: int, stop: int, *, origin: int | None = None,
-        scored_from: int | None = None, known: np.ndarray | None = None,
+        scored_from: int | None = None, own_from: int | None = None,
+        known: np.ndarray | None = None,
     ) -> Window:
         """Returns the steps from `start` to `stop` of a series.
 
@@ -159,6 +160,8 @@ class WindowMaker:
           stop: the step after the last; it may lie after the series.
           origin: values from this step on are unknown; `stop` by default.
           scored_from: the first step that counts in a score; by default all do.
+          own_from: lagged values from this step on are taken from the sequence itself, observed or
+            sampled; by default those from `origin` on.
           known: covariates of the steps from the series' end on, `[N, K]`.
         """
         origin = stop if origin is None else origin
@@ -172,7 +175,7 @@ class WindowMaker:
         seen = np.isfinite(raw)
         values = np.nan_to_num((raw - loc) / scale).astype(self.space.dtype)
         lagged = steps[:, None] - self.lags  # [T, L]
-        is_past = lagged < origin
+        is_past = lagged < (origin if own_from is None else min(origin, own_from))
         usable = is_past & (lagged >= 0) & (lagged < len(clean))
         lags = np.full([size, len(self.lags), dims], np.nan)
         lags[usable] = clean[lagged[usable]]

@@ -16,12 +16,15 @@ from vaeseq import bounds, nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.codec.missing import MaskedEncoder
 from vaeseq.compilation import compiled
-from vaeseq.data import Batch, DataSet, as_tensors
+from vaeseq.data import Batch, DataSet, as_tensors, bucket
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
+from vaeseq.evaluate import imputation
 from vaeseq.evaluate.likelihood import Evaluator, Window
 from vaeseq.model import Model
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.warm_start import Origin
+from vaeseq.train.loss import LossOutput, SequenceLoss, TrainState
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.gen_core import GenCore
 
@@ -38,6 +41,7 @@ from ..data.windows import Window as TableWindow
 from ..hparams import SeriesHParams
 from .agent import SeriesAgent, input_spec
 from .outputs import ValueEncoder, make_decoder, observation_spec
+from .spread import Spread
 
 PROGRAM = "vaeseq-series"
 
@@ -52,6 +56,9 @@ class SeriesModel(Model):
       layout: what the run knows of its data.
       maker: cuts windows out of tables.
       table: the data that places refer to.
+      spread: widens or narrows the sample paths of forecasts.
+      origin: of the initial weights, written into `log_dir` when training begins; None without a
+        warm start.
     """
 
     hparams: SeriesHParams
@@ -73,6 +80,8 @@ class SeriesModel(Model):
         """
         self.layout = layout
         self.table = table
+        self.spread = Spread()
+        self.origin: Origin | None = None
         space = dataclasses.replace(
             SPACES[hparams.output], history=hparams.scaling == "history")
         self.maker = WindowMaker(
@@ -83,7 +92,8 @@ class SeriesModel(Model):
             self.maker.num_floats, len(self.maker.inputs.code_sizes), len(hparams.lags),
             self.observation_spec)
         super().__init__(hparams, log_dir, seed=seed)
-        self._sample_paths = compiled(functools.partial(_sample_paths, self.gen_core))
+        self._sample_paths = compiled(functools.partial(sample_paths, self.gen_core))
+        self._complete = compiled(functools.partial(imputation.samples, self.gen_core))
 
     @classmethod
     def arguments_of(cls, run: LogDir) -> dict[str, Any]:
@@ -91,6 +101,13 @@ class SeriesModel(Model):
 
     def save_files(self) -> None:
         self.layout.save(self.log_dir)
+        if self.origin is not None:
+            self.origin.save(self.log_dir)
+
+    def restore(self, *, best: bool = True) -> int:
+        step = super().restore(best=best)
+        self.spread = Spread.load(self.log_dir, step)
+        return step
 
     def make_encoder(self) -> Encoder:
         return ValueEncoder(self.maker.space.kind, self.observation_spec,
@@ -104,6 +121,11 @@ class SeriesModel(Model):
         return SeriesAgent(
             encoder, self.sequence_spec, self.hparams.lags, self.maker.num_floats,
             self.maker.inputs.code_sizes, self.hparams.embed_size)
+
+    def make_loss(self, bound: bounds.Bound) -> SequenceLoss:
+        return _LossInDataUnits(
+            self.gen_core.agent, self.gen_core.core, bound,
+            context_dropout=self.hparams.context_dropout)
 
     def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
         return ScoredSteps(self.gen_core.agent, self.gen_core.core, bound)
@@ -120,7 +142,7 @@ class SeriesModel(Model):
 
     def forecast(
         self, series: Series, origin: int, *, horizon: int, num_paths: int = 200,
-        known: np.ndarray | None = None, seed: int = 0,
+        known: np.ndarray | None = None, temperature: float = 1.0, seed: int = 0,
     ) -> np.ndarray:
         """Samples what follows in a series.
 
@@ -133,10 +155,14 @@ class SeriesModel(Model):
           horizon: the number of steps.
           num_paths: the number of samples.
           known: covariates known ahead from the series' end on, `[N, K]`.
+          temperature: below 1 sharpens the distribution of each step, above 1 flattens it.
           seed: equal seeds give equal paths.
 
         Returns:
           Paths in the data's units, `[num_paths, horizon, D]`.
+
+        Raises:
+          NotImplementedError: the output can be sampled at temperature 1 only.
         """
         self._ensure_weights()
         start = max(min(self.maker.first(series), origin), origin - self.hparams.context)
@@ -150,16 +176,104 @@ class SeriesModel(Model):
         inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
         # Paths differ in what was missing and in latents before the origin, if there are any.
         early = bool(self.gen_core.core.latent_size) or not before.seen.all()
+        scalar = 1.0 if temperature == 1 else tf.constant(temperature, tf.float32)
         paths = self._sample_paths(
-            prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early,
+            prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early, scalar,
             seeds.make(seed)).numpy()
+        if temperature == 1:
+            paths = self.spread.apply(paths, self.maker.space.kind)
         return self.maker.to_data(paths, window.loc, window.scale)
+
+    def complete(
+        self, series: Series, start: int, stop: int, *, lookahead: int, num_samples: int,
+        num_particles: int, seed: int = 0,
+    ) -> np.ndarray:
+        """Samples the missing values between two steps, given values before, between and after.
+
+        Args:
+          series: the series.
+          start: the first step, counted from the first of the series.
+          stop: the step after the last.
+          lookahead: how many steps after `stop` count.
+          num_samples: the number of completions.
+          num_particles: of the filter that they are drawn from.
+          seed: equal seeds give equal completions.
+
+        Returns:
+          Values in the data's units, `[num_samples, stop - start, D]`. Where a value is observed,
+          it is this value with the noise of its rounding unit.
+        """
+        self._ensure_weights()
+        begin = max(min(self.maker.first(series), start), start - self.hparams.context)
+        end = min(stop + lookahead, len(series.values))
+        window = self.maker.window(series, begin, end, own_from=begin)
+        batch = as_tensors(
+            stack([window], 1, bucket(end - begin)), self.gen_core.core.decoder.event_spec)
+        drawn = self._complete(
+            batch.observed, batch.lengths, num_samples, num_particles, None, seeds.make(seed),
+            batch.inputs).numpy()
+        return self.maker.to_data(drawn[:, start - begin:stop - begin], window.loc, window.scale)
+
+    def log_densities(
+        self, table: Table, places: Sequence[np.ndarray], *, bound: str = "elbo",
+        num_samples: int | None = None, seed: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """Scores steps one by one, each given all before it.
+
+        Args:
+          table: the data.
+          places: of the steps (`data.windows.positions`).
+          bound: as for `evaluate`.
+          num_samples: as for `evaluate`.
+          seed: of the samples.
+
+        Yields:
+          Log-densities of the next steps in the order of `places`, in nats of the data's units,
+          `[N]`; NaN where nothing was observed.
+        """
+        evaluator = self.evaluator(bound, num_samples)
+        waiting: collections.deque[Batch] = collections.deque()
+
+        def batches() -> Iterator[Batch]:
+            for batch in scoring_batches(
+                    self.maker, table, places, self.hparams.context, self.hparams.horizon,
+                    self.hparams.batch_size):
+                waiting.append(batch)
+                yield batch
+
+        for window in evaluator.windows(batches(), seed=seed):
+            batch = waiting.popleft()
+            valid = np.arange(batch.inputs.scored.shape[1]) < batch.lengths[:, None]
+            scored = batch.inputs.scored & valid
+            seen = batch.observed_mask.reshape([*scored.shape, -1]).any(-1)
+            yield np.where(seen, window.increments, np.nan)[scored]
 
     def _table(self) -> Table:
         if self.table is None:
             raise ValueError("expected a table, which the places of steps refer to, got none. Set "
                              "model.table.")
         return self.table
+
+
+class _LossInDataUnits(SequenceLoss):
+    """The loss of scaled values, whose `nats_per_step` are of the data's units.
+
+    What validation prints has the same unit. The objective and its gradient are not changed.
+    """
+
+    def __call__(
+        self, batch: Batch, state: TrainState, *, seed: int | Seed,
+        kl_weight: float | Tensor = 1.0, is_training: bool = True,
+    ) -> tuple[LossOutput, TrainState]:
+        output, state = super().__call__(
+            batch, state, seed=seed, kl_weight=kl_weight, is_training=is_training)
+        steps = nest.leading_dim(batch.inputs.log_jacobian, 1)
+        valid = tf.sequence_mask(batch.lengths, steps)
+        log_jacobian = nest.mask(valid, tf.convert_to_tensor(batch.inputs.log_jacobian))
+        increments = output.result.increments + log_jacobian
+        nats = -tf.reduce_sum(increments) / tf.maximum(output.num_steps, 1.0)
+        return output._replace(
+            nats_per_step=nats, result=output.result._replace(increments=increments)), state
 
 
 class ScoredSteps(Evaluator):
@@ -192,9 +306,9 @@ def _cut(window: TableWindow, start: int, stop: int) -> TableWindow:
         inputs=type(window.inputs)(*(leaf[start:stop] for leaf in window.inputs)))
 
 
-def _sample_paths(
+def sample_paths(
     gen_core: GenCore, observed: Nest, lengths: Tensor, inputs: Nest, future: Nest,
-    num_paths: int, early: bool, seed: Seed,
+    num_paths: int | Tensor, early: bool, temperature: float | Tensor, seed: Seed,
 ) -> Tensor:
     """Samples continuations of one window, `[num_paths, H, D]`.
 
@@ -206,6 +320,7 @@ def _sample_paths(
       future: the inputs of the steps to sample, a nest of `[1, H, ...]`.
       num_paths: the number of paths.
       early: whether paths differ before the origin.
+      temperature: of the distribution of each step.
       seed: int32 `[2]`.
     """
     prime_seed, path_seed = seeds.split(seed, 2)
@@ -222,5 +337,6 @@ def _sample_paths(
     if not early:
         state = repeat(state)
     horizon = nest.leading_dim(future, 1)
-    generated, _ = gen_core.generate(horizon, state, repeat(future), seed=path_seed)
+    generated, _ = gen_core.generate(
+        horizon, state, repeat(future), temperature=temperature, seed=path_seed)
     return generated.observed.values

@@ -102,6 +102,69 @@ def backtest(
     plt.close(figure)
 
 
+class Scored(NamedTuple):
+    """A series with the anomaly scores of its steps, to draw.
+
+    Attributes:
+      title: of the panels.
+      times: `[N]`.
+      values: `[N, D]`.
+      scores: `[N]`.
+      flags: whether a step is an anomaly, bool `[N]`.
+      threshold: of the scores.
+    """
+
+    title: str
+    times: np.ndarray
+    values: np.ndarray
+    scores: np.ndarray
+    flags: np.ndarray
+    threshold: float
+
+
+def anomalies(path: Path, charts: Sequence[Scored]) -> None:
+    """Draws at most three series, each above its scores."""
+    plt = pyplot()
+    charts = charts[:3]
+    figure, axes = plt.subplots(2 * len(charts), 1, figsize=(9, 1 + 3.6 * len(charts)),
+                                layout="constrained", squeeze=False)
+    for chart, (top, bottom) in zip(charts, axes[:, 0].reshape(-1, 2)):
+        top.plot(chart.times, chart.values, color="black", linewidth=0.8)
+        for ax in (top, bottom):
+            for time in chart.times[chart.flags]:
+                ax.axvline(time, color="tab:red", alpha=0.3, linewidth=1.5)
+        bottom.plot(chart.times, chart.scores, color="tab:blue", linewidth=0.8)
+        bottom.axhline(chart.threshold, color="tab:red", linestyle=":", label="threshold")
+        top.set_title(chart.title, fontsize=10)
+        bottom.set_ylabel("nats", fontsize=8)
+        for ax in (top, bottom):
+            ax.tick_params(labelsize=8)
+        bottom.legend(loc="upper left", fontsize=8)
+    figure.savefig(path, dpi=110, format="png")
+    plt.close(figure)
+
+
+def lines(path: Path, samples: np.ndarray, times: np.ndarray, names: Sequence[str]) -> None:
+    """Draws sequences, one panel for each of at most six dimensions.
+
+    Args:
+      path: of the PNG file.
+      samples: `[S, N, D]`.
+      times: `[N]`.
+      names: of the dimensions.
+    """
+    plt = pyplot()
+    names = list(names)[:_MOST_PANELS]
+    figure, axes = plt.subplots(len(names), 1, figsize=(9, 1 + 2.2 * len(names)),
+                                layout="constrained", squeeze=False)
+    for d, (name, ax) in enumerate(zip(names, axes[:, 0])):
+        ax.plot(times, samples[:20, :, d].T, linewidth=0.9)
+        ax.set_title(name, fontsize=10)
+        ax.tick_params(labelsize=8)
+    figure.savefig(path, dpi=110, format="png")
+    plt.close(figure)
+
+
 def _fan(ax: Any, chart: Fan) -> None:
     ax.plot(chart.past_times, chart.past, color="black", linewidth=1, label="past")
     # Opaque shades, so that the legend shows those of the chart.

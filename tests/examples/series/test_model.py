@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -169,3 +171,73 @@ def test_a_forecast_reads_nothing_after_its_origin(autoregression):
     np.testing.assert_array_equal(paths[0], paths[1])
     np.testing.assert_array_equal(paths[0], paths[2])
     assert not np.array_equal(paths[0], model.forecast(changed, 101, horizon=6, num_paths=4000))
+
+
+def test_completions_follow_the_law_given_both_sides(autoregression, eagerly):
+    model, one = autoregression
+    values = one.series[0].values.copy()
+    values[60:62] = np.nan
+    series = one.series[0]._replace(values=values)
+    drawn = model.complete(series, 60, 62, lookahead=3, num_samples=500, num_particles=1500)
+    begin = 60 - model.hparams.context
+    window = model.maker.window(series, begin, 65)
+    before, after = (window.values[at - begin, 0] for at in (59, 62))
+    # By quadrature: p(x60, x61 | both sides), of which the observation after the gap is a factor.
+    x = np.linspace(-8, 8, 321)
+    first = -0.5 * ((x - PHI * squashed(before)) / NOISE) ** 2
+    second = -0.5 * ((x[None] - PHI * squashed(x)[:, None]) / NOISE) ** 2
+    third = -0.5 * ((after - PHI * squashed(x)) / NOISE) ** 2
+    density = np.exp(first[:, None] + second + third[None])
+    for step, axis in ((0, 1), (1, 0)):
+        marginal = density.sum(axis) / density.sum()
+        mean = (x * marginal).sum()
+        spread = np.sqrt((x ** 2 * marginal).sum() - mean ** 2)
+        mine = (drawn[:, step, 0] - window.loc[0]) / window.scale[0]
+        assert abs(mine.mean() - mean) < 5 * spread / np.sqrt(200)  # particles share ancestors
+        assert mine.std() == pytest.approx(spread, rel=0.2)
+    # The value after the gap counts: without it the mean would be another by several errors.
+    assert abs(mean - PHI * squashed(PHI * squashed(before))) > spread / 2
+
+
+def test_log_densities_are_those_of_the_score_step_by_step(autoregression, eagerly):
+    model, one = autoregression
+    values = one.series[0].values.copy()
+    values[101] = np.nan
+    gappy = dataclasses.replace(one, series=(one.series[0]._replace(values=values),))
+    places = [windows.positions(gappy, [120])[0][start:stop] for start, stop in (
+        (100, 105), (110, 112))]
+    found = np.concatenate(list(model.log_densities(gappy, places)))
+    assert np.isnan(found).tolist() == [False, True] + 5 * [False]
+    batches = windows.scoring_batches(
+        model.maker, gappy, places, model.hparams.context, model.hparams.horizon, 4)
+    score = model.evaluator().score(batches, seed=0)
+    assert np.nansum(found) == pytest.approx(score.nats, rel=1e-5)
+
+
+def test_training_reports_nats_of_the_datas_units(autoregression, eagerly):
+    model, one = autoregression
+    batch = model.data_set(windows.positions(one, [120])).batch(0)
+    ops = model._train_ops(1)
+    metrics, _ = ops(batch, ops.initial_state(len(batch.lengths)))
+    valid = np.arange(batch.inputs.log_jacobian.shape[1]) < batch.lengths[:, None]
+    shift = -batch.inputs.log_jacobian[valid].mean()
+    assert metrics.nats_per_step == pytest.approx(metrics.loss + shift, rel=1e-4)
+    assert abs(shift) > 1
+
+
+def test_a_spike_among_zeros_has_a_finite_gradient(tmp_path, eagerly):  # report 8
+    one = table_of(np.where(np.arange(90) == 70, 1e5, 0.0))
+    model = model_of(one, tmp_path)
+    model.build()
+    ops = model._train_ops(1)
+    metrics, _ = ops(model.data_set(windows.positions(one, [90])).batch(0), ops.initial_state(4))
+    assert np.isfinite(metrics.loss) and np.isfinite(metrics.gradient_norm)
+
+
+def test_a_series_of_bits_has_the_same_forecast_alone_and_in_a_batch(tmp_path, eagerly):  # report 7
+    bits = np.random.default_rng(3).integers(0, 2, [2, 60]).astype(float)
+    batch = table_of(*bits)
+    model = model_of(batch, tmp_path, "output=bernoulli")
+    alone = model.forecast(table_of(bits[0]).series[0]._replace(name="s0"), 60, horizon=3)
+    np.testing.assert_array_equal(alone, model.forecast(batch.series[0], 60, horizon=3))
+    assert 0 < alone.mean() < 1

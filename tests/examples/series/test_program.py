@@ -11,10 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet
 import pytest
+import tensorflow as tf
 
 from examples.series.cli import program
 from examples.series.commands import train as train_command
-from examples.series.data import columns
+from examples.series.data import columns, sources
+from examples.series.data.windows import stack
+from examples.series.model import SeriesModel
+from examples.series.model.spread import Spread
 from examples.series.output import files
 from tests.examples.series.series_data import SMALL, csv, rows
 from tests.in_process import assert_one_line, runner
@@ -52,6 +56,14 @@ def trained(tmp_path_factory):
         "--num-steps", "60", "--valid-every", "30"])
     assert status == 0
     return Run(*(str(folder / name) for name in ("data.csv", "known.csv", "log")))
+
+
+@pytest.fixture
+def eagerly():
+    """Runs TensorFlow's functions without compiling them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def forecast(run, trained, output, *words):
@@ -214,3 +226,139 @@ def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
     assert trials == ["student_t", "mixture", "lognormal", "lognormal"]
     assert "Chosen output=lognormal: validation after" in ended.out
     assert "student_t 2.000, mixture 3.000" in ended.out
+
+
+def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerly):
+    ended = run("impute", "--log-dir", trained.log_dir, "--num-samples", "8", "--particles", "8",
+                "--lookahead", "3", "--draws", "2", "--output", tmp_path / "f.csv", "--plot",
+                tmp_path / "f.png")
+    assert ended.status == 0, ended.err
+    assert "Filled 1 values of 2 series." in ended.err
+    header, *found = read_rows(tmp_path / "f.csv")
+    assert header == ["series", "time", "sales", "sales_lower", "sales_upper", "sales_filled",
+                      "sales_draw1", "sales_draw2"]
+    (filled,) = [row for row in found if row[5] == "1"]
+    assert filled[:2] == ["a", "2024-01-31"] and len(found) == 200
+    assert float(filled[3]) < float(filled[2]) < float(filled[4])
+    given = {tuple(line.split(",")[:2]): line.split(",")[2]
+             for line in Path(trained.data).read_text().splitlines()[1:]}
+    for row in found:
+        if row[5] == "0":
+            assert float(row[2]) == float(row[3]) == float(row[6]) == float(given[row[1], row[0]])
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+    (tmp_path / "whole.csv").write_text(csv(rows()))
+    assert_one_line(run("impute", "--log-dir", trained.log_dir, "--data", tmp_path / "whole.csv"),
+                    program, "expected a table with missing values to fill")
+
+
+def test_anomalies_are_flagged_at_a_calibrated_rate(run, trained, tmp_path, eagerly):
+    lines = []
+    for day, shop, sales, promo in rows():
+        is_odd = shop == "b" and day.isoformat() == "2024-03-01"
+        lines.append((day, shop, sales + 500 * is_odd, promo, int(is_odd)))
+    (tmp_path / "data.csv").write_text(csv(lines, "date,shop,sales,promo,odd"))
+    (tmp_path / "normal.csv").write_text(csv(rows()))
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--data", tmp_path / "data.csv",
+                "--calibrate", tmp_path / "normal.csv", "--labels", "odd", "--output",
+                tmp_path / "s.csv", "--plot", tmp_path / "s.png")
+    assert ended.status == 0, ended.err
+    assert "a false-alarm rate of 0.01, calibrated on 200 steps of --calibrate" in ended.err
+    assert "is at 2024-03-01 of series 'b'" in ended.err
+    assert "Average precision 1.0000, chance level 0.0050" in ended.err
+    header, *found = read_rows(tmp_path / "s.csv")
+    assert header == ["series", "time", "sales", "score", "tail_probability", "anomaly"]
+    top = max(found, key=lambda row: float(row[3]))
+    assert top[:2] == ["b", "2024-03-01"] and top[5] == "1"
+    assert float(top[4]) == pytest.approx(1 / 201, rel=1e-5)
+    assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--rate", "0.2", "--retrain",
+                "leave-out", "--retrain-dir", tmp_path / "log", "--num-steps", "2")
+    assert ended.status == 0, ended.err
+    assert "calibrated on 8 held-out steps" in ended.err
+    *_, heading, before, after = ended.out.splitlines()
+    assert heading == "held-out nats per step, mean and worst tenth:"
+    assert float(before.split()[1]) < float(before.split()[2])
+    assert before.split()[0] == "before" and after.split()[0] == "after"
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--retrain", "weigh-up")
+    assert_one_line(ended, program, "expected --retrain and --retrain-dir together")
+
+
+def test_new_sequences(run, trained, tmp_path, eagerly):
+    words = ("generate", "--log-dir", trained.log_dir, "--num-samples", "3", "--length", "2")
+    ended = run(*words, "--output", tmp_path / "g.npz", "--plot", tmp_path / "g.png")
+    assert ended.status == 0, ended.err
+    with np.load(tmp_path / "g.npz") as archive:
+        assert archive["values"].shape == (3, 2, 1) and archive["targets"].tolist() == ["sales"]
+        assert np.isfinite(archive["values"]).all()
+    ended = run(*words, "--prime", trained.data, "--temperature", "0.5")
+    found = [line.split(",") for line in ended.out.splitlines()]
+    assert found[0] == ["series", "time", "sales"]
+    assert [row[:2] for row in found[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
+    assert_one_line(run(*words, "--svg", tmp_path / "g.svg"), program, "a model of strokes")
+    assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), program, "trained on WAV files")
+
+
+def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp_path, eagerly):
+    ended = run("export", "--log-dir", trained.log_dir, "--output", tmp_path / "1", "--no-xla")
+    assert ended.status == 0, ended.err
+    model = SeriesModel.load(trained.log_dir)
+    model.spread = Spread()
+    table = sources.read_for(model.layout, [])
+    series, origin = table.series[1], 96
+    start = origin - model.hparams.context
+    window = model.maker.window(series, start, 100, origin=origin)
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures
+
+    def named(prefix, inputs):
+        return {f"{prefix}_{name}": tf.constant(leaf) for name, leaf in inputs._asdict().items()}
+
+    def part(first, last):
+        return stack([window._replace(
+            values=window.values[first:last], seen=window.seen[first:last],
+            inputs=type(window.inputs)(*(leaf[first:last] for leaf in window.inputs)))],
+            1, last - first)
+
+    past, ahead = part(0, 14), part(14, 18)
+    common = {"seed": tf.constant(3, tf.int64)}
+    paths = served["forecast"](
+        values=tf.constant(past.observed), seen=tf.constant(past.observed_mask),
+        lengths=tf.constant(past.lengths), num_paths=tf.constant(5), **common,
+        **named("input", past.inputs), **named("future", ahead.inputs))["paths"]
+    np.testing.assert_allclose(
+        model.maker.to_data(paths.numpy(), window.loc, window.scale),
+        model.forecast(series, origin, horizon=4, num_paths=5, seed=3), rtol=1e-4)
+    whole = stack([model.maker.window(series, start, 100, scored_from=origin)], 1, 18)
+    found = served["score"](
+        values=tf.constant(whole.observed), seen=tf.constant(whole.observed_mask),
+        lengths=tf.constant(whole.lengths), **common, **named("input", whole.inputs))
+    places = [np.stack([np.ones(4, int), np.arange(origin, 100)], -1)]
+    np.testing.assert_allclose(found["log_density"][0, 14:],
+                               np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
+    extra = tmp_path / "1" / "assets.extra"
+    assert json.loads((extra / "series.json").read_text())["roles"]["targets"] == ["sales"]
+    assert json.loads((extra / "model.json").read_text())["context"] == 14
+
+
+def test_a_warm_start_takes_the_embeddings_of_series_by_name(run, trained, tmp_path, eagerly):
+    (tmp_path / "more.csv").write_text(csv(rows(names=("b", "c"))))
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", tmp_path / "more.csv",
+                "--known", "promo", "--init-from", trained.log_dir, "--num-steps", "1")
+    assert ended.status == 0, ended.err
+    assert "Warm start with" in ended.out and "horizon 4, season 7" in ended.out
+    model = SeriesModel.load(trained.log_dir)
+    theirs = model.gen_core.agent._embeddings[-1].trainable_variables[0].numpy()
+    other = SeriesModel.load(tmp_path / "log")
+    ours = other.gen_core.agent._embeddings[-1].trainable_variables[0].numpy()
+    # One update later: b (2 there, 1 here), and c, which begins as an unknown series.
+    np.testing.assert_allclose(ours[1], theirs[2], atol=0.05)
+    np.testing.assert_allclose(ours[2], theirs[0], atol=0.05)
+
+
+def test_a_damaged_spread_is_told(run, trained, tmp_path):
+    shutil.copytree(trained.log_dir, tmp_path / "log")
+    (tmp_path / "log" / "spread.json").write_text('{"first": -1}')
+    ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
+    assert_one_line(ended, program, "Remove the file to forecast without calibration")

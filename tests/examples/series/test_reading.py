@@ -113,6 +113,23 @@ def test_business_days_and_a_missing_hour_of_daylight_saving():
     assert infer_step([hours], "date").name == "h"
 
 
+FOLD = ["2023-10-29 01:00", "2023-10-29 02:00", "2023-10-29 02:00", "2023-10-29 03:00"]
+
+
+def test_local_times_with_a_zone_pass_both_changes_of_the_clock(tmp_path):
+    autumn = csv(tmp_path, lines("time,y", zip(FOLD, (5, 5, 6, 6))))
+    one = build(autumn, Options(zone="Europe/Berlin"))
+    assert one.step.name == "h" and one.roles.zone == "Europe/Berlin"
+    np.testing.assert_array_equal(one.series[0].values[:, 0], [5, 5, 6, 6])
+    assert one.step.format(np.array([one.series[0].start])) == ["2023-10-28T23:00"]
+    rows = [(time, shop, y) for shop in "ab" for time, y in zip(FOLD, (1, 2, 3, 4))]
+    both = build(csv(tmp_path, lines("time,shop,y", rows)), Options(zone="Europe/Berlin"))
+    assert [series.values[:, 0].tolist() for series in both.series] == [[1, 2, 3, 4]] * 2
+    spring = ["2024-03-31 01:00", "2024-03-31 03:00", "2024-03-31 04:00"]
+    one = build(csv(tmp_path, lines("time,y", zip(spring, "123"))), Options(zone="Europe/Berlin"))
+    assert len(one.series[0].values) == 3 and not one.notes  # no hour is missing
+
+
 def test_an_irregular_step_names_the_first_place():
     with pytest.raises(UsageError, match=r"1 d \(58 times\) and .*2024-02-29T07:00:00.* is the fi"):
         infer_step([np.concatenate([times(*DAYS[:-1]), times("2024-02-29T07")])], "date")
@@ -169,6 +186,18 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          lines("date,y", [*DATED, DATED[-1]])),
     _bad("Is the column 'store' the series\\? Give --series store",
          lines("date,store,y", [(d, s, y) for s in (1, 2) for d, y in DATED])),
+    _bad("got 2023-10-29T02:00:00.* Does daylight saving time end there\\? Give the zone",
+         lines("time,y", zip(FOLD, (5, 5, 6, 6)))),
+    _bad("Does daylight saving time end there",
+         lines("time,id,y", [(time, n, 1) for n in "ab" for time in FOLD])),
+    _bad("row 3.*expected local times of Europe/Berlin, got 2024-03-31T02:00|in row 3, which",
+         lines("time,y", [("2024-03-31 01:00", 1), ("2024-03-31 02:00", 2)]),
+         zone="Europe/Berlin"),
+    _bad("expected a time zone such as Europe/Berlin", lines("time,y", zip(FOLD, "1234")),
+         zone="Berlin"),
+    _bad("got times with an offset, which need no zone",
+         lines("time,y", [("2024-03-31 01:00Z", 1), ("2024-03-31 02:00Z", 2)]),
+         zone="Europe/Berlin"),
     _bad("times with a zone or none, got '2024-01-01 10:00' and, in row 3, '2024-01-02 10:00Z'",
          lines("date,y", [("2024-01-01 10:00", 1), ("2024-01-02 10:00Z", 2)])),
     _bad("whose day and month can be told apart, got '01/02/2024'",

@@ -1,0 +1,164 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-series anomalies: marks the steps that surprise a model."""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.progress import Progress
+
+from .. import detection
+from ..data import Table, sources
+from ..data.windows import positions
+from ..detection import Threshold
+from ..model import SeriesModel
+from ..output import files, plots
+from . import retraining
+from .loading import load_model
+
+
+class _Scored(NamedTuple):
+    """The scores of a table: smoothed, their tail probabilities and flags, each of each series."""
+
+    scores: list[np.ndarray]
+    tails: list[np.ndarray]
+    flags: list[np.ndarray]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    if (args.retrain is None) != (args.retrain_dir is None):
+        raise UsageError("expected --retrain and --retrain-dir together, got one of them.")
+    if args.retrain and args.data:
+        raise UsageError("--retrain: expected the training data, which it weighs anew; got --data. "
+                         "Leave --data out.")
+    model = load_model(args)
+    if args.plot:
+        plots.pyplot()
+    table, labels = _read(args, model)
+    for note in table.notes:
+        print(f"  {note}", file=sys.stderr)
+    calibration = _calibration(args, model)
+    limit = detection.threshold(calibration, args.rate)
+    _print_threshold(args, limit)
+    every = [positions(table, [len(one.values) if n == number else 0
+                               for n, one in enumerate(table.series)])
+             for number in range(len(table.series))]
+    raw = _scores(args, model, table, every, "anomalies")
+    scores = [detection.smooth(each, args.window) for each in raw]
+    scored = _Scored(scores, [detection.tail_probability(s, calibration) for s in scores],
+                     [np.nan_to_num(s, nan=-np.inf) > limit.value for s in scores])
+    _print_found(model, table, scored, labels)
+    if args.output or not (args.plot or args.retrain):
+        files.write_table(args.output, _columns(model, table, scored))
+    if args.plot:
+        plots.anomalies(args.plot, [plots.Scored(
+            one.name or ", ".join(model.layout.roles.targets),
+            model.layout.step.time(one.start + np.arange(len(one.values))), one.values, score,
+            flags, limit.value) for one, score, flags in zip(table.series, scores, scored.flags)])
+    if args.retrain:
+        retraining.run(args, model, table, scored.flags)
+
+
+def _read(
+    args: argparse.Namespace, model: SeriesModel
+) -> tuple[Table, list[np.ndarray] | None]:
+    """Returns the table and, with `--labels`, the labels of each series."""
+    if not args.labels:
+        return sources.read_for(model.layout, args.data, args.gaps), None
+    known = model.layout.roles.known
+    roles = dataclasses.replace(model.layout.roles, known=(*known, args.labels))
+    table = sources.read_for(
+        dataclasses.replace(model.layout, roles=roles), args.data, args.gaps)
+    labels = [one.known[:, len(known)] for one in table.series]
+    series = tuple(one._replace(known=one.known[:, :len(known)]) for one in table.series)
+    return dataclasses.replace(table, series=series), labels
+
+
+def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
+    """Returns the scores of normal steps: of `--calibrate`, or held out in training."""
+    if args.calibrate:
+        table = sources.read_for(model.layout, args.calibrate, args.gaps)
+        places = positions(table, [len(one.values) for one in table.series])
+    else:
+        table = sources.read_for(model.layout, [], args.gaps)
+        places = sources.held_out(model.layout, table)
+        if not places:
+            raise UsageError("expected held-out steps to calibrate the false-alarm rate on, but "
+                             "training held out none of this table. Give --calibrate FILE.")
+    scores = _scores(args, model, table, [[each] for each in places], "calibrate")
+    return np.concatenate([detection.smooth(each, args.window) for each in scores])
+
+
+def _scores(
+    args: argparse.Namespace, model: SeriesModel, table: Table,
+    runs: Sequence[list[np.ndarray]], description: str,
+) -> list[np.ndarray]:
+    """Returns -log p of the steps of each run, nats; NaN where nothing was observed."""
+    places = [each for run in runs for each in run]
+    total = sum(map(len, places))
+    parts = []
+    with Progress(description, total=total, unit="step") as progress:
+        for part in model.log_densities(
+                table, places, bound=args.bound, num_samples=args.num_samples, seed=args.seed):
+            parts.append(-part)
+            progress.advance(len(part))
+    sizes = [sum(map(len, run)) for run in runs]
+    return np.split(np.concatenate(parts), np.cumsum(sizes)[:-1])
+
+
+def _print_threshold(args: argparse.Namespace, limit: Threshold) -> None:
+    what = "steps of --calibrate" if args.calibrate else "held-out steps"
+    print(f"Threshold {limit.value:.4g} nats: a false-alarm rate of {limit.rate:.2g}, calibrated "
+          f"on {limit.size:,} {what}.", file=sys.stderr)
+    if limit.rate > args.rate:
+        print(f"  {limit.size:,} scores cannot tell a rate of {args.rate:g}; the threshold is "
+              f"their maximum. --calibrate FILE with {int(1 / args.rate):,} normal steps can.",
+              file=sys.stderr)
+
+
+def _print_found(
+    model: SeriesModel, table: Table, scored: _Scored, labels: list[np.ndarray] | None
+) -> None:
+    total = sum(int(np.isfinite(score).sum()) for score in scored.scores)
+    flagged = sum(int(flags.sum()) for flags in scored.flags)
+    print(f"{flagged:,} of {total:,} steps are anomalies.", file=sys.stderr)
+    highest = int(np.argmax([np.nanmax(s, initial=-np.inf) for s in scored.scores]))
+    one, at = table.series[highest], int(np.nanargmax(scored.scores[highest]))
+    place = model.layout.step.format(np.array([one.start + at]))[0]
+    name = f" of series {one.name!r}" if one.name else ""
+    print(f"The highest score, {scored.scores[highest][at]:.4g} nats, is at {place}{name}.",
+          file=sys.stderr)
+    if labels is None:
+        return
+    known, scores = np.concatenate(labels), np.concatenate(scored.scores)
+    chance = float((known[np.isfinite(known)] > 0).mean())
+    events = detection.stretches(np.nan_to_num(labels[highest]) > 0, 1)
+    is_hit = any(start - (stop - start) <= at < stop + (stop - start) for start, stop in events)
+    normal = np.concatenate(scored.flags)[known == 0]
+    print(f"Average precision {detection.average_precision(known, scores):.4f}, chance level "
+          f"{chance:.4f}; the highest score is {'at' if is_hit else 'not at'} a labelled event; "
+          f"{normal.mean() if len(normal) else np.nan:.4f} of the other steps are flagged.",
+          file=sys.stderr)
+
+
+def _columns(model: SeriesModel, table: Table, scored: _Scored) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = defaultdict(list)
+    for one, score, tail, flags in zip(table.series, *scored):
+        size = len(one.values)
+        if len(table.series) > 1 or one.name:
+            columns["series"] += [one.name] * size
+        columns["time"] += model.layout.step.format(one.start + np.arange(size))
+        for d, target in enumerate(model.layout.roles.targets):
+            columns[target] += one.values[:, d].tolist()
+        columns["score"] += score.tolist()
+        columns["tail_probability"] += tail.tolist()
+        columns["anomaly"] += flags.astype(int).tolist()
+    return columns

@@ -1,0 +1,86 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""vaeseq-series impute: fills the missing values of series."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+
+import numpy as np
+
+from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.progress import Progress
+
+from .. import gaps
+from ..data import Table, sources
+from ..gaps import Completed
+from ..model import SeriesModel
+from ..output import files, plots
+from .loading import load_model
+
+_MARGIN = 24  # steps beside a gap in a chart
+_MOST_CHARTS = 6
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    model = load_model(args)
+    if args.plot:
+        plots.pyplot()
+    table = sources.read_for(model.layout, args.data, args.gaps)
+    for note in table.notes:
+        print(f"  {note}", file=sys.stderr)
+    if not table.num_missing:
+        raise UsageError("expected a table with missing values to fill, got one without.")
+    total = sum(len(gaps.groups(one.values, args.lookahead)) for one in table.series)
+    completed = []
+    with Progress("impute", total=total, unit="gap", counted="gaps") as progress:
+        for one in table.series:
+            completed.append(gaps.complete(
+                model, one, lookahead=args.lookahead, num_samples=args.num_samples,
+                num_particles=args.particles, seed=args.seed, on_group=progress.advance))
+    print(f"Filled {table.num_missing:,} values of {len(table.series):,} series.", file=sys.stderr)
+    files.write_table(args.output, _columns(model, table, completed, args))
+    if args.plot:
+        plots.fans(args.plot, _charts(model, table, completed, args.lookahead))
+
+
+def _columns(
+    model: SeriesModel, table: Table, completed: list[Completed], args: argparse.Namespace
+) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = defaultdict(list)
+    tail = (1 - args.interval) / 2
+    for one, (samples, filled) in zip(table.series, completed):
+        size = len(one.values)
+        if len(table.series) > 1 or one.name:
+            columns["series"] += [one.name] * size
+        columns["time"] += model.layout.step.format(one.start + np.arange(size))
+        lower, median, upper = np.quantile(samples, [tail, 0.5, 1 - tail], axis=0)
+        for d, target in enumerate(model.layout.roles.targets):
+            columns[target] += np.where(
+                filled[:, d], median[:, d], one.values[:, d]).tolist()
+            columns[f"{target}_lower"] += lower[:, d].tolist()
+            columns[f"{target}_upper"] += upper[:, d].tolist()
+            columns[f"{target}_filled"] += filled[:, d].astype(int).tolist()
+            for number in range(args.draws):
+                columns[f"{target}_draw{number + 1}"] += samples[number, :, d].tolist()
+    return columns
+
+
+def _charts(
+    model: SeriesModel, table: Table, completed: list[Completed], lookahead: int
+) -> list[plots.Fan]:
+    time, none = model.layout.step.time, np.array([])
+    charts: list[plots.Fan] = []
+    for one, (samples, filled) in zip(table.series, completed):
+        for start, stop in gaps.groups(one.values, lookahead):
+            if len(charts) == _MOST_CHARTS:
+                return charts
+            d = int(np.argmax(filled[start:stop].sum(0)))
+            shown = np.arange(max(0, start - _MARGIN), min(len(one.values), stop + _MARGIN))
+            # With the observed neighbours, so that a gap of one step has a visible fan.
+            inner = np.arange(max(0, start - 1), min(len(one.values), stop + 1))
+            charts.append(plots.Fan(
+                f"{one.name} {model.layout.roles.targets[d]}".strip(), time(shown + one.start),
+                one.values[shown, d], time(inner + one.start), samples[:, inner, d], none, none))
+    return charts

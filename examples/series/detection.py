@@ -1,0 +1,114 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Anomalies: surprising steps of series, with a false-alarm rate that held-out data calibrate.
+
+The score s of a step is -log p(x_t | all before it) in nats, averaged over a window of steps. Its
+tail probability compares it with n calibration scores c: (1 + #{c >= s}) / (1 + n). If normal steps
+are exchangeable with those of the calibration, at most a share p of them has one of p or less.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Threshold(NamedTuple):
+    """A threshold of scores.
+
+    Attributes:
+      value: scores above it are anomalies.
+      rate: the share of false alarms that it stands for, at least 1 / (n + 1).
+      size: n, the number of calibration scores.
+    """
+
+    value: float
+    rate: float
+    size: int
+
+
+def smooth(scores: np.ndarray, window: int) -> np.ndarray:
+    """Returns the mean of each score and those of the `window - 1` steps before it, `[N]`.
+
+    Missing scores are left out; NaN where all of a window are missing.
+    """
+    seen = np.isfinite(scores)
+    sums = np.cumsum(np.concatenate([[0.0], np.where(seen, scores, 0.0)]))
+    counts = np.cumsum(np.concatenate([[0], seen]))
+    first = np.maximum(np.arange(len(scores)) + 1 - window, 0)
+    last = np.arange(len(scores)) + 1
+    number = counts[last] - counts[first]
+    return np.where(number > 0, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
+
+
+def threshold(calibration: np.ndarray, rate: float) -> Threshold:
+    """Returns the threshold that a share `rate` of normal steps exceeds at most.
+
+    Args:
+      calibration: scores of normal steps, `[n]`; NaN are left out.
+      rate: where n scores cannot tell so small a rate, the threshold is their maximum.
+
+    Raises:
+      ValueError: there are no scores.
+    """
+    scores = np.sort(calibration[np.isfinite(calibration)])
+    if not len(scores):
+        raise ValueError("expected scores of normal steps to calibrate with, got none.")
+    size = len(scores)
+    place = min(size, math.ceil((size + 1) * (1 - rate)))
+    return Threshold(float(scores[place - 1]), max(rate, 1 / (size + 1)), size)
+
+
+def tail_probability(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Returns (1 + #{c >= s}) / (1 + n) of each score s, NaN where it is missing."""
+    sorted_scores = np.sort(calibration[np.isfinite(calibration)])
+    above = len(sorted_scores) - np.searchsorted(sorted_scores, scores, "left")
+    return np.where(np.isfinite(scores), (1 + above) / (1 + len(sorted_scores)), np.nan)
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Returns the sum over thresholds of (R_n - R_n-1) P_n, with precision P and recall R.
+
+    A random score has the share of anomalies. Equal scores are one threshold.
+
+    Args:
+      labels: 1 for an anomaly, 0 else, `[N]`.
+      scores: `[N]`; steps whose score or label is missing are left out.
+
+    Returns:
+      NaN if there is no anomaly.
+    """
+    seen = np.isfinite(scores) & np.isfinite(labels)
+    labels, scores = labels[seen] > 0, scores[seen]
+    if not labels.any():
+        return math.nan
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(labels[order])
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    recall = hits[last] / hits[-1]
+    precision = hits[last] / (last + 1)
+    return float((np.diff(np.concatenate([[0.0], recall])) * precision).sum())
+
+
+def stretches(flags: np.ndarray, apart: int) -> list[tuple[int, int]]:
+    """Returns the runs of flagged steps, first and after the last; near ones are joined.
+
+    Args:
+      flags: bool `[N]`.
+      apart: runs with fewer unflagged steps between them are one.
+    """
+    found: list[tuple[int, int]] = []
+    for step in np.flatnonzero(flags).tolist():
+        if found and step - found[-1][1] < apart:
+            found[-1] = (found[-1][0], step + 1)
+        else:
+            found.append((step, step + 1))
+    return found
+
+
+def worst_tenth(scores: Sequence[np.ndarray]) -> float:
+    """Returns the mean of the largest tenth of all scores, at least of one."""
+    pooled = np.sort(np.concatenate(list(scores)))
+    pooled = pooled[np.isfinite(pooled)]
+    return float(pooled[-max(1, len(pooled) // 10):].mean())

@@ -1,0 +1,159 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Gaps, anomaly scores, the spread of paths, pen strokes and sound, without a model."""
+
+from __future__ import annotations
+
+import wave
+
+import numpy as np
+import pytest
+
+from examples.series import detection, gaps
+from examples.series.data import columns, roles, table
+from examples.series.data.table import Series
+from examples.series.model import spread
+from examples.series.model.spread import Spread
+from examples.series.output import sound, strokes
+from vaeseq.cli.arguments import UsageError
+
+NAN = float("nan")
+
+
+class Constant:
+    """Completes every value, seen or not, with a number that tells the call."""
+
+    def __init__(self):
+        self.calls = []
+
+    def complete(self, series, start, stop, *, lookahead, num_samples, num_particles, seed=0):
+        self.calls.append((start, stop, seed))
+        return np.full([num_samples, stop - start, series.values.shape[1]], -float(len(self.calls)))
+
+
+def test_near_gaps_are_completed_together():
+    values = np.ones([400, 1])
+    values[[3, 4, 8, 30]] = NAN
+    assert gaps.groups(values, 5) == [(3, 9), (30, 31)]
+    values[100:300] = NAN  # one gap is not cut
+    assert gaps.groups(values, 5) == [(3, 9), (30, 31), (100, 300)]
+    every_other = np.where(np.arange(400) % 2, NAN, 1.0)[:, None]
+    assert [stop - start for start, stop in gaps.groups(every_other, 5)] == [127, 127, 127, 15]
+
+
+def test_observed_values_stay_and_each_group_has_its_seed():
+    values = np.arange(40.0).reshape(20, 2)
+    values[2, 0] = values[4, 1] = values[15] = NAN
+    model = Constant()
+    samples, filled = gaps.complete(
+        model, Series("", 0, values, np.zeros([20, 0]), np.zeros(0)), lookahead=4, num_samples=3,
+        num_particles=1)
+    np.testing.assert_array_equal(samples[0], np.where(
+        filled, np.where(np.arange(20)[:, None] < 10, -1.0, -2.0), values))
+    assert filled.sum() == 4 and len({seed for *_, seed in model.calls}) == 2
+
+
+def test_average_precision_of_a_case_worked_by_hand():
+    assert detection.average_precision(np.array([1, 0, 1, 0]), np.array([4, 3, 2, 1])) == (
+        pytest.approx(0.5 * 1 + 0.5 * 2 / 3))
+    tied = detection.average_precision(np.array([1, 0, 1, 0]), np.array([1, 1, 1, 1.0]))
+    assert tied == 0.5  # the chance level
+    assert detection.average_precision(np.array([1, 0, 0]), np.array([NAN, 2, 1])) != 1  # NaN
+    assert np.isnan(detection.average_precision(np.zeros(3), np.arange(3)))
+
+
+def test_the_false_alarm_rate_is_that_of_the_calibration():
+    rng = np.random.default_rng(0)
+    rate, flagged, total = 0.05, 0, 0
+    for _ in range(300):
+        limit = detection.threshold(rng.gumbel(size=59), rate)
+        flagged += (rng.gumbel(size=50) > limit.value).sum()
+        total += 50
+    # Scores are exchangeable: exactly 3 of 60 are above the place of the threshold.
+    assert abs(flagged / total - rate) < 4 * 0.029 / np.sqrt(300)
+    few = detection.threshold(np.arange(9.0), 0.01)
+    assert few == (8.0, 0.1, 9)  # nine scores tell a rate of a tenth
+
+
+def test_tail_probabilities_and_smoothing():
+    calibration = np.array([1.0, 2.0, NAN, 3.0])
+    np.testing.assert_allclose(
+        detection.tail_probability(np.array([0.0, 2.0, 9.0, NAN]), calibration),
+        [1.0, 0.75, 0.25, NAN])
+    scores = np.array([1.0, NAN, 3.0, 5.0, NAN, NAN])
+    np.testing.assert_allclose(detection.smooth(scores, 2), [1, 1, 3, 4, 5, NAN])
+    assert detection.stretches(np.array([0, 1, 1, 0, 1, 0, 0, 0, 1]) > 0, 2) == [(1, 5), (8, 9)]
+    assert detection.worst_tenth([np.arange(15.0), np.array([NAN, 99.0])]) == 99.0
+
+
+def test_the_spread_is_found_and_makes_intervals_hold():
+    rng = np.random.default_rng(0)
+    horizon, true = 10, np.linspace(1.0, 2.0, 10)  # paths that do not widen as the truth does
+    samples = list(rng.normal(size=[300, 200, horizon]))
+    observed = list(true * rng.normal(size=[300, horizon]))
+    found = spread.fit(samples, observed, 7)
+    assert found.first == pytest.approx(1.0, abs=0.15)
+    assert found.last == pytest.approx(2.0, abs=0.25) and found.step == 7 and found.gain > 0.01
+    paths = found.apply(rng.normal(size=[4000, horizon, 1]), "scaled")
+    np.testing.assert_allclose(paths.std(0)[:, 0] / true, 1, atol=0.2)
+    np.testing.assert_allclose(np.median(paths, 0), 0, atol=0.1)
+
+
+def test_true_paths_keep_their_spread_and_few_values_fit_none():
+    rng = np.random.default_rng(1)
+    found = spread.fit(list(rng.normal(size=[200, 100, 6])), list(rng.normal(size=[200, 6])), 1)
+    assert abs(found.first - 1) < 0.12 and abs(found.last - 1) < 0.12
+    few = spread.fit(list(rng.normal(size=[3, 100, 6])), list(9 * rng.normal(size=[3, 6])), 1)
+    assert (few.first, few.last) == (1.0, 1.0)
+
+
+def test_counts_stay_counts_and_classes_stay_as_they_are():
+    paths = np.random.default_rng(0).poisson(2.0, [50, 4, 1]).astype(float)
+    wide = Spread(first=2.0, last=3.0, horizon=4).apply(paths, "counts")
+    assert (wide >= 0).all() and not (wide % 1).any() and wide.std() > paths.std()
+    assert Spread(first=2.0, last=3.0, horizon=4).apply(paths, "classes") is paths
+
+
+def test_strokes_are_lines_between_lifts(tmp_path):
+    drawing = np.array([[0, 0, 0], [1, 0, 1], [5, 5, 0], [0, 2, 1.0]])
+    first, second = strokes.lines_of(drawing)
+    np.testing.assert_array_equal(first, [[0, 0], [1, 0]])
+    np.testing.assert_array_equal(second, [[6, 5], [6, 7]])
+    strokes.write_svg(tmp_path / "s.svg", [drawing, drawing, np.zeros([2, 3])])
+    text = (tmp_path / "s.svg").read_text()
+    assert text.count("<polyline") == 5 and text.startswith("<svg") and "nan" not in text
+    strokes.write_png(tmp_path / "s.png", [drawing] * 3)
+    assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def write_wav(path, content, width, channels):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(8000)
+        file.writeframes(content)
+
+
+@pytest.mark.parametrize("width, content", [
+    (1, bytes([128, 255, 0, 64])), (2, b"\x00\x00\x00\x40\x00\x80\x00\xc0"),
+    (3, b"\x00\x00\x00\x00\x00\x40\x00\x00\x80\x00\x00\xc0"),
+    (4, b"\0\0\0\0\0\0\0\x40\0\0\0\x80\0\0\0\xc0")])
+def test_sound_is_read_as_frames(tmp_path, width, content):
+    write_wav(tmp_path / "a.wav", content, width, 1)
+    read = columns.read(tmp_path / "a.wav", 2)
+    one = table.build([read], roles.find(read))
+    expected = [[0, 127 / 128], [-1, -0.5]] if width == 1 else [[0, 0.5], [-1, -0.5]]
+    np.testing.assert_allclose(one.series[0].values, expected)
+    assert read.sample_rate == 8000 and one.roles.time == "time"
+
+
+def test_sound_is_written_as_it_is_read(tmp_path):
+    sounds = np.random.default_rng(0).uniform(-1, 1, [2, 20])
+    sound.save_all(tmp_path / "s.wav", sounds, 8000)
+    read = columns.read(tmp_path / "s-2.wav", 10)
+    again = np.stack([read.numbers(f"value{d}") for d in range(10)], -1)
+    np.testing.assert_allclose(again.ravel(), sounds[1], atol=1e-4)
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    with pytest.raises(UsageError, match="expected a WAV file of whole numbers"):
+        columns.read(tmp_path / "bad.wav")
+    with pytest.raises(UsageError, match="at least 80 samples, one row, got 20"):
+        columns.read(tmp_path / "s-2.wav")
