@@ -114,7 +114,7 @@ def _choose_output(
     if len(outputs) == 1 or not data.valid or strategy.num_replicas > 1:
         print(f"The values suit output={outputs[0]}.", flush=True)
         return data.hparams.replace(output=outputs[0])
-    scores = {}
+    scores: dict[str, float] = {}
     for output in outputs:
         minutes = limit - (time.monotonic() - start_time) / 60
         if minutes <= 0 and scores:

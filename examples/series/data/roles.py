@@ -159,6 +159,7 @@ def _find_series(
 
 def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:
     texts, times = columns.texts(name), columns.times(time, zone, name)
+    assert times is not None
     _, codes = np.unique(texts.astype(str), return_inverse=True)
     _, numbers = np.unique(times, return_inverse=True)
     pairs = codes.astype(np.int64) * (numbers.max() + 1) + numbers

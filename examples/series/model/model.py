@@ -123,7 +123,7 @@ class SeriesModel(Model):
             self.maker.inputs.code_sizes, self.hparams.embed_size)
 
     def make_loss(self, bound: bounds.Bound) -> SequenceLoss:
-        return _LossInDataUnits(
+        return LossInDataUnits(
             self.gen_core.agent, self.gen_core.core, bound,
             context_dropout=self.hparams.context_dropout)
 
@@ -255,7 +255,7 @@ class SeriesModel(Model):
         return self.table
 
 
-class _LossInDataUnits(SequenceLoss):
+class LossInDataUnits(SequenceLoss):
     """The loss of scaled values, whose `nats_per_step` are of the data's units.
 
     What validation prints has the same unit. The objective and its gradient are not changed.
