@@ -48,10 +48,8 @@ def run(args: argparse.Namespace) -> None:
     calibration = _calibration(args, model)
     limit = detection.threshold(calibration, args.rate)
     _print_threshold(args, limit)
-    every = [positions(table, [len(one.values) if n == number else 0
-                               for n, one in enumerate(table.series)])
-             for number in range(len(table.series))]
-    raw = _scores(args, model, table, every, "anomalies")
+    places = positions(table, [len(one.values) for one in table.series])
+    raw = _scores(args, model, table, places, "anomalies")
     scores = [detection.smooth(each, args.window) for each in raw]
     scored = _Scored(scores, [detection.tail_probability(s, calibration) for s in scores],
                      [np.nan_to_num(s, nan=-np.inf) > limit.value for s in scores])
@@ -93,16 +91,15 @@ def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
         if not places:
             raise UsageError("expected held-out steps to calibrate the false-alarm rate on, but "
                              "training held out none of this table. Give --calibrate FILE.")
-    scores = _scores(args, model, table, [[each] for each in places], "calibrate")
+    scores = _scores(args, model, table, places, "calibrate")
     return np.concatenate([detection.smooth(each, args.window) for each in scores])
 
 
 def _scores(
-    args: argparse.Namespace, model: SeriesModel, table: Table,
-    runs: Sequence[list[np.ndarray]], description: str,
+    args: argparse.Namespace, model: SeriesModel, table: Table, places: Sequence[np.ndarray],
+    description: str,
 ) -> list[np.ndarray]:
-    """Returns -log p of the steps of each run, nats; NaN where nothing was observed."""
-    places = [each for run in runs for each in run]
+    """Returns -log p of each run of places, nats; NaN where nothing was observed."""
     total = sum(map(len, places))
     parts = []
     with Progress(description, total=total, unit="step") as progress:
@@ -110,8 +107,7 @@ def _scores(
                 table, places, bound=args.bound, num_samples=args.num_samples, seed=args.seed):
             parts.append(-part)
             progress.advance(len(part))
-    sizes = [sum(map(len, run)) for run in runs]
-    return np.split(np.concatenate(parts), np.cumsum(sizes)[:-1])
+    return np.split(np.concatenate(parts), np.cumsum([len(each) for each in places])[:-1])
 
 
 def _print_threshold(args: argparse.Namespace, limit: Threshold) -> None:

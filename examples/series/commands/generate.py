@@ -83,7 +83,8 @@ def _sample(
             try:
                 parts.append(model.forecast(
                     series, len(series.values), horizon=size, num_paths=number,
-                    temperature=args.temperature, seed=args.seed + (first << _SEED_BITS)))
+                    temperature=args.temperature, calibrated=False,
+                    seed=args.seed + (first << _SEED_BITS)))
             except NotImplementedError:
                 raise UsageError(
                     f"--temperature: expected 1, as output={model.hparams.output} has no other "

@@ -142,7 +142,8 @@ class SeriesModel(Model):
 
     def forecast(
         self, series: Series, origin: int, *, horizon: int, num_paths: int = 200,
-        known: np.ndarray | None = None, temperature: float = 1.0, seed: int = 0,
+        known: np.ndarray | None = None, temperature: float = 1.0, calibrated: bool = True,
+        seed: int = 0,
     ) -> np.ndarray:
         """Samples what follows in a series.
 
@@ -156,6 +157,7 @@ class SeriesModel(Model):
           num_paths: the number of samples.
           known: covariates known ahead from the series' end on, `[N, K]`.
           temperature: below 1 sharpens the distribution of each step, above 1 flattens it.
+          calibrated: change the spread of the paths by `spread`.
           seed: equal seeds give equal paths.
 
         Returns:
@@ -180,7 +182,7 @@ class SeriesModel(Model):
         paths = self._sample_paths(
             prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early, scalar,
             seeds.make(seed)).numpy()
-        if temperature == 1:
+        if calibrated:
             paths = self.spread.apply(paths, self.maker.space.kind)
         return self.maker.to_data(paths, window.loc, window.scale)
 

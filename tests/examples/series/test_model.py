@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from examples.series.commands import calibrating
 from examples.series.data import columns, layout, roles, sources, table, windows
 from examples.series.hparams import SeriesHParams
 from examples.series.model import SeriesModel
 from examples.series.model.agent import SeriesAgent
 from examples.series.model.outputs import ValueEncoder, observation_spec
+from examples.series.model.spread import Spread
 from tests.examples.series.series_data import SMALL
 from vaeseq.codec.missing import MaskedEncoder, masked_spec
 from vaeseq.data import Masked
@@ -241,3 +243,28 @@ def test_a_series_of_bits_has_the_same_forecast_alone_and_in_a_batch(tmp_path, e
     alone = model.forecast(table_of(bits[0]).series[0]._replace(name="s0"), 60, horizon=3)
     np.testing.assert_array_equal(alone, model.forecast(batch.series[0], 60, horizon=3))
     assert 0 < alone.mean() < 1
+
+
+def test_the_spread_is_calibrated_on_held_out_windows(autoregression, monkeypatch):
+    model, one = autoregression
+    model.log_dir.path.mkdir(parents=True, exist_ok=True)
+    values = one.series[0].values[:, 0]
+
+    def narrow(series, origin, *, horizon, num_paths, seed):
+        assert origin >= 10  # nothing before the held-out steps is forecast
+        rng = np.random.default_rng(seed)
+        return values.mean() + 0.5 * values.std() * rng.normal(size=[num_paths, horizon, 1])
+
+    monkeypatch.setattr(model, "spread", Spread())
+    monkeypatch.setattr(model, "restore", lambda: 0)
+    monkeypatch.setattr(model, "forecast", narrow)
+    held_out = windows.positions(one, [120])[0][10:]
+    calibrating.run(model, [held_out[:20]], lambda: False)
+    assert model.spread.first == 1.0  # too few values
+    calibrating.run(model, [held_out], lambda: True)
+    assert model.spread.first == 1.0  # stopped
+    calibrating.run(model, [held_out], lambda: False)
+    assert 1.5 < model.spread.first < 2.7 and 1.5 < model.spread.last < 2.7
+    assert Spread.load(model.log_dir, 0) == model.spread
+    assert Spread.load(model.log_dir, 1) == Spread()  # of another checkpoint
+    (model.log_dir.path / "spread.json").unlink()

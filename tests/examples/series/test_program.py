@@ -226,6 +226,11 @@ def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
     assert trials == ["student_t", "mixture", "lognormal", "lognormal"]
     assert "Chosen output=lognormal: validation after" in ended.out
     assert "student_t 2.000, mixture 3.000" in ended.out
+    trials.clear()
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *words,
+                "--max-minutes", "0.00001")
+    assert ended.status == 0, ended.err
+    assert trials == ["student_t", "student_t"]  # choosing counts: no time for the others
 
 
 def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerly):
