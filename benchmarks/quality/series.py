@@ -70,7 +70,7 @@ _KNOWN = ("--targets", "Demand", "--known", "Temperature,WorkDay")
 ROWS = {
     "us_births": Row(
         30, 20, 1,
-        ("--num-steps", "1200", "--valid-windows", "2", "--valid-every", "100", "--hparams",
+        ("--num-steps", "1200", "--valid-windows", "10", "--valid-every", "100", "--hparams",
          "output=mixture,context_dropout=0.3"),
         {"seasonal naive": {"mase": 1.8648, "wql": 0.1195}, "DeepAR": {"mase": 0.535,
                                                                        "wql": 0.0275},
@@ -84,7 +84,7 @@ _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "80
              "output=strokes,rnn_hidden_sizes=[128],context_dropout=0,dropout=0.1,batch_size=64,"
              "sequence_size=96")
 TASKS: dict[str, tuple[str, ...]] = {
-    "co2": ("--num-steps", "1500", "--valid-windows", "4"),
+    "co2": ("--num-steps", "1500", "--valid-windows", "13"),
     "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams", "output=mixture"),
     "vowels": ("--num-steps", "1500", "--static", "speaker", "--hparams",
                "output=mixture,num_components=3"),

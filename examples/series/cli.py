@@ -108,7 +108,7 @@ def _impute_arguments(parser: argparse.ArgumentParser) -> None:
         help="samples that medians and intervals are computed from")
     add("--particles", type=arguments.whole(1, 10**5), default=256, metavar="N",
         help="particles of the filter")
-    add("--lookahead", type=arguments.whole(0, 1 << 12), default=32, metavar="N",
+    add("--lookahead", type=arguments.whole(0, 1 << 12), default=8, metavar="N",
         help="steps after a gap that count")
     add("--output", type=arguments.output_file, metavar="FILE",
         help="write the filled table as CSV, or as Parquet (default: the terminal)")

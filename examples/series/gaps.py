@@ -1,8 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Gaps of series, and their completions by a model.
 
-Gaps that are near each other are completed together, so that a sample of them is one of their joint
-distribution; those farther apart are independent of each other.
+Gaps that are near each other are completed by the same particles; those farther apart are
+independent of each other.
 """
 from __future__ import annotations
 

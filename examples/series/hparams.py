@@ -39,6 +39,8 @@ class SeriesHParams(HParams):
         5, "components of the outputs mixture and strokes", Range(1, 256))
     embed_size: int = fields.declare(
         4, "size of the embeddings of calendar and series", Range(1, 256))
+    level_inputs: bool = fields.declare(
+        True, "the level and scale of a window are inputs; train: only if there are several series")
     embed_series: bool = fields.declare(True, "learn an embedding of each series")
 
     vae_type: str = redeclare(HParams, "vae_type", "RNN")

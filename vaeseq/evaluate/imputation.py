@@ -182,8 +182,14 @@ def _trace(
     else:
         index = identity
         later = tf.concat([ancestors, identity[:, :lag]], 1)  # nothing follows the last step
-        for k in reversed(range(min(lag, num_steps - 1))):
-            index = tf.gather(later[:, k:k + num_steps], index, batch_dims=2)
+
+        def one_back(k: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            shape = [-1, num_steps, num_particles]
+            return k - 1, tf.gather(tf.slice(later, [0, k, 0], shape), index, batch_dims=2)
+
+        # A loop of the graph: XLA would fuse a chain of gathers into a program of exponential size.
+        _, index = tf.while_loop(
+            lambda k, _: k >= 0, one_back, (min(lag, num_steps - 1) - 1, identity))
         end = tf.minimum(steps + lag, last)
     def samples_first(leaf: Tensor) -> Tensor:
         return tf.transpose(leaf, [0, 2, 1, *range(3, leaf.shape.rank)])

@@ -30,7 +30,9 @@ def run(
         return
     origins = [(int(run[0, 0]), int(first)) for run in valid
                for first in run[:max(0, len(run) - hparams.horizon + 1), 1]]
-    size = sum(min(len(run), hparams.horizon) for run in valid) * model.layout.num_targets
+    size = sum(int(np.isfinite(table.series[int(number)].values[first:last + 1]).sum())
+               for number, first, last in ((*run[0], run[-1, 1]) for run in valid)
+               if last - first + 1 >= hparams.horizon)
     if not origins or size < spread.LEAST_VALUES:
         return
     model.restore()
@@ -53,6 +55,6 @@ def run(
     model.spread = spread.fit(samples, observed, model.step)
     model.spread.save(model.log_dir)
     if model.spread.values:
-        print(f"Spread of forecasts calibrated on {model.spread.values:,} held-out values: "
+        print(f"Spread of forecasts calibrated on {size:,} held-out values: "
               f"{model.spread.first:.2f} at the first step to {model.spread.last:.2f} at step "
               f"{hparams.horizon}, CRPS {100 * model.spread.gain:.1f} % lower there.", flush=True)

@@ -248,6 +248,8 @@ def resolve(hparams: SeriesHParams, table: Table, fixed: Sequence[str] = ()) -> 
             context + horizon, longest)
     if "embed_series" not in fixed and scaling == "training":
         changes["embed_series"] = False
+    if "level_inputs" not in fixed and len(table.series) == 1:
+        changes["level_inputs"] = False
     return hparams.replace(**changes)
 
 

@@ -106,7 +106,7 @@ class WindowMaker:
 
     def __init__(
         self, layout: Layout, space: Space, *, season: int, lags: Sequence[int],
-        embed_series: bool = True, binary: Sequence[int] = (),
+        embed_series: bool = True, level_inputs: bool = True, binary: Sequence[int] = (),
     ):
         """Creates the maker.
 
@@ -116,6 +116,8 @@ class WindowMaker:
           season: steps of a season.
           lags: earlier values that each step reads.
           embed_series: whether each series has a code.
+          level_inputs: whether a window's level and scale are inputs of its steps. Of a single
+            series with a trend they tell the time, and the future lies outside of their range.
           binary: targets that are never scaled.
         """
         self.inputs = Inputs(layout, season, embed_series=embed_series)
@@ -123,6 +125,7 @@ class WindowMaker:
         self.space = space
         self._layout = layout
         self._season = season
+        self._level_inputs = level_inputs and space.kind == "scaled" and space.history
         self._binary = list(binary)
         center, spread = np.array(layout.center), np.array(layout.spread)
         if space.log:  # the delta method: a change of x by s changes log x by s / x
@@ -134,8 +137,8 @@ class WindowMaker:
 
     @property
     def num_floats(self) -> int:
-        """F, with two numbers for each scaled target: its window's level and scale."""
-        return self.inputs.num_floats + 2 * self._layout.num_targets * self._has_scales
+        """F, with two numbers for each scaled target if its window's level and scale are inputs."""
+        return self.inputs.num_floats + 2 * self._layout.num_targets * self._level_inputs
 
     @property
     def _has_scales(self) -> bool:
@@ -187,7 +190,7 @@ class WindowMaker:
             covariates = np.concatenate([covariates, rest])
         floats, codes = self.inputs.compute(
             series.name, steps + series.start, covariates[start:stop], series.static)
-        if self._has_scales:
+        if self._level_inputs:
             level = np.concatenate([np.log(scale / self._spread),
                                     np.arcsinh((loc - self._center) / self._spread)])
             floats = np.concatenate(

@@ -86,7 +86,8 @@ class SeriesModel(Model):
             SPACES[hparams.output], history=hparams.scaling == "history")
         self.maker = WindowMaker(
             layout, space, season=hparams.season, lags=hparams.lags,
-            embed_series=hparams.embed_series, binary=[2] if hparams.output == "strokes" else [])
+            embed_series=hparams.embed_series, level_inputs=hparams.level_inputs,
+            binary=[2] if hparams.output == "strokes" else [])
         self.observation_spec = observation_spec(hparams.output, layout.num_targets)
         self.input_spec = input_spec(
             self.maker.num_floats, len(self.maker.inputs.code_sizes), len(hparams.lags),
@@ -196,7 +197,8 @@ class SeriesModel(Model):
           series: the series.
           start: the first step, counted from the first of the series.
           stop: the step after the last.
-          lookahead: how many steps after `stop` count.
+          lookahead: how many steps after a missing value count. With all of a long window, few
+            different particles would be left at its beginning.
           num_samples: the number of completions.
           num_particles: of the filter that they are drawn from.
           seed: equal seeds give equal completions.
@@ -212,7 +214,7 @@ class SeriesModel(Model):
         batch = as_tensors(
             stack([window], 1, bucket(end - begin)), self.gen_core.core.decoder.event_spec)
         drawn = self._complete(
-            batch.observed, batch.lengths, num_samples, num_particles, None, seeds.make(seed),
+            batch.observed, batch.lengths, num_samples, num_particles, lookahead, seeds.make(seed),
             batch.inputs).numpy()
         return self.maker.to_data(drawn[:, start - begin:stop - begin], window.loc, window.scale)
 
