@@ -78,7 +78,8 @@ ROWS = {
     "elecdemand": Row(48, 28, 48, (*_KNOWN, "--num-steps", "2000", "--valid-windows", "14"), {}),
     "elecdemand_alone": Row(
         48, 28, 48, ("--targets", "Demand", "--num-steps", "2000", "--valid-windows", "14"), {}),
-    "employment": Row(24, 1, 12, ("--num-steps", "3000", "--valid-windows", "1"), {}),
+    "employment": Row(
+        24, 1, 12, ("--targets", "Employed", "--num-steps", "3000", "--valid-windows", "1"), {}),
 }
 _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "8000", "--hparams",
              "output=strokes,rnn_hidden_sizes=[128],context_dropout=0,dropout=0.1,batch_size=64,"

@@ -179,7 +179,7 @@ def _why_ignored(columns: Columns, name: str, has_time: bool) -> str:
     if has_time and name.lower() in _PARTS_OF_TIME:
         return "part of the time"
     numbers = columns.numbers(name)
-    if name.lower() in _ROW_NAMES and len(numbers) > 1 and (np.diff(numbers) == 1).all():
+    if name.lower() in _ROW_NAMES and len(numbers) > 1 and (np.diff(numbers) > 0).all():
         return "number of the row"
     return ""
 
