@@ -49,6 +49,7 @@ VAE_TYPES: dict[str, type[SequenceCore] | Builder] = {
     "RVAE": RVAE,
     "KVAE": KVAE,
     "DSAE": DSAE,
+    "SEQAE": SEQAE,
     "TDVAE": TDVAE,
     "MASKDIFF": MaskDiff,
 }
