@@ -197,6 +197,18 @@ class HParams(metaclass=_AcceptsCoreOptions):
     l1_regularization: float = declare(0.0, "weight of the sum of |w| in the loss", Range(0, 1e6))
     l2_regularization: float = declare(0.0, "weight of the sum of w^2/2 in the loss", Range(0, 1e6))
     weight_decay: float = declare(0.0, "decoupled weight decay (AdamW)", Range(0, 1))
+    weight_posterior: Literal["none", "gaussian"] = declare(
+        "none", "weight uncertainty: train a normal posterior of each weight (minimum description "
+        "length)"
+    )
+    weight_stddev: float = declare(
+        0.01, "weight_posterior: first standard deviation of the weights",
+        Range(0, 1, open_low=True)
+    )
+    weight_cost: float = declare(
+        1.0, "weight_posterior: weight of the cost of the weights; 1: minimum description length",
+        Range(0, 1e6)
+    )
     accumulate: int = declare(1, "batches whose gradients are added up for one update", _SIZE)
     weight_average: float = declare(
         0.0, "decay of the average of the weights that is used after training; 0: none", _SHARE

@@ -242,7 +242,11 @@ class Model(abc.ABC):
         check_batch_size(data.batch_size, strategy)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
-            ops = self._train_ops(num_steps, strategy)
+            num_data_steps = 0
+            if self.hparams.weight_posterior != "none" and not isinstance(
+                    sequences, tf.data.Dataset):
+                num_data_steps = validation.num_steps(sequences)
+            ops = self._train_ops(num_steps, strategy, num_data_steps)
             ops.build(data.batch(0))
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
@@ -515,10 +519,12 @@ class Model(abc.ABC):
     def _objects(self) -> dict[str, tf.Module]:
         return {"gen_core": self.gen_core}
 
-    def _train_ops(self, num_steps: int, strategy: Strategy = SINGLE_PROCESS) -> TrainOps:
+    def _train_ops(
+        self, num_steps: int, strategy: Strategy = SINGLE_PROCESS, num_data_steps: int = 0
+    ) -> TrainOps:
         return TrainOps.from_hparams(
             self.gen_core, self.hparams, num_steps=num_steps, make_loss=self.make_loss,
-            seed=seeds.make(self._seed), strategy=strategy)
+            seed=seeds.make(self._seed), strategy=strategy, num_data_steps=num_data_steps)
 
 
 def _window(sequences: Sequence[Nest]) -> int:

@@ -130,6 +130,21 @@ def run(
     }, nats if score.bound == "exact" else None)
 
 
+def score_of_run(recipe: Recipe, seed: int, pieces: Pieces, log_dir: Path) -> Score:
+    """Returns the score of a trained run's best weights on the test split.
+
+    Args:
+      recipe: of the run, with another bound or number of samples.
+      seed: of the run.
+      pieces: piano rolls of each split.
+      log_dir: directory of the run.
+    """
+    hparams = MidiHParams.load(log_dir / "hparams.json")
+    model = _model(hparams, pieces["train"], log_dir, seed)
+    model.restore()
+    return _score(model, pieces["test"], recipe)[0]
+
+
 def averaged(nats: list[np.ndarray]) -> float:
     """Returns the nats per frame of an equal mixture, at each frame, of several exact models.
 

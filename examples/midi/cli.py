@@ -97,6 +97,9 @@ def _latent_arguments(parser: argparse.ArgumentParser) -> None:
         help="the piece that latents are inferred from (default: draw them from the prior)")
     add("--to", dest="goal", metavar="FILE.mid",
         help="a second piece: walk from the latents of the first to its latents")
+    add("--swap", action="store_true",
+        help="of vae_type=DSAE: play both pieces, and each with the other's latent of the whole "
+             "sequence, instead of the walk")
     add("--dimension", type=arguments.whole(0, 1 << 16), default=0, metavar="N",
         help="without --to: the dimension that is moved; the others are fixed")
     add("--range", type=arguments.real(Range(0, 100, open_low=True)), default=3.0, metavar="X",

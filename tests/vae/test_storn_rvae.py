@@ -29,10 +29,13 @@ def linear(vae_type):
     else:
         core = vae.RVAE(decoder, encoder, identity, RecurrentStack((2,)), q_z,
                         future=RecurrentStack((3,)), past=RecurrentStack((3,)))
+    if vae_type == "noncausal RVAE":
+        core = rvae.NoncausalRVAE(core, identity)
     run(core, IWAE(1), 1)
     small.set_weights(core, 0.3)
     for variable in decoder.trainable_variables:
-        rows = [[SCALE, 0.0]] if vae_type == "RVAE" else [[FEEDBACK, 0.0], [SCALE, 0.0]]
+        rows = {"RVAE": [[SCALE, 0.0]], "STORN": [[FEEDBACK, 0.0], [SCALE, 0.0]],
+                "noncausal RVAE": [[SCALE - 0.4, 0.0], [0.4, 0.0]]}[vae_type]
         variable.assign(rows if variable.shape.rank == 2 else [
             OFFSET, np.log(np.expm1(NOISE - 1e-5))])
     return core
@@ -48,8 +51,9 @@ def run(core, bound, rows):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("vae_type", ["STORN", "RVAE"])
-@pytest.mark.parametrize("bound", [IWAE(64), FIVO(16)])
+@pytest.mark.parametrize(("vae_type", "bound"), [
+    ("STORN", IWAE(64)), ("STORN", FIVO(16)), ("RVAE", IWAE(64)), ("RVAE", FIVO(16)),
+    ("noncausal RVAE", IWAE(64))])
 def test_the_exponential_of_a_bound_is_unbiased(vae_type, bound):
     loc = OFFSET + (FEEDBACK * previous() if vae_type == "STORN" else 0)
     exact = tfd.Normal(loc, np.float32(np.hypot(SCALE, NOISE))).log_prob(X).numpy().sum()
@@ -102,3 +106,25 @@ def test_storn_generates_as_iseq_and_rvae_without_feedback():
     core = small.gen_core("RVAE").core
     assert core.encode_contexts(contexts, ())[0].shape == [2, 5, 0]
     assert isinstance(core.initial_state(1).latent, rvae.State)
+
+
+def test_the_noncausal_decoder_reads_all_latents_and_has_no_single_step():
+    core = small.gen_core("RVAE").core
+    noncausal = rvae.NoncausalRVAE(core, RecurrentStack((4,), name="e_core"))
+    encoder, decoder = small.real_codec()
+    built = vae.make(small.HPARAMS.replace(vae_type="RVAE", rvae_decoder="noncausal"),
+                     decoder, encoder)
+    assert isinstance(built, rvae.NoncausalRVAE)
+    z = tf.Variable(small.reals(1, 5, number=2))
+    lengths = tf.constant([4])
+    state = noncausal.initial_state(1).latent
+    terms = noncausal.encode_observed((), small.reals(1, 5), lengths)
+    with tf.GradientTape() as tape:
+        outputs = noncausal.infer_given(tf.zeros([1, 5, 0]), terms, z, state, lengths).outputs[0, 1]
+    reads = tf.reduce_sum(tf.abs(tape.gradient(outputs, z)[0]), -1).numpy() > 0
+    assert outputs.shape == [8]
+    np.testing.assert_array_equal(reads, [True, True, True, True, False])  # no padding
+    with pytest.raises(ValueError, match="got a single step. Score it by the ELBO or IWAE"):
+        noncausal.update(state, z[:, 0])
+    samples = built.sample(3, 5, seed=1)
+    assert samples.shape == [3, 5, 2] and np.all(np.isfinite(samples))

@@ -83,11 +83,11 @@ def marginal_smoother(b_s, b_t, log_gap, z_t):
 
 
 @functools.cache
-def make_core(smooth=smoother, max_gap=1):
+def make_core(smooth=smoother, max_gap=1, **far):
     decoder = decoders.Normal(SPEC)
     core = vae.TDVAE(
         decoder, Flagged(), KalmanBelief(), [Exact(lambda b: (b[..., :1], b[..., 1:]))],
-        [Exact(transition)], [Exact(smooth)], MLP(()), max_gap=max_gap)
+        [Exact(transition)], [Exact(smooth)], MLP(()), max_gap=max_gap, **far)
     run(core, ELBO(), 1)
     for v in decoder.trainable_variables:
         v.assign([[1.0, 0.0]] if v.shape.rank == 2 else [0, np.log(np.expm1(R - 1e-5))])
@@ -130,23 +130,33 @@ def test_a_smoother_that_ignores_the_sampled_state_is_not_exact():
     assert np.all(gap.numpy() > 0.01)
 
 
+def gap_shares(shares, limit):
+    """The probability of each gap at a step that has `limit` steps behind it."""
+    longest = {gap: min(gap, limit) for gap in shares}
+    return {gap: sum(share / longest[n] for n, share in shares.items() if gap <= longest[n])
+            for gap in range(1, max(longest.values()) + 1)}
+
+
 @pytest.mark.oracle
-def test_the_objective_over_jumps_is_that_of_its_gaps():
+@pytest.mark.parametrize("shares", [{4: 1.0}, {2: 0.7, 4: 0.3}])  # by the longest gap
+def test_the_objective_over_jumps_is_that_of_its_gaps(shares):
     """Given s, the terms without p_D sum to log p(z_t | x_1:s) - log p(z_t | x_1:t)."""
-    core, rows = make_core(max_gap=4), 3000
+    (max_gap, _), *far = shares.items()
+    far_gap, far_share = far[0] if far else (max_gap, 0.0)
+    core, rows = make_core(max_gap=max_gap, far_gap=far_gap, far_share=far_share), 3000
     features, _ = core.encode_contexts(contexts(), core.initial_state(1).context)
     after = core.encode_observed(features, X[None, :, None])[0]  # b_1:T
     before = tf.concat([features.output[0, :1], after[:-1]], 0)  # b_0:T-1
     expected = np.zeros(len(X))
     for t in range(len(X)):
-        (mean, variance), longest = after[t].numpy(), min(t + 1, 4)
-        for gap in range(1, longest + 1):
+        mean, variance = after[t].numpy()
+        for gap, weight in gap_shares(shares, t + 1).items():
             start, spread = before[t + 1 - gap].numpy()
             factor, noise = A ** gap, Q ** 2 * (1 - A ** (2 * gap)) / (1 - A ** 2)
             later = tfd.Normal(factor * start, np.sqrt(factor ** 2 * spread + noise))
             kl = tfd.Normal(mean, np.sqrt(variance)).kl_divergence(later)
             fit = tfd.Normal(mean, R).log_prob(X[t]) - variance / (2 * R ** 2)
-            expected[t] += (fit - kl) / longest
+            expected[t] += weight * (fit - kl)
     objective = run(core, Jumpy(2), rows).objective.numpy()
     error = objective.std(0) / np.sqrt(rows)
     assert np.all(np.abs(objective.mean(0) - expected) < 4 * error + 1e-4)

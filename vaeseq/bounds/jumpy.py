@@ -16,8 +16,9 @@ from vaeseq.vae.tdvae import TDVAE
 class Jumpy(Bound):
     """Trains a `TDVAE` on jumps of random length; reports the ELBO of its one-step form.
 
-    For each step t and sample, a gap g is drawn uniformly from 1 to `TDVAE.max_gap`, or to t where
-    that is less. With log w over the gap (see `vaeseq.vae.tdvae`),
+    For each step t and sample, a gap g is drawn uniformly from 1 to `TDVAE.max_gap` (a share
+    `TDVAE.far_share` of them from 1 to `TDVAE.far_gap`), or to t where that is less. With log w
+    over the gap (see `vaeseq.vae.tdvae`),
 
         objective_t = log p_D(x_t | z_t) - kl_weight * [the other terms of -log w]
 
@@ -55,7 +56,12 @@ class Jumpy(Bound):
         context_features, features, observed = nest.merge_leading(nest.repeat_samples(
             (encoded.context_features, encoded.features, encoded.observed), self.num_samples))
         rows, num_steps = (nest.leading_dim(features, axis) for axis in (0, 1))
-        longest = tf.minimum(tf.range(1, num_steps + 1), core.max_gap)
+        longest = tf.fill([rows, num_steps], core.max_gap)
+        if core.far_share:
+            is_far = seeds.uniform(
+                [rows, num_steps], seeds.fold_in(gap_seed, 1)) < core.far_share
+            longest = tf.where(is_far, core.far_gap, longest)
+        longest = tf.minimum(tf.range(1, num_steps + 1), longest)
         uniform = seeds.uniform([rows, num_steps], gap_seed)
         gaps = 1 + tf.minimum(  # a uniform number near 1 may be rounded up
             tf.cast(uniform * tf.cast(longest, uniform.dtype), tf.int32), longest - 1)

@@ -33,6 +33,7 @@ from vaeseq.train import schedules
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
 from vaeseq.train.loss import SequenceLoss, TrainState
 from vaeseq.train.optimizers import Adam, Optimizer, WeightAverage
+from vaeseq.train.weight_posterior import GaussianWeights
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae import GenCore
 from vaeseq.vae.base import SequenceCore
@@ -95,6 +96,8 @@ class TrainOps(snt.Module):
       kl_weight: maps a step to the weight of the KL term.
       accumulate: number of batches of one update.
       average: the average of the weights; None without `weight_average`, or before `build`.
+      weight_posterior: the posterior of the weights; None without `weight_stddev`, or before
+        `build`.
     """
 
     def __init__(
@@ -102,7 +105,8 @@ class TrainOps(snt.Module):
         bound: Bound | None = None, *, learning_rate: Schedule | None = None,
         kl_weight: Schedule = lambda step: 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
-        accumulate: int = 1, weight_average: float = 0.0,
+        accumulate: int = 1, weight_average: float = 0.0, weight_stddev: float = 0.0,
+        weight_cost: float = 1.0, num_data_steps: int = 0,
         clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
         adam_beta2: float = 0.999, precision: Precision = "float32",
@@ -127,6 +131,11 @@ class TrainOps(snt.Module):
             update is that of one batch with the rows of all of them, in the memory of one.
           weight_average: decay of an exponential moving average of the weights, such as 0.999,
             which `average` holds; 0 for none.
+          weight_stddev: first standard deviation of a normal posterior of each weight, from which
+            each update draws the weights (see `vaeseq.train.weight_posterior`); 0 for none.
+          weight_cost: weight of the posterior's cost in the loss; 1 for the minimum description
+            length.
+          num_data_steps: steps of the training data, which share the cost of the weights.
           clip_gradient_norm: largest global norm of a gradient; 0 disables clipping.
           l1_regularization: weight of sum |w| over weight matrices (rank 2 and above).
           l2_regularization: weight of sum w^2 / 2 over weight matrices.
@@ -163,6 +172,10 @@ class TrainOps(snt.Module):
             raise ValueError(
                 "expected accumulate of at least 1 and weight_average in [0, 1), got "
                 f"accumulate={accumulate} and weight_average={weight_average}.")
+        if weight_stddev and strategy.num_replicas > 1:
+            raise ValueError(
+                "expected one replica for weight_posterior=gaussian, got "
+                f"{strategy.num_replicas}. Train it in one process.")
         self.loss = loss
         # Checkpoints name the weights by these attributes.
         self._agent = loss.agent
@@ -174,6 +187,10 @@ class TrainOps(snt.Module):
         self.accumulate = accumulate
         self._weight_average = weight_average
         self.average: WeightAverage | None = None
+        self._weight_stddev = weight_stddev
+        self._weight_cost = weight_cost
+        self._num_data_steps = num_data_steps
+        self.weight_posterior: GaussianWeights | None = None
         self._clip_gradient_norm = clip_gradient_norm
         self._l1_regularization = l1_regularization
         self._l2_regularization = l2_regularization
@@ -202,7 +219,7 @@ class TrainOps(snt.Module):
     def from_hparams(
         cls, gen_core: GenCore, hparams: HParams, *, num_steps: int = 1, jit_compile: bool = True,
         make_loss: Callable[[Bound], SequenceLoss] | None = None, seed: int | Seed,
-        strategy: Strategy = SINGLE_PROCESS, **overrides: Any,
+        strategy: Strategy = SINGLE_PROCESS, num_data_steps: int = 0, **overrides: Any,
     ) -> TrainOps:
         """Creates the operations from hyperparameters.
 
@@ -215,6 +232,7 @@ class TrainOps(snt.Module):
           make_loss: creates the loss from the training bound; by default that of the bound alone.
           seed: a number or an int32 `[2]` tensor, for everything random in training.
           strategy: distributes the rows of each batch.
+          num_data_steps: steps of the training data, for `weight_posterior`.
           **overrides: further arguments of the constructor, such as `optimizer` or `extra_loss`;
             they take precedence over the hyperparameters.
         """
@@ -231,6 +249,8 @@ class TrainOps(snt.Module):
             "l2_regularization": h.l2_regularization, "weight_decay": h.weight_decay,
             "context_dropout": h.context_dropout, "adam_beta2": h.adam_beta2,
             "accumulate": h.accumulate, "weight_average": h.weight_average,
+            "weight_stddev": h.weight_stddev if h.weight_posterior == "gaussian" else 0.0,
+            "weight_cost": h.weight_cost, "num_data_steps": num_data_steps,
             "check_numerics": h.check_numerics,
             "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
@@ -248,6 +268,24 @@ class TrainOps(snt.Module):
                                       *self._core.trainable_variables)}
         return tuple(weights.values())
 
+    @property
+    def _parameters(self) -> tuple[tf.Variable, ...]:
+        """What the optimizer updates: the weights, and log sigma of their posterior."""
+        if self.weight_posterior is None:
+            return self.variables_to_train
+        return (*self.variables_to_train, *self.weight_posterior.log_stddevs)
+
+    def weight_nats_per_step(self) -> Tensor:
+        """Returns the cost of the weights in nats, divided by the steps of the training data.
+
+        Raises:
+          ValueError: the weights have no posterior.
+        """
+        if self.weight_posterior is None:
+            raise ValueError("expected a posterior of the weights (weight_stddev above 0, after "
+                             "build), got none.")
+        return self.weight_posterior.kl() / self._num_data_steps
+
     def initial_state(self, batch_size: int) -> TrainState:
         """Returns the state of rows that are at the start of a sequence."""
         return self.loss.initial_state(batch_size)
@@ -260,10 +298,12 @@ class TrainOps(snt.Module):
         with self._strategy.scope(), initializers.weights_seed(self._seed):
             self.loss(self._as_tensors(single), self.initial_state(1), seed=self._seed)
             weights = self.variables_to_train
+            if self._weight_stddev:
+                self.weight_posterior = GaussianWeights(weights, self._weight_stddev)
             if self._is_keras:
-                self._optimizer.build(weights)
+                self._optimizer.build(self._parameters)
             elif hasattr(self._optimizer, "_initialize"):
-                self._optimizer._initialize(weights)
+                self._optimizer._initialize(self._parameters)
             if self._weight_average:
                 self.average = WeightAverage(self._weight_average, weights)
 
@@ -290,6 +330,11 @@ class TrainOps(snt.Module):
             raise ValueError(
                 f"expected accumulate={self.accumulate} batches for one update, got "
                 f"{len(batches)}.")
+        if self.weight_posterior is not None and self._num_data_steps < 1:
+            raise ValueError(
+                "weight_posterior=gaussian: expected the number of steps of the training data, "
+                "which share the cost of the weights; got none. Train on sequences of known "
+                "length, or take weight_posterior=none.")
         step = int(self.step.numpy())
         rate = 0.0 if self._learning_rate is None else self._learning_rate(step)
         # An eager operation takes a quarter of a millisecond here, with cold caches: so scalars
@@ -319,8 +364,15 @@ class TrainOps(snt.Module):
         """Returns the sums of a batch, added to those of the previous batches of the update."""
         step, first_row = tf.unstack(place)
         row_indices = first_row + self._strategy.row_indices(batch.lengths.shape[0])
-        sums, state = self._gradients(
-            (batch, state, row_indices), scheduled[1], seeds.fold_in(self._seed, step))
+        seed = seeds.fold_in(self._seed, step)
+        rows = batch, state, row_indices
+        if self.weight_posterior is None:
+            sums, state = self._gradients(rows, scheduled[1], seed)
+        else:
+            with self.weight_posterior.sampled(seeds.fold_in(seed, -1)) as offsets:
+                sums, state = self._gradients(rows, scheduled[1], seed)
+            sums = sums._replace(gradients=[*sums.gradients, *(
+                gradient * offset for gradient, offset in zip(sums.gradients, offsets))])
         return tf.nest.map_structure(tf.add, previous, sums) if previous else sums, state
 
     def _step(
@@ -355,16 +407,23 @@ class TrainOps(snt.Module):
                 self._optimizer.learning_rate.assign(rate)
         count = tf.maximum(sums.num_steps, 1.0)
         weights = self.variables_to_train
-        gradients = [
-            gradient / tf.cast(count, gradient.dtype) + self._regularization_gradient(weight)
-            for gradient, weight in zip(sums.gradients, weights)]
+        gradients = [gradient / tf.cast(count, gradient.dtype) for gradient in sums.gradients]
+        gradients[:len(weights)] = [
+            gradient + self._regularization_gradient(weight)
+            for gradient, weight in zip(gradients, weights)]
         loss = self._regularization(weights) - sums.objective / count
+        if self.weight_posterior is not None:
+            with tf.GradientTape() as tape:
+                cost = self._weight_cost * self.weight_nats_per_step()
+            loss += cost
+            gradients = [gradient + more for gradient, more in zip(
+                gradients, tape.gradient(cost, self._parameters))]
         if self._extra_loss is not None:
             with tf.GradientTape() as tape:
                 extra = tf.reduce_sum(self._extra_loss())
             loss += extra
             gradients = [gradient + more for gradient, more in zip(gradients, tape.gradient(
-                extra, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO))]
+                extra, self._parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO))]
         norm = tf.linalg.global_norm(gradients)
         finite = tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in (loss, *gradients)])
         if self._clip_gradient_norm:
@@ -385,9 +444,9 @@ class TrainOps(snt.Module):
                 weight.assign_sub(
                     tf.cast(self._rate, weight.dtype) * self._weight_decay * weight)
         if self._is_keras:
-            self._optimizer.apply_gradients(zip(gradients, self.variables_to_train))
+            self._optimizer.apply_gradients(zip(gradients, self._parameters))
         else:
-            self._optimizer.apply(gradients, self.variables_to_train)
+            self._optimizer.apply(gradients, self._parameters)
         self.step.assign_add(1)
         if self.average is not None:
             self.average.update(self.step)
@@ -409,7 +468,7 @@ class TrainOps(snt.Module):
     def _raise_numerics_error(self, step: int, loss: float, finite: Tensor) -> NoReturn:
         loss_is_finite, *gradients_are_finite = finite.numpy()
         names = [weight.name for weight, is_finite in zip(
-            self.variables_to_train, gradients_are_finite) if not is_finite]
+            self._parameters, gradients_are_finite) if not is_finite]
         culprits = f"the gradient of {', '.join(names[:3])}" if names else ""
         if len(names) > 3:
             culprits += f" and {len(names) - 3} more"

@@ -279,6 +279,8 @@ class Trainer:
         if not self._strategy.is_chief:
             return False
         values = _averages(totals)
+        if self._ops.weight_posterior is not None:
+            values["weight_nats_per_step"] = float(self._ops.weight_nats_per_step())
         best = False
         if score is not None:
             values["valid_nats_per_step"] = score.nats_per_step

@@ -104,10 +104,13 @@ class SequenceCore(Described, snt.Module, abc.ABC):
       has_density: whether the posterior has a density; without one there is no bound on the
         likelihood (see `vaeseq.bounds.reconstruction`).
       Options: a dataclass of the core's own hyperparameters (`fields.declare`); None for none.
+      appends_contexts: whether the hyperparameter `context_skip` puts the contexts behind the
+        recurrent outputs in the decoder's inputs, which a decoder may count on.
     """
 
     Options: type | None = None
     has_density: bool = True
+    appends_contexts = False
 
     def __init__(
         self, decoder: DistModule, *, latent_size: int | None = None,

@@ -174,6 +174,7 @@ class DSAE(VAECore):
 
     def join(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """Returns the latents of sequences with z_1:T `[B, T, Z]` and f `[B, F]`."""
+        dynamic, static = tf.convert_to_tensor(dynamic), tf.convert_to_tensor(static)
         num_steps = nest.leading_dim(dynamic, 1)
         return tf.concat([dynamic, tf.repeat(static[:, tf.newaxis], num_steps, 1)], -1)
 

@@ -48,6 +48,8 @@ class Hidden(NamedTuple):
 class IndependentSequence(VAECore):
     """A VAE of independent latents (graphs in the module description)."""
 
+    appends_contexts = True
+
     def __init__(
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
         e_core: RecurrentStack, q_z: latent.DiagonalNormal, name: str | None = None,

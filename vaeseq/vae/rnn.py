@@ -31,6 +31,8 @@ from vaeseq.vae.base import CoreState, Inferred, VAECore
 class RNN(VAECore):
     """A recurrent network without latent variables (graphs in the module description)."""
 
+    appends_contexts = True
+
     def __init__(self, decoder: DistModule, d_core: RecurrentStack, name: str | None = None):
         """Creates the core.
 

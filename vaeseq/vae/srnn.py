@@ -68,6 +68,8 @@ class Options:
 class SRNN(VAECore):
     """A stochastic recurrent network (graphs in the module description)."""
 
+    appends_contexts = True
+
     Options = Options
 
     def __init__(

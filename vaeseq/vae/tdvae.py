@@ -141,6 +141,10 @@ class Options:
         2, "TDVAE: layers of the state, of latent_size numbers each", Range(1, 16))
     tdvae_max_gap: int = declare(
         10, "TDVAE: the longest jump that train_bound=jumpy trains on", Range(1, 1 << 16))
+    tdvae_far_gap: int = declare(
+        10, "TDVAE: the longest of the jumps in the share tdvae_far_share", Range(1, 1 << 16))
+    tdvae_far_share: float = declare(
+        0.0, "TDVAE: share of the jumps that are up to tdvae_far_gap long", Range(0, 1))
 
 
 class TDVAE(VAECore):
@@ -152,7 +156,7 @@ class TDVAE(VAECore):
         self, decoder: DistModule, encoder: Encoder, belief: RecurrentStack,
         p_b: Sequence[latent.DiagonalNormal], p_t: Sequence[latent.DiagonalNormal],
         q: Sequence[latent.DiagonalNormal], emission: MLP, *, max_gap: int = 10,
-        name: str | None = None,
+        far_gap: int = 10, far_share: float = 0.0, name: str | None = None,
     ):
         """Creates the core.
 
@@ -168,6 +172,8 @@ class TDVAE(VAECore):
           q: the smoothing posterior, from [z_t, b_s, b_t, log g].
           emission: from z_t to what the decoder reads.
           max_gap: the longest jump that `bounds.Jumpy` trains on.
+          far_gap: the longest of a share of the jumps.
+          far_share: that share, 0 to 1.
           name: of the module.
         """
         self._size = p_b[0].event_spec.shape[0]
@@ -177,7 +183,7 @@ class TDVAE(VAECore):
         self._belief = belief
         self._p_b, self._p_t, self._q = tuple(p_b), tuple(p_t), tuple(q)
         self._emission = emission
-        self.max_gap = max_gap
+        self.max_gap, self.far_gap, self.far_share = max_gap, far_gap, far_share
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> TDVAE:
@@ -190,7 +196,8 @@ class TDVAE(VAECore):
                        activate_final=True, name="emission")
         return cls(decoder, encoder, _builders.recurrent_stack(hparams, "belief"),
                    layers("p_b"), layers("p_t"), layers("q"), emission,
-                   max_gap=hparams.tdvae_max_gap)
+                   max_gap=hparams.tdvae_max_gap, far_gap=hparams.tdvae_far_gap,
+                   far_share=hparams.tdvae_far_share)
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None

@@ -70,6 +70,8 @@ class Hidden(NamedTuple):
 class VRNN(VAECore):
     """A variational recurrent network (graphs in the module description)."""
 
+    appends_contexts = True
+
     def __init__(
         self, decoder: DistModule, encoder: Encoder, cell: RecurrentStack, phi_z: MLP,
         p_z: latent.DiagonalNormal, q_z: latent.DiagonalNormal, name: str | None = None,

@@ -27,12 +27,19 @@ def run(args: argparse.Namespace) -> None:
                          f"vae_type={model.hparams.vae_type}. Train one with vae_type=SRNN, say.")
     if args.goal and not args.start:
         raise UsageError("--to: expected a piece to walk from too; give it with --from.")
+    if args.swap and not args.goal:
+        raise UsageError("--swap: expected two pieces; give them with --from and --to.")
+    if args.swap and not isinstance(model.gen_core.core, vae.DSAE):
+        raise UsageError("--swap: expected a model with a latent of the whole sequence, "
+                         f"vae_type=DSAE; found vae_type={model.hparams.vae_type}.")
     if args.dimension >= size:
         raise UsageError(f"--dimension: expected one of the {size} from 0 to {size - 1}; got "
                          f"{args.dimension}.")
     grid = playing_grid(args.rate, model.hparams.frames)
     captions, latents = _path(model, grid, args)
-    title = "A walk between two pieces" if args.goal else f"Latent dimension {args.dimension}"
+    title = f"Latent dimension {args.dimension}"
+    if args.goal:
+        title = "Exchanged latents" if args.swap else "A walk between two pieces"
     start = args.start or "latents drawn from the prior"
     write_samples(args, _decode(model, captions, latents, args), grid, title,
                   f"{args.log_dir}, from {start}, seed {args.seed}")
@@ -52,6 +59,8 @@ def _path(
     if args.goal:
         goal = _infer(model, args.goal, length, args)
         length = min(len(start), len(goal))
+        if args.swap:
+            return _swapped(model.gen_core.core, start[:length], goal[:length])
         weights = np.linspace(0, 1, args.num_samples)
         return ([f"{100 * weight:.0f} % of the way" for weight in weights],
                 np.stack([_interpolate(start[:length], goal[:length], weight)
@@ -60,6 +69,21 @@ def _path(
     latents = np.repeat(start[None], len(moves), axis=0)
     latents[:, :, args.dimension] += moves[:, None]
     return [f"moved by {move:+.2f}" for move in moves], latents
+
+
+def _swapped(
+    core: vae.DSAE, start: np.ndarray, goal: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """Returns two pieces' latents, `[T, Z]` each, and the same with their static latents exchanged.
+
+    Returns:
+      Captions, and latents `[4, T, Z]`.
+    """
+    both = np.stack([start, goal])
+    dynamic, static = core.split(both)
+    return (["the first piece", "the second piece", "the first with the second's latent of the "
+             "sequence", "the second with the first's latent of the sequence"],
+            np.concatenate([both, core.join(dynamic, static[::-1])]))
 
 
 def _interpolate(start: np.ndarray, goal: np.ndarray, weight: float) -> np.ndarray:

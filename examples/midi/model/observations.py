@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -150,8 +151,9 @@ def uses_recall(hparams: MidiHParams) -> bool:
 
 def _aligned(hparams: MidiHParams) -> list[int]:
     """Returns where frames begin in the decoder's features that skip the recurrence."""
-    if (not hparams.context_skip or hparams.obs_encoder_fc_layers
-            or hparams.history_encoder_fc_layers or hparams.vae_type == "MASKDIFF"):
+    core = vae.VAE_TYPES.get(hparams.vae_type)
+    if (not hparams.context_skip or not getattr(core, "appends_contexts", False)
+            or hparams.obs_encoder_fc_layers or hparams.history_encoder_fc_layers):
         return []
     columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
     frames = [start + i * columns for i in range(hparams.history_size)]

@@ -1,0 +1,160 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Measures the dynamical VAEs on data with known answers, and on music.
+
+    python -m benchmarks.quality.dynamics run linear_gaussian [--models ST-R,ST-L] [--seeds 0,1,2]
+        [--updates N] [--max-minutes M] [--data FILE] [--results DIR]
+    python -m benchmarks.quality.dynamics table [NAME]
+
+`run` trains and scores the models of a table, all of them with the first seed first, and prints one
+JSON line for each. A result is a small file in a folder --results, by default the repository's own;
+existing results are kept, and interrupted runs are resumed. `table` prints the tables: means over
+seeds, with their standard errors; a model without results is "not run".
+
+Each table is a module of `benchmarks.quality.dynamics_tables`, whose description says how the data
+are made and what is measured.
+"""
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import markdown_table, provenance
+from vaeseq.cli import arguments
+from vaeseq.cli.program import Command, Program
+
+if TYPE_CHECKING:
+    from benchmarks.quality.dynamics_tables.table import Table
+
+_MODULE = "benchmarks.quality.dynamics"
+_RESULTS = Path(__file__).parents[1] / "results" / "dynamics"
+NAMES = ("linear_gaussian", "recovery", "lorenz", "oscillator", "memory", "pendulum", "box",
+         "balls", "chorales", "weights")
+
+
+def load(name: str) -> Table:
+    """Returns a table by name; imports TensorFlow."""
+    return importlib.import_module(f"benchmarks.quality.dynamics_tables.{name}").TABLE
+
+
+def _results_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=arguments.new_directory, default=_RESULTS, metavar="DIR",
+                        help="folder of the results")
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("name", choices=NAMES, help="the table")
+    add("--models", metavar="A,B", help="models to run (default: all)")
+    add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
+    add("--updates", type=arguments.whole(1, 1 << 40), metavar="N",
+        help="number of updates (default: the table's); with other --results for a trial")
+    add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
+        help="limit of the training of one run")
+    add("--data", type=arguments.readable_file, metavar="FILE",
+        help="piano rolls (.npz), for the tables of music")
+    add("--log-dir", type=arguments.new_directory, metavar="DIR",
+        help="folder of the training runs (default: a temporary one)")
+    _results_argument(parser)
+
+
+def _table_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", choices=NAMES, help="the table (default: all)")
+    _results_argument(parser)
+
+
+def _run(options: argparse.Namespace) -> None:
+    table = load(options.name)
+    if table.needs_data and options.data is None:
+        raise arguments.UsageError(f"{options.name}: expected piano rolls, --data FILE.npz.")
+    models = arguments.some_of(table.models)(options.models) if options.models else table.models
+    seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
+    with tempfile.TemporaryDirectory() as temporary:
+        for seed in seeds:
+            for model in models:
+                log_dir = (options.log_dir or Path(temporary)) / f"{options.name}-{model}-{seed}"
+                row = _row(table, model, seed, log_dir, options)
+                print(json.dumps({key: row[key] for key in ("model", "seed", *table.columns)
+                                  if key in row}), flush=True)
+
+
+def _row(
+    table: Table, model: str, seed: int, log_dir: Path, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Returns the result of one run, from its file if there is one."""
+    from benchmarks.quality.dynamics_tables.table import Settings
+    path = options.results / options.name / f"{model}-{seed}.json"
+    if path.is_file():
+        return json.loads(path.read_text())
+    settings = Settings(
+        seed, options.updates or table.updates, options.max_minutes, log_dir, options.data)
+    figures = table.run(model, settings)
+    row = {"table": options.name, "model": model, "seed": seed, "hparams": table.models[model],
+           **figures, **provenance(_MODULE), "command": _command(options, model, seed)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(row, indent=1) + "\n")
+    return row
+
+
+def _command(options: argparse.Namespace, model: str, seed: int) -> str:
+    """Returns the command that repeats a run."""
+    words = [f"python -m {_MODULE} run {options.name} --models {model} --seeds {seed}"]
+    words += [f"--updates {options.updates}"] if options.updates else []
+    words += [f"--data {options.data.name}"] if options.data else []
+    return " ".join(words)
+
+
+def _table(options: argparse.Namespace) -> None:
+    for name in [options.name] if options.name else NAMES:
+        print(f"{markdown(name, options.results / name)}\n")
+
+
+def markdown(name: str, results: Path) -> str:
+    """Returns a table in Markdown.
+
+    Args:
+      name: of the table.
+      results: folder of its results.
+    """
+    table = load(name)
+    lines = []
+    for model in table.models:
+        rows = [json.loads(path.read_text()) for path in sorted(results.glob(f"{model}-*.json"))]
+        rows = [row for row in rows if row["model"] == model]
+        lines.append([model, *(_cell([row[key] for row in rows if key in row])
+                               for key in table.columns), _runs(rows)])
+    header = ["model", *table.columns.values(), "runs"]
+    return f"**{table.title}** (aim: {table.aim})\n\n{markdown_table(header, lines)}"
+
+
+def _runs(rows: list[dict[str, Any]]) -> str:
+    """Describes the runs of a model: their number, and the median time of training."""
+    if not rows:
+        return "not run"
+    seconds = [row["train_seconds"] for row in rows if "train_seconds" in row]
+    minutes = f", {statistics.median(seconds) / 60:.1f} min" if seconds else ""
+    return f"{len(rows)}{minutes}"
+
+
+def _cell(figures: list[float]) -> str:
+    """Returns the mean of figures, with its standard error if there are several."""
+    if not figures:
+        return ""
+    mean = f"{statistics.fmean(figures):.4g}"
+    if len(figures) == 1:
+        return mean
+    error = statistics.stdev(figures) / len(figures) ** 0.5
+    return f"{mean} ± {error:.2g}" if error else mean
+
+
+program = Program(f"python -m {_MODULE}", "Measures the dynamical VAEs.", (
+    Command("run", "train and score the models of a table", _run_arguments, _run),
+    Command("table", "print the tables of existing results", _table_arguments, _table),
+))
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,165 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""The tables of dynamical VAEs: their data, their exact references, and what is printed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import integrate
+from tensorflow_probability import distributions as tfd
+
+from benchmarks.quality import dynamics
+from benchmarks.quality.dynamics_tables import (
+    balls,
+    box,
+    linear_gaussian,
+    lorenz,
+    memory,
+    oscillator,
+    pendulum,
+    recovery,
+    table,
+)
+from examples.midi.hparams import MidiHParams
+from vaeseq.hparams import HParams
+
+
+@pytest.mark.parametrize("name", dynamics.NAMES)
+def test_the_hyperparameters_of_every_model_can_be_read(name):
+    table = dynamics.load(name)
+    for overrides in filter(None, table.models.values()):
+        (MidiHParams if table.needs_data else HParams)().parse(overrides)
+
+
+def test_a_table_has_means_over_seeds_and_says_what_was_not_run(tmp_path):
+    for seed, error in enumerate((1.0, 2.0, 3.0)):
+        row = {"model": "ekf", "seed": seed, "error": error, "train_seconds": 90}
+        (tmp_path / f"ekf-{seed}.json").write_text(json.dumps(row))
+        euler = {**row, "model": "ekf-euler", "error": 7.0}
+        (tmp_path / f"ekf-euler-{seed}.json").write_text(json.dumps(euler))
+    lines = dynamics.markdown("lorenz", tmp_path).splitlines()
+    assert "| ekf | 2 ± 0.58 | 3, 1.5 min |" in lines
+    assert "| ekf-euler | 7 | 3, 1.5 min |" in lines
+    assert "| dmm-elbo |  | not run |" in lines
+
+
+@pytest.mark.oracle
+def test_the_linear_data_have_the_moments_of_their_model():
+    z, x = linear_gaussian.draw(20_000, np.random.default_rng(0))
+    variance = 1 + 10 * np.arange(25)
+    np.testing.assert_allclose(z.mean(0)[:, 0], 0.05 * np.arange(25), atol=0.5)
+    np.testing.assert_allclose(z.var(0)[:, 0], variance, rtol=0.05)
+    np.testing.assert_allclose((x - 0.5 * z).var(), 20, rtol=0.02)
+
+
+@pytest.mark.oracle
+def test_the_data_follow_the_transition_that_is_learnt():
+    """Given u and v of neighbouring steps, the observations regress on the transition's mean."""
+    transition = recovery.LearntTransition()
+    transition.alpha.assign(recovery.ALPHA)
+    transition.beta.assign(recovery.BETA)
+    z = 2 * recovery.draw(20_000, np.random.default_rng(0))  # with noise of variance 0.4
+    mean = transition(tf.constant(z[:, :-1]), None).loc.numpy()
+    residual = z[:, 1:] - mean
+    assert np.all(np.abs(residual.mean((0, 1))) < 0.02)
+    assert np.all(np.abs(residual.var((0, 1)) - 1.4) < 0.2)
+
+
+@pytest.mark.oracle
+def test_the_trajectory_solves_the_lorenz_equations():
+    start = np.array([1.0, 1.0, 1.0])
+    solution = integrate.solve_ivp(
+        lambda _, s: [10 * (s[1] - s[0]), s[0] * (28 - s[2]) - s[1], s[0] * s[1] - 8 / 3 * s[2]],
+        (0, 0.5), start, rtol=1e-10, atol=1e-10)
+    state = start
+    for _ in range(10):
+        state = lorenz.runge_kutta(state)
+    np.testing.assert_allclose(state, solution.y[:, -1], rtol=1e-4)
+
+
+@pytest.mark.oracle
+def test_the_extended_filter_of_a_linear_system_is_the_kalman_filter():
+    matrix = np.array([[0.9, 0.2, 0.0], [-0.2, 0.9, 0.1], [0.0, 0.0, 0.8]])
+    x = np.random.default_rng(0).normal(size=[6, 3])
+    found = lorenz.extended_kalman_filter(lambda state: matrix @ state, x, 0.3)
+    # Started from the first observation: p(state_1 | x_1) = N(x_1, 0.25 I) for a flat prior.
+    model = tfd.LinearGaussianStateSpaceModel(
+        5, tf.linalg.LinearOperatorFullMatrix(matrix),
+        tfd.MultivariateNormalDiag(np.zeros(3), np.full(3, 0.3 ** 0.5)),
+        tf.linalg.LinearOperatorIdentity(3, dtype=tf.float64),
+        tfd.MultivariateNormalDiag(np.zeros(3), np.full(3, 0.5)),
+        tfd.MultivariateNormalFullCovariance(
+            matrix @ x[0], 0.25 * matrix @ matrix.T + 0.3 * np.eye(3)))
+    np.testing.assert_allclose(found[1:], model.forward_filter(x[1:])[1], atol=1e-6)
+
+
+@pytest.mark.oracle
+def test_the_exact_prediction_of_one_frequency_is_that_of_a_kalman_filter():
+    x = oscillator.draw(2, np.random.default_rng(0))
+    w = oscillator.LOWEST
+    model = tfd.LinearGaussianStateSpaceModel(
+        oscillator.STEPS, tf.linalg.LinearOperatorFullMatrix(
+            np.array([[np.cos(w), -np.sin(w)], [np.sin(w), np.cos(w)]], np.float32)),
+        tfd.MultivariateNormalDiag([0.0, 0.0], 2 * [oscillator.PROCESS_NOISE]),
+        tf.linalg.LinearOperatorFullMatrix([[1.0, 0.0]]),
+        tfd.MultivariateNormalDiag([0.0], [oscillator.NOISE]),
+        tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 1.0]))
+    log_prob = model.forward_filter(x)[0].numpy()
+    found = oscillator.exact(x[..., 0].astype(np.float64), num_frequencies=1)
+    for t in oscillator.STARTS:
+        np.testing.assert_allclose(found[t, 1], log_prob[:, t], rtol=2e-3)
+
+
+@pytest.mark.oracle
+def test_colliding_balls_keep_their_energy_and_stay_in_the_box():
+    path = balls.draw(3, np.random.default_rng(0))
+    steps = np.diff(path, axis=1)
+    assert path.min() > balls.RADIUS - 0.3 and path.max() < balls.BOX - balls.RADIUS + 0.3
+    speeds = np.sqrt((steps ** 2).sum((2, 3)))
+    assert np.quantile(speeds, 0.9) == pytest.approx(0.5, abs=1e-6)  # less where a wall turned one
+    assert speeds.max() < 0.5 + 1e-6
+    position = np.array([[3.0, 5.0], [5.0, 5.5], [8.0, 2.0]])
+    velocity = np.array([[1.0, 0.2], [-0.5, 0.1], [0.0, 0.3]])
+    _, after = balls.move(position, velocity, 0.01)
+    assert np.any(after != velocity)
+    np.testing.assert_allclose(after.sum(0), velocity.sum(0))  # momentum
+    np.testing.assert_allclose((after ** 2).sum(), (velocity ** 2).sum())
+    frame = balls.render(position)
+    rows, columns = np.unravel_index(frame.argmax(), frame.shape)
+    assert frame[15, 9] == pytest.approx(1, abs=1e-3) and frame[rows, columns] <= 1
+
+
+def test_a_ball_on_a_line_is_interpolated_exactly():
+    centres = np.stack([np.linspace(6.5, 25.5, 20), np.full(20, 12.5)], -1)
+    frames = box.render(centres)
+    assert np.mean(box.interpolated(frames) != frames[box.GAP]) < 0.002
+    path = box.draw(20, np.random.default_rng(0))
+    assert path.min() >= 5 and path.max() <= 27
+    speeds = np.linalg.norm(np.diff(path, axis=1), axis=-1)
+    assert np.median(speeds) == pytest.approx(2.5, abs=0.2) and speeds.max() < 3.0 + 1e-6
+    assert box.with_gap(frames).mask.mean() == 6 / 20
+
+
+def test_the_bob_is_where_the_state_says():
+    states, frames = pendulum.draw(5, np.random.default_rng(0))
+    rows, columns = np.mgrid[:16, :16]
+    mass = frames.sum((2, 3))
+    x = (frames * columns).sum((2, 3)) / mass - 7.5
+    y = 7.5 - (frames * rows).sum((2, 3)) / mass
+    np.testing.assert_allclose(np.stack([x, y], -1), 5 * states[..., :2], atol=0.15)
+
+
+def test_least_squares_and_logistic_regression_find_what_is_linear():
+    rng = np.random.default_rng(0)
+    features, weights = rng.normal(size=[300, 2, 3]), rng.normal(size=[3, 2])
+    targets = features @ weights + [1.0, 2.0]
+    targets[..., 1] += rng.normal(size=[300, 2]) * np.sqrt((weights[:, 1] ** 2).sum())
+    fitted = table.r_squared(features[:150], features[150:], targets[:150], targets[150:])
+    np.testing.assert_allclose(fitted, [1, 0.5], atol=0.12)
+    flat, labels = features[:, 0], features[:, 0] @ weights[:, 0] > 0
+    assert memory.accuracy(flat[:200], labels[:200], flat[200:], labels[200:]) > 0.95
+    x, is_above = memory.draw(50, rng)
+    assert x.shape == (50, 140, 1) and 10 < is_above.sum() < 40
