@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Every `vae_type` in vaeseq-text and vaeseq-midi: it works, or is refused in one line."""
+"""Every dynamical `vae_type` in the programs of text and music: it works, or says why not."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from vaeseq.train.loss import SequenceLoss
 SIZES = "rnn_hidden_sizes=[4],latent_size=2,latent_decoder_fc_layers=[4],num_shards=1,batch_size=2"
 TEXTS = f"{SIZES},embed_size=3,sequence_size=8"
 MIDI = f"{SIZES},lowest_note=60,highest_note=67,relative_channels=2,recall=4,sequence_size=8"
+NAMES = [name for name in vae.VAE_TYPES if name not in ("SEQAE", "MASKDIFF")]
 REFUSED = "TDVAE's belief reads encodings of the last observation"
 
 
@@ -48,7 +49,7 @@ def score_and_sample(model):
     return float(traced(*batch)), generated.log_prob.shape
 
 
-@pytest.mark.parametrize("name", vae.VAE_TYPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_core_scores_and_samples_music(name, tmp_path):
     if name == "TDVAE":
         with pytest.raises(ValueError, match=REFUSED):
@@ -64,7 +65,7 @@ def test_tdvae_models_music_without_recall(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", vae.VAE_TYPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_core_trains_and_generates_in_the_programs(name, tmp_path, capsys):
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     for number in range(4):
