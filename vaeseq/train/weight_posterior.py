@@ -70,9 +70,11 @@ class GaussianWeights(tf.Module):
                 self._weights, self.log_stddevs, seeds.split(seed, len(self._weights)))]
         for weight, mean, offset in zip(self._weights, means, offsets):
             weight.assign(mean + offset)
-        yield offsets
-        for weight, mean in zip(self._weights, means):
-            weight.assign(mean)
+        try:
+            yield offsets
+        finally:
+            for weight, mean in zip(self._weights, means):
+                weight.assign(mean)
 
     def kl(self) -> Tensor:
         """Returns KL(Q || P), the cost of the weights in nats."""

@@ -107,6 +107,7 @@ class SEQAE(VAECore):
     """
 
     Options = Options
+    appends_contexts = True
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
