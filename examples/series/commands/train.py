@@ -132,7 +132,10 @@ def _choose_output(
         print(f"Chosen output={best}, the first that suits the values: --max-minutes leaves no "
               "time to compare others.", flush=True)
         return data.hparams.replace(output=best)
-    words = ", ".join(f"{output} {score:.3f}" for output, score in scores.items())
-    print(f"Chosen output={best}: validation after {_TRIAL_STEPS} updates of each, nats per step: "
-          f"{words}.", flush=True)
+    finite = {output: score for output, score in scores.items() if math.isfinite(score)}
+    words = ", ".join(f"{output} {score:.3f}" for output, score in finite.items())
+    too_late = [output for output in outputs if output not in finite]
+    end = f" --max-minutes left no time for {', '.join(too_late)}." if too_late else ""
+    print(f"Chosen output={best}: validation within {_TRIAL_STEPS} updates of each, nats per step: "
+          f"{words}.{end}", flush=True)
     return data.hparams.replace(output=best)

@@ -211,8 +211,10 @@ class SeriesModel(Model):
         begin = max(min(self.maker.first(series), start), start - self.hparams.context)
         end = min(stop + lookahead, len(series.values))
         window = self.maker.window(series, begin, end, own_from=begin)
+        # The size of a window with all its history: gaps near the beginning compile nothing anew.
+        size = bucket(self.hparams.context + stop - start + lookahead)
         batch = as_tensors(
-            stack([window], 1, bucket(end - begin)), self.gen_core.core.decoder.event_spec)
+            stack([window], 1, size), self.gen_core.core.decoder.event_spec)
         drawn = self._complete(
             batch.observed, batch.lengths, num_samples, num_particles, lookahead, seeds.make(seed),
             batch.inputs).numpy()
