@@ -170,11 +170,11 @@ def _mixer(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
     data = Sequences(train, batch_size=64, sequence_size=total, seed=seed + 1)
     result: dict[str, Any] = {"base_steps": start, "updates": updates}
-    for name, given in (("likelihood", lambda update: total), ("mixer", prefix)):
+    for name, prefix_of in (("likelihood", lambda update: total), ("mixer", prefix)):
         ops = TuneOps(
             models[name].gen_core, models["prior"].gen_core, bounds.ELBO(), rewards=bleu,
             num_samples=64, length=total, control=KLControl(50.0), likelihood=1.0,
-            learning_rate=_decay(1e-3, updates), clip_gradient_norm=1.0, prefix=given,
+            learning_rate=_decay(1e-3, updates), clip_gradient_norm=1.0, prefix=prefix_of,
             samples_per_prefix=4, seed=seeds.make(seed))
         for update in range(updates):
             ops(data.batch(update))
@@ -188,13 +188,13 @@ def _bleu_of(
     as_samples: Callable[[np.ndarray], list[Sample]],
 ) -> dict[str, float]:
     """Returns the mean BLEU of outputs for held-out sources: the likeliest symbols, and samples."""
-    given = tf.constant(np.stack(held)[:, :size + 1])
+    sources = tf.constant(np.stack(held)[:, :size + 1])
     gen_core = model.gen_core
-    state = gen_core.prime(given, gen_core.initial_state(len(held)), seed=seeds.make(0))
+    state = gen_core.prime(sources, gen_core.initial_state(len(held)), seed=seeds.make(0))
     figures = {}
     for name, temperature in (("greedy", 1e-3), ("sampled", 1.0)):
         drawn, _ = gen_core.generate(size, state, temperature=temperature, seed=seeds.make(1))
-        whole = np.concatenate([given.numpy(), drawn.observed.numpy()], 1)
+        whole = np.concatenate([sources.numpy(), drawn.observed.numpy()], 1)
         scored = reward.score(as_samples(whole), as_samples(np.stack(held)))
         figures[name] = float(scored.values.sum(1).mean())
     return figures
@@ -243,10 +243,10 @@ def _listener(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     hidden = _hidden(rng, model.num_symbols, samples, scale=3.0)
     pairs = _choices(rng, samples, hidden, 200, "ann")
     held = _choices(rng, samples, hidden, 4000, "ann")
-    known, calibration = pairs[:160], pairs[160:]
+    training, calibration = pairs[:160], pairs[160:]
     preferences = PreferenceModel(
         lambda number: _scorer(model.num_symbols, 1, seed + number))
-    preferences.fit(known, seed=seed)
+    preferences.fit(training, seed=seed)
     preferences.calibrate(calibration)
     accuracy = preferences.accuracy(held)
     best = np.mean([(hidden(pair.first) > hidden(pair.second)) == (pair.choice > 0.5)
@@ -267,12 +267,12 @@ def _groups(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         return [pair for number in range(listeners) for name, taste in tastes.items()
                 for pair in _choices(rng, samples, taste, count, f"{kind}-{name}-{number}")]
 
-    known, new, held = draw(20, 16, "known"), draw(10, 8, "new"), draw(10, 100, "new")
+    training, new, held = draw(20, 16, "known"), draw(10, 8, "new"), draw(10, 100, "new")
     one = PreferenceModel(lambda number: _scorer(model.num_symbols, 1, seed + number))
-    one.fit(known, seed=seed)
+    one.fit(training, seed=seed)
     variational = VariationalPreferenceModel(
         lambda outputs: _scorer(model.num_symbols, outputs, seed), seed=seed)
-    variational.fit(known, seed=seed)
+    variational.fit(training, seed=seed)
     best = np.mean([(tastes[pair.listener.split("-")[1]](pair.first)
                      > tastes[pair.listener.split("-")[1]](pair.second)) == (pair.choice > 0.5)
                     for pair in held])

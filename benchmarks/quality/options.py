@@ -73,19 +73,19 @@ def _run(options: argparse.Namespace) -> None:
 
 def _continuations(model: TextModel, text: np.ndarray) -> dict[str, Any]:
     """Returns the mean log-probabilities of continuations of places in a text, in nats."""
-    found: dict[str, list[float]] = {}
+    log_probs: dict[str, list[float]] = {}
     for place in np.linspace(0, len(text) - _PRIME - _LENGTH, _PLACES).astype(int):
         prime, true = np.split(text[place:place + _PRIME + _LENGTH], [_PRIME])
         continuations = {"the text": true, "a sample": model.generate(
             length=_LENGTH, prime=prime, seed=int(place))[0]}
         for name, continuation in continuations.items():
             _, surprises = model.score_text(np.concatenate([prime, continuation]))
-            found.setdefault(name, []).append(-float(surprises[_PRIME:].sum()))
+            log_probs.setdefault(name, []).append(-float(surprises[_PRIME:].sum()))
         for size in BEAMS:
             best = model.most_likely(length=_LENGTH, beam_size=size, prime=prime)[0]
-            found.setdefault(f"beam of {size}", []).append(best.log_prob)
+            log_probs.setdefault(f"beam of {size}", []).append(best.log_prob)
     return {"length": _LENGTH, "places": _PLACES,
-            "log_prob": {name: float(np.mean(values)) for name, values in found.items()}}
+            "log_prob": {name: float(np.mean(values)) for name, values in log_probs.items()}}
 
 
 def _save(path: Path, result: dict[str, Any]) -> None:

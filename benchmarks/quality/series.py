@@ -168,11 +168,12 @@ def _run_task(options: argparse.Namespace, seed: int) -> None:
 def _without_a_fifth(source: Path, target: Path, seed: int) -> Path:
     """Writes a table of one target with a fifth of its values taken out."""
     read = columns.read(source)
-    found = roles.find(read)
-    values = read.numbers(found.targets[0])
-    seen = np.flatnonzero(np.isfinite(values))
-    values[np.random.default_rng(seed).choice(seen, len(seen) // 5, replace=False)] = np.nan
-    files.write_table(target, {found.time: read.texts(found.time), found.targets[0]: values})
+    column_roles = roles.find(read)
+    values = read.numbers(column_roles.targets[0])
+    finite = np.flatnonzero(np.isfinite(values))
+    values[np.random.default_rng(seed).choice(finite, len(finite) // 5, replace=False)] = np.nan
+    files.write_table(target, {column_roles.time: read.texts(column_roles.time),
+                               column_roles.targets[0]: values})
     return target
 
 
@@ -187,8 +188,8 @@ def _imputation_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]
     draws = np.stack([read.numbers(f"{target}_draw{n}") for n in range(1, 101)], -1)[taken_out]
     y = whole[taken_out]
     steps = np.arange(len(whole))
-    kept = np.isfinite(whole) & ~taken_out
-    linear = np.interp(steps[taken_out], steps[kept], whole[kept])
+    is_observed = np.isfinite(whole) & ~taken_out
+    linear = np.interp(steps[taken_out], steps[is_observed], whole[is_observed])
     inside = [np.mean((low <= y) & (y <= high)) for low, high in (
         np.quantile(draws, [(1 - c) / 2, (1 + c) / 2], axis=1) for c in backtest.COVERAGES)]
     return {"values": len(y), "crps": float(forecasts.crps(draws, y).mean()),

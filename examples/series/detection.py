@@ -33,9 +33,9 @@ def smooth(scores: np.ndarray, window: int) -> np.ndarray:
 
     Missing scores are left out; NaN where all of a window are missing.
     """
-    seen = np.isfinite(scores)
-    sums = np.cumsum(np.concatenate([[0.0], np.where(seen, scores, 0.0)]))
-    counts = np.cumsum(np.concatenate([[0], seen]))
+    finite = np.isfinite(scores)
+    sums = np.cumsum(np.concatenate([[0.0], np.where(finite, scores, 0.0)]))
+    counts = np.cumsum(np.concatenate([[0], finite]))
     first = np.maximum(np.arange(len(scores)) + 1 - window, 0)
     last = np.arange(len(scores)) + 1
     number = counts[last] - counts[first]
@@ -79,8 +79,8 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     Returns:
       NaN if there is no anomaly.
     """
-    seen = np.isfinite(scores) & np.isfinite(labels)
-    labels, scores = labels[seen] > 0, scores[seen]
+    finite = np.isfinite(scores) & np.isfinite(labels)
+    labels, scores = labels[finite] > 0, scores[finite]
     if not labels.any():
         return math.nan
     order = np.argsort(-scores, kind="stable")
@@ -98,13 +98,13 @@ def stretches(flags: np.ndarray, apart: int) -> list[tuple[int, int]]:
       flags: bool `[N]`.
       apart: runs with fewer unflagged steps between them are one.
     """
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for step in np.flatnonzero(flags).tolist():
-        if found and step - found[-1][1] < apart:
-            found[-1] = (found[-1][0], step + 1)
+        if spans and step - spans[-1][1] < apart:
+            spans[-1] = (spans[-1][0], step + 1)
         else:
-            found.append((step, step + 1))
-    return found
+            spans.append((step, step + 1))
+    return spans
 
 
 def worst_tenth(scores: Sequence[np.ndarray]) -> float:

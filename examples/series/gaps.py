@@ -46,16 +46,16 @@ def groups(values: np.ndarray, lookahead: int) -> list[tuple[int, int]]:
       lookahead: gaps at most so many steps apart are completed together.
     """
     steps = np.flatnonzero(np.isnan(values).any(1))
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for step in steps.tolist():
-        is_next = bool(found) and step == found[-1][1]
-        is_near = bool(found) and (
-            step - found[-1][1] < lookahead and step - found[-1][0] < _MOST_STEPS)
+        is_next = bool(spans) and step == spans[-1][1]
+        is_near = bool(spans) and (
+            step - spans[-1][1] < lookahead and step - spans[-1][0] < _MOST_STEPS)
         if is_next or is_near:
-            found[-1] = (found[-1][0], step + 1)
+            spans[-1] = (spans[-1][0], step + 1)
         else:
-            found.append((step, step + 1))
-    return found
+            spans.append((step, step + 1))
+    return spans
 
 
 def complete(

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The maximum mean discrepancy, a distance between distributions of which samples are known.
+"""The maximum mean discrepancy, a distance between distributions that are given by samples.
 
 MMD^2(p, q) = E k(x, x') + E k(y, y') - 2 E k(x, y) for independent x, x' ~ p and y, y' ~ q (Gretton
 et al., JMLR 2012). The kernel is a sum of inverse multiquadrics, as for Wasserstein autoencoders

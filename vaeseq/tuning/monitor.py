@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from vaeseq.evaluate import samples
 from vaeseq.types import Nest
 
 ORDER = 4  # of the n-grams of `distinct`
@@ -28,15 +29,11 @@ def distinct(sequences: Sequence[Nest], order: int = ORDER) -> float:
     Returns:
       From near 0 (all alike) to 1; NaN if no sequence has n steps.
     """
-    grams: set[bytes] = set()
-    total = 0
-    for sequence in sequences:
-        leaves = [np.ascontiguousarray(leaf) for leaf in tf.nest.flatten(sequence)]
-        steps = len(leaves[0])
-        for start in range(steps - order + 1):
-            grams.add(b"".join(leaf[start:start + order].tobytes() for leaf in leaves))
-            total += 1
-    return len(grams) / total if total else float("nan")
+    rows = [np.concatenate([np.asarray(leaf).reshape(len(leaf), -1)
+                            for leaf in tf.nest.flatten(sequence)], 1) for sequence in sequences]
+    _, symbols = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
+    ends = np.cumsum([len(row) for row in rows])
+    return samples.distinct(np.split(symbols.reshape(-1), ends[:-1]), order)
 
 
 def hacking_warnings(

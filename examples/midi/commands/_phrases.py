@@ -54,12 +54,12 @@ class PhraseCoder:
         """Returns the whole phrases in the first seconds of a piece, at least one phrase."""
         grid = self.model.hparams.frames
         seconds = max(seconds, self.size * grid.frame_seconds)
-        found = phrases.split([read_piece(name, seconds, grid)], self.model.hparams)
-        whole = [roll for roll in found if len(roll) == self.size]
+        rolls = phrases.split([read_piece(name, seconds, grid)], self.model.hparams)
+        whole = [roll for roll in rolls if len(roll) == self.size]
         if not whole:
             raise UsageError(
                 f"{short_repr(name)}: expected a phrase of {self.size} frames at least, got "
-                f"{len(found[0])}.")
+                f"{len(rolls[0])}.")
         return whole
 
     def read_pieces(self, names: Sequence[str]) -> list[np.ndarray]:

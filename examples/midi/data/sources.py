@@ -114,19 +114,19 @@ def clock(train_files: Sequence[str], log: Log) -> dict[str, float]:
     Of several archives, the first decides; with any MIDI file among the names, or where the archive
     cannot be read, there are none. An archive that does not say has DEFAULT_RATE, which is logged.
     """
-    found, _ = files.find(train_files)
-    if train_files and not (found and all(source.split for source in found)):
+    sources, _ = files.find(train_files)
+    if train_files and not (sources and all(source.split for source in sources)):
         return {}
     try:
-        path = found[0].path if train_files else chorales.archive()
-        known = archives.load_clock(path)
+        path = sources[0].path if train_files else chorales.archive()
+        clock = archives.load_clock(path)
     except (OSError, ValueError):  # loading says why
         return {}
-    if not known.is_known:
+    if not clock.is_known:
         log(f"{short_repr(os.fspath(path))} does not say how long a frame is (rate or grid): taken "
             f"as rate={DEFAULT_RATE:g}. For another, give --hparams rate=N or --grid N.")
         return {"rate": DEFAULT_RATE}
-    return {key: value for key, value in known._asdict().items() if value}
+    return {key: value for key, value in clock._asdict().items() if value}
 
 
 def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection:

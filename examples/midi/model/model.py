@@ -183,7 +183,7 @@ class MidiModel(Model):
           seed: equal seeds give equal music.
 
         Raises:
-          ValueError: the decoder draws scores, of which no single note can be kept.
+          ValueError: the decoder draws the notes of a frame together, so that none can be kept.
         """
         if self.hparams.decoder == "scores":
             raise ValueError("decoder=scores draws all notes of a frame together, so that none can "

@@ -156,17 +156,18 @@ def describe(
     values = np.concatenate(parts)
     center, spread = [], []
     for d, name in enumerate(table.roles.targets):
-        seen = values[:, d][np.isfinite(values[:, d])]
-        if not len(seen):
+        finite = values[:, d][np.isfinite(values[:, d])]
+        if not len(finite):
             raise UsageError(f"column {name!r}: expected numbers to train on, got none. Name the "
                              "targets: --targets a,b.")
-        if np.ptp(seen) == 0:
-            raise UsageError(f"column {name!r}: expected a target that changes, got {seen[0]:g} in "
+        if np.ptp(finite) == 0:
+            raise UsageError(f"column {name!r}: expected a target that changes, got "
+                             f"{finite[0]:g} in "
                              "every row. Leave it out of --targets.")
         deviations = np.concatenate([np.abs(part[:, d] - np.nanmean(part[:, d]))
                                      for part in parts if np.isfinite(part[:, d]).any()])
-        center.append(float(seen.mean()))
-        spread.append(float(np.nanmean(deviations)) or float(np.abs(seen - seen.mean()).mean()))
+        center.append(float(finite.mean()))
+        spread.append(float(np.nanmean(deviations)) or float(np.abs(finite - finite.mean()).mean()))
     covariates = [_moments(np.concatenate([one.known[:, k] for one in table.series]))
                   for k in range(len(table.roles.known))]
     covariates += [_moments(np.array([one.static[p] for one in table.series]))
@@ -185,11 +186,11 @@ def describe(
 
 def rounding_unit(values: np.ndarray) -> float:
     """Returns the unit that values are rounded to, 1 to 1e-4, if many of them are equal; else 0."""
-    seen = values[np.isfinite(values)]
-    if len(np.unique(seen)) > 0.98 * len(seen):
+    finite = values[np.isfinite(values)]
+    if len(np.unique(finite)) > 0.98 * len(finite):
         return 0.0
     for decimals in range(5):
-        if np.allclose(seen, np.round(seen, decimals), rtol=1e-9, atol=1e-7):
+        if np.allclose(finite, np.round(finite, decimals), rtol=1e-9, atol=1e-7):
             return float(10.0 ** -decimals)
     return 0.0
 
@@ -211,10 +212,10 @@ def _classes(values: np.ndarray) -> tuple[float, ...]:
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:
-    seen = values[np.isfinite(values)]
-    if not len(seen):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return 0.0, 1.0
-    return float(seen.mean()), float(seen.std()) or 1.0
+    return float(finite.mean()), float(finite.std()) or 1.0
 
 
 class Inputs:

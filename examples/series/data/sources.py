@@ -131,13 +131,13 @@ def held_out(layout: Layout, table: Table) -> list[np.ndarray]:
     They are the validation steps if `table` is the training table.
     """
     ends = dict(zip(layout.names, layout.ends))
-    found = []
+    places = []
     for number, one in enumerate(table.series):
         first = ends.get(one.name, one.end) - one.start
         if 0 < first < len(one.values):
             steps = np.arange(first, len(one.values))
-            found.append(np.stack([np.full(len(steps), number), steps], -1))
-    return found
+            places.append(np.stack([np.full(len(steps), number), steps], -1))
+    return places
 
 
 def _training_files(layout: Layout) -> list[Path]:

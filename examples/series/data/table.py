@@ -188,7 +188,7 @@ def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[st
             parts.setdefault(name, []).append(_Rows(
                 times[rows], values[rows], [c[rows] for c in known], [c[rows] for c in static],
                 rows, columns))
-    return {name: _joined(name, found) for name, found in parts.items()}
+    return {name: _joined(name, arrays) for name, arrays in parts.items()}
 
 
 def _joined(name: str, parts: list[_Rows]) -> _Rows:
@@ -258,11 +258,12 @@ def _levels(
     for position, name in enumerate((*roles.known, *roles.static)):
         arrays = [[*one.known, *one.static][position] for one in rows.values()]
         if arrays[0].dtype == object or name in categories:
-            found = sorted({_level(value) for array in arrays for value in array.tolist()} - {""})
-            if len(found) > _MOST_LEVELS:
+            categories = sorted(
+                {_level(value) for array in arrays for value in array.tolist()} - {""})
+            if len(categories) > _MOST_LEVELS:
                 raise UsageError(f"column {name!r}: expected at most {_MOST_LEVELS} different "
-                                 f"texts in a covariate, got {len(found):,}.")
-            levels[name] = tuple(found)
+                                 f"texts in a covariate, got {len(categories):,}.")
+            levels[name] = tuple(categories)
     return levels
 
 
@@ -290,8 +291,9 @@ def _on_grid(
 
     values = np.full([size, one.values.shape[1]], np.nan)
     values[places] = one.values[rows]
-    seen = np.isfinite(values).any(1)
-    lead = int(np.argmax(seen)) if seen.any() else 0  # leading rows without a value say nothing
+    has_value = np.isfinite(values).any(1)
+    # Leading rows without a value say nothing.
+    lead = int(np.argmax(has_value)) if has_value.any() else 0
     known = np.full([size, len(roles.known)], np.nan)
     for k, (column, array) in enumerate(zip(roles.known, one.known)):
         known[places, k] = numeric(column, array[rows])
@@ -301,11 +303,11 @@ def _on_grid(
 
 
 def _constant(name: str, column: str, array: np.ndarray) -> float:
-    seen = array[np.isfinite(array)]
-    if len(np.unique(seen)) > 1:
+    finite = array[np.isfinite(array)]
+    if len(np.unique(finite)) > 1:
         raise UsageError(f"column {column!r}: expected one value for {_of(name)}, as --static "
-                         f"says, got {seen.min():g} and {seen.max():g}. Is it --known?")
-    return float(seen[0]) if len(seen) else np.nan
+                         f"says, got {finite.min():g} and {finite.max():g}. Is it --known?")
+    return float(finite[0]) if len(finite) else np.nan
 
 
 def _of(name: str) -> str:

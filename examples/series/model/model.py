@@ -251,8 +251,8 @@ class SeriesModel(Model):
             batch = waiting.popleft()
             valid = np.arange(batch.inputs.scored.shape[1]) < batch.lengths[:, None]
             scored = batch.inputs.scored & valid
-            seen = batch.observed_mask.reshape([*scored.shape, -1]).any(-1)
-            yield np.where(seen, window.increments, np.nan)[scored]
+            observed = batch.observed_mask.reshape([*scored.shape, -1]).any(-1)
+            yield np.where(observed, window.increments, np.nan)[scored]
 
     def _table(self) -> Table:
         if self.table is None:

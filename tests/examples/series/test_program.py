@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -224,8 +225,12 @@ def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
     ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *words)
     assert ended.status == 0, ended.err
     assert trials == ["student_t", "mixture", "lognormal", "lognormal"]
-    assert "Chosen output=lognormal: validation after" in ended.out
-    assert "student_t 2.000, mixture 3.000" in ended.out
+    assert "Chosen output=lognormal: validation within" in ended.out
+    assert "student_t 2.000, mixture 3.000" in ended.out and "left no time" not in ended.out
+    trials.clear()
+    scores["mixture"] = math.inf  # no validation before the time was up
+    ended = run("train", "--log-dir", tmp_path / "late", "--train-data", trained.data, *words)
+    assert "student_t 2.000, lognormal 1.500. --max-minutes left no time for mixture." in ended.out
     trials.clear()
     ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *words,
                 "--max-minutes", "0.00001")
