@@ -372,7 +372,7 @@ def test_a_signal_ends_a_process_with_one_line(number, line):
 
 def test_ctrl_c_ends_native_code_within_a_second():
     busy = ("import hashlib; from vaeseq.cli.program import prompt_interrupts; "
-            "prompt_interrupts('prog').__enter__(); " + READY
+            "watched = prompt_interrupts('prog'); watched.__enter__(); " + READY
             + "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)")
     process = _process(busy, "go")
     process.stdout.readline()

@@ -27,12 +27,13 @@ from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
 from vaeseq.train.loss import TrainState
 from vaeseq.train.metrics import Writer
 from vaeseq.train.ops import TrainMetrics, TrainOps
+from vaeseq.vae.base import VAECore
 
 Log = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
-# The metrics that are written: none depends on the clock, so a resumed run writes the same file.
 _ANNEALED = 0.9  # KL weight at which annealing is nearly done
+# The metrics that are written: none depends on the clock, so a resumed run writes the same file.
 _AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
 
 
@@ -311,7 +312,8 @@ class Trainer:
     def _warn_of_low_kl_weight(self, step: int, log: Log) -> None:
         """Logs a line if the time was up before KL annealing came near its end."""
         weight = float(self._ops.kl_weight(step))
-        if self._ops.loss.core.latent_size and weight < _ANNEALED:
+        core = self._ops.loss.core
+        if isinstance(core, VAECore) and core.latent_size and weight < _ANNEALED:
             log(f"step {step}: time is up at a KL weight of {weight:.2f}: scores count the whole "
                 "KL, of which training has charged a part. Resume the run; or begin one with a "
                 f"--num-steps of about {step}, which the annealing follows, or with a smaller "
