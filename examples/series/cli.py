@@ -175,19 +175,10 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
-    add = parser.add_argument
-    add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
-        help="directory to make: a TensorFlow SavedModel")
-    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="bound that `score` computes for models with latents; others are scored exactly")
-    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="samples of the latents (default: the hyperparameter log_prob_samples)")
-    add("--rows", type=arguments.whole(1, 1 << 12), default=1, metavar="N",
-        help="batch size of `score`")
-    add("--horizon", type=arguments.whole(1, _MOST_STEPS), metavar="N",
+    options.add_export(parser, window=None, rows=1)
+    parser.add_argument(
+        "--horizon", type=arguments.whole(1, _MOST_STEPS), metavar="N",
         help="steps of `forecast` (default: that of training)")
-    add("--no-xla", action="store_true",
-        help="for servers without XLA: slower, and results differ in the last digits")
 
 
 def _add_trained(parser: argparse.ArgumentParser) -> None:

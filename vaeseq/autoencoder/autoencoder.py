@@ -6,7 +6,7 @@ Axes: B batch, T time, N sequences, S samples, Z latent (see `vaeseq.types`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import tensorflow as tf
 from vaeseq import data, nest, seeds
 from vaeseq.autoencoder.states import StateModel
 from vaeseq.codec.decoders import NormalParams
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch
 from vaeseq.evaluate.sampler import Sampler
 from vaeseq.truncation import Truncation
@@ -89,8 +90,8 @@ class Autoencoder:
         self._core: SEQAE = gen_core.core
         self._batch_size = batch_size
         self._sampler = Sampler(gen_core)
-        self._encode = tf.function(self._encode_batch, jit_compile=True, autograph=False)
-        self._score = tf.function(self._score_batch, jit_compile=True, autograph=False)
+        self._encode = compiled(self._encode_batch)
+        self._score = compiled(self._score_batch)
 
     @property
     def latent_size(self) -> int:
@@ -152,9 +153,11 @@ class Autoencoder:
           sequences: N of them.
           z: a latent for each, `[N, Z]`.
         """
-        z = np.asarray(z, np.float32)
-        nats = np.zeros(len(sequences))
-        for rows, batch in self._batches(sequences):
+        return self._log_prob(self._batches(sequences), np.asarray(z, np.float32))
+
+    def _log_prob(self, batches: Iterable[tuple[np.ndarray, Batch]], z: np.ndarray) -> np.ndarray:
+        nats = np.zeros(len(z))
+        for rows, batch in batches:
             latents = np.zeros([len(batch.lengths), z.shape[1]], np.float32)
             latents[:len(rows)] = z[rows]
             nats[rows] = self._score(
@@ -188,11 +191,12 @@ class Autoencoder:
                 f"expected a state model with a density, got {states.name!r}, which only draws "
                 "samples: sequences have no likelihood. Take normal, mixture, flow or vamp.")
         encoded = self.encode(sequences)
+        batches = list(self._batches(sequences))
         log_weights = np.zeros([len(sequences), num_samples])
         for number in range(num_samples):
             z = encoded.sample(seed + (number << 31))
             prior = normal_log_prob(z) if states is None else states.log_prob(z)
-            log_weights[:, number] = self.log_prob(sequences, z) + prior - normal_log_prob(
+            log_weights[:, number] = self._log_prob(batches, z) + prior - normal_log_prob(
                 z, encoded.mean, encoded.stddev)
         highest = log_weights.max(1, keepdims=True)
         weights = np.exp(log_weights - highest)

@@ -19,6 +19,7 @@ from vaeseq import seeds
 from vaeseq.autoencoder.states import StateModel, check_states
 from vaeseq.bounds import mmd
 from vaeseq.codec.flows import InverseAutoregressiveFlow
+from vaeseq.compilation import compiled
 from vaeseq.nn import initializers
 from vaeseq.nn.networks import MLP
 from vaeseq.train.optimizers import Adam
@@ -57,9 +58,9 @@ class _Standardised(StateModel):
         with initializers.weights_seed(seeds.make(self._seed)):
             step = self._make_step(batch)
             step(seeds.make(self._seed))  # creates the variables
-        compiled = tf.function(step, jit_compile=True, autograph=False)
+        update = compiled(step)
         for number in range(self._num_steps):
-            compiled(seeds.fold_in(seeds.make(self._seed), number))
+            update(seeds.fold_in(seeds.make(self._seed), number))
 
     def _make_step(self, batch: Callable[[Seed], Tensor]) -> Callable[[Seed], None]:
         """Creates the networks; returns the function that makes one update."""

@@ -63,8 +63,10 @@ def add_init_from(parser: argparse.ArgumentParser) -> None:
         help="warm start: directory of a run whose weights and hyperparameters a new run takes")
 
 
-def add_export(parser: argparse.ArgumentParser, *, window: int) -> None:
-    """Adds the options of exporting a model."""
+def add_export(
+    parser: argparse.ArgumentParser, *, window: int | None, rows: int = 8
+) -> None:
+    """Adds the options of exporting a model; `window` is None where `score` has no windows."""
     add = parser.add_argument
     add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
         help="directory to make: a TensorFlow SavedModel")
@@ -72,10 +74,11 @@ def add_export(parser: argparse.ArgumentParser, *, window: int) -> None:
         help="bound that `score` computes for models with latents; others are scored exactly")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
-    add("--rows", type=arguments.whole(1, 1 << 12), default=8, metavar="N",
+    add("--rows", type=arguments.whole(1, 1 << 12), default=rows, metavar="N",
         help="batch size of `score`")
-    add("--window", type=arguments.whole(1, 1 << 16), default=window, metavar="N",
-        help="steps that `score` processes at once")
+    if window is not None:
+        add("--window", type=arguments.whole(1, 1 << 16), default=window, metavar="N",
+            help="steps that `score` processes at once")
     add("--no-xla", action="store_true",
         help="for servers without XLA: slower, and results differ in the last digits")
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
+from vaeseq.compilation import compiled
 from vaeseq.dist_module import check_temperature
 from vaeseq.runs.progress import Progress
 from vaeseq.truncation import Truncation
@@ -21,7 +22,7 @@ class Filler:
     def __init__(self, core: Diffusion):
         """Creates a filler of the model `core`, whose variables exist at the first call."""
         self._core = core
-        self._denoise = tf.function(self._denoise_step, jit_compile=True, autograph=False)
+        self._denoise = compiled(self._denoise_step)
 
     def fill(
         self, values: Nest, is_known: np.ndarray, *, temperature: float = 1.0,

@@ -14,6 +14,7 @@ from vaeseq import data as data_lib
 from vaeseq import seeds
 from vaeseq.agent import Agent, Chain, EncodeObserved
 from vaeseq.bounds import resampling
+from vaeseq.compilation import compiled
 from vaeseq.data import Batch, DataSet, Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -192,7 +193,7 @@ class MidiModel(Model):
         given = clamping.with_missing_values(self.gen_core, temperature=temperature)
         observed = Masked(tf.constant(line.roll[None], tf.float32), tf.constant(line.mask[None]))
 
-        @tf.function(jit_compile=True, autograph=False)
+        @compiled
         def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             impute_seed, choice_seed = seeds.split(seed, 2)
             imputed = imputation.impute(

@@ -47,15 +47,16 @@ def run(
     if not count:
         print("No step of the training data is surprising; nothing to train anew.")
         return
+    trained_on = table
     if args.retrain == "leave-out":
-        table = dataclasses.replace(table, series=tuple(
+        trained_on = dataclasses.replace(table, series=tuple(
             one._replace(values=np.where(f[:, None], np.nan, one.values))
             for one, f in zip(table.series, train_flags)))
     else:
         train = [*train, *_surprising(train_flags, sizes, model.hparams.sequence_size)]
-    layout = dataclasses.replace(model.layout, checksum=checksum(table))
+    layout = dataclasses.replace(model.layout, checksum=checksum(trained_on))
     other = SeriesModel(model.hparams, layout, args.retrain_dir,
-                        seed=model.log_dir.seed(), table=table)
+                        seed=model.log_dir.seed(), table=trained_on)
     steps = args.num_steps or Checkpoints(model.log_dir.checkpoints).steps()[-1]
     verb = "left out" if args.retrain == "leave-out" else "weighed up"
     print(f"Training anew for {steps} updates with {count:,} of {sum(sizes):,} steps {verb}.",

@@ -292,6 +292,12 @@ def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
     assert heading == "held-out nats per step, mean and worst tenth:"
     assert float(before.split()[1]) < float(before.split()[2])
     assert before.split()[0] == "before" and after.split()[0] == "after"
+    # Of the data as they are, not of those without the surprising stretches.
+    model = SeriesModel.load(trained.log_dir)
+    table = sources.read_for(model.layout, [])
+    densities = model.log_densities(table, sources.held_out(model.layout, table))
+    expected = -np.nanmean(np.concatenate(list(densities)))
+    assert float(before.split()[1]) == pytest.approx(expected, abs=1e-3)
     ended = run("anomalies", "--log-dir", trained.log_dir, "--retrain", "weigh-up")
     assert_one_line(ended, program, "expected --retrain and --retrain-dir together")
 
