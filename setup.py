@@ -18,8 +18,7 @@ _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
 _SERIES = ["pyarrow>=15", *_PLOT]
 _TOKENS = ["sentencepiece>=0.2"]  # trains byte pair encodings for vaeseq-text
-_SAMPLES = ["sacrebleu>=2.4", *_PLOT]  # BLEU and plots of `vaeseq-text evaluate --samples`
-_REWARDS = ["sacrebleu>=2.4"]  # BLEU and chrF as rewards of `tune`
+_BLEU = ["sacrebleu>=2.4"]  # for `vaeseq-text evaluate --samples`, and as rewards of `tune`
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
 # scoringrules: an oracle of the scores of forecasts. basedpyright: pyright with its own Node.js.
@@ -74,10 +73,9 @@ setuptools.setup(
         "play": _PLAY,
         "series": _SERIES,
         "tokens": _TOKENS,
-        "samples": _SAMPLES,
-        "rewards": _REWARDS,
-        "dev": [*_DEV, *_REWARDS, *_TOKENS, *_SAMPLES, *_MIDI, *_PLAY, *_SERIES],
-        "docs": [*_DOCS, *_REWARDS, *_MIDI, *_PLAY, *_SERIES],
+        "bleu": _BLEU,
+        "dev": [*_DEV, *_TOKENS, *_BLEU, *_MIDI, *_PLAY, *_SERIES],
+        "docs": [*_DOCS, *_MIDI, *_PLAY, *_SERIES],
     },
     entry_points={
         "console_scripts": [

@@ -65,6 +65,8 @@ def folder(tmp_path_factory):
     prose = "The quick brown fox jumps over the lazy dog.\nROMEO:\n" * 20 + string.printable[:95]
     for name in ("input.txt", "foo.txt", "bar.txt"):
         (folder / name).write_text(prose, encoding="utf-8")
+    (folder / "books").mkdir()
+    (folder / "books" / "one.txt").write_text(prose, encoding="utf-8")
     (folder / "my-music").mkdir()
     for number in range(10):
         scale = [60 + (number + step) % 12 for step in range(20)]
@@ -157,8 +159,10 @@ def _run(words, here, trained, capsys):
         answer = json.loads(rest_form.answer(tf.saved_model.load(str(here / "served/1")), request))
         assert "error" not in answer, (request, answer)
     elif words[:2] == ["pip", "install"]:
-        extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[2])
-        assert extra and f'"{extra[1] or "plot"}": ' in (pages.ROOT / "setup.py").read_text()
+        match = re.fullmatch(r"\.(?:\[([\w,]+)\])?", words[2])
+        assert match, words
+        for extra in (match[1] or "plot").split(","):
+            assert f'"{extra}": ' in (pages.ROOT / "setup.py").read_text(), words
     elif words[0] == "make":
         assert f"\n{words[1]}:" in (pages.ROOT / "Makefile").read_text(), words
     else:
@@ -171,7 +175,7 @@ def _contracts(monkeypatch):
     monkeypatch.setitem(sys.modules, "extending", module)  # where a dataclass looks for its names
     namespace = vars(module)
     for block in pages.blocks(page):
-        if block.language == "python" and "TrainOps" not in block.text:
+        if block.language == "python" and "observed_agent" not in block.text:
             exec(block.text, namespace)
     return {name: value for name, value in namespace.items() if name.startswith("Test")}
 
