@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 _FILE = pathlib.Path(__file__).parent / "_static" / "choice.svg"
 _FIRST = "Can the decoder express how\nthe parts of one observation\ndepend on each other?"
-_SECOND = "What are the latents for?"
+_SECOND = "What is the model for?"
 # What is wanted, and each model for it with what tells it apart.
 _CHOICES = [
     ("a better likelihood", [("SRNN", "inferred from the whole sequence"),
@@ -27,6 +27,8 @@ _CHOICES = [
     ("a meaning for each step", [("ISEQ", "inferred from the present and the future"),
                                  ("STORN", "inferred step by step")]),
     ("a complete description", [("RVAE", "no observation is fed back")]),
+    ("one point for a sequence", [("SEQAE", "encode, compare, vary, interpolate")]),
+    ("gaps, filled from both sides", [("MASKDIFF", "a whole sequence at once")]),
 ]
 _BOX = {"boxstyle": "round,pad=0.4", "facecolor": "#eef3f8", "edgecolor": "#5b7083"}
 _MODEL = {"boxstyle": "round,pad=0.35", "facecolor": "#2f5d8a", "edgecolor": "#2f5d8a"}
@@ -36,18 +38,18 @@ _LINE = {"color": "#5b7083", "linewidth": 1.0, "zorder": 0}
 def draw() -> None:
     """Writes the chart."""
     plt.rcParams.update({"svg.hashsalt": "vaeseq", "font.size": 10})
-    figure, axes = plt.subplots(figsize=(10, 5.6))
-    axes.set(xlim=(0, 10), ylim=(-0.8, 10.3))
+    figure, axes = plt.subplots(figsize=(10, 6.6))
+    axes.set(xlim=(0, 10), ylim=(-2.8, 10.3))
     axes.axis("off")
     axes.text(0.1, 9.3, _FIRST, va="center", bbox=_BOX)
     _line(axes, (2.5, 9.3), (5.9, 9.3), "yes")
     _leaf(axes, 9.3, "RNN", "exact, and the fastest")
-    axes.text(0.1, 3.9, _SECOND, va="center", bbox=_BOX)
-    _line(axes, (1.0, 8.6), (1.0, 4.3), "no")
+    axes.text(0.1, 2.9, _SECOND, va="center", bbox=_BOX)
+    _line(axes, (1.0, 8.6), (1.0, 3.3), "no")
     y = 8.0
     for wanted, models in _CHOICES:
         middle = y - (len(models) - 1) / 2
-        axes.plot([2.25, 2.55, 2.55, 2.9], [3.9, 3.9, middle, middle], **_LINE)
+        axes.plot([2.25, 2.55, 2.55, 2.9], [2.9, 2.9, middle, middle], **_LINE)
         axes.text(2.95, middle, wanted, va="center", bbox=_BOX)
         for name, difference in models:
             axes.plot([3.1, 5.4, 5.4, 5.9], [middle, middle, y, y], **_LINE)
@@ -58,7 +60,7 @@ def draw() -> None:
 
 def _leaf(axes: plt.Axes, y: float, name: str, difference: str) -> None:
     axes.text(6.0, y, name, va="center", color="white", weight="bold", bbox=_MODEL)
-    axes.text(6.95, y, difference, va="center")
+    axes.text(7.2, y, difference, va="center")
 
 
 def _line(
