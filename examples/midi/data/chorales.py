@@ -28,8 +28,7 @@ def archive() -> Path:
     """Returns the path of the archive; makes it at the first call.
 
     Raises:
-      UsageError: there is none yet, and music21 is not installed.
-      OSError: it cannot be written.
+      UsageError: there is none yet, and music21 is not installed, or it cannot be written.
     """
     path = cache.folder() / _NAME
     if path.is_file():
@@ -38,13 +37,19 @@ def archive() -> Path:
         raise UsageError(
             "no files were named, and the Bach chorales come with music21, which is not installed. "
             "Name files with --train-files, or `pip install vaeseq[chorales]`.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    splits: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
-    for number, roll in enumerate(_rolls()):
-        splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
-    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        archives.save(Path(directory) / _NAME, splits, CLOCK)
-        os.replace(Path(directory) / _NAME, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        directory = tempfile.TemporaryDirectory(dir=path.parent)
+    except OSError as error:
+        raise UsageError(
+            f"the chorales are kept in {str(path.parent)!r}, which cannot be written "
+            f"({error.strerror}). XDG_CACHE_HOME=DIR sets another cache folder.") from None
+    with directory as name:
+        splits: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
+        for number, roll in enumerate(_rolls()):
+            splits[{8: "valid", 9: "test"}.get(number % 10, "train")].append(roll)
+        archives.save(Path(name) / _NAME, splits, CLOCK)
+        os.replace(Path(name) / _NAME, path)
     return path
 
 

@@ -246,6 +246,14 @@ def test_without_music21_the_error_names_the_package(monkeypatch):
         chorales.archive()
 
 
+def test_a_cache_folder_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+    pytest.importorskip("music21")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"file/.*cannot be written .*XDG_CACHE_HOME=DIR"):
+        chorales.archive()
+
+
 def test_the_archive_of_chorales_is_made_once(monkeypatch):
     pytest.importorskip("music21")
     rolls = [np.eye(3 + number, 88, dtype=np.uint8) for number in range(20)]
