@@ -27,7 +27,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from vaeseq import fields
 from vaeseq.fields import Range, declare, short_repr
@@ -37,6 +37,7 @@ MOST_CHARACTERS = 1 << 16  # of an override string or a hyperparameter file
 CellName = Literal["lstm", "gru", "mingru", "rglru", "mamba", "transformer"]
 
 _Self = TypeVar("_Self", bound="HParams")
+_Instance = TypeVar("_Instance")
 _SIZE = Range(1, 1 << 16)
 _SHARE = Range(0, 1, open_high=True)
 _STEPS = Range(0, 1e12)
@@ -91,7 +92,7 @@ def core_options() -> Mapping[str, fields.Field]:
 class _AcceptsCoreOptions(type):
     """Lets the constructor of `HParams` take the options of cores beside the fields."""
 
-    def __call__(cls, **values: Any) -> Any:
+    def __call__(cls: type[_Instance], **values: Any) -> _Instance:
         declared = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         names = [name for name in values if name not in declared]
         declared_options = core_options() if names else {}
@@ -102,7 +103,7 @@ class _AcceptsCoreOptions(type):
         values["options"] = tuple(sorted(
             (name, value) for name, value in options.items()
             if value != declared_options[name].default))
-        return super().__call__(**values)
+        return type.__call__(cls, **values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,6 +232,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
 
     # The options of cores with other values than their defaults, by name.
     options: tuple[tuple[str, Any], ...] = fields.undeclared(())
+
+    if TYPE_CHECKING:  # a type checker does not know the options of registered cores
+        def __init__(self, **values: Any) -> None: ...
 
     def __post_init__(self) -> None:
         for name, field in fields.of(type(self)).items():

@@ -20,6 +20,10 @@ vaeseq.TrainOps(None, None, bound)
 def nats(model: vaeseq.Model) -> float:
     length: str = model.hparams.latent_size
     return model.evaluate([]).nats_per_stride
+
+
+hparams = vaeseq.HParams(vae_type="DMM", dmm_inference="ST-L")
+units: str = hparams.latent_size
 '''
 
 
@@ -51,4 +55,4 @@ def test_a_users_script_has_types_and_no_errors(tmp_path):
 def test_faults_are_found_before_a_script_runs(tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTS, encoding="utf-8")
     lines = {line for line, *_ in _errors(tmp_path)}
-    assert lines == {5, 6, 10, 11}
+    assert lines == {5, 6, 10, 11, 15}
