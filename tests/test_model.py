@@ -36,7 +36,7 @@ class Short(Waves):
     def make_agent(self, encoder):
         class Stops(agent.EncodeObserved):
             def finished(self, state):
-                return state.seen[:, -1] & (state.observations[:, -1, 0] < -1e9)
+                return state.observed_mask[:, -1] & (state.observations[:, -1, 0] < -1e9)
         return Stops(encoder, self.observation_spec)
 
 

@@ -167,11 +167,11 @@ class History(NamedTuple):
 
     Attributes:
       observations: a nest of `[B, N, ...]`.
-      seen: bool `[B, N]`, False before the start of the sequence.
+      observed_mask: bool `[B, N]`, False before the start of the sequence.
     """
 
     observations: Nest
-    seen: Tensor
+    observed_mask: Tensor
 
 
 class EncodeObserved(Agent):
@@ -225,8 +225,9 @@ class EncodeObserved(Agent):
         observations = tf.nest.map_structure(
             lambda past, new: tf.concat([past[:, 1:], tf.cast(new, past.dtype)[:, None]], 1),
             state.observations, observation)
-        seen = tf.concat([state.seen[:, 1:], tf.ones_like(state.seen[:, :1])], 1)
-        return History(observations, seen)
+        mask = state.observed_mask
+        mask = tf.concat([mask[:, 1:], tf.ones_like(mask[:, :1])], 1)
+        return History(observations, mask)
 
     def contexts(
         self, observed: Nest, state: History, inputs: Nest = (), lengths: Tensor | None = None, *,
@@ -237,19 +238,19 @@ class EncodeObserved(Agent):
             lambda past, new: tf.concat([past, tf.cast(new, past.dtype)], 1),
             state.observations, observed)  # [B, N + T, ...]
         steps = tf.nest.flatten(observed)[0].shape[1]
-        seen = tf.pad(state.seen, [[0, 0], [0, steps]], constant_values=True)
+        mask = tf.pad(state.observed_mask, [[0, 0], [0, steps]], constant_values=True)
         before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], extended)
-        features = self._features(History(before, seen[:, :-1]))  # [B, N + T - 1, F]
+        features = self._features(History(before, mask[:, :-1]))  # [B, N + T - 1, F]
         contexts = concat_parts([features[:, i:i + steps] for i in range(self._window)])
         if lengths is None:
             last = [leaf[:, steps:] for leaf in tf.nest.flatten(extended)]
-            return contexts, History(tf.nest.pack_sequence_as(extended, last), seen[:, steps:])
+            return contexts, History(tf.nest.pack_sequence_as(extended, last), mask[:, steps:])
         window = tf.cast(lengths, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
         return contexts, tf.nest.map_structure(
-            lambda leaf: tf.gather(leaf, window, batch_dims=1), History(extended, seen))
+            lambda leaf: tf.gather(leaf, window, batch_dims=1), History(extended, mask))
 
     def _features(self, history: History) -> Tensor:
-        return lookup.mask(history.seen, self._encoder(history.observations))
+        return lookup.mask(history.observed_mask, self._encoder(history.observations))
 
 
 class Chain(Agent):

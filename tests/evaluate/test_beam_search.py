@@ -79,7 +79,7 @@ class EndsAtZero(EncodeObserved):
     """Finishes a sequence at the first symbol 0."""
 
     def finished(self, state):
-        return state.seen[:, -1] & (state.observations[:, -1] == 0)
+        return state.observed_mask[:, -1] & (state.observations[:, -1] == 0)
 
 
 def test_finished_sequences_compete_by_their_own_probability(every):

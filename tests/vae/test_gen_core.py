@@ -26,7 +26,7 @@ class StopsAt(agent.EncodeObserved):
     def finished(self, state):
         last = state.observations[:, -1]
         ended = last[:, 0] == END if last.dtype.is_floating else last == 0
-        return state.seen[:, -1] & ended
+        return state.observed_mask[:, -1] & ended
 
 
 def stopping(vae_type, codec=small.symbol_codec):

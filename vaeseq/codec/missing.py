@@ -174,16 +174,16 @@ class MaskedDistribution(tfd.Distribution):
           ValueError: single dimensions of a distribution that does not factorise over them, other
             than that of `MaskedBernoulli`, are unseen.
         """
-        seen = fill(Masked(*observed))
+        observation = fill(Masked(*observed))
         if (isinstance(self._distribution, MaskedBernoulliDistribution)
-                and seen.mask.shape.rank == seen.values.shape.rank):
-            values, log_weight = self._distribution.sample_given(*seen, seed=seed)
+                and observation.mask.shape.rank == observation.values.shape.rank):
+            values, log_weight = self._distribution.sample_given(*observation, seed=seed)
             return self._seen(values, 0), log_weight
         sample = self.sample(seed=seed)
         values = tf.nest.map_structure(
             lambda mask, one, other: nest.where(mask, one, other),
-            seen.mask, seen.values, sample.values)
-        return sample._replace(values=values), self.log_prob(seen)
+            observation.mask, observation.values, sample.values)
+        return sample._replace(values=values), self.log_prob(observation)
 
     def _batch_shape(self) -> tf.TensorShape:
         return self._distribution.batch_shape
@@ -231,8 +231,8 @@ def _seen_log_prob(distribution: tfd.Distribution, values: Nest, mask: Nest) -> 
     if hasattr(distribution, "reinterpreted_batch_ndims"):
         log_prob = distribution.distribution.log_prob(values)
         if log_prob.shape.rank == values.shape.rank:
-            seen = tf.where(mask, log_prob, tf.zeros_like(log_prob))
-            return tf.reduce_sum(seen, list(range(-event_rank, 0)))
+            counted = tf.where(mask, log_prob, tf.zeros_like(log_prob))
+            return tf.reduce_sum(counted, list(range(-event_rank, 0)))
     raise ValueError(
         f"{distribution.name} does not factorise over the dimensions {distribution.event_shape} "
         "of an observation, so that no single one can be left out. Mask whole observations "

@@ -313,7 +313,7 @@ class KVAE(VAECore):
         return self._emission(z), State(self.dynamics.condition(h, z), z, h.cell, begun)
 
     def smooth(
-        self, encodings: Tensor, seen: Tensor | None = None, lengths: Tensor | None = None,
+        self, encodings: Tensor, observed_mask: Tensor | None = None, lengths: Tensor | None = None,
         contexts: Tensor | None = None,
     ) -> Smoothed:
         """Computes p(z_t | a_1:T) of whole sequences by the Kalman filter and the RTS smoother.
@@ -322,7 +322,7 @@ class KVAE(VAECore):
 
         Args:
           encodings: a_1:T, `[B, T, A]`: samples or means of q(a_t | x_t).
-          seen: bool `[B, T]`, False where an encoding is to be ignored; all seen by default.
+          observed_mask: bool `[B, T]`, False where an encoding is to be ignored; all by default.
           lengths: int32 `[B]`, valid steps of each row; all T by default.
           contexts: `[B, T, F]`, which a core with controls needs.
 
@@ -333,9 +333,9 @@ class KVAE(VAECore):
             raise ValueError("KVAE with controls expects their contexts [B, T, F], got None.")
         encodings = tf.convert_to_tensor(encodings)
         contexts = encodings[..., :0] if contexts is None else contexts
-        if seen is None:
-            seen = tf.ones(nest.shape_of(encodings)[:2], tf.bool)
-        seen = tf.convert_to_tensor(seen)
+        if observed_mask is None:
+            observed_mask = tf.ones(nest.shape_of(encodings)[:2], tf.bool)
+        observed_mask = tf.convert_to_tensor(observed_mask)
 
         def step(inputs: tuple, state: State) -> tuple[tuple, State]:
             context, a, is_seen = inputs
@@ -351,7 +351,7 @@ class KVAE(VAECore):
 
         state = self.initial_state(nest.leading_dim(encodings)).latent
         (predicted_mean, transition, emission, belief, log_prob), _ = unroll.scan(
-            step, (contexts, encodings, seen), state, lengths)
+            step, (contexts, encodings, observed_mask), state, lengths)
         noise = self.dynamics.transition_noise(encodings.dtype)
 
         def back(inputs: tuple, later: tuple) -> tuple[tuple, tuple]:

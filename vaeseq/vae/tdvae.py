@@ -289,12 +289,12 @@ class TDVAE(VAECore):
         def step(inputs: tuple, z: Tensor) -> tuple[Tensor, Tensor]:
             gap, step_seed = inputs
             log_gap = tf.math.log(tf.cast(gap, z.dtype))[..., tf.newaxis]
-            given = dict(zip(sorted(earlier), tf.split(z, len(earlier), -1), strict=True))
+            values = dict(zip(sorted(earlier), tf.split(z, len(earlier), -1), strict=True))
             conditionals = self._layers(self._p_t, later, (log_gap,), earlier)
             numbers = seeds.split(step_seed[0], len(later))
             for (block, conditional), one in zip(conditionals.items(), numbers, strict=True):
-                given[block] = conditional(given).sample(seed=one)
-            z = tf.concat([given[block] for block in sorted(later)], -1)
+                values[block] = conditional(values).sample(seed=one)
+            z = tf.concat([values[block] for block in sorted(later)], -1)
             return self._emission(z), z
 
         step_seeds = seeds.per_step(scan_seed, nest.leading_dim(gaps, 1))
@@ -307,7 +307,7 @@ class TDVAE(VAECore):
 
     def _layers(
         self, networks: Sequence[latent.DiagonalNormal], blocks: list[int],
-        inputs: tuple[Tensor, ...], given: Sequence[int] = (),
+        inputs: tuple[Tensor, ...], parents: Sequence[int] = (),
     ) -> dict[int, _Conditional]:
         """Returns the conditionals of the layers of one state.
 
@@ -315,11 +315,11 @@ class TDVAE(VAECore):
           networks: of the layers, the highest first.
           blocks: the numbers of the layers.
           inputs: what every network reads.
-          given: the blocks of the other state, which every network reads, too.
+          parents: the blocks of the other state, which every network reads, too.
         """
         def conditional(layer: int) -> _Conditional:
-            def distribution(known: dict[int, Tensor]) -> tfd.Distribution:
-                read = [known[block] for block in (*given, *blocks[:layer])]
+            def distribution(values: dict[int, Tensor]) -> tfd.Distribution:
+                read = [values[block] for block in (*parents, *blocks[:layer])]
                 return networks[layer].distribution((*inputs, *read))
 
             return distribution
