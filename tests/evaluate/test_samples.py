@@ -78,6 +78,15 @@ def test_bleu_worked_by_hand():
     assert samples.self_bleu(["a b c d e", "v w x y z"]) < 20
 
 
+@pytest.mark.oracle
+def test_the_frechet_distance_of_normals_worked_by_hand():
+    # Commuting covariances: each axis adds the squared differences of means and deviations.
+    x = np.array([[1, 0], [-1, 0], [0, 2], [0, -2]]) * np.sqrt(2)
+    assert samples.frechet_distance(x, x + [3, 4]) == pytest.approx(25)
+    assert samples.frechet_distance(x, x * [3, 1]) == pytest.approx((3 - 1) ** 2)
+    assert samples.frechet_distance(x[:, :1], -2 * x[:, :1]) == pytest.approx(1)
+
+
 def test_lines_that_are_cut_do_not_count():
     assert samples.line_lengths(["cut\nfour\nsixsix\ncut"]) == (5, 1)
     assert samples.line_lengths(["no line"]) == (None, None)

@@ -42,6 +42,8 @@ VARIANTS = {
     "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),
     "SEQAE": ("SEQAE", {"cell": "gru", "context_skip": True}, small.symbol_codec, False),
+    "SEQAEConductor": (
+        "SEQAE", {"cell": "gru", "seqae_conductor": 3}, small.symbol_codec, False),
     "STORN": ("STORN", {}, small.real_codec, False),
     "TDVAE": ("TDVAE", {"cell": "gru"}, small.real_codec, True),
     "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),

@@ -11,6 +11,7 @@
     repetition           share of n-grams that occurred before in the same sample
                          (Welleck et al., arXiv:1908.04319)
     longest copy         longest passage that stands in the training data
+    Frechet distance     of features of samples and of data, for any features
 
 Forward and reverse perplexity are those of Zhao et al., arXiv:1706.04223, with exact n-gram models
 instead of a toolkit's. Everything here is NumPy, but BLEU, which needs sacrebleu.
@@ -210,6 +211,25 @@ def _pair_ranks(ranks: np.ndarray, distance: int) -> np.ndarray:
         return ranks[:0]
     codes = ranks[:-distance] * (int(ranks.max()) + 1) + ranks[distance:]
     return np.unique(codes, return_inverse=True)[1]
+
+
+def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:
+    """Returns the squared Frechet distance of two sets of vectors, each taken as one normal.
+
+    |m - m'|^2 + tr(C + C' - 2 (C C')^1/2), with means m and covariances C (Heusel et al.,
+    arXiv:1706.08500). It falls with the number of vectors; compare sets of equal size.
+
+    Args:
+      features: `[N, F]`, N at least 2.
+      others: `[M, F]`, M at least 2.
+    """
+    one, other = (np.asarray(x, np.float64) for x in (features, others))
+    covariances = [np.cov(x.T, bias=True).reshape([x.shape[1]] * 2) for x in (one, other)]
+    values, vectors = np.linalg.eigh(covariances[0])
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    roots = np.linalg.eigvalsh(root @ covariances[1] @ root)
+    return float(((one.mean(0) - other.mean(0)) ** 2).sum() + sum(map(np.trace, covariances))
+                 - 2 * np.sqrt(np.maximum(roots, 0)).sum())
 
 
 def line_lengths(texts: Sequence[str]) -> tuple[float | None, float | None]:

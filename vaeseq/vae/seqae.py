@@ -21,6 +21,13 @@ observations, forwards and backwards.
     d_t of d_t-1, c_t, z
     p(x_t | d_t)
 
+With `seqae_conductor=N`, the decoder is that of MusicVAE (arXiv:1803.05428), for long sequences: a
+recurrence g, the conductor, takes a step every N steps, and the decoder's recurrence starts anew
+for each segment of N steps. So what lasts longer than a segment must pass through z.
+
+    g_0 = tanh(linear(z)),  g_k of g_k-1, z
+    d = tanh(linear(g_k)) before the first step of segment k;  d_t of d_t-1, c_t, g_k
+
 As a core, the latent of the first step of a sequence is z, which the state carries from then on. At
 later steps it is standard normal noise in both the prior and the posterior, and nothing reads it:
 its KL is exactly 0 and its importance weight 1, so that the KL of z is charged once. `begin` gives
@@ -38,6 +45,7 @@ bound.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import tensorflow as tf
@@ -67,11 +75,27 @@ class State(NamedTuple):
       z: the latent of the sequence, `[..., Z]`; zeros before the first step.
       cell: the recurrent state of d.
       has_begun: `[..., 1]`, 0 before the first step and 1 after it.
+      segment: a `Segment`; () without a conductor.
     """
 
     z: Tensor
     cell: Nest
     has_begun: Tensor
+    segment: Nest
+
+
+class Segment(NamedTuple):
+    """The conductor's part of the state.
+
+    Attributes:
+      cell: the recurrent state of g.
+      output: g_k, `[..., G]`.
+      place: `[..., 1]`, the number of past steps of segment k, 0 where the next step begins one.
+    """
+
+    cell: Nest
+    output: Tensor
+    place: Tensor
 
 
 class Hidden(NamedTuple):
@@ -97,6 +121,9 @@ class Options:
         0.0, "SEQAE: share of the observations that the encoder does not see in training", _SHARE)
     seqae_decoder_dropout: float = declare(
         0.0, "SEQAE: share of the contexts that the decoder does not see in training", _SHARE)
+    seqae_conductor: int = declare(
+        0, "SEQAE: steps of a segment, for which a conductor starts the decoder anew; 0: none",
+        Range(0, 1 << 16))
 
 
 class SEQAE(VAECore):
@@ -113,6 +140,7 @@ class SEQAE(VAECore):
         self, decoder: DistModule, encoder: Encoder, d_core: RecurrentStack,
         q_z: latent.DiagonalNormal, *, past: RecurrentStack, future: RecurrentStack,
         deterministic: bool = False, input_noise: float = 0.0, decoder_dropout: float = 0.0,
+        conductor: RecurrentStack | None = None, segment_size: int = 0,
         critic: MLP | None = None, name: str | None = None,
     ):
         """Creates the core.
@@ -129,14 +157,23 @@ class SEQAE(VAECore):
             dropout is on (a denoising autoencoder).
           decoder_dropout: share of the contexts that d reads as zeros while dropout is on (word
             dropout, arXiv:1511.06349), so that it has to read z.
+          conductor: the recurrence over segments, g; None for none.
+          segment_size: N, the steps of a segment, at least 1 with a conductor.
           critic: from z to one logit; see above.
           name: of the module.
 
         Raises:
-          ValueError: a share is outside [0, 1).
+          ValueError: a share is outside [0, 1), or there is only one of conductor and segment size.
         """
         size, dtype = q_z.event_spec.shape[0], q_z.event_spec.dtype
-        state = State(Spec([size], dtype, "z"), d_core.state_spec, Spec([1], dtype, "has_begun"))
+        if (conductor is None) != (segment_size < 1):
+            raise ValueError("expected a conductor and a segment_size of at least 1, or neither; "
+                             f"got segment_size={segment_size}.")
+        segment: Nest = () if conductor is None else Segment(
+            conductor.state_spec, Spec([conductor.output_size], dtype, "output"),
+            Spec([1], dtype, "place"))
+        state = State(Spec([size], dtype, "z"), d_core.state_spec, Spec([1], dtype, "has_begun"),
+                      segment)
         super().__init__(
             decoder, latent_size=size, state_spec=CoreState((), state), name=name)
         check_dropout_rate(input_noise)
@@ -150,9 +187,11 @@ class SEQAE(VAECore):
         self.has_density = not deterministic
         self._input_noise = input_noise
         self._decoder_dropout = decoder_dropout
-        self._initial = [Linear(spec.shape[0], name=f"initial_{number}") if _is_vector(spec)
-                         else None
-                         for number, spec in enumerate(tf.nest.flatten(d_core.state_spec))]
+        self._conductor = conductor
+        self._segment_size = segment_size
+        self._initial = _initial_layers(d_core, "initial")
+        self._conductor_initial = (
+            [] if conductor is None else _initial_layers(conductor, "conductor_initial"))
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> SEQAE:
@@ -167,7 +206,9 @@ class SEQAE(VAECore):
                 "SEQAE has one latent of a whole sequence; expected latent_size of 1 or more and "
                 f"posterior_flows=0, got latent_size={hparams.latent_size} and "
                 f"posterior_flows={hparams.posterior_flows}.")
-        critic = None
+        critic = conductor = None
+        if hparams.seqae_conductor:
+            conductor = _builders.recurrent_stack(hparams, "conductor")
         if hparams.train_bound == "adversarial":
             critic = MLP((*hparams.latent_decoder_fc_layers, 1), activation=hparams.activation,
                          name="critic")
@@ -179,11 +220,21 @@ class SEQAE(VAECore):
             future=_builders.recurrent_stack(hparams, "future"),
             deterministic=hparams.seqae_posterior == "deterministic",
             input_noise=hparams.seqae_input_noise,
-            decoder_dropout=hparams.seqae_decoder_dropout, critic=critic)
+            decoder_dropout=hparams.seqae_decoder_dropout, conductor=conductor,
+            segment_size=hparams.seqae_conductor, critic=critic)
 
     def begin(self, z: Tensor) -> CoreState:
         """Returns the state before the first step of sequences whose latents are z, `[B, Z]`."""
-        return CoreState((), State(z, self._initial_cell(z), tf.ones_like(z[..., :1])))
+        segment: Nest = ()
+        if self._conductor is None:
+            cell = _initial_state(self._initial, self._d_core, z)
+        else:
+            leading = nest.shape_of(z)[:-1]
+            cell, output = (nest.zeros(spec, *leading) for spec in (
+                self._d_core.state_spec, self.state_spec.latent.segment.output))
+            segment = Segment(_initial_state(self._conductor_initial, self._conductor, z), output,
+                              tf.zeros_like(z[..., :1]))
+        return CoreState((), State(z, cell, tf.ones_like(z[..., :1]), segment))
 
     def encode(self, observed: Nest, lengths: Tensor | None = None) -> NormalParams:
         """Returns the mean and the standard deviation of q(z | x_1:T), `[B, Z]` each.
@@ -231,16 +282,32 @@ class SEQAE(VAECore):
             NormalParams(loc, tf.where(later, tf.ones_like(loc), feature.scale)))
 
     def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, State]:
-        z, cell = self._begun(h.state, z)
-        outputs, cell = self._d_core.step((h.context, z), cell)
-        return outputs, State(z, cell, tf.ones_like(h.state.has_begun))
+        state = self._begun(h.state, z)
+        source = state.z
+        if self._conductor is not None:
+            state = self._conduct(self._conductor, state)
+            source = state.segment.output
+        outputs, cell = self._d_core.step((h.context, source), state.cell)
+        return outputs, state._replace(cell=cell)
+
+    def _conduct(self, conductor: RecurrentStack, state: State) -> State:
+        """Begins a segment where one is due, and counts its steps."""
+        segment = state.segment
+        begins = segment.place[..., 0] == 0
+        output, cell = conductor.step(state.z, segment.cell)
+        output, cell = nest.where(begins, (output, cell), (segment.output, segment.cell))
+        place = tf.math.floormod(segment.place + 1, self._segment_size)
+        return state._replace(
+            cell=nest.where(
+                begins, _initial_state(self._initial, self._d_core, output), state.cell),
+            segment=Segment(cell, output, place))
 
     def infer(
         self, context_features: Nest, features: Nest, state: State, lengths: Tensor | None = None,
         *, seed: Seed,
     ) -> Inferred:
-        """Samples z, and runs the decoder's recurrence over all steps at once."""
-        if context_features.shape[1] == 0:
+        """Samples z, and runs a decoder without a conductor over all steps at once."""
+        if self._conductor is not None or context_features.shape[1] == 0:
             return super().infer(context_features, features, state, lengths, seed=seed)
         h = self._all_hidden(context_features, state)
         q_z = self.posterior(h, features)
@@ -251,7 +318,7 @@ class SEQAE(VAECore):
         self, context_features: Nest, features: Nest, latents: Tensor, state: State,
         lengths: Tensor | None = None,
     ) -> Inferred:
-        if context_features.shape[1] == 0:
+        if self._conductor is not None or context_features.shape[1] == 0:
             return super().infer_given(context_features, features, latents, state, lengths)
         h = self._all_hidden(context_features, state)
         return self._decode(h, latents, self.posterior(h, features), lengths)
@@ -262,33 +329,40 @@ class SEQAE(VAECore):
         z = tf.repeat(state.z[:, tf.newaxis], num_steps, 1)
         later = tf.ones([nest.leading_dim(z), num_steps - 1, 1], z.dtype)
         has_begun = tf.concat([state.has_begun[:, tf.newaxis], later], 1)
-        return Hidden(contexts, State(z, state.cell, has_begun))
+        return Hidden(contexts, State(z, state.cell, has_begun, ()))
 
     def _decode(
         self, h: Hidden, latents: Tensor, q_z: tfd.Distribution, lengths: Tensor | None
     ) -> Inferred:
-        before = State(h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0])
-        z, cell = self._begun(before, latents[:, 0])
-        repeated = tf.repeat(z[:, tf.newaxis], nest.leading_dim(latents, 1), 1)
-        outputs, cell = self._d_core((h.context, repeated), cell, lengths)
-        after = State(z, cell, tf.ones_like(before.has_begun))
+        before = State(h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0], ())
+        after = self._begun(before, latents[:, 0])
+        repeated = tf.repeat(after.z[:, tf.newaxis], nest.leading_dim(latents, 1), 1)
+        outputs, cell = self._d_core((h.context, repeated), after.cell, lengths)
+        after = after._replace(cell=cell)
         if lengths is not None:
             after = nest.where(lengths > 0, after, before)
         return Inferred(latents, self.prior(h), q_z, outputs, after)
 
-    def _begun(self, state: State, z: Tensor) -> tuple[Tensor, Nest]:
-        """Returns the latent of the sequence and d_t-1, given the latent of the present step."""
-        later = state.has_begun > 0
-        return tf.where(later, state.z, z), nest.where(
-            later[..., 0], state.cell, self._initial_cell(z))
+    def _begun(self, state: State, z: Tensor) -> State:
+        """Returns the state in which z, the latent of the present step, is that of the sequence."""
+        return nest.where(state.has_begun[..., 0] > 0, state, self.begin(z).latent)
 
-    def _initial_cell(self, z: Tensor) -> Nest:
-        """Returns d_0, a nest of `[..., *]`, for z `[..., Z]`."""
-        leading = nest.shape_of(z)[:-1]
-        leaves = [tf.zeros([*leading, *spec.shape], spec.dtype) if layer is None
-                  else tf.tanh(layer(z))
-                  for layer, spec in zip(self._initial, tf.nest.flatten(self._d_core.state_spec))]
-        return tf.nest.pack_sequence_as(self._d_core.state_spec, leaves)
+
+def _initial_layers(stack: RecurrentStack, name: str) -> list[Linear | None]:
+    """Creates the layers of `_initial_state`, one for each vector of a stack's state."""
+    return [Linear(spec.shape[0], name=f"{name}_{number}") if _is_vector(spec) else None
+            for number, spec in enumerate(tf.nest.flatten(stack.state_spec))]
+
+
+def _initial_state(
+    layers: Sequence[Linear | None], stack: RecurrentStack, source: Tensor
+) -> Nest:
+    """Returns the first state of a stack, a nest of `[..., *]`, for a source `[..., F]`."""
+    leading = nest.shape_of(source)[:-1]
+    leaves = [tf.zeros([*leading, *spec.shape], spec.dtype) if layer is None
+              else tf.tanh(layer(source))
+              for layer, spec in zip(layers, tf.nest.flatten(stack.state_spec))]
+    return tf.nest.pack_sequence_as(stack.state_spec, leaves)
 
 
 def _is_vector(spec: Spec) -> bool:
