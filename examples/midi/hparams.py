@@ -28,6 +28,8 @@ class MidiHParams(HParams):
     lowest_note: int = fields.declare(LOWEST, "MIDI number of the lowest note", _PITCH)
     highest_note: int = fields.declare(HIGHEST, "MIDI number of the highest note", _PITCH)
     onsets: bool = fields.declare(False, "distinguish repeated from held notes")
+    velocity: bool = fields.declare(
+        False, "learn how hard each note is struck, too; distinguishes repeated from held notes")
     drums: bool = fields.declare(False, "include drums")
     sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
     transpose: int = fields.declare(
@@ -82,6 +84,9 @@ class MidiHParams(HParams):
         if self.decoder == "scores" and self.most_notes > self.frames.columns:
             raise ValueError("most_notes: expected at most the number of columns, "
                              f"{self.frames.columns}; got {self.most_notes}")
+        if self.decoder == "scores" and self.velocity:
+            raise ValueError("velocity: expected decoder=masked or bernoulli; got decoder=scores, "
+                             "whose notes are scores")
         if self.decoder == "masked" and not (self.masked_hidden_size or self.relative_channels):
             raise ValueError("decoder=masked: expected relative_channels or masked_hidden_size "
                              "above 0; got 0 for both")
@@ -102,4 +107,5 @@ class MidiHParams(HParams):
         """The frames and columns of rolls."""
         return Grid(
             rate=self.rate, note=self.grid, lowest=self.lowest_note, highest=self.highest_note,
-            onsets=self.onsets, drums=self.drums, pedal=self.sustain_pedal)
+            onsets=self.onsets or self.velocity, drums=self.drums, pedal=self.sustain_pedal,
+            velocity=self.velocity)

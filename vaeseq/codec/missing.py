@@ -21,7 +21,6 @@ import tree
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
-from vaeseq.codec._masked import MaskedBernoulliDistribution
 from vaeseq.codec.decoders import GroupDistribution
 from vaeseq.data import Masked
 from vaeseq.dist_module import DistModule
@@ -171,11 +170,12 @@ class MaskedDistribution(tfd.Distribution):
           dimensions are independent, the density itself.
 
         Raises:
-          ValueError: single dimensions of a distribution that does not factorise over them, other
-            than that of `MaskedBernoulli`, are unseen.
+          ValueError: single dimensions are unseen of a distribution that does not factorise over
+            them and has no method `sample_given(values, mask, *, seed)`, as `MaskedBernoulli`'s.
         """
         observation = fill(Masked(*observed))
-        if (isinstance(self._distribution, MaskedBernoulliDistribution)
+        # A distribution with dependent dimensions may define its own, as `MaskedBernoulli` does.
+        if (hasattr(self._distribution, "sample_given")
                 and observation.mask.shape.rank == observation.values.shape.rank):
             values, log_weight = self._distribution.sample_given(*observation, seed=seed)
             return self._seen(values, 0), log_weight

@@ -31,8 +31,8 @@ def with_missing_values(gen_core: GenCore, *, temperature: float = 1.0) -> GenCo
     """Returns a `GenCore` of `Masked` observations with the weights of one of complete ones.
 
     Args:
-      gen_core: a model of complete observations. Its decoder is `MaskedBernoulli`, or has a density
-        that factorises over the dimensions of an observation.
+      gen_core: a model of complete observations. The density of its decoder factorises over the
+        dimensions of an observation, or has a method `sample_given`, as `MaskedBernoulli`'s.
       temperature: above 0, of the decoder's distribution: below 1 sharpens, above 1 flattens.
     """
     return GenCore(_ValuesAgent(gen_core.agent), _PriorProposal(gen_core.core, temperature))

@@ -18,7 +18,7 @@ from vaeseq.runs.cache_folder import cache_folder
 
 from .midi_reader import Notes
 
-_VERSION = 3  # raise it when the parser changes
+_VERSION = 4  # raise it when the parser changes
 
 
 def folder() -> Path:
@@ -36,7 +36,8 @@ def load(content: bytes) -> Notes | None:
         return None
     count = len(notes.pitch)
     valid = (notes.seconds.shape == notes.beats.shape == (count, 3)
-             and notes.drum.shape == (count,) and notes.end.shape == (2,))
+             and notes.velocity.shape == notes.drum.shape == (count,)
+             and notes.program.shape == notes.voice.shape == (count,) and notes.end.shape == (2,))
     return notes if valid else None
 
 

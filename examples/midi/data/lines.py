@@ -25,9 +25,9 @@ class Line(NamedTuple):
     """What of a roll is kept.
 
     Attributes:
-      roll: the kept notes, uint8 `[T, P]`.
-      mask: bool `[T, P]`, which columns are kept: on or off as in `roll`. In frames without notes
-        none is.
+      roll: the kept notes, uint8 `[T, columns]`.
+      mask: bool `[T, columns]`, which columns are kept: as in `roll`. In frames without notes none
+        is.
     """
 
     roll: np.ndarray
@@ -38,7 +38,7 @@ def keep(roll: np.ndarray, line: str, grid: Grid) -> Line:
     """Returns the line of a roll that `line`, one of LINES, names.
 
     Args:
-      roll: uint8 `[T, P]`, with onsets `[T, 2 P]`.
+      roll: uint8 `[T, columns]`.
       line: one of LINES.
       grid: the roll's frames and columns.
     """
@@ -48,8 +48,7 @@ def keep(roll: np.ndarray, line: str, grid: Grid) -> Line:
     is_below = (columns >= _highest(on[:, ::-1])[:, None])[:, ::-1]
     mask = {"melody": is_above, "bass": is_below, "outer": is_above | is_below, "notes": on}[line]
     mask = mask & on.any(axis=1, keepdims=True)
-    if grid.onsets:
-        mask = np.concatenate([mask, mask], axis=1)
+    mask = np.tile(mask, [1, grid.columns // grid.pitches])
     return Line(np.where(mask, roll, 0).astype(np.uint8), mask)
 
 

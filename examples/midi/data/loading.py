@@ -142,6 +142,9 @@ class _Loader:
             added = self._add([(name, roll)], name, _why_empty(content, self._grid))
             if added and content.repairs:
                 self._repaired.append(Repaired(name, "; ".join(content.repairs)))
+        elif self._grid.velocity or self._grid.parts > 1:
+            self._skipped.append(Skipped(name, "an archive has no velocities and no parts; "
+                                               "expected MIDI files for velocity or parts"))
         else:
             self._add([(f"{name}[{number}]", self._of_archive(roll, content.clock))
                        for number, roll in enumerate(content.pieces)], name, "it holds no piece")

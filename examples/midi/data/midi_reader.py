@@ -26,7 +26,7 @@ END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 
 _MAX_NOTES = 1 << 18
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
-_NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
+_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123
 _NTSC = 29  # frames a second by its number, which stands for 30,000 / 1,001
@@ -41,7 +41,10 @@ class Notes(NamedTuple):
       seconds: float64 `[N, 3]`: start, end, and end with the sustain pedal applied.
       beats: float64 `[N, 3]`: the same in quarter notes.
       pitch: uint8 `[N]`, MIDI numbers: 60 is middle C.
+      velocity: uint8 `[N]`, 1 to 127: how hard the key is struck.
       drum: bool `[N]`: whether the note is on a drum channel.
+      program: uint8 `[N]`, 0 to 127: the sound of the channel when the note starts.
+      voice: int32 `[N]`: equal for notes of one track and channel.
       end: float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later
         where END_MARK marks trailing silence.
       repairs: what was wrong with the file, and how it was read.
@@ -50,7 +53,10 @@ class Notes(NamedTuple):
     seconds: np.ndarray
     beats: np.ndarray
     pitch: np.ndarray
+    velocity: np.ndarray
     drum: np.ndarray
+    program: np.ndarray
+    voice: np.ndarray
     end: np.ndarray
     repairs: tuple[str, ...] = ()
 
@@ -62,6 +68,15 @@ class _Key(NamedTuple):
     end: int
     channel: int
     pitch: int
+    velocity: int
+    track: int
+
+
+class _Press(NamedTuple):
+    """A key that is down."""
+
+    tick: int
+    velocity: int
 
 
 class _Clock(NamedTuple):
@@ -107,9 +122,11 @@ def read(content: bytes) -> Notes:
     if end[0] > 3600 * MAX_HOURS or end[1] > MAX_BEATS or not math.isfinite(end.sum()):
         raise BadMidi(f"it claims {end[0] / 3600:,.1f} hours and {end[1]:,.0f} beats of music; "
                       f"at most {MAX_HOURS} hours and {MAX_BEATS:,} beats are read")
-    return Notes(seconds, beats, np.array([key.pitch for key in keys], np.uint8),
-                 np.array([is_drum(key.channel, key.start) for key in keys], bool), end,
-                 tuple(repairs))
+    return Notes(
+        seconds, beats, np.array([key.pitch for key in keys], np.uint8),
+        np.array([key.velocity for key in keys], np.uint8),
+        np.array([is_drum(key.channel, key.start) for key in keys], bool), _programs(tracks, keys),
+        np.array([16 * key.track + key.channel for key in keys], np.int32), end, tuple(repairs))
 
 
 def _one_after_another(tracks: list[Track]) -> list[Track]:
@@ -132,25 +149,28 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
     keys: list[_Key] = []
     unended: list[_Key] = []
     releases: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
-    for track in tracks:
-        sounding: dict[int, dict[int, list[int]]] = collections.defaultdict(dict)
+    for number, track in enumerate(tracks):
+        sounding: dict[int, dict[int, list[_Press]]] = collections.defaultdict(dict)
         for tick, status, data in track.events:
             kind, channel = status & 0xF0, status & 0x0F
             if kind == _NOTE_ON and data[1]:
-                sounding[channel].setdefault(data[0], []).append(tick)
+                sounding[channel].setdefault(data[0], []).append(_Press(tick, data[1]))
             elif kind in (_NOTE_OFF, _NOTE_ON):
-                starts = sounding[channel].pop(data[0], [])
-                if not starts:
+                presses = sounding[channel].pop(data[0], [])
+                if not presses:
                     releases[channel, data[0]].append(tick)
                 # If an earlier note ends here, one that starts at this tick continues.
-                earlier = [start for start in starts if start < tick] or starts
-                keys += [_Key(start, tick, channel, data[0]) for start in earlier]
-                if len(earlier) < len(starts):
-                    sounding[channel][data[0]] = starts[len(earlier):]
+                earlier = [press for press in presses if press.tick < tick] or presses
+                keys += [_Key(start, tick, channel, data[0], velocity, number)
+                         for start, velocity in earlier]
+                if len(earlier) < len(presses):
+                    sounding[channel][data[0]] = presses[len(earlier):]
             elif kind == _CONTROL and (data[0] == _ALL_SOUND_OFF or data[0] >= _ALL_NOTES_OFF):
-                keys += _silence(sounding[channel], channel, tick)
-        unended += [_Key(start, track.end, channel, pitch) for channel, pitches in sounding.items()
-                    for pitch, starts in pitches.items() for start in starts]
+                keys += [_Key(start, tick, channel, pitch, velocity, number)
+                         for pitch, (start, velocity) in _silence(sounding[channel], tick)]
+        unended += [_Key(start, track.end, channel, pitch, velocity, number)
+                    for channel, pitches in sounding.items()
+                    for pitch, presses in pitches.items() for start, velocity in presses]
     for ticks in releases.values():
         ticks.sort()
     for key in unended:
@@ -162,16 +182,34 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
     return keys
 
 
-def _silence(sounding: dict[int, list[int]], channel: int, tick: int) -> list[_Key]:
-    """Removes the notes of a channel that sound before a tick, and returns them as ended there."""
+def _silence(sounding: dict[int, list[_Press]], tick: int) -> list[tuple[int, _Press]]:
+    """Removes the notes of a channel that sound before a tick, and returns pitches and presses."""
     ended = []
-    for pitch in [pitch for pitch, starts in sounding.items() if starts[0] < tick]:
-        starts = sounding.pop(pitch)
-        later = [start for start in starts if start >= tick]
+    for pitch in [pitch for pitch, presses in sounding.items() if presses[0].tick < tick]:
+        presses = sounding.pop(pitch)
+        later = [press for press in presses if press.tick >= tick]
         if later:
             sounding[pitch] = later
-        ended += [_Key(start, tick, channel, pitch) for start in starts if start < tick]
+        ended += [(pitch, press) for press in presses if press.tick < tick]
     return ended
+
+
+def _programs(tracks: list[Track], keys: list[_Key]) -> np.ndarray:
+    """Returns the program of each key's channel when it is pressed, uint8 `[N]`; 0 without any."""
+    changes: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
+    for track in tracks:
+        for tick, status, data in track.events:
+            if status & 0xF0 == _PROGRAM:
+                changes[status & 0x0F].append((tick, data[0]))
+    for each in changes.values():
+        each.sort(key=lambda change: change[0])
+    programs = np.zeros(len(keys), np.uint8)
+    for number, key in enumerate(keys):
+        following = bisect.bisect_right(
+            changes[key.channel], key.start, key=lambda change: change[0])
+        if following:
+            programs[number] = changes[key.channel][following - 1][1]
+    return programs
 
 
 def _pedals(tracks: list[Track], last: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -205,12 +243,12 @@ def _times(
 ) -> np.ndarray:
     """Returns start, end, and end with the pedal applied of each key in ticks, int64 `[N, 3]`."""
     times = np.empty([len(keys), 3], np.int64)
-    for row, (start, end, channel, _) in zip(times, keys):
-        ups, downs = pedals.get(channel, (np.zeros(0), np.zeros(0)))
-        following = int(np.searchsorted(ups, end, "right"))
+    for row, key in zip(times, keys):
+        ups, downs = pedals.get(key.channel, (np.zeros(0), np.zeros(0)))
+        following = int(np.searchsorted(ups, key.end, "right"))
         # The pedal was down at the key's release: the note sounds until the pedal is released.
-        is_down = following < len(ups) and downs[following] <= end
-        row[:] = start, end, int(ups[following]) if is_down else end
+        is_down = following < len(ups) and downs[following] <= key.end
+        row[:] = key.start, key.end, int(ups[following]) if is_down else key.end
     return times
 
 

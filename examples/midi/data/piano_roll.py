@@ -3,19 +3,23 @@
 
 Times are rounded to the nearest frame. A roll has P columns, one per pitch, 1 where the note
 sounds; or 2 P columns, which distinguish held from repeated notes: first P onsets, 1 where a note
-begins, then P sustains, 1 where it continues from the frame before.
+begins, then P sustains, 1 where it continues from the frame before. With velocities, an onset is
+its velocity, 1 to 127, instead of 1. With parts, there are so many columns for each part, one part
+after the other (see `parts`).
 
 Axes: T frames, P pitches, N notes.
 """
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vaeseq.fields import Range
 
+from . import parts as parts_lib
 from .midi_reader import END_MARK, Notes
 
 RESOLUTION = 480  # ticks per beat of the files written
@@ -24,7 +28,7 @@ RATES = Range(0.5, 100)  # frames per second
 MAX_GRID = 192
 TEMPO = 120.0  # beats per minute
 SLOWEST = 4.0  # tempo that a MIDI file can say
-_VELOCITY = 80
+VELOCITY = 80  # of notes without one
 # Added before rounding, so that a tie goes to the later frame in spite of floating-point errors.
 _TIE = 1e-6
 
@@ -42,6 +46,9 @@ class Grid:
       onsets: whether onsets have columns of their own.
       drums: whether drums are included.
       pedal: whether the sustain pedal holds notes.
+      velocity: whether onsets are velocities; needs `onsets`.
+      parts: number of parts.
+      programs: MIDI number of the sound of each part, `parts.DRUMS` for drums; none for pianos.
     """
 
     rate: float = 8.0
@@ -52,6 +59,9 @@ class Grid:
     onsets: bool = False
     drums: bool = False
     pedal: bool = True
+    velocity: bool = False
+    parts: int = 1
+    programs: tuple[int, ...] = ()
 
     @property
     def pitches(self) -> int:
@@ -60,8 +70,13 @@ class Grid:
 
     @property
     def columns(self) -> int:
-        """The number of columns: P, or 2 P with onsets."""
-        return self.pitches * (2 if self.onsets else 1)
+        """The number of columns: P, or 2 P with onsets, for each part."""
+        return math.prod(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The parts, kinds of columns (onsets and sustains, or one kind) and pitches of a frame."""
+        return self.parts, 2 if self.onsets else 1, self.pitches
 
     @property
     def frame_seconds(self) -> float:
@@ -94,17 +109,22 @@ class Played(NamedTuple):
       pitch: MIDI numbers, int `[N]`.
       start: first frames, int `[N]`.
       end: the frames after the last, int `[N]`.
+      part: int `[N]`, the first is 0.
+      velocity: int `[N]`, VELOCITY where the roll has none.
     """
 
     pitch: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    part: np.ndarray
+    velocity: np.ndarray
 
 
 def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
-    """Returns the roll of a piece, uint8 `[T, P]`, with onsets `[T, 2 P]`.
+    """Returns the roll of a piece, uint8 `[T, columns]`.
 
     T is where the last note in the grid's range ends, or the trailing silence that the file marks.
+    Of the notes that begin together with one part and pitch, the loudest counts.
     """
     inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
     included = inside if grid.drums else inside & ~notes.drum
@@ -112,12 +132,14 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     starts = _round(times[included, 0] * scale)
     ends = np.maximum(_round(times[included, 2 if grid.pedal else 1] * scale), starts + 1)
     columns = notes.pitch[included].astype(int) - grid.lowest
+    parts = parts_lib.assign(notes, grid.parts).part[included]
+    values = notes.velocity[included] if grid.velocity else np.ones(len(columns), np.uint8)
     length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
-    onsets, sounding = np.zeros([2, length, grid.pitches], np.uint8)
-    for start, end, column in zip(starts, ends, columns):
-        sounding[start:end, column] = 1
-        onsets[start, column] = 1
-    return np.concatenate([onsets, sounding & ~onsets & 1], 1) if grid.onsets else sounding
+    onsets, on = np.zeros([2, length, grid.parts, grid.pitches], np.uint8)
+    for start, end, part, column, value in zip(starts, ends, parts, columns, values):
+        on[start:end, part, column] = 1
+        onsets[start, part, column] = max(onsets[start, part, column], value)
+    return _join(onsets, on, grid)
 
 
 def _marked_end(notes: Notes, grid: Grid, scale: float) -> int:
@@ -131,44 +153,66 @@ def _round(frames: np.ndarray) -> np.ndarray:
     return np.floor(frames + 0.5 + _TIE).astype(np.int64)
 
 
+def _join(onsets: np.ndarray, on: np.ndarray, grid: Grid) -> np.ndarray:
+    """Returns the roll with these onsets, and these notes that sound, each `[T, parts, P]`."""
+    kinds = [onsets, np.where(onsets > 0, 0, on)] if grid.onsets else [on]
+    return np.stack(kinds, 2).astype(np.uint8).reshape([len(on), grid.columns])
+
+
+def _split(roll: np.ndarray, grid: Grid) -> np.ndarray:
+    """Returns a roll as `[T, parts, kinds of columns, P]`."""
+    return np.asarray(roll).reshape([len(roll), *grid.shape])
+
+
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Returns which notes sound in each frame, bool `[T, P]`, with or without onsets."""
-    on = np.asarray(roll) > 0.5
-    return on[:, :grid.pitches] | on[:, grid.pitches:] if grid.onsets else on
+    """Returns which notes sound in any part of each frame, bool `[T, P]`."""
+    return np.any(_split(roll, grid) > 0.5, axis=(1, 2))
 
 
 def struck(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Returns which notes begin in each frame, bool `[T, P]`; a sustain after silence begins."""
-    on = sounding(roll, grid)
-    before = np.concatenate([np.zeros_like(on[:1]), on[:-1]])
-    begins = on & ~before
-    return begins | (np.asarray(roll)[:, :grid.pitches] > 0.5) if grid.onsets else begins
+    """Returns which notes begin in any part, bool `[T, P]`; a sustain after silence begins."""
+    return np.any(_struck(_split(roll, grid) > 0.5), axis=1)
+
+
+def _struck(on: np.ndarray) -> np.ndarray:
+    """Returns which notes begin, `[T, parts, P]`, of a roll `[T, parts, kinds of columns, P]`."""
+    sounds = np.any(on, axis=2)
+    before = np.concatenate([np.zeros_like(sounds[:1]), sounds[:-1]])
+    begins = sounds & ~before
+    return begins | on[:, :, 0] if on.shape[2] > 1 else begins
 
 
 def played(roll: np.ndarray, grid: Grid) -> Played:
-    """Returns the notes of a roll, sorted by start, then pitch."""
-    on, begins = sounding(roll, grid), struck(roll, grid)
+    """Returns the notes of a roll, sorted by start, pitch and part."""
+    columns_of = _split(roll, grid)
+    on, begins = (array.reshape([len(roll), grid.parts * grid.pitches]) for array in (
+        np.any(columns_of > 0.5, axis=2), _struck(columns_of > 0.5)))
     after = np.concatenate([on[1:] & ~begins[1:], np.zeros_like(on[:1])])
     # A note ends with the first frame from its start after which it does not continue.
     starts, columns = np.nonzero(begins)
     pitch_of_end, ends = np.nonzero((on & ~after).T)
     order = np.lexsort((starts, columns))
-    result = np.stack([columns[order] + grid.lowest, starts[order], ends + 1])
-    assert np.array_equal(columns[order], pitch_of_end)
-    return Played(*result[:, np.lexsort((result[0], result[1]))])
+    starts, columns = starts[order], columns[order]
+    assert np.array_equal(columns, pitch_of_end)
+    part, pitch = np.divmod(columns, grid.pitches)
+    velocity = np.full(len(starts), VELOCITY)
+    if grid.velocity:
+        onsets = columns_of[starts, part, 0, pitch].astype(int)
+        velocity = np.where(onsets > 0, onsets, velocity)
+    result = np.stack([pitch + grid.lowest, starts, ends + 1, part, velocity])
+    return Played(*result[:, np.lexsort((part, pitch, starts))])
 
 
 def with_grid(roll: np.ndarray, grid: Grid, new: Grid) -> np.ndarray:
-    """Returns the roll with the columns of a new grid; drops the notes outside it."""
+    """Returns the roll of one part with the columns of a new grid; drops the notes outside it."""
     on, begins = sounding(roll, grid), struck(roll, grid)
     low, high = max(grid.lowest, new.lowest), min(grid.highest, new.highest)
-    result = np.zeros([2, len(roll), new.pitches], np.uint8)
+    result = np.zeros([2, len(roll), 1, new.pitches], np.uint8)
     if low <= high:
         source = slice(low - grid.lowest, high + 1 - grid.lowest)
         target = slice(low - new.lowest, high + 1 - new.lowest)
-        result[0, :, target], result[1, :, target] = begins[:, source], on[:, source]
-    onsets, sounds = result
-    return np.concatenate([onsets, sounds & ~onsets & 1], 1) if new.onsets else sounds
+        result[0, :, 0, target], result[1, :, 0, target] = begins[:, source], on[:, source]
+    return _join(result[0], result[1], new)
 
 
 def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:
@@ -191,24 +235,26 @@ def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator)
     low = -min(most, int(used[0]))
     high = min(most, grid.pitches - 1 - int(used[-1]))
     shift = int(rng.integers(low, high + 1))
-    parts = np.split(roll, 2, axis=1) if grid.onsets else [roll]
-    return np.concatenate([np.roll(part, shift, axis=1) for part in parts], axis=1)
+    return np.roll(_split(roll, grid), shift, axis=-1).reshape(roll.shape)
 
 
-def to_midi(roll: np.ndarray, grid: Grid, program: int = 0) -> Any:
-    """Returns a `pretty_midi.PrettyMIDI` of a roll; read again, it gives the same roll.
+def to_midi(roll: np.ndarray, grid: Grid) -> Any:
+    """Returns a `pretty_midi.PrettyMIDI` of a roll, with a track for each part.
+
+    Read again, it gives the same roll, if no part is silent.
 
     Args:
-      roll: `[T, P]`, with onsets `[T, 2 P]`.
+      roll: uint8 `[T, columns]`.
       grid: the roll's frames and columns.
-      program: MIDI number of the instrument; 0 is a piano.
     """
     import pretty_midi
     midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=grid.tempo)
-    instrument = pretty_midi.Instrument(program=program)
-    for pitch, start, end in zip(*played(roll, grid)):
-        instrument.notes.append(pretty_midi.Note(
-            _VELOCITY, int(pitch), start * grid.frame_seconds, end * grid.frame_seconds))
-    midi.instruments.append(instrument)
+    for number, program in enumerate(grid.programs or [0] * grid.parts):
+        is_drum = program == parts_lib.DRUMS
+        midi.instruments.append(pretty_midi.Instrument(
+            0 if is_drum else program, is_drum, f"Part {number + 1}" if grid.parts > 1 else ""))
+    for pitch, start, end, part, velocity in zip(*played(roll, grid)):
+        midi.instruments[part].notes.append(pretty_midi.Note(
+            int(velocity), int(pitch), start * grid.frame_seconds, end * grid.frame_seconds))
     midi.text_events.append(pretty_midi.Text(END_MARK, len(roll) * grid.frame_seconds))
     return midi

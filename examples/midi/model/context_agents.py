@@ -78,7 +78,7 @@ class Recall(Agent):
 
     def observe(self, observation: Nest, context: Tensor, state: RecallState) -> RecallState:
         del context
-        new = tf.cast(observation, tf.float32)[:, None]
+        new = _notes(observation)[:, None]
         same = _same(new, state.frames, state.valid)[:, 0]
         return RecallState(
             tf.concat([state.frames[:, 1:], new], 1),
@@ -90,7 +90,7 @@ class Recall(Agent):
         lengths: Tensor | None = None, *, seed: Seed,
     ) -> tuple[Tensor, RecallState]:
         del inputs, seed
-        new = tf.cast(observed, tf.float32)
+        new = _notes(observed)
         steps = new.shape[1]
         frames = tf.concat([state.frames, new], 1)  # [B, N + T, P]
         valid = tf.pad(state.valid, [[0, 0], [0, steps]], constant_values=True)
@@ -216,6 +216,11 @@ class EncodedContext(Agent):
     ) -> tuple[Tensor, Nest]:
         contexts, state = self._inner.contexts(observed, state, inputs, lengths, seed=seed)
         return self._layers(contexts), state
+
+
+def _notes(frames: Tensor) -> Tensor:
+    """Returns frames with ones in the place of velocities, which are not compared."""
+    return tf.minimum(tf.cast(frames, tf.float32), 1.0)
 
 
 def _highest(frames: Tensor) -> Tensor:

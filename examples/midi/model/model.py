@@ -239,7 +239,7 @@ class MidiModel(Model):
         """Returns assertions that a nest of `[B, T, ...]` has values of observations."""
         maximum = observations.maximum(self.hparams)
         return [tf.debugging.Assert(tf.reduce_all((leaf >= 0) & (leaf <= limit)),
-                                    [f"expected notes from 0 to {limit}"])
+                                    [f"expected notes from 0 to {int(np.max(limit))}"])
                 for leaf, limit in zip(tf.nest.flatten(observed), tf.nest.flatten(maximum))]
 
     def save_files(self) -> None:

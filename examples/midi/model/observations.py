@@ -7,6 +7,9 @@
                 notes that sound, which are those with the highest scores. In data, a note that
                 sounds has the score 0.95, any other one 0.05.
 
+With `velocity`, bernoulli and masked frames have a velocity, 1 to 127, in the place of each onset
+(see `velocities`).
+
 Axes: T time, P columns of a roll (see `vaeseq.types`).
 """
 from __future__ import annotations
@@ -24,7 +27,7 @@ from vaeseq.encoder import Encoder
 from vaeseq.types import Nest
 
 from ..hparams import MidiHParams
-from . import context_agents
+from . import context_agents, velocities
 
 _SOUNDS, _SILENT = 0.95, 0.05  # scores, as data
 _MIN_MEAN, _MIN_ONSET_MEAN = 1e-3, 1e-5  # of a note's initial probability
@@ -51,8 +54,14 @@ def spec(hparams: MidiHParams) -> Nest:
 
 
 def maximum(hparams: MidiHParams) -> Nest:
-    """Returns the greatest value of each part of an observation; the least is 0."""
-    return Scored(1, hparams.most_notes) if hparams.decoder == "scores" else 1
+    """Returns the greatest value or values of each part of an observation; the least is 0."""
+    if hparams.decoder == "scores":
+        return Scored(1, hparams.most_notes)
+    if not hparams.velocity:
+        return 1
+    limits = np.ones(hparams.frames.columns)
+    limits[_onsets(hparams)] = velocities.LOUDEST
+    return limits
 
 
 def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
@@ -66,7 +75,7 @@ def observe(roll: np.ndarray, hparams: MidiHParams) -> Nest:
 def to_roll(observed: Nest, hparams: MidiHParams) -> np.ndarray:
     """Returns the roll, uint8 `[T, P]`, of observations."""
     if hparams.decoder != "scores":
-        return (np.asarray(observed) > 0.5).astype(np.uint8)
+        return np.rint(np.asarray(observed)).astype(np.uint8)
     order = np.argsort(-observed.scores, axis=1, kind="stable")
     roll = np.zeros(observed.scores.shape, np.uint8)
     ranks = np.arange(roll.shape[1])[None] < observed.count[:, None]
@@ -96,9 +105,9 @@ class ObservedRolls(Sequence):
 
 def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
     """Returns how often each column is on in training, averaged over transpositions, `[P]`."""
-    on = sum(roll.sum(axis=0, dtype=np.float64) for roll in rolls)
+    on = sum((roll > 0).sum(axis=0, dtype=np.float64) for roll in rolls)
     share = np.asarray(on) / sum(len(roll) for roll in rolls)
-    parts = share.reshape([2 if hparams.onsets else 1, -1])
+    parts = share.reshape([-1, hparams.frames.pitches])
     shifts = range(-hparams.transpose, hparams.transpose + 1)
     moved = np.mean([np.roll(parts, shift, axis=1) for shift in shifts], axis=0)
     return (parts + hparams.transpose_share * (moved - parts)).reshape(-1)
@@ -107,6 +116,8 @@ def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
 def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
     """Creates the encoder of observations, which subtracts the means `[P]` from notes."""
     notes: Encoder = Centred(mean)
+    if hparams.velocity:
+        notes = velocities.VelocityEncoder(notes, _onsets(hparams))
     if hparams.decoder == "scores":
         scored = spec(hparams)
         notes = encoders.Group(Scored(encoders.Flatten(scored.scores),
@@ -128,7 +139,16 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
             decoders.Beta(observed.scores, positive_projection=hparams.positive_projection,
                           **layers),
             decoders.Categorical(hparams.most_notes + 1, observed.count, **layers)))
-    minimum = _MIN_ONSET_MEAN if hparams.onsets else _MIN_MEAN
+    notes = _notes_decoder(hparams, mean, layers)
+    if not hparams.velocity:
+        return notes
+    return velocities.VelocityDecoder(notes, _onsets(hparams), dropout=dropout)
+
+
+def _notes_decoder(hparams: MidiHParams, mean: np.ndarray, layers: dict[str, Any]) -> DistModule:
+    """Creates a decoder of zeros and ones; `layers` are the arguments of hidden layers."""
+    observed, dropout = spec(hparams), hparams.decoder_dropout
+    minimum = _MIN_ONSET_MEAN if hparams.frames.onsets else _MIN_MEAN
     probability = np.clip(mean, minimum, 1 - minimum)
     logits = np.log(probability) - np.log1p(-probability)
     if hparams.decoder == "masked":
@@ -144,6 +164,12 @@ def make_decoder(hparams: MidiHParams, mean: np.ndarray) -> DistModule:
     return decoders.Bernoulli(observed, initial_logits=logits, **layers)
 
 
+def _onsets(hparams: MidiHParams) -> np.ndarray:
+    """Returns the columns that are onsets, of a grid with onsets."""
+    grid = hparams.frames
+    return np.arange(grid.columns).reshape(grid.shape)[:, 0].reshape(-1)
+
+
 def uses_recall(hparams: MidiHParams) -> bool:
     """Returns whether contexts include `Recall`, which does not compare scores."""
     return hparams.recall > 0 and hparams.decoder != "scores"
@@ -156,8 +182,9 @@ def _aligned(hparams: MidiHParams) -> list[int]:
             or hparams.obs_encoder_fc_layers or hparams.history_encoder_fc_layers):
         return []
     columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
-    frames = [start + i * columns for i in range(hparams.history_size)]
-    recalled = start + hparams.history_size * columns
+    size = columns + (len(_onsets(hparams)) if hparams.velocity else 0)  # of an encoded frame
+    frames = [start + i * size for i in range(hparams.history_size)]
+    recalled = start + hparams.history_size * size
     return frames + ([recalled + offset for offset in context_agents.offsets(columns)]
                      if uses_recall(hparams) else [])
 

@@ -17,7 +17,11 @@ _PEAK = 0.9  # amplitude of the loudest sample
 
 def synthesize(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """Synthesizes a roll with plain tones; returns float32 in [-1, 1], as long as its frames."""
-    return _fit(piano_roll.to_midi(roll, grid).instruments[0].synthesize(fs=RATE), roll, grid)
+    parts = [part.synthesize(fs=RATE) for part in piano_roll.to_midi(roll, grid).instruments]
+    samples = np.zeros(max(map(len, parts)))
+    for part in parts:
+        samples[:len(part)] += part
+    return _fit(samples, roll, grid)
 
 
 def play(roll: np.ndarray, grid: Grid) -> np.ndarray:

@@ -17,6 +17,8 @@ _DPI = 100
 _MARGIN = 3  # semitones above and below the notes
 _MAX_WIDTH = 40.0  # inches
 _NOTE, _REFERENCE = "#1f5a94", "#9aa5b1"  # colours of samples, and of primes and data
+_PARTS = (_NOTE, "#c9730b", "#2f7d4f", "#8a4fa3")  # colours of parts
+_FAINTEST = 0.25  # opacity of the softest notes
 
 
 class Picture(NamedTuple):
@@ -49,16 +51,19 @@ def save_roll(
 ) -> Picture:
     """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
+    Parts have colours, and soft notes are paler than loud ones.
+
     Args:
       path: the file to write.
-      roll: `[T, P]`, with onsets `[T, 2 P]`.
+      roll: `[T, columns]`.
       grid: the roll's frames and columns.
       title: the title above the picture.
       prime_frames: number of frames at the beginning that are the prime; they are marked.
-      kept: the kept notes of a harmonised piece, `[T, P]`, which have the colour of a prime.
+      kept: the kept notes of a harmonised piece, as `roll`, which have the colour of a prime.
     """
+    from matplotlib.colors import to_rgba_array
     from matplotlib.figure import Figure
-    pitch, start, end = piano_roll.played(roll, grid)
+    pitch, start, end, part, velocity = piano_roll.played(roll, grid)
     low = int(pitch.min(initial=_MIDDLE_C)) - _MARGIN
     high = int(pitch.max(initial=_MIDDLE_C)) + _MARGIN
     seconds = len(roll) * grid.frame_seconds
@@ -68,9 +73,15 @@ def save_roll(
     is_reference = start < prime_frames
     if kept is not None:
         is_reference |= piano_roll.sounding(kept, grid)[start, pitch - grid.lowest]
-    colours = np.where(is_reference, _REFERENCE, _NOTE)
+    colours = to_rgba_array(np.where(is_reference, _REFERENCE, np.array(_PARTS)[part]))
+    if grid.velocity:
+        colours[:, 3] = _FAINTEST + (1 - _FAINTEST) * velocity / 127
     axes.barh(pitch, (end - start) * grid.frame_seconds, 0.8, start * grid.frame_seconds,
               color=colours, edgecolor="white", linewidth=0.4)
+    if grid.parts > 1:
+        for number in range(grid.parts):
+            axes.bar(0, 0, color=_PARTS[number], label=f"part {number + 1}")
+        axes.legend(loc="upper right", ncols=grid.parts)
     if prime_frames:
         end_of_prime = prime_frames * grid.frame_seconds
         axes.axvline(end_of_prime, color="#c0392b")

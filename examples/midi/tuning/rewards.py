@@ -5,7 +5,7 @@
         return -abs(roll.sum(axis=1) - 3)  # a number, or one for each frame
 
 The file of choices records a sample as the columns of its roll that are on in each frame:
-[[0, 4, 7], [0], []].
+[[0, 4, 7], [0], []]; a column with a velocity v as [column, v].
 """
 from __future__ import annotations
 
@@ -72,9 +72,10 @@ def find(
         names, {COUNTERPOINT: rules, **learning.kinds(sequences, seed=seed, log=log)})
 
 
-def from_roll(roll: np.ndarray) -> list[list[int]]:
+def from_roll(roll: np.ndarray) -> list[list[Any]]:
     """Returns a roll, `[T, columns]`, as the file of choices records it."""
-    return [np.flatnonzero(frame > 0.5).tolist() for frame in np.asarray(roll)]
+    return [[column if frame[column] == 1 else [column, int(frame[column])]
+             for column in np.flatnonzero(frame).tolist()] for frame in np.asarray(roll)]
 
 
 def to_roll(content: Any, grid: Grid) -> np.ndarray:
@@ -85,12 +86,16 @@ def to_roll(content: Any, grid: Grid) -> np.ndarray:
     """
     frames = content if isinstance(content, list) and content else [None]
     roll = np.zeros([len(frames), grid.columns], np.uint8)
+    most = 127 if grid.velocity else 1
     for row, frame in zip(roll, frames):
-        if not isinstance(frame, list) or not all(
-                type(column) is int and 0 <= column < grid.columns for column in frame):
+        on = ([one if isinstance(one, list) else [one, 1] for one in frame]
+              if isinstance(frame, list) else [[]])
+        if not all(len(one) == 2 and all(type(number) is int for number in one)
+                   and 0 <= one[0] < grid.columns and 1 <= one[1] <= most for one in on):
             raise ValueError(f"expected a list of frames, each a list of columns from 0 to "
                              f"{grid.columns - 1}; got {short_repr(content)}.")
-        row[frame] = 1
+        for column, value in on:
+            row[column] = value
     return roll
 
 

@@ -55,7 +55,7 @@ def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
     score = converter.parse(tmp_path / "a.musicxml")
     found = Counter((pitch, round(start / quarters, 3), round((end - start) / quarters, 3))
                     for pitch, start, end in _without_ties(score))
-    pitch, start, end = piano_roll.played(roll, grid)
+    pitch, start, end, *_ = piano_roll.played(roll, grid)
     assert found == Counter(zip(pitch.tolist(), start.tolist(), (end - start).tolist()))
     (tempo,) = {mark.number for mark in score.flatten().getElementsByClass("MetronomeMark")}
     assert tempo * quarters * grid.frame_seconds * 1000 == pytest.approx(quarters ** 2 * 60_000)
