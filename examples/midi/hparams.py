@@ -9,6 +9,7 @@ from vaeseq import fields
 from vaeseq.fields import Range, redeclare
 from vaeseq.hparams import HParams
 
+from .data.parts import DRUMS, MAX_PARTS
 from .data.piano_roll import HIGHEST, LOWEST, MAX_GRID, RATES, Grid
 
 MAX_SECONDS = 1800  # of a sample, whose sound must fit in memory
@@ -30,6 +31,11 @@ class MidiHParams(HParams):
     onsets: bool = fields.declare(False, "distinguish repeated from held notes")
     velocity: bool = fields.declare(
         False, "learn how hard each note is struck, too; distinguishes repeated from held notes")
+    parts: int = fields.declare(
+        1, "parts kept apart, by track and program", Range(1, MAX_PARTS))
+    programs: tuple[int, ...] = fields.declare(
+        (), "MIDI number of the sound of each part, 128 for drums; (): the commonest of the "
+        "training music", Range(0, DRUMS), is_fixed=False)
     drums: bool = fields.declare(False, "include drums")
     sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
     transpose: int = fields.declare(
@@ -84,6 +90,9 @@ class MidiHParams(HParams):
         if self.decoder == "scores" and self.most_notes > self.frames.columns:
             raise ValueError("most_notes: expected at most the number of columns, "
                              f"{self.frames.columns}; got {self.most_notes}")
+        if self.programs and len(self.programs) != self.parts:
+            raise ValueError(f"programs: expected one for each of parts={self.parts}; got "
+                             f"{len(self.programs)}")
         if self.decoder == "scores" and self.velocity:
             raise ValueError("velocity: expected decoder=masked or bernoulli; got decoder=scores, "
                              "whose notes are scores")
@@ -108,4 +117,4 @@ class MidiHParams(HParams):
         return Grid(
             rate=self.rate, note=self.grid, lowest=self.lowest_note, highest=self.highest_note,
             onsets=self.onsets or self.velocity, drums=self.drums, pedal=self.sustain_pedal,
-            velocity=self.velocity)
+            velocity=self.velocity, parts=self.parts, programs=self.programs)

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
         sources.check_same(log_dir, music.description)
         mean = saved_mean(log_dir, hparams)
     else:
+        if not hparams.programs:
+            hparams = hparams.replace(programs=sources.programs(music.train, hparams.parts))
         mean = _initial_mean(rolls, hparams, source)
     frames = sum(map(len, rolls))
     strategy = options.start(

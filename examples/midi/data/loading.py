@@ -42,11 +42,13 @@ class Piece(NamedTuple):
 
     Attributes:
       name: the file, or the archive with the split and the number in it.
-      roll: uint8 `[T, P]`, with onsets `[T, 2 P]`.
+      roll: uint8 `[T, columns]`.
+      programs: of its parts that are not silent; none for one part.
     """
 
     name: str
     roll: np.ndarray
+    programs: tuple[int, ...] = ()
 
 
 class Repaired(NamedTuple):
@@ -138,15 +140,16 @@ class _Loader:
         if isinstance(content, str):
             self._skipped.append(Skipped(name, content))
         elif isinstance(content, Notes):
-            roll = piano_roll.from_notes(content, self._grid)
-            added = self._add([(name, roll)], name, _why_empty(content, self._grid))
+            piece = Piece(name, piano_roll.from_notes(content, self._grid),
+                          piano_roll.programs(content, self._grid))
+            added = self._add([piece], name, _why_empty(content, self._grid))
             if added and content.repairs:
                 self._repaired.append(Repaired(name, "; ".join(content.repairs)))
         elif self._grid.velocity or self._grid.parts > 1:
             self._skipped.append(Skipped(name, "an archive has no velocities and no parts; "
                                                "expected MIDI files for velocity or parts"))
         else:
-            self._add([(f"{name}[{number}]", self._of_archive(roll, content.clock))
+            self._add([Piece(f"{name}[{number}]", self._of_archive(roll, content.clock))
                        for number, roll in enumerate(content.pieces)], name, "it holds no piece")
 
     def _of_archive(self, roll: np.ndarray, clock: archives.Clock) -> np.ndarray:
@@ -155,10 +158,10 @@ class _Loader:
             roll = piano_roll.resample(roll, clock.frames, self._grid)
         return piano_roll.with_grid(roll, clock.frames, self._grid)
 
-    def _add(self, new: list[tuple[str, np.ndarray]], name: str, why_empty: str) -> bool:
+    def _add(self, new: list[Piece], name: str, why_empty: str) -> bool:
         """Adds pieces and returns True, or adds a skipped file and returns False."""
-        size = sum(roll.nbytes for _, roll in new)
-        if not any(roll.any() for _, roll in new):
+        size = sum(piece.roll.nbytes for piece in new)
+        if not any(piece.roll.any() for piece in new):
             self._skipped.append(Skipped(name, why_empty))
         elif self._bytes + size > MAX_BYTES:
             self._skipped.append(Skipped(name, "no room: piano rolls take at most "
@@ -166,8 +169,9 @@ class _Loader:
         else:
             self._files += 1
             self._bytes += size
-            self._notes += sum(int(piano_roll.struck(roll, self._grid).sum()) for _, roll in new)
-            self._pieces += [Piece(*one) for one in new]
+            self._notes += sum(
+                len(piano_roll.played(piece.roll, self._grid).pitch) for piece in new)
+            self._pieces += new
             return True
         return False
 

@@ -9,7 +9,6 @@ Axes: N notes.
 """
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from .midi_reader import Notes
 
+MAX_PARTS = 4
 DRUMS = 128  # the program of drum channels
 
 
@@ -32,36 +32,47 @@ class Parts(NamedTuple):
     programs: tuple[int, ...]
 
 
-@dataclasses.dataclass
-class _Voice:
-    """A voice, or several that are merged: the places of its notes, their mean pitch, programs."""
+def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
+    """Divides notes of a piece into at most `count` parts.
 
-    notes: np.ndarray
-    pitch: float
-    programs: np.ndarray
-
-
-def assign(notes: Notes, count: int) -> Parts:
-    """Divides the notes of a piece into at most `count` parts."""
+    Args:
+      notes: of the piece.
+      included: bool, which of them are divided, N altogether.
+      count: at least 1.
+    """
+    pitch, voice = notes.pitch[included], notes.voice[included]
     if count == 1:
-        return Parts(np.zeros(len(notes.pitch), int), ())
-    programs = np.where(notes.drum, DRUMS, notes.program.astype(int))
-    _, labels = np.unique(np.stack([programs, notes.voice]), axis=1, return_inverse=True)
-    voices = [_voice(np.flatnonzero(labels == label), notes, programs)
+        return Parts(np.zeros(len(pitch), int), ())
+    programs = np.where(notes.drum, DRUMS, notes.program.astype(int))[included]
+    _, labels = np.unique(np.stack([programs, voice]), axis=1, return_inverse=True)
+    labels = labels.reshape(-1)
+    voices = [_Voice(np.flatnonzero(labels == label), pitch, programs)
               for label in np.unique(labels)]
     while len(voices) > count:
-        one, other = min(itertools.combinations(voices, 2), key=_distance)
-        voices = [voice for voice in voices if voice is not one and voice is not other]
-        voices.append(_voice(np.concatenate([one.notes, other.notes]), notes, programs))
+        pair = min(itertools.combinations(voices, 2), key=_distance)
+        voices = [voice for voice in voices if voice not in pair]
+        voices.append(_Voice(np.concatenate([one.notes for one in pair]), pitch, programs))
     voices.sort(key=lambda voice: (-voice.pitch, voice.notes.min()))
-    part = np.zeros(len(notes.pitch), int)
-    for number, voice in enumerate(voices):
-        part[voice.notes] = number
-    return Parts(part, tuple(int(np.bincount(voice.programs).argmax()) for voice in voices))
+    part = np.zeros(len(pitch), int)
+    for number, one in enumerate(voices):
+        part[one.notes] = number
+    return Parts(part, tuple(int(np.bincount(one.programs).argmax()) for one in voices))
 
 
-def _voice(places: np.ndarray, notes: Notes, programs: np.ndarray) -> _Voice:
-    return _Voice(places, float(notes.pitch[places].mean()), programs[places])
+class _Voice:
+    """A voice, or several that are merged.
+
+    Attributes:
+      notes: the places of its notes.
+      pitch: their mean pitch.
+      programs: their programs.
+    """
+
+    def __init__(self, notes: np.ndarray, pitch: np.ndarray, programs: np.ndarray):
+        """Args: notes: the places; pitch, programs: of all notes of the piece, `[N]`."""
+        self.notes = notes
+        self.pitch = float(pitch[notes].mean())
+        self.programs = programs[notes]
 
 
 def _distance(pair: tuple[_Voice, _Voice]) -> tuple[bool, float]:

@@ -126,13 +126,12 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     T is where the last note in the grid's range ends, or the trailing silence that the file marks.
     Of the notes that begin together with one part and pitch, the loudest counts.
     """
-    inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
-    included = inside if grid.drums else inside & ~notes.drum
+    included = _included(notes, grid)
     times, scale = (notes.beats, grid.note / 4) if grid.note else (notes.seconds, grid.rate)
     starts = _round(times[included, 0] * scale)
     ends = np.maximum(_round(times[included, 2 if grid.pedal else 1] * scale), starts + 1)
     columns = notes.pitch[included].astype(int) - grid.lowest
-    parts = parts_lib.assign(notes, grid.parts).part[included]
+    parts = parts_lib.assign(notes, included, grid.parts).part
     values = notes.velocity[included] if grid.velocity else np.ones(len(columns), np.uint8)
     length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
     onsets, on = np.zeros([2, length, grid.parts, grid.pitches], np.uint8)
@@ -140,6 +139,17 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
         on[start:end, part, column] = 1
         onsets[start, part, column] = max(onsets[start, part, column], value)
     return _join(onsets, on, grid)
+
+
+def programs(notes: Notes, grid: Grid) -> tuple[int, ...]:
+    """Returns the program of each part of a piece that is not silent; none for one part."""
+    return parts_lib.assign(notes, _included(notes, grid), grid.parts).programs
+
+
+def _included(notes: Notes, grid: Grid) -> np.ndarray:
+    """Returns which notes are in a grid, bool `[N]`."""
+    inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
+    return inside if grid.drums else inside & ~notes.drum
 
 
 def _marked_end(notes: Notes, grid: Grid, scale: float) -> int:
@@ -241,7 +251,7 @@ def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator)
 def to_midi(roll: np.ndarray, grid: Grid) -> Any:
     """Returns a `pretty_midi.PrettyMIDI` of a roll, with a track for each part.
 
-    Read again, it gives the same roll, if no part is silent.
+    Read again, it gives the same roll, if no part is silent and the mean pitches of parts fall.
 
     Args:
       roll: uint8 `[T, columns]`.

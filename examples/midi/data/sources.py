@@ -136,6 +136,15 @@ def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection
     return collection
 
 
+def programs(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
+    """Returns the commonest program of each of several parts; 0 for one that is always silent."""
+    if parts == 1:
+        return ()
+    return tuple(
+        int(np.bincount([piece.programs[part] for piece in pieces if len(piece.programs) > part]
+                        or [0]).argmax()) for part in range(parts))
+
+
 def split(pieces: list[Piece], fraction: float) -> tuple[list[Piece], list[Piece]]:
     """Returns pieces to train on and held-out ones, evenly spread; of a single piece, its end."""
     if not fraction:

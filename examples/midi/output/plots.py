@@ -17,7 +17,7 @@ _DPI = 100
 _MARGIN = 3  # semitones above and below the notes
 _MAX_WIDTH = 40.0  # inches
 _NOTE, _REFERENCE = "#1f5a94", "#9aa5b1"  # colours of samples, and of primes and data
-_PARTS = (_NOTE, "#c9730b", "#2f7d4f", "#8a4fa3")  # colours of parts
+PARTS = (_NOTE, "#c9730b", "#2f7d4f", "#8a4fa3")  # colours of parts
 _FAINTEST = 0.25  # opacity of the softest notes
 
 
@@ -73,14 +73,14 @@ def save_roll(
     is_reference = start < prime_frames
     if kept is not None:
         is_reference |= piano_roll.sounding(kept, grid)[start, pitch - grid.lowest]
-    colours = to_rgba_array(np.where(is_reference, _REFERENCE, np.array(_PARTS)[part]))
+    colours = to_rgba_array(np.where(is_reference, _REFERENCE, np.array(PARTS)[part]))
     if grid.velocity:
         colours[:, 3] = _FAINTEST + (1 - _FAINTEST) * velocity / 127
     axes.barh(pitch, (end - start) * grid.frame_seconds, 0.8, start * grid.frame_seconds,
               color=colours, edgecolor="white", linewidth=0.4)
     if grid.parts > 1:
         for number in range(grid.parts):
-            axes.bar(0, 0, color=_PARTS[number], label=f"part {number + 1}")
+            axes.bar(0, 0, color=PARTS[number], label=f"part {number + 1}")
         axes.legend(loc="upper right", ncols=grid.parts)
     if prime_frames:
         end_of_prime = prime_frames * grid.frame_seconds

@@ -48,6 +48,10 @@ def tempo(beats_per_minute):
     return b"\xff\x51\x03" + struct.pack(">I", 60_000_000 // beats_per_minute)[1:]
 
 
+def program(number_, channel=0):
+    return bytes([0xC0 | channel, number_])
+
+
 def melody(pitches=(60, 62, 64, 65), ticks=240, channel=0):
     """Returns a file with one note after the other, an eighth each."""
     track = []

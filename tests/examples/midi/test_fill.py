@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pretty_midi
 import pytest
 
 from examples.midi.cli import program
 from examples.midi.data import midi_reader, piano_roll
 from examples.midi.hparams import MidiHParams
 from tests.examples.midi import midi_files
+from tests.examples.midi.midi_files import off, on
 from tests.in_process import assert_one_line, runner
 
-SMALL = ("vae_type=MASKDIFF,rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,sequence_size=16,"
-         "batch_size=4,relative_channels=2,num_shards=1,grid=4,log_prob_samples=2,dropout=0")
+SMALL = ("vae_type=MASKDIFF,rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,parts=2,"
+         "sequence_size=16,batch_size=4,relative_channels=2,num_shards=1,grid=4,log_prob_samples=2,dropout=0")
 
 
 @pytest.fixture
@@ -24,13 +26,18 @@ def midi(capsys):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Scales of 20 frames, five bars, and a run trained on them."""
+    """Scales of 20 frames, five bars, over a bass of its own program; a run trained on them."""
     folder = tmp_path_factory.mktemp("fill")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         for number in range(8):
-            scale = [60 + (number + step) % 12 for step in range(20)]
-            (folder / f"{number}.mid").write_bytes(midi_files.melody(scale, ticks=480))
+            tracks = [(55, 1, 32), (62, 0, 40)]  # the bass comes first
+            (folder / f"{number}.mid").write_bytes(midi_files.file(*(
+                [(0, midi_files.program(sound, channel)), *(
+                    event for step in range(20)
+                    for pitch in [lowest + (number + step) % 7]
+                    for event in [(0, on(pitch, channel)), (480, off(pitch, channel))])]
+                for lowest, channel, sound in tracks)))
         assert program.run([
             "train", "--log-dir", str(folder / "log"), "--train-files", str(folder / "[0-7].mid"),
             "--hparams", SMALL, "--num-steps", "4", "--valid-every", "4"]) == 0
@@ -45,11 +52,21 @@ def test_bars_are_drawn_and_the_others_stay(folder, midi):
     grid = MidiHParams().parse(SMALL).frames
     before, *after = (piano_roll.from_notes(midi_reader.read(path.read_bytes()), grid) for path in (
         folder / "3.mid", out / "sample-1.mid", out / "sample-2.mid"))
+    assert before[:, :25].sum() == before[:, 25:].sum() == 20
     for roll in after:
         assert roll.shape == before.shape
         np.testing.assert_array_equal(roll[:4], before[:4])
         np.testing.assert_array_equal(roll[12:], before[12:])
     assert not np.array_equal(*after)
+
+
+def test_a_part_is_written_as_a_track_with_the_program_of_the_training_music(folder, midi):
+    ended = midi("fill", folder / "3.mid", "--log-dir", folder / "log", "--from", 2, "--to", 2,
+                 "--out-dir", folder / "one")
+    assert ended.status == 0, ended.err
+    written = pretty_midi.PrettyMIDI(str(folder / "one" / "sample-1.mid"))
+    assert [(part.name, part.program) for part in written.instruments] == [
+        ("Part 1", 40), ("Part 2", 32)]
 
 
 @pytest.mark.parametrize(("words", "message"), [

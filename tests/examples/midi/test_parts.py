@@ -1,0 +1,115 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Parts: which notes are in which, and what is written of them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from examples.midi.data import lines, midi_reader, piano_roll
+from examples.midi.data.loading import Piece
+from examples.midi.data.piano_roll import Grid
+from examples.midi.data.sources import programs
+from examples.midi.hparams import MidiHParams
+from examples.midi.output import plots
+from tests.examples.midi import midi_files
+from tests.examples.midi.midi_files import file, off, on, program
+
+GRID = Grid(note=8, lowest=36, highest=83, parts=4)
+
+
+def _track(pitches, channel=0, sound=None):
+    events = [] if sound is None else [(0, program(sound, channel))]
+    for pitch in pitches:
+        events += [(0, on(pitch, channel)), (240, off(pitch, channel))]
+    return events
+
+
+def _parts(grid, *tracks):
+    """Returns the pitches in each part of a file, and their programs."""
+    notes = midi_reader.read(file(*tracks))
+    played = piano_roll.played(piano_roll.from_notes(notes, grid), grid)
+    return ([sorted(played.pitch[played.part == part].tolist()) for part in range(grid.parts)],
+            piano_roll.programs(notes, grid))
+
+
+def test_voices_are_parts_from_high_to_low():
+    tracks = _track([40, 42], 1, 32), _track([60, 67], 0, 48), _track([64, 65], 2)
+    assert _parts(GRID, *tracks) == ([[64, 65], [60, 67], [40, 42], []], (0, 48, 32))
+
+
+def test_channels_of_a_track_and_programs_of_a_channel_are_voices():
+    track = _track([70], 0, 1) + _track([50], 1, 2) + _track([60], 0, 3)
+    assert _parts(GRID, track) == ([[70], [60], [50], []], (1, 3, 2))
+    elsewhere = [(0, program(9, 5))]  # another track sets the program
+    assert _parts(GRID, elsewhere, _track([60], 5))[1] == (9,)
+
+
+def test_voices_of_one_program_are_merged_first_then_the_closest():
+    two = dataclasses.replace(GRID, parts=2)
+    tracks = _track([72], 0, 40), _track([70], 1, 7), _track([48], 2, 40)
+    assert _parts(two, *tracks) == ([[70], [48, 72]], (7, 40))
+    tracks = _track([72], 0, 1), _track([70], 1, 2), _track([48], 2, 3)
+    assert _parts(two, *tracks)[0] == [[70, 72], [48]]
+
+
+def test_drums_that_are_left_out_take_no_part():
+    two = dataclasses.replace(GRID, parts=2)
+    tracks = _track([70], 0), _track([50], 1), _track([36], 9)
+    assert _parts(two, *tracks) == ([[70], [50]], (0, 0))
+    with_drums = dataclasses.replace(GRID, drums=True)
+    assert _parts(with_drums, *tracks) == ([[70], [50], [36], []], (0, 0, 128))
+
+
+@pytest.mark.parametrize("velocity", [False, True])
+def test_parts_written_and_read_are_the_same(velocity):
+    grid = dataclasses.replace(GRID, onsets=velocity, velocity=velocity, programs=(9, 8, 7, 128),
+                               drums=True)
+    rng = np.random.default_rng(0)
+    roll = np.zeros([60, *grid.shape], np.uint8)
+    for part, low in enumerate([36, 24, 12, 0]):  # high parts first
+        for start in range(0, 57, 3):
+            column = low + rng.integers(0, 12)
+            roll[start, part, 0, column] = rng.integers(2, 128) if velocity else 1
+            roll[start + 1:start + 3, part, -1, column] = rng.random() < 0.5
+    roll = roll.reshape([60, -1])
+    midi = piano_roll.to_midi(roll, grid)
+    assert [part.is_drum for part in midi.instruments] == [False, False, False, True]
+    notes = midi_reader.read(midi_files.content(midi))
+    np.testing.assert_array_equal(piano_roll.from_notes(notes, grid), roll)
+    assert piano_roll.programs(notes, grid) == grid.programs
+    up = piano_roll.transpose(roll, 0, grid, rng)
+    np.testing.assert_array_equal(up, roll)
+    melody = lines.keep(roll, "melody", grid)
+    kept, on_ = (piano_roll.sounding(each, grid) for each in (melody.roll, roll))
+    assert kept.sum(axis=1).max() == 1 and (kept[:, ::-1].argmax(1) == on_[:, ::-1].argmax(1)).all()
+
+
+def test_all_parts_are_transposed_alike():
+    grid = Grid(lowest=60, highest=71, parts=2)
+    roll = np.zeros([1, 24], np.uint8)
+    roll[0, [3, 12 + 7]] = 1
+    rng = np.random.default_rng(0)
+    moved = {tuple(np.flatnonzero(piano_roll.transpose(roll, 2, grid, rng))) for _ in range(50)}
+    assert moved == {(3 + shift, 19 + shift) for shift in range(-2, 3)}
+
+
+def test_a_picture_has_a_colour_for_each_part(tmp_path):
+    roll = np.zeros([8, *GRID.shape], np.uint8)
+    for part in range(4):
+        roll[2 * part, part, 0, 10] = 1
+    plots.save_roll(tmp_path / "a.png", roll.reshape([8, -1]), GRID, title="")
+    pixels = matplotlib.image.imread(tmp_path / "a.png")[..., :3].reshape([-1, 3])
+    for colour in plots.PARTS:
+        expected = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(pixels - expected) < 0.02).all(axis=1).sum() > 50
+
+
+def test_the_programs_of_a_run_are_the_commonest():
+    pieces = [Piece("", np.zeros([1, 1]), sounds) for sounds in [(5, 6), (5, 7), (4,), (3, 7, 1)]]
+    assert programs(pieces, 4) == (5, 7, 1, 0) and programs(pieces, 1) == ()
+    with pytest.raises(ValueError, match="programs: expected one for each of parts=2; got 3"):
+        MidiHParams().parse("parts=2,programs=[1,2,3]")
