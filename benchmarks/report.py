@@ -17,9 +17,12 @@ from vaeseq.version import __version__
 
 
 def provenance(module: str) -> dict[str, Any]:
-    """Returns the running command of `module`, the date, the machine and the versions."""
+    """Returns the running command of `module`, the date, the machine and the versions.
+
+    Paths in the command are reduced to their last names.
+    """
     return {
-        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module, *map(os.path.basename, sys.argv[1:])]),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
                    f"{platform.system()}",

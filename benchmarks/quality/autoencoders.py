@@ -1,31 +1,41 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Compares regularizers of sequence autoencoders, and models of their latents, on lines of text.
+"""Compares regularizers of sequence autoencoders, and models of their latents.
 
-    python -m benchmarks.quality.autoencoders run --corpus TEXT --log-dir DIR
-        [--regularizers none,kl] [--states prior,mixture] [--seeds 0] [--num-steps 4000]
+    python -m benchmarks.quality.autoencoders run --corpus FILE --log-dir DIR
+        [--frames 16] [--regularizers none,kl] [--states prior,mixture] [--seeds 0]
     python -m benchmarks.quality.autoencoders table [--results DIR]
 
-A line is a sequence, with its line break. Of the lines that are not empty, the first 90 % train,
-the next 5 % validate and the last 5 % are scored. Every regularizer trains the same network for the
-same number of updates; `rnn` is a network without a latent, for comparison. Then each model of
-latents is fitted to the latents of the training lines, and as many lines as the test set has are
-drawn from it at temperature 1. Results are small files in --results, and existing ones are kept.
+The sequences are the lines of a text, each with its line break, or the phrases of --frames frames
+of an archive of piano rolls (.npz). Of the lines that are not empty, the first 90 % train, the next
+5 % validate and the last 5 % are scored; an archive has these splits. Every regularizer trains the
+same network for the same number of updates; `rnn` is a network without a latent, for comparison.
+Then each model of latents is fitted to the latents of the training set, and as many sequences as
+the test set has are drawn from it at temperature 1. Results are small files in --results, and
+existing ones are kept.
 
-Forward and reverse nats are per character under 5-gram models (`vaeseq.evaluate.samples`); their
-`real` row takes as many training lines as samples. Unevenness is that of paths between test lines:
-the largest share of the edits of a path that one step makes, minus the share of an even step.
+Symbols are characters, or whole frames: those of the training set, and one for all others. Forward
+and reverse nats are per symbol under n-gram models (`vaeseq.evaluate.samples`) and under an LSTM
+(`benchmarks.quality.lstm_judge`); `real` is as many training sequences as samples. The Frechet
+distance is that of the LSTM's features, of samples and test set. Unevenness is that of paths
+between test sequences: the largest share of the edits of a path that one step makes, minus the
+share of an even step.
 """
 from __future__ import annotations
 
 import argparse
 import json
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
+import vaeseq
+from benchmarks.quality.lstm_judge import LSTMJudge
 from benchmarks.report import add_seconds, markdown_table, provenance
+from examples.midi.data import archives
 from examples.text.data.corpus import open_corpus
 from examples.text.data.vocabulary import Vocabulary
 from examples.text.hparams import TextHParams
@@ -34,16 +44,18 @@ from vaeseq import autoencoder
 from vaeseq.autoencoder import Autoencoder, measures
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
+from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate import samples
 from vaeseq.train.trainer import Periods
-from vaeseq.truncation import Truncation
 
 _MODULE = "benchmarks.quality.autoencoders"
 _RESULTS = Path(__file__).parents[1] / "results" / "autoencoders"
 _LONGEST = 64  # characters of a line; longer ones are left out
-_ORDER = 5
 _NUM_PATHS, _POINTS = 20, 7
 _MOST_FOR_BLEU = 500
+_SETTINGS: dict[str, Any] = {
+    "vae_type": "SEQAE", "cell": "gru", "latent_decoder_fc_layers": (), "batch_size": 64,
+    "learning_rate": 0.003, "dropout": 0.1, "seqae_decoder_dropout": 0.3}
 
 REGULARIZERS: dict[str, dict[str, Any]] = {
     "none": {"train_bound": "reconstruction", "seqae_posterior": "deterministic"},
@@ -56,10 +68,81 @@ REGULARIZERS: dict[str, dict[str, Any]] = {
 STATES = ("prior", *autoencoder.STATE_MODELS)
 
 
+class Data(NamedTuple):
+    """Sequences, and how to model them.
+
+    Attributes:
+      name: of the data.
+      splits: training, validation and test sequences.
+      make: from settings, log directory and seed to a model.
+      longest: steps of the longest sequence that is drawn.
+      symbols: from sequences to their symbols, each `[N]`.
+      num_symbols: V.
+      order: of n-gram models.
+      decode: from symbols to text, for BLEU; None where there is none.
+    """
+
+    name: str
+    splits: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+    make: Callable[[dict[str, Any], Path, int], vaeseq.Model]
+    longest: int
+    symbols: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    num_symbols: int
+    order: int
+    decode: Callable[[np.ndarray], str] | None
+
+
+class Phrases(vaeseq.Model):
+    """A model of the frames of piano rolls."""
+
+    observation_spec = tf.TensorSpec([archives.NOTES], tf.float32)
+
+    def make_encoder(self) -> encoders.Encoder:
+        return encoders.MLPEncoder(self.observation_spec, (64,))
+
+    def make_decoder(self) -> decoders.MaskedBernoulli:
+        return decoders.MaskedBernoulli(self.observation_spec, (64,), initial_logits=-3.0)
+
+
+def _lines(path: Path) -> Data:
+    text = "".join(open_corpus(path).chunks())
+    lines = [f"{line}\n" for line in text.split("\n") if 0 < len(line) < _LONGEST]
+    first, second = int(0.9 * len(lines)), int(0.95 * len(lines))
+    vocabulary = Vocabulary.of(lines[:first], 4096, 1)
+    train, valid, test = ([vocabulary.encode(line) for line in part] for part in (
+        lines[:first], lines[first:second], lines[second:]))
+
+    def make(settings: dict[str, Any], log_dir: Path, seed: int) -> TextModel:
+        hparams = TextHParams().replace(unit="line", sequence_size=_LONGEST, **settings)
+        return TextModel(hparams, vocabulary, log_dir, seed=seed)
+
+    return Data(path.stem, (train, valid, test), make, 2 * _LONGEST, list, len(vocabulary), 5,
+                vocabulary.decode)
+
+
+def _phrases(path: Path, size: int) -> Data:
+    """Returns the whole phrases of `size` frames of an archive."""
+    pieces = archives.load(path)
+    train, valid, test = (
+        [roll[start:start + size] for roll in pieces[split]
+         for start in range(0, len(roll) - size + 1, size)] for split in archives.SPLITS)
+    frames = samples.FrameSymbols(train)
+
+    def make(settings: dict[str, Any], log_dir: Path, seed: int) -> Phrases:
+        hparams = vaeseq.HParams().replace(sequence_size=size, **settings)
+        return Phrases(hparams, log_dir, seed=seed)
+
+    return Data(path.stem, (train, valid, test), make, size,
+                lambda sequences: [frames.encode(sequence) for sequence in sequences],
+                len(frames), 3, None)
+
+
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--corpus", type=arguments.readable_file, required=True, metavar="FILE",
-        help="text whose lines are the sequences")
+        help="text whose lines are the sequences, or archive of piano rolls (.npz)")
+    add("--frames", type=arguments.whole(2, 1 << 12), default=16, metavar="N",
+        help="frames of a phrase of an archive")
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
         help="folder of the runs, which a repeated command resumes")
     add("--results", type=arguments.new_directory, default=_RESULTS, metavar="DIR",
@@ -71,10 +154,14 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
     add("--num-steps", type=arguments.whole(1, 10**7), default=4000, metavar="N",
         help="updates of each run")
+    add("--test-size", type=arguments.whole(2, 10**6), default=10**6, metavar="N",
+        help="sequences of the test set to score, evenly spread, and to draw (default: all)")
     add("--units", type=arguments.whole(1, 1 << 14), default=256, metavar="N",
         help="units of each recurrent layer")
     add("--latent-size", type=arguments.whole(1, 1 << 12), default=32, metavar="N",
         help="size of the latent")
+    add("--judge-steps", type=arguments.whole(1, 10**7), default=300, metavar="N",
+        help="updates of each LSTM that is trained on samples")
     add("--importance-samples", type=arguments.whole(2, 10**4), default=100, metavar="N",
         help="samples of the importance-weighted likelihood")
 
@@ -86,60 +173,84 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
-    splits = _split(options.corpus)
+    data = (_phrases(options.corpus, options.frames) if options.corpus.suffix == ".npz"
+            else _lines(options.corpus))
+    train, valid, test = data.splits
+    every = max(1, len(test) // options.test_size)
+    test = test[::every][:options.test_size]
+    data = data._replace(splits=(train, valid, test))
+    judges = _Judges(data, options)
+    real = judges.figures(train[::max(1, len(train) // len(test))][:len(test)])
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
         for name in options.regularizers:
-            path = options.results / f"{name}-{seed}.json"
+            path = options.results / f"{data.name}-{name}-{seed}.json"
             if not path.is_file():
-                row = _measure(name, seed, splits, options)
+                row = {**_measure(name, seed, data, judges, options), "real": real}
                 path.write_text(json.dumps(row, indent=1) + "\n")
             print(f"{path.stem}: measured", flush=True)
     _table(options)
 
 
-def _split(path: Path) -> tuple[list[str], list[str], list[str]]:
-    """Returns the lines to train on, to validate on and to score, with their line breaks."""
-    text = "".join(open_corpus(path).chunks())
-    lines = [f"{line}\n" for line in text.split("\n") if 0 < len(line) < _LONGEST]
-    first, second = int(0.9 * len(lines)), int(0.95 * len(lines))
-    return lines[:first], lines[first:second], lines[second:]
+class _Judges:
+    """Scores samples under models of real data, and test data under models of samples."""
+
+    def __init__(self, data: Data, options: argparse.Namespace):
+        train, _, test = data.splits
+        self._data = data
+        self._test = data.symbols(test)
+        self._counted = samples.NGram(data.symbols(train), data.num_symbols, data.order)
+        longest = max(map(len, test))
+        self._fixed, self._fitted = (LSTMJudge(
+            data.num_symbols, longest, num_steps=times * options.judge_steps) for times in (4, 1))
+        self._fixed.fit(data.symbols(train))
+        self._features = self._fixed.features(self._test)
+
+    def figures(self, drawn: Sequence[np.ndarray]) -> dict[str, float | None]:
+        """Returns the figures of samples."""
+        data = self._data
+        drawn = [sample for sample in data.symbols(drawn) if len(sample)]
+        texts = [data.decode(sample) for sample in drawn[:_MOST_FOR_BLEU]] if data.decode else []
+        self._fitted.fit(drawn)
+        return {
+            "forward_nats": self._counted.nats_per_symbol(drawn),
+            "reverse_nats": samples.NGram(
+                drawn, data.num_symbols, data.order).nats_per_symbol(self._test),
+            "lstm_forward_nats": self._fixed.nats_per_symbol(drawn),
+            "lstm_reverse_nats": self._fitted.nats_per_symbol(self._test),
+            "frechet": samples.frechet_distance(self._fixed.features(drawn), self._features),
+            "distinct": samples.distinct(drawn, 4),
+            "self_bleu": samples.self_bleu(texts, 3) if texts and samples.has_bleu() else None,
+            "length": float(np.mean(list(map(len, drawn))))}
 
 
 def _measure(
-    name: str, seed: int, splits: tuple[list[str], ...], options: argparse.Namespace
+    name: str, seed: int, data: Data, judges: _Judges, options: argparse.Namespace
 ) -> dict[str, Any]:
-    vocabulary = Vocabulary.of(splits[0], 4096, 1)
-    train, valid, test = ([vocabulary.encode(line) for line in lines] for lines in splits)
-    settings = {
-        "vae_type": "SEQAE", "unit": "line", "cell": "gru", "latent_size": options.latent_size,
-        "rnn_hidden_sizes": (options.units,), "latent_decoder_fc_layers": (), "batch_size": 64,
-        "sequence_size": _LONGEST, "learning_rate": 0.003, "dropout": 0.1, "free_bits": 0.0,
-        "seqae_decoder_dropout": 0.3, **REGULARIZERS[name]}
-    log_dir = options.log_dir / f"{name}-{seed}"
-    model = TextModel(TextHParams().replace(**settings), vocabulary, log_dir, seed=seed)
+    train, valid, test = data.splits
+    settings = {**_SETTINGS, "latent_size": options.latent_size,
+                "rnn_hidden_sizes": (options.units,), **REGULARIZERS[name]}
+    log_dir = options.log_dir / f"{data.name}-{name}-{seed}"
+    model = data.make(settings, log_dir, seed)
     start = time.perf_counter()
     model.train(train, num_steps=options.num_steps, valid=valid,
                 periods=Periods(valid=max(1, options.num_steps // 4)))
     seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
     model.restore()
     row: dict[str, Any] = {
-        "regularizer": name, "seed": seed, "settings": settings, "updates": options.num_steps,
-        "step": model.step, "train_seconds": seconds, "lines": list(map(len, splits)),
-        **provenance(_MODULE)}
-    real = train[::max(1, len(train) // len(test))][:len(test)]
-    counted = samples.NGram(train, len(vocabulary), _ORDER)
-    row["real"] = _sample_figures(real, test, counted, vocabulary)
+        "data": data.name, "regularizer": name, "seed": seed, "settings": settings,
+        "updates": options.num_steps, "step": model.step, "train_seconds": seconds,
+        "sequences": list(map(len, data.splits)), **provenance(_MODULE)}
     if name == "rnn":
         row["iw_nats"] = {"rnn": model.evaluate(test).nats_per_step}
-        drawn = model.generate(num_samples=len(test), length=2 * _LONGEST, seed=seed)
-        row["samples"] = {"rnn": _sample_figures(drawn, test, counted, vocabulary)}
+        drawn = model.generate(num_samples=len(test), length=data.longest, seed=seed)
+        row["samples"] = {"rnn": judges.figures(drawn)}
         return row
     coder = Autoencoder(model.gen_core, batch_size=256)
     report = measures.report(coder, test, seed=seed)
     row["report"] = {
         **report._asdict(), "is_collapsed": report.is_collapsed,
         "information": report.information and report.information._asdict()}
-    row["unevenness"] = _unevenness(coder, test, seed)
+    row["unevenness"] = _unevenness(coder, data, seed)
     encoded = coder.encode(train)
     row["samples"], row["iw_nats"] = {}, {}
     for kind in options.states:
@@ -147,8 +258,8 @@ def _measure(
         if kind != "prior":
             states = autoencoder.make(kind, seed=seed)
             states.fit(*encoded)
-        drawn = coder.sample(len(test), length=2 * _LONGEST, states=states, seed=seed)
-        row["samples"][kind] = _sample_figures(drawn, test, counted, vocabulary)
+        drawn = coder.sample(len(test), length=data.longest, states=states, seed=seed)
+        row["samples"][kind] = judges.figures(drawn)
         if coder.has_density and (states is None or states.has_density):
             row["iw_nats"][kind] = coder.log_likelihood(
                 test, states, num_samples=options.importance_samples, seed=seed).nats_per_step
@@ -157,30 +268,18 @@ def _measure(
     return row
 
 
-def _sample_figures(
-    drawn: list[np.ndarray], test: list[np.ndarray], counted: samples.NGram,
-    vocabulary: Vocabulary,
-) -> dict[str, float | None]:
-    drawn = [sample for sample in drawn if len(sample)]
-    texts = [vocabulary.decode(sample) for sample in drawn[:_MOST_FOR_BLEU]]
-    return {
-        "forward_nats": counted.nats_per_symbol(drawn),
-        "reverse_nats": samples.NGram(drawn, len(vocabulary), _ORDER).nats_per_symbol(test),
-        "distinct": samples.distinct(drawn, 4),
-        "self_bleu": samples.self_bleu(texts, 3) if samples.has_bleu() else None,
-        "length": float(np.mean(list(map(len, drawn))))}
-
-
-def _unevenness(coder: Autoencoder, test: list[np.ndarray], seed: int) -> float:
-    """Returns the mean unevenness of paths between test lines, 0 to 1."""
+def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:
+    """Returns the mean unevenness of paths between test sequences, 0 to 1."""
+    test = data.splits[2]
     pairs = np.random.default_rng(seed).permutation(len(test))[:2 * _NUM_PATHS].reshape([-1, 2])
     means = coder.encode([test[number] for pair in pairs for number in pair]).mean
     points = np.concatenate([autoencoder.spherical(means[row], means[row + 1], _POINTS)
                              for row in range(0, len(means), 2)])
-    decoded = coder.decode(points, length=2 * _LONGEST, truncation=Truncation(top_k=1), seed=seed)
+    decoded = coder.decode_greedily(points, length=data.longest, seed=seed)
+    frames = samples.FrameSymbols(decoded)
     results = []
     for first in range(0, len(decoded), _POINTS):
-        path = decoded[first:first + _POINTS]
+        path = [frames.encode(one) for one in decoded[first:first + _POINTS]]
         edits = [measures.edit_distance(*pair) for pair in zip(path, path[1:])]
         if sum(edits):
             results.append(max(edits) / sum(edits) - 1 / (_POINTS - 1))
@@ -193,15 +292,19 @@ def _table(options: argparse.Namespace) -> None:
         raise arguments.UsageError(
             f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
     rows.sort(key=lambda row: (row["seed"], list(REGULARIZERS).index(row["regularizer"])))
-    print(_encoder_table([row for row in rows if "report" in row]))
-    print()
-    print(_sample_table(rows))
+    for name in sorted({row["data"] for row in rows}):
+        of_data = [row for row in rows if row["data"] == name]
+        print(f"### {name}\n")
+        print(_encoder_table([row for row in of_data if "report" in row]))
+        print()
+        print(_sample_table(of_data))
+        print()
 
 
 def _encoder_table(rows: list[dict[str, Any]]) -> str:
     """Returns the table of encoders and decoders, without models of latents."""
-    header = ("regularizer", "seed", "nats/char of the mean", "of another mean", "accuracy",
-              "edits/char", "active units", "MI (cap)", "KL(q(z), p)", "MMD", "unevenness")
+    header = ("regularizer", "seed", "nats of the mean", "of another mean", "accuracy",
+              "edits", "active units", "MI (cap)", "KL(q(z), p)", "MMD", "unevenness")
     lines = []
     for row in rows:
         report, information = row["report"], row["report"]["information"]
@@ -217,8 +320,8 @@ def _encoder_table(rows: list[dict[str, Any]]) -> str:
 
 def _sample_table(rows: list[dict[str, Any]]) -> str:
     """Returns the table of samples, one row for each regularizer and model of latents."""
-    header = ("regularizer", "latents", "seed", "nats/char", "forward", "reverse", "distinct-4",
-              "self-BLEU-3", "length")
+    header = ("regularizer", "latents", "seed", "nats", "forward", "reverse", "LSTM forward",
+              "LSTM reverse", "Frechet", "distinct-4", "self-BLEU-3", "length")
     lines = []
     for row in rows:
         drawn = row["samples"] if row is not rows[0] else {"real": row["real"], **row["samples"]}
@@ -228,13 +331,14 @@ def _sample_table(rows: list[dict[str, Any]]) -> str:
             lines.append((
                 "" if kind in ("real", "rnn") else row["regularizer"], kind,
                 "" if kind == "real" else row["seed"], "" if nats is None else f"{nats:.3f}",
-                f"{figures['forward_nats']:.3f}", f"{figures['reverse_nats']:.3f}",
-                f"{figures['distinct']:.3f}", "" if bleu is None else f"{bleu:.1f}",
-                f"{figures['length']:.1f}"))
+                *(f"{figures[name]:.3f}" for name in (
+                    "forward_nats", "reverse_nats", "lstm_forward_nats", "lstm_reverse_nats",
+                    "frechet", "distinct")),
+                "" if bleu is None else f"{bleu:.1f}", f"{figures['length']:.1f}"))
     return markdown_table(header, lines)
 
 
-program = Program(f"python -m {_MODULE}", "Compares sequence autoencoders on lines of text.", (
+program = Program(f"python -m {_MODULE}", "Compares sequence autoencoders.", (
     Command("run", "train, sample and measure, and print the tables", _run_arguments, _run),
     Command("table", "print the tables of existing results", _table_arguments, _table),
 ))

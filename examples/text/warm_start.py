@@ -10,6 +10,7 @@ import numpy as np
 from vaeseq.runs import warm_start
 from vaeseq.runs.warm_start import Adapt
 from vaeseq.train.distribute import Strategy
+from vaeseq.vae import pretrained
 
 from .data import Tokens, Vocabulary
 from .model import TextModel
@@ -41,7 +42,8 @@ def initialize_from(
     same_vocabulary = other.vocabulary == model.vocabulary
     model.origin = warm_start.begin(
         model.log_dir, source, other.step, other.gen_core, model.gen_core,
-        *() if same_vocabulary else (by_content(other.vocabulary, model.vocabulary),))
+        *() if same_vocabulary else (by_content(other.vocabulary, model.vocabulary),),
+        values=pretrained.weights(other.gen_core, model.gen_core))
     print(model.origin.summary())
     if not same_vocabulary:
         new = set(model.vocabulary.contents()) - set(other.vocabulary.contents())

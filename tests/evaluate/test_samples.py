@@ -46,6 +46,15 @@ def test_sequences_do_not_see_each_other():
         samples.NGram([], 4, 3)
 
 
+def test_frames_are_symbols_whatever_their_dtype():
+    roll = np.array([[0, 1], [1, 1], [0, 1]], np.uint8)
+    frames = samples.FrameSymbols([roll, np.array([[1, 0]])])
+    assert len(frames) == 4
+    assert frames.encode(roll.astype(np.float32)).tolist() == [0, 1, 0]
+    assert frames.encode(np.array([[0, 0], [1, 0]])).tolist() == [3, 2]
+    assert samples.FrameSymbols([np.array([7, 9, 7])]).encode(np.array([9, 8])).tolist() == [1, 2]
+
+
 def test_distinct_and_repetition_worked_by_hand():
     group = [np.array([0, 1, 0, 1]), np.array([0, 1])]  # 01 10 01, and 01
     assert samples.distinct(group, 2) == 2 / 4

@@ -22,6 +22,8 @@ from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import SEQAE, GenCore, GenState
 
+_COLD = 1e-3  # a temperature near 0
+
 
 class Encoded(NamedTuple):
     """The posteriors of sequences.
@@ -140,6 +142,21 @@ class Autoencoder:
                 num_samples=size, length=length, temperature=temperature, truncation=truncation,
                 seed=seed + (first << 31), state=self.begin(padded))[:len(part)]
         return results
+
+    def decode_greedily(self, z: np.ndarray, *, length: int, seed: int = 0) -> list[Nest]:
+        """Decodes latents `[N, Z]` with the most likely symbol at each step.
+
+        Observations that are no symbols are sampled at a temperature near 0.
+
+        Args:
+          z: latents, `[N, Z]`.
+          length: largest number of steps of each.
+          seed: of what is sampled.
+        """
+        spec = self._core.observation_spec
+        if isinstance(spec, tf.TensorSpec) and spec.shape.rank == 0 and spec.dtype.is_integer:
+            return self.decode(z, length=length, truncation=Truncation(top_k=1), seed=seed)
+        return self.decode(z, length=length, temperature=_COLD, seed=seed)
 
     def begin(self, z: np.ndarray) -> GenState:
         """Returns the state, for a `Sampler`, of sequences whose latents are z, `[B, Z]`."""

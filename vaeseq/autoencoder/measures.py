@@ -23,7 +23,7 @@ import tensorflow as tf
 from vaeseq.autoencoder.autoencoder import Autoencoder, normal_log_prob
 from vaeseq.autoencoder.states import aggregate_log_prob
 from vaeseq.bounds import mmd
-from vaeseq.truncation import Truncation
+from vaeseq.evaluate import samples
 
 ACTIVE_VARIANCE = 0.01  # of a dimension's mean over sequences, above which it counts as active
 COLLAPSED_NATS = 0.01  # per step: what shuffled latents must cost at least
@@ -59,8 +59,8 @@ class Report(NamedTuple):
       active_units: number of dimensions; see `active_units`.
       mmd: MMD^2 between samples of the posteriors and draws of N(0, I).
       information: of a posterior with a density; None for points.
-      accuracy: share of the steps that greedy free-running decoding gets right; None where
-        observations are no symbols.
+      accuracy: share of the steps that greedy free-running decoding gets right, whole frames where
+        observations are vectors; None where they are not whole numbers.
       edit_distance: mean edits (insert, delete, replace) between a sequence and its free-running
         reconstruction, for each step of the sequence; None likewise.
     """
@@ -154,15 +154,16 @@ def report(
     sampled = encoded.sample(seed)
     own, drawn, other = (float(autoencoder.log_prob(sequences, z).sum()) for z in (
         encoded.mean, sampled, encoded.mean[derangement(len(sequences), seed)]))
-    is_symbols = isinstance(sequences[0], np.ndarray) and (
-        sequences[0].ndim == 1 and sequences[0].dtype.kind in "iu")
     num_steps = sum(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
     right = edits = None
-    if is_symbols:
-        originals = sequences[:num_decoded]
-        decoded = autoencoder.decode(
-            encoded.mean[:num_decoded], length=2 * max(map(len, originals)),
-            truncation=Truncation(top_k=1), seed=seed)
+    if isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind in "iub":
+        frames = samples.FrameSymbols(sequences[:num_decoded])
+        originals = [frames.encode(sequence) for sequence in sequences[:num_decoded]]
+        shortest, longest = (pick(map(len, originals)) for pick in (min, max))
+        # Sequences that are all equally long do not end by themselves.
+        length = longest if shortest == longest else 2 * longest
+        decoded = [frames.encode(one) for one in autoencoder.decode_greedily(
+            encoded.mean[:num_decoded], length=length, seed=seed)]
         sizes = sum(map(len, originals))
         pairs = list(zip(originals, decoded, strict=True))
         right = sum(accuracy(a, b) * len(a) for a, b in pairs) / sizes

@@ -131,6 +131,30 @@ def _find(table: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return places, table[places] == values
 
 
+class FrameSymbols:
+    """Numbers the different frames of sequences `[N, ...]` of whole numbers, such as piano rolls.
+
+    All frames that are not among them share the last symbol.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray]):
+        """Numbers the frames of sequences in the order of their first occurrence."""
+        self._numbers: dict[bytes, int] = {}
+        for sequence in sequences:
+            for frame in np.asarray(sequence, np.int64):
+                self._numbers.setdefault(frame.tobytes(), len(self._numbers))
+
+    def __len__(self) -> int:
+        """V, the number of symbols, with that of unknown frames."""
+        return len(self._numbers) + 1
+
+    def encode(self, sequence: np.ndarray) -> np.ndarray:
+        """Returns the symbols of a sequence, int32 `[N]`."""
+        unknown = len(self._numbers)
+        return np.array([self._numbers.get(frame.tobytes(), unknown)
+                         for frame in np.asarray(sequence, np.int64)], np.int32)
+
+
 def distinct(samples: Sequence[np.ndarray], n: int) -> float:
     """Returns the number of different n-grams of all samples, over the number of n-grams."""
     grams = np.concatenate([_windows(sample, n) for sample in samples])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,7 +118,8 @@ def as_init_from_error() -> Iterator[None]:
 
 def begin(
     log_dir: LogDir, origin: Path, step: int, source: tf.Module, target: tf.Module,
-    adapt: Adapt = lambda name, theirs, ours: None,
+    adapt: Adapt = lambda name, theirs, ours: None, *,
+    values: Mapping[str, np.ndarray | None] = {},
 ) -> Origin:
     """Takes the initial weights of a run from another.
 
@@ -131,11 +132,12 @@ def begin(
       source: the other model, with its variables.
       target: the model of the run, with its variables.
       adapt: converts a weight whose meaning differs between the models; see `take`.
+      values: of weights by path; see `take`.
 
     Raises:
       ValueError: no weight matches, or the other run has changed since this run began.
     """
-    taken = take(origin, step, source, target, adapt)
+    taken = take(origin, step, source, target, adapt, values=values)
     before = recorded(log_dir) if log_dir.exists else None
     if before is not None and before != taken:
         raise ValueError(
@@ -147,7 +149,8 @@ def begin(
 
 def take(
     log_dir: str | os.PathLike[str], step: int, source: tf.Module, target: tf.Module,
-    adapt: Adapt = lambda name, theirs, ours: None,
+    adapt: Adapt = lambda name, theirs, ours: None, *,
+    values: Mapping[str, np.ndarray | None] = {},
 ) -> Origin:
     """Copies the matching weights of one model to another.
 
@@ -158,6 +161,8 @@ def take(
       target: the model to copy to, with its variables.
       adapt: called first with a name, the source's value and the target's initial value; returns
         the value to take for a weight whose meaning differs between the models, otherwise None.
+      values: of weights of the target by path, made from those of the source (see
+        `vaeseq.vae.pretrained`); None for a weight that keeps its initial value.
 
     Raises:
       ValueError: no weight matches.
@@ -167,6 +172,14 @@ def take(
     not_taken = [f"{name} {_shape(variable)}: not in this model"
                  for name, variable in theirs.items() if name not in ours]
     for name, variable in ours.items():
+        if name in values:
+            value = values[name]
+            if value is None:
+                not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
+            else:
+                adapted.append(name)
+                variable.assign(value)
+            continue
         if name not in theirs:
             not_taken.append(f"{name} {_shape(variable)}: not in that model")
             continue

@@ -106,8 +106,8 @@ class TrainOps(snt.Module):
         kl_weight: Schedule = lambda step: 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
         accumulate: int = 1, weight_average: float = 0.0, weight_stddev: float = 0.0,
-        weight_cost: float = 1.0, num_data_steps: int = 0,
-        clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
+        weight_cost: float = 1.0, num_data_steps: int = 0, encoder_updates: int = 0,
+        encoder_steps: int = 0, clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
         l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
         adam_beta2: float = 0.999, precision: Precision = "float32",
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True,
@@ -136,6 +136,10 @@ class TrainOps(snt.Module):
           weight_cost: weight of the posterior's cost in the loss; 1 for the minimum description
             length.
           num_data_steps: steps of the training data, which share the cost of the weights.
+          encoder_updates: number of updates that change the core's `inference_variables` alone
+            before each update of all weights, so that the posterior does not lag behind (He et al.,
+            arXiv:1901.05534).
+          encoder_steps: number of updates, from the first, for which `encoder_updates` holds.
           clip_gradient_norm: largest global norm of a gradient; 0 disables clipping.
           l1_regularization: weight of sum |w| over weight matrices (rank 2 and above).
           l2_regularization: weight of sum w^2 / 2 over weight matrices.
@@ -190,6 +194,8 @@ class TrainOps(snt.Module):
         self._weight_stddev = weight_stddev
         self._weight_cost = weight_cost
         self._num_data_steps = num_data_steps
+        self._encoder_updates = encoder_updates
+        self._encoder_steps = encoder_steps
         self.weight_posterior: GaussianWeights | None = None
         self._clip_gradient_norm = clip_gradient_norm
         self._l1_regularization = l1_regularization
@@ -251,6 +257,7 @@ class TrainOps(snt.Module):
             "accumulate": h.accumulate, "weight_average": h.weight_average,
             "weight_stddev": h.weight_stddev if h.weight_posterior == "gaussian" else 0.0,
             "weight_cost": h.weight_cost, "num_data_steps": num_data_steps,
+            "encoder_updates": h.seqae_encoder_updates, "encoder_steps": h.seqae_encoder_steps,
             "check_numerics": h.check_numerics,
             "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
@@ -439,6 +446,8 @@ class TrainOps(snt.Module):
         return averages, finite
 
     def _apply_gradients(self, gradients: list[Tensor]) -> None:
+        fixed = self._weights_of_joint_updates()
+        before = [tf.identity(weight) for weight in fixed]
         for weight in self.variables_to_train:
             if self._weight_decay and weight.shape.rank > 1:
                 weight.assign_sub(
@@ -447,9 +456,21 @@ class TrainOps(snt.Module):
             self._optimizer.apply_gradients(zip(gradients, self._parameters))
         else:
             self._optimizer.apply(gradients, self._parameters)
+        if fixed:
+            cycle = tf.cast(self._encoder_updates, tf.int64)
+            is_joint = (self.step >= self._encoder_steps) | (self.step % (cycle + 1) == cycle)
+            for weight, value in zip(fixed, before):
+                weight.assign(tf.where(is_joint, weight, value))
         self.step.assign_add(1)
         if self.average is not None:
             self.average.update(self.step)
+
+    def _weights_of_joint_updates(self) -> list[tf.Variable]:
+        """Returns the weights that not every update changes."""
+        if not self._encoder_updates:
+            return []
+        always = {id(v) for v in getattr(self._core, "inference_variables", ())}
+        return [v for v in self.variables_to_train if always and id(v) not in always]
 
     def _regularization(self, weights: tuple[tf.Variable, ...]) -> Tensor:
         total = tf.zeros([], self._core.dtype)

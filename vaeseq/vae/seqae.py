@@ -124,6 +124,14 @@ class Options:
     seqae_conductor: int = declare(
         0, "SEQAE: steps of a segment, for which a conductor starts the decoder anew; 0: none",
         Range(0, 1 << 16))
+    seqae_reset_decoder: bool = declare(
+        False, "SEQAE: take the encoder alone from the run of --init-from")
+    seqae_encoder_updates: int = declare(
+        0, "SEQAE: updates of the encoder alone before each update of all weights (lagging "
+        "inference networks)", Range(0, 1000))
+    seqae_encoder_steps: int = declare(
+        1000, "SEQAE: first updates of a run for which seqae_encoder_updates holds",
+        Range(0, 1e12))
 
 
 class SEQAE(VAECore):
@@ -131,6 +139,7 @@ class SEQAE(VAECore):
 
     Attributes:
       critic: tells latents from draws of the prior, for the bound "adversarial"; None for none.
+      resets_decoder: whether a warm start takes the encoder alone (`vaeseq.vae.pretrained`).
     """
 
     Options = Options
@@ -141,7 +150,7 @@ class SEQAE(VAECore):
         q_z: latent.DiagonalNormal, *, past: RecurrentStack, future: RecurrentStack,
         deterministic: bool = False, input_noise: float = 0.0, decoder_dropout: float = 0.0,
         conductor: RecurrentStack | None = None, segment_size: int = 0,
-        critic: MLP | None = None, name: str | None = None,
+        critic: MLP | None = None, resets_decoder: bool = False, name: str | None = None,
     ):
         """Creates the core.
 
@@ -160,6 +169,7 @@ class SEQAE(VAECore):
           conductor: the recurrence over segments, g; None for none.
           segment_size: N, the steps of a segment, at least 1 with a conductor.
           critic: from z to one logit; see above.
+          resets_decoder: see above.
           name: of the module.
 
         Raises:
@@ -179,6 +189,7 @@ class SEQAE(VAECore):
         check_dropout_rate(input_noise)
         check_dropout_rate(decoder_dropout)
         self.critic = critic
+        self.resets_decoder = resets_decoder
         self._encoder = encoder
         self._d_core = d_core
         self._q_z = q_z
@@ -221,7 +232,14 @@ class SEQAE(VAECore):
             deterministic=hparams.seqae_posterior == "deterministic",
             input_noise=hparams.seqae_input_noise,
             decoder_dropout=hparams.seqae_decoder_dropout, conductor=conductor,
-            segment_size=hparams.seqae_conductor, critic=critic)
+            segment_size=hparams.seqae_conductor, critic=critic,
+            resets_decoder=hparams.seqae_reset_decoder)
+
+    @property
+    def inference_variables(self) -> tuple[tf.Variable, ...]:
+        """The weights of q(z | x_1:T) alone, without the encoder of observations."""
+        return tuple(variable for module in (self._past, self._future, self._q_z)
+                     for variable in module.trainable_variables)
 
     def begin(self, z: Tensor) -> CoreState:
         """Returns the state before the first step of sequences whose latents are z, `[B, Z]`."""

@@ -16,6 +16,7 @@ from vaeseq.runs.log_dir import LogDir
 from vaeseq.train import distribute
 from vaeseq.train.trainer import Periods
 from vaeseq.tuning import settings
+from vaeseq.vae import pretrained
 
 from ..data import sources
 from ..hparams import MidiHParams
@@ -99,5 +100,6 @@ def _initialize_from(source: Path, model: MidiModel, strategy: distribute.Strate
         with warm_start.as_init_from_error():
             other = MidiModel.load(source)
         model.origin = warm_start.begin(
-            model.log_dir, source, other.step, other.gen_core, model.gen_core)
+            model.log_dir, source, other.step, other.gen_core, model.gen_core,
+            values=pretrained.weights(other.gen_core, model.gen_core))
         print(model.origin.summary())

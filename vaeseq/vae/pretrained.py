@@ -1,0 +1,69 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Weights of one core for another kind of core: pretraining for and by sequence autoencoders.
+
+Dai and Le, arXiv:1511.01432, initialise a recurrent network with the weights of a language model or
+of a sequence autoencoder. Between an `RNN` and a `SEQAE`, weights of equal paths are taken as they
+are (`vaeseq.runs.warm_start`), and besides:
+
+    the decoder's recurrence   its weights of contexts and of the recurrent state; those of z, which
+                               an RNN does not have, keep their initial values or are left out. So
+                               both models give x_1:T the same probability where z = 0.
+    the encoder                reads forwards with the language model's recurrence
+
+With `seqae_reset_decoder`, a SEQAE takes the encoder alone: its decoder keeps its initial weights,
+and cannot ignore what the encoder has learned before (Li et al., arXiv:1909.00868).
+"""
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq.runs import warm_start
+from vaeseq.vae.gen_core import GenCore
+from vaeseq.vae.seqae import SEQAE
+
+_RECURRENCE, _DECODER, _ENCODER = "core/_d_core/", "core/decoder/", "core/_past/"
+_DECODERS = (_RECURRENCE, _DECODER, "core/_initial/", "core/_conductor")
+
+
+def weights(source: GenCore, target: GenCore) -> dict[str, np.ndarray | None]:
+    """Returns initial weights of a model that another's of the same path are not.
+
+    Args:
+      source: the trained model, with its variables.
+      target: the model to initialise, with its variables.
+
+    Returns:
+      Values by path in `target`; None for weights that keep their initial values. Give them to
+      `warm_start.begin`. It is empty where neither model is a SEQAE.
+    """
+    cores = source.core, target.core
+    if not any(isinstance(core, SEQAE) for core in cores):
+        return {}
+    theirs, ours = warm_start.weights(source), warm_start.weights(target)
+    values: dict[str, np.ndarray | None] = {}
+    for name, variable in ours.items():
+        if name not in theirs and name.startswith(_ENCODER):
+            value = theirs.get(_RECURRENCE + name[len(_ENCODER):])
+            if value is not None and value.shape == variable.shape:
+                values[name] = value.numpy()
+        elif name in theirs and name.startswith((_RECURRENCE, _DECODER)):
+            value = _without_latents(name, theirs[name], variable)
+            if value is not None:
+                values[name] = value
+    if isinstance(target.core, SEQAE) and target.core.resets_decoder:
+        values.update({name: None for name in ours if name.startswith(_DECODERS)})
+    return values
+
+
+def _without_latents(name: str, theirs: tf.Variable, ours: tf.Variable) -> np.ndarray | None:
+    """Returns our matrix with their rows, where the matrices differ in the rows of z alone."""
+    if theirs.shape.rank != 2 or theirs.shape[1] != ours.shape[1] or theirs.shape == ours.shape:
+        return None
+    # An LSTM's matrix has the rows of contexts, of z and of its hidden units.
+    num_last = ours.shape[1] // 4 if name.endswith("_gates/w") else 0
+    num_first = min(theirs.shape[0], ours.shape[0]) - num_last
+    value, other = ours.numpy(), theirs.numpy()
+    value[:num_first] = other[:num_first]
+    value[len(value) - num_last:] = other[len(other) - num_last:]
+    return value
