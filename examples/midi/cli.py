@@ -44,6 +44,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--histograms", type=arguments.output_file, metavar="FILE.png",
         help="draw histograms of notes, pitch classes and intervals of free-running samples beside "
              "the music's; write the numbers into FILE.json")
+    options.add_samples(parser, "frames", text="n-gram perplexities, diversity, repetition, copies")
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:

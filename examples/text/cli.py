@@ -51,11 +51,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_scoring(parser, "text")
     add("--per-character", type=arguments.output_file, metavar="FILE",
         help="write an HTML page with each character of one text coloured by its surprise")
-    add("--samples", type=arguments.whole(2, 10**4), metavar="N",
-        help="instead of scoring texts, draw N samples of up to 10,000 characters and compare them "
-             "with real text: n-gram perplexities, diversity, repetition, copies, BLEU")
-    add("--plot", type=arguments.output_file, metavar="FILE.png",
-        help="with --samples: draw the metrics against the length of the samples")
+    options.add_samples(parser, "characters", text="n-gram perplexities, diversity, repetition, "
+                        "copies, BLEU")
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:

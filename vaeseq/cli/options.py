@@ -122,6 +122,22 @@ def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
     add("--json", action="store_true", help=f"print one JSON object per {thing}, and nothing else")
 
 
+def add_samples(parser: argparse.ArgumentParser, units: str, *, text: str) -> None:
+    """Adds the options of comparing samples with real data.
+
+    Args:
+      parser: of the command.
+      units: plural name of what samples consist of.
+      text: the metrics.
+    """
+    add = parser.add_argument
+    add("--samples", type=arguments.whole(2, 10**4), metavar="N",
+        help=f"instead of scoring, draw N samples of up to 10,000 {units} and compare them with "
+             f"real data: {text}")
+    add("--plot", type=arguments.output_file, metavar="FILE.png",
+        help="with --samples: draw the metrics against the length of the samples")
+
+
 def resolve_hparams(
     log_dir: LogDir, kind: type[_Hyperparameters], overrides: dict[str, Any]
 ) -> _Hyperparameters:

@@ -18,6 +18,7 @@ from ..data import piano_roll, sources
 from ..model import MidiModel
 from ..output import plots
 from ..output.roll_statistics import PITCH_CLASSES, statistics_of
+from . import samples
 from ._shared import load_model, log
 
 _HISTOGRAM_SAMPLES = 32
@@ -38,6 +39,9 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
                          f"{short_repr(str(args.histograms))}.")
     model = load_model(args)
+    if args.samples:
+        samples.run(model, args)
+        return
     music: list[np.ndarray] = []
     rows = []
     for name, pieces in _corpora(model, args.eval_files):
@@ -79,10 +83,10 @@ def _compare(model: MidiModel, music: Sequence[np.ndarray], args: argparse.Names
     """Draws histograms of free-running samples beside the music's, and prints their numbers."""
     grid = model.hparams.frames
     length = min(_MAX_SAMPLE_FRAMES, max(map(len, music)))
-    samples = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
+    drawn = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
     of_samples, of_music = (
         statistics_of([piano_roll.sounding(roll, grid) for roll in pieces], grid.lowest)
-        for pieces in (samples, music))
+        for pieces in (drawn, music))
     plots.save_histograms(args.histograms, of_samples, of_music)
     numbers = {"samples": of_samples, "data": of_music}
     args.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")

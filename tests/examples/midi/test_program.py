@@ -120,6 +120,21 @@ def test_histograms_are_a_picture_and_numbers(log_dir, music, midi, tmp_path):
     assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
 
 
+def test_samples_are_compared_with_music_over_lengths(log_dir, music, midi, tmp_path):
+    words = ("evaluate", "--log-dir", log_dir, "--samples", 2)
+    ended = midi(*words, "--eval-files", music, "--json", "--plot", tmp_path / "q.png")
+    assert ended.status == 0, ended.err
+    report = json.loads(ended.out)
+    assert [row["length"] for row in report["samples"]] == [100] == [
+        row["length"] for row in report["real"]]
+    (drawn,), (real,) = report["samples"], report["real"]
+    # A held-out scale stands in the training music, and samples of an untrained model do not.
+    assert real["longest_copy"] == 20 > drawn["longest_copy"]
+    assert real["forward_nats"] < drawn["forward_nats"] and drawn["bleu"] is None
+    assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
+    assert_one_line(midi(*words), program, "at least 100 symbols, got 20")
+
+
 def test_the_same_seed_generates_the_same_files(log_dir, midi, tmp_path):
     words = ["generate", "--log-dir", log_dir, "--length", 5, "--num-samples", 2, "--seed", 3]
     ended = midi(*words, "--out-dir", tmp_path / "a")
