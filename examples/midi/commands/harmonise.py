@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterator
 
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import short_repr
 from vaeseq.runs.progress import Progress
 
 from ..data import lines
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     grid = model.hparams.frames
     roll = read_piece(args.melody, args.length or MAX_SECONDS, grid)
     line = lines.keep(roll, args.keep, grid)
-    title = f"{short_repr(args.melody, 200)}, {args.keep} kept"
+    title = f"{program.one_line(os.path.basename(args.melody))}, {args.keep} kept"
     write_samples(args, _draw(model, line, args), playing_grid(args.rate, grid), title,
                   f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}, "
                   f"{args.num_particles} particles; kept notes are grey")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data import piano_roll
-from ..data.piano_roll import Grid
+from ..data.piano_roll import Grid, Played
 from .roll_statistics import PITCH_CLASSES
 
 _MIDDLE_C = 60
@@ -61,23 +61,19 @@ def save_roll(
       prime_frames: number of frames at the beginning that are the prime; they are marked.
       kept: the kept notes of a harmonised piece, as `roll`, which have the colour of a prime.
     """
-    from matplotlib.colors import to_rgba_array
     from matplotlib.figure import Figure
-    pitch, start, end, part, velocity = piano_roll.played(roll, grid)
-    low = int(pitch.min(initial=_MIDDLE_C)) - _MARGIN
-    high = int(pitch.max(initial=_MIDDLE_C)) + _MARGIN
+    notes = piano_roll.played(roll, grid)
+    low = int(notes.pitch.min(initial=_MIDDLE_C)) - _MARGIN
+    high = int(notes.pitch.max(initial=_MIDDLE_C)) + _MARGIN
     seconds = len(roll) * grid.frame_seconds
     figure = Figure(figsize=(min(_MAX_WIDTH, max(8.0, seconds / 4)), 2 + (high - low) / 12),
                     layout="constrained")
     axes = figure.subplots()
-    is_reference = start < prime_frames
-    if kept is not None:
-        is_reference |= piano_roll.sounding(kept, grid)[start, pitch - grid.lowest]
-    colours = to_rgba_array(np.where(is_reference, _REFERENCE, np.array(PARTS)[part]))
-    if grid.velocity:
-        colours[:, 3] = _FAINTEST + (1 - _FAINTEST) * velocity / 127
-    axes.barh(pitch, (end - start) * grid.frame_seconds, 0.8, start * grid.frame_seconds,
-              color=colours, edgecolor="white", linewidth=0.4)
+    colours = np.where(notes.start < prime_frames, _REFERENCE, np.array(PARTS)[notes.part])
+    _draw_notes(axes, notes, colours, grid)
+    if kept is not None:  # over the drawn notes, which may begin before them at the same pitch
+        kept_notes = piano_roll.played(kept, grid)
+        _draw_notes(axes, kept_notes, np.full(len(kept_notes.pitch), _REFERENCE), grid)
     if grid.parts > 1:
         for number in range(grid.parts):
             axes.bar(0, 0, color=PARTS[number], label=f"part {number + 1}")
@@ -94,6 +90,17 @@ def save_roll(
     figure.savefig(path, format="png", dpi=_DPI)
     area = axes.get_position()
     return Picture(round(figure.get_figwidth() * _DPI), area.x0, area.x1)
+
+
+def _draw_notes(axes: Any, notes: Played, colours: np.ndarray, grid: Grid) -> None:
+    """Draws notes in the colours of their names, `[N]`; with velocities, soft ones are paler."""
+    from matplotlib.colors import to_rgba_array
+    rgba = to_rgba_array(colours)
+    if grid.velocity:
+        rgba[:, 3] = _FAINTEST + (1 - _FAINTEST) * notes.velocity / 127
+    seconds = grid.frame_seconds
+    axes.barh(notes.pitch, (notes.end - notes.start) * seconds, 0.8, notes.start * seconds,
+              color=rgba, edgecolor="white", linewidth=0.4)
 
 
 def save_histograms(

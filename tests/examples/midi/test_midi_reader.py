@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import pathlib
 import struct
 import time
 
@@ -21,15 +23,15 @@ from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import chunk, file, melody, number, off, on, pedal, tempo
 
 
-def _rows(content):
-    """Returns (start, end, end with pedal, pitch, drum) of each note, in seconds."""
+def _rows(content, *more):
+    """Returns (start, end, end with pedal, pitch, drum) and `more` of each note, in seconds."""
     notes = midi_reader.read(content)
-    return sorted((*times.tolist(), int(pitch), bool(drum))
-                  for times, pitch, drum in zip(notes.seconds, notes.pitch, notes.drum))
+    fields = zip(*(getattr(notes, name).tolist() for name in ("pitch", "drum", *more)))
+    return sorted((*times.tolist(), *values) for times, values in zip(notes.seconds, fields))
 
 
 def _read_by_mido(content):
-    """Returns the same of a valid file, from mido's messages with its own arithmetic."""
+    """Returns `_rows` with velocity and program of a valid file, from mido's messages alone."""
     midi = mido.MidiFile(file=io.BytesIO(content))
     merged = []  # (tick, track, message), simultaneous ones in the order of tracks
     ends = []
@@ -49,37 +51,45 @@ def _read_by_mido(content):
         if message.type == "set_tempo":
             microseconds = message.tempo
     notes, open_, strays = [], {}, []
+    programs, sounds = {}, {}
+    for tick, _, message in merged:
+        if message.type == "program_change":
+            programs[message.channel] = message.program
+        if not message.is_meta and hasattr(message, "channel"):
+            sounds[message.channel, tick] = programs.get(message.channel, 0)
     for tick, index, message in merged:
         if message.type not in ("note_on", "note_off"):
             continue
         key = index, message.channel, message.note
         if message.type == "note_on" and message.velocity:
-            open_.setdefault(key, []).append(tick)
+            open_.setdefault(key, []).append((tick, message.velocity))
         elif open_.get(key):
-            ended = [start for start in open_[key] if start < tick] or open_[key]
-            open_[key] = [start for start in open_[key] if start not in ended]
-            notes += [(start, tick, key) for start in ended]
+            ended = [press for press in open_[key] if press[0] < tick] or open_[key]
+            open_[key] = [press for press in open_[key] if press not in ended]
+            notes += [(press, tick, key) for press in ended]
         else:
             strays.append((tick, key[1:]))
-    for key, starts in open_.items():  # a release in another track ends them, or their track
-        for start in starts:
-            later = [tick for tick, other in strays if other == key[1:] and tick > start]
-            notes.append((start, min(later, default=ends[key[0]]), key))
+    for key, presses in open_.items():  # a release in another track ends them, or their track
+        for press in presses:
+            later = [tick for tick, other in strays if other == key[1:] and tick > press[0]]
+            notes.append((press, min(later, default=ends[key[0]]), key))
     last = max((end for _, end, _ in notes), default=0)
+    moves = [(tick, message) for tick, _, message in merged if message.is_cc(64)]
     rows = []
-    for start, end, (_, channel, pitch) in notes:
+    for (start, velocity), end, (_, channel, pitch) in notes:
         held, down = end, False
-        for tick, _, message in merged:  # the state of the pedal at the release, then its end
-            if message.is_cc(64) and message.channel == channel:
+        for tick, message in moves:  # the state of the pedal at the release, then its end
+            if message.channel == channel:
                 if tick <= end:
                     down = message.value >= 64
                 elif down and message.value < 64:
                     held = tick
                     break
         else:
-            held = max([end, last, *(tick for tick, _, message in merged if message.is_cc(64)
-                                     and message.channel == channel)]) if down else end
-        rows.append((*(seconds[tick] for tick in (start, end, held)), pitch, channel == 9))
+            held = max([end, last, *(tick for tick, message in moves
+                                     if message.channel == channel)]) if down else end
+        rows.append((*(seconds[tick] for tick in (start, end, held)), pitch, channel == 9,
+                     velocity, sounds[channel, start]))
     return sorted(rows)
 
 
@@ -116,11 +126,26 @@ def _midi(draw):
 @pytest.mark.oracle
 @settings(max_examples=60, deadline=None)
 @given(content=_midi())
-def test_times_pitches_and_pedal_equal_a_reading_by_mido(content):
-    ours, theirs = _rows(content), _read_by_mido(content)
+def test_notes_and_pedal_equal_a_reading_by_mido(content):
+    _assert_equal_by_mido(content)
+
+
+def _assert_equal_by_mido(content):
+    ours, theirs = _rows(content, "velocity", "program"), _read_by_mido(content)
     assert len(ours) == len(theirs)
     if ours:
-        np.testing.assert_allclose(ours, theirs, atol=1e-9)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.oracle
+def test_real_files_equal_a_reading_by_mido():
+    music21 = importlib.util.find_spec("music21")
+    if music21 is None:
+        pytest.skip("its files come with music21")
+    paths = sorted((pathlib.Path(music21.origin).parent / "midi" / "testPrimitive").glob("*.mid"))
+    assert len(paths) > 10
+    for path in paths:
+        _assert_equal_by_mido(path.read_bytes())
 
 
 # Two notes of an eighth each, at 120 beats a minute: what the repaired files below hold, too.

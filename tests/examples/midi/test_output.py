@@ -93,6 +93,18 @@ def test_notes_are_spelled_by_the_key(pitches, fifths, names, tmp_path):
     assert octaves == [pitch // 12 - 1 for pitch in pitches]
 
 
+def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
+    grid = Grid(rate=1, lowest=60, highest=60)
+    kept = np.repeat([[0], [1]], 4, axis=0)
+    picture = plots.save_roll(tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept=kept)
+    pixels = matplotlib.image.imread(tmp_path / "a.png")
+    width = picture.width * (picture.right - picture.left)
+    colours = [(pixels[:, round(picture.left * picture.width + width * share), 2]
+                - pixels[:, round(picture.left * picture.width + width * share), 0]).max()
+               for share in (1 / 4, 3 / 4)]  # how blue they are
+    assert colours[0] > 0.3 and colours[1] < 0.2
+
+
 def test_a_picture_says_where_its_frames_are(tmp_path):
     roll = np.zeros([40, 88], np.uint8)
     roll[[0, -1], 40] = 1
