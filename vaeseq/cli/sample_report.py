@@ -41,6 +41,7 @@ def check_plot(args: argparse.Namespace) -> None:
 def report(
     args: argparse.Namespace, drawn: Sequence[np.ndarray], train: Sequence[np.ndarray],
     held_out: Sequence[np.ndarray], vocabulary_size: int, *, unit: str,
+    lengths: Sequence[int] = samples.LENGTHS,
     decode: Callable[[np.ndarray], str] | None = None, labels: dict[str, Any] | None = None,
 ) -> None:
     """Compares samples with real data, at growing lengths.
@@ -54,18 +55,18 @@ def report(
       held_out: of what it was not.
       vocabulary_size: V.
       unit: singular name of a symbol.
+      lengths: to which samples are cut, in increasing order.
       decode: from symbols to text; None for symbols that are no text.
       labels: further fields of the JSON object.
 
     Raises:
       UsageError: there are too few symbols to compare.
     """
-    with Progress("measure", total=2 * len(samples.LENGTHS), unit="row",
-                  is_brief=True) as progress:
+    with Progress("measure", total=2 * len(lengths), unit="row", is_brief=True) as progress:
         try:
             compared = samples.compare(
-                drawn, train, held_out, vocabulary_size, decode=decode, seed=args.seed,
-                advance=lambda: progress.advance(1, 1))
+                drawn, train, held_out, vocabulary_size, lengths=lengths, decode=decode,
+                seed=args.seed, advance=lambda: progress.advance(1, 1))
         except ValueError as error:
             raise UsageError(f"--samples: {error}") from None
     if args.plot:

@@ -16,6 +16,7 @@ from ..model import MidiModel
 from ._shared import log
 
 _BATCH = 16  # samples drawn at once
+_LENGTHS = (10, 30, *samples.LENGTHS)  # frames
 
 
 def run(model: MidiModel, args: argparse.Namespace) -> None:
@@ -36,7 +37,7 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
     else:
         real = [piece.roll for piece in sources.held_out(model.log_dir, grid, log)]
     frames = samples.FrameSymbols(train)
-    length = min(samples.LENGTHS[-1], sum(map(len, real)))
+    length = min(_LENGTHS[-1], sum(map(len, real)))
     drawn: list[np.ndarray] = []
     with Progress("draw", total=args.samples, unit="sample") as progress:
         for first in range(0, args.samples, _BATCH):
@@ -46,4 +47,5 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
             progress.advance(rows, rows)
     drawn, train, held_out = (
         [frames.encode(roll) for roll in rolls] for rolls in (drawn, train, sounding(real)))
-    sample_report.report(args, drawn, train, held_out, len(frames), unit=model.unit)
+    sample_report.report(
+        args, drawn, train, held_out, len(frames), unit=model.unit, lengths=_LENGTHS)

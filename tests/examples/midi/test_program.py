@@ -125,14 +125,13 @@ def test_samples_are_compared_with_music_over_lengths(log_dir, music, midi, tmp_
     ended = midi(*words, "--eval-files", music, "--json", "--plot", tmp_path / "q.png")
     assert ended.status == 0, ended.err
     report = json.loads(ended.out)
-    assert [row["length"] for row in report["samples"]] == [100] == [
-        row["length"] for row in report["real"]]
-    (drawn,), (real,) = report["samples"], report["real"]
+    for rows in (report["samples"], report["real"]):
+        assert [row["length"] for row in rows] == [10, 30, 100]
+    drawn, real = report["samples"][-1], report["real"][-1]
     # A held-out scale stands in the training music, and samples of an untrained model do not.
     assert real["longest_copy"] == 20 > drawn["longest_copy"]
     assert real["forward_nats"] < drawn["forward_nats"] and drawn["bleu"] is None
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
-    assert_one_line(midi(*words), program, "at least 100 symbols, got 20")
 
 
 def test_the_same_seed_generates_the_same_files(log_dir, midi, tmp_path):
