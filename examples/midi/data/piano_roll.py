@@ -174,6 +174,12 @@ def _split(roll: np.ndarray, grid: Grid) -> np.ndarray:
     return np.asarray(roll).reshape([len(roll), *grid.shape])
 
 
+def split_parts(roll: np.ndarray, grid: Grid) -> tuple[list[np.ndarray], Grid]:
+    """Returns the roll of each part, and their grid, which has one part."""
+    one = dataclasses.replace(grid, parts=1, programs=())
+    return np.split(np.asarray(roll), grid.parts, axis=1), one
+
+
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """Returns which notes sound in any part of each frame, bool `[T, P]`."""
     return np.any(_split(roll, grid) > 0.5, axis=(1, 2))

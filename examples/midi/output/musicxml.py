@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Rolls as MusicXML, for notation programs.
 
-A roll becomes one part on two staves, divided at middle C, in measures of four quarters. Notes that
-sound together in a staff are a chord; a note that sounds on while another one begins or ends is
-tied. The key signature is that of the major key whose scale holds most of the notes.
+A part of a roll becomes a part on two staves, divided at middle C, in measures of four quarters.
+Notes that sound together in a staff are a chord; a note that sounds on while another one begins or
+ends is tied. The key signature is that of the major key whose scale holds most of the notes.
 
 Source: MusicXML 4.0, W3C Community Group, 2021.
 """
@@ -74,7 +74,7 @@ def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: s
 
     Args:
       path: the file to write.
-      roll: `[T, P]`, with onsets `[T, 2 P]`.
+      roll: `[T, columns]`.
       grid: the roll's frames and columns. Without a note grid, a frame is the note value, a power
         of two, that makes the tempo closest to 120.
       title: of the piece.
@@ -83,8 +83,23 @@ def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: s
     fifths = _key(piano_roll.played(roll, grid).pitch)
     root = Element("score-partwise", version="4.0")
     _text(_child(root, "work"), "work-title", title)
-    _text(SubElement(_child(root, "part-list"), "score-part", id="P1"), "part-name", "Piano")
-    part = SubElement(root, "part", id="P1")
+    part_list = _child(root, "part-list")
+    rolls, one = piano_roll.split_parts(roll, grid)
+    for number, part_roll in enumerate(rolls, 1):
+        name = f"Part {number}" if grid.parts > 1 else "Piano"
+        _text(SubElement(part_list, "score-part", id=f"P{number}"), "part-name", name)
+        part = SubElement(root, "part", id=f"P{number}")
+        _add_measures(part, part_roll, one, clock, fifths)
+        if number == 1:
+            _add_tempo(part[0], clock)
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _add_measures(
+    part: Element, roll: np.ndarray, grid: Grid, clock: _Clock, fifths: int
+) -> None:
+    """Adds the measures of a roll of one part."""
     values = _values(clock.divisions)
     staves = [_measures(roll, grid, clock.measure, is_upper) for is_upper in (True, False)]
     for number, (upper, lower) in enumerate(zip(*staves), 1):
@@ -96,8 +111,6 @@ def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: s
         _text(_child(measure, "backup"), "duration", clock.measure * clock.frame)
         for segment in lower:
             _add_notes(measure, segment, clock.frame, values, fifths, "2")
-    ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
 def _clock(grid: Grid) -> _Clock:
@@ -158,7 +171,12 @@ def _add_attributes(measure: Element, clock: _Clock, fifths: int) -> None:
         clef = SubElement(attributes, "clef", number=number)
         _text(clef, "sign", sign)
         _text(clef, "line", line)
-    direction = SubElement(measure, "direction", placement="above")
+
+
+def _add_tempo(measure: Element, clock: _Clock) -> None:
+    """Inserts the tempo behind the attributes of a measure."""
+    direction = Element("direction", placement="above")
+    measure.insert(1, direction)
     metronome = _child(_child(direction, "direction-type"), "metronome")
     _text(metronome, "beat-unit", "quarter")
     _text(metronome, "per-minute", f"{clock.tempo:g}")

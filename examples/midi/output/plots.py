@@ -77,7 +77,7 @@ def save_roll(
     if grid.parts > 1:
         for number in range(grid.parts):
             axes.bar(0, 0, color=PARTS[number], label=f"part {number + 1}")
-        axes.legend(loc="upper right", ncols=grid.parts)
+        figure.legend(loc="outside lower center", ncols=grid.parts)  # covers no notes
     if prime_frames:
         end_of_prime = prime_frames * grid.frame_seconds
         axes.axvline(end_of_prime, color="#c0392b")

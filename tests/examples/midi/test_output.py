@@ -18,7 +18,7 @@ from examples.midi.output import musicxml, plots
 def _random_roll(grid, frames=70):
     """Returns a roll with long and short notes, in both staves."""
     rng = np.random.default_rng(1)
-    on = np.repeat(rng.random([frames // 7, grid.pitches]) < 0.2, 7, axis=0)
+    on = np.repeat(rng.random([frames // 7, grid.parts * grid.pitches]) < 0.2, 7, axis=0)
     on[rng.random(on.shape) < 0.1] = False
     if not grid.onsets:
         return on.astype(np.uint8)
@@ -60,6 +60,23 @@ def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
     (tempo,) = {mark.number for mark in score.flatten().getElementsByClass("MetronomeMark")}
     assert tempo * quarters * grid.frame_seconds * 1000 == pytest.approx(quarters ** 2 * 60_000)
     assert score.metadata.title == "A piece"
+
+
+@pytest.mark.oracle
+def test_music21_reads_the_notes_of_each_part(tmp_path):
+    converter = pytest.importorskip("music21.converter")
+    grid = Grid(note=16, lowest=52, highest=67, parts=2)
+    rolls, _ = piano_roll.split_parts(_random_roll(grid), grid)
+    musicxml.save(tmp_path / "a.musicxml", np.concatenate(rolls, axis=1), grid, title="")
+    score = converter.parse(tmp_path / "a.musicxml")
+    assert len(list(ElementTree.parse(tmp_path / "a.musicxml").iter("metronome"))) == 1
+    staves = [[staff for staff in score.parts if staff.partName == f"Part {number}"]
+              for number in (1, 2)]
+    for roll, pair in zip(rolls, staves):
+        found = Counter(
+            (pitch, start) for staff in pair for pitch, start, _ in _without_ties(staff))
+        one = piano_roll.played(roll, Grid(note=16, lowest=52, highest=67))
+        assert found == Counter(zip(one.pitch.tolist(), (one.start / 4).tolist()))
 
 
 @pytest.mark.parametrize("frames", [0, 1, 16, 17])
