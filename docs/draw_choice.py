@@ -28,7 +28,9 @@ _CHOICES = [
                                  ("STORN", "inferred step by step")]),
     ("a complete description", [("RVAE", "no observation is fed back")]),
     ("one point for a sequence", [("SEQAE", "encode, compare, vary, interpolate")]),
-    ("gaps, filled from both sides", [("MASKDIFF", "a whole sequence at once")]),
+    ("gaps, filled from both sides", [
+        ("MASKDIFF", "symbols, a whole sequence at once"),
+        ("GAUSSDIFF", "real numbers, the same way")]),
 ]
 _BOX = {"boxstyle": "round,pad=0.4", "facecolor": "#eef3f8", "edgecolor": "#5b7083"}
 _MODEL = {"boxstyle": "round,pad=0.35", "facecolor": "#2f5d8a", "edgecolor": "#2f5d8a"}
@@ -38,8 +40,8 @@ _LINE = {"color": "#5b7083", "linewidth": 1.0, "zorder": 0}
 def draw() -> None:
     """Writes the chart."""
     plt.rcParams.update({"svg.hashsalt": "vaeseq", "font.size": 10})
-    figure, axes = plt.subplots(figsize=(10, 6.6))
-    axes.set(xlim=(0, 10), ylim=(-2.8, 10.3))
+    figure, axes = plt.subplots(figsize=(10, 7.1))
+    axes.set(xlim=(0, 10), ylim=(-3.8, 10.3))
     axes.axis("off")
     axes.text(0.1, 9.3, _FIRST, va="center", bbox=_BOX)
     _line(axes, (2.5, 9.3), (5.9, 9.3), "yes")

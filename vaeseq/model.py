@@ -394,7 +394,7 @@ class Model(abc.ABC):
     ) -> list[Nest]:
         """Samples the missing values of sequences, given what was seen before and after them.
 
-        A diffusion model (`vae_type=MASKDIFF`) draws every step that misses a value as a whole.
+        A diffusion model (MASKDIFF, GAUSSDIFF) draws every step that misses a value as a whole.
 
         Args:
           sequences: each a nest of masked arrays `[N, ...]`.

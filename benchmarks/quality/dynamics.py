@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MODULE = "benchmarks.quality.dynamics"
 _RESULTS = Path(__file__).parents[1] / "results" / "dynamics"
 NAMES = ("linear_gaussian", "recovery", "lorenz", "oscillator", "memory", "pendulum", "box",
-         "balls", "chorales", "weights")
+         "balls", "chorales", "weights", "strokes")
 
 
 def load(name: str) -> Table:
@@ -56,7 +56,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
         help="limit of the training of one run")
     add("--data", type=arguments.readable_file, metavar="FILE",
-        help="piano rolls (.npz), for the tables of music")
+        help="piano rolls or pen strokes (.npz), for the tables of music and of strokes")
     add("--log-dir", type=arguments.new_directory, metavar="DIR",
         help="folder of the training runs (default: a temporary one)")
     _results_argument(parser)
@@ -70,7 +70,7 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     table = load(options.name)
     if table.needs_data and options.data is None:
-        raise arguments.UsageError(f"{options.name}: expected piano rolls, --data FILE.npz.")
+        raise arguments.UsageError(f"{options.name}: expected its data, --data FILE.npz.")
     models = arguments.some_of(table.models)(options.models) if options.models else table.models
     seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     with tempfile.TemporaryDirectory() as temporary:

@@ -39,6 +39,7 @@ RUNS = {
 SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md",
         "docs/fine_tuning.md", "docs/training.md", "docs/tuning.md",
         "docs/missing_values.md", "docs/models.md", "docs/models/seqae.md",
+        "docs/models/gaussdiff.md",
         "docs/notebooks/missing_values.md",
         "docs/notebooks/dynamics.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")

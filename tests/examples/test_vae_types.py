@@ -22,7 +22,7 @@ from vaeseq.train.loss import SequenceLoss
 SIZES = "rnn_hidden_sizes=[4],latent_size=2,latent_decoder_fc_layers=[4],num_shards=1,batch_size=2"
 TEXTS = f"{SIZES},embed_size=3,sequence_size=8"
 MIDI = f"{SIZES},lowest_note=60,highest_note=67,relative_channels=2,recall=4,sequence_size=8"
-NAMES = [name for name in vae.VAE_TYPES if name not in ("SEQAE", "MASKDIFF")]
+NAMES = [name for name in vae.VAE_TYPES if name not in ("SEQAE", "MASKDIFF", "GAUSSDIFF")]
 REFUSED = "TDVAE's belief reads encodings of the last observation"
 
 

@@ -112,8 +112,8 @@ class Sampler:
         """
         if self._filler is None:
             raise ValueError(
-                "filling gaps needs a model of whole sequences, vae_type=MASKDIFF; got "
-                f"{type(self._gen_core.core).__name__}.")
+                "filling gaps needs a model of whole sequences, vae_type=MASKDIFF, or GAUSSDIFF "
+                f"for real numbers; got {type(self._gen_core.core).__name__}.")
         return self._filler.fill(values, is_known, temperature=temperature, truncation=truncation,
                                  seed=seed)
 

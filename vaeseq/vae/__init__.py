@@ -18,6 +18,7 @@ from vaeseq.vae.diffusion import Diffusion, Noisy
 from vaeseq.vae.dmm import DMM
 from vaeseq.vae.dsae import DSAE
 from vaeseq.vae.flow_posterior import FlowPosterior
+from vaeseq.vae.gaussdiff import GaussDiff
 from vaeseq.vae.gen_core import GenCore, Generated, GenState, StepSample, draw
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.kvae import KVAE
@@ -31,10 +32,10 @@ from vaeseq.vae.tdvae import TDVAE
 from vaeseq.vae.vrnn import VRNN
 
 __all__ = [
-    "CoreState", "DMM", "DSAE", "Diffusion", "FlowPosterior", "GenCore", "GenState", "Generated",
-    "IndependentSequence", "Inferred", "KVAE", "MaskDiff", "Noisy", "RNN", "RVAE", "SEQAE", "SRNN",
-    "STORN", "SequenceCore", "StepSample", "TDVAE", "VAECore", "VAE_TYPES", "VRNN", "draw", "make",
-    "register", "require_steps",
+    "CoreState", "DMM", "DSAE", "Diffusion", "FlowPosterior", "GaussDiff", "GenCore", "GenState",
+    "Generated", "IndependentSequence", "Inferred", "KVAE", "MaskDiff", "Noisy", "RNN", "RVAE",
+    "SEQAE", "SRNN", "STORN", "SequenceCore", "StepSample", "TDVAE", "VAECore", "VAE_TYPES",
+    "VRNN", "draw", "make", "register", "require_steps",
 ]
 
 Builder = Callable[[HParams, DistModule, Encoder], SequenceCore]
@@ -52,6 +53,7 @@ VAE_TYPES: dict[str, type[SequenceCore] | Builder] = {
     "SEQAE": SEQAE,
     "TDVAE": TDVAE,
     "MASKDIFF": MaskDiff,
+    "GAUSSDIFF": GaussDiff,
 }
 
 for _name, _core in VAE_TYPES.items():

@@ -10,6 +10,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.networks import RecurrentStack
 from vaeseq.nn.scan import unroll
 from vaeseq.nn.scan.matmul import Parts
+from vaeseq.nn.transformer import BidirectionalTransformer
 from vaeseq.types import Tensor
 
 
@@ -24,6 +25,20 @@ def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> Recur
     return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
                           residual=hparams.residual, skip=skip, heads=hparams.attention_heads,
                           window=hparams.attention_window, name=name)
+
+
+def bidirectional_transformer(hparams: HParams, name: str) -> BidirectionalTransformer:
+    """Builds the network of a diffusion, of `rnn_hidden_sizes`.
+
+    Its window has only distances that a training sequence shows.
+
+    Args:
+      hparams: sizes and options of the transformer.
+      name: of the module.
+    """
+    return BidirectionalTransformer(
+        hparams.rnn_hidden_sizes, heads=hparams.attention_heads, dropout=hparams.dropout,
+        window=max(1, min(hparams.attention_window, hparams.sequence_size - 1)), name=name)
 
 
 def diagonal_normal(hparams: HParams, name: str, *, size: int | None = None) -> DiagonalNormal:

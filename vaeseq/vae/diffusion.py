@@ -40,7 +40,15 @@ class Noisy(NamedTuple):
 
 
 class Diffusion(SequenceCore):
-    """A model that generates a whole sequence by denoising it in steps."""
+    """A model that generates a whole sequence by denoising it in steps.
+
+    It does not read the contexts of agents, which encode earlier observations.
+    """
+
+    def encode_contexts(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Nest, Nest]:
+        return contexts[..., :0], state
 
     @abc.abstractmethod
     def begin(

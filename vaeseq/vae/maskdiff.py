@@ -61,6 +61,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.transformer import BidirectionalTransformer
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae._builders import bidirectional_transformer
 from vaeseq.vae.base import CoreState, Inferred
 from vaeseq.vae.diffusion import Diffusion, Noisy
 
@@ -123,16 +124,8 @@ class MaskDiff(Diffusion):
         Raises:
           ValueError: a decoder of missing values.
         """
-        network = BidirectionalTransformer(
-            hparams.rnn_hidden_sizes, heads=hparams.attention_heads, dropout=hparams.dropout,
-            window=max(1, min(hparams.attention_window, hparams.sequence_size - 1)),
-            name="network")
-        return cls(decoder, encoder, network, steps=hparams.maskdiff_steps)
-
-    def encode_contexts(
-        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
-    ) -> tuple[Nest, Nest]:
-        return contexts[..., :0], state
+        return cls(decoder, encoder, bidirectional_transformer(hparams, "network"),
+                   steps=hparams.maskdiff_steps)
 
     def encode_observed(
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None

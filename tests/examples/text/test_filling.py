@@ -68,4 +68,5 @@ def test_what_the_model_cannot_do_is_refused_in_a_line(run, log_dir, tmp_path, w
 
 def test_gaps_need_a_model_of_whole_sequences(run, trained):
     ended = run("generate", "--log-dir", trained.log_dir, "--fill", "the ___")
-    assert_one_line(ended, program, "needs a model of whole sequences, vae_type=MASKDIFF; got RNN")
+    assert_one_line(ended, program, "needs a model of whole sequences, vae_type=MASKDIFF, or "
+                    "GAUSSDIFF for real numbers; got RNN")
