@@ -4,8 +4,9 @@
     FOLDER/KEY.npy      the symbols, one array
     FOLDER/KEY.json     the sizes of the parts and the checksum of the symbols
 
-A key stands for the contents of the text, so entries never go stale, and several processes may
-write one at once: each writes a file of its own and moves it into place. An entry that is damaged
+A key stands for the contents of the text, so entries never go stale. Of several processes that
+need an entry, one computes it and the others wait. Each writes a file of its own and moves it into
+place, so they do no harm to each other where the file system has no locks. An entry that is damaged
 is written again. Where the folder cannot be written, the symbols stay in memory.
 """
 from __future__ import annotations
@@ -81,6 +82,8 @@ def in_memory(parts: Iterable[Iterable[np.ndarray]], dtype: type) -> Encoded:
 def cached(key: str, parts: Parts, dtype: type, *, size: int | None = None) -> Encoded:
     """Returns symbols that the cache holds under a key, or computes them and adds them to it.
 
+    Waits while another process computes them.
+
     Args:
       key: stands for the symbols; characters of file names.
       parts: yields the parts of a text, each in arrays `[n]`.
@@ -91,8 +94,11 @@ def cached(key: str, parts: Parts, dtype: type, *, size: int | None = None) -> E
     entry = _load(path, dtype, size)
     if entry is None:
         try:
-            _write(path, parts(), dtype)
-            entry = _load(path, dtype, size)
+            with _locked(path):
+                entry = _load(path, dtype, size)
+                if entry is None:
+                    _write(path, parts(), dtype)
+                    entry = _load(path, dtype, size)
         except _UnwritableError as error:
             print(f"The encoded text stays in memory, as {str(path.parent)!r} cannot be written: "
                   f"{error}. XDG_CACHE_HOME sets another cache folder.", file=sys.stderr)
@@ -125,6 +131,27 @@ def _load(path: Path, dtype: type, size: int | None) -> Encoded | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError):
         return None
     return None if checksum != expected else _encoded(np.asarray(symbols), sizes, checksum)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of an entry; waits while another process writes it."""
+    lock = path.with_suffix(".lock")
+    with _as_unwritable():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(lock, "wb")  # noqa: SIM115
+    with file:
+        with contextlib.suppress(OSError):  # some file systems have no locks
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("Waiting for another process, which encodes the same text.", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()  # who opened it before finds the entry
 
 
 def _write(path: Path, parts: Iterator[Iterator[np.ndarray]], dtype: type) -> None:

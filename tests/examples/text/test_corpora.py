@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -322,22 +323,25 @@ def test_files_of_killed_processes_are_removed_and_those_of_others_left(folder, 
 
 
 def _write_at_once(folder, barrier, results):
+    writes, write = [], encoded._write
+    encoded._write = lambda *words: (writes.append(words), time.sleep(0.5), write(*words))
     barrier.wait()
     _, sizes, checksum, is_mapped = _encode(folder)
-    results.put((sizes.tolist(), checksum, is_mapped))
+    results.put(((sizes.tolist(), checksum, is_mapped), len(writes)))
 
 
-def test_processes_that_write_at_once_agree(folder, cache):
+def test_of_processes_that_need_an_entry_one_encodes_and_the_others_wait(folder, cache):
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(4), context.Queue()
     processes = [context.Process(target=_write_at_once, args=(folder, barrier, results))
                  for _ in range(4)]
     for process in processes:
         process.start()
-    outcomes = [results.get(timeout=60) for _ in processes]
+    outcomes, writes = zip(*[results.get(timeout=60) for _ in processes])
     for process in processes:
         process.join()
     assert all(outcome == outcomes[0] and outcome[2] for outcome in outcomes)
+    assert sorted(writes) == [0, 0, 0, 1]
     assert _entries(cache) == [".json", ".npy"]
 
 
