@@ -117,6 +117,21 @@ class Streams(DataSet):
     def batches_per_epoch(self) -> int:
         return self._num_windows
 
+    @staticmethod
+    def part(size: int, batch_size: int, first: int, stop: int) -> tuple[int, int]:
+        """Returns where the steps of rows `first` to `stop` begin and end, in a sequence `[N]`.
+
+        These rows never read anything else.
+
+        Args:
+          size: the number of steps N.
+          batch_size: the number of rows B.
+          first: the first of the rows.
+          stop: the row after the last of them.
+        """
+        stream_size = size // batch_size
+        return first * stream_size, stop * stream_size
+
     def batch(self, step: int) -> Batch:
         epoch, window = divmod(step, self._num_windows)
         offset = int(np.random.default_rng([self._seed, epoch]).integers(self._max_offset + 1))

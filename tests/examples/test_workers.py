@@ -18,9 +18,11 @@ import pytest
 import tensorflow as tf
 
 from examples.midi.cli import program as midi_program
+from examples.text.data import Vocabulary
 from tests.examples.midi import midi_files
 from tests.tiny_text import TEXT
-from vaeseq.train import distribute
+from vaeseq.train import data_sharing, distribute
+from vaeseq.train.data_sharing import Part
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ("rnn_hidden_sizes=[8],embed_size=4,batch_size=4,sequence_size=8,num_shards=1,dropout=0")
@@ -182,8 +184,12 @@ def test_workers_with_different_commands_are_refused(run, corpus, tmp_path, monk
 
 def _refused(config, refused):
     """Runs the rendezvous of a chief with another number of steps."""
+    cluster = distribute.parse_tf_config(config)
+    with data_sharing.sending(cluster) as send:
+        send(lambda task: Part({"vocabulary": Vocabulary.of([TEXT], 100, 1).to_json()},
+                               np.zeros([0], np.uint8)), 60.0)
     try:
-        distribute.rendezvous(distribute.parse_tf_config(config), {"num_steps": 7}, 60.0)
+        distribute.rendezvous(cluster, {"num_steps": 7}, 60.0)
     except ValueError as error:
         refused.append(str(error))
 

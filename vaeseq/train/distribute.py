@@ -45,8 +45,8 @@ _TF_CONFIG_EXAMPLE = (
 _JOBS = ("chief", "worker")
 _TASK = re.compile(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)")
 _MAX_MESSAGE = 1 << 16  # bytes of a run's description
-_RETRY_SECONDS = 0.2
-_REPLY_SECONDS = 5.0
+RETRY_SECONDS = 0.2
+REPLY_SECONDS = 5.0
 _RENDEZVOUS_HINT = (
     "Run the same command on every worker, and check that they can reach each other's ports.")
 
@@ -239,13 +239,13 @@ def start(strategy: str, run: Mapping[str, Any], *, seconds: float) -> Strategy:
       LostWorkerError: a worker did not connect in time.
       OSError: this worker's port is in use.
     """
+    if strategy not in STRATEGIES:
+        raise ValueError(f"expected a strategy of {', '.join(STRATEGIES)}; got {strategy!r}.")
+    cluster = cluster_of(strategy)
     if strategy == "none":
         return SINGLE_PROCESS
     if strategy == "mirrored":
-        return Replicas(tf.distribute.MirroredStrategy(), Cluster(("this process",), 0))
-    if strategy != "multi-worker":
-        raise ValueError(f"expected a strategy of {', '.join(STRATEGIES)}; got {strategy!r}.")
-    cluster = parse_tf_config(os.environ.get("TF_CONFIG"))
+        return Replicas(tf.distribute.MirroredStrategy(), cluster)
     rendezvous(cluster, run, seconds)
     try:
         return Replicas(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
@@ -263,6 +263,17 @@ def check_batch_size(batch_size: int, strategy: Strategy) -> None:
             f"expected a batch_size that {strategy.num_replicas} replicas can share evenly, got "
             f"{batch_size}. It counts the rows of all replicas together: try "
             f"batch_size={multiple}.")
+
+
+def cluster_of(strategy: str) -> Cluster:
+    """Returns the workers of a strategy; all but "multi-worker" have one, this process.
+
+    Raises:
+      ValueError: a wrong `TF_CONFIG`.
+    """
+    if strategy != "multi-worker":
+        return Cluster(("this process",), 0)
+    return parse_tf_config(os.environ.get("TF_CONFIG"))
 
 
 def parse_tf_config(text: str | None) -> Cluster:
@@ -344,7 +355,7 @@ def rendezvous(cluster: Cluster, run: Mapping[str, Any], seconds: float) -> None
         return
     deadline = time.monotonic() + seconds
     settings = json.loads(json.dumps({"workers": len(cluster.addresses), **run}))
-    with _listen(cluster) as server:
+    with listen(cluster) as server:
         if cluster.is_chief:
             message = _collect_settings(cluster, server, settings, deadline)
         else:
@@ -354,7 +365,7 @@ def rendezvous(cluster: Cluster, run: Mapping[str, Any], seconds: float) -> None
 
 
 @contextlib.contextmanager
-def _listen(cluster: Cluster) -> Iterator[socket.socket]:
+def listen(cluster: Cluster) -> Iterator[socket.socket]:
     """Listens at this worker's port, which TensorFlow uses afterwards."""
     port = int(cluster.addresses[cluster.task].rpartition(":")[2])
     dual = socket.has_dualstack_ipv6()
@@ -379,15 +390,13 @@ def _collect_settings(
     with contextlib.ExitStack() as stack:
         while len(peers) < len(cluster.addresses) - 1:
             if time.monotonic() > deadline:
-                missing = [cluster.name(i) for i in range(1, len(cluster.addresses))
-                           if i not in peers]
-                raise LostWorkerError(
-                    f"{', '.join(missing[:3])} did not connect in time. {_RENDEZVOUS_HINT}")
-            server.settimeout(_RETRY_SECONDS)
+                raise not_connected(
+                    cluster, [i for i in range(1, len(cluster.addresses)) if i not in peers])
+            server.settimeout(RETRY_SECONDS)
             # Ignores other programs that connect, such as port scanners.
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 peer = stack.enter_context(server.accept()[0])
-                received = _receive(peer, _REPLY_SECONDS)
+                received = receive_json(peer, REPLY_SECONDS)
                 if int(received["task"]) > 0 and isinstance(received["settings"], dict):
                     peers[int(received["task"])] = peer, received["settings"]
             # A peer sends nothing more: a readable socket means that it has hung up.
@@ -397,28 +406,43 @@ def _collect_settings(
             cluster, settings, {task: theirs for task, (_, theirs) in peers.items()})
         for peer, _ in peers.values():
             with contextlib.suppress(OSError):
-                _send(peer, {"message": message})
+                send_json(peer, {"message": message})
     return message
 
 
 def _send_settings(cluster: Cluster, settings: dict, deadline: float) -> str:
     """Sends the settings to the chief, and returns its error message or ""."""
+    while True:
+        with connect(cluster, deadline) as chief, \
+                contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            send_json(chief, {"task": cluster.task, "settings": settings})
+            reply = receive_json(chief, max(REPLY_SECONDS, deadline - time.monotonic()))
+            return str(reply["message"])
+        time.sleep(RETRY_SECONDS)
+
+
+def connect(cluster: Cluster, deadline: float) -> socket.socket:
+    """Connects to the chief; raises LostWorkerError after `deadline`, of `time.monotonic`."""
     host, _, port = cluster.addresses[0].rpartition(":")
     while time.monotonic() <= deadline:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), \
-                socket.create_connection((host.strip("[]"), int(port)), _REPLY_SECONDS) as chief:
-            _send(chief, {"task": cluster.task, "settings": settings})
-            reply = _receive(chief, max(_REPLY_SECONDS, deadline - time.monotonic()))
-            return str(reply["message"])
-        time.sleep(_RETRY_SECONDS)
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host.strip("[]"), int(port)), REPLY_SECONDS)
+        time.sleep(RETRY_SECONDS)
     raise LostWorkerError(f"{cluster.name(0)} did not answer in time. {_RENDEZVOUS_HINT}")
 
 
-def _send(peer: socket.socket, message: dict) -> None:
+def not_connected(cluster: Cluster, tasks: Sequence[int]) -> LostWorkerError:
+    """Returns the error that names workers that did not connect."""
+    names = ", ".join(map(cluster.name, tasks[:3]))
+    return LostWorkerError(f"{names} did not connect in time. {_RENDEZVOUS_HINT}")
+
+
+def send_json(peer: socket.socket, message: Mapping[str, Any]) -> None:
+    """Sends a JSON object on one line."""
     peer.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _receive(peer: socket.socket, seconds: float) -> dict:
+def receive_json(peer: socket.socket, seconds: float) -> dict:
     """Receives a JSON object on one line; raises ValueError or OSError."""
     peer.settimeout(seconds)
     with peer.makefile("rb") as stream:

@@ -11,10 +11,11 @@ from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.train import distribute
 from vaeseq.train.trainer import Periods
 from vaeseq.tuning import settings
 
-from ..data import Corpus, Tokens, Vocabulary, tokenization
+from ..data import Corpus, Tokens, Vocabulary, sharing, tokenization
 from ..data.corpus import open_corpus
 from ..data.sources import Description, check_same, read_texts
 from ..hparams import TextHParams
@@ -50,13 +51,16 @@ def run(args: argparse.Namespace) -> None:
         boundaries = args.file_boundaries or "start"
     train = open_corpus(args.train_corpus, args.encoding, boundaries)
     valid = args.valid_corpus and open_corpus(args.valid_corpus, args.encoding, boundaries)
-    if not log_dir.exists:
-        hparams, vocabulary = _new_run(args, source, train)
-    texts = read_texts(train, valid, args.valid_fraction, vocabulary)
-    if log_dir.exists:
-        check_same(log_dir, texts.description)
-    else:
-        hparams = _fit_to_text(hparams, args.hparams, texts.train_size, vocabulary.unit)
+    cluster = distribute.cluster_of(args.strategy)
+    with sharing.session(cluster, 60 * args.wait_minutes) as (received, send):
+        if not log_dir.exists:
+            hparams, vocabulary = _new_run(args, source, train, received.vocabulary)
+        texts = received.texts or read_texts(train, valid, args.valid_fraction, vocabulary)
+        if log_dir.exists:
+            check_same(log_dir, texts.description)
+        else:
+            hparams = _fit_to_text(hparams, args.hparams, texts.train_size, vocabulary.unit)
+        send(texts, vocabulary, hparams)
     strategy = options.start(
         args, hparams, seed, data=texts.description.train_checksum, size=texts.train_size)
     model = TextModel(hparams, vocabulary, args.log_dir, seed=seed, trained_on=texts.description)
@@ -102,20 +106,25 @@ def _fit_to_text(
 
 
 def _new_run(
-    args: argparse.Namespace, source: Path | None, train: Corpus
+    args: argparse.Namespace, source: Path | None, train: Corpus, vocabulary: Tokens | None
 ) -> tuple[TextHParams, Tokens]:
-    """Returns the hyperparameters and vocabulary of a new run, by default those of `source`."""
+    """Returns the hyperparameters and vocabulary of a new run, by default those of `source`.
+
+    A `vocabulary` that is given, from the chief, needs no text.
+    """
     hparams, name = TextHParams().replace(**args.hparams), args.tokens or "characters"
     if source is not None:
         with warm_start.as_init_from_error():
             other = LogDir(source, PROGRAM)
             hparams = other.hparams(TextHParams).replace(**args.hparams)
-            vocabulary = saved_vocabulary(other)
-        if not args.vocab_corpus and args.tokens in (None, vocabulary.name):
-            if isinstance(vocabulary, Vocabulary):
-                vocabulary = Vocabulary(vocabulary.characters, hparams.oov_buckets)
-            return hparams, vocabulary
-        name = args.tokens or vocabulary.name
+            others = saved_vocabulary(other)
+        if vocabulary is None and not args.vocab_corpus and args.tokens in (None, others.name):
+            if isinstance(others, Vocabulary):
+                others = Vocabulary(others.characters, hparams.oov_buckets)
+            return hparams, others
+        name = args.tokens or others.name
+    if vocabulary is not None:
+        return hparams, vocabulary
     corpus = (open_corpus(args.vocab_corpus, args.encoding, train.boundaries)
               if args.vocab_corpus else train)
     return hparams, tokenization.build(name, corpus, hparams)

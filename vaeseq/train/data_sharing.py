@@ -1,0 +1,125 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Sends each worker of a run its part of the training data, before training starts.
+
+The chief reads the data and listens at its port meanwhile. The other workers connect, wait, and
+receive what they need: a JSON object on one line, and bytes.
+
+    worker -> chief    {"task": 1}
+    chief -> worker    {"size": N, ...}, then N bytes
+"""
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from vaeseq.train import distribute
+from vaeseq.train.distribute import Cluster
+
+_CHUNK_BYTES = 1 << 22
+_STALLED_SECONDS = 60.0  # a chunk that takes longer never arrives
+_MAX_HEADER = 1 << 26  # bytes
+
+
+class Part(NamedTuple):
+    """What one worker receives.
+
+    Attributes:
+      header: JSON values by name.
+      content: a contiguous array, sent as its bytes.
+    """
+
+    header: dict[str, Any]
+    content: np.ndarray
+
+
+Send = Callable[[Callable[[int], Part], float], None]
+
+
+@contextlib.contextmanager
+def sending(cluster: Cluster) -> Iterator[Send]:
+    """Listens as the chief; yields a function that sends the parts.
+
+    Workers that connect before it is called wait for it, without a time limit. Its arguments are a
+    function of the index of a worker, which returns the worker's `Part`, and how many seconds to
+    wait for workers that have not connected; it raises LostWorkerError where they do not.
+
+    Raises:
+      OSError: the port is in use.
+    """
+    with distribute.listen(cluster) as listening:
+        def send(part_of: Callable[[int], Part], seconds: float) -> None:
+            waiting = set(range(1, len(cluster.addresses)))
+            deadline = time.monotonic() + seconds
+            while waiting:
+                if time.monotonic() > deadline:
+                    raise distribute.not_connected(cluster, sorted(waiting))
+                listening.settimeout(distribute.RETRY_SECONDS)
+                # Ignores other programs that connect; a worker that is cut off connects again.
+                with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                    peer, _ = listening.accept()
+                    with peer:
+                        task = distribute.receive_json(peer, distribute.REPLY_SECONDS)["task"]
+                        if task in waiting:
+                            _send_part(peer, part_of(task))
+                            waiting.remove(task)
+
+        yield send
+
+
+def _send_part(peer: socket.socket, part: Part) -> None:
+    content = part.content.data.cast("B")
+    peer.settimeout(_STALLED_SECONDS)
+    distribute.send_json(peer, {**part.header, "size": len(content)})
+    for start in range(0, len(content), _CHUNK_BYTES):
+        peer.sendall(content[start:start + _CHUNK_BYTES])
+
+
+def receive(
+    cluster: Cluster, open_file: Callable[[dict[str, Any]], BinaryIO], seconds: float
+) -> None:
+    """Receives this worker's part from the chief.
+
+    Args:
+      cluster: the workers.
+      open_file: takes the header, and returns a file that the content is written to.
+      seconds: how long to wait until the chief listens.
+
+    Raises:
+      LostWorkerError: the chief did not listen in time, or was lost.
+      OSError: the file cannot be written.
+    """
+    deadline = time.monotonic() + seconds
+    while not _receive(distribute.connect(cluster, deadline), cluster.task, open_file):
+        time.sleep(distribute.RETRY_SECONDS)
+
+
+def _receive(
+    chief: socket.socket, task: int, open_file: Callable[[dict[str, Any]], BinaryIO]
+) -> bool:
+    """Returns whether everything was received; if not, the connection was cut."""
+    with chief, chief.makefile("rb") as stream:
+        try:
+            distribute.send_json(chief, {"task": task})
+            chief.settimeout(None)
+            header = json.loads(stream.readline(_MAX_HEADER))
+            missing = int(header["size"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        chief.settimeout(_STALLED_SECONDS)
+        file = open_file(header)
+        while missing:
+            try:
+                chunk = stream.read(min(missing, _CHUNK_BYTES))
+            except OSError:
+                return False
+            if not chunk:
+                return False
+            file.write(chunk)
+            missing -= len(chunk)
+    return True
