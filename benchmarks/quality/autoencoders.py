@@ -45,6 +45,7 @@ from vaeseq.autoencoder import Autoencoder, measures
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 from vaeseq.codec import decoders, encoders
+from vaeseq.encoder import Encoder
 from vaeseq.evaluate import samples
 from vaeseq.train.trainer import Periods
 
@@ -97,7 +98,7 @@ class Phrases(vaeseq.Model):
 
     observation_spec = tf.TensorSpec([archives.NOTES], tf.float32)
 
-    def make_encoder(self) -> encoders.Encoder:
+    def make_encoder(self) -> Encoder:
         return encoders.MLPEncoder(self.observation_spec, (64,))
 
     def make_decoder(self) -> decoders.MaskedBernoulli:
@@ -331,7 +332,7 @@ def _sample_table(rows: list[dict[str, Any]]) -> str:
             lines.append((
                 "" if kind in ("real", "rnn") else row["regularizer"], kind,
                 "" if kind == "real" else row["seed"], "" if nats is None else f"{nats:.3f}",
-                *(f"{figures[name]:.3f}" for name in (
+                *(f"{figures[name]:.3f}" if name in figures else "" for name in (
                     "forward_nats", "reverse_nats", "lstm_forward_nats", "lstm_reverse_nats",
                     "frechet", "distinct")),
                 "" if bleu is None else f"{bleu:.1f}", f"{figures['length']:.1f}"))

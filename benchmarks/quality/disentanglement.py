@@ -29,6 +29,7 @@ from vaeseq.autoencoder import Autoencoder, disentanglement, measures
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 from vaeseq.codec import decoders, encoders
+from vaeseq.encoder import Encoder
 from vaeseq.fields import Range
 
 _MODULE = "benchmarks.quality.disentanglement"
@@ -37,6 +38,7 @@ FACTORS = {"amplitude": (0.3, 1.5), "period": (10.0, 30.0), "offset": (-1.0, 1.0
 _STEPS = 32
 _TRAIN, _TEST = 4000, 1000
 _GRID = 7  # decoded waves along each side of the picture
+_DRAWN = 300  # waves whose latents are drawn
 
 
 class Waves(vaeseq.Model):
@@ -44,7 +46,7 @@ class Waves(vaeseq.Model):
 
     observation_spec = tf.TensorSpec([1], tf.float32)
 
-    def make_encoder(self) -> encoders.Encoder:
+    def make_encoder(self) -> Encoder:
         return encoders.Flatten(self.observation_spec)
 
     def make_decoder(self) -> decoders.Normal:
@@ -95,7 +97,7 @@ def _run(options: argparse.Namespace) -> None:
     _table(options)
     if options.picture:
         coder = _train(0.1, 0, 2, options, "picture")
-        draw_map(options.picture, coder, make_waves(_TEST, 1)[0])
+        draw_map(options.picture, coder, make_waves(_DRAWN, 1)[0])
 
 
 def _train(
@@ -147,7 +149,7 @@ def draw_map(path: Path, coder: Autoencoder, waves: Sequence[np.ndarray]) -> Non
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     points, decoded_axes, *path_axes = figure.subplots(1, 4)
     shades = points.scatter(*mean.T, c=[float(wave.mean()) for wave in waves], s=4)
-    figure.colorbar(shades, ax=points, label="mean of the wave", location="bottom")
+    figure.colorbar(shades, ax=points, label="mean of the wave")
     points.set(title="latents of waves", xlabel="$z_1$", ylabel="$z_2$")
     cell = (high - low) / (_GRID - 1)
     steps = np.linspace(-0.4, 0.4, _STEPS)
