@@ -192,11 +192,11 @@ def filtered(core, bound, rows, *, seed=1):
 
 def test_the_score_term_makes_the_gradient_unbiased():
     """Compared with a finite difference of the mean bound; without the term it is biased."""
-    rows, step, theta = 50_000, 0.15, 1.0
+    rows, step, theta = 50_000, 0.3, 1.0
 
     def mean_and_error(one_part):
-        """Of eight parts, each with a seed: all rows at once would take a gigabyte."""
-        values = np.concatenate([one_part(seed) for seed in range(1, 9)]).astype(np.float64)
+        """Of two parts, each with a seed."""
+        values = np.concatenate([one_part(seed) for seed in (1, 2)]).astype(np.float64)
         return values.mean(), values.std() / math.sqrt(len(values))
 
     def means(at):
@@ -425,7 +425,7 @@ class PerRow:
 def plain_and_doubly(kl_weight):
     """Computes both gradients with the same samples, and the standard error of the difference."""
     rows, samples, parts = 20_000, 8, []
-    for seed in range(1, 9):  # all rows at once would take a gigabyte
+    for seed in (1, 2, 3):
         plain, one = gradients_of_rows(IWAE(samples), rows, kl_weight, seed)
         doubly, other = gradients_of_rows(
             IWAE(samples, doubly_reparameterized=True), rows, kl_weight, seed)
@@ -433,7 +433,7 @@ def plain_and_doubly(kl_weight):
         small.close(other.objective, one.objective, rtol=1e-4, atol=1e-5)
         parts.append((plain, doubly))
     plain, doubly = (np.concatenate(gradients, axis=1) for gradients in zip(*parts))
-    return plain, doubly, (doubly - plain).std(axis=1) / math.sqrt(8 * rows)
+    return plain, doubly, (doubly - plain).std(axis=1) / math.sqrt(3 * rows)
 
 
 @pytest.mark.parametrize("kl_weight", [1.0, 0.3])

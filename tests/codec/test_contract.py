@@ -73,10 +73,21 @@ class _DecoderTest(testing.DistModuleContract):
     features_size = 9
 
 
+# XLA takes 1 to 5 s for each of the other decoders, most of it for samplers.
+COMPILED = (*ENCODERS, "Categorical", "MaskedBernoulliRelative", "MixtureOfNormals")
+
 for _base, _makers in ((_DecoderTest, DECODERS), (testing.EncoderContract, ENCODERS)):
     for _name, _make in _makers.items():
-        globals()[f"Test{_name}"] = type(
-            f"Test{_name}", (_base,), {"make_object_under_test": lambda _, make=_make: make()})
+        class _Case(_base):
+            def make_object_under_test(self, make=_make):
+                return make()
+
+            if _name not in COMPILED:
+                @pytest.mark.slow
+                def test_compiled_equals_eager(self):
+                    super().test_compiled_equals_eager()
+
+        globals()[f"Test{_name}"] = _Case
 
 
 class Counts(DistModule):
@@ -103,6 +114,10 @@ class TestDecoderUnderUnittest(testing.DistModuleContract, unittest.TestCase):
 
     def make_event(self, decoder, leading, seed):
         return tf.ones([*leading, 3])
+
+    @pytest.mark.slow
+    def test_compiled_equals_eager(self):
+        super().test_compiled_equals_eager()
 
 
 class LogCounts(Encoder):

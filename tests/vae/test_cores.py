@@ -27,23 +27,14 @@ CASES = {
     "KVAE": ("KVAE", {"kvae_controls": True, "cell": "gru"}, small.real_codec, True),
 }
 VARIANTS = {
-    "RNNMinGru": (
-        "RNN", {"cell": "mingru", "rnn_hidden_sizes": (4, 4)}, small.symbol_codec, True),
     "SRNNPlainPosteriorContextSkip": (
         "SRNN", {"srnn_use_res_q": False, "context_skip": True}, small.symbol_codec, False),
-    "VRNNTwoLayersContextSkip": (
-        "VRNN", {"rnn_hidden_sizes": (3, 3), "residual": True, "context_skip": True},
-        small.symbol_codec, True),
     "VRNNTransformer": (
         "VRNN", {"cell": "transformer", "attention_heads": 2, "attention_window": 3},
         small.symbol_codec, True),
-    "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
     "VRNNFlows": ("VRNN", {"posterior_flows": 2}, small.real_codec, True),
-    "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
     "DSAE": ("DSAE", {"dsae_static_size": 3, "cell": "gru"}, small.symbol_codec, False),
     "SEQAE": ("SEQAE", {"cell": "gru", "context_skip": True}, small.symbol_codec, False),
-    "SEQAEConductor": (
-        "SEQAE", {"cell": "gru", "seqae_conductor": 3}, small.symbol_codec, False),
     "STORN": ("STORN", {}, small.real_codec, False),
     "TDVAE": ("TDVAE", {"cell": "gru"}, small.real_codec, True),
     "RVAENoncausal": ("RVAE", {"rvae_inference": "noncausal"}, small.symbol_codec, False),
@@ -51,6 +42,15 @@ VARIANTS = {
 }
 # Other combinations of the cells and inference networks above, which have tests of their own.
 SLOW_VARIANTS = {
+    "RNNMinGru": (
+        "RNN", {"cell": "mingru", "rnn_hidden_sizes": (4, 4)}, small.symbol_codec, True),
+    "VRNNTwoLayersContextSkip": (
+        "VRNN", {"rnn_hidden_sizes": (3, 3), "residual": True, "context_skip": True},
+        small.symbol_codec, True),
+    "DMMFiltering": ("DMM", {"dmm_inference": "ST-L"}, small.symbol_codec, False),
+    "DMMBothWays": ("DMM", {"dmm_inference": "ST-LR"}, small.real_codec, False),
+    "SEQAEConductor": (
+        "SEQAE", {"cell": "gru", "seqae_conductor": 3}, small.symbol_codec, False),
     "RNNGru": ("RNN", {"cell": "gru"}, small.symbol_codec, True),
     "ISEQRglru": ("ISEQ", {"cell": "rglru"}, small.symbol_codec, False),
     "SRNNRglru": ("SRNN", {"cell": "rglru"}, small.real_codec, False),
@@ -60,7 +60,7 @@ SLOW_VARIANTS = {
     "VRNNMinGru": ("VRNN", {"cell": "mingru"}, small.symbol_codec, True),
     "DMMMeanField": ("DMM", {"dmm_inference": "MF-LR"}, small.real_codec, False),
 }
-COMPILED = ("RNN", "SRNN")  # the others take XLA longer, and 0.6 GB for a KVAE
+COMPILED = "SRNN"  # a core of each takes XLA 8 to 60 s, and up to 0.6 GB
 
 
 def contract_of(case):
@@ -73,7 +73,7 @@ def contract_of(case):
     class Test(testing.VAECoreContract):
         forward_only = filtering
         once_per_sequence = vae_type == "SEQAE"
-        num_steps = 4  # run eagerly, one after the other
+        num_steps = 3  # run eagerly, one after the other
 
         def make_object_under_test(self):
             return make_core()  # no test changes it
@@ -85,7 +85,7 @@ for _name, _case in {**CASES, **VARIANTS, **SLOW_VARIANTS}.items():
     class _Case(contract_of(_case)):
         if _name in SLOW_VARIANTS:
             pytestmark = pytest.mark.slow
-        elif _name not in COMPILED:
+        elif _name != COMPILED:
             @pytest.mark.slow
             def test_compiled_equals_eager(self):
                 super().test_compiled_equals_eager()
@@ -98,10 +98,17 @@ def test_every_core_of_the_registry_is_tested():
     assert {case[0] for case in [*CASES.values(), *VARIANTS.values()]} == kinds
 
 
+@functools.cache
+def random_walk():
+    encoder, decoder = small.real_codec()
+    return small.RandomWalk(decoder, encoder)
+
+
 class TestRandomWalk(testing.VAECoreContract):
+    num_steps = 3
+
     def make_object_under_test(self):
-        encoder, decoder = small.real_codec()
-        return small.RandomWalk(decoder, encoder)
+        return random_walk()
 
     @pytest.mark.slow
     def test_compiled_equals_eager(self):
@@ -249,7 +256,7 @@ class Unmasked(vae.RNN):
     ("SRNN", WrongPrior, "test_infer_equals_the_loop", "must equal VAECore.infer"),
     ("VRNN", Leaking, "test_batch_order_changes_nothing", "their position in the batch"),
     ("VRNN", Averaging, "test_padding_changes_nothing", "results of the row alone"),
-    ("VRNN", Late, "test_posterior_sees_its_own_step", r"does not at steps \[0 1 2 3\]"),
+    ("VRNN", Late, "test_posterior_sees_its_own_step", r"does not at steps \[0 1 2\]"),
     ("VRNN", Early, "test_posterior_sees_its_own_step", r"not depend on x_t\+1:T"),
     ("SRNN", LateSmoothing, "test_posterior_sees_its_own_step", r"does not at steps \[0 1"),
     ("ISEQ", Peeking, "test_predictions_do_not_see_what_they_predict", "the outputs must not"),

@@ -91,9 +91,15 @@ def require_like(one: Nest, other: Nest, message: str) -> None:
                  f"{b.shape.as_list()}.")
 
 
-def check_no_noise(run: Callable[[], Nest], what: str) -> None:
-    """Checks that a result with fixed seeds is the same again, also after dropout was on."""
-    before = run()
+def check_no_noise(run: Callable[[], Nest], what: str, before: Nest = None) -> None:
+    """Checks that a result with fixed seeds is the same again, also after dropout was on.
+
+    Args:
+      run: computes the result.
+      what: its name in messages.
+      before: its first value, if it is known.
+    """
+    before = run() if before is None else before
     with enable_dropout(seed(3)):
         run()
     for one, other in pairs(before, run()):
