@@ -55,6 +55,24 @@ def test_weights_lists_each_variable_once():
     assert sorted(again.taken) == sorted(listed) and not again.not_taken
 
 
+def test_a_shared_weight_is_found_under_any_of_its_paths():
+    def wrapped(value, *, shares):
+        outer = Layers(value, own=[2])
+        part = Layers(value, w=[3])
+        outer.agent = Layers(value)
+        outer.agent.inner = part  # a longer path than that of the core
+        outer.core = Layers(value, v=[1])
+        if shares:
+            outer.core.part = part
+        return outer
+
+    for shares in (True, False):
+        target = wrapped(0, shares=not shares)
+        origin = warm_start.take("/there", 1, wrapped(1, shares=shares), target)
+        np.testing.assert_array_equal(target.agent.inner.w, [1] * 3)
+        assert len(origin.taken) == 3 and not origin.not_taken
+
+
 def log_dir(tmp_path, origin=None):
     run = LogDir(tmp_path / "run")
     run.create(HParams(), 0)

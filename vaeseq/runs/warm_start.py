@@ -168,31 +168,35 @@ def take(
       ValueError: no weight matches.
     """
     theirs, ours = weights(source), weights(target)
-    taken, adapted = [], []
-    not_taken = [f"{name} {_shape(variable)}: not in this model"
-                 for name, variable in theirs.items() if name not in ours]
+    # A weight that two parts share may be under the one in the source, under the other here.
+    everywhere = _paths(source)
+    names: dict[int, list[str]] = {}
+    for name, variable in _paths(target).items():
+        names.setdefault(id(variable), []).append(name)
+    taken, adapted, not_taken, used = [], [], [], set()
     for name, variable in ours.items():
-        if name in values:
-            value = values[name]
-            if value is None:
-                not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
-            else:
-                adapted.append(name)
-                variable.assign(value)
+        if name in values and values[name] is None:
+            not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
             continue
-        if name not in theirs:
+        match = next((everywhere[other] for other in names[id(variable)] if other in everywhere),
+                     None)
+        used.add(id(match))
+        value = values[name] if name in values else None if match is None else match.numpy()
+        if value is None:
             not_taken.append(f"{name} {_shape(variable)}: not in that model")
             continue
-        value = adapt(name, theirs[name].numpy(), variable.numpy())
-        if value is not None:
+        new = adapt(name, value, variable.numpy())
+        if new is not None:
             adapted.append(name)
-        elif (theirs[name].shape, theirs[name].dtype) == (variable.shape, variable.dtype):
-            value = theirs[name]
-            taken.append(name)
+        elif (value.shape, value.dtype) == (variable.shape, variable.dtype.as_numpy_dtype):
+            new = value
+            (adapted if name in values else taken).append(name)
         else:
-            not_taken.append(f"{name} {_shape(variable)}: that model has {_shape(theirs[name])}")
+            not_taken.append(f"{name} {_shape(variable)}: that model has {list(value.shape)}")
             continue
-        variable.assign(value)
+        variable.assign(new)
+    not_taken += [f"{name} {_shape(variable)}: not in this model"
+                  for name, variable in theirs.items() if id(variable) not in used]
     path = os.path.abspath(log_dir)
     if not taken:
         raise ValueError(
@@ -203,16 +207,23 @@ def take(
 
 def weights(module: tf.Module) -> dict[str, tf.Variable]:
     """Returns the variables of a module by their paths in its checkpoints."""
-    view, variables, visited = tf.train.TrackableView(module), {}, {id(module)}
-    queue: list[tuple[str, object]] = [("", module)]
-    for prefix, node in queue:
+    first = {}
+    for name, variable in _paths(module).items():
+        first.setdefault(id(variable), (name, variable))
+    return dict(first.values())
+
+
+def _paths(module: tf.Module) -> dict[str, tf.Variable]:
+    """Returns the variables of a module by all their paths, the shortest first."""
+    view, variables = tf.train.TrackableView(module), {}
+    queue: list[tuple[str, object, frozenset[int]]] = [("", module, frozenset())]
+    for prefix, node, above in queue:
+        above = above | {id(node)}
         for name, child in view.children(node).items():
-            if id(child) not in visited:
-                visited.add(id(child))
-                if isinstance(child, tf.Variable):
-                    variables[prefix + name] = child
-                else:
-                    queue.append((f"{prefix}{name}/", child))
+            if isinstance(child, tf.Variable):
+                variables[prefix + name] = child
+            elif id(child) not in above:
+                queue.append((f"{prefix}{name}/", child, above))
     return variables
 
 
