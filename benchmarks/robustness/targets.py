@@ -1,8 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""The programs that `survive` and `soak` test, and small data and models for them."""
+"""The programs that `survive` tests, and small data and models for them."""
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-from vaeseq.cli.program import Program
 
 ROOT = Path(__file__).parents[2]
 _SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
@@ -35,11 +32,6 @@ class Target(NamedTuple):
     small: str
     make_data: Callable[[Path], str]
     sample: Callable[[Path], list[str]]
-
-    @property
-    def program(self) -> Program:
-        """The program; TensorFlow is imported when a command runs."""
-        return importlib.import_module(self.module).program
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Returns the command line that runs the program in a new process."""
