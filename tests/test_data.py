@@ -19,10 +19,10 @@ pytestmark = pytest.mark.contract
     (12, 3, 4), (30, 3, 4), (33, 3, 4), (31, 2, 7), (29, 2, 7), (5, 5, 1), (64, 2, 8)])
 def test_streams_see_everything_in_time(size, batch_size, window):
     streams = data.Streams(np.arange(size), batch_size, window, seed=0)
-    seen = set()
+    visited = set()
     for step in range(60 * streams.batches_per_epoch):
-        seen |= set(np.ravel(streams.batch(step).observed))
-    assert seen == set(range(size - size % batch_size))
+        visited |= set(np.ravel(streams.batch(step).observed))
+    assert visited == set(range(size - size % batch_size))
 
 
 def test_streams_go_on_where_they_stopped():
@@ -121,15 +121,15 @@ def test_a_switched_data_set_is_the_one_and_then_the_other():
 
 def test_sequences_of_one_size_are_taken_together():
     data_set = data.Sequences(sequences(*[4] * 7, *[16] * 6), 3, 16, seed=0)
-    mixed, seen = 0, set()
+    mixed, visited = 0, set()
     for epoch in range(30):
         batches = [data_set.batch(4 * epoch + i) for i in range(4)]
         # At most where the short ones end and where they begin again.
         mixed = max(mixed, sum(len(set(batch.lengths)) > 1 for batch in batches))
         rows = [int(row[0]) // 100 for batch in batches for row in batch.observed]
         assert len(set(rows)) == 12
-        seen |= {min(set(range(13)) - set(rows))}
-    assert mixed <= 2 and len(seen) > 6
+        visited |= {min(set(range(13)) - set(rows))}
+    assert mixed <= 2 and len(visited) > 6
 
 
 def test_sequences_may_be_nests():
@@ -139,18 +139,18 @@ def test_sequences_may_be_nests():
     assert batch.observed["b"].shape == (2, 3)
 
 
-@pytest.mark.parametrize(("given", "message"), [
+@pytest.mark.parametrize(("items", "message"), [
     ([], "got 0 sequences"), (sequences(2, 0, 1), "number 1 of 0 steps")])
-def test_sequences_must_hold_something(given, message):
+def test_sequences_must_hold_something(items, message):
     with pytest.raises(ValueError, match=message):
-        data.Sequences(given, 2, 4, seed=0)
+        data.Sequences(items, 2, 4, seed=0)
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(1, 3), (2, 4), (3, 100), (5, 1)])
 def test_windows_visit_every_step_once(batch_size, size):
-    given = sequences(5, 0, 7, 1, 3)
-    seen, carried = [], [None] * batch_size
-    for batch in data.windows(given, batch_size, size):
+    unequal = sequences(5, 0, 7, 1, 3)
+    visited, carried = [], [None] * batch_size
+    for batch in data.windows(unequal, batch_size, size):
         assert batch.observed.shape == (batch_size, size)
         for row, (observed, length, start) in enumerate(
                 zip(batch.observed, batch.lengths, batch.is_start)):
@@ -161,8 +161,8 @@ def test_windows_visit_every_step_once(batch_size, size):
                 assert observed[0] == expected
                 carried[row] = observed[length - 1]
             np.testing.assert_array_equal(observed[length:], 0)
-            seen.extend(observed[:length])
-    assert sorted(seen) == sorted(np.concatenate(given))
+            visited.extend(observed[:length])
+    assert sorted(visited) == sorted(np.concatenate(unequal))
 
 
 def test_as_tensors_takes_the_dtypes_of_the_spec():

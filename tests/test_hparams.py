@@ -122,7 +122,7 @@ def test_values_are_parsed(text, name, value):
 
 REFUSED = [
     ("latent_sise=3", r"unknown hyperparameter 'latent_sise'. Did you mean 'latent_size'\?"),
-    ("zzz=3", "unknown hyperparameter 'zzz'. Known: vae_type, latent_size"),
+    ("zzz=3", r"unknown hyperparameter 'zzz'\. A program's --help-hparams lists all \d+"),
     ("batch_size=1.5", "batch_size: expected a whole number, at least 1 .* got '1.5'"),
     ("batch_size=1_000", "got '1_000'"),
     ("batch_size=\u0661", "batch_size: expected a whole number"),
@@ -155,7 +155,7 @@ REFUSED = [
 def test_an_invalid_text_is_refused_in_one_short_line(text, message):
     with pytest.raises(ValueError, match=message) as caught:
         HParams().parse(text)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1200
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,9 @@ def test_imputed_sequences_have_the_seen_values(model):
     imputed = model.impute(sequences, num_samples=3, num_particles=8)
     for drawn, sequence in zip(imputed, sequences, strict=True):
         assert drawn.shape == (3, *sequence.shape)
-        seen = ~sequence.mask
-        np.testing.assert_array_equal(drawn[:, seen], np.broadcast_to(
-            sequence.data[seen], [3, seen.sum()]))
+        is_observed = ~sequence.mask
+        np.testing.assert_array_equal(drawn[:, is_observed], np.broadcast_to(
+            sequence.data[is_observed], [3, is_observed.sum()]))
         assert np.isfinite(drawn).all() and len(np.unique(drawn[:, 12])) > 3
     small.same(model.impute(sequences, num_samples=3, num_particles=8), imputed)
 

@@ -344,7 +344,8 @@ class HParams(metaclass=_AcceptsCoreOptions):
         if name not in all_fields:
             raise ValueError(
                 f"unknown hyperparameter {short_repr(name)}.{fields.suggestion(name, all_fields)} "
-                f"Known: {', '.join(all_fields)}"
+                f"A program's --help-hparams lists all {len(all_fields)}, as does "
+                "HParams.help_rows()."
             )
         return all_fields[name]
 

@@ -84,7 +84,7 @@ def test_the_trajectory_solves_the_lorenz_equations():
 def test_the_extended_filter_of_a_linear_system_is_the_kalman_filter():
     matrix = np.array([[0.9, 0.2, 0.0], [-0.2, 0.9, 0.1], [0.0, 0.0, 0.8]])
     x = np.random.default_rng(0).normal(size=[6, 3])
-    found = lorenz.extended_kalman_filter(lambda state: matrix @ state, x, 0.3)
+    actual = lorenz.extended_kalman_filter(lambda state: matrix @ state, x, 0.3)
     # Started from the first observation: p(state_1 | x_1) = N(x_1, 0.25 I) for a flat prior.
     model = tfd.LinearGaussianStateSpaceModel(
         5, tf.linalg.LinearOperatorFullMatrix(matrix),
@@ -93,7 +93,7 @@ def test_the_extended_filter_of_a_linear_system_is_the_kalman_filter():
         tfd.MultivariateNormalDiag(np.zeros(3), np.full(3, 0.5)),
         tfd.MultivariateNormalFullCovariance(
             matrix @ x[0], 0.25 * matrix @ matrix.T + 0.3 * np.eye(3)))
-    np.testing.assert_allclose(found[1:], model.forward_filter(x[1:])[1], atol=1e-6)
+    np.testing.assert_allclose(actual[1:], model.forward_filter(x[1:])[1], atol=1e-6)
 
 
 @pytest.mark.oracle
@@ -108,9 +108,9 @@ def test_the_exact_prediction_of_one_frequency_is_that_of_a_kalman_filter():
         tfd.MultivariateNormalDiag([0.0], [oscillator.NOISE]),
         tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 1.0]))
     log_prob = model.forward_filter(x)[0].numpy()
-    found = oscillator.exact(x[..., 0].astype(np.float64), num_frequencies=1)
+    actual = oscillator.exact(x[..., 0].astype(np.float64), num_frequencies=1)
     for t in oscillator.STARTS:
-        np.testing.assert_allclose(found[t, 1], log_prob[:, t], rtol=2e-3)
+        np.testing.assert_allclose(actual[t, 1], log_prob[:, t], rtol=2e-3)
 
 
 @pytest.mark.oracle

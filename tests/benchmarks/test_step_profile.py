@@ -16,11 +16,11 @@ ENTRY %main (x: f32[3,5], w: f32[5,7]) -> f32[3,7] {
 
 
 def test_operations_and_bytes_of_kernels():
-    found = step_profile.kernels(PROGRAM)
-    assert "pair" not in found
-    assert found["y.1"] == ("dot 3x5, 5x7 -> 3x7", 2 * 3 * 5 * 7, 4 * (15 + 35 + 21))
-    assert found["y.1"].is_product
-    assert found["tanh_fusion"] == ("fusion 3x7 -> 3x7", 0, 4 * 42)
+    parsed = step_profile.kernels(PROGRAM)
+    assert "pair" not in parsed
+    assert parsed["y.1"] == ("dot 3x5, 5x7 -> 3x7", 2 * 3 * 5 * 7, 4 * (15 + 35 + 21))
+    assert parsed["y.1"].is_product
+    assert parsed["tanh_fusion"] == ("fusion 3x7 -> 3x7", 0, 4 * 42)
 
 
 def test_a_loop_does_not_count_the_calls_inside_it():

@@ -72,8 +72,8 @@ def test_a_seen_value_and_the_mask_do_change_the_result():
     moved = moved._replace(values=moved.values + tf.cast(moved.mask, tf.float32))
     assert not np.allclose(results(model, ELBO(), moved)[0], base)
     # A zero that was seen is another thing than an unseen one.
-    seen = Masked(observations(0.0).values, tf.ones_like(MASK))
-    assert not np.allclose(results(model, ELBO(), seen)[0], base)
+    observed_zeros = Masked(observations(0.0).values, tf.ones_like(MASK))
+    assert not np.allclose(results(model, ELBO(), observed_zeros)[0], base)
 
 
 @pytest.mark.oracle

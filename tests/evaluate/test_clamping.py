@@ -77,10 +77,10 @@ def enumerate_all(made, temperature):
 def test_completions_and_evidence_equal_an_enumeration(gen_core, temperature):
     rows, particles = 100, 100
     x, p = enumerate_all(gen_core, temperature)
-    given = clamping.with_missing_values(gen_core, temperature=temperature)
+    clamped = clamping.with_missing_values(gen_core, temperature=temperature)
     observed = Masked(tf.tile(X[None], [rows, 1, 1]), tf.tile(FIXED[None], [rows, 1, 1]))
     run = tf.function(lambda: imputation.impute(
-        given, observed, num_particles=particles, seed=1), autograph=False)
+        clamped, observed, num_particles=particles, seed=1), autograph=False)
     imputed = run()
     ratios = np.exp(np.float64(imputed.log_prob)) / p.sum()
     assert abs(ratios.mean() - 1) < 4 * ratios.std() / np.sqrt(rows) < 0.1

@@ -28,8 +28,8 @@ def test_batches_come_in_order_and_again():
     first = batches.batch(0)
     small.same(batches.batch(0), first)
     assert isinstance(first.observed, np.ndarray) and first.lengths.dtype == np.int32
-    seen = [first, *(batches.batch(step) for step in range(1, 5))]
-    assert all(np.isin(batch.observed, WINDOWS).all() for batch in seen)
+    read = [first, *(batches.batch(step) for step in range(1, 5))]
+    assert all(np.isin(batch.observed, WINDOWS).all() for batch in read)
     with pytest.raises(ValueError, match="expected step 5, got 9"):
         batches.batch(9)
 

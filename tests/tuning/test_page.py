@@ -75,12 +75,12 @@ def test_a_second_process_is_refused(tmp_path):
 def test_an_unfinished_last_line_is_dropped(tmp_path):
     path = tmp_path / "choices.jsonl"
     whole = json.dumps(LINE)
-    for end, kept in (("", 1), ("\n" + whole[:20], 1), ("\n" + whole.replace("1", "2"), 2)):
+    for end, count in (("", 1), ("\n" + whole[:20], 1), ("\n" + whole.replace("1", "2"), 2)):
         path.write_text(whole + end)
-        assert len(choices.read(path)) == kept
+        assert len(choices.read(path)) == count
         with ChoicesFile(path) as file:
             file.append("ann", "x", "y", "second")
-        assert len(choices.read(path)) == kept + 1
+        assert len(choices.read(path)) == count + 1
 
 
 @pytest.mark.parametrize("line", [

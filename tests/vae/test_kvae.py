@@ -57,12 +57,12 @@ def run(core, bound, rows, *, masked=False):
 
 def matrices(core):
     """A_t [T, Z, Z] and C_t [T, A, Z] given a_1:T = X, step by step."""
-    state, found = core.initial_state(1).latent, []
+    state, pairs = core.initial_state(1).latent, []
     for x in X:
         h = core.hidden(tf.zeros([1, 0]), state)
-        found.append((h.transition[0], h.emission[0]))
+        pairs.append((h.transition[0], h.emission[0]))
         _, state = core.update(h, tf.constant(x[None]))
-    return [tf.stack(x) for x in zip(*found, strict=True)]
+    return [tf.stack(x) for x in zip(*pairs, strict=True)]
 
 
 def exact(core, decoder_noise=0.0):

@@ -50,10 +50,10 @@ def true_logits(joint):
     """Returns the logarithms of the conditionals of a joint distribution, [V] * T."""
     logits = np.zeros([V + 1] * T + [T, V], np.float32)
     for symbols in itertools.product(range(V + 1), repeat=T):
-        given = joint[tuple(slice(None) if x == V else slice(x, x + 1) for x in symbols)]
+        conditional = joint[tuple(slice(None) if x == V else slice(x, x + 1) for x in symbols)]
         for i in range(T):
-            logits[symbols][i][: given.shape[i]] = np.log(
-                given.sum(tuple(j for j in range(T) if j != i)))
+            logits[symbols][i][: conditional.shape[i]] = np.log(
+                conditional.sum(tuple(j for j in range(T) if j != i)))
     return tf.constant(logits)
 
 
@@ -197,16 +197,17 @@ def test_samples_have_the_frequencies_of_the_sampler_and_gaps_those_of_the_condi
     joint = random_joint()
     joint /= joint.sum()
     filler, rows = Filler(Toy(true_logits(joint), steps)), 40000
-    known = np.tile([False, True, False, True], [rows, 1])
+    is_known = np.tile([False, True, False, True], [rows, 1])
     values = np.tile(np.array([0, 2, 0, 1], np.int32), [rows, 1])
-    drawn = filler.fill(values, known, seed=1)
+    drawn = filler.fill(values, is_known, seed=1)
     np.testing.assert_array_equal(drawn[:, [1, 3]], values[:, [1, 3]])
-    given = joint[:, 2, :, 1] / joint[:, 2, :, 1].sum()
+    conditional = joint[:, 2, :, 1] / joint[:, 2, :, 1].sum()
     if steps:  # with probability 1/2 both at once, each from its own marginal
-        given = (given + given.sum(1, keepdims=True) * given.sum(0, keepdims=True)) / 2
+        apart = conditional.sum(1, keepdims=True) * conditional.sum(0, keepdims=True)
+        conditional = (conditional + apart) / 2
     counts = np.bincount(drawn[:, 0] * V + drawn[:, 2], minlength=V * V).reshape(V, V)
-    error = np.sqrt(given * (1 - given) / rows)
-    assert np.all(abs(counts / rows - given) < 4.5 * error + 1e-6)
+    error = np.sqrt(conditional * (1 - conditional) / rows)
+    assert np.all(abs(counts / rows - conditional) < 4.5 * error + 1e-6)
 
 
 class Symbols(Model):

@@ -41,10 +41,10 @@ def test_every_cell_begins_from_the_latent():
                               attention_heads=2, attention_window=3).core
         z = tf.random.stateless_normal([2, 2], [1, 2])
         first = core.initial_state(2).latent
-        given = core.begin(z).latent
+        begun_with = core.begin(z).latent
         context = tf.zeros([2, 3])
         sampled, after = core.update(core.hidden(context, first), z)
-        begun, after_begun = core.update(core.hidden(context, given), tf.zeros_like(z))
+        begun, after_begun = core.update(core.hidden(context, begun_with), tf.zeros_like(z))
         small.close((sampled, after), (begun, after_begun))
         assert not np.allclose(core.update(core.hidden(context, first), -z)[0], sampled)
 
@@ -88,10 +88,10 @@ def test_dropout_hides_whole_steps_from_encoder_and_decoder():
     contexts = tf.ones([4, 50, 3])
     assert model.core.encode_contexts(contexts, ())[0] is contexts
     with enable_dropout(small.SEED):
-        seen = model.core.encode_contexts(contexts, ())[0].numpy()
+        contexts_seen = model.core.encode_contexts(contexts, ())[0].numpy()
         noisy = model.core.encode(small.symbols(4, 5)).loc.numpy()
-    assert set(np.unique(seen)) == {0, 1} and 0.35 < seen.mean() < 0.65
-    np.testing.assert_array_equal(seen.min(-1), seen.max(-1))
+    assert set(np.unique(contexts_seen)) == {0, 1} and 0.35 < contexts_seen.mean() < 0.65
+    np.testing.assert_array_equal(contexts_seen.min(-1), contexts_seen.max(-1))
     assert not np.allclose(noisy, model.core.encode(small.symbols(4, 5)).loc)
 
 

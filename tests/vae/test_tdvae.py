@@ -38,11 +38,11 @@ class KalmanBelief:
     state_spec = tf.TensorSpec([2], tf.float32)
 
     def step(self, inputs, state):
-        x, seen = inputs[..., :1], inputs[..., 1:]
+        x, is_observed = inputs[..., :1], inputs[..., 1:]
         mean, variance = A * state[..., :1], A ** 2 * (state[..., 1:] + V0) + Q ** 2
         gain = variance / (variance + R ** 2)
         after = tf.concat([mean + gain * (x - mean), (1 - gain) * variance - V0], -1)
-        state = tf.where(seen > 0, after, state)
+        state = tf.where(is_observed > 0, after, state)
         return state + [0.0, V0], state
 
 

@@ -392,5 +392,5 @@ def _drop_steps(layer: object, features: Tensor, rate: float) -> Tensor:
     if not rate:
         return features
     ones = tf.ones([nest.leading_dim(features, axis) for axis in (0, 1)], features.dtype)
-    kept = apply_dropout(layer, ones, rate)
-    return features if kept is ones else lookup.mask(kept > 0, features)
+    factors = apply_dropout(layer, ones, rate)
+    return features if factors is ones else lookup.mask(factors > 0, features)

@@ -107,25 +107,25 @@ def test_velocities_are_not_needed_for_a_picture():
     whole, part = env.game("CartPole-v1"), env.game("CartPole-v1", (2, 0))
     observation = np.float32([0.3, 9, 0.1, 9])
     pictures_of = [
-        painters.painter(game, seen[None], 1).paint(seen[None], 0, 1)
-        for game, seen in ((whole, observation), (part, observation[[2, 0]]))]
+        painters.painter(game, observations[None], 1).paint(observations[None], 0, 1)
+        for game, observations in ((whole, observation), (part, observation[[2, 0]]))]
     np.testing.assert_array_equal(*pictures_of)
 
 
 def test_pictures_are_shown_as_they_are():
     game = env.game(games.PICTURES)
-    seen = np.zeros([2, 5, 6, 3])
-    seen[1, 0, 0] = [300, -7, 99.6]
-    painted = painters.painter(game, seen, 2).paint(seen, 1, 2)
+    observations = np.zeros([2, 5, 6, 3])
+    observations[1, 0, 0] = [300, -7, 99.6]
+    painted = painters.painter(game, observations, 2).paint(observations, 1, 2)
     assert painted.shape == (5 * 27, 6 * 27, 3)
     assert painted[0, 0].tolist() == [255, 0, 100] and not painted[30:, 30:].any()
 
 
 def test_numbers_are_drawn_as_curves():
     game = env.game(games.COUNT)
-    seen = np.stack([np.arange(11.0), np.full(11, 4.0)], 1)
-    painter = painters.painter(game, seen, 11)
-    first, half, whole = (painter.paint(seen, at, 5) for at in (0, 5, 10))
+    observations = np.stack([np.arange(11.0), np.full(11, 4.0)], 1)
+    painter = painters.painter(game, observations, 11)
+    first, half, whole = (painter.paint(observations, at, 5) for at in (0, 5, 10))
     orange = (whole[..., 0] > 150) & (whole[..., 2] < 100)
     assert orange.any() and not ((half[..., 0] > 150) & (half[..., 2] < 100)).any()
     assert np.flatnonzero(orange.any(0)).min() > np.flatnonzero((first < 100).any(0).any(-1)).min()
