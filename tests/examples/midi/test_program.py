@@ -17,8 +17,10 @@ from examples.midi.cli import program
 from examples.midi.data import lines, midi_reader, piano_roll, sources
 from examples.midi.data.loading import Piece
 from examples.midi.hparams import MidiHParams
+from examples.midi.model import PROGRAM, saved_mean
 from tests.examples.midi import midi_files
 from tests.in_process import assert_one_line, runner
+from vaeseq.runs.log_dir import LogDir
 
 SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
          "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
@@ -246,16 +248,19 @@ def test_changed_music_is_refused(log_dir, music, midi):
 
 
 @pytest.mark.parametrize("name", ["music.json", "notes.json"])
-@pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[2.0]", "null"])
-def test_a_damaged_run_is_refused(name, text, log_dir, midi):
+def test_a_damaged_run_is_refused(name, log_dir, midi):
     path = log_dir / name
     whole = path.read_text()
+    run, hparams = LogDir(log_dir, PROGRAM), MidiHParams().parse(SMALL)
     try:
-        path.write_text(text)
+        for text in ("", "{}", "[1, 2", "[2.0]", "null"):
+            path.write_text(text)
+            with pytest.raises(ValueError, match=f"{name}'.* The log directory is damaged"):
+                sources.Description.load(run), saved_mean(run, hparams)
         ended = midi("evaluate", "--log-dir", log_dir)
     finally:
         path.write_text(whole)
-    assert ended.status == 2 and "The log directory is damaged" in ended.err
+    assert_one_line(ended, program, "The log directory is damaged")
 
 
 def test_held_out_pieces_are_evenly_spread():

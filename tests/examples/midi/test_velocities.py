@@ -17,6 +17,7 @@ from examples.midi.hparams import MidiHParams
 from examples.midi.model import observations
 from examples.midi.model.velocities import VelocityDecoder, VelocityParams
 from examples.midi.output import plots
+from examples.midi.tuning import rewards
 from tests import small
 from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import file, off
@@ -131,6 +132,18 @@ def test_a_roll_with_velocities_written_and_read_is_the_same():
         np.testing.assert_array_equal(piano_roll.from_notes(again, grid), each)
     without = piano_roll.played(roll[:, :88] > 0, Grid(note=8))
     assert set(without.velocity) == {piano_roll.VELOCITY}
+
+
+def test_a_file_of_choices_keeps_velocities():
+    grid = Grid(lowest=60, highest=61, onsets=True, velocity=True)
+    roll = np.array([[90, 0, 0, 0], [0, 1, 1, 0]], np.uint8)
+    content = rewards.from_roll(roll)
+    assert content == [[[0, 90]], [1, 2]]
+    np.testing.assert_array_equal(rewards.to_roll(content, grid), roll)
+    plain = Grid(lowest=60, highest=63)
+    for wrong, its_grid in ((content, plain), ([[[0, 128]]], grid), ([[[0]]], grid)):
+        with pytest.raises(ValueError, match="expected a list of frames"):
+            rewards.to_roll(wrong, its_grid)
 
 
 def test_of_notes_that_begin_together_the_loudest_counts():
