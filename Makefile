@@ -19,11 +19,13 @@ WORKERS := -n 2 --dist worksteal
 TEXT := tests/examples/text
 PROGRAMS := tests/examples/midi tests/examples/play tests/examples/series
 CORES := tests/vae tests/bounds tests/codec
-TRAINING := tests/nn tests/train tests/evaluate
-REST := tests $(addprefix --ignore=,$(TEXT) $(PROGRAMS) $(CORES) $(TRAINING))
+NETWORKS := tests/nn
+TRAINING := tests/train tests/evaluate
+REST := tests $(addprefix --ignore=,$(TEXT) $(PROGRAMS) $(CORES) $(NETWORKS) $(TRAINING))
 # Given tests are one group.
 RUN_TESTS = $(if $(PYTEST_ARGS),$(BIN)/python -m pytest $(WORKERS) $(1) $(PYTEST_ARGS),\
-	failed=0; for group in '$(TEXT)' '$(PROGRAMS)' '$(CORES)' '$(TRAINING)' '$(REST)'; do \
+	failed=0; for group in '$(TEXT)' '$(PROGRAMS)' '$(CORES)' '$(NETWORKS)' '$(TRAINING)' \
+	'$(REST)'; do \
 	$(BIN)/python -m pytest $(WORKERS) $(1) $$group || failed=1; done; exit $$failed)
 
 .PHONY: help demo test test-all docs lint format types clean

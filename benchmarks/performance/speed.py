@@ -4,9 +4,10 @@
     python -m benchmarks.performance.speed run [--peers PEER.py --peer-python PYTHON] [--rounds 5]
 
 Each row runs in a process of its own. With a peer (a script that takes `train --model rnn --hidden
-512 --batch 32 --steps 64 --runs N` and prints a JSON line with `seconds_per_step`) the two sides
-alternate, round by round, and their medians are compared, because the load of a shared machine
-changes. Prints one JSON line for each row, then the table:
+512 --batch 32 --steps 64 --runs N` and prints a JSON line with `seconds_per_step`; that of the
+transformer is `benchmarks/peers/torch_transformer.py`) the two sides alternate, round by round, and
+their medians are compared, because the load of a shared machine changes. Prints one JSON line for
+each row, then the table:
 
     seconds, peer_seconds  medians: of an update, or of sampling `steps` steps; the peer of the row
                            in bfloat16 is this library in float32
@@ -64,6 +65,8 @@ ROWS = {
     "bfloat16": Row("train", "rnn", 512, 0, 64, 64, "bfloat16"),
     "sample-1": Row("generate", "rnn", 512, 0, 1, 500),
     "sample-64": Row("generate", "rnn", 512, 0, 64, 500),
+    "transformer": Row("train", "transformer", 128, 0, 32, 64),
+    "sample-transformer": Row("generate", "transformer", 128, 0, 1, 500),
 }
 
 
@@ -128,7 +131,7 @@ def _measure(name: str, row: Row, options: argparse.Namespace) -> dict:
 
 def _peer_seconds(row: Row, options: argparse.Namespace) -> float:
     sizes: list[object] = ["--hidden", row.hidden, "--batch", row.batch, "--steps", row.steps]
-    if row.work == "train":
+    if row.work == "train" or row.model == "transformer":
         sizes += ["--model", row.model]
     if row.latent:
         sizes += ["--latent", row.latent]
@@ -173,11 +176,14 @@ def make_setup(row: Row):
     from vaeseq.hparams import HParams
 
     from . import models
-    hparams = HParams(
-        vae_type=row.model.upper(), rnn_hidden_sizes=(row.hidden,), latent_size=row.latent,
-        latent_decoder_fc_layers=(row.hidden,))
+    if row.model == "transformer":
+        hparams = HParams(vae_type="RNN", cell="transformer", rnn_hidden_sizes=(row.hidden,) * 3)
+    else:
+        hparams = HParams(
+            vae_type=row.model.upper(), rnn_hidden_sizes=(row.hidden,), latent_size=row.latent,
+            latent_decoder_fc_layers=(row.hidden,))
     return models.make(
-        hparams, "text" if row.model == "rnn" else "notes", row.batch, row.steps,
+        hparams, "notes" if row.latent else "text", row.batch, row.steps,
         encoder_layers=(row.hidden, row.hidden) if row.model == "vrnn" else ())
 
 

@@ -173,7 +173,10 @@ def take(
     names: dict[int, list[str]] = {}
     for name, variable in _paths(target).items():
         names.setdefault(id(variable), []).append(name)
-    taken, adapted, not_taken, used = [], [], [], set()
+    taken: list[str] = []
+    adapted: list[str] = []
+    not_taken: list[str] = []
+    used: set[int] = set()
     for name, variable in ours.items():
         if name in values and values[name] is None:
             not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
@@ -207,7 +210,7 @@ def take(
 
 def weights(module: tf.Module) -> dict[str, tf.Variable]:
     """Returns the variables of a module by their paths in its checkpoints."""
-    first = {}
+    first: dict[int, tuple[str, tf.Variable]] = {}
     for name, variable in _paths(module).items():
         first.setdefault(id(variable), (name, variable))
     return dict(first.values())
@@ -215,7 +218,8 @@ def weights(module: tf.Module) -> dict[str, tf.Variable]:
 
 def _paths(module: tf.Module) -> dict[str, tf.Variable]:
     """Returns the variables of a module by all their paths, the shortest first."""
-    view, variables = tf.train.TrackableView(module), {}
+    view = tf.train.TrackableView(module)
+    variables: dict[str, tf.Variable] = {}
     queue: list[tuple[str, object, frozenset[int]]] = [("", module, frozenset())]
     for prefix, node, above in queue:
         above = above | {id(node)}
