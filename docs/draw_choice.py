@@ -62,7 +62,7 @@ def draw() -> None:
 
 def _leaf(axes: plt.Axes, y: float, name: str, difference: str) -> None:
     axes.text(6.0, y, name, va="center", color="white", weight="bold", bbox=_MODEL)
-    axes.text(7.2, y, difference, va="center")
+    axes.text(7.4, y, difference, va="center")
 
 
 def _line(

@@ -99,6 +99,7 @@ def learn(
     model = PreferenceModel(
         lambda number: domain.make_scorer(1, seed + number), members=_MEMBERS)
     model.fit(known, seed=seed)
+    one_for_all = model.accuracy(held)  # before the calibration, which sees what was held out
     model.calibrate(held)
     listeners = accuracy = None
     names = by_listener(known, known)
@@ -108,7 +109,7 @@ def learn(
             lambda outputs: domain.make_scorer(outputs, seed), seed=seed)
         listeners.fit(known, seed=seed)
         accuracy = listeners.accuracy(known, held)
-    return Learnt(known, held, model, model.accuracy(held), listeners, accuracy)
+    return Learnt(known, held, model, one_for_all, listeners, accuracy)
 
 
 def kinds(
