@@ -61,11 +61,11 @@ def test_training_on_any_lengths_compiles_for_few(monkeypatch):
                          seed=small.SEED)
     batches = data.Sequences(sequences(*range(2, 17), 16), 2, 16, seed=0)
     ops.build(batches.batch(0))
-    state, seen = ops.initial_state(2), set()
+    state, lengths_seen = ops.initial_state(2), set()
     for step in range(2 * batches.batches_per_epoch):
         batch = batches.batch(step)
-        seen.update(batch.lengths.tolist())
+        lengths_seen.update(batch.lengths.tolist())
         _, state = ops(batch, state)
-    assert len(seen) == 15
+    assert len(lengths_seen) == 15
     assert len(traced) == len(set(traced))
     assert set(traced) <= {(2, size, 2) for size in (2, 4, 8, 16)}

@@ -549,5 +549,5 @@ def _cost_lines(hparams: HParams, variables: Sequence[tf.Variable]) -> list[str]
         f"  a step of {hparams.batch_size} x {hparams.sequence_size}: about "
         f"{operations:.2g} operations, {1000 * operations / rate:.2g} ms at "
         f"{rate / 1e9:.0f} GFLOP/s; compilation of the first one not counted",
-        f"  memory: about {(4 * weights + 2 * results) / 1e6:.3g} MB, of which weights "
+        f"  memory: about {(4 * weights + 2 * results) / 1e6:.3g} MB, with weights of "
         f"{weights / 1e6:.3g} MB"]

@@ -68,11 +68,11 @@ class Transformer(nn.Module):
         self.out = nn.Linear(size, _SYMBOLS)
 
     def forward(self, x, caches, mask):
-        h, kept = self.enter(self.embed(x)), []
+        h, new_caches = self.enter(self.embed(x)), []
         for block, cache in zip(self.blocks, caches):
             h, cache = block(h, cache, mask)
-            kept.append(cache)
-        return self.out(h), kept
+            new_caches.append(cache)
+        return self.out(h), new_caches
 
 
 def trainer(options):

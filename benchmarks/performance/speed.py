@@ -141,15 +141,15 @@ def _peer_seconds(row: Row, options: argparse.Namespace) -> float:
 
 def _time(row: Row, shards: int | None, runs: int) -> Timing:
     """Times a row in this process, which compiles it only once."""
-    run, operations = _compiled(row, shards)
+    run, operations = compiled(row, shards)
     for _ in range(_WARM_UP):  # in each round, as the peer does in its new process
         run()
     memory = peak_memory()
-    return Timing([seconds_of(run) for _ in range(runs)], _matrix_rate(), operations, memory)
+    return Timing([seconds_of(run) for _ in range(runs)], matrix_rate(), operations, memory)
 
 
 @functools.cache
-def _compiled(row: Row, shards: int | None) -> tuple[Callable[[], object], float]:
+def compiled(row: Row, shards: int | None) -> tuple[Callable[[], object], float]:
     """Returns an update or a sampling, compiled, and the operations of its matrix products."""
     from vaeseq.nn import parallel
 
@@ -187,7 +187,7 @@ def make_setup(row: Row):
         encoder_layers=(row.hidden, row.hidden) if row.model == "vrnn" else ())
 
 
-def _matrix_rate(size: int = 2048) -> float:
+def matrix_rate(size: int = 2048) -> float:
     """Returns the operations per second of one large fp32 product."""
     import tensorflow as tf
     x = tf.random.stateless_normal([size, size], [1, 2])

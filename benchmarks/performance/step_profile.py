@@ -79,7 +79,7 @@ class Line(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Core-seconds in a step, of which those of shared kernels are the floor."""
+        """Core-seconds in a step; those of shared kernels are counted as their floor."""
         return self.calls * (self.floor if self.is_shared else self.seconds)
 
 
@@ -102,7 +102,7 @@ def kernels(program: str) -> dict[str, Kernel]:
       By name; what is not an array (a tuple, say) is left out.
     """
     shapes: dict[str, tuple[int, list[int]]] = {}
-    found = {}
+    parsed = {}
     for line in program.splitlines():
         match = _INSTRUCTION.match(line)
         if match is None:
@@ -120,8 +120,8 @@ def kernels(program: str) -> dict[str, Kernel]:
             operations = 2 * _product(shape) * _product(
                 [left[int(axis)] for axis in contracted[1].split(",")])
         sizes = ", ".join("x".join(map(str, dims)) for _, dims in inputs if dims)
-        found[name] = Kernel(f"{opcode} {sizes} -> {'x'.join(map(str, shape))}", operations, moved)
-    return found
+        parsed[name] = Kernel(f"{opcode} {sizes} -> {'x'.join(map(str, shape))}", operations, moved)
+    return parsed
 
 
 def _product(dims: list[int]) -> int:
@@ -139,7 +139,7 @@ def _profile(row: speed.Row) -> Profile:
             os.environ.get("XLA_FLAGS", ""), f"--xla_dump_to={programs}",
             "--xla_dump_hlo_as_text"])
         import tensorflow as tf
-        run, _ = speed._compiled(row, None)
+        run, _ = speed.compiled(row, None)
         for _ in range(_STEPS):
             run()
         step_seconds = statistics.median(seconds_of(run) for _ in range(_STEPS))
@@ -156,7 +156,7 @@ def _profile(row: speed.Row) -> Profile:
             for module, name, duration, is_shared in _calls(path):
                 if name in shapes[module]:
                     seconds[shapes[module][name], is_shared].append(duration)
-    operation_rate, byte_rate = speed._matrix_rate() / (os.cpu_count() or 1), _byte_rate()
+    operation_rate, byte_rate = speed.matrix_rate() / (os.cpu_count() or 1), _byte_rate()
     lines = [
         Line(kernel, len(times) / _STEPS, statistics.median(times),
              max(kernel.operations / operation_rate, kernel.bytes / byte_rate), is_shared)

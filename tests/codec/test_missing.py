@@ -19,7 +19,7 @@ MASK = np.array([[[1, 1], [0, 1], [0, 0], [1, 0]], [[0, 0], [1, 1], [1, 0], [1, 
 
 
 def gen_core(vae_type, per_dimension=True):
-    """A model of vectors of two numbers, some of which are unseen."""
+    """A model of vectors of two numbers, and some are unseen."""
     encoder, decoder = small.real_codec()
     decoder = missing.MaskedDecoder(decoder, per_dimension=per_dimension)
     encoder = missing.MaskedEncoder(encoder, decoder.event_spec)
@@ -85,9 +85,9 @@ def test_the_density_is_the_marginal_of_what_was_seen():
     for mask in np.ndindex(2, 2, 2):
         mask = np.array(mask, bool)
         expected = tfd.Normal(loc[mask], scale[mask]).log_prob(x[mask]).numpy().sum()
-        found = missing.MaskedDistribution(joint, spec).log_prob(
+        actual = missing.MaskedDistribution(joint, spec).log_prob(
             Masked(tf.constant(np.where(mask, x, np.nan)), tf.constant(mask)))
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
 @pytest.mark.oracle

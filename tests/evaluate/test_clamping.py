@@ -47,28 +47,28 @@ class Switching(vae.VAECore):
 def gen_core():
     encoder = encoders.Flatten(SPEC)
     core = Switching(decoders.MaskedBernoulli(SPEC, (9,)))
-    made = vae.GenCore(agent.EncodeObserved(encoder, SPEC), core)
-    made.generate(1, made.initial_state(1), seed=small.SEED)
-    return small.set_weights(made, 1.5)
+    toy = vae.GenCore(agent.EncodeObserved(encoder, SPEC), core)
+    toy.generate(1, toy.initial_state(1), seed=small.SEED)
+    return small.set_weights(toy, 1.5)
 
 
-def enumerate_all(made, temperature):
+def enumerate_all(toy, temperature):
     """Returns all sequences [N, T, D] that have the fixed values, and p(x, z) [N]."""
     steps = len(X)
     x = np.array([x for x in itertools.product([0, 1], repeat=X.size)
                   if (np.reshape(x, X.shape) == X)[FIXED].all()], np.float32)
     z = np.eye(2, dtype=np.float32)[list(itertools.product([0, 1], repeat=steps))]
     x, z = np.repeat(x.reshape(-1, *X.shape), len(z), 0), np.tile(z, [len(x), 1, 1])
-    contexts, _ = made.agent.contexts(
-        x, made.agent.initial_state(len(x)), seed=small.SEED)
+    contexts, _ = toy.agent.contexts(
+        x, toy.agent.initial_state(len(x)), seed=small.SEED)
     state = np.zeros([len(x), 2], np.float32)
     log_p = 0.0
     for t in range(steps):
-        h = made.core.hidden(contexts[:, t], state)
-        outputs, state = made.core.update(h, z[:, t])
-        params = made.core.decoder(outputs)
-        dist = made.core.decoder.dist(made.core.decoder.temper(params, temperature))
-        log_p += made.core.prior(h).log_prob(z[:, t]) + dist.log_prob(x[:, t])
+        h = toy.core.hidden(contexts[:, t], state)
+        outputs, state = toy.core.update(h, z[:, t])
+        params = toy.core.decoder(outputs)
+        dist = toy.core.decoder.dist(toy.core.decoder.temper(params, temperature))
+        log_p += toy.core.prior(h).log_prob(z[:, t]) + dist.log_prob(x[:, t])
     return x, np.exp(np.float64(log_p))
 
 
@@ -98,14 +98,14 @@ def test_completions_and_evidence_equal_an_enumeration(gen_core, temperature):
 
 
 def test_all_values_fixed_give_the_density_of_the_sequence():
-    made = small.gen_core("RNN", lambda: (
+    toy = small.gen_core("RNN", lambda: (
         encoders.Flatten(SPEC), decoders.MaskedBernoulli(SPEC, (9,))))
-    contexts, _ = made.agent.contexts(X[None], made.agent.initial_state(1), seed=small.SEED)
-    features, _ = made.core.encode_contexts(contexts, made.core.initial_state(1).context)
-    outputs = made.core.infer(features, (), made.core.initial_state(1).latent,
+    contexts, _ = toy.agent.contexts(X[None], toy.agent.initial_state(1), seed=small.SEED)
+    features, _ = toy.core.encode_contexts(contexts, toy.core.initial_state(1).context)
+    outputs = toy.core.infer(features, (), toy.core.initial_state(1).latent,
                               seed=small.SEED).outputs
     imputed = imputation.impute(
-        clamping.with_missing_values(made),
+        clamping.with_missing_values(toy),
         Masked(tf.constant(X[None]), tf.ones([1, *X.shape], tf.bool)), num_particles=2, seed=0)
     np.testing.assert_allclose(
-        imputed.log_prob, tf.reduce_sum(made.core.log_prob(outputs, X[None]), 1), rtol=1e-5)
+        imputed.log_prob, tf.reduce_sum(toy.core.log_prob(outputs, X[None]), 1), rtol=1e-5)

@@ -31,9 +31,9 @@ def gen_core():
     core = dmm.DMM(
         decoder, encoder, dmm.GatedTransition(1, 3), dmm.Combiner(1, 3, structured=True),
         MLP(()), latent_size=1, past=None, future=RecurrentStack((3,)))
-    made = vae.GenCore(agent.Constant(), core)
-    small.build(made)
-    small.set_weights(made, 0.3)
+    toy = vae.GenCore(agent.Constant(), core)
+    small.build(toy)
+    small.set_weights(toy, 0.3)
     by_name = {v.name: v for v in core.p_z.trainable_variables}
     for name, value in {"gate/linear_1/w:0": 0, "gate/linear_1/b:0": -40, "linear/w:0": W,
                         "linear/b:0": B, "variance/w:0": 0,
@@ -43,7 +43,7 @@ def gen_core():
     for variable in normal.trainable_variables:
         variable.assign(tf.constant([[SCALE, 0.0]] if variable.shape.rank == 2 else [
             OFFSET, np.log(np.expm1(NOISE - 1e-5))], tf.float32, variable.shape))
-    return made
+    return toy
 
 
 def kalman():
@@ -59,11 +59,11 @@ def kalman():
             model.log_prob(filled, mask=~SEEN))
 
 
-def run(made, rows, particles, **arguments):
+def run(toy, rows, particles, **arguments):
     values = tf.tile(np.where(SEEN, X, np.nan)[None, :, None], [rows, 1, 1])
     mask = tf.tile(SEEN[None, :, None], [rows, 1, 1])
     return imputation.impute(
-        made, Masked(values, mask), num_particles=particles, seed=5, **arguments)
+        toy, Masked(values, mask), num_particles=particles, seed=5, **arguments)
 
 
 @pytest.mark.oracle

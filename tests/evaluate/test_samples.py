@@ -52,7 +52,9 @@ def test_frames_are_symbols_whatever_their_dtype():
     assert len(frames) == 4
     assert frames.encode(roll.astype(np.float32)).tolist() == [0, 1, 0]
     assert frames.encode(np.array([[0, 0], [1, 0]])).tolist() == [3, 2]
-    assert samples.FrameSymbols([np.array([7, 9, 7])]).encode(np.array([9, 8])).tolist() == [1, 2]
+    numbers = samples.FrameSymbols([np.array([7, 9, 7])])
+    assert numbers.encode(np.array([9, 8])).tolist() == [1, 2]
+    assert numbers.unknown_share([np.array([1, 2]), np.array([0, 1])]) == 0.25
 
 
 def test_distinct_and_repetition_worked_by_hand():

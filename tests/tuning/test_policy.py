@@ -209,10 +209,10 @@ def test_the_schedule_of_mixer_moves_the_border_to_the_end_of_the_source():
 def test_a_prefix_is_given_and_its_likelihood_is_learnt(vae_type):
     """Samples continue the data, rewards see the references, and all given is likelihood alone."""
     pair = [small.gen_core(vae_type, small.symbol_codec) for _ in range(2)]
-    seen = []
+    received = []
 
     def rewards(samples):
-        seen.append(samples)
+        received.append(samples)
         return (samples.observed == samples.references).astype(float)
 
     data = Batch(small.symbols(3, 4).numpy(), np.array([4, 4, 4]), np.ones(3, bool))
@@ -221,7 +221,7 @@ def test_a_prefix_is_given_and_its_likelihood_is_learnt(vae_type):
     metrics = [ops(data) for _ in range(21)]
     assert np.isnan(metrics[0].reward) and np.isfinite(metrics[20].reward)
     assert metrics[19].nats_per_step < 0.95 * metrics[0].nats_per_step
-    (half,) = seen
+    (half,) = received
     assert half.prefix == 2 and half.observed.shape == (4, 4)
     np.testing.assert_array_equal(half.observed[:, :2], data.observed[[0, 0, 1, 1], :2])
     np.testing.assert_array_equal(half.references, data.observed[[0, 0, 1, 1]])

@@ -104,16 +104,17 @@ def test_the_bound_of_finite_steps_is_that_of_the_closed_form_and_more_steps_are
 @pytest.mark.oracle
 def test_gaps_are_drawn_from_the_conditional_distribution():
     filler, rows = Filler(Exact(steps=80)), 8000
-    known = np.array([False, True, False, True])
+    is_known = np.array([False, True, False, True])
     values = np.zeros([rows, T, 1], np.float32)
-    values[:, known] = [[1.0], [-0.5]]
-    drawn = filler.fill(values, np.tile(known, [rows, 1]), seed=1)
-    np.testing.assert_array_equal(drawn[:, known], values[:, known])
-    given = COVARIANCE[np.ix_(known, known)]
-    gain = np.linalg.solve(given, COVARIANCE[np.ix_(known, ~known)]).T
-    mean = MEAN[~known] + gain @ ([1.0, -0.5] - MEAN[known])
-    covariance = COVARIANCE[np.ix_(~known, ~known)] - gain @ COVARIANCE[np.ix_(known, ~known)]
-    samples = drawn[:, ~known, 0]
+    values[:, is_known] = [[1.0], [-0.5]]
+    drawn = filler.fill(values, np.tile(is_known, [rows, 1]), seed=1)
+    np.testing.assert_array_equal(drawn[:, is_known], values[:, is_known])
+    fixed = COVARIANCE[np.ix_(is_known, is_known)]
+    gain = np.linalg.solve(fixed, COVARIANCE[np.ix_(is_known, ~is_known)]).T
+    mean = MEAN[~is_known] + gain @ ([1.0, -0.5] - MEAN[is_known])
+    covariance = (COVARIANCE[np.ix_(~is_known, ~is_known)]
+                  - gain @ COVARIANCE[np.ix_(is_known, ~is_known)])
+    samples = drawn[:, ~is_known, 0]
     deviation = np.sqrt(np.diag(covariance))
     # The error of 80 steps is below a hundredth of the scale.
     np.testing.assert_allclose(

@@ -79,11 +79,11 @@ def exact(core, decoder_noise=0.0):
         tfd.MultivariateNormalDiag(tf.zeros(3), tf.fill([3], 20.0 ** 0.5)))
 
 
-@pytest.mark.parametrize(("num_dynamics", "seen"), [(1, None), (3, None), (1, SEEN)])
-def test_filter_smoother_and_evidence_are_those_of_tfp(num_dynamics, seen):
+@pytest.mark.parametrize(("num_dynamics", "observed_mask"), [(1, None), (3, None), (1, SEEN)])
+def test_filter_smoother_and_evidence_are_those_of_tfp(num_dynamics, observed_mask):
     core = make_core(num_dynamics)
-    model, mask = exact(core), None if seen is None else ~seen
-    smoothed = core.smooth(X[None], None if seen is None else seen[None])
+    model, mask = exact(core), None if observed_mask is None else ~observed_mask
+    smoothed = core.smooth(X[None], None if observed_mask is None else observed_mask[None])
     log_probs, filtered, covariances, *_ = model.forward_filter(X, mask=mask)
     means, smoothed_covariances = model.posterior_marginals(X, mask=mask)
     for actual, expected in (
@@ -94,7 +94,7 @@ def test_filter_smoother_and_evidence_are_those_of_tfp(num_dynamics, seen):
     if num_dynamics > 1:
         transition, _ = matrices(core)
         assert np.std(transition, 0).max() > 0.01, "the dynamics should change over time"
-    if seen is None:
+    if observed_mask is None:
         rows = tf.constant(X[None])
         inferred = core.infer_given(tf.zeros([1, len(X), 0]), core.encode_observed((), rows),
                                     rows, core.initial_state(1).latent)

@@ -90,8 +90,8 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
     joint = np.zeros([int(a.max()) + 1, int(b.max()) + 1])
     np.add.at(joint, (a, b), 1 / len(a))
     independent = joint.sum(1, keepdims=True) * joint.sum(0)
-    seen = joint > 0
-    return float((joint[seen] * np.log(joint[seen] / independent[seen])).sum())
+    occurs = joint > 0
+    return float((joint[occurs] * np.log(joint[occurs] / independent[occurs])).sum())
 
 
 def traverse(z: np.ndarray, dimension: int, values: np.ndarray) -> np.ndarray:

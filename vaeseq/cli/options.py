@@ -105,7 +105,7 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--strategy", choices=("none", "mirrored", "multi-worker"), default="none",
         help="split each batch over nothing, all GPUs of this machine, or the machines that "
-             "TF_CONFIG names, each of which runs this command")
+             "TF_CONFIG names; each runs this command")
     add("--wait-minutes", type=arguments.minutes, default=5.0, metavar="M",
         help="minutes that the machines wait for each other to start")
 

@@ -96,14 +96,14 @@ class NGram:
         probs = np.full(len(places), 1 / self._size)
         for level, (contexts, totals, types, pairs, counts) in enumerate(self._levels):
             if level:
-                found, is_seen = _find(contexts, self._code(numbers, flat[places - level]))
-                numbers = np.where((numbers >= 0) & is_seen, found, -1)
-            seen = numbers >= 0
+                places_of, is_seen = _find(contexts, self._code(numbers, flat[places - level]))
+                numbers = np.where((numbers >= 0) & is_seen, places_of, -1)
+            occurs = numbers >= 0
             place, is_pair = _find(pairs, self._code(numbers, symbols))
             count = np.where(is_pair, counts[place], 0)
             kinds = types[numbers]
             probs = np.where(
-                seen, (count + kinds * probs) / (totals[numbers] + kinds), probs)
+                occurs, (count + kinds * probs) / (totals[numbers] + kinds), probs)
         return np.log(probs)
 
     def nats_per_symbol(self, sequences: Sequence[np.ndarray]) -> float:
@@ -153,6 +153,10 @@ class FrameSymbols:
         unknown = len(self._numbers)
         return np.array([self._numbers.get(frame.tobytes(), unknown)
                          for frame in np.asarray(sequence, np.int64)], np.int32)
+
+    def unknown_share(self, encoded: Sequence[np.ndarray]) -> float:
+        """Returns the share of unknown frames among the symbols of sequences."""
+        return float(np.mean(np.concatenate(encoded) == len(self._numbers)))
 
 
 def distinct(samples: Sequence[np.ndarray], n: int) -> float:

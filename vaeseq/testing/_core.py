@@ -141,7 +141,7 @@ class VAECoreContract:
         features = core.encode_observed(context_features, observed)
         if not core.latent_size or not tf.nest.flatten(features):
             raise unittest.SkipTest("the core has no posterior that sees observations")
-        # Of each row there are T copies, of which copy s is changed at step s, and one unchanged.
+        # Each row has T copies, copy s changed at step s, and one unchanged.
         steps, copies = self.num_steps, self.num_steps + 1
         contexts, observed, z = tf.nest.map_structure(
             lambda x: tf.repeat(x, copies, 0), (contexts, observed, z))

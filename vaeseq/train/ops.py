@@ -117,7 +117,7 @@ class TrainOps(snt.Module):
 
         Args:
           loss: the loss of a batch; or the agent that computes the contexts, followed by `core`
-            and `bound`, of which the loss is made.
+            and `bound`, from which the loss is made.
           core: the model.
           bound: the bound to maximise.
           learning_rate: maps a step, from 0, to its learning rate; without it a given optimizer

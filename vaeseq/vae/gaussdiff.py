@@ -38,9 +38,8 @@ are drawn from p(x_unknown | x_known) as the model has it, not by an approximati
 
 Deviations: a time for each position; x^ is neither the noise nor the velocity, but the mean above;
 the variance of a reverse step has v^ in it (without it: VDM, eq. 13); g is linear and not learned.
-Transformers are those of `vaeseq.nn.transformer`, contexts of agents
-are not read, and windows of a long sequence are modelled as independent of each other, as in
-`vaeseq.vae.maskdiff`.
+Transformers are those of `vaeseq.nn.transformer`. As in `vaeseq.vae.maskdiff`, contexts of agents
+are not read, and windows of a long sequence are modelled as independent of each other.
 """
 from __future__ import annotations
 
@@ -215,10 +214,10 @@ class GaussDiff(Diffusion):
         """Draws the sequence at time 1, and known steps at time 0; see `Diffusion`."""
         noise = seeds.normal(tf.shape(values), seed, self.dtype)
         signal, scale = _scales(tf.constant(self._first_level, self.dtype))
-        known = tf.constant(is_known)
-        noisy = nest.where(known, signal * values + scale * noise, noise)
+        mask = tf.constant(is_known)
+        noisy = nest.where(mask, signal * values + scale * noise, noise)
         steps = range(0 if is_known.all() else self._steps or _SAMPLING_STEPS, 0, -1)
-        return Noisy(values, (noisy, known)), steps
+        return Noisy(values, (noisy, mask)), steps
 
     def denoise(
         self, noisy: Noisy, number: Tensor, *, temperature: float | Tensor = 1.0,
@@ -231,13 +230,14 @@ class GaussDiff(Diffusion):
         before = self._level(time)
         after = self._level(time - 1 / (self._steps or _SAMPLING_STEPS))
         estimate = self.estimate(values, tf.where(is_known, self._level(0.0), before))
-        kept = tf.exp(after - before)
+        retained = tf.exp(after - before)
         widened = 1 + (tf.exp(-after) - tf.exp(-before)) * estimate.scale ** 2
         (signal, _), (signal_after, noise_after) = _scales(before), _scales(after)
         noise_seed, end_seed = seeds.split(seed, 2)
         root = tf.sqrt(tf.cast(temperature, self.dtype))
-        moved = (signal_after / signal * kept * values + signal_after * (1 - kept) * estimate.loc
-                 + root * noise_after * tf.sqrt((1 - kept) * widened) * seeds.normal(
+        moved = (signal_after / signal * retained * values
+                 + signal_after * (1 - retained) * estimate.loc
+                 + root * noise_after * tf.sqrt((1 - retained) * widened) * seeds.normal(
                      tf.shape(values), noise_seed, self.dtype))
         drawn = moved / signal_after + root * math.exp(self._first_level / 2) * seeds.normal(
             tf.shape(values), end_seed, self.dtype)

@@ -47,5 +47,9 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
             progress.advance(rows, rows)
     drawn, train, held_out = (
         [frames.encode(roll) for roll in rolls] for rolls in (drawn, train, sounding(real)))
-    sample_report.report(
-        args, drawn, train, held_out, len(frames), unit=model.unit, lengths=_LENGTHS)
+    shares = {"unknown_share": frames.unknown_share(drawn),
+              "real_unknown_share": frames.unknown_share(held_out)}
+    log("Frames that do not occur in the training music, and count as one symbol: {:.0%} of the "
+        "samples', {:.0%} of the real ones.".format(*shares.values()))
+    sample_report.report(args, drawn, train, held_out, len(frames), unit=model.unit,
+                         lengths=_LENGTHS, labels=shares)

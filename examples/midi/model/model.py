@@ -190,14 +190,14 @@ class MidiModel(Model):
             raise ValueError("decoder=scores draws all notes of a frame together, so that none can "
                              "be kept. Train with decoder=masked or bernoulli.")
         self._ensure_weights()
-        given = clamping.with_missing_values(self.gen_core, temperature=temperature)
+        clamped = clamping.with_missing_values(self.gen_core, temperature=temperature)
         observed = Masked(tf.constant(line.roll[None], tf.float32), tf.constant(line.mask[None]))
 
         @compiled
         def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             impute_seed, choice_seed = seeds.split(seed, 2)
             imputed = imputation.impute(
-                given, observed, num_particles=num_particles, seed=impute_seed)
+                clamped, observed, num_particles=num_particles, seed=impute_seed)
             chosen = resampling.multinomial(imputed.log_weights[:, :, 0], seed=choice_seed)[0, 0]
             return imputed.values[0, chosen], imputed.log_prob[0]
 

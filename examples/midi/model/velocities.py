@@ -135,9 +135,9 @@ class VelocityDistribution(tfd.Distribution):
                 Masked(on(values), mask), seed=notes_seed)
         drawn = self._network.sample(notes.values, self._params, seed=velocity_seed)
         event = tf.where(mask, values, drawn)
-        seen = self._network.log_probs(event, self._params)
-        seen = tf.where(self._network.of_onsets(mask), seen, 0.0)
-        return event, log_weight + tf.reduce_sum(seen, axis=-1)
+        log_probs = tf.where(
+            self._network.of_onsets(mask), self._network.log_probs(event, self._params), 0.0)
+        return event, log_weight + tf.reduce_sum(log_probs, axis=-1)
 
     def _batch_shape(self) -> tf.TensorShape:
         return self._notes.batch_shape

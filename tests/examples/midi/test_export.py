@@ -38,8 +38,8 @@ def test_an_exported_model_scores_and_generates_music(tmp_path, capsys):
 
     roll = cases.sequences("midi-rnn")[0][:20]
     scores = ask("score", observed=[roll.tolist()], lengths=[20], seed=0)["outputs"]
-    made = MidiModel.load(SOURCE).gen_core
-    evaluator = Evaluator(made.agent, made.core, ELBO(), jit_compile=False)
+    original = MidiModel.load(SOURCE).gen_core
+    evaluator = Evaluator(original.agent, original.core, ELBO(), jit_compile=False)
     windows = evaluator.windows(data.windows([roll], 1, WINDOW), seed=seeds.make(0))
     np.testing.assert_array_equal(
         np.float32(scores[0]), np.concatenate([w.increments[0] for w in windows])[:20])

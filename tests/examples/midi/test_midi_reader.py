@@ -233,10 +233,10 @@ PLAYED = {
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_what_players_play_is_read(name):
-    content, said = PLAYED[name]
+    content, expected = PLAYED[name]
     assert _rows(content) == TWO
     repairs = midi_reader.read(content).repairs
-    assert said in "; ".join(repairs) and bool(repairs) == bool(said)
+    assert expected in "; ".join(repairs) and bool(repairs) == bool(expected)
 
 
 def test_a_wrong_length_does_not_cost_the_tracks_that_follow():

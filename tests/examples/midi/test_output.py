@@ -53,10 +53,10 @@ def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
     roll = _random_roll(grid)
     musicxml.save(tmp_path / "a.musicxml", roll, grid, title="A piece")
     score = converter.parse(tmp_path / "a.musicxml")
-    found = Counter((pitch, round(start / quarters, 3), round((end - start) / quarters, 3))
+    elements = Counter((pitch, round(start / quarters, 3), round((end - start) / quarters, 3))
                     for pitch, start, end in _without_ties(score))
     pitch, start, end, *_ = piano_roll.played(roll, grid)
-    assert found == Counter(zip(pitch.tolist(), start.tolist(), (end - start).tolist()))
+    assert elements == Counter(zip(pitch.tolist(), start.tolist(), (end - start).tolist()))
     (tempo,) = {mark.number for mark in score.flatten().getElementsByClass("MetronomeMark")}
     assert tempo * quarters * grid.frame_seconds * 1000 == pytest.approx(quarters ** 2 * 60_000)
     assert score.metadata.title == "A piece"
@@ -73,10 +73,10 @@ def test_music21_reads_the_notes_of_each_part(tmp_path):
     staves = [[staff for staff in score.parts if staff.partName == f"Part {number}"]
               for number in (1, 2)]
     for roll, pair in zip(rolls, staves):
-        found = Counter(
+        elements = Counter(
             (pitch, start) for staff in pair for pitch, start, _ in _without_ties(staff))
         one = piano_roll.played(roll, Grid(note=16, lowest=52, highest=67))
-        assert found == Counter(zip(one.pitch.tolist(), (one.start / 4).tolist()))
+        assert elements == Counter(zip(one.pitch.tolist(), (one.start / 4).tolist()))
 
 
 @pytest.mark.parametrize("frames", [0, 1, 16, 17])
@@ -112,8 +112,8 @@ def test_notes_are_spelled_by_the_key(pitches, fifths, names, tmp_path):
 
 def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
     grid = Grid(rate=1, lowest=60, highest=60)
-    kept = np.repeat([[0], [1]], 4, axis=0)
-    picture = plots.save_roll(tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept=kept)
+    is_kept = np.repeat([[0], [1]], 4, axis=0)
+    picture = plots.save_roll(tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept=is_kept)
     pixels = matplotlib.image.imread(tmp_path / "a.png")
     width = picture.width * (picture.right - picture.left)
     colours = [(pixels[:, round(picture.left * picture.width + width * share), 2]

@@ -84,8 +84,9 @@ def test_parts_written_and_read_are_the_same(velocity):
     up = piano_roll.transpose(roll, 0, grid, rng)
     np.testing.assert_array_equal(up, roll)
     melody = lines.keep(roll, "melody", grid)
-    kept, on_ = (piano_roll.sounding(each, grid) for each in (melody.roll, roll))
-    assert kept.sum(axis=1).max() == 1 and (kept[:, ::-1].argmax(1) == on_[:, ::-1].argmax(1)).all()
+    melody_notes, on_ = (piano_roll.sounding(each, grid) for each in (melody.roll, roll))
+    assert melody_notes.sum(axis=1).max() == 1
+    assert (melody_notes[:, ::-1].argmax(1) == on_[:, ::-1].argmax(1)).all()
 
 
 def test_all_parts_are_transposed_alike():

@@ -178,12 +178,12 @@ def test_another_grid_keeps_the_notes_in_its_range():
     ("notes", [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]])])
 def test_a_line_is_what_is_kept_of_each_frame_with_notes(line, notes, mask):
     roll = np.array([[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]], np.uint8)
-    kept = lines.keep(roll, line, Grid(lowest=60, highest=64))
-    np.testing.assert_array_equal(kept.roll, notes)
-    np.testing.assert_array_equal(kept.mask, np.array(mask, bool))
+    fixed = lines.keep(roll, line, Grid(lowest=60, highest=64))
+    np.testing.assert_array_equal(fixed.roll, notes)
+    np.testing.assert_array_equal(fixed.mask, np.array(mask, bool))
     begins = np.zeros_like(roll)
     begins[0, 3] = 1
     onsets = lines.keep(np.concatenate([begins, roll - begins], 1), line,
                         Grid(lowest=60, highest=64, onsets=True))
-    np.testing.assert_array_equal(onsets.mask, np.tile(kept.mask, [1, 2]))
+    np.testing.assert_array_equal(onsets.mask, np.tile(fixed.mask, [1, 2]))
     np.testing.assert_array_equal(onsets.roll[:, :5] + onsets.roll[:, 5:], notes)

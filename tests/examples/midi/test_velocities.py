@@ -35,16 +35,16 @@ def decoder(request):
     """A decoder of two pitches with weights from a seed, and its parameters for a frame."""
     hparams = MidiHParams().parse(SMALL).parse(
         f"highest_note=61,decoder={request.param},context_skip=false,recall=0")
-    made = observations.make_decoder(hparams, np.array([0.3, 0.4, 0.2, 0.3]))
+    module = observations.make_decoder(hparams, np.array([0.3, 0.4, 0.2, 0.3]))
     features = tf.random.stateless_normal([1, 5], [1, 2])
-    made.dist(made(features)).log_prob(np.zeros([1, 4], np.float32))
-    small.set_weights(made, 0.15)
-    return made, made(features)
+    module.dist(module(features)).log_prob(np.zeros([1, 4], np.float32))
+    small.set_weights(module, 0.15)
+    return module, module(features)
 
 
-def _twin(made: VelocityDecoder, params: VelocityParams, frame: np.ndarray) -> np.ndarray:
+def _twin(module: VelocityDecoder, params: VelocityParams, frame: np.ndarray) -> np.ndarray:
     """Returns log p(v | notes) of every velocity `[2, 127]` of a frame, with NumPy in float64."""
-    network = made._network
+    network = module._network
     w_in, w_out, b_out, hidden = (np.asarray(each, float) for each in (
         network._input.w, network._head._linear.w, network._head._linear.b, params.hidden[0]))
     mean, raw = np.split(np.maximum(frame @ w_in + hidden, 0) @ w_out + b_out, 2)
@@ -55,28 +55,28 @@ def _twin(made: VelocityDecoder, params: VelocityParams, frame: np.ndarray) -> n
 
 @pytest.mark.oracle
 def test_the_density_is_that_of_notes_times_discretised_logistics(decoder):
-    made, params = decoder
-    notes = made._notes.dist(params.notes)
+    module, params = decoder
+    notes = module._notes.dist(params.notes)
     for frame in itertools.product([0.0, 1.0], repeat=4):
-        twin = _twin(made, params, np.array(frame))
+        twin = _twin(module, params, np.array(frame))
         assert np.exp(twin).sum(axis=1) == pytest.approx(1)
         frames = np.tile(np.float32(frame), [127, 1])
         frames[:, :2] *= np.arange(1, 128)[:, None]
         expected = notes.log_prob(np.float32([frame])).numpy() + frame[:2] @ twin
         np.testing.assert_allclose(
-            made.dist(params).log_prob(frames), expected, rtol=1e-4, atol=1e-4)
+            module.dist(params).log_prob(frames), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.oracle
 def test_samples_have_the_frequencies_of_the_density(decoder):
-    made, params = decoder
+    module, params = decoder
     count = 20_000
-    drawn = made.dist(params).sample(count, seed=seeds.make(1)).numpy()[:, 0]
+    drawn = module.dist(params).sample(count, seed=seeds.make(1)).numpy()[:, 0]
     assert set(np.unique(drawn[:, 2:])) <= {0, 1} and drawn.max() <= 127
     notes, numbers = np.unique(np.minimum(drawn, 1), axis=0, return_counts=True)
     frame = notes[np.argmax(numbers * (notes[:, 0] > 0))]
     velocity = drawn[(np.minimum(drawn, 1) == frame).all(1), 0]
-    probability = np.exp(_twin(made, params, frame)[0])
+    probability = np.exp(_twin(module, params, frame)[0])
     mean = probability @ np.arange(1, 128)
     error = np.sqrt(probability @ (np.arange(1, 128) - mean) ** 2 / len(velocity))
     assert abs(velocity.mean() - mean) < 5 * error
@@ -84,25 +84,25 @@ def test_samples_have_the_frequencies_of_the_density(decoder):
 
 @pytest.mark.oracle
 def test_the_mean_weight_of_given_columns_is_their_probability(decoder):
-    made, params = decoder
+    module, params = decoder
     values = np.float32([90, 0, 0, 0])
     mask = np.array([True, False, True, False])
     count = 20_000
-    masked = missing.MaskedDecoder(made).dist(
+    masked = missing.MaskedDecoder(module).dist(
         tf.nest.map_structure(lambda leaf: tf.repeat(leaf, count, 0), params))
     drawn, log_weight = masked.sample_given(
         Masked(*(tf.tile(each[None], [count, 1]) for each in (values, mask))), seed=seeds.make(2))
     np.testing.assert_array_equal(drawn.values[:, ::2], np.tile(values[::2], [count, 1]))
     others = [np.array([90, v, 0, s], np.float32) for v in range(128) for s in (0, 1)]
-    exact = np.exp(made.dist(params).log_prob(np.stack(others))).sum()
+    exact = np.exp(module.dist(params).log_prob(np.stack(others))).sum()
     weight = np.exp(log_weight)
     assert abs(weight.mean() - exact) < 5 * weight.std() / np.sqrt(count) + 1e-6
 
 
 def test_a_low_temperature_draws_the_mean_velocity(decoder):
-    made, params = decoder
-    cold = made.temper(params, 1e-4)
-    drawn = made.dist(cold).sample(20, seed=seeds.make(3)).numpy()
+    module, params = decoder
+    cold = module.temper(params, 1e-4)
+    drawn = module.dist(cold).sample(20, seed=seeds.make(3)).numpy()
     assert np.ptp(drawn, axis=0).max() <= 1  # on both sides of a half
 
 

@@ -171,17 +171,17 @@ def test_a_trained_agent_plays(run, trained):
         assert "2 games: mean 10, median 10, standard deviation 0, from 10 to 10." in ended.out
 
 
-@pytest.mark.parametrize("actions, given", [("game", 1), ("own", 0), ("own", 3)])
-def test_dream_films_the_episode_and_its_continuation(run, trained, tmp_path, actions, given):
+@pytest.mark.parametrize("actions, num_given", [("game", 1), ("own", 0), ("own", 3)])
+def test_dream_films_the_episode_and_its_continuation(run, trained, tmp_path, actions, num_given):
     film = tmp_path / "d.gif"
-    ended = run("dream", "--log-dir", trained, "--film", film, "--given", given, "--length", 9,
+    ended = run("dream", "--log-dir", trained, "--film", film, "--given", num_given, "--length", 9,
                 "--actions", actions)
     assert ended.status == 0, ended.err
     assert ended.out.startswith("The game: 4 moves, score 10.\nThe dream, after ")
-    imagined = int(re.search(rf"after {given} of them: (\d+) more", ended.out)[1])
-    assert 1 <= imagined <= (4 - given if actions == "game" else 9)
+    imagined = int(re.search(rf"after {num_given} of them: (\d+) more", ended.out)[1])
+    assert 1 <= imagined <= (4 - num_given if actions == "game" else 9)
     with Image.open(film) as image:
-        assert image.n_frames == 1 + max(4, given + imagined)
+        assert image.n_frames == 1 + max(4, num_given + imagined)
         assert image.size == (2 * 320 + 4, 208 + 16)
 
 

@@ -51,8 +51,8 @@ def test_scores_of_a_true_model():
     items = items_of(NormalForecaster(3.0), one, windows=150, stride=10, horizon=10)
     scores = backtest.score(items)
     n = 1500
-    for share, found in zip(backtest.COVERAGES, scores.coverage):
-        assert abs(found - share) < 5 * np.sqrt(share * (1 - share) / n) + 0.01
+    for share, measured in zip(backtest.COVERAGES, scores.coverage):
+        assert abs(measured - share) < 5 * np.sqrt(share * (1 - share) / n) + 0.01
     assert ((scores.pit * n - n / 10) ** 2 / (n / 10)).sum() < 27.9
     assert scores.crps == pytest.approx(1 / np.sqrt(np.pi), abs=0.04)
     worse = backtest.score(items, of_naive=True)

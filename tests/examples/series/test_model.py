@@ -210,12 +210,12 @@ def test_log_densities_are_those_of_the_score_step_by_step(autoregression, eager
     gappy = dataclasses.replace(one, series=(one.series[0]._replace(values=values),))
     places = [windows.positions(gappy, [120])[0][start:stop] for start, stop in (
         (100, 105), (110, 112))]
-    found = np.concatenate(list(model.log_densities(gappy, places)))
-    assert np.isnan(found).tolist() == [False, True] + 5 * [False]
+    densities = np.concatenate(list(model.log_densities(gappy, places)))
+    assert np.isnan(densities).tolist() == [False, True] + 5 * [False]
     batches = windows.scoring_batches(
         model.maker, gappy, places, model.hparams.context, model.hparams.horizon, 4)
     score = model.evaluator().score(batches, seed=0)
-    assert np.nansum(found) == pytest.approx(score.nats, rel=1e-5)
+    assert np.nansum(densities) == pytest.approx(score.nats, rel=1e-5)
 
 
 def test_training_reports_nats_of_the_datas_units(autoregression, eagerly):

@@ -120,16 +120,16 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
     ended = forecast(run, trained, tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--paths",
                      tmp_path / "f.npz", "--quantiles", "0.1,0.5,0.9")
     assert "The forecast begins after the last row, 2024-04-09." in ended.err
-    header, *found = read_rows(tmp_path / "f.csv")
+    header, *data_rows = read_rows(tmp_path / "f.csv")
     assert header == ["series", "time", "target", "mean", "q0.1", "q0.5", "q0.9"]
-    assert [row[:3] for row in found] == [
+    assert [row[:3] for row in data_rows] == [
         [name, f"2024-04-{day}", "sales"] for name in "ab" for day in (10, 11, 12, 13)]
-    assert np.mean([float(row[5]) for row in found[:4]]) < 150
-    assert np.mean([float(row[5]) for row in found[4:]]) > 150
+    assert np.mean([float(row[5]) for row in data_rows[:4]]) < 150
+    assert np.mean([float(row[5]) for row in data_rows[4:]]) > 150
     with np.load(tmp_path / "f.npz") as archive:
         assert archive["paths"].shape == (2, 50, 4, 1)
         assert archive["series"].tolist() == ["a", "b"]
-        np.testing.assert_allclose(archive["paths"][0, :, 0, 0].mean(), float(found[0][3]),
+        np.testing.assert_allclose(archive["paths"][0, :, 0, 0].mean(), float(data_rows[0][3]),
                                    rtol=1e-4)
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
     assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
@@ -165,8 +165,8 @@ def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, 
         text = text.replace(f"2024-04-{day},{shop},{value},", f"2024-04-{day},{shop},,")
     (tmp_path / "trailing.csv").write_text(text)
     forecast(run, trained, tmp_path / "f.csv", "--data", tmp_path / "trailing.csv")
-    found = read_rows(tmp_path / "f.csv")[1:]
-    assert found[0][1] == "2024-04-10" and all(np.isfinite(float(row[3])) for row in found)
+    data_rows = read_rows(tmp_path / "f.csv")[1:]
+    assert data_rows[0][1] == "2024-04-10" and all(np.isfinite(float(row[3])) for row in data_rows)
 
 
 @pytest.mark.parametrize("text, words, message", [
@@ -244,17 +244,17 @@ def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerl
                 tmp_path / "f.png")
     assert ended.status == 0, ended.err
     assert "Filled 1 values of 2 series." in ended.err
-    header, *found = read_rows(tmp_path / "f.csv")
+    header, *data_rows = read_rows(tmp_path / "f.csv")
     assert header == ["series", "time", "sales", "sales_lower", "sales_upper", "sales_filled",
                       "sales_draw1", "sales_draw2"]
-    (filled,) = [row for row in found if row[5] == "1"]
-    assert filled[:2] == ["a", "2024-01-31"] and len(found) == 200
+    (filled,) = [row for row in data_rows if row[5] == "1"]
+    assert filled[:2] == ["a", "2024-01-31"] and len(data_rows) == 200
     assert float(filled[3]) < float(filled[2]) < float(filled[4])
-    given = {tuple(line.split(",")[:2]): line.split(",")[2]
+    written = {tuple(line.split(",")[:2]): line.split(",")[2]
              for line in Path(trained.data).read_text().splitlines()[1:]}
-    for row in found:
+    for row in data_rows:
         if row[5] == "0":
-            assert float(row[2]) == float(row[3]) == float(row[6]) == float(given[row[1], row[0]])
+            assert float(row[2]) == float(row[3]) == float(row[6]) == float(written[row[1], row[0]])
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
     (tmp_path / "whole.csv").write_text(csv(rows()))
     assert_one_line(run("impute", "--log-dir", trained.log_dir, "--data", tmp_path / "whole.csv"),
@@ -275,9 +275,9 @@ def test_anomalies_are_flagged_at_a_calibrated_rate(run, trained, tmp_path, eage
     assert "a false-alarm rate of 0.01, calibrated on 200 steps of --calibrate" in ended.err
     assert "is at 2024-03-01 of series 'b'" in ended.err
     assert "Average precision 1.0000, chance level 0.0050" in ended.err
-    header, *found = read_rows(tmp_path / "s.csv")
+    header, *data_rows = read_rows(tmp_path / "s.csv")
     assert header == ["series", "time", "sales", "score", "tail_probability", "anomaly"]
-    top = max(found, key=lambda row: float(row[3]))
+    top = max(data_rows, key=lambda row: float(row[3]))
     assert top[:2] == ["b", "2024-03-01"] and top[5] == "1"
     assert float(top[4]) == pytest.approx(1 / 201, rel=1e-5)
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
@@ -310,9 +310,9 @@ def test_new_sequences(run, trained, tmp_path, eagerly):
         assert archive["values"].shape == (3, 2, 1) and archive["targets"].tolist() == ["sales"]
         assert np.isfinite(archive["values"]).all()
     ended = run(*words, "--prime", trained.data, "--temperature", "0.5")
-    found = [line.split(",") for line in ended.out.splitlines()]
-    assert found[0] == ["series", "time", "sales"]
-    assert [row[:2] for row in found[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
+    data_rows = [line.split(",") for line in ended.out.splitlines()]
+    assert data_rows[0] == ["series", "time", "sales"]
+    assert [row[:2] for row in data_rows[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
     assert_one_line(run(*words, "--svg", tmp_path / "g.svg"), program, "a model of strokes")
     assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), program, "trained on WAV files")
 
@@ -347,11 +347,11 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
         model.maker.to_data(paths.numpy(), window.loc, window.scale),
         model.forecast(series, origin, horizon=4, num_paths=5, seed=3), rtol=1e-4)
     whole = stack([model.maker.window(series, start, 100, scored_from=origin)], 1, 18)
-    found = served["score"](
+    data_rows = served["score"](
         values=tf.constant(whole.observed), seen=tf.constant(whole.observed_mask),
         lengths=tf.constant(whole.lengths), **common, **named("input", whole.inputs))
     places = [np.stack([np.ones(4, int), np.arange(origin, 100)], -1)]
-    np.testing.assert_allclose(found["log_density"][0, 14:],
+    np.testing.assert_allclose(data_rows["log_density"][0, 14:],
                                np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
     extra = tmp_path / "1" / "assets.extra"
     assert json.loads((extra / "series.json").read_text())["roles"]["targets"] == ["sales"]

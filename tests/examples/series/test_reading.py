@@ -156,9 +156,10 @@ def test_roles_are_found_and_can_be_given(tmp_path):
             for n, (name, day) in enumerate(itertools.product(("a", "b"), DAYS))]
     read = columns.read(csv(tmp_path, lines(
         "rownames,day_of,year,shop,sales,open,note,is_anomaly", rows)))
-    found = roles.find(read)
-    assert (found.time, found.series, found.targets) == ("day_of", "shop", ("sales", "open"))
-    assert dict(found.ignored) == {
+    detected = roles.find(read)
+    assert (detected.time, detected.series) == ("day_of", "shop")
+    assert detected.targets == ("sales", "open")
+    assert dict(detected.ignored) == {
         "rownames": "number of the row", "year": "part of the time", "note": "text",
         "is_anomaly": "labels"}
     chosen = roles.find(read, Options(targets=("sales",), known=("open", "note")))

@@ -90,18 +90,18 @@ def test_the_spread_is_found_and_makes_intervals_hold():
     horizon, true = 10, np.linspace(1.0, 2.0, 10)  # paths that do not widen as the truth does
     samples = list(rng.normal(size=[300, 200, horizon]))
     observed = list(true * rng.normal(size=[300, horizon]))
-    found = spread.fit(samples, observed, 7)
-    assert found.first == pytest.approx(1.0, abs=0.15)
-    assert found.last == pytest.approx(2.0, abs=0.25) and found.step == 7 and found.gain > 0.01
-    paths = found.apply(rng.normal(size=[4000, horizon, 1]), "scaled")
+    fitted = spread.fit(samples, observed, 7)
+    assert fitted.first == pytest.approx(1.0, abs=0.15)
+    assert fitted.last == pytest.approx(2.0, abs=0.25) and fitted.step == 7 and fitted.gain > 0.01
+    paths = fitted.apply(rng.normal(size=[4000, horizon, 1]), "scaled")
     np.testing.assert_allclose(paths.std(0)[:, 0] / true, 1, atol=0.2)
     np.testing.assert_allclose(np.median(paths, 0), 0, atol=0.1)
 
 
 def test_true_paths_keep_their_spread_and_few_values_fit_none():
     rng = np.random.default_rng(1)
-    found = spread.fit(list(rng.normal(size=[200, 100, 6])), list(rng.normal(size=[200, 6])), 1)
-    assert abs(found.first - 1) < 0.12 and abs(found.last - 1) < 0.12
+    fitted = spread.fit(list(rng.normal(size=[200, 100, 6])), list(rng.normal(size=[200, 6])), 1)
+    assert abs(fitted.first - 1) < 0.12 and abs(fitted.last - 1) < 0.12
     few = spread.fit(list(rng.normal(size=[3, 100, 6])), list(9 * rng.normal(size=[3, 6])), 1)
     assert (few.first, few.last) == (1.0, 1.0)
 

@@ -80,9 +80,10 @@ def test_lags_are_earlier_values_in_the_windows_units():
     window = maker_of(one).window(one.series[0], 45, 65)
     for number, lag in enumerate((1, 2, 7)):
         expected = (values[45 - lag:65 - lag] - window.loc) / window.scale
-        seen = np.isfinite(expected)
-        np.testing.assert_array_equal(window.inputs.lags_seen[:, number, 0], seen)
-        np.testing.assert_allclose(window.inputs.lags[seen, number, 0], expected[seen], rtol=1e-5)
+        is_finite = np.isfinite(expected)
+        np.testing.assert_array_equal(window.inputs.lags_seen[:, number, 0], is_finite)
+        np.testing.assert_allclose(
+            window.inputs.lags[is_finite, number, 0], expected[is_finite], rtol=1e-5)
     assert not window.seen[5, 0] and window.values[5, 0] == 0.0
 
 

@@ -64,7 +64,7 @@ def test_workers_have_disjoint_parts_that_make_up_the_batches_of_one_process(clu
     vocabulary, texts = text
     workers = _shared(clusters, texts, vocabulary)
     batches = Streams(texts.train[0], 6, 5, seed=1)
-    seen = np.zeros([900], int)
+    counts = np.zeros([900], int)
     for task, received in enumerate(workers, 1):
         assert received.vocabulary == vocabulary
         assert received.texts.description == texts.description
@@ -72,15 +72,15 @@ def test_workers_have_disjoint_parts_that_make_up_the_batches_of_one_process(clu
         assert len(symbols) == 900 and received.texts.valid_size == 100
         own = symbols != 0  # symbol 0 of the text is a zero, too
         assert 290 < np.count_nonzero(own) <= 300
-        seen += own
+        counts += own
         rows = slice(2 * task, 2 * task + 2)
         mine = Streams(symbols, 6, 5, seed=1)
         for step in range(3 * batches.batches_per_epoch):
             np.testing.assert_array_equal(
                 mine.batch(step).observed[rows], batches.batch(step).observed[rows])
     start, stop = Streams.part(900, 6, 0, 2)
-    assert (start, stop) == (0, 300) and not seen[start:stop].any()  # the chief's
-    assert seen.max() == 1
+    assert (start, stop) == (0, 300) and not counts[start:stop].any()  # the chief's
+    assert counts.max() == 1
 
 
 @pytest.mark.parametrize("change", ["several texts", "lines"])
