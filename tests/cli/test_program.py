@@ -30,6 +30,8 @@ def _train_arguments(parser):
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of all randomness")
     parser.add_argument("--temperature", type=arguments.temperature, help="100 %% is 1")
+    parser.add_argument("--prime", default="", help="the beginning")
+    parser.add_argument("--known", default=(), help="columns")
     arguments.add_hparams(parser, HParams)
 
 
@@ -136,6 +138,7 @@ def test_help_shows_commands_defaults_and_aliases(capsys):
     out = capsys.readouterr().out
     assert "--iters" in out and "seed of all randomness (default: 0)" in out
     assert "None" not in out and "verbosity" not in out and "100 % is 1" in out
+    assert "(default: )" not in out and "()" not in out
 
 
 def test_help_hparams_lists_every_hyperparameter(capsys):

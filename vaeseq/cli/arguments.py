@@ -32,11 +32,11 @@ class UsageError(ValueError):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Shows defaults, except of switches and of options without one."""
+    """Shows defaults, except of switches and of options whose default is empty."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        if action.nargs == 0 or action.default in (None, argparse.SUPPRESS, {}):
+        if action.nargs == 0 or action.default in (None, argparse.SUPPRESS, {}, "", (), []):
             return text
         return f"{text} (default: %(default)s)"
 
