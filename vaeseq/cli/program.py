@@ -114,10 +114,12 @@ class Program:
                 # Before the options: it may register hyperparameters.
                 model_module = module_in(arguments, MODEL_MODULE)
                 if model_module:
-                    _import_tensorflow(debug)
+                    with _without_log_lines(debug):
+                        _import_tensorflow()
                     import_module(MODEL_MODULE, model_module)
-                options = self.parse(arguments)
-                _import_tensorflow(debug)
+                with _without_log_lines(debug):
+                    options = self.parse(arguments)  # a core's options are known to its module
+                    _import_tensorflow()
                 with prompt_interrupts(self.name) if self._saves_at_end(options.command) else (
                         contextlib.nullcontext()):
                     options.run(options)
@@ -307,19 +309,22 @@ def _signal_handlers(handlers: dict[signal.Signals, Callable[[], None]]) -> Iter
             signal.signal(number, handler)
 
 
-def _import_tensorflow(debug: bool) -> None:
-    """Imports TensorFlow, hiding lines about the machine that no log level silences."""
-    if "tensorflow" in sys.modules:
-        return
+def _import_tensorflow() -> None:
     if sys.flags.optimize > 1:  # tf_keras edits its docstrings
         raise UsageError("PYTHONOPTIMIZE=2 (python -OO) takes docstrings away, without which "
                          "TensorFlow cannot be imported; set it to 1, or not at all.")
-    if debug:
-        importlib.import_module("tensorflow")
+    importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _without_log_lines(debug: bool) -> Iterator[None]:
+    """Hides the lines about the machine that TensorFlow's import prints at any log level."""
+    if debug or "tensorflow" in sys.modules:
+        yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as sink, _stderr_to(sink.fileno()):
-        importlib.import_module("tensorflow")
+        yield
 
 
 @contextlib.contextmanager
