@@ -38,7 +38,8 @@ from vaeseq.data import Sequences
 from vaeseq.train import schedules
 from vaeseq.tuning.control import KLControl, mixer_prefix
 from vaeseq.tuning.discriminator import Discriminator
-from vaeseq.tuning.listeners import Listeners, VariationalPreferenceModel, by_listener
+from vaeseq.tuning.features import SequenceFeatures
+from vaeseq.tuning.listeners import HierarchicalPreferenceModel, Listeners, by_listener
 from vaeseq.tuning.monitor import distinct
 from vaeseq.tuning.policy import Samples, TuneOps
 from vaeseq.tuning.preferences import Pair, Preference, PreferenceModel
@@ -221,7 +222,8 @@ def _oracle(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     likelihood = _oracle_nats(oracle, model, length)
     prior = Symbols(symbols, hparams, model.log_dir.path, seed=seed + 1)
     prior.restore(best=False)
-    reward = RewardSum([(1.0, Discriminator(_scorer(symbols, 1, seed, units=64), updates=2))])
+    reward = RewardSum([(1.0, Discriminator(SequenceScorer(
+        encoders.Embed(symbols, 16), oracle.observation_spec, units=64, seed=seed), updates=2))])
     updates = options.updates or 300
     ops = _tune(model.gen_core, prior.gen_core, reward, data, length, updates, strength=3.0,
                 likelihood=1.0, seed=seed)
@@ -236,6 +238,32 @@ def _oracle_nats(oracle: Symbols, model: Symbols, length: int) -> float:
     return float(-np.mean(density.numpy(), dtype=np.float64))
 
 
+class _HiddenFeatures:
+    """The features that hidden rewards are linear in: shares of symbols, and of repetitions."""
+
+    def __init__(self, num_symbols: int):
+        self.sizes = num_symbols, 1
+
+    def __call__(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([[*np.bincount(row, minlength=self.sizes[0]) / len(row), _repeats(row)]
+                         for row in sequences])
+
+
+class _WithoutRepetitions:
+    """The features of a model without the last group, the share of repetitions."""
+
+    def __init__(self, features: SequenceFeatures):
+        self.sizes = features.sizes[:-1]
+        self._features = features
+
+    def __call__(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        return self._features(sequences)[:, :-1]
+
+
+def _repeats(sequence: np.ndarray) -> float:
+    return float((sequence[1:] == sequence[:-1]).mean())
+
+
 def _listener(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """200 choices between samples, by the hidden worth of symbols, with the noise of choices."""
     model, prior, data, samples = _small_model(options, seed, "listener")
@@ -243,16 +271,16 @@ def _listener(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     hidden = _hidden(rng, model.num_symbols, samples, scale=3.0)
     pairs = _choices(rng, samples, hidden, 200, "ann")
     held = _choices(rng, samples, hidden, 4000, "ann")
-    training, calibration = pairs[:160], pairs[160:]
-    preferences = PreferenceModel(
-        lambda number: _scorer(model.num_symbols, 1, seed + number))
-    preferences.fit(training, seed=seed)
-    preferences.calibrate(calibration)
-    accuracy = preferences.accuracy(held)
-    best = np.mean([(hidden(pair.first) > hidden(pair.second)) == (pair.choice > 0.5)
-                    for pair in held])
-    result = {"accuracy": accuracy.accuracy, "standard_error": accuracy.standard_error,
-              "nats": accuracy.nats, "best_accuracy": float(best)}
+    features = SequenceFeatures(prior.gen_core)
+    result: dict[str, Any] = {}
+    for name, of in (
+            ("with_the_hidden_features", _HiddenFeatures(model.num_symbols)),
+            ("without_repetitions", _WithoutRepetitions(features)), ("learnt", features)):
+        preferences = PreferenceModel(of)
+        preferences.fit(pairs)
+        result[name] = preferences.accuracy(held)._asdict()
+    result["best_accuracy"] = float(np.mean(
+        [(hidden(pair.first) > hidden(pair.second)) == (pair.choice > 0.5) for pair in held]))
     return {**result, **_follow(model, prior, Preference(preferences), hidden, data, options, seed)}
 
 
@@ -268,23 +296,22 @@ def _groups(options: argparse.Namespace, seed: int) -> dict[str, Any]:
                 for pair in _choices(rng, samples, taste, count, f"{kind}-{name}-{number}")]
 
     training, new, held = draw(20, 16, "known"), draw(10, 8, "new"), draw(10, 100, "new")
-    one = PreferenceModel(lambda number: _scorer(model.num_symbols, 1, seed + number))
-    one.fit(training, seed=seed)
-    variational = VariationalPreferenceModel(
-        lambda outputs: _scorer(model.num_symbols, outputs, seed), seed=seed)
-    variational.fit(training, seed=seed)
+    features = SequenceFeatures(prior.gen_core)
+    one, of_each = PreferenceModel(features), HierarchicalPreferenceModel(features)
+    one.fit(training)
+    of_each.fit(training)
     best = np.mean([(tastes[pair.listener.split("-")[1]](pair.first)
                      > tastes[pair.listener.split("-")[1]](pair.second)) == (pair.choice > 0.5)
                     for pair in held])
     result: dict[str, Any] = {
         "one_reward": one.accuracy(held)._asdict(),
-        "variational": variational.accuracy(new, held)._asdict(), "best_accuracy": float(best)}
+        "of_each_listener": of_each.accuracy(new, held)._asdict(), "best_accuracy": float(best)}
     groups = by_listener(new, new)
     for name, taste in tastes.items():
-        latents = {listener: variational.infer(group).mean
+        weights = {listener: of_each.infer(group).mean
                    for listener, group in groups.items() if f"-{name}-" in listener}
         model.restore(best=False)
-        reward = Listeners(variational, latents, samples[:500])
+        reward = Listeners(of_each, weights, samples[:500])
         result[f"tuned_for_{name}"] = _follow(model, prior, reward, taste, data, options, seed)
     return result
 
@@ -319,7 +346,7 @@ def _hidden(
     worth, repeats = rng.normal(size=symbols), 2 * rng.normal()
 
     def raw(sequence: np.ndarray) -> float:
-        return float(worth[sequence].mean() + repeats * (sequence[1:] == sequence[:-1]).mean())
+        return float(worth[sequence].mean() + repeats * _repeats(sequence))
 
     values = [raw(sample) for sample in samples]
     return lambda sequence: scale * (raw(sequence) - float(np.mean(values))) / float(np.std(values))
@@ -374,11 +401,6 @@ def _tune(
     batches = Sequences(data, batch_size=64, sequence_size=length, seed=seed)
     metrics = [ops(batches.batch(update)) for update in range(updates)][-1]
     return {"learnt_reward": metrics.reward, "kl_per_step": metrics.kl}
-
-
-def _scorer(symbols: int, outputs: int, seed: int, units: int = 16) -> SequenceScorer:
-    return SequenceScorer(encoders.Embed(symbols, 16), tf.TensorSpec([], tf.int32), units=units,
-                          outputs=outputs, seed=seed)
 
 
 def _drawn(gen_core: GenCore, count: int, length: int, seed: int) -> np.ndarray:

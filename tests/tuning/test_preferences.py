@@ -1,18 +1,20 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Rewards learnt from data and choices, against maximum likelihood and integrals in NumPy."""
+"""Rewards learnt from data and choices; features of sequences."""
 
 from __future__ import annotations
+
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import seeds
 from vaeseq.codec import encoders
 from vaeseq.tuning import preferences
 from vaeseq.tuning.discriminator import Discriminator
-from vaeseq.tuning.listeners import Listeners, VariationalPreferenceModel, by_listener
+from vaeseq.tuning.features import SequenceFeatures, pad
+from vaeseq.tuning.listeners import HierarchicalPreferenceModel, Listeners, by_listener
 from vaeseq.tuning.preferences import Pair, PreferenceModel, score_choices
 from vaeseq.tuning.rewards import Sample
 from vaeseq.tuning.scorer import SequenceScorer
@@ -20,9 +22,19 @@ from vaeseq.tuning.scorer import SequenceScorer
 WORTH = np.array([-1.0, 0.0, 0.5, 1.5])  # of the symbols
 
 
-def _scorer(seed=0, outputs=1, units=4):
-    return SequenceScorer(encoders.Embed(small.NUM_SYMBOLS, 4), small.SYMBOL, units=units,
-                          outputs=outputs, seed=seed)
+class Shares:
+    """Features without a model: the share of each symbol, and noise."""
+
+    sizes = small.NUM_SYMBOLS, 6
+
+    def __call__(self, sequences):
+        shares = [np.bincount(row, minlength=small.NUM_SYMBOLS) / len(row) for row in sequences]
+        noise = [np.random.default_rng(row.tolist()).normal(size=6) for row in sequences]
+        return np.concatenate([np.reshape(shares, [-1, 4]), np.reshape(noise, [-1, 6])], 1)
+
+
+def _scorer():
+    return SequenceScorer(encoders.Embed(small.NUM_SYMBOLS, 4), small.SYMBOL, units=4)
 
 
 def _pairs(rng, count, taste=1.0, listener="", length=1):
@@ -35,54 +47,59 @@ def _pairs(rng, count, taste=1.0, listener="", length=1):
     return pairs
 
 
-def test_padding_changes_no_number():
-    scorer = _scorer()
-    sequences = [np.array([1, 2]), np.array([3, 0, 1, 2, 2])]
-    short, long = scorer.batch(sequences), scorer.batch(sequences, 9)
-    spoilt = small.garbage_after(long[0], long[1])
-    small.close(scorer(*short), scorer(tf.constant(spoilt), long[1]))
-    small.close(scorer(*scorer.batch(sequences[:1])), scorer(*short)[:1])
+@pytest.mark.parametrize("vae_type", ["RNN", "SRNN", "MASKDIFF"])
+def test_features_are_a_function_of_the_sequence_alone(vae_type):
+    """Neither padding nor the other rows change them, and the last observation does."""
+    features = SequenceFeatures(small.gen_core(vae_type, small.symbol_codec))
+    sequences = [np.array([1, 2, 0]), np.array([3, 0, 1, 2, 2])]
+
+    def compute(observed, lengths):
+        return tf.concat(features._groups(observed, lengths), 1)
+
+    short, long = (pad(sequences, small.SYMBOL, size) for size in (5, 9))
+    small.close(compute(*short), compute(tf.constant(small.garbage_after(*long)), long[1]))
+    small.close(compute(*pad(sequences[:1], small.SYMBOL)), compute(*short)[:1])
+    assert compute(*short).shape[1] == sum(features.sizes)
+    other = compute(*pad([np.array([1, 2, 3]), sequences[1]], small.SYMBOL, 5))
+    groups = np.split(np.abs(other - compute(*short))[0], np.cumsum(features.sizes)[:-1])
+    assert groups[0].max() > 0.01 and (vae_type == "MASKDIFF" or groups[2].max() > 0.01)
 
 
-@pytest.mark.oracle
-def test_the_fitted_reward_is_the_maximum_of_the_likelihood():
-    """Sequences of one symbol: Bradley-Terry with four items, by Newton's method in NumPy."""
-    pairs = _pairs(np.random.default_rng(0), 400)
-    wins, losses = np.zeros([2, 4, 4])
-    for pair in pairs:
-        wins[pair.first[0], pair.second[0]] += pair.choice
-        losses[pair.first[0], pair.second[0]] += 1 - pair.choice
-    worth = np.zeros(4)
-    for _ in range(30):
-        p = 1 / (1 + np.exp(worth[None] - worth[:, None]))  # of the row over the column
-        residual = wins * (1 - p) - losses * p
-        gradient = residual.sum(1) - residual.sum(0)
-        curvature = (wins + losses) * p * (1 - p)
-        hessian = np.diag(curvature.sum(1) + curvature.sum(0)) - curvature - curvature.T
-        worth += np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-    model = PreferenceModel(_scorer, members=1)
-    model.fit(pairs, num_steps=300, learning_rate=0.02, weight_decay=0.0)
-    fitted = model.rewards([np.array([symbol]) for symbol in range(4)])[0]
-    np.testing.assert_allclose(fitted - fitted.mean(), worth - worth.mean(), atol=0.1)
-    everything = model.rewards([sequence for pair in pairs for sequence in pair[:2]])
-    assert abs(everything.mean()) < 1e-5
+def test_a_group_of_features_has_counts_and_repetitions():
+    """The embeddings of 4 symbols span their shares; 2 of 4 steps repeat the one before."""
+    features = SequenceFeatures(small.gen_core("RNN", small.symbol_codec))
+    sequences = [row.numpy() for row in small.symbols(70, 6)]
+    values = features([*sequences, np.array([1, 1, 1, 2, 3])])
+    assert values.shape == (71, sum(features.sizes)) and values[-1, -1] == 0.5
+    shares = Shares()(sequences)[:, :4]
+    contexts = np.concatenate([values[:-1, :3], np.ones([70, 1])], 1)
+    fitted, *_ = np.linalg.lstsq(
+        np.concatenate([shares, np.ones([70, 1])], 1), contexts, rcond=None)
+    np.testing.assert_allclose(
+        np.concatenate([shares, np.ones([70, 1])], 1) @ fitted, contexts, atol=1e-5)
 
 
-def test_calibration_divides_what_is_too_sure():
-    rng = np.random.default_rng(1)
-    model = PreferenceModel(_scorer, members=3)
-    model.fit(_pairs(rng, 200), num_steps=60, learning_rate=0.02)
-    pairs = _pairs(rng, 200)
-    for member in model.members:  # ten times too sure
-        member._head.w.assign(10 * member._head.w)
-    before = model.accuracy(pairs)
-    model.calibrate(pairs)
-    after = model.accuracy(pairs)
-    assert after.nats < 0.7 < before.nats and float(model.temperature) > 3
-    probabilities = model.probabilities(pairs)
-    assert probabilities.shape == (3, 200)
+def test_a_reward_is_learnt_from_few_choices_and_knows_its_uncertainty():
+    rng = np.random.default_rng(0)
+    model = PreferenceModel(Shares())
+    pairs, held = (_pairs(rng, count, 8.0, length=5) for count in (150, 1000))
+    best = np.mean([(WORTH[pair.first].mean() > WORTH[pair.second].mean()) == pair.choice
+                    for pair in held])
+    model.fit(pairs)
+    accuracy = model.accuracy(held)
+    assert accuracy.accuracy > best - 0.03 and accuracy.nats < 0.45
+    everything = model.rewards(preferences.sequences_of(pairs))
+    assert abs(everything.mean.mean()) < 1e-9
     swapped = [Pair(pair.second, pair.first, 1 - pair.choice) for pair in pairs]
-    np.testing.assert_allclose(model.probabilities(swapped), 1 - probabilities, atol=1e-6)
+    np.testing.assert_allclose(model.probabilities(swapped), 1 - model.probabilities(pairs))
+    few = PreferenceModel(Shares())
+    few.fit(pairs[:15])
+    guesses = few.rewards(preferences.sequences_of(pairs))
+    assert (guesses.variance / guesses.mean.var()).mean() > 2 * (
+        everything.variance / everything.mean.var()).mean()
+    assert few.accuracy(held).nats < 0.69
+    with pytest.raises(ValueError, match="at least one choice"):
+        model.fit([])
 
 
 def test_accuracy_has_the_standard_error_of_a_share():
@@ -93,75 +110,47 @@ def test_accuracy_has_the_standard_error_of_a_share():
     assert score_choices(np.zeros(0), np.zeros(0)).pairs == 0
 
 
-def test_the_next_pair_is_one_on_which_members_disagree():
-    """Information is 0 where all agree, be they sure or not, and log 2 for two sure opponents."""
-    agree, unsure, opposed = np.array([[0.999, 0.5, 1.0], [0.999, 0.5, 0.0]]).T
-    information = preferences.information(np.stack([agree, unsure, opposed], 1))
-    np.testing.assert_allclose(information, [0, 0, np.log(2)], atol=1e-6)
+def test_the_next_pairs_are_disjoint_and_those_of_which_least_is_known():
+    def compare(sequences, first, second):
+        variance = np.where((first >= 4) != (second >= 4), 9.0, 0.1)
+        return preferences.Estimates(np.zeros(len(first)), variance)
 
-    class Fixed:
-        def rewards(self, sequences):
-            return np.array([[0.0, 0.0, 9.0], [0.0, 0.0, -9.0]])[:, :len(sequences)]
-
-    assert 2 in preferences.next_pair(Fixed(), [0, 1, 2], num_pairs=50)
-    with pytest.raises(ValueError, match="at least 2 sequences, got 1"):
-        preferences.next_pair(Fixed(), [0])
-
-
-@pytest.mark.oracle
-def test_the_elbo_is_below_the_evidence_by_the_divergence_of_the_posterior():
-    """One latent: evidence and posterior by Gauss-Hermite quadrature."""
-    model = VariationalPreferenceModel(lambda outputs: _scorer(outputs=outputs), latent_size=1)
-    small.set_weights(model.scorer, 0.8)
-    pairs = _pairs(np.random.default_rng(2), 5)
-    differences, choices = model._differences(pairs), tf.constant([p.choice for p in pairs])
-    context, listeners = tf.constant([1.0, 1, 1, 0, 0]), tf.zeros([5], tf.int32)
-    points, weights = np.polynomial.hermite_e.hermegauss(60)
-    log_prob = np.array([model.log_prob(
-        differences, choices, tf.fill([5, 1], tf.constant(z, tf.float32))).numpy().sum()
-        for z in points])
-    evidence = np.log(np.sum(weights * np.exp(log_prob)) / weights.sum())
-    mean, stddev = (value.numpy().item() for value in model.posterior(
-        differences, choices, listeners, context, 1))
-    assert stddev < 1
-    # E_q[log p] and the KL divergence of q from the posterior, at points of q.
-    at_q = mean + stddev * points
-    log_prob_q = np.array([model.log_prob(
-        differences, choices, tf.fill([5, 1], tf.constant(z, tf.float32))).numpy().sum()
-        for z in at_q])
-    log_q = -0.5 * points**2 - np.log(stddev)
-    log_posterior = log_prob_q - 0.5 * at_q**2 - evidence
-    divergence = np.sum(weights * (log_q - log_posterior)) / weights.sum()
-    copies = 400  # of the listener, each with a sampled latent of its own
-    elbos = model.elbo(
-        tf.tile(differences, [copies, 1]), tf.tile(choices, [copies]),
-        tf.repeat(tf.range(copies), 5), tf.ones([5 * copies]), tf.tile(context, [copies]), copies,
-        seed=seeds.make(1)).numpy()
-    error = elbos.std() / np.sqrt(len(elbos))
-    assert abs(elbos.mean() - (evidence - divergence)) < 4 * error + 1e-5
-    assert divergence > 0
+    pairs = preferences.next_pairs(
+        types.SimpleNamespace(compare=compare), list(range(8)), 4)
+    assert sorted(number for pair in pairs for number in pair) == list(range(8))
+    assert all(min(pair) < 4 <= max(pair) for pair in pairs)
+    with pytest.raises(ValueError, match="at least 4 sequences, got 3"):
+        preferences.next_pairs(types.SimpleNamespace(), [0, 1, 2], 2)
 
 
 def test_listeners_with_opposite_tastes_are_told_apart():
     rng = np.random.default_rng(3)
-    tastes = {f"{kind}{number}": taste for number in range(6)
+    tastes = {f"{kind}{number}": taste for number in range(12)
               for kind, taste in (("likes", 30.0), ("dislikes", -30.0))}
     known, held = ([pair for name, taste in tastes.items()
                     for pair in _pairs(rng, 8, taste, name, length=3)] for _ in range(2))
-    model = VariationalPreferenceModel(lambda outputs: _scorer(outputs=outputs))
-    model.fit(known, num_steps=250, learning_rate=0.02)
-    one = PreferenceModel(_scorer, members=1)
-    one.fit(known, num_steps=40)
+    model = HierarchicalPreferenceModel(Shares())
+    evidence = model.fit(known)
+    # EM raises the evidence, up to the error of Laplace's approximation; correlated weights most.
+    assert np.diff(evidence).min() > -0.5 and evidence[-1] > evidence[9] + 20
+    one = PreferenceModel(Shares())
+    one.fit(known)
     assert model.accuracy(known, held).accuracy > 0.85 > 0.7 > one.accuracy(held).accuracy
-    assert model.infer([]).stddev == 1 > model.infer(known[:8]).stddev
-    latents = {name: model.infer(group).mean for name, group in by_listener(known, known).items()}
+    new = model.infer([])
+    np.testing.assert_allclose(new.covariance, model._covariance.numpy())
+    groups = by_listener(known, known)
+    posteriors = {name: model.infer(group) for name, group in groups.items()}
+    assert all(np.trace(posterior.covariance) < np.trace(new.covariance)
+               for posterior in posteriors.values())
     sequences = [np.full([3], symbol) for symbol in range(4)]
     samples = [Sample(sequence) for sequence in sequences]
-    by_taste = [Listeners(model, {name: latents[name]}, sequences).score(samples, [])
+    weights = {name: posterior.mean for name, posterior in posteriors.items()}
+    judged = [pair.first for pair in known]
+    by_taste = [Listeners(model, {name: weights[name]}, judged).score(samples, [])
                 for name in ("likes0", "dislikes0")]
     assert np.argmax(by_taste, axis=1).tolist() == [3, 0]
-    worst = Listeners(model, latents, sequences, combine="worst").score(samples, [])
-    mean = Listeners(model, latents, sequences, combine="mean").score(samples, [])
+    worst = Listeners(model, weights, judged, combine="worst").score(samples, [])
+    mean = Listeners(model, weights, judged, combine="mean").score(samples, [])
     assert np.all(np.array(worst) < np.array(mean)) and max(worst) < 0.5
 
 

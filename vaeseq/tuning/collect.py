@@ -8,28 +8,23 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from vaeseq.cli.arguments import UsageError
 from vaeseq.tuning.choices import Choice, ChoicesFile, check_listener
 from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.page import Comparison, PageServer, Shown
-from vaeseq.tuning.preferences import Pair, PreferenceModel, information
+from vaeseq.tuning.preferences import Pair, PreferenceModel, next_pairs
 
 _PAIRS = 8  # of samples that are drawn at once
 _POOL = 4  # times as many samples as needed, from which active choice takes the best
-_CANDIDATES = 400  # pairs of them
 _FEWEST = 8  # choices before the first active choice
-_MEMBERS = 3
-_STEPS = 80  # updates of a model for active choice
 
 
 class SamplePairs:
     """The pairs of samples of one listener, drawn when they are needed.
 
     Pair 0, 1, ... are the samples 0 and 1, 2 and 3, ... of the model. With `active` more samples
-    are drawn, and those pairs are taken on which an ensemble, learnt from the choices so far,
-    disagrees most.
+    are drawn, and those pairs are taken whose comparison tells the most of the reward, given the
+    choices so far.
     """
 
     def __init__(
@@ -71,24 +66,13 @@ class SamplePairs:
         self, samples: Sequence[Any], choices: Sequence[Choice], number: int
     ) -> list[tuple[int, int]]:
         """Returns disjoint pairs of samples with the most information."""
-        model = PreferenceModel(
-            lambda member: self._domain.make_scorer(1, member), members=_MEMBERS)
+        model = PreferenceModel(self._domain.make_features())
         observe = self._domain.observe
         model.fit([Pair(observe(choice.first), observe(choice.second), choice.preference)
-                   for choice in choices], num_steps=_STEPS, seed=self._seed)
-        rewards = model.rewards([observe(sample) for sample in samples])
-        rng = np.random.default_rng([self._seed, number])
-        candidates = rng.permuted(
-            np.tile(np.arange(len(samples)), [_CANDIDATES, 1]), axis=1)[:, :2]
-        differences = rewards[:, candidates[:, 0]] - rewards[:, candidates[:, 1]]
-        value = information(1 / (1 + np.exp(-np.clip(differences, -50, 50))))
-        pairs: list[tuple[int, int]] = []
-        used: set[int] = set()
-        for first, second in candidates[np.argsort(-value)].tolist():
-            if not {first, second} & used:
-                used |= {first, second}
-                pairs.append((first, second))
-        return pairs[:_PAIRS]
+                   for choice in choices])
+        # The number of the batch in the seed: other candidates each time.
+        return next_pairs(model, [observe(sample) for sample in samples], _PAIRS,
+                          seed=self._seed + number)
 
 
 def serve(

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import nest
+from vaeseq.tuning.features import pad
 from vaeseq.tuning.rewards import Reward, Sample
 from vaeseq.tuning.scorer import Minimizer, SequenceScorer
 from vaeseq.types import Nest, Tensor
@@ -34,7 +35,7 @@ class Discriminator(Reward):
         """Creates the reward.
 
         Args:
-          scorer: the network, of one output.
+          scorer: the network.
           label: names it in reports.
           limit: largest reward, in nats.
           real_label: the target probability of data; below 1 for one-sided label smoothing.
@@ -57,20 +58,21 @@ class Discriminator(Reward):
         self, samples: Sequence[Sample], references: Sequence[Sample]
     ) -> Sequence[float | np.ndarray]:
         del references
-        logits = self._logits(*self._scorer.batch([sample.observed for sample in samples]))
+        logits = self._logits(
+            *pad([sample.observed for sample in samples], self._scorer.observation_spec))
         return list(np.clip(logits.numpy().astype(np.float64), -self._limit, self._limit))
 
     def update(self, samples: Sequence[Sample], references: Sequence[Sample]) -> None:
         """Learns to tell samples from references, both cut to the shortest length of either."""
         size = min(len(tf.nest.flatten(sample.observed)[0]) for sample in (*samples, *references))
-        drawn, real = (self._scorer.batch([
-            tf.nest.map_structure(lambda leaf: leaf[:size], sample.observed)
-            for sample in group], size) for group in (samples, references))
+        drawn, real = (pad([
+            tf.nest.map_structure(lambda leaf: leaf[:size], sample.observed) for sample in group],
+            self._scorer.observation_spec, size) for group in (samples, references))
         for _ in range(self._updates):
             self._train(*drawn, *real)
 
     def _compute_logits(self, observed: Nest, lengths: Tensor) -> Tensor:
-        return self._scorer(observed, lengths)[:, 0] + self._bias
+        return self._scorer(observed, lengths) + self._bias
 
     def _make_update(
         self, drawn: Nest, drawn_lengths: Tensor, real: Nest, real_lengths: Tensor

@@ -14,11 +14,12 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.tuning import choices, preferences
 from vaeseq.tuning.discriminator import Discriminator
+from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.listeners import (
     Combine,
+    HierarchicalPreferenceModel,
     ListenerPosterior,
     Listeners,
-    VariationalPreferenceModel,
     by_listener,
 )
 from vaeseq.tuning.preferences import Accuracy, Pair, Preference, PreferenceModel
@@ -28,7 +29,6 @@ from vaeseq.tuning.terms import Factory
 from vaeseq.types import Nest
 
 HELD_OUT = 0.2  # share of the choices
-_MEMBERS = 4
 _FEWEST = 10  # choices from which a reward is learnt
 
 
@@ -36,12 +36,14 @@ class Domain(NamedTuple):
     """What a program's sequences are.
 
     Attributes:
-      make_scorer: creates a network of so many outputs whose weights depend on a seed.
+      make_scorer: creates a network whose weights depend on a seed, for a discriminator.
+      make_features: returns the features that learnt rewards are linear in.
       observe: maps a sample as the file of choices records it to a nest of `[N, ...]`; raises
         ValueError for something else.
     """
 
-    make_scorer: Callable[[int, int], SequenceScorer]
+    make_scorer: Callable[[int], SequenceScorer]
+    make_features: Callable[[], SequenceFeatures]
     observe: Callable[[Any], Nest]
 
 
@@ -61,7 +63,7 @@ class Learnt(NamedTuple):
     held: list[Pair]
     model: PreferenceModel
     accuracy: Accuracy
-    listeners: VariationalPreferenceModel | None
+    listeners: HierarchicalPreferenceModel | None
     listeners_accuracy: Accuracy | None
 
 
@@ -91,25 +93,22 @@ def learn(
     Args:
       pairs: the choices.
       domain: what the sequences are.
-      seed: of everything random.
+      seed: of which choices are held out.
       log: called with a line before each model is learnt.
     """
     known, held = preferences.split(pairs, HELD_OUT, seed)
     log(f"Learning a reward from {len(known)} choices; {len(held)} are held out.")
-    model = PreferenceModel(
-        lambda number: domain.make_scorer(1, seed + number), members=_MEMBERS)
-    model.fit(known, seed=seed)
-    one_for_all = model.accuracy(held)  # before the calibration, which sees what was held out
-    model.calibrate(held)
+    features = domain.make_features()
+    model = PreferenceModel(features)
+    model.fit(known)
     listeners = accuracy = None
     names = by_listener(known, known)
     if len(names) > 1:
         log(f"Learning a reward for each of {len(names)} listeners.")
-        listeners = VariationalPreferenceModel(
-            lambda outputs: domain.make_scorer(outputs, seed), seed=seed)
-        listeners.fit(known, seed=seed)
+        listeners = HierarchicalPreferenceModel(features)
+        listeners.fit(known)
         accuracy = listeners.accuracy(known, held)
-    return Learnt(known, held, model, one_for_all, listeners, accuracy)
+    return Learnt(known, held, model, model.accuracy(held), listeners, accuracy)
 
 
 def kinds(
@@ -122,7 +121,7 @@ def kinds(
     def discriminator(argument: str, label: str) -> Reward:
         if argument:
             raise ValueError("the discriminator takes no argument.")
-        return Discriminator(domain.make_scorer(1, seed), label=label)
+        return Discriminator(domain.make_scorer(seed), label=label)
 
     def one(path: str, label: str) -> Reward:
         learnt = _learnt(path)
@@ -130,21 +129,21 @@ def kinds(
 
     def listener(argument: str, label: str) -> Reward:
         name, _, path = argument.partition(":")
-        learnt, latents = _latents(path)
-        if name not in latents:
-            raise ValueError(f"expected a listener among {', '.join(map(short_repr, latents))}; "
+        learnt, posteriors = _posteriors(path)
+        if name not in posteriors:
+            raise ValueError(f"expected a listener among {', '.join(map(short_repr, posteriors))}; "
                              f"got {short_repr(name)}.")
-        return _listeners(learnt, {name: latents[name]}, "mean", label)
+        return _listeners(learnt, {name: posteriors[name]}, "mean", label)
 
     def combined(combine: Combine) -> Factory:
-        return lambda path, label: _listeners(*_latents(path), combine, label)
+        return lambda path, label: _listeners(*_posteriors(path), combine, label)
 
     def _learnt(path: str) -> Learnt:
         if not os.path.isfile(path):
             raise ValueError(f"expected a file of choices; there is no file {short_repr(path)}.")
         return learn(read_pairs(path, domain), domain, seed=seed, log=log)
 
-    def _latents(path: str) -> tuple[Learnt, dict[str, ListenerPosterior]]:
+    def _posteriors(path: str) -> tuple[Learnt, dict[str, ListenerPosterior]]:
         learnt = _learnt(path)
         if learnt.listeners is None:
             raise ValueError("expected the choices of several listeners, found those of one. Use "
@@ -157,12 +156,12 @@ def kinds(
 
 
 def _listeners(
-    learnt: Learnt, latents: dict[str, ListenerPosterior], combine: Combine, label: str
+    learnt: Learnt, posteriors: dict[str, ListenerPosterior], combine: Combine, label: str
 ) -> Reward:
     assert learnt.listeners is not None
     return Listeners(
-        learnt.listeners, {name: posterior.mean for name, posterior in latents.items()},
-        [sequence for pair in learnt.known for sequence in pair[:2]], combine=combine, label=label)
+        learnt.listeners, {name: posterior.mean for name, posterior in posteriors.items()},
+        preferences.sequences_of(learnt.known), combine=combine, label=label)
 
 
 def table(learnt: Learnt) -> str:

@@ -3,30 +3,33 @@
 
 The model of Bradley, Terry and Luce: the first of two sequences is chosen with probability
 
-    p(a over b) = sigmoid((r(a) - r(b)) / temperature)
+    p(a over b) = sigmoid(r(a) - r(b))        r(x) = w f(x)
 
-where the reward r is a recurrent network (Christiano et al., arXiv:1706.03741). A choice of neither
-counts as half a choice of each. An ensemble, of networks with other initial weights and bootstrap
-samples of the choices, says how uncertain a reward is. The temperature is fitted on held-out
-choices (Guo et al., arXiv:1706.04599), so that probabilities are calibrated.
+with fixed features f of a trained model (`vaeseq.tuning.features`), and a normal prior of the
+weights w whose variances maximise the evidence (`vaeseq.tuning.logistic`). A choice of neither
+counts as half a choice of each. The posterior of w says how uncertain a reward is. Probabilities
+are means over it, which keeps them from being too sure without held-out choices.
 
-Axes: K members of the ensemble, B sequences, M pairs.
+Deviation: Christiano et al. (arXiv:1706.03741) train an ensemble of networks. A network of its own
+learns a few hundred choices by heart, and predicts others worse than the linear reward does.
+
+Axes: B sequences, M pairs, F features.
 """
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from vaeseq.tuning import logistic
+from vaeseq.tuning.features import ScaledFeatures, SequenceFeatures
 from vaeseq.tuning.rewards import Reward, Sample
-from vaeseq.tuning.scorer import Minimizer, SequenceScorer
-from vaeseq.types import Nest, Tensor
+from vaeseq.types import Nest
 
-_BATCH = 64  # pairs of an update
-_CHUNK = 64  # sequences scored at once
+_CANDIDATES = 1000  # random pairs among which the most informative are taken
 
 
 class Pair(NamedTuple):
@@ -61,127 +64,77 @@ class Accuracy(NamedTuple):
     pairs: int
 
 
-class PreferenceModel(tf.Module):
-    """An ensemble of rewards learnt from choices.
+class Estimates(NamedTuple):
+    """Normal distributions of rewards or of their differences, in nats of log-odds.
 
     Attributes:
-      members: the networks, K.
-      temperature: divides differences of rewards; see `calibrate`.
+      mean: `[B]`.
+      variance: `[B]`.
     """
 
-    def __init__(
-        self, make_scorer: Callable[[int], SequenceScorer], *, members: int = 4,
-        bootstrap: bool = True,
-    ):
-        """Creates the model.
+    mean: np.ndarray
+    variance: np.ndarray
 
-        Args:
-          make_scorer: creates a network of one output whose weights depend on a seed.
-          members: number of networks, K.
-          bootstrap: whether each of several networks has a bootstrap sample of the choices.
-        """
+
+class PreferenceModel(tf.Module):
+    """A reward learnt from choices, linear in fixed features."""
+
+    def __init__(self, features: SequenceFeatures):
+        """Args: features: of sequences; their model is not changed."""
         super().__init__(name="preferences")
-        self.members = [make_scorer(number) for number in range(members)]
-        self.temperature = tf.Variable(1.0, trainable=False, name="temperature")
-        self._bootstrap = bootstrap and members > 1
-        # Choices say nothing about a constant that is added to all rewards of a member.
-        self._offsets = tf.Variable(tf.zeros([members]), trainable=False, name="offsets")
-        self._compute = tf.function(self._raw, autograph=False)
+        self._features = ScaledFeatures(features)
+        size = sum(features.sizes)
+        self._weights = tf.Variable(
+            tf.zeros([size], tf.float64), trainable=False, name="weights")
+        self._covariance = tf.Variable(
+            tf.eye(size, dtype=tf.float64), trainable=False, name="covariance")
 
-    def fit(
-        self, pairs: Sequence[Pair], *, num_steps: int = 300, learning_rate: float = 5e-3,
-        weight_decay: float = 0.1, seed: int = 0,
-    ) -> None:
-        """Learns from choices, and sets the mean reward of their sequences to 0.
+    def fit(self, pairs: Sequence[Pair]) -> None:
+        """Learns from choices; the mean reward of their sequences is 0.
 
         Args:
           pairs: at least one.
-          num_steps: number of updates.
-          learning_rate: of Adam.
-          weight_decay: see `scorer.Minimizer`.
-          seed: of the batches and bootstrap samples.
 
         Raises:
           ValueError: there are no pairs.
         """
-        if not pairs:
-            raise ValueError("expected at least one choice to learn from, got none.")
-        rng = np.random.default_rng(seed)
-        count, size = len(pairs), min(_BATCH, len(pairs))
-        choices = np.array([pair.choice for pair in pairs], np.float32)
-        weights = np.ones([len(self.members), count], np.float32)
-        if self._bootstrap:
-            draws = rng.integers(0, count, [len(self.members), count])
-            weights = np.stack([np.bincount(row, minlength=count) for row in draws])
-        minimizer = Minimizer(
-            [v for member in self.members for v in member.trainable_variables],
-            learning_rate=learning_rate, weight_decay=weight_decay,
-            clip_gradient_norm=float(len(self.members)))
-        observed, lengths = self.members[0].batch(
-            [pair.first for pair in pairs] + [pair.second for pair in pairs])
+        differences, choices = fit_differences(self._features, pairs)
+        variances = logistic.fit_variances(differences, choices, self._features.features.sizes)
+        posterior = logistic.laplace(
+            differences, choices, np.zeros(len(variances)), np.sqrt(variances))
+        self._weights.assign(posterior.mean)
+        self._covariance.assign(
+            np.diag(variances) - posterior.reduction @ posterior.reduction.T)
 
-        def update(rows: Tensor, choice: Tensor, weight: Tensor) -> Tensor:
-            both = tf.concat([rows, rows + count], 0)
-            part = tf.nest.map_structure(lambda leaf: tf.gather(leaf, both), observed)
-            part_lengths = tf.gather(lengths, both)
+    def rewards(self, sequences: Sequence[Nest]) -> Estimates:
+        """Returns the rewards of sequences, nests of `[N, ...]`, and their uncertainty."""
+        return self._estimates(self._features(sequences))
 
-            def loss() -> Tensor:
-                rewards = self._raw(part, part_lengths)
-                entropy = tf.nn.sigmoid_cross_entropy_with_logits(
-                    labels=tf.broadcast_to(choice, weight.shape),
-                    logits=rewards[:, :size] - rewards[:, size:])
-                return tf.reduce_sum(tf.reduce_mean(weight * entropy, axis=1))
+    def compare(
+        self, sequences: Sequence[Nest], first: np.ndarray, second: np.ndarray
+    ) -> Estimates:
+        """Returns the log-odds that the first of a pair is chosen, and their uncertainty.
 
-            return minimizer.step(loss)
-
-        compiled = tf.function(update, autograph=False)
-        order = np.array([], int)
-        for _ in range(num_steps):
-            if len(order) < size:
-                order = np.concatenate([order, rng.permutation(count)])
-            rows, order = order[:size], order[size:]
-            compiled(tf.constant(rows, tf.int32), tf.constant(choices[rows]),
-                     tf.constant(weights[:, rows], tf.float32))
-        self._offsets.assign(tf.zeros_like(self._offsets))
-        self._offsets.assign(self._rewards(
-            [sequence for pair in pairs for sequence in pair[:2]]).mean(axis=1))
-
-    def calibrate(self, pairs: Sequence[Pair]) -> None:
-        """Fits the temperature to choices that were not learnt from; without any, it stays."""
-        pairs = [pair for pair in pairs if pair.choice != 0.5]
-        if pairs:
-            differences = self._differences(pairs)
-            choices = np.array([pair.choice for pair in pairs])
-            grid = np.exp(np.linspace(math.log(0.1), math.log(20), 200))
-            nats = [_nats(_sigmoid(differences / value).mean(axis=0), choices) for value in grid]
-            self.temperature.assign(grid[int(np.argmin(nats))])
-
-    def rewards(self, sequences: Sequence[Nest]) -> np.ndarray:
-        """Returns the reward of sequences by each member, in nats of log-odds, `[K, B]`."""
-        return self._rewards(sequences) / float(self.temperature)
+        Args:
+          sequences: B of them.
+          first: numbers of sequences, int `[M]`.
+          second: likewise.
+        """
+        features = self._features(sequences)
+        return self._estimates(features[first] - features[second])
 
     def probabilities(self, pairs: Sequence[Pair]) -> np.ndarray:
-        """Returns the probability that the first is chosen, by each member, `[K, M]`."""
-        return _sigmoid(self._differences(pairs) / float(self.temperature))
+        """Returns the probability that the first is chosen, `[M]`."""
+        return logistic.predict(*self._estimates(differences(self._features, pairs)))
 
     def accuracy(self, pairs: Sequence[Pair]) -> Accuracy:
-        """Returns how well the ensemble's mean probability predicts choices."""
+        """Returns how well choices are predicted."""
         pairs = [pair for pair in pairs if pair.choice != 0.5]
-        return score_choices(
-            self.probabilities(pairs).mean(axis=0) if pairs else np.zeros(0),
-            np.array([pair.choice for pair in pairs]))
+        return score_choices(self.probabilities(pairs), choices_of(pairs))
 
-    def _differences(self, pairs: Sequence[Pair]) -> np.ndarray:
-        rewards = self._rewards([pair.first for pair in pairs] + [pair.second for pair in pairs])
-        return rewards[:, :len(pairs)] - rewards[:, len(pairs):]
-
-    def _rewards(self, sequences: Sequence[Nest]) -> np.ndarray:
-        return by_chunks(self._compute, self.members[0], sequences).T - self._offsets.numpy()[
-            :, None]
-
-    def _raw(self, observed: Nest, lengths: Tensor) -> Tensor:
-        """Returns the rewards without offsets and temperature, `[K, B]`."""
-        return tf.stack([member(observed, lengths)[:, 0] for member in self.members])
+    def _estimates(self, features: np.ndarray) -> Estimates:
+        variance = ((features @ self._covariance.numpy()) * features).sum(axis=1)
+        return Estimates(features @ self._weights.numpy(), np.maximum(variance, 0))
 
 
 class Preference(Reward):
@@ -195,8 +148,8 @@ class Preference(Reward):
         Args:
           model: learnt from choices.
           label: names it in reports.
-          pessimism: standard deviations of the ensemble that are subtracted from its mean, so that
-            tuning does not seek what the members know nothing of (Coste et al., arXiv:2310.02743).
+          pessimism: standard deviations of the reward that are subtracted from its mean, so that
+            tuning does not seek what choices say nothing of (Coste et al., arXiv:2310.02743).
         """
         super().__init__(label)
         self.model = model
@@ -206,44 +159,38 @@ class Preference(Reward):
         self, samples: Sequence[Sample], references: Sequence[Sample]
     ) -> Sequence[float | np.ndarray]:
         del references
-        rewards = self.model.rewards([sample.observed for sample in samples])
-        return list(rewards.mean(axis=0) - self._pessimism * rewards.std(axis=0))
+        mean, variance = self.model.rewards([sample.observed for sample in samples])
+        return list(mean - self._pessimism * np.sqrt(variance))
 
 
-def information(probabilities: np.ndarray) -> np.ndarray:
-    """Returns the information in nats that a choice gives about which member is right, `[M]`.
-
-    It is the mutual information of the choice and the member: high where the members are sure and
-    disagree (Houlsby et al., arXiv:1112.5745).
-
-    Args:
-      probabilities: that the first is chosen, by each member, `[K, M]`.
-    """
-    return _entropy(probabilities.mean(axis=0)) - _entropy(probabilities).mean(axis=0)
-
-
-def next_pair(
-    model: PreferenceModel, sequences: Sequence[Nest], *, num_pairs: int = 1000, seed: int = 0
-) -> tuple[int, int]:
-    """Returns the numbers of two sequences whose comparison gives the most information.
+def next_pairs(
+    model: PreferenceModel, sequences: Sequence[Nest], count: int = 1, *, seed: int = 0
+) -> list[tuple[int, int]]:
+    """Returns pairs of numbers of sequences whose comparisons give the most information.
 
     Args:
       model: what was learnt so far.
       sequences: candidates, at least 2.
-      num_pairs: number of random pairs among which the best is taken.
-      seed: of these pairs.
+      count: number of pairs; no sequence is in two of them.
+      seed: of the random pairs among which these are taken.
 
     Raises:
-      ValueError: there are fewer than 2 sequences.
+      ValueError: there are fewer than 2 sequences for each pair.
     """
-    if len(sequences) < 2:
-        raise ValueError(f"expected at least 2 sequences, got {len(sequences)}.")
+    if len(sequences) < 2 * count:
+        raise ValueError(f"expected at least {2 * count} sequences, got {len(sequences)}.")
     rng = np.random.default_rng(seed)
-    first = rng.integers(0, len(sequences), num_pairs)
-    second = (first + rng.integers(1, len(sequences), num_pairs)) % len(sequences)
-    rewards = model.rewards(sequences)
-    best = int(np.argmax(information(_sigmoid(rewards[:, first] - rewards[:, second]))))
-    return int(first[best]), int(second[best])
+    first = rng.integers(0, len(sequences), _CANDIDATES)
+    second = (first + rng.integers(1, len(sequences), _CANDIDATES)) % len(sequences)
+    value = logistic.information(*model.compare(sequences, first, second))
+    pairs: list[tuple[int, int]] = []
+    used: set[int] = set()
+    for row in np.argsort(-value):
+        pair = int(first[row]), int(second[row])
+        if not used & set(pair):
+            used |= set(pair)
+            pairs.append(pair)
+    return pairs[:count]
 
 
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
@@ -265,37 +212,39 @@ def score_choices(probabilities: np.ndarray, choices: np.ndarray) -> Accuracy:
         return Accuracy(math.nan, math.nan, math.nan, 0)
     right = (probabilities > 0.5) == (choices > 0.5)
     share = float(right.mean())
-    return Accuracy(share, math.sqrt(share * (1 - share) / count),
-                    _nats(probabilities, choices), count)
-
-
-def by_chunks(
-    compute: Callable[[Nest, Tensor], Tensor], scorer: SequenceScorer, sequences: Sequence[Nest]
-) -> np.ndarray:
-    """Returns what `compute` gives for sequences in chunks of one size, `[B, *]`.
-
-    Args:
-      compute: maps padded sequences and lengths to a tensor `[*, chunk]`.
-      scorer: pads them.
-      sequences: B of them.
-    """
-    results = []
-    for first in range(0, len(sequences), _CHUNK):
-        part = list(sequences[first:first + _CHUNK])
-        filled = part + [part[0]] * (_CHUNK - len(part))
-        results.append(compute(*scorer.batch(filled)).numpy().T[:len(part)])
-    return np.concatenate(results).astype(np.float64)
-
-
-def _nats(probabilities: np.ndarray, choices: np.ndarray) -> float:
     chosen = np.where(choices > 0.5, probabilities, 1 - probabilities)
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+    return Accuracy(share, math.sqrt(share * (1 - share) / count),
+                    float(-np.log(np.maximum(chosen, 1e-12)).mean()), count)
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    p = np.clip(probabilities, 1e-12, 1 - 1e-12)
-    return -p * np.log(p) - (1 - p) * np.log1p(-p)
+def fit_differences(
+    features: ScaledFeatures, pairs: Sequence[Pair]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scales features to the sequences of choices.
+
+    Returns:
+      The differences of the scaled features, first minus second, `[M, F]`, and the choices, `[M]`.
+
+    Raises:
+      ValueError: there are no pairs.
+    """
+    if not pairs:
+        raise ValueError("expected at least one choice to learn from, got none.")
+    scaled = features.fit(sequences_of(pairs))
+    return scaled[:len(pairs)] - scaled[len(pairs):], choices_of(pairs)
 
 
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * values))
+def differences(features: ScaledFeatures, pairs: Sequence[Pair]) -> np.ndarray:
+    """Returns the differences of the features of pairs, first minus second, `[M, F]`."""
+    scaled = features(sequences_of(pairs))
+    return scaled[:len(pairs)] - scaled[len(pairs):]
+
+
+def sequences_of(pairs: Sequence[Pair]) -> list[Nest]:
+    """Returns the first sequences of pairs, and behind them the second ones."""
+    return [pair.first for pair in pairs] + [pair.second for pair in pairs]
+
+
+def choices_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """Returns the choices of pairs, `[M]`."""
+    return np.array([pair.choice for pair in pairs], np.float64)

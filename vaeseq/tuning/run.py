@@ -32,11 +32,13 @@ from vaeseq.train import schedules
 from vaeseq.train.metrics import Writer
 from vaeseq.train.trainer import TrainResult
 from vaeseq.tuning.control import KLControl
+from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.monitor import distinct, hacking_warnings
 from vaeseq.tuning.policy import Samples, TuneMetrics, TuneOps
 from vaeseq.tuning.rewards import RewardSum, Sample
 from vaeseq.tuning.settings import TuningRecord
 from vaeseq.types import Nest
+from vaeseq.vae import GenCore
 
 _REPORT = "report.json"
 _WARMUP_STEPS = 50  # Adam's first steps are large
@@ -243,11 +245,8 @@ class Tuning:
         exists = self._log_dir.exists
         step = self._checkpoints.restore(self._objects) if exists else None
         if step is None:
-            start = Checkpoints(LogDir(self._record.start, self._log_dir.program).checkpoints)
             for model in (self.model, self._prior):
-                if start.restore({"gen_core": model.gen_core}, best=True) is None:
-                    raise UsageError(f"--from: expected a checkpoint in {self._record.start!r}, "
-                                     "found none. Train first.")
+                _restore_original(model.gen_core, self._record, self._log_dir)
             if not exists:
                 self._record.save(self._log_dir)
                 self.model.save_files()
@@ -343,6 +342,25 @@ class Tuning:
         return [Sample(row, self.content) for row in rows]
 
 
+def original_features(
+    model: Model, record: TuningRecord, log_dir: LogDir
+) -> SequenceFeatures:
+    """Returns features of sequences by the model before tuning.
+
+    Args:
+      model: of the same hyperparameters; it is built and restored.
+      record: of the tuning.
+      log_dir: of the tuned model; it need not exist yet.
+
+    Raises:
+      UsageError: there is no checkpoint.
+      ValueError: the checkpoints are damaged, or of another model.
+    """
+    model.build()
+    _restore_original(model.gen_core, record, log_dir)
+    return SequenceFeatures(model.gen_core)
+
+
 def read_report(log_dir: LogDir) -> Report:
     """Reads the report of a run; raises ValueError where it is damaged."""
     try:
@@ -359,3 +377,14 @@ def read_report(log_dir: LogDir) -> Report:
         raise ValueError(
             f"{str(log_dir.path / _REPORT)!r}: expected a JSON object of measurements. The log "
             "directory is damaged; start again in another.") from None
+
+
+def _restore_original(gen_core: GenCore, record: TuningRecord, log_dir: LogDir) -> None:
+    """Restores the model before tuning: from checkpoints of its tuning, else from where it begins.
+    """
+    if log_dir.exists and Checkpoints(log_dir.checkpoints).restore({"prior": gen_core}) is not None:
+        return
+    start = Checkpoints(LogDir(record.start, log_dir.program).checkpoints)
+    if start.restore({"gen_core": gen_core}, best=True) is None:
+        raise UsageError(f"--from: expected a checkpoint in {record.start!r}, found none. Train "
+                         "first.")

@@ -1,13 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""A recurrent network that maps whole sequences to numbers, and its training.
+"""A recurrent network that maps whole sequences to a number each, and its training.
 
     f_t = encoder(x_t)      y_t = gru(f_1, ..., f_t)
-    features = mean over t of (f_t, y_t)          numbers = linear(features)
+    features = mean over t of (f_t, y_t)          number = linear(features)
 
 Means over time judge a sequence by the share of its steps that have some quality, whatever its
 length. The mean of f_t alone is a bag of observations, which little data suffices to learn from.
 
-Axes: B sequences, T steps, F features.
+Axes: B sequences, T steps.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import data, nest, seeds
+from vaeseq import nest, seeds
 from vaeseq.encoder import Encoder
 from vaeseq.nn import initializers
 from vaeseq.nn.networks import Linear, RecurrentStack
@@ -25,7 +25,7 @@ from vaeseq.types import Nest, Tensor
 
 
 class SequenceScorer(snt.Module):
-    """Maps sequences to features, and these to numbers.
+    """Maps sequences to features, and these to a number.
 
     Attributes:
       observation_spec: a nest of `tf.TensorSpec` of one observation.
@@ -33,7 +33,7 @@ class SequenceScorer(snt.Module):
 
     def __init__(
         self, encoder: Encoder, observation_spec: Nest, *, units: int = 32, cell: str = "gru",
-        outputs: int = 1, seed: int = 0, name: str | None = None,
+        seed: int = 0, name: str | None = None,
     ):
         """Creates the network and its variables.
 
@@ -42,7 +42,6 @@ class SequenceScorer(snt.Module):
           observation_spec: a nest of `tf.TensorSpec` of one observation.
           units: hidden units of the recurrence.
           cell: of the recurrence (`vaeseq.nn.networks.CELLS`).
-          outputs: numbers of each sequence.
           seed: of the initial weights.
           name: of the module.
         """
@@ -50,12 +49,12 @@ class SequenceScorer(snt.Module):
         self.observation_spec = observation_spec
         self._encoder = encoder
         self._recurrence = RecurrentStack((units,), cell=cell)
-        self._head = Linear(outputs, use_bias=False, name="head")
+        self._head = Linear(1, use_bias=False, name="head")
         with initializers.weights_seed(seeds.make(seed)):
             self(nest.zeros(observation_spec, 1, 1), tf.ones([1], tf.int32))
 
-    def features(self, observed: Nest, lengths: Tensor) -> Tensor:
-        """Returns the features of sequences, `[B, F]`.
+    def __call__(self, observed: Nest, lengths: Tensor) -> Tensor:
+        """Returns the numbers of sequences, `[B]`.
 
         Args:
           observed: a nest of `[B, T, ...]`; padding after a row's length changes nothing.
@@ -67,30 +66,7 @@ class SequenceScorer(snt.Module):
         outputs, _ = self._recurrence(encoded, state, lengths)
         steps = nest.mask_time(tf.concat([encoded, outputs], -1), lengths)
         count = tf.maximum(tf.cast(lengths, steps.dtype), 1.0)
-        return tf.reduce_sum(steps, axis=1) / count[:, None]
-
-    def head(self, features: Tensor) -> Tensor:
-        """Maps features or differences of features, `[..., F]`, to numbers, `[..., outputs]`."""
-        return self._head(features)
-
-    def __call__(self, observed: Nest, lengths: Tensor) -> Tensor:
-        """Returns the numbers of sequences, `[B, outputs]`; arguments as for `features`."""
-        return self.head(self.features(observed, lengths))
-
-    def batch(
-        self, sequences: Sequence[Nest], num_steps: int | None = None
-    ) -> tuple[Nest, Tensor]:
-        """Returns sequences, nests of `[N, ...]`, as one nest of `[B, T, ...]` and lengths.
-
-        Args:
-          sequences: B of them.
-          num_steps: T, at least the longest length; by default the next size of
-            `vaeseq.data.bucket`.
-        """
-        longest = max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
-        padded = data.as_tensors(
-            data.pad(sequences, num_steps or data.bucket(max(1, longest))), self.observation_spec)
-        return padded.observed, padded.lengths
+        return self._head(tf.reduce_sum(steps, axis=1) / count[:, None])[:, 0]
 
 
 class Minimizer(tf.Module):

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     def make_pairs(choices: Callable[[], list[Choice]]) -> collect.SamplePairs:
         return collect.SamplePairs(
             draw, lambda content: _shown(content, grid),
-            domain=rewards.domain(model.hparams, model.mean), choices=choices,
+            domain=rewards.domain(model), choices=choices,
             is_active=args.active, seed=args.seed)
 
     path = args.choices or args.log_dir / "choices.jsonl"

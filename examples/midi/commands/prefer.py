@@ -14,7 +14,7 @@ from ._shared import load_model, log
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
-    domain = rewards.domain(model.hparams, model.mean)
+    domain = rewards.domain(model)
     learnt = learning.learn(
         learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=log)
     print(json.dumps(learning.as_dict(learnt)) if args.json else learning.table(learnt))

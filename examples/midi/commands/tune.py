@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -10,11 +11,12 @@ import os
 from vaeseq import fields
 from vaeseq.cli import options, program
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.tuning.run import original_features
 from vaeseq.tuning.settings import TuningRecord
 
 from ..data import sources
 from ..hparams import MidiHParams
-from ..model import PROGRAM, saved_mean
+from ..model import PROGRAM, MidiModel, saved_mean
 from ..tuning import rewards
 from ..tuning.run import MidiTuning
 from ..tuning.settings import MidiTuneSettings
@@ -39,8 +41,11 @@ def run(args: argparse.Namespace) -> None:
     else:
         seed = log_dir.seed() if log_dir.exists else 0
     mean = saved_mean(source, hparams)
-    reward = rewards.find(record.reward, record.settings.bar or grid.bar,
-                          rewards.domain(hparams, mean), seed, log)
+    original = MidiModel(hparams, log_dir.path, mean=mean, seed=seed)
+    sequences = rewards.domain(
+        original, functools.partial(original_features, original, record, log_dir))
+    reward = rewards.find(
+        record.reward, record.settings.bar or grid.bar, sequences, seed, log)
     music = sources.reload(source, grid, log)
     tuning = MidiTuning(log_dir, record, reward, music, hparams, mean, num_steps=args.num_steps,
                         valid_steps=args.valid_steps, seed=seed)

@@ -17,6 +17,7 @@ import numpy as np
 
 from vaeseq.fields import short_repr
 from vaeseq.tuning import learning, terms
+from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.rewards import Function, Reward, RewardSum
 from vaeseq.tuning.scorer import SequenceScorer
@@ -24,28 +25,31 @@ from vaeseq.types import Nest
 
 from ..data import piano_roll
 from ..data.piano_roll import Grid
-from ..hparams import MidiHParams
-from ..model import observations
+from ..model import MidiModel, observations
 from . import counterpoint
 
 COUNTERPOINT = "counterpoint"
 _PITCHES = 128
 
 
-def domain(hparams: MidiHParams, mean: np.ndarray) -> Domain:
+def domain(
+    model: MidiModel, make_features: Callable[[], SequenceFeatures] | None = None
+) -> Domain:
     """Returns what the sequences of a model of music are.
 
     Args:
-      hparams: of the model.
-      mean: how often each column is on in the training music, `[P]`.
+      model: whose samples are judged.
+      make_features: returns the features of learnt rewards; by default those of `model`, which
+        must be restored.
     """
+    hparams = model.hparams
+
     def observe(content: Any) -> Nest:
         return observations.observe(to_roll(content, hparams.frames), hparams)
 
     return Domain(
-        lambda outputs, seed: SequenceScorer(
-            observations.make_encoder(hparams, mean), observations.spec(hparams), outputs=outputs,
-            seed=seed), observe)
+        lambda seed: SequenceScorer(model.make_encoder(), model.observation_spec, seed=seed),
+        make_features or (lambda: SequenceFeatures(model.gen_core)), observe)
 
 
 def find(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -11,6 +12,7 @@ from vaeseq import fields
 from vaeseq.cli import options, program, tuning_options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.tuning.run import original_features
 from vaeseq.tuning.settings import TuningRecord
 
 from ..data.corpus import open_corpus
@@ -44,9 +46,12 @@ def run(args: argparse.Namespace) -> None:
         return TextModel(
             hparams, vocabulary, log_dir.path, seed=seed, trained_on=texts.description)
 
+    original = make_model()
+    sequences = rewards.domain(
+        original, functools.partial(original_features, original, record, log_dir))
     tuning = TextTuning(
         log_dir, record,
-        rewards.find(record.reward, make_model(), seed, tuning_options.log), make_model,
+        rewards.find(record.reward, original.unit, sequences, seed, tuning_options.log), make_model,
         texts.train, texts.valid, length=record.settings.length, num_steps=args.num_steps,
         valid_steps=args.valid_steps, seed=seed)
     with program.stop_on_signal() as should_stop:

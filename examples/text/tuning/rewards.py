@@ -11,6 +11,7 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.tuning import learning, rewards, terms
+from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.rewards import Function, Metric, Overlap, Reward, RewardSum
 from vaeseq.tuning.scorer import SequenceScorer
@@ -22,25 +23,35 @@ from ..model import TextModel
 _MOST_REFERENCES = 1000  # lines of a file
 
 
-def domain(model: TextModel) -> Domain:
-    """Returns what the sequences of a model of text are."""
+def domain(
+    model: TextModel, make_features: Callable[[], SequenceFeatures] | None = None
+) -> Domain:
+    """Returns what the sequences of a model of text are.
+
+    Args:
+      model: whose samples are judged.
+      make_features: returns the features of learnt rewards; by default those of `model`, which
+        must be restored.
+    """
     def observe(content: Any) -> np.ndarray:
         if not isinstance(content, str) or not content:
             raise ValueError(f"expected a text, got {short_repr(content)}.")
         return model.vocabulary.encode(content)
 
     return Domain(
-        lambda outputs, seed: SequenceScorer(
-            model.make_encoder(), model.observation_spec, outputs=outputs, seed=seed), observe)
+        lambda seed: SequenceScorer(model.make_encoder(), model.observation_spec, seed=seed),
+        make_features or (lambda: SequenceFeatures(model.gen_core)), observe)
 
 
-def find(names: Sequence[str], model: TextModel, seed: int, log: Callable[[str], None]
-         ) -> RewardSum:
+def find(
+    names: Sequence[str], unit: str, sequences: Domain, seed: int, log: Callable[[str], None]
+) -> RewardSum:
     """Returns the sum of rewards of the given names.
 
     Args:
       names: values of --reward.
-      model: whose samples are rewarded; its weights are not used.
+      unit: of the model, such as "character".
+      sequences: what the sequences are.
       seed: of learnt rewards.
       log: called with lines on the learning of rewards.
 
@@ -50,9 +61,9 @@ def find(names: Sequence[str], model: TextModel, seed: int, log: Callable[[str],
     return terms.make(names, {
         "json": _without_argument(rewards.json_parses),
         "brackets": _without_argument(rewards.brackets_close),
-        "regex": _with_pattern(rewards.matches), "lines": _lines(model),
+        "regex": _with_pattern(rewards.matches), "lines": _lines(unit),
         "bleu": _overlap("bleu"), "chrf": _overlap("chrf"),
-        **learning.kinds(domain(model), seed=seed, log=log)})
+        **learning.kinds(sequences, seed=seed, log=log)})
 
 
 def _without_argument(function: Callable[[str], Any]) -> Factory:
@@ -73,11 +84,11 @@ def _with_pattern(make_function: Callable[[str], Callable[[str], Any]]) -> Facto
     return make
 
 
-def _lines(model: TextModel) -> Factory:
+def _lines(unit: str) -> Factory:
     """Credits lines at their ends; where symbols are no characters, at the end of the text."""
     def make_function(pattern: str) -> Callable[[str], Any]:
         by_character = rewards.lines_match(pattern)
-        if model.unit == "character":
+        if unit == "character":
             return by_character
         return lambda text: by_character(text).sum()
 
