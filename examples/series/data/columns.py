@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import gzip
 import wave
 import zipfile
 from collections.abc import Mapping
@@ -18,16 +17,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr, suggestion
 
+from . import csv_tables
 from . import times as times_lib
 
-_NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
-          "."]
 _LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
@@ -79,7 +76,7 @@ class Columns:
         if not len(values):
             return False
         sample = values.slice(0, 1000).to_pylist()
-        return sum(map(_is_number, sample)) < _MOSTLY * len(sample)
+        return sum(map(csv_tables.is_number, sample)) < _MOSTLY * len(sample)
 
     def is_time(self, name: str) -> bool:
         """Whether a column holds times, as Parquet stores them."""
@@ -113,7 +110,7 @@ class Columns:
                 numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
             except pa.ArrowInvalid:
                 row, text = next((row, text) for row, text in enumerate(column.to_pylist())
-                                 if text is not None and not _is_number(text))
+                                 if text is not None and not csv_tables.is_number(text))
                 hint = " Is the comma a decimal one? Write 1234.5." if "," in text else ""
                 raise UsageError(f"{self.where(name, row)}: expected a number, got "
                                  f"{short_repr(text)}.{hint}") from None
@@ -129,7 +126,7 @@ class Columns:
             row = int(np.flatnonzero(large)[0])
             raise UsageError(
                 f"{self.where(name, row)}: expected numbers up to 2^53, above which whole numbers "
-                f"are rounded, got {array[row]:.0f}. Divide the column by a power of ten.")
+                f"are rounded, got {array[row]:g}. Divide the column by a power of ten.")
         return array
 
     def times(self, name: str, zone: str = "", series: str = "") -> np.ndarray | None:
@@ -222,12 +219,15 @@ def read(path: Path, frame: int = FRAME) -> Columns:
     try:
         if name.lower().endswith((".parquet", ".pq")):
             return _checked(Columns(name, pa.parquet.read_table(path)))
-        return _checked(_read_csv(path))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, gzip.BadGzipFile,
-            csv.Error, EOFError) as error:
+        return _checked(Columns(name, *csv_tables.read(path)))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
+            OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
-        raise UsageError(f"{name!r}: expected a table as CSV in UTF-8 (also .gz), Parquet or NPZ; "
-                         f"{short_repr(line, 200)}.") from None
+        what = csv_tables.what_it_is(path) if "utf" in line.lower() else f"{short_repr(line, 200)}."
+        raise UsageError(f"{name!r}: expected a table as CSV in UTF-8 (also .gz), Parquet or NPZ. "
+                         f"{what}") from None
 
 
 def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:
@@ -239,32 +239,6 @@ def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:
             array = array.astype("datetime64[us]")
         arrays[str(column)] = pa.chunked_array([pa.array(array, from_pandas=True)])
     return _checked(Columns(name, pa.table(arrays)))
-
-
-def _read_csv(path: Path) -> Columns:
-    opened = gzip.open if path.name.endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        line = file.readline(1 << 20)
-        more = file.readline(1 << 20)
-    if not line.strip():
-        raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
-                         "empty file.")
-    delimiter = max(",;\t|", key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter))
-    if all(map(_is_number, names)) and more:
-        raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
-                         f"{short_repr(line.strip())}.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"{str(path)!r}: expected columns of different names, got {twice!r} "
-                         "twice.")
-    table = pa.csv.read_csv(
-        path, pa.csv.ReadOptions(column_names=names, skip_rows=1),
-        pa.csv.ParseOptions(delimiter=delimiter),
-        pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
-            null_values=_NULLS))
-    return Columns(str(path), table, 2)
 
 
 def _read_npz(path: Path, split: str) -> Columns:
@@ -359,11 +333,3 @@ def _holds_text(column: pa.ChunkedArray) -> bool:
 
 def _is_time(column: pa.ChunkedArray) -> bool:
     return pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text

@@ -25,9 +25,9 @@ _FIXED = {"s": _SECOND, "min": _MINUTE, "h": _HOUR, "D": _DAY, "W": 7 * _DAY}
 _MONTHS = {"MS": 1, "QS": 3, "YS": 12}
 _EPOCH = np.datetime64(0, "us")
 # Formats beside ISO 8601; one must read all times of a column.
-_FORMATS = ("%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y", "%d %b %Y",
-            "%b %d %Y", "%b %d, %Y")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S")
+_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y",
+            "%d %b %Y", "%b %d %Y", "%b %d, %Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _ZONED = r":\d\d.*(Z|[+-]\d\d:?\d\d)$"
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
 _HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
@@ -255,7 +255,8 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
             kind = pa.timestamp("us", "UTC") if number else pa.timestamp("us")
             return _as_numpy(pc.cast(values, kind))
         except pa.ArrowInvalid:
-            return None
+            if number:
+                return None
     if re.fullmatch(r"\d{4} ?-?Q[1-4]", first):
         return _quarters(values)
     if _NUMERIC_DATE.match(first):

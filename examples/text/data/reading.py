@@ -11,16 +11,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
-import numpy as np
+from vaeseq.cli import encodings
 
 _CHUNK_BYTES = 1 << 22
 _SAMPLE_BYTES = 1 << 14  # the beginning of a file, from which its encoding is guessed
-_MARKS = (  # byte order marks; that of UTF-32 begins with that of UTF-16
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_COMMON_ENCODINGS = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis",
-                     "euc_jp", "euc_kr"]
 _BINARY_KINDS = (  # offset and content of the bytes that begin such files
     (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
     (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
@@ -64,8 +58,8 @@ def read_file(
                 if head.startswith(magic, offset):
                     raise ValueError(f"{name}: expected text, got {kind}. Extract its text first, "
                                      "or give another file.")
-            mark, detected = next((item for item in _MARKS if head.startswith(item[0])), (b"", ""))
-            if encoding is None and not detected and _utf_16_without_mark(head):
+            mark, detected = encodings.marked(head)
+            if encoding is None and not detected and encodings.utf_16_without_mark(head):
                 raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
             file.seek(len(mark))
             for text in _decode(file, encoding or detected or "utf-8", name, len(mark), head):
@@ -108,42 +102,8 @@ def _decode(
 
 def _advice(head: bytes) -> str:
     """Returns what the first bytes of a file that is not UTF-8 probably are, and what to do."""
-    encoding = _utf_16_without_mark(head)
-    if not encoding and b"\0" not in head and b"\2" not in head:  # as in UTF-16
-        from charset_normalizer import from_bytes
-        whole_lines = head.rpartition(b"\n")[0] or head  # a sample may end within a character
-        matches = from_bytes(whole_lines, cp_isolation=_COMMON_ENCODINGS)
-        best = matches.best()
-        # Short texts fit several encodings of one family equally well.
-        equal = [name for match in matches if best and (match.chaos, match.coherence) == (
-            best.chaos, best.coherence) for name in match.could_be_from_charset]
-        encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
-    encoding = encoding or _printable_encoding(head)
+    encoding = encodings.probable(head)
     if not encoding:
         return "It is probably a binary file. Give a text."
     return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "
-            f"with `iconv -f {encoding.replace('_', '-')} -t utf-8`.")
-
-
-def _utf_16_without_mark(head: bytes) -> str:
-    """Returns the UTF-16 encoding of text that is mostly of one alphabet, or ""."""
-    # The first bytes of most such characters are below 32, as in control characters.
-    content = np.frombuffer(head, np.uint8)
-    low = (content < 0x20) & ~np.isin(content, list(b"\t\n\r\f\x1b"))
-    even, odd = np.mean(low[::2]), np.mean(low[1::2]) if len(low) > 1 else 0.0
-    if max(even, odd) < 0.5 or min(even, odd) > 0.3 or not content.any():
-        return ""
-    return "utf_16_le" if odd > even else "utf_16_be"
-
-
-def _printable_encoding(head: bytes) -> str:
-    """Returns an encoding in which the beginning of a file is printable text, or ""."""
-    has_controls = not {*head}.isdisjoint({*range(0x20)} - {*b"\t\n\r\f\x1b"})
-    for encoding in ("utf_16_le", "utf_16_be") if has_controls else ("cp1252", "latin_1"):
-        try:
-            text = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        if all(c.isprintable() or c.isspace() for c in text):
-            return encoding
-    return ""
+            f"with {encodings.conversion(encoding)}.")

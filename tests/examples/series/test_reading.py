@@ -84,6 +84,41 @@ def test_npz_series_of_unequal_length(tmp_path):
         columns.read(tmp_path / "o.npz")
 
 
+@pytest.mark.parametrize("content", [
+    lines("day;wert", []).encode() + b"".join(
+        f"{day.item():%d.%m.%Y};1.0{number:02},5\r\n".encode() for number, day in enumerate(DAYS)),
+    ("# a logger's remark\n" + lines("day,wert", (
+        (day, f'"1,0{number:02}.50"') for number, day in enumerate(DAYS)))).encode(),
+    lines("#day,wert", ((day, 1000.5 + number) for number, day in enumerate(DAYS))).encode(),
+    lines("day,wert", ((day, 1000.5 + number) for number, day in enumerate(DAYS))).encode("utf-16"),
+    lines("day\twert", []).encode() + b"".join(
+        f"{day.item():%m/%d/%Y}\t{1000.5 + number}\n".encode() for number, day in enumerate(DAYS)),
+], ids=["decimal commas", "thousands and a remark", "names behind #", "utf-16", "tabs"])
+def test_csv_files_as_the_world_writes_them(tmp_path, content):
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    read = build(path)
+    assert (read.step.unit, read.roles.targets) == ("D", ("wert",))
+    np.testing.assert_array_equal(read.series[0].values[:, 0], 1000.5 + np.arange(len(DAYS)))
+
+
+@pytest.mark.parametrize("written", ["{:%Y-%m-%d,%H:%M}", "{:%m/%d/%Y %I:%M %p,x}",
+                                     "{:%Y-%m-%d %I:%M:%S %p,x}", "{:%d.%m.%Y,%H:%M:%S}"])
+def test_dates_and_clocks_in_two_columns_or_of_twelve_hours(tmp_path, written):
+    hours = np.arange("2024-01-13T07", "2024-01-15T09", dtype="datetime64[h]")
+    read = build(csv(tmp_path, lines("date,clock,v", (
+        (written.format(hour.item()), number) for number, hour in enumerate(hours)))))
+    assert (read.step.unit, len(read.series), read.series[0].start) == (
+        "h", 1, hours[0].astype(int))
+    np.testing.assert_array_equal(read.series[0].values[:, 0], np.arange(len(hours)))
+
+
+def test_commas_that_may_be_decimal_or_not_are_not_guessed(tmp_path):
+    path = csv(tmp_path, "day;wert\n" + "".join(f"{day};1,001\n" for day in DAYS))
+    with pytest.raises(UsageError, match="column 'wert': expected a number, got '1,001'. Is the c"):
+        build(path, Options(targets=("wert",)))
+
+
 @pytest.mark.parametrize("texts, name, following", [
     (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),
     (["1939 Jan", "1939 Feb", "1939 Mar"], "MS", "1939-04-01"),
@@ -210,6 +245,7 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          lines("date,sales", DATED), targets=("sale",)),
     _bad("expected a first line of column names, got '1,2'", "1,2\n3,4\n"),
     _bad("columns of different names, got 'y' twice", "date,y,y\n2024-01-01,1,2\n"),
+    _bad("expected a first line of column names, got '2024-01-01,2'", "2024-01-01,2\n2024-01-02,4"),
     _bad("a line of column names, got an empty file", ""),
     _bad("at least one row, got none", "date,y\n"),
     _bad("a table as CSV in UTF-8", "date,y\n2024-01-01,1,7\n"),

@@ -1,0 +1,139 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""CSV files as the world writes them, read as columns of text.
+
+The delimiter is found (`,` `;` `|` or a tab), and lines before the names that begin with # are
+skipped. A byte order mark tells UTF-16 and UTF-32; other files are UTF-8. Decimal commas and commas
+between thousands are replaced where the column leaves no doubt, and a column of dates beside one of
+clock times becomes one column.
+"""
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from vaeseq.cli import encodings
+from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
+
+_NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
+          "."]
+_LONGEST_LINE = 1 << 20
+_SAMPLE_BYTES = 1 << 14
+_DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
+_CLOCK = r"^\s*\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?\s*$"
+_DECIMAL_COMMAS = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?\s*$"
+_SURELY_DECIMAL = r"(\d{4}|^\s*[+-]?0|\..*),|,\d{0,2}\s*$|,\d{4}"
+_THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})*(\.\d*)?\s*$"
+_SURELY_THOUSANDS = r",\d{3}[.,]"
+
+
+def read(path: Path) -> tuple[pa.Table, int]:
+    """Returns the columns of a CSV file, of type string, and the number of its first row of values.
+
+    Raises:
+      UsageError: the file is empty, has no names of columns, or the same name twice.
+      UnicodeDecodeError, pa.ArrowInvalid, csv.Error, EOFError: it is no CSV file, or damaged.
+    """
+    with _opened(path) as file:
+        _, marked = encodings.marked(file.read(4))
+    # These two skip the mark.
+    encoding = marked[:6] if marked.startswith(("utf-16", "utf-32")) else "utf-8-sig"
+    with _opened(path) as content, io.TextIOWrapper(content, encoding, newline="") as file:
+        lines = [file.readline(_LONGEST_LINE)]
+        while lines[-1].startswith("#"):
+            lines.append(file.readline(_LONGEST_LINE))
+        has_more = bool(file.readline(_LONGEST_LINE))
+    if not lines[-1].strip():
+        raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
+                         "empty file.")
+    delimiter = max(",;\t|", key=lines[-1].count)
+    names = next(csv.reader([lines[-1]], delimiter=delimiter))
+    if all(map(_is_value, names)) and len(lines) > 1:  # the last comment may be the names
+        del lines[-1]
+        names = next(csv.reader([lines[-1].lstrip("# ")], delimiter=delimiter))
+    if all(map(_is_value, names)) and has_more:
+        raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
+                         f"{short_repr(lines[-1].strip())}.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{str(path)!r}: expected columns of different names, got {twice!r} "
+                         "twice.")
+    table = pa.csv.read_csv(
+        path, pa.csv.ReadOptions(column_names=names, skip_rows=len(lines), encoding=encoding),
+        pa.csv.ParseOptions(delimiter=delimiter),
+        pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
+            null_values=_NULLS))
+    columns = {name: _without_commas(table[name]) for name in names}
+    return pa.table(_with_clock(columns)), len(lines) + 1
+
+
+def is_number(text: str) -> bool:
+    """Whether `float` reads a text, without underscores."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def what_it_is(path: Path) -> str:
+    """Returns what a file that is not UTF-8 probably is, and what to do, for messages."""
+    with _opened(path) as file:
+        encoding = encodings.probable(file.read(_SAMPLE_BYTES))
+    if not encoding:
+        return "It is probably a binary file."
+    return (f"Its encoding is probably {encoding}: convert the file with "
+            f"{encodings.conversion(encoding)}.")
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, (gzip.open if path.name.endswith(".gz") else open)(path, "rb"))
+
+
+def _is_value(text: str) -> bool:
+    return is_number(text) or re.match(_DATE, text.partition(" ")[0]) is not None
+
+
+def _without_commas(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Writes the numbers of a column without decimal commas and separators of thousands."""
+    present = pc.drop_null(column)
+    if not _any(present, ","):
+        return column
+    # One such number among whole ones is rather a mistake.
+    share = pc.mean(pc.match_substring_regex(present, ",")).as_py()
+    if share > 0.5 and _all(present, _DECIMAL_COMMAS) and _any(present, _SURELY_DECIMAL):
+        return pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
+    if _all(present, _THOUSANDS) and _any(present, _SURELY_THOUSANDS):
+        return pc.replace_substring(column, ",", "")
+    return column
+
+
+def _with_clock(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
+    """Joins the only column of dates and the only one of clock times, under the dates' name."""
+    dates, clocks = (
+        [name for name, column in columns.items() if len(column) > column.null_count
+         and _all(pc.drop_null(column), pattern)] for pattern in (_DATE, _CLOCK))
+    if len(dates) != 1 or len(clocks) != 1:
+        return columns
+    date, clock = (pc.utf8_trim_whitespace(columns[name]) for name in (dates[0], clocks[0]))
+    return {name: pc.binary_join_element_wise(date, clock, " ") if name == dates[0] else column
+            for name, column in columns.items() if name != clocks[0]}
+
+
+def _all(values: pa.ChunkedArray, pattern: str) -> bool:
+    """Whether all values match; most columns are told by their first values."""
+    return all(pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
+               for part in (values.slice(0, 1000), values))
+
+
+def _any(values: pa.ChunkedArray, pattern: str) -> bool:
+    return pc.any(pc.match_substring_regex(values, pattern), min_count=0).as_py()
