@@ -160,6 +160,11 @@ class Tuning:
         self._objects = {"gen_core": self.model.gen_core, "prior": self._prior.gen_core,
                          "ops": self._ops, "recent": self._recent, "rewards": rewards}
 
+    @property
+    def prefix(self) -> Callable[[int], int] | None:
+        """How many steps of training sequences samples continue; see `TuneOps`. By default none."""
+        return None
+
     def content(self, observed: Nest) -> Any:
         """Returns what rewards see of a sequence, `[N, ...]` NumPy arrays; by default all."""
         return observed
@@ -324,7 +329,8 @@ class Tuning:
             learning_rate=lambda step: schedules.learning_rate(
                 step, highest=settings.learning_rate, schedule="cosine",
                 num_steps=self._num_steps, warmup_steps=_WARMUP_STEPS, final=_FINAL_RATE),
-            clip_gradient_norm=hparams.clip_gradient_norm, seed=seeds.make(self._seed))
+            clip_gradient_norm=hparams.clip_gradient_norm, prefix=self.prefix,
+            seed=seeds.make(self._seed))
 
     def _rewards(self, samples: Samples) -> np.ndarray:
         """Returns the rewards `[B, T]` of the samples of an update, and lets rewards learn."""

@@ -2,15 +2,18 @@
 """Tuning of a model of text; see `vaeseq.tuning.run`."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from vaeseq import seeds
+from vaeseq.tuning.control import mixer_prefix
 from vaeseq.tuning.run import Tuning
 from vaeseq.types import Nest
 
 from ..model import TextModel
+from .settings import TextTuneSettings
 
 
 class TextTuning(Tuning):
@@ -20,6 +23,16 @@ class TextTuning(Tuning):
 
     def content(self, observed: Nest) -> str:
         return self.model.vocabulary.decode(np.asarray(observed))
+
+    @property
+    def prefix(self) -> Callable[[int], int] | None:
+        settings = self._record.settings
+        assert isinstance(settings, TextTuneSettings)
+        if not settings.mixer_every:
+            return None
+        return functools.partial(
+            mixer_prefix, start=settings.length - settings.mixer_by, end=settings.mixer_end,
+            every=settings.mixer_every, by=settings.mixer_by)
 
     def held_out_nats(self, sequences: Sequence[Nest]) -> float:
         """Returns the nats per symbol, by rows that start from the initial state, as validation."""

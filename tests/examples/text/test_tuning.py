@@ -37,9 +37,10 @@ def _weights(log_dir):
 
 @pytest.mark.slow
 def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choices, tmp_path):
-    """A discriminator and a preference model are part of the checkpoints."""
+    """A discriminator and a preference model are part of the checkpoints; MIXER's border moves."""
     begin = ["tune", "--from", trained.log_dir, *TUNE, "--num-steps", 3, "--reward",
-             "discriminator", "--reward", f"2*listener:likes:{choices}", "--reward", "lines:.*e.*"]
+             "discriminator", "--reward", f"2*listener:likes:{choices}", "--reward", "lines:.*e.*",
+             "--mixer-every", 2, "--mixer-by", 5, "--mixer-end", 3]
     whole = run(*begin, "--log-dir", tmp_path / "whole", "--json")
     assert whole.status == 0, whole.err
     report = json.loads(whole.out)
@@ -83,6 +84,8 @@ def test_tune_and_prefer_refuse_what_they_cannot_follow(trained, run, choices, t
     prefer = ["prefer", "--log-dir", trained.log_dir, "--choices"]
     cases = [
         (new, "--reward: expected what to tune towards; got none"),
+        ([*new, "--reward", "json", "--length", 9, "--mixer-every", 1, "--mixer-end", 9],
+         "--mixer-end: expected less than the length of a sample, 9; got 9"),
         ([*new, "--reward", "jsn"], "'json', 'lines', 'listener'"),
         ([*new, "--reward", "json:2"], "--reward 'json:2': this reward takes no argument"),
         ([*new, "--reward", "regex:("], "expected a regular expression, got '('"),
