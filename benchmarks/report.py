@@ -43,8 +43,10 @@ def add_seconds(path: Path, seconds: float) -> float:
 
 
 def _processor() -> str:
-    match = re.search(r"model name\s*: (.*)", _read("/proc/cpuinfo"))
-    return match[1] if match else platform.processor() or platform.machine()
+    info = _read("/proc/cpuinfo")
+    match = re.search(r"model name\s*: (.*)", info)
+    name = match[1] if match else platform.processor() or platform.machine()
+    return f"{name} with AVX-512" if "avx512f" in info else name
 
 
 def _memory() -> str:

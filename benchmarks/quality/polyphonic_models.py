@@ -61,6 +61,8 @@ _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,
          "learning_rate_final=0.01,recall=160,beats=16,context_skip=true,transpose_share=0.8,"
          "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
 _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
+_TRANSFORMER = ("cell=transformer,rnn_hidden_sizes=[128,128],attention_window=160,dropout=0.2,"
+                "decoder_dropout=0.2,warmup_steps=50")
 _MASKED = "decoder=masked,relative_channels=10"
 # Small, because it runs in the loop over time, once for every particle.
 _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],latent_size=32,"
@@ -83,6 +85,11 @@ RECIPES = {
     "srnn-masked": Recipe(
         f"{_DROPPED},{_MASKED},vae_type=SRNN,latent_size=4,latent_decoder_fc_layers=[64],"
         "divergence_strength_half=50", 3200, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
+    "rnn-transformer-masked": Recipe(
+        f"{_TRANSFORMER},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+    "srnn-transformer-masked": Recipe(
+        f"{_TRANSFORMER},{_MASKED},vae_type=SRNN,latent_size=4,latent_decoder_fc_layers=[64],"
+        "divergence_strength_half=50", 2500, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
 }
 
 

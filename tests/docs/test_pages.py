@@ -41,7 +41,7 @@ SLOW = {"README.md", "docs/evaluation.md", "docs/export.md", "docs/extending.md"
         "docs/missing_values.md", "docs/models.md", "docs/models/seqae.md",
         "docs/models/gaussdiff.md",
         "docs/notebooks/missing_values.md",
-        "docs/notebooks/dynamics.md",
+        "docs/notebooks/dynamics.md", "docs/notebooks/choosing.md",
         *(f"docs/{kind}/{name}.md" for kind in ("programs", "notebooks")
           for name in ("text", "midi", "play")), "docs/programs/series.md",
         "docs/benchmarks/series.md"}
