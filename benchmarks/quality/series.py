@@ -237,7 +237,7 @@ def _speaker_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
     from examples.series.model import SeriesModel
     model = SeriesModel.load(log_dir)
     test = sources.read_for(model.layout, [_vowels(data, "test", out.with_suffix(".test.csv"))])
-    places = positions(test, [len(one.values) for one in test.series])
+    places = positions([len(one.values) for one in test.series])
     number = len(model.layout.levels["speaker"])
     likelihoods = []
     for speaker in range(number):
@@ -255,7 +255,7 @@ def _omniglot_scores(log_dir: Path, data: Path, out: Path) -> dict[str, float]:
     from examples.series.model import SeriesModel
     model = SeriesModel.load(log_dir, log_prob_samples=16)
     test = sources.read_for(model.layout, [Path(f"{data}:test")])
-    places = positions(test, [len(one.values) for one in test.series])
+    places = positions([len(one.values) for one in test.series])
     scores = np.concatenate(list(model.log_densities(test, places, bound="iwae")))
     _program("generate", "--log-dir", log_dir, "--num-samples", 49, "--svg",
              out.with_suffix(".svg"), "--plot", out.with_suffix(".png"))

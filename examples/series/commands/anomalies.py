@@ -16,7 +16,7 @@ from vaeseq.runs.progress import Progress
 
 from .. import detection
 from ..data import Table, sources
-from ..data.windows import positions
+from ..data.windows import Places, positions
 from ..detection import Threshold
 from ..model import SeriesModel
 from ..output import files, plots
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     calibration = _calibration(args, model)
     limit = detection.threshold(calibration, args.rate)
     _print_threshold(args, limit)
-    places = positions(table, [len(one.values) for one in table.series])
+    places = positions([len(one.values) for one in table.series])
     raw = _scores(args, model, table, places, "anomalies")
     scores = [detection.smooth(each, args.window) for each in raw]
     scored = _Scored(scores, [detection.tail_probability(s, calibration) for s in scores],
@@ -84,7 +84,7 @@ def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
     """Returns the scores of normal steps: of `--calibrate`, or held out in training."""
     if args.calibrate:
         table = sources.read_for(model.layout, args.calibrate, args.gaps)
-        places = positions(table, [len(one.values) for one in table.series])
+        places = positions([len(one.values) for one in table.series])
     else:
         table = sources.read_for(model.layout, [], args.gaps)
         places = sources.held_out(model.layout, table)
@@ -96,7 +96,7 @@ def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
 
 
 def _scores(
-    args: argparse.Namespace, model: SeriesModel, table: Table, places: Sequence[np.ndarray],
+    args: argparse.Namespace, model: SeriesModel, table: Table, places: Sequence[Places],
     description: str,
 ) -> list[np.ndarray]:
     """Returns -log p of each run of places, nats; NaN where nothing was observed."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from vaeseq.runs.progress import Progress
 
+from ..data.windows import Places
 from ..model import SeriesModel, spread
 
 _MOST_FORECASTS = 64
@@ -16,23 +17,23 @@ _OUTPUTS = ("normal", "student_t", "mixture", "lognormal", "negative_binomial", 
 
 
 def run(
-    model: SeriesModel, valid: Sequence[np.ndarray], should_stop: Callable[[], bool]
+    model: SeriesModel, valid: Sequence[Places], should_stop: Callable[[], bool]
 ) -> None:
     """Forecasts held-out windows and writes the factors of the spread (`model.spread`).
 
     Args:
       model: after training; its best checkpoint is restored.
-      valid: places of the held-out steps.
+      valid: the held-out steps.
       should_stop: ends the work early, without factors.
     """
     hparams, table = model.hparams, model.table
     if hparams.output not in _OUTPUTS or hparams.scaling != "history" or table is None:
         return
-    origins = [(int(run[0, 0]), int(first)) for run in valid
-               for first in run[:max(0, len(run) - hparams.horizon + 1), 1]]
-    size = sum(int(np.isfinite(table.series[int(number)].values[first:last + 1]).sum())
-               for number, first, last in ((*run[0], run[-1, 1]) for run in valid)
-               if last - first + 1 >= hparams.horizon)
+    runs = [run for run in valid if len(run) >= hparams.horizon]
+    origins = [(run.series, first) for run in runs
+               for first in range(run.start, run.stop - hparams.horizon + 1)]
+    size = sum(int(np.isfinite(table.series[run.series].values[run.start:run.stop]).sum())
+               for run in runs)
     if not origins or size < spread.LEAST_VALUES:
         return
     model.restore()

@@ -19,7 +19,7 @@ from vaeseq.runs.progress import Progress
 from .. import backtest
 from ..backtest import Item, Scores
 from ..data import Table, sources
-from ..data.windows import scoring_batches
+from ..data.windows import Places, scoring_batches
 from ..model import SeriesModel
 from ..output import files, plots
 from .loading import load_model
@@ -94,7 +94,7 @@ def _nats(
     horizon: int,
 ) -> Score:
     """Returns the log score one step ahead of all steps that are forecast."""
-    runs = [np.stack([np.full(horizon, number), np.arange(origin, origin + horizon)], -1)
+    runs = [Places(number, origin, origin + horizon)
             for number, one in enumerate(table.series) for origin in places[one.name]]
     evaluator = model.evaluator(args.bound, args.num_samples)
     return evaluator.score(scoring_batches(

@@ -16,7 +16,7 @@ from vaeseq.train.trainer import Periods
 from .. import detection
 from ..data import Table, sources
 from ..data.layout import checksum
-from ..data.windows import positions
+from ..data.windows import Places, positions
 from ..model import PROGRAM, SeriesModel
 
 _COPIES = 3  # of a surprising stretch among the training windows, with weigh-up
@@ -38,7 +38,7 @@ def run(
                          "which holds a run.")
     ends = dict(zip(model.layout.names, model.layout.ends))
     sizes = [max(0, ends.get(one.name, one.end) - one.start) for one in table.series]
-    train, valid = positions(table, sizes), sources.held_out(model.layout, table)
+    train, valid = positions(sizes), sources.held_out(model.layout, table)
     if not valid:
         raise UsageError("--retrain: expected steps that training held out, to compare both models "
                          "on; got none. Train with --valid-windows 1.")
@@ -73,11 +73,11 @@ def run(
 
 def _surprising(
     flags: Sequence[np.ndarray], sizes: Sequence[int], length: int
-) -> list[np.ndarray]:
+) -> list[Places]:
     """Returns further runs of places: windows of `length` steps in them overlap a stretch."""
     runs = []
     for number, (each, size) in enumerate(zip(flags, sizes)):
         for start, stop in detection.stretches(each, length):
-            steps = np.arange(max(0, start - length + 1), min(size, stop + length - 1))
-            runs += [np.stack([np.full(len(steps), number), steps], -1)] * _COPIES
+            runs += [Places(number, max(0, start - length + 1),
+                            min(size, stop + length - 1))] * _COPIES
     return runs

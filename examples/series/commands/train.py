@@ -109,7 +109,7 @@ def _choose_output(
     limit = (max_minutes or math.inf) * _TRIAL_SHARE
     ends = [0] * len(data.table.series)
     for places in data.train:
-        ends[int(places[0, 0])] = int(places[-1, 1]) + 1
+        ends[places.series] = places.stop
     outputs = sources.candidates(data.table, ends)
     if len(outputs) == 1 or not data.valid or strategy.num_replicas > 1:
         print(f"The values suit output={outputs[0]}.", flush=True)

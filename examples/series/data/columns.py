@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
+import itertools
 import wave
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from . import csv_tables
 from . import times as times_lib
 
 _LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
+MOST_AT_ONCE = 1 << 26  # bytes of a file that is not read in parts
+PART_BYTES = 1 << 24
+_PART_ROWS = 1 << 20
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
@@ -39,12 +44,20 @@ class Columns:
       table: the columns; those of a CSV file are text.
       first_row: the number of the first row in messages.
       sample_rate: of a WAV file, samples per second; 0 for tables.
+      following: yields the rows after these, of a file that is read in parts.
     """
 
     name: str
     table: pa.Table
     first_row: int = 0
     sample_rate: int = 0
+    following: Callable[[], Iterator[Columns]] | None = None
+
+    def parts(self) -> Iterator[Columns]:
+        """Yields all rows in parts that memory holds; most files are one part."""
+        yield self
+        if self.following is not None:
+            yield from self.following()
 
     @property
     def names(self) -> list[str]:
@@ -95,6 +108,14 @@ class Columns:
         if not _holds_text(column):
             column = pc.cast(column, pa.string())
         return np.asarray(pc.fill_null(column, "").to_pylist(), object)
+
+    def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Returns a column as numbers of texts, int32 `[N]`, and these texts."""
+        column = self.table[name]
+        if not _holds_text(column):
+            column = pc.cast(column, pa.string())
+        encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
+        return encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
 
     def numbers(self, name: str) -> np.ndarray:
         """Returns a column as numbers, float64 `[N]`, NaN for missing ones.
@@ -216,10 +237,34 @@ def read(path: Path, frame: int = FRAME) -> Columns:
         return _read_npz(Path(f"{archive}.npz") if colon else path, split)
     if name.lower().endswith(".wav"):
         return _read_wav(path, frame)
+    parts = functools.partial(_parts, path)
+    first = next(parts(), None)
+    if first is None:
+        raise UsageError(f"{name!r}: expected a table with at least one row, got none.")
+    return _checked(dataclasses.replace(
+        first, following=lambda: itertools.islice(parts(), 1, None)) if _is_large(path) else first)
+
+
+def _is_large(path: Path) -> bool:
+    compression = 8 if path.suffix.lower() in (".gz", ".parquet", ".pq") else 1
+    return path.stat().st_size * compression > MOST_AT_ONCE
+
+
+def _parts(path: Path) -> Iterator[Columns]:
+    """Yields the rows of a CSV or Parquet file, large ones in several parts."""
+    name = str(path)
     try:
-        if name.lower().endswith((".parquet", ".pq")):
-            return _checked(Columns(name, pa.parquet.read_table(path)))
-        return _checked(Columns(name, *csv_tables.read(path)))
+        if path.suffix.lower() in (".parquet", ".pq"):
+            with pa.parquet.ParquetFile(path) as file:
+                row = 0
+                for batch in file.iter_batches(_PART_ROWS if _is_large(path) else 1 << 62):
+                    yield Columns(name, pa.Table.from_batches([batch]), row)
+                    row += len(batch)
+        elif _is_large(path):
+            for table, row in csv_tables.read_parts(path, PART_BYTES):
+                yield Columns(name, table, row)
+        else:
+            yield Columns(name, *csv_tables.read(path))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
             OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

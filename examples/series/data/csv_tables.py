@@ -12,8 +12,9 @@ import csv
 import gzip
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,6 +43,31 @@ def read(path: Path) -> tuple[pa.Table, int]:
       UsageError: the file is empty, has no names of columns, or the same name twice.
       UnicodeDecodeError, pa.ArrowInvalid, csv.Error, EOFError: it is no CSV file, or damaged.
     """
+    form = _form(path)
+    table = pa.csv.read_csv(path, form.read, form.parse, form.convert)
+    return _plain(table), form.read.skip_rows + 1
+
+
+def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int]]:
+    """Yields the rows of a CSV file in parts of about `part_bytes`, as `read` returns the whole."""
+    form = _form(path)
+    form.read.block_size = part_bytes
+    row = form.read.skip_rows + 1
+    with pa.csv.open_csv(path, form.read, form.parse, form.convert) as batches:
+        for batch in batches:
+            yield _plain(pa.Table.from_batches([batch])), row
+            row += len(batch)
+
+
+class _Form(NamedTuple):
+    """How a file is written."""
+
+    read: pa.csv.ReadOptions
+    parse: pa.csv.ParseOptions
+    convert: pa.csv.ConvertOptions
+
+
+def _form(path: Path) -> _Form:
     with _opened(path) as file:
         _, marked = encodings.marked(file.read(4))
     # These two skip the mark.
@@ -66,14 +92,17 @@ def read(path: Path) -> tuple[pa.Table, int]:
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"{str(path)!r}: expected columns of different names, got {twice!r} "
                          "twice.")
-    table = pa.csv.read_csv(
-        path, pa.csv.ReadOptions(column_names=names, skip_rows=len(lines), encoding=encoding),
+    return _Form(
+        pa.csv.ReadOptions(column_names=names, skip_rows=len(lines), encoding=encoding),
         pa.csv.ParseOptions(delimiter=delimiter),
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
             null_values=_NULLS))
-    columns = {name: _without_commas(table[name]) for name in names}
-    return pa.table(_with_clock(columns)), len(lines) + 1
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    columns = {name: _without_commas(table[name]) for name in table.column_names}
+    return pa.table(_with_clock(columns))
 
 
 def is_number(text: str) -> bool:

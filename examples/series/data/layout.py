@@ -23,6 +23,7 @@ from .times import Step
 FILE = "series.json"
 _MOST_CHARACTERS = 1 << 26
 _MOST_EMBEDDED = 20_000  # series
+_MOST_SAMPLED = 1 << 21  # rows of which statistics are taken
 _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31,
           "day of year": 366, "weekday of month": 12 * 5 * 7}
 
@@ -153,6 +154,12 @@ def describe(
       UsageError: a target has no values or never changes.
     """
     parts = [one.values[:max(1, len(one.values) - held_out)] for one in table.series]
+    low, high = (function.reduce([function.reduce(part, 0) for part in parts], 0)
+                 for function in (np.fmin, np.fmax))
+    ends = tuple(one.start + len(part) for one, part in zip(table.series, parts))
+    # Of a large table, every n-th row tells the rest.
+    stride = 1 + sum(map(len, parts)) // _MOST_SAMPLED
+    parts = [part[::stride] for part in parts]
     values = np.concatenate(parts)
     center, spread = [], []
     for d, name in enumerate(table.roles.targets):
@@ -160,7 +167,7 @@ def describe(
         if not len(finite):
             raise UsageError(f"column {name!r}: expected numbers to train on, got none. Name the "
                              "targets: --targets a,b.")
-        if np.ptp(finite) == 0:
+        if low[d] == high[d]:
             raise UsageError(f"column {name!r}: expected a target that changes, got "
                              f"{finite[0]:g} in "
                              "every row. Leave it out of --targets.")
@@ -168,16 +175,15 @@ def describe(
                                      for part in parts if np.isfinite(part[:, d]).any()])
         center.append(float(finite.mean()))
         spread.append(float(np.nanmean(deviations)) or float(np.abs(finite - finite.mean()).mean()))
-    covariates = [_moments(np.concatenate([one.known[:, k] for one in table.series]))
+    covariates = [_moments(np.concatenate([one.known[::stride, k] for one in table.series]))
                   for k in range(len(table.roles.known))]
     covariates += [_moments(np.array([one.static[p] for one in table.series]))
                    for p in range(len(table.roles.static))]
     return Layout(
         roles=table.roles, step=table.step, levels=table.levels,
         names=tuple(one.name for one in table.series),
-        ends=tuple(one.start + len(part) for one, part in zip(table.series, parts)),
-        center=tuple(center), spread=tuple(spread),
-        low=tuple(np.nanmin(values, 0).tolist()), high=tuple(np.nanmax(values, 0).tolist()),
+        ends=ends, center=tuple(center), spread=tuple(spread),
+        low=tuple(low.tolist()), high=tuple(high.tolist()),
         unit=tuple(rounding_unit(values[:, d]) for d in range(values.shape[1])),
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
@@ -201,7 +207,7 @@ def checksum(table: Table) -> str:
     for one in table.series:
         digest.update(repr((one.name, one.start)).encode())
         for array in (one.values, one.known, one.static):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()[:16]
 
 

@@ -18,11 +18,12 @@ from . import roles as roles_lib
 from . import table as table_lib
 from .layout import Layout
 from .table import Table
-from .windows import positions
+from .windows import Places, positions
 
 _MOST_CONTEXT = 256
 _MOST_COUNT = 1000  # larger whole numbers are modelled as real ones
 _MANY_ZEROS = 0.2
+_MOST_SAMPLED = 1 << 21  # rows that tell what suits a large table
 _FAR = 1000.0  # times the training range, beyond which data are of another unit
 _HELD_OUT_SERIES = 0.1
 
@@ -42,8 +43,8 @@ class Data(NamedTuple):
     table: Table
     layout: Layout
     hparams: SeriesHParams
-    train: list[np.ndarray]
-    valid: list[np.ndarray]
+    train: list[Places]
+    valid: list[Places]
     notes: list[str]
 
 
@@ -93,24 +94,23 @@ def read_training(
         table, held_out=held_out, valid_windows=valid_windows,
         files=[str(path.absolute()) for path in paths], sample_rate=files[0].sample_rate)
     ends = [end - one.start for one, end in zip(table.series, layout.ends)]
-    valid: list[np.ndarray] = []
+    valid: list[Places] = []
     if valid_path:
         other = _read_as(layout, [valid_path])
         notes += other.notes
         offset = len(table.series)
-        valid = [places + [offset, 0] for places in positions(
-            other, [len(one.values) for one in other.series])]
+        valid = [dataclasses.replace(places, series=places.series + offset) for places in positions(
+            [len(one.values) for one in other.series])]
         table = dataclasses.replace(table, series=(*table.series, *other.series))
     elif series_held_out and valid_windows:
         chosen = np.random.default_rng(0).permutation(len(ends))[
             :max(1, int(_HELD_OUT_SERIES * len(ends)))]
-        valid = [positions(table, ends)[number] for number in sorted(chosen)]
+        valid = [positions(ends)[number] for number in sorted(chosen)]
         ends = [0 if number in chosen else end for number, end in enumerate(ends)]
         notes.append(f"{len(chosen)} of {len(ends)} series are held out for validation.")
     elif held_out:
-        valid = [np.stack([np.full(held_out, number), np.arange(end, end + held_out)], -1)
-                 for number, end in enumerate(ends)]
-    return Data(table, layout, hparams, positions(table, ends), valid, notes)
+        valid = [Places(number, end, end + held_out) for number, end in enumerate(ends)]
+    return Data(table, layout, hparams, positions(ends), valid, notes)
 
 
 def read_for(
@@ -125,8 +125,8 @@ def read_for(
     return _read_as(layout, paths or _training_files(layout), gaps)
 
 
-def held_out(layout: Layout, table: Table) -> list[np.ndarray]:
-    """Returns the places of the steps after those that a run was trained on, int64 `[N, 2]` each.
+def held_out(layout: Layout, table: Table) -> list[Places]:
+    """Returns the places of the steps after those that a run was trained on.
 
     They are the validation steps if `table` is the training table.
     """
@@ -135,8 +135,7 @@ def held_out(layout: Layout, table: Table) -> list[np.ndarray]:
     for number, one in enumerate(table.series):
         first = ends.get(one.name, one.end) - one.start
         if 0 < first < len(one.values):
-            steps = np.arange(first, len(one.values))
-            places.append(np.stack([np.full(len(steps), number), steps], -1))
+            places.append(Places(number, first, len(one.values)))
     return places
 
 
@@ -276,20 +275,23 @@ def candidates(table: Table, ends: Sequence[int]) -> tuple[str, ...]:
       table: the training data.
       ends: for each series the number of steps to look at.
     """
-    values = np.concatenate([one.values[:end] for one, end in zip(table.series, ends)])
+    parts = [one.values[:end] for one, end in zip(table.series, ends)]
+    stride = 1 + sum(map(len, parts)) // _MOST_SAMPLED
+    values = np.concatenate([part[::stride] for part in parts])
     finite = values[np.isfinite(values)]
-    whole = not (finite % 1).any()
+    whole = not any((part[np.isfinite(part)] % 1).any() for part in parts)
+    lowest = min(np.fmin.reduce(part, None, initial=np.inf) for part in parts)
     classes = max(len(np.unique(column[np.isfinite(column)])) for column in values.T)
     if np.isin(finite, (0, 1)).all():
         return ("bernoulli",)
     few = classes <= 20 and len(finite) >= 20 * classes
-    if whole and finite.min() >= 0 and finite.max() <= _MOST_COUNT:
+    if whole and lowest >= 0 and finite.max() <= _MOST_COUNT:
         counts = ["negative_binomial"]
         if (finite == 0).mean() > _MANY_ZEROS:
             counts.append("zero_inflated")
         return (*counts, "categorical") if few else tuple(counts)
     if few:
         return ("categorical",)
-    if finite.min() > 0:
+    if lowest > 0:
         return ("student_t", "mixture", "lognormal")
     return ("student_t", "mixture")

@@ -2,7 +2,9 @@
 """Series on a regular grid of steps, from columns and their roles."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +14,14 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
+from . import mapped
 from .columns import Columns
 from .roles import Roles
 from .times import Step, infer_step, is_clock_change, read_step
 
 _MOST_GAPS = 0.5  # share of steps without a row, above which filling them is probably wrong
 _MOST_LEVELS = 100
+_BLOCK = 1 << 20  # rows
 
 
 class Series(NamedTuple):
@@ -151,7 +155,7 @@ class _Rows(NamedTuple):
     values: np.ndarray
     known: list[np.ndarray]
     static: list[np.ndarray]
-    numbers: np.ndarray  # of the rows in their file
+    numbers: np.ndarray | range  # of the rows in their file
     file: Columns
 
 
@@ -163,32 +167,73 @@ def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[st
             for name in (names,) if isinstance(names, str) else names:
                 if name:
                     columns.require(name, f"the role {option!r}")
-        values = np.stack([columns.numbers(name) for name in roles.targets], -1)
-        known = [_covariate(columns, name) for name in roles.known]
-        static = [_covariate(columns, name) for name in roles.static]
-        times = np.arange(len(columns))
-        if roles.time:
-            read = columns.times(roles.time, roles.zone, roles.series)
-            if read is None:
-                raise columns.unreadable_time(roles.time)
-            times = read
-        if roles.series:
-            texts = columns.texts(roles.series).astype(str)
-            names, codes = np.unique(texts, return_inverse=True)
-        else:
-            names = np.array([Path(columns.name).stem if len(files) > 1 else ""])
-            codes = np.zeros(len(columns), int)
-        order = np.lexsort((times, codes))
-        if (np.diff(order) < 0).any() and any(
-                (np.diff(times[codes == code].astype(np.int64)) < 0).any()
-                for code in range(len(names))):
+        arrays, labels = _arrays(columns, roles, Path(columns.name).stem if len(files) > 1 else "")
+        order = None
+        if np.count_nonzero(np.diff(arrays[0])) >= len(labels):  # a series' rows are apart
+            order = np.argsort(arrays[0], kind="stable")
+            arrays = [_reordered(array, order, columns.following is not None) for array in arrays]
+        codes, all_times, values, *covariates = arrays
+        known, static = covariates[:len(roles.known)], covariates[len(roles.known):]
+        edges = np.flatnonzero(np.diff(codes)) + 1
+        is_sorted = True
+        for first, last in itertools.pairwise([0, *edges.tolist(), len(codes)]):
+            rows: slice | np.ndarray = slice(first, last)
+            numbers: range | np.ndarray = range(first, last)
+            times = all_times[rows]
+            if (times[1:] < times[:-1]).any():
+                is_sorted = False
+                rows = numbers = first + np.argsort(times, kind="stable")
+            parts.setdefault(labels[codes[first]], []).append(_Rows(
+                all_times[rows], values[rows], [c[rows] for c in known], [c[rows] for c in static],
+                numbers if order is None else order[rows], columns))
+        if not is_sorted:
             notes.append(f"{columns.name!r}: the rows are not in the order of time; sorted.")
-        edges = np.searchsorted(codes[order], np.arange(1, len(names)))
-        for name, rows in zip(names.tolist(), np.split(order, edges)):
-            parts.setdefault(name, []).append(_Rows(
-                times[rows], values[rows], [c[rows] for c in known], [c[rows] for c in static],
-                rows, columns))
     return {name: _joined(name, arrays) for name, arrays in parts.items()}
+
+
+def _arrays(columns: Columns, roles: Roles, label: str) -> tuple[list[np.ndarray], list[str]]:
+    """Returns the rows of a file in its order.
+
+    Returns:
+      The number of each row's series, times, targets `[N, D]`, and each covariate; and the names
+      of the series, `label` without a column of them.
+    """
+    in_file = columns.following is not None
+    if in_file and roles.zone:
+        raise UsageError(f"--zone: expected a smaller table than {columns.name!r}, whose rows are "
+                         "read in parts. Write its times with their offset.")
+    labels: dict[str, int] = {} if roles.series else {label: 0}
+    is_text = [(name, columns.is_text(name)) for name in (*roles.known, *roles.static)]
+    with contextlib.ExitStack() as files:
+        piles = [files.enter_context(contextlib.closing(mapped.Pile(in_file)))
+                 for _ in range(3 + len(is_text))]
+        num_rows = 0
+        for part in columns.parts():
+            codes = np.zeros(len(part), np.int32)
+            if roles.series:
+                codes, texts = part.categories(roles.series)
+                numbers = [labels.setdefault(text, len(labels)) for text in texts]
+                codes = np.array(numbers, np.int32)[codes]
+            times = np.arange(num_rows, num_rows + len(part))
+            if roles.time:
+                read = part.times(roles.time, roles.zone, roles.series)
+                if read is None:
+                    raise part.unreadable_time(roles.time)
+                times = read
+            num_rows += len(part)
+            values = np.stack([part.numbers(name) for name in roles.targets], -1)
+            covariates = [_covariate(part, *each) for each in is_text]
+            arrays: list[np.ndarray] = [codes, times, values, *covariates]
+            for pile, array in zip(piles, arrays):
+                pile.add(array)
+        if len(piles[1].kinds) > 1:
+            raise UsageError(f"{columns.where(roles.time)}: expected times of one kind.")
+        return [pile.array() for pile in piles], list(labels)
+
+
+def _reordered(array: np.ndarray, order: np.ndarray, in_file: bool) -> np.ndarray:
+    blocks = np.array_split(order, len(order) // _BLOCK + 1)
+    return mapped.joined((array[rows] for rows in blocks), in_file)
 
 
 def _joined(name: str, parts: list[_Rows]) -> _Rows:
@@ -218,8 +263,11 @@ def _joined(name: str, parts: list[_Rows]) -> _Rows:
     return first
 
 
-def _covariate(columns: Columns, name: str) -> np.ndarray:
-    return columns.texts(name) if columns.is_text(name) else columns.numbers(name)
+def _covariate(columns: Columns, name: str, is_text: bool) -> np.ndarray:
+    if not is_text:
+        return columns.numbers(name)
+    codes, texts = columns.categories(name)
+    return np.array(texts, object)[codes]
 
 
 def _step_of(rows: Mapping[str, _Rows], roles: Roles, freq: str) -> Step:
@@ -227,7 +275,14 @@ def _step_of(rows: Mapping[str, _Rows], roles: Roles, freq: str) -> Step:
         return Step("row")
     if freq != "auto":
         return read_step(freq, next(iter(rows.values())).times)
-    return infer_step([one.times for one in rows.values()], roles.time)
+    # Of a large table the beginning tells the step; `_index` checks all rows.
+    times, num_times = [], 0
+    for one in rows.values():
+        times.append(one.times[:_BLOCK])
+        num_times += len(times[-1])
+        if num_times > _BLOCK:
+            break
+    return infer_step(times, roles.time)
 
 
 def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np.ndarray:
@@ -289,12 +344,16 @@ def _on_grid(
         codes = {level: number for number, level in enumerate(levels[column])}
         return np.array([codes.get(_level(value), -1) for value in array.tolist()], np.float64)
 
-    values = np.full([size, one.values.shape[1]], np.nan)
-    values[places] = one.values[rows]
+    in_file = one.file.following is not None
+    if size == len(rows):
+        values = one.values[rows[0]:rows[-1] + 1]
+    else:
+        values = mapped.missing([size, one.values.shape[1]], in_file)
+        values[places] = one.values[rows]
     has_value = np.isfinite(values).any(1)
     # Leading rows without a value say nothing.
     lead = int(np.argmax(has_value)) if has_value.any() else 0
-    known = np.full([size, len(roles.known)], np.nan)
+    known = mapped.missing([size, len(roles.known)], in_file)
     for k, (column, array) in enumerate(zip(roles.known, one.known)):
         known[places, k] = numeric(column, array[rows])
     static = np.array([_constant(name, column, numeric(column, array))

@@ -10,6 +10,7 @@ Axes: B batch, T time, D targets, L lags, F features, C calendar codes (see `vae
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from .table import Series, Table
 
 _LEAST_SPREAD = 0.01  # of a window, relative to the training data's
 _LEAST_HISTORY = 8
+_FIRST_STEP = 1 << 61  # no step has a number below minus this one
 
 
 class StepInputs(NamedTuple):
@@ -132,8 +134,6 @@ class WindowMaker:
             spread = spread / np.maximum(center, 1e-12)
             center = np.log(np.maximum(center, 1e-12))
         self._center, self._spread = center, np.maximum(spread, 1e-12)
-        # The values of a table, once computed; tables are not changed.
-        self._cache: dict[int, tuple[Series, np.ndarray, np.ndarray]] = {}
 
     @property
     def num_floats(self) -> int:
@@ -168,28 +168,27 @@ class WindowMaker:
           known: covariates of the steps from the series' end on, `[N, K]`.
         """
         origin = stop if origin is None else origin
-        clean, noisy = self._values(series)
-        size, dims = stop - start, clean.shape[1]
-        loc, scale = self._scale(clean[:start])
+        size, dims = stop - start, series.values.shape[1]
+        length = len(series.values)
+        loc, scale = self._scale(series, start)
         steps = np.arange(start, stop)
-        inside = steps < min(origin, len(clean))
+        inside = steps < min(origin, length)
         raw = np.full([size, dims], np.nan)
-        raw[inside] = noisy[steps[inside]]
+        raw[inside] = self._with_noise(series, steps[inside])
         seen = np.isfinite(raw)
         values = np.nan_to_num((raw - loc) / scale).astype(self.space.dtype)
         lagged = steps[:, None] - self.lags  # [T, L]
         is_past = lagged < (origin if own_from is None else min(origin, own_from))
-        usable = is_past & (lagged >= 0) & (lagged < len(clean))
+        usable = is_past & (lagged >= 0) & (lagged < length)
         lags = np.full([size, len(self.lags), dims], np.nan)
-        lags[usable] = clean[lagged[usable]]
-        covariates = series.known
-        if known is not None and len(known):
-            covariates = np.concatenate([covariates, known])
-        if stop > len(covariates):
-            rest = np.full([stop - len(covariates), covariates.shape[1]], np.nan)
-            covariates = np.concatenate([covariates, rest])
+        lags[usable] = self._in_units(series.values[lagged[usable]])
+        covariates = np.full([size, series.known.shape[1]], np.nan)
+        for first, rows in ((0, series.known), (length, known)):
+            if rows is not None:
+                given = (steps >= first) & (steps < first + len(rows))
+                covariates[given] = rows[steps[given] - first]
         floats, codes = self.inputs.compute(
-            series.name, steps + series.start, covariates[start:stop], series.static)
+            series.name, steps + series.start, covariates, series.static)
         if self._level_inputs:
             level = np.concatenate([np.log(scale / self._spread),
                                     np.arcsinh((loc - self._center) / self._spread)])
@@ -213,44 +212,47 @@ class WindowMaker:
         values = np.asarray(values, np.float64) * scale + loc
         return np.exp(np.minimum(values, 700.0)) if self.space.log else values
 
-    def _values(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the values in unscaled units of the model, and the same with rounding noise.
+    def _in_units(self, values: np.ndarray) -> np.ndarray:
+        """Returns values `[N, D]` in unscaled units of the model, NaN where there are none."""
+        if self.space.kind == "classes":
+            return np.stack([
+                np.where(np.isin(values[:, d], classes),
+                         np.searchsorted(classes, values[:, d]), np.nan)
+                for d, classes in enumerate(self._layout.codes)], -1)
+        if self.space.kind == "scaled" and self.space.log:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.log(np.where(values > 0, values, np.nan))
+        return values
+
+    def _with_noise(self, series: Series, steps: np.ndarray) -> np.ndarray:
+        """Returns the values of consecutive steps with rounding noise, in the model's units.
 
         Values are rounded, and a density of rounded values can grow without limit. With uniform
-        noise of the rounding unit it is a bound on the probability of the rounded value.
+        noise of the rounding unit it is a bound on the probability of the rounded value. The noise
+        of a step does not depend on the window, nor on what the table holds beside it.
         """
-        cached = self._cache.get(id(series))
-        if cached is not None and cached[0] is series:
-            return cached[1:]
-        clean = series.values
-        if self.space.kind == "classes":
-            clean = np.stack([
-                np.where(np.isin(clean[:, d], classes),
-                         np.searchsorted(classes, clean[:, d]), np.nan)
-                for d, classes in enumerate(self._layout.codes)], -1)
-            noisy = clean
-        elif self.space.kind == "scaled":
-            rng = np.random.default_rng([len(clean), series.start & 0xFFFFFFFF])
-            unit = np.array(self._layout.unit)
-            unit[self._binary] = 0.0
-            noisy = clean + unit * (rng.random(clean.shape) - 0.5)
-            if self.space.log:
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    clean, noisy = (np.log(np.where(v > 0, v, np.nan)) for v in (clean, noisy))
-        else:
-            noisy = clean
-        self._cache[id(series)] = series, clean, noisy
-        return clean, noisy
+        values = series.values[steps]
+        if self.space.kind != "scaled" or not len(steps):
+            return self._in_units(values)
+        unit = np.array(self._layout.unit)
+        unit[self._binary] = 0.0
+        # Philox draws four numbers at each place of its counter.
+        number = (int(series.start + steps[0]) + _FIRST_STEP) * values.shape[1]
+        noise = np.random.Generator(
+            np.random.Philox(key=zlib.crc32(series.name.encode())).advance(number // 4)).random(
+                number % 4 + values.size)[number % 4:]
+        return self._in_units(values + unit * (noise.reshape(values.shape) - 0.5))
 
-    def _scale(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the level and the spread of a history `[N, D]`, each `[D]`."""
-        dims = history.shape[1]
+    def _scale(self, series: Series, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the level and the spread of a series before `start`, each `[D]`."""
+        dims = series.values.shape[1]
         if self.space.kind != "scaled":
             return np.zeros(dims), np.ones(dims)
         loc = self._center.copy() if self.space.centered else np.zeros(dims)
         scale = self._spread.copy()
-        if self.space.history and len(history):
-            recent = history[-max(4 * self._season, 8 * _LEAST_HISTORY):]
+        if self.space.history and start:
+            recent = self._in_units(series.values[
+                max(0, start - max(4 * self._season, 8 * _LEAST_HISTORY)):start])
             seen = np.isfinite(recent)
             count = seen.sum(0)
             enough = count >= 2
@@ -277,24 +279,38 @@ def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
                  padded(*(w.seen for w in windows)))
 
 
-def positions(table: Table, ends: Sequence[int]) -> list[np.ndarray]:
-    """Returns the places of the steps before `ends` of each series: int64 `[N, 2]`.
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Consecutive steps of a series in a table; models are trained on such.
 
-    A place is the number of a series and of a step in it; models are trained on places.
-
-    Args:
-      table: the data.
-      ends: for each series the number of steps.
+    Attributes:
+      series: the number of the series in the table.
+      start: the first step, counted from the first of the series.
+      stop: the step after the last.
     """
-    return [np.stack([np.full(end, number), np.arange(end)], -1)
-            for number, end in enumerate(ends) if end > 0]
+
+    series: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, steps: slice) -> Places:
+        chosen = range(self.start, self.stop)[steps]
+        return Places(self.series, chosen.start, chosen.stop)
+
+
+def positions(ends: Sequence[int]) -> list[Places]:
+    """Returns the places of the steps before `ends` of each series of a table."""
+    return [Places(number, 0, end) for number, end in enumerate(ends) if end > 0]
 
 
 class RandomWindows(DataSet):
     """Random windows of series, each equally likely, as a function of the training step."""
 
     def __init__(
-        self, maker: WindowMaker, table: Table, sequences: Sequence[np.ndarray], batch_size: int,
+        self, maker: WindowMaker, table: Table, sequences: Sequence[Places], batch_size: int,
         size: int, *, seed: int,
     ):
         """Creates the data set.
@@ -302,7 +318,7 @@ class RandomWindows(DataSet):
         Args:
           maker: cuts windows.
           table: the data.
-          sequences: places of the steps to train on (`positions`).
+          sequences: the steps to train on.
           batch_size: number of rows B.
           size: the largest number of steps of a window, T.
           seed: for the windows.
@@ -314,11 +330,9 @@ class RandomWindows(DataSet):
         self._maker, self._table, self._size, self._seed = maker, table, size, seed
         self._runs = []
         for places in sequences:
-            number, first = (int(part) for part in places[0])
-            first = max(first, maker.first(table.series[number]))
-            last = int(places[-1, 1]) + 1
-            if last > first:
-                self._runs.append((number, first, last))
+            first = max(places.start, maker.first(table.series[places.series]))
+            if places.stop > first:
+                self._runs.append((places.series, first, places.stop))
         if not self._runs:
             raise ValueError("expected a series with steps to train on, got none.")
         counts = np.array([max(1, last - first - size + 1) for _, first, last in self._runs])
@@ -344,7 +358,7 @@ class RandomWindows(DataSet):
 
 
 def scoring_batches(
-    maker: WindowMaker, table: Table, sequences: Sequence[np.ndarray], context: int, horizon: int,
+    maker: WindowMaker, table: Table, sequences: Sequence[Places], context: int, horizon: int,
     batch_size: int,
 ) -> Iterator[Batch]:
     """Yields windows that score each place once, after `context` steps that are read only.
@@ -352,7 +366,7 @@ def scoring_batches(
     Args:
       maker: cuts windows.
       table: the data.
-      sequences: places of the steps to score (`positions`); longer ones than `horizon` are split.
+      sequences: the steps to score; longer runs than `horizon` are split.
       context: steps that are read before the first scored one.
       horizon: most steps that are scored in a window.
       batch_size: number of rows.
@@ -361,8 +375,8 @@ def scoring_batches(
     for places in sequences:
         for first in range(0, len(places), horizon):
             part = places[first:first + horizon]
-            number, origin = (int(value) for value in part[0])
-            series = table.series[number]
+            origin = part.start
+            series = table.series[places.series]
             start = max(min(maker.first(series), origin), origin - context)
             windows.append(maker.window(
                 series, start, origin + len(part), scored_from=origin))

@@ -32,6 +32,7 @@ from ..data.layout import Layout
 from ..data.table import Series, Table
 from ..data.windows import (
     SPACES,
+    Places,
     RandomWindows,
     WindowMaker,
     scoring_batches,
@@ -49,8 +50,8 @@ PROGRAM = "vaeseq-series"
 class SeriesModel(Model):
     """A model of series (see `vaeseq.model.Model`).
 
-    Sequences are places in a table, int64 `[N, 2]` (`data.windows.positions`); `table` must hold it
-    before training and validation.
+    Sequences are steps of a table (`data.windows.Places`); `table` must hold it before training and
+    validation.
 
     Attributes:
       layout: what the run knows of its data.
@@ -131,12 +132,12 @@ class SeriesModel(Model):
     def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
         return ScoredSteps(self.gen_core.agent, self.gen_core.core, bound)
 
-    def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
+    def data_set(self, sequences: Sequence[Places]) -> DataSet:
         return RandomWindows(
             self.maker, self._table(), sequences, self.hparams.batch_size,
             self.hparams.sequence_size, seed=self._seed)
 
-    def validation_batches(self, sequences: Sequence[np.ndarray]) -> Iterable[Batch]:
+    def validation_batches(self, sequences: Sequence[Places]) -> Iterable[Batch]:
         return scoring_batches(
             self.maker, self._table(), sequences, self.hparams.context, self.hparams.horizon,
             self.hparams.batch_size)
@@ -221,14 +222,14 @@ class SeriesModel(Model):
         return self.maker.to_data(drawn[:, start - begin:stop - begin], window.loc, window.scale)
 
     def log_densities(
-        self, table: Table, places: Sequence[np.ndarray], *, bound: str = "elbo",
+        self, table: Table, places: Sequence[Places], *, bound: str = "elbo",
         num_samples: int | None = None, seed: int = 0,
     ) -> Iterator[np.ndarray]:
         """Scores steps one by one, each given all before it.
 
         Args:
           table: the data.
-          places: of the steps (`data.windows.positions`).
+          places: the steps.
           bound: as for `evaluate`.
           num_samples: as for `evaluate`.
           seed: of the samples.

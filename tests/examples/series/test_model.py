@@ -94,7 +94,7 @@ def test_each_output_trains_on_padded_batches_and_samples_its_kind(output, tmp_p
     one = table_of(missing, values[:9] + 0)  # the second series leaves padding (report 10)
     model = model_of(one, tmp_path, f"output={output},num_components=2,sequence_size=6")
     model.build()
-    batch = model.data_set(windows.positions(one, [30, 9])).batch(0)
+    batch = model.data_set(windows.positions([30, 9])).batch(0)
     assert (batch.lengths < 6).any() or model.hparams.scaling == "training"
     ops = model._train_ops(1)
     metrics, _ = ops(batch, ops.initial_state(len(batch.lengths)))
@@ -136,7 +136,7 @@ def autoregression(tmp_path_factory):
 
 def test_the_score_equals_numpys(autoregression):
     model, one = autoregression
-    (window,) = model.validation_batches([windows.positions(one, [120])[0][100:103]])
+    (window,) = model.validation_batches([windows.positions([120])[0][100:103]])
     score = model.evaluator().score([window], seed=0)
     start = 100 - model.hparams.context
     cut = model.maker.window(one.series[0], start, 103)
@@ -208,7 +208,7 @@ def test_log_densities_are_those_of_the_score_step_by_step(autoregression, eager
     values = one.series[0].values.copy()
     values[101] = np.nan
     gappy = dataclasses.replace(one, series=(one.series[0]._replace(values=values),))
-    places = [windows.positions(gappy, [120])[0][start:stop] for start, stop in (
+    places = [windows.positions([120])[0][start:stop] for start, stop in (
         (100, 105), (110, 112))]
     densities = np.concatenate(list(model.log_densities(gappy, places)))
     assert np.isnan(densities).tolist() == [False, True] + 5 * [False]
@@ -220,7 +220,7 @@ def test_log_densities_are_those_of_the_score_step_by_step(autoregression, eager
 
 def test_training_reports_nats_of_the_datas_units(autoregression, eagerly):
     model, one = autoregression
-    batch = model.data_set(windows.positions(one, [120])).batch(0)
+    batch = model.data_set(windows.positions([120])).batch(0)
     ops = model._train_ops(1)
     metrics, _ = ops(batch, ops.initial_state(len(batch.lengths)))
     valid = np.arange(batch.inputs.log_jacobian.shape[1]) < batch.lengths[:, None]
@@ -234,7 +234,7 @@ def test_a_spike_among_zeros_has_a_finite_gradient(tmp_path, eagerly):  # report
     model = model_of(one, tmp_path)
     model.build()
     ops = model._train_ops(1)
-    metrics, _ = ops(model.data_set(windows.positions(one, [90])).batch(0), ops.initial_state(4))
+    metrics, _ = ops(model.data_set(windows.positions([90])).batch(0), ops.initial_state(4))
     assert np.isfinite(metrics.loss) and np.isfinite(metrics.gradient_norm)
 
 
@@ -260,7 +260,7 @@ def test_the_spread_is_calibrated_on_held_out_windows(autoregression, monkeypatc
     monkeypatch.setattr(model, "spread", Spread())
     monkeypatch.setattr(model, "restore", lambda: 0)
     monkeypatch.setattr(model, "forecast", narrow)
-    held_out = windows.positions(one, [120])[0][10:]
+    held_out = windows.positions([120])[0][10:]
     calibrating.run(model, [held_out[:20]], lambda: False)
     assert model.spread.first == 1.0  # too few values
     calibrating.run(model, [held_out], lambda: True)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from examples.series.cli import program
 from examples.series.commands import train as train_command
 from examples.series.data import columns, sources
-from examples.series.data.windows import stack
+from examples.series.data.windows import Places, stack
 from examples.series.model import SeriesModel
 from examples.series.model.spread import Spread
 from examples.series.output import files
@@ -350,7 +350,7 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
     data_rows = served["score"](
         values=tf.constant(whole.observed), seen=tf.constant(whole.observed_mask),
         lengths=tf.constant(whole.lengths), **common, **named("input", whole.inputs))
-    places = [np.stack([np.ones(4, int), np.arange(origin, 100)], -1)]
+    places = [Places(1, origin, 100)]
     np.testing.assert_allclose(data_rows["log_density"][0, 14:],
                                np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
     extra = tmp_path / "1" / "assets.extra"

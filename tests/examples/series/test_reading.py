@@ -264,3 +264,43 @@ def test_files_that_are_no_tables(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UsageError, match="expected a"):
             columns.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("by_time", [False, True])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch, kind, by_time):
+    rng = np.random.default_rng(0)
+    rows = [(f"s{number}", day, "" if rng.random() < 0.1 else round(rng.random(), 2),
+             "ab"[rng.integers(2)], rng.integers(5))
+            for number in (2, 0, 1) for day in DAYS if rng.random() < 0.9]
+    if by_time:
+        rows.sort(key=lambda row: row[1])
+    path = csv(tmp_path, lines("series,day,y,kind,known", rows))
+    if kind == "parquet":
+        whole = columns.read(path).table
+        path = tmp_path / "data.parquet"
+        pyarrow.parquet.write_table(whole, path)
+    options = Options(known=("kind", "known"))
+    expected = build(path, options)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 500)
+    monkeypatch.setattr(columns, "PART_BYTES", 500)
+    monkeypatch.setattr(columns, "_PART_ROWS", 20)
+    read = columns.read(path)
+    assert len(list(read.parts())) > 3
+    table = build(path, options)
+    assert (table.step, table.levels, table.notes) == (
+        expected.step, expected.levels, expected.notes)
+    for one, other in zip(table.series, expected.series, strict=True):
+        assert one[:2] == other[:2]
+        for array, same in zip(one[2:], other[2:], strict=True):
+            np.testing.assert_array_equal(array, same)
+    assert not list((tmp_path / "cache" / "vaeseq" / "series").iterdir())
+
+
+def test_an_error_in_a_later_part_names_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 200)
+    monkeypatch.setattr(columns, "PART_BYTES", 200)
+    path = csv(tmp_path, lines("day,y", [*((day, 1) for day in DAYS), ("2024-03-01", "soon")]))
+    with pytest.raises(UsageError, match="row 62, column 'y': expected a number, got 'soon'"):
+        build(path)

@@ -112,7 +112,7 @@ def test_calendar_codes():
 def test_the_training_windows_are_a_function_of_the_step():
     one = table_of(WAVE)
     maker = maker_of(one)
-    data = windows.RandomWindows(maker, one, windows.positions(one, [80]), 6, 30, seed=3)
+    data = windows.RandomWindows(maker, one, windows.positions([80]), 6, 30, seed=3)
     first, again, other = data.batch(5), data.batch(5), data.batch(6)
     np.testing.assert_array_equal(first.observed, again.observed)
     assert not np.array_equal(first.observed, other.observed)
@@ -123,7 +123,7 @@ def test_the_training_windows_are_a_function_of_the_step():
 
 def test_each_place_is_scored_once_after_its_context():
     one = table_of(WAVE)
-    places = [windows.positions(one, [90])[0][60:]]
+    places = [windows.positions([90])[0][60:]]
     batches = list(windows.scoring_batches(maker_of(one), one, places, 20, 12, 2))
     assert sum(int((b.inputs.scored & (np.arange(32) < b.lengths[:, None])).sum())
                for b in batches) == 30

@@ -1,0 +1,85 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Arrays in memory, or mapped from temporary files where a table is larger than memory should hold.
+
+The files lie in the user's cache folder and have no name: they go when the process ends, however it
+does. The system keeps of their pages in memory what there is room for.
+"""
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from vaeseq.runs.cache_folder import cache_folder
+
+
+class Pile:
+    """An array `[N, ...]` that is made of parts, one after the other."""
+
+    def __init__(self, in_file: bool):
+        """Creates an empty pile.
+
+        Args:
+          in_file: whether its array is to be mapped from a file; one of objects never is.
+        """
+        self._in_file = in_file
+        self._file: BinaryIO | None = None
+        self._parts: list[np.ndarray] = []
+
+    def add(self, part: np.ndarray) -> None:
+        """Adds elements at the end."""
+        if self._in_file and part.dtype != object:
+            self._file = self._file or _file()
+            self._file.write(np.ascontiguousarray(part).view(np.uint8).data)
+            part = part[:0].copy()  # the type and the sizes; a view would keep the elements
+        self._parts.append(part)
+
+    def close(self) -> None:
+        """Closes the file; arrays that were mapped from it stay."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the parts (`np.dtype.kind`), of which there should be one."""
+        return {part.dtype.kind for part in self._parts}
+
+    def array(self) -> np.ndarray:
+        """Returns all elements; one that is mapped cannot be changed."""
+        if self._file is None:
+            return np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0]
+        self._file.flush()
+        empty = np.concatenate(self._parts)
+        pages = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(pages, empty.dtype).reshape([-1, *empty.shape[1:]])
+
+
+def joined(parts: Iterable[np.ndarray], in_file: bool) -> np.ndarray:
+    """Returns the parts as one array, mapped from a file with `in_file`."""
+    with contextlib.closing(Pile(in_file)) as pile:
+        for part in parts:
+            pile.add(part)
+        return pile.array()
+
+
+def missing(shape: Sequence[int], in_file: bool) -> np.ndarray:
+    """Returns an array of NaN, float64, mapped from a file with `in_file`."""
+    size = 8 * math.prod(shape)
+    if not in_file or not size:
+        return np.full(shape, np.nan)
+    with _file() as file:
+        file.truncate(size)
+        array = np.frombuffer(mmap.mmap(file.fileno(), size), np.float64).reshape(shape)
+    array[:] = np.nan
+    return array
+
+
+def _file() -> BinaryIO:
+    folder = cache_folder("series")
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)
