@@ -23,6 +23,7 @@ import pyarrow.parquet
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr, suggestion
+from vaeseq.runs.progress import Progress
 
 from . import csv_tables
 from . import times as times_lib
@@ -30,7 +31,9 @@ from . import times as times_lib
 _LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
 MOST_AT_ONCE = 1 << 26  # bytes of a file that is not read in parts
 PART_BYTES = 1 << 24
-_PART_ROWS = 1 << 20
+PART_ROWS = 1 << 20
+_PARQUET = (".parquet", ".pq")
+_MEGABYTE = 1_000_000
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
@@ -246,23 +249,26 @@ def read(path: Path, frame: int = FRAME) -> Columns:
 
 
 def _is_large(path: Path) -> bool:
-    compression = 8 if path.suffix.lower() in (".gz", ".parquet", ".pq") else 1
+    compression = 8 if path.suffix.lower() in (".gz", *_PARQUET) else 1
     return path.stat().st_size * compression > MOST_AT_ONCE
 
 
 def _parts(path: Path) -> Iterator[Columns]:
-    """Yields the rows of a CSV or Parquet file, large ones in several parts."""
-    name = str(path)
+    """Yields the rows of a CSV or Parquet file; large ones in several parts, with progress."""
+    name, is_parquet = str(path), path.suffix.lower() in _PARQUET
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            with pa.parquet.ParquetFile(path) as file:
-                row = 0
-                for batch in file.iter_batches(_PART_ROWS if _is_large(path) else 1 << 62):
-                    yield Columns(name, pa.Table.from_batches([batch]), row)
-                    row += len(batch)
-        elif _is_large(path):
-            for table, row in csv_tables.read_parts(path, PART_BYTES):
-                yield Columns(name, table, row)
+        if _is_large(path):
+            with Progress("read", total=path.stat().st_size // _MEGABYTE, counted="MB", unit="row",
+                          is_brief=True) as progress:
+                read = _parquet_parts(path) if is_parquet else csv_tables.read_parts(
+                    path, PART_BYTES)
+                done = 0
+                for table, row, position in read:
+                    yield Columns(name, table, row)
+                    progress.advance(position // _MEGABYTE - done, len(table))
+                    done = position // _MEGABYTE
+        elif is_parquet:
+            yield Columns(name, pa.parquet.read_table(path))
         else:
             yield Columns(name, *csv_tables.read(path))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
@@ -273,6 +279,16 @@ def _parts(path: Path) -> Iterator[Columns]:
         what = csv_tables.what_it_is(path) if "utf" in line.lower() else f"{short_repr(line, 200)}."
         raise UsageError(f"{name!r}: expected a table as CSV in UTF-8 (also .gz), Parquet or NPZ. "
                          f"{what}") from None
+
+
+def _parquet_parts(path: Path) -> Iterator[tuple[pa.Table, int, int]]:
+    """Yields parts of a table, the number of the first row, and how many bytes come to here."""
+    with pa.parquet.ParquetFile(path) as file:
+        row = 0
+        for batch in file.iter_batches(PART_ROWS):
+            table, first = pa.Table.from_batches([batch]), row
+            row += len(table)
+            yield table, first, path.stat().st_size * row // file.metadata.num_rows
 
 
 def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:

@@ -8,6 +8,7 @@ clock times becomes one column.
 """
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -48,15 +49,23 @@ def read(path: Path) -> tuple[pa.Table, int]:
     return _plain(table), form.read.skip_rows + 1
 
 
-def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int]]:
-    """Yields the rows of a CSV file in parts of about `part_bytes`, as `read` returns the whole."""
+def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int]]:
+    """Yields the rows of a CSV file in parts of about `part_bytes`, as `read` returns the whole.
+
+    With each come the number of its first row, and how many bytes of the file have been read.
+    """
     form = _form(path)
     form.read.block_size = part_bytes
     row = form.read.skip_rows + 1
-    with pa.csv.open_csv(path, form.read, form.parse, form.convert) as batches:
-        for batch in batches:
-            yield _plain(pa.Table.from_batches([batch])), row
-            row += len(batch)
+    with contextlib.ExitStack() as files:
+        raw = stream = files.enter_context(pa.OSFile(str(path)))
+        if path.name.endswith(".gz"):
+            stream = files.enter_context(pa.CompressedInputStream(raw, "gzip"))
+        for batch in files.enter_context(
+                pa.csv.open_csv(stream, form.read, form.parse, form.convert)):
+            table, first = _plain(pa.Table.from_batches([batch])), row
+            row += len(table)
+            yield table, first, raw.tell()
 
 
 class _Form(NamedTuple):

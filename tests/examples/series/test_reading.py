@@ -267,7 +267,7 @@ def test_files_that_are_no_tables(tmp_path):
 
 
 @pytest.mark.parametrize("by_time", [False, True])
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
 def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch, kind, by_time):
     rng = np.random.default_rng(0)
     rows = [(f"s{number}", day, "" if rng.random() < 0.1 else round(rng.random(), 2),
@@ -276,6 +276,9 @@ def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch
     if by_time:
         rows.sort(key=lambda row: row[1])
     path = csv(tmp_path, lines("series,day,y,kind,known", rows))
+    if kind == "csv.gz":
+        path = tmp_path / "data.csv.gz"
+        path.write_bytes(gzip.compress((tmp_path / "data.csv").read_bytes()))
     if kind == "parquet":
         whole = columns.read(path).table
         path = tmp_path / "data.parquet"
@@ -285,7 +288,7 @@ def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(columns, "MOST_AT_ONCE", 500)
     monkeypatch.setattr(columns, "PART_BYTES", 500)
-    monkeypatch.setattr(columns, "_PART_ROWS", 20)
+    monkeypatch.setattr(columns, "PART_ROWS", 20)
     read = columns.read(path)
     assert len(list(read.parts())) > 3
     table = build(path, options)
