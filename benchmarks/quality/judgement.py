@@ -3,8 +3,11 @@
 
     python -m benchmarks.quality.judgement run TASK --out-dir DIR [--seeds 0,1,2] [--corpus FILE]
 
+    counterpoint  rules of counterpoint as a reward, by vaeseq-midi tune (needs --corpus, an archive
+                  of chorales in quarter notes)
     shakespeare   well-formed lines of plays as a reward, by vaeseq-text tune (needs --corpus)
     mixer         reversal of a sequence: MIXER with BLEU against training by likelihood
+    mixer-narrow  the same with a network too small for the task, and more samples of an update
     oracle        sequences of a random LSTM of 32 units: a discriminator against likelihood
                   (arXiv:1609.05473, section 5)
     listener      200 choices of a simulated listener with a hidden reward
@@ -15,6 +18,7 @@ Each seed of a task writes DIR/TASK-SEED.json.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import subprocess
@@ -48,7 +52,7 @@ from vaeseq.tuning.scorer import SequenceScorer
 from vaeseq.vae import GenCore
 
 _MODULE = "benchmarks.quality.judgement"
-_TEXT = "from examples.text.cli import main; main()"
+_PROGRAM = "from examples.{}.cli import main; main()"
 # A line of a play: a speaker, or prose that ends with a letter or punctuation and whose quotation
 # marks are balanced (an apostrophe may be one).
 LINE = r"""([A-Z][A-Za-z ']*:|[^:"\[\]()]*("[^"]*"[^:"\[\]()]*)*[A-Za-z,.;:!?'\-]|)"""
@@ -97,15 +101,14 @@ def line_rewards(text: str) -> np.ndarray:
 
 
 def _shakespeare(options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    if options.corpus is None:
-        raise UsageError("shakespeare: expected a text with --corpus, got none.")
+    corpus = _corpus(options)
     base, tuned = (options.out_dir / f"shakespeare-{seed}-{name}" for name in ("base", "tuned"))
-    _text("train", "--log-dir", base, "--train-corpus", options.corpus, "--seed", seed,
-          "--num-steps", options.base_steps)
-    report = json.loads(_text(
-        "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--num-steps",
-        options.updates or 300, "--reward", f"{_MODULE}:line_rewards", "--strength", 10,
-        "--discount", 0.98, "--likelihood", 2, "--learning-rate", 5e-4, "--save-every", 50,
+    _run_program("text", "train", "--log-dir", base, "--train-corpus", corpus, "--seed", seed,
+                 "--num-steps", options.base_steps)
+    report = json.loads(_run_program(
+        "text", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--num-steps",
+        options.updates or 300, "--reward", f"{_MODULE}:line_rewards", "--strength", 20,
+        "--discount", 0.98, "--likelihood", 1, "--learning-rate", 2e-3, "--save-every", 50,
         "--batch-size", 64, "--length", 200, "--report-samples", 500))
     result = {"updates": report["step"], "warnings": report["warnings"]}
     for name, folder in (("before", base), ("after", tuned)):
@@ -125,16 +128,45 @@ def _texts(log_dir: Path, seed: int) -> list[str]:
     return [model.vocabulary.decode(sample) for sample in samples]
 
 
-def _text(*words: object) -> str:
-    """Runs a command of vaeseq-text; returns what it prints."""
-    ended = subprocess.run([sys.executable, "-c", _TEXT, *map(str, words)], capture_output=True,
-                           text=True, check=False)
+def _counterpoint(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """The rules of first-species counterpoint, by vaeseq-midi tune."""
+    corpus = _corpus(options)
+    base, tuned = (options.out_dir / f"counterpoint-{seed}-{name}" for name in ("base", "tuned"))
+    _run_program(
+        "midi", "train", "--log-dir", base, "--seed", seed, "--train-files", f"{corpus}:train",
+        "--valid-files", f"{corpus}:valid", "--num-steps", options.base_steps, "--valid-every", 100)
+    report = json.loads(_run_program(
+        "midi", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--bar", 4,
+        "--num-steps", options.updates or 1000))
+    before, after = report["before"], report["after"]
+    return {
+        "updates": report["step"], "warnings": report["warnings"],
+        "share_of_missing_gained":
+            (after["rules_kept"] - before["rules_kept"]) / (1 - before["rules_kept"]),
+        "held_out_change": after["nats_per_step"] / before["nats_per_step"] - 1,
+        "before": before, "after": after}
+
+
+def _corpus(options: argparse.Namespace) -> Path:
+    if options.corpus is None:
+        raise UsageError(f"{options.task}: expected its data with --corpus, got none.")
+    return options.corpus
+
+
+def _run_program(program: str, *words: object) -> str:
+    """Runs a command of vaeseq-text or vaeseq-midi; returns what it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(program), *map(str, words)], capture_output=True,
+        text=True, check=False)
     if ended.returncode:
         raise UsageError(f"{words[0]}: {ended.stderr.strip()[-300:]}")
     return ended.stdout
 
 
-def _mixer(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+def _mixer(
+    options: argparse.Namespace, seed: int, *, units: int = 96, num_samples: int = 64,
+    samples_per_prefix: int = 4,
+) -> dict[str, Any]:
     """A source of 8 of 10 symbols, a separator, and the source reversed: 17 steps."""
     size, symbols = 8, 10
     rng = np.random.default_rng(seed)
@@ -147,9 +179,9 @@ def _mixer(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     train, held = draw(20_000), draw(500)
     total, start = 2 * size + 1, options.base_steps
     updates = options.updates or 600
-    hparams = vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(96,), batch_size=64,
+    hparams = vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(units,), batch_size=64,
                              sequence_size=total, learning_rate=3e-3, dropout=0.0)
-    folder = options.out_dir / f"mixer-{seed}"
+    folder = options.out_dir / f"{options.task}-{seed}"
     base = Symbols(symbols + 1, hparams, folder, seed=seed)
     base.train(train, num_steps=start)
     models = {name: Symbols(symbols + 1, hparams, folder, seed=seed)
@@ -174,9 +206,9 @@ def _mixer(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     for name, prefix_of in (("likelihood", lambda update: total), ("mixer", prefix)):
         ops = TuneOps(
             models[name].gen_core, models["prior"].gen_core, bounds.ELBO(), rewards=bleu,
-            num_samples=64, length=total, control=KLControl(50.0), likelihood=1.0,
+            num_samples=num_samples, length=total, control=KLControl(50.0), likelihood=1.0,
             learning_rate=_decay(1e-3, updates), clip_gradient_norm=1.0, prefix=prefix_of,
-            samples_per_prefix=4, seed=seeds.make(seed))
+            samples_per_prefix=samples_per_prefix, seed=seeds.make(seed))
         for update in range(updates):
             ops(data.batch(update))
         result[name] = _bleu_of(models[name], held, size, reward, as_samples)
@@ -217,7 +249,7 @@ def _oracle(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         variable.assign(tf.random.stateless_normal(variable.shape, [seed, number]))
     data = list(np.concatenate([
         _drawn(oracle.gen_core, 500, length, number) for number in range(count // 500)]))
-    random = _oracle_nats(oracle, model, length)
+    random, itself = (_oracle_nats(oracle, drawn, length) for drawn in (model, oracle))
     model.train(data, num_steps=options.base_steps)
     likelihood = _oracle_nats(oracle, model, length)
     prior = Symbols(symbols, hparams, model.log_dir.path, seed=seed + 1)
@@ -228,7 +260,8 @@ def _oracle(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     ops = _tune(model.gen_core, prior.gen_core, reward, data, length, updates, strength=3.0,
                 likelihood=1.0, seed=seed)
     return {"base_steps": options.base_steps, "updates": updates, "random": random,
-            "likelihood": likelihood, "tuned": _oracle_nats(oracle, model, length), **ops}
+            "oracle_itself": itself, "likelihood": likelihood,
+            "tuned": _oracle_nats(oracle, model, length), **ops}
 
 
 def _oracle_nats(oracle: Symbols, model: Symbols, length: int) -> float:
@@ -413,8 +446,10 @@ def _decay(highest: float, updates: int) -> Callable[[int], float]:
     return lambda step: highest * schedules.cosine(step, num_steps=updates, final=0.1)
 
 
-TASKS = {"shakespeare": _shakespeare, "mixer": _mixer, "oracle": _oracle, "listener": _listener,
-         "groups": _groups}
+TASKS = {"counterpoint": _counterpoint, "shakespeare": _shakespeare, "mixer": _mixer,
+         "mixer-narrow": functools.partial(
+             _mixer, units=16, num_samples=256, samples_per_prefix=16),
+         "oracle": _oracle, "listener": _listener, "groups": _groups}
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -423,7 +458,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of runs and results")
     add("--seeds", type=arguments.some_of([str(seed) for seed in range(100)]), default=["0"],
         metavar="A,B", help="seeds, one run each (default: 0)")
-    add("--corpus", type=arguments.readable_file, metavar="FILE", help="text of shakespeare")
+    add("--corpus", type=arguments.readable_file, metavar="FILE",
+        help="data of counterpoint, or text of shakespeare")
     add("--base-steps", type=arguments.whole(1, 10**6), default=1500, metavar="N",
         help="updates of training by likelihood before tuning")
     add("--updates", type=arguments.whole(1, 10**6), metavar="N",

@@ -154,6 +154,30 @@ def test_listeners_with_opposite_tastes_are_told_apart():
     assert np.all(np.array(worst) < np.array(mean)) and max(worst) < 0.5
 
 
+def test_the_prior_of_listeners_is_that_of_their_weights():
+    """One feature, whose weight is drawn for each of 50 listeners from N(1, 0.6^2)."""
+    class Value:
+        sizes = (1,)
+
+        def __call__(self, sequences):
+            return np.reshape([row[0] for row in sequences], [-1, 1])
+
+    rng = np.random.default_rng(5)
+    values = np.sqrt(3) * np.array([-1.0, 1.0])  # of variance 1 for the uniform distribution
+    pairs = []
+    weights = rng.normal(1, 0.6, 50)
+    for number, weight in enumerate(weights):
+        for first, second in rng.uniform(*values, [60, 2]):
+            choice = rng.random() < 1 / (1 + np.exp(-weight * (first - second)))
+            pairs.append(Pair(np.array([first]), np.array([second]), float(choice), str(number)))
+    model = HierarchicalPreferenceModel(Value())
+    model.fit(pairs, num_steps=25)
+    # 60 choices say a weight with a standard error of 0.25, and 50 of them a mean with one of 0.03.
+    prior = model.infer([])
+    assert prior.mean[0] == pytest.approx(weights.mean(), abs=0.12)
+    assert prior.covariance.item() == pytest.approx(weights.var(), abs=0.12)
+
+
 @pytest.mark.oracle
 def test_the_discriminator_learns_the_ratio_of_densities():
     """Sequences of one symbol: the logit is log p_data / p of the symbol."""
