@@ -12,8 +12,11 @@ import tensorflow as tf
 from tests import small
 from vaeseq.codec import encoders
 from vaeseq.tuning import preferences
+from vaeseq.tuning.choices import Choice
+from vaeseq.tuning.collect import SamplePairs
 from vaeseq.tuning.discriminator import Discriminator
 from vaeseq.tuning.features import SequenceFeatures, pad
+from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.listeners import HierarchicalPreferenceModel, Listeners, by_listener
 from vaeseq.tuning.preferences import Pair, PreferenceModel, score_choices
 from vaeseq.tuning.rewards import Sample
@@ -121,6 +124,30 @@ def test_the_next_pairs_are_disjoint_and_those_of_which_least_is_known():
     assert all(min(pair) < 4 <= max(pair) for pair in pairs)
     with pytest.raises(ValueError, match="at least 4 sequences, got 3"):
         preferences.next_pairs(types.SimpleNamespace(), [0, 1, 2], 2)
+
+
+def test_active_choice_shows_what_the_choices_leave_open():
+    """All choices were of the symbols 0 and 1; one of each pair to come has the symbols 2 and 3."""
+    def draw(count, batch):
+        rng = np.random.default_rng([count, batch])
+        return [rng.choice([0, 1] if number % 2 else [2, 3], 6).tolist()
+                for number in range(count)]
+
+    rng = np.random.default_rng(0)
+    choices = []
+    for _ in range(40):
+        first, second = rng.choice([0, 1], [2, 6])
+        choices.append(Choice("", "ann", first.tolist(), second.tolist(),
+                              "first" if first.sum() > second.sum() else "second"))
+    domain = Domain(None, Shares, lambda content: np.array(content))
+    made = {count: SamplePairs(
+        draw, lambda sample: sample, domain=domain, choices=lambda count=count: choices[:count],
+        is_active=True) for count in (7, 40)}
+    passive, active = (
+        [made[count](number) for number in range(8)] for count in (7, 40))
+    samples = draw(16, 0)
+    assert passive == list(zip(samples[::2], samples[1::2]))
+    assert len(active) == 8 and all(max(first + second) > 1 for first, second in active)
 
 
 def test_listeners_with_opposite_tastes_are_told_apart():

@@ -4,7 +4,9 @@
     policy       policy gradients with KL control: from samples and rewards to updates
     control      strength of the reward against the KL divergence; MIXER's schedule
     rewards      rewards as objects, and their weighted sums
-    scorer       a recurrent network from a sequence to numbers
+    scorer       a recurrent network from a sequence to a number
+    features     features of sequences by a trained model
+    logistic     Bayesian logistic regression
     discriminator, preferences, listeners
                  rewards that are learnt: from data, from choices, from listeners who disagree
     choices      the file of choices

@@ -44,7 +44,8 @@ class SamplePairs:
           seed: of the active choice.
         """
         self._draw, self._show = draw, show
-        self._domain, self._choices = domain, choices
+        self._observe, self._choices = domain.observe, choices
+        self._features = functools.cache(domain.make_features)  # compiled once
         self._is_active, self._seed = is_active, seed
         self._batch = functools.lru_cache(maxsize=2)(self._make_batch)
 
@@ -66,12 +67,10 @@ class SamplePairs:
         self, samples: Sequence[Any], choices: Sequence[Choice], number: int
     ) -> list[tuple[int, int]]:
         """Returns disjoint pairs of samples with the most information."""
-        model = PreferenceModel(self._domain.make_features())
-        observe = self._domain.observe
-        model.fit([Pair(observe(choice.first), observe(choice.second), choice.preference)
-                   for choice in choices])
-        # The number of the batch in the seed: other candidates each time.
-        return next_pairs(model, [observe(sample) for sample in samples], _PAIRS,
+        model = PreferenceModel(self._features())
+        model.fit([Pair(self._observe(choice.first), self._observe(choice.second),
+                        choice.preference) for choice in choices])
+        return next_pairs(model, [self._observe(sample) for sample in samples], _PAIRS,
                           seed=self._seed + number)
 
 
