@@ -110,6 +110,8 @@ def _impute_arguments(parser: argparse.ArgumentParser) -> None:
         help="particles of the filter")
     add("--lookahead", type=arguments.whole(0, 1 << 12), default=8, metavar="N",
         help="steps after a gap that count")
+    add("--no-bridge", action="store_true",
+        help="completions of the model alone, without straight lines")
     add("--output", type=arguments.output_file, metavar="FILE",
         help="write the filled table as CSV, or as Parquet (default: the terminal)")
     add("--plot", type=arguments.output_file, metavar="FILE.png",

@@ -3,17 +3,33 @@
 
 Gaps that are near each other are completed by the same particles; those farther apart are
 independent of each other.
+
+A model that reads the past alone knows of the values after a gap only by the weights of its
+particles, which its density, too narrow as a rule, makes too unequal. In short gaps a straight line
+is hard to beat. So the samples x of a gap become
+
+    line + level (median - line) + spread (x - median)
+
+where `level` and `spread` are those with the least CRPS on held-out values that are hidden and
+completed, for gaps of one step and for long ones (`Bridge`).
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .data.table import Series
+from vaeseq.evaluate import forecasts
+
+from .data.table import Series, Table
+from .data.windows import Places
 
 _MOST_STEPS = 128  # of gaps that are completed together, unless one gap is longer
+_MOST_HIDDEN = 128  # steps that are hidden for the fit, for each length of gaps
+LEAST_HIDDEN = 32  # values, below which the factors would fit their noise
+_LEVELS = np.linspace(0.0, 1.0, 11)
+_SPREADS = np.geomspace(0.25, 8.0, 31)
 
 
 class Completer(Protocol):
@@ -38,6 +54,110 @@ class Completed(NamedTuple):
     filled: np.ndarray
 
 
+class Bridge(NamedTuple):
+    """How much of a completion is the model's and how much a straight line.
+
+    Attributes:
+      levels: of gaps of one step and of `longest` steps; 1 is the model's median, 0 the line.
+      spreads: factors of the model's deviations from its median, likewise.
+      longest: steps of long gaps; the factors of others follow the logarithm of their lengths.
+      values: hidden values that the factors were fitted to.
+    """
+
+    levels: tuple[float, float]
+    spreads: tuple[float, float]
+    longest: int
+    values: int
+
+    def apply(self, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Returns completions `[M, N, D]` of a series `[N, D]` with other levels and spreads."""
+        result = samples.copy()
+        for d, column in enumerate(values.T):
+            line = lines(column)
+            for start, stop in _runs(np.isnan(column)):
+                share = min(1.0, np.log(stop - start) / np.log(self.longest))
+                level, spread = (a + share * (b - a) for a, b in (self.levels, self.spreads))
+                drawn = samples[:, start:stop, d]
+                median = np.median(drawn, 0)
+                result[:, start:stop, d] = (line[start:stop] + level * (median - line[start:stop])
+                                            + spread * (drawn - median))
+        return result
+
+
+def lines(column: np.ndarray) -> np.ndarray:
+    """Returns a series `[N]` with gaps bridged by straight lines, constant before and after it."""
+    steps, is_seen = np.arange(len(column)), np.isfinite(column)
+    return np.interp(steps, steps[is_seen], column[is_seen])
+
+
+def fit(
+    model: Completer, table: Table, places: Sequence[Places], *, longest: int, lookahead: int,
+    num_samples: int, num_particles: int, seed: int = 0,
+    on_gap: Callable[[], None] = lambda: None,
+) -> Bridge | None:
+    """Fits a bridge to values that are hidden, one gap at a time.
+
+    Args:
+      model: samples missing values.
+      table: the data.
+      places: steps that the model was not trained on.
+      longest: steps of long gaps, at least 2.
+      lookahead: as in `complete`.
+      num_samples: as in `complete`.
+      num_particles: as in `complete`.
+      seed: as in `complete`.
+      on_gap: called after each gap.
+
+    Returns:
+      The bridge; None if fewer than `LEAST_HIDDEN` values can be hidden.
+    """
+    levels, spreads, count = [], [], []
+    for size in (1, longest):
+        scores = np.zeros([len(_LEVELS), len(_SPREADS)])
+        hidden = 0
+        for number, start in hidden_gaps(table, places, size):
+            series = table.series[number]
+            truth = series.values[start:start + size]
+            values = series.values.copy()
+            values[start:start + size] = np.nan
+            drawn = model.complete(
+                series._replace(values=values), start, start + size, lookahead=lookahead,
+                num_samples=num_samples, num_particles=num_particles, seed=seed + (start << 31))
+            for d in range(truth.shape[1]):
+                line = lines(values[:, d])[start:start + size]
+                median = np.median(drawn[..., d], 0)
+                deviation = (drawn[..., d] - median).T
+                weight = 1.0 / max(float(np.abs(deviation).mean()), 1e-12)
+                errors = truth[:, d] - line - _LEVELS[:, None, None] * (median - line)
+                scores += weight * np.nansum(forecasts.crps(
+                    _SPREADS[:, None, None] * deviation, errors), -1)
+                hidden += int(np.isfinite(truth[:, d]).sum())
+            on_gap()
+        level, spread = np.unravel_index(np.argmin(scores), scores.shape)
+        levels.append(float(_LEVELS[level]))
+        spreads.append(float(_SPREADS[spread]))
+        count.append(hidden)
+    if min(count) < LEAST_HIDDEN:
+        return None
+    return Bridge((levels[0], levels[1]), (spreads[0], spreads[1]), longest, sum(count))
+
+
+def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[tuple[int, int]]:
+    """Returns series and first steps of gaps of `size` steps to hide, evenly spread."""
+    gaps = [(run.series, start) for run in places
+            for start in range(max(1, run.start), run.stop - size, size)
+            if np.isfinite(table.series[run.series].values[start:start + size]).any()]
+    most = max(1, _MOST_HIDDEN // size)
+    return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))
+            ] if gaps else []
+
+
+def _runs(is_missing: np.ndarray) -> list[tuple[int, int]]:
+    """Returns the first step of each run of missing values and the step after it."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_missing.astype(int), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2])]
+
+
 def groups(values: np.ndarray, lookahead: int) -> list[tuple[int, int]]:
     """Returns the steps from and to which gaps are completed together.
 
@@ -60,7 +180,7 @@ def groups(values: np.ndarray, lookahead: int) -> list[tuple[int, int]]:
 
 def complete(
     model: Completer, series: Series, *, lookahead: int, num_samples: int, num_particles: int,
-    seed: int = 0, on_group: Callable[[], None] = lambda: None,
+    seed: int = 0, bridge: Bridge | None = None, on_group: Callable[[], None] = lambda: None,
 ) -> Completed:
     """Completes a series.
 
@@ -71,6 +191,7 @@ def complete(
       num_samples: M.
       num_particles: of the filter.
       seed: of the samples.
+      bridge: changes the completions.
       on_group: called after each group of gaps (`groups`).
     """
     filled = np.isnan(series.values)
@@ -81,4 +202,6 @@ def complete(
             num_particles=num_particles, seed=seed + (number << 31))
         samples[:, start:stop] = np.where(filled[start:stop], drawn, samples[:, start:stop])
         on_group()
+    if bridge is not None:
+        samples = bridge.apply(samples, series.values)
     return Completed(samples, filled)

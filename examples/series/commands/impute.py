@@ -32,17 +32,42 @@ def run(args: argparse.Namespace) -> None:
         print(f"  {note}", file=sys.stderr)
     if not table.num_missing:
         raise UsageError("expected a table with missing values to fill, got one without.")
+    bridge = _bridge(model, table, args)
     total = sum(len(gaps.groups(one.values, args.lookahead)) for one in table.series)
     completed = []
     with Progress("impute", total=total, unit="gap", counted="gaps") as progress:
         for one in table.series:
             completed.append(gaps.complete(
                 model, one, lookahead=args.lookahead, num_samples=args.num_samples,
-                num_particles=args.particles, seed=args.seed, on_group=progress.advance))
+                num_particles=args.particles, seed=args.seed, bridge=bridge,
+                on_group=progress.advance))
     print(f"Filled {table.num_missing:,} values of {len(table.series):,} series.", file=sys.stderr)
     files.write_table(args.output, _columns(model, table, completed, args))
     if args.plot:
         plots.fans(args.plot, _charts(model, table, completed, args.lookahead))
+
+
+def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.Bridge | None:
+    """Returns what hidden held-out values say of completions."""
+    space, places = model.maker.space, sources.held_out(model.layout, table)
+    if args.no_bridge or space.kind != "scaled" or space.log:
+        return None
+    longest = max(2, model.hparams.horizon)
+    total = sum(len(gaps.hidden_gaps(table, places, size)) for size in (1, longest))
+    with Progress("hide", total=total, unit="gap", counted="gaps", is_brief=True) as progress:
+        bridge = gaps.fit(
+            model, table, places, longest=longest, lookahead=args.lookahead,
+            num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
+            on_gap=progress.advance)
+    if bridge is None:
+        print(f"  Fewer than {gaps.LEAST_HIDDEN} held-out values can be hidden: completions are the "
+              "model's alone. Train with a greater --valid-windows.", file=sys.stderr)
+        return None
+    print(f"  {bridge.values:,} hidden values: completions are {bridge.levels[0]:.0%} the model's "
+          f"in gaps of one step and {bridge.levels[1]:.0%} in gaps of {longest}, the rest a "
+          f"straight line; spread {bridge.spreads[0]:.2f} and {bridge.spreads[1]:.2f} times the "
+          "model's.", file=sys.stderr)
+    return bridge
 
 
 def _columns(

@@ -10,7 +10,9 @@ import pytest
 
 from examples.series import detection, gaps
 from examples.series.data import columns, roles, table
-from examples.series.data.table import Series
+from examples.series.data.table import Series, Table
+from examples.series.data.times import Step
+from examples.series.data.windows import Places
 from examples.series.model import spread
 from examples.series.model.spread import Spread
 from examples.series.output import sound, strokes
@@ -28,6 +30,56 @@ class Constant:
     def complete(self, series, start, stop, *, lookahead, num_samples, num_particles, seed=0):
         self.calls.append((start, stop, seed))
         return np.full([num_samples, stop - start, series.values.shape[1]], -float(len(self.calls)))
+
+
+class Drawing:
+    """Draws completions around given values."""
+
+    def __init__(self, values, spread):
+        self.values, self.spread = values, spread
+
+    def complete(self, series, start, stop, *, num_samples, seed, **_):
+        noise = np.random.default_rng(seed).normal(size=[num_samples, stop - start, 1])
+        return self.values[start:stop] + self.spread * noise
+
+
+def test_completions_are_as_near_a_line_as_hidden_values_say():
+    steps, rng = np.arange(400), np.random.default_rng(0)
+    signal = 10 * np.sin(steps)[:, None]  # a line between two neighbours tells little
+    noise = 0.5 * rng.normal(size=signal.shape)
+    places = [Places(0, 100, 400)]
+    options = {"longest": 6, "lookahead": 4, "num_samples": 200, "num_particles": 1}
+    # The model is right but for a density that is four times too narrow.
+    waves = one_table(signal + noise)
+    bridge = gaps.fit(Drawing(signal, 0.125), waves, places, **options)
+    assert bridge.values > 200 and min(bridge.levels) >= 0.9
+    np.testing.assert_allclose(bridge.spreads, 4.0, rtol=0.35)
+    # The line is right, and the model is not.
+    straight = one_table(0.1 * steps[:, None] + noise)
+    wrong = Drawing(0.1 * steps[:, None] + signal, 0.5)
+    bridge = gaps.fit(wrong, straight, places, **options)
+    assert max(bridge.levels) <= 0.1
+    values = straight.series[0].values.copy()
+    values[50], values[60:66] = np.nan, np.nan
+    samples, filled = gaps.complete(
+        wrong, straight.series[0]._replace(values=values), lookahead=4, num_samples=200,
+        num_particles=1, bridge=bridge)
+    np.testing.assert_allclose(
+        np.median(samples, 0)[filled], gaps.lines(values[:, 0])[filled[:, 0]], atol=1.5)
+    np.testing.assert_array_equal(samples[7][~filled], values[~filled])
+    inside = np.abs(samples - np.median(samples, 0))[:, filled].mean() / np.sqrt(2 / np.pi)
+    np.testing.assert_allclose(inside, 0.6, rtol=0.4)
+
+
+def test_too_few_hidden_values_change_nothing():
+    table = one_table(np.sin(np.arange(60.0))[:, None])
+    assert gaps.fit(Drawing(table.series[0].values, 9.0), table, [Places(0, 40, 60)], longest=4,
+                    lookahead=4, num_samples=20, num_particles=1) is None
+
+
+def one_table(values):
+    return Table((Series("", 0, values, np.empty([len(values), 0]), np.empty([0])),), Step("row"),
+                 roles.Roles("", "", ("y",)), {}, ())
 
 
 def test_near_gaps_are_completed_together():
