@@ -60,8 +60,8 @@ def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.
             num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
             on_gap=progress.advance)
     if bridge is None:
-        print(f"  Fewer than {gaps.LEAST_HIDDEN} held-out values can be hidden: completions are the "
-              "model's alone. Train with a greater --valid-windows.", file=sys.stderr)
+        print(f"  Fewer than {gaps.LEAST_HIDDEN} held-out values can be hidden: completions are "
+              "the model's alone. Train with a greater --valid-windows.", file=sys.stderr)
         return None
     print(f"  {bridge.values:,} hidden values: completions are {bridge.levels[0]:.0%} the model's "
           f"in gaps of one step and {bridge.levels[1]:.0%} in gaps of {longest}, the rest a "

@@ -120,7 +120,7 @@ def test_commas_that_may_be_decimal_or_not_are_not_guessed(tmp_path):
 
 
 @pytest.mark.parametrize("texts, name, following", [
-    (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),
+    (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),  # report 5
     (["1939 Jan", "1939 Feb", "1939 Mar"], "MS", "1939-04-01"),
     (["19580329", "19580405", "19580412"], "W", "1958-04-19"),
     (["2023-10-31", "2023-11-30", "2023-12-31"], "MS", "2024-01-31"),
@@ -221,6 +221,7 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
     _bad("numbers up to 2\\^53", lines("date,y", [*DATED[:-1], (DAYS[-1], 1 << 60)])),
     _bad("row 62: expected each time once, got 2024-02-29",
          lines("date,y", [*DATED, DATED[-1]])),
+    # report 4
     _bad("Is the column 'store' the series\\? Give --series store",
          lines("date,store,y", [(d, s, y) for s in (1, 2) for d, y in DATED])),
     _bad("got 2023-10-29T02:00:00.* Does daylight saving time end there\\? Give the zone",
