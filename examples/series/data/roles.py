@@ -138,11 +138,11 @@ def _find_series(
     texts = [n for n in free if columns.is_text(n)]
     separating = [n for n in texts if _separates(columns, n, time, options.zone)]
     if separating:
-        return min(separating, key=lambda n: len(np.unique(columns.texts(n))))
+        return min(separating, key=lambda n: len(columns.categories(n)[1]))
     others = [n for n in free if n not in texts and not columns.is_empty(n)
               and n.lower() not in _ROW_NAMES and n.lower() not in _PARTS_OF_TIME
               and _separates(columns, n, time, options.zone)]
-    others = [n for n in others if len(np.unique(columns.texts(n))) < len(times) // 2]
+    others = [n for n in others if len(columns.categories(n)[1]) < len(times) // 2]
     values, counts = np.unique(times, return_counts=True)
     repeated_time = values[counts > 1][0]
     row = int(np.flatnonzero(times == repeated_time)[1])
@@ -158,9 +158,8 @@ def _find_series(
 
 
 def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:
-    texts, times = columns.texts(name), columns.times(time, zone, name)
+    (codes, _), times = columns.categories(name), columns.times(time, zone, name)
     assert times is not None
-    _, codes = np.unique(texts.astype(str), return_inverse=True)
     _, numbers = np.unique(times, return_inverse=True)
     pairs = codes.astype(np.int64) * (numbers.max() + 1) + numbers
     return len(np.unique(pairs)) == len(pairs)

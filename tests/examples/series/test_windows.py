@@ -73,6 +73,28 @@ def test_the_jacobian_is_the_sum_of_the_log_scales():
         logs.inputs.log_jacobian, -np.log(logs.scale[0]) - np.log(WAVE[40:60]), rtol=1e-5)
 
 
+def test_rounding_noise_depends_on_the_series_the_step_and_the_target_alone():
+    def part(first, stop, name="a"):
+        days = np.datetime64("1969-11-01") + np.arange(first, stop)  # steps below and above 0
+        read = columns.of_mapping({
+            "date": days, "id": [name] * len(days),
+            **{f"y{d}": np.round(WAVE[first:stop] * (d + 1)) for d in range(3)}})
+        return table.build([read], roles.find(read, Options()))
+
+    def noise(one, start):
+        window = maker.window(one.series[0], start, start + 40)
+        values = window.values * window.scale + window.loc
+        return values - one.series[0].values[start:start + 40]
+
+    maker = maker_of(part(0, 90), history=False)
+    whole = noise(part(0, 90), 40)
+    assert np.abs(whole).max() <= 0.5 + 1e-4 and len(np.unique(whole.round(4))) > 110
+    assert whole.std() == pytest.approx(12 ** -0.5, abs=0.04)
+    for first, stop in ((0, 85), (33, 90)):
+        np.testing.assert_allclose(noise(part(first, stop), 40 - first), whole, atol=1e-4)
+    assert np.abs(noise(part(0, 90, "b"), 40) - whole).mean() > 0.2
+
+
 def test_lags_are_earlier_values_in_the_windows_units():
     values = WAVE.copy()
     values[50] = np.nan
