@@ -1,8 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Runs a program's command in the process of the test."""
+"""Runs a program's command in the process of the test; reads what a run has saved."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import NamedTuple
 
 
@@ -31,3 +33,21 @@ def assert_one_line(ended, program, message):
               if line.startswith(f"{program.name}: error: ")]
     assert len(errors) == 1 and message in errors[0], ended
     assert "Traceback" not in ended.err
+
+
+def saved(log_dir, kind="step"):
+    """Returns the arrays of the latest checkpoint by the names of their variables."""
+    import tensorflow as tf
+    reader = tf.train.load_checkpoint(
+        str(max((log_dir / "checkpoints").glob(f"{kind}-*")) / "state"))
+    return {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
+
+
+def free_addresses(count):
+    """Returns the addresses, "host:port", of free ports of this machine."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return tuple("{}:{}".format(*one.getsockname()) for one in sockets)

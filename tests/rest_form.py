@@ -23,9 +23,9 @@ def answer(model, request):
     """The answer to one request; both are JSON. What is wrong is told under "error"."""
     import tensorflow as tf
 
-    asked = json.loads(request)
-    signature = model.signatures[asked["signature_name"]]
-    inputs, specs = asked["inputs"], signature.structured_input_signature[1]
+    body = json.loads(request)
+    signature = model.signatures[body["signature_name"]]
+    inputs, specs = body["inputs"], signature.structured_input_signature[1]
     try:
         if not isinstance(inputs, dict):
             (name,) = specs

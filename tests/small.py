@@ -136,3 +136,18 @@ def same(one, other):
     """Asserts that two nests are equal to the last bit."""
     for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def assert_mean(values, expected=0.0, most=4.5):
+    """Asserts that values have this mean, within `most` standard errors."""
+    values = np.asarray(values, np.float64)
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean() - expected) < most * error + 1e-4, (values.mean(), expected, error)
+
+
+def assert_unbiased(increments, log_evidence, spread=1.0):
+    """Asserts that exp of the bounds of rows has the mean of the evidence, and some spread."""
+    totals = tf.reduce_sum(increments, 1).numpy().astype(np.float64)
+    ratios = np.exp(totals - log_evidence)
+    assert abs(ratios.mean() - 1) < 4 * ratios.std() / np.sqrt(len(ratios))
+    assert ratios.std() < spread

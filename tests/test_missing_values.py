@@ -44,10 +44,10 @@ def model(tmp_path_factory):
 
 
 def test_what_stands_behind_a_mask_changes_nothing(model):
-    spoilt = curves()
-    for sequence in spoilt:
+    garbage = curves()
+    for sequence in garbage:
         sequence.data[sequence.mask] = np.nan
-    assert model.evaluate(spoilt).nats == model.evaluate(curves()).nats
+    assert model.evaluate(garbage).nats == model.evaluate(curves()).nats
 
 
 def test_scores_say_what_was_not_seen(model):

@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Callable
 
 from vaeseq.cli import arguments
-from vaeseq.cli.program import Command, deferred
+from vaeseq.cli.program import Command, deferred_commands
 from vaeseq.fields import Range
 
 from .hparams import MAX_SECONDS
 
-_COMMANDS = f"{__package__}.commands"
 _seconds = arguments.real(Range(0, MAX_SECONDS, open_low=True))
 
 Add = Callable[[argparse.ArgumentParser], None]
@@ -56,16 +55,11 @@ def commands(add_trained: Add, add_output: Add) -> tuple[Command, ...]:
         _add_samples(parser, 4, "number of variations")
         _add_length(parser)
 
-    return (
-        Command("encode", "write the latents of phrases into a file", encode,
-                deferred(f"{_COMMANDS}.encode")),
-        Command("reconstruct", "play phrases beside what an autoencoder makes of them",
-                reconstruct, deferred(f"{_COMMANDS}.reconstruct")),
-        Command("interpolate", "play what lies between two pieces", interpolate,
-                deferred(f"{_COMMANDS}.interpolate")),
-        Command("vary", "play variations of a piece, its neighbours in the latent space", vary,
-                deferred(f"{_COMMANDS}.vary")),
-    )
+    return deferred_commands(
+        f"{__package__}.commands", ("encode", "write the latents of phrases into a file", encode),
+        ("reconstruct", "play phrases beside what an autoencoder makes of them", reconstruct),
+        ("interpolate", "play what lies between two pieces", interpolate),
+        ("vary", "play variations of a piece, its neighbours in the latent space", vary))
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

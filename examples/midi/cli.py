@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vaeseq.cli import arguments, options, tuning_options
-from vaeseq.cli.program import Command, Program, deferred
+from vaeseq.cli.program import Program, deferred_commands
 from vaeseq.fields import Range
 
 from . import autoencoding
@@ -162,30 +162,22 @@ def _add_playing(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
 
 
-_COMMANDS = f"{__package__}.commands"
 program = Program(
-    "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, generate more.",
-    (
-        Command("train", "train a model on music, or resume its training", _train_arguments,
-                deferred(f"{_COMMANDS}.train")),
-        Command("evaluate", "score pieces under a trained model", _evaluate_arguments,
-                deferred(f"{_COMMANDS}.evaluate")),
-        Command("generate", "generate music with a trained model", _generate_arguments,
-                deferred(f"{_COMMANDS}.generate")),
-        Command("harmonise", "draw the other notes of a melody or bass with a trained model",
-                _harmonise_arguments, deferred(f"{_COMMANDS}.harmonise")),
-        Command("fill", "draw bars of a piece anew, given those around them", _fill_arguments,
-                deferred(f"{_COMMANDS}.fill")),
-        Command("latent", "play what the latents of a trained model mean", _latent_arguments,
-                deferred(f"{_COMMANDS}.latent")),
-        Command("export", "export a trained model for TensorFlow Serving and other programs",
-                _export_arguments, deferred(f"{_COMMANDS}.export")),
-        Command("tune", "tune a trained model towards a reward, such as rules of counterpoint",
-                _tune_arguments, deferred(f"{_COMMANDS}.tune")),
-        Command("listen", "choose between samples on a page in the browser", _listen_arguments,
-                deferred(f"{_COMMANDS}.listen")),
-        Command("prefer", "learn a reward from choices, and measure it", _prefer_arguments,
-                deferred(f"{_COMMANDS}.prefer")),
-        *autoencoding.commands(_add_trained, _add_output),
-    ))
+    "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, generate more.", (
+        *deferred_commands(
+            f"{__package__}.commands",
+            ("train", "train a model on music, or resume its training", _train_arguments),
+            ("evaluate", "score pieces under a trained model", _evaluate_arguments),
+            ("generate", "generate music with a trained model", _generate_arguments),
+            ("harmonise", "draw the other notes of a melody or bass with a trained model",
+             _harmonise_arguments),
+            ("fill", "draw bars of a piece anew, given those around them", _fill_arguments),
+            ("latent", "play what the latents of a trained model mean", _latent_arguments),
+            ("export", "export a trained model for TensorFlow Serving and other programs",
+             _export_arguments),
+            ("tune", "tune a trained model towards a reward, such as rules of counterpoint",
+             _tune_arguments),
+            ("listen", "choose between samples on a page in the browser", _listen_arguments),
+            ("prefer", "learn a reward from choices, and measure it", _prefer_arguments)),
+        *autoencoding.commands(_add_trained, _add_output)))
 main = program.main

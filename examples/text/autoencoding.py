@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Callable
 
 from vaeseq.cli import arguments, options
-from vaeseq.cli.program import Command, deferred
+from vaeseq.cli.program import Command, deferred_commands
 
 from . import files
 
 STATE_MODELS = ("prior", "normal", "mixture", "flow", "gan", "gmmn", "vamp")
-_COMMANDS = f"{__package__}.commands"
 
 Add = Callable[[argparse.ArgumentParser], None]
 
@@ -48,14 +47,10 @@ def commands(add_trained: Add) -> tuple[Command, ...]:
             help="number of texts on the way, both ends included")
         _add_decoding(parser)
 
-    return (
-        Command("encode", "write the latents of lines into a file", encode,
-                deferred(f"{_COMMANDS}.encode")),
-        Command("reconstruct", "encode lines, decode them again, and measure the difference",
-                reconstruct, deferred(f"{_COMMANDS}.reconstruct")),
-        Command("interpolate", "decode what lies between two lines", interpolate,
-                deferred(f"{_COMMANDS}.interpolate")),
-    )
+    return deferred_commands(
+        f"{__package__}.commands", ("encode", "write the latents of lines into a file", encode),
+        ("reconstruct", "encode lines, decode them again, and measure the difference", reconstruct),
+        ("interpolate", "decode what lies between two lines", interpolate))
 
 
 def add_state_model(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import codecs
 
 from vaeseq.cli import arguments, options, tuning_options
-from vaeseq.cli.program import Command, Program, deferred
+from vaeseq.cli.program import Program, deferred_commands
 from vaeseq.fields import short_repr
 
 from . import autoencoding, files
@@ -143,22 +143,18 @@ def _encoding(name: str) -> str:
 
 _COMMANDS = f"{__package__}.commands"
 program = Program(
-    "vaeseq-text", "Character-level models of text: train one, score texts, generate text.",
-    (
-        Command("train", "train a model on a text, or resume its training", _train_arguments,
-                deferred(f"{_COMMANDS}.train")),
-        Command("evaluate", "score texts under a trained model", _evaluate_arguments,
-                deferred(f"{_COMMANDS}.evaluate")),
-        Command("generate", "generate text with a trained model", _generate_arguments,
-                deferred(f"{_COMMANDS}.generate")),
-        Command("export", "export a trained model for TensorFlow Serving and other programs",
-                _export_arguments, deferred(f"{_COMMANDS}.export")),
+    "vaeseq-text", "Character-level models of text: train one, score texts, generate text.", (
+        *deferred_commands(
+            _COMMANDS,
+            ("train", "train a model on a text, or resume its training", _train_arguments),
+            ("evaluate", "score texts under a trained model", _evaluate_arguments),
+            ("generate", "generate text with a trained model", _generate_arguments),
+            ("export", "export a trained model for TensorFlow Serving and other programs",
+             _export_arguments)),
         *autoencoding.commands(_add_trained),
-        Command("tune", "tune a trained model towards rewards", _tune_arguments,
-                deferred(f"{_COMMANDS}.tune")),
-        Command("read", "choose between samples on a page in the browser", _read_arguments,
-                deferred(f"{_COMMANDS}.read")),
-        Command("prefer", "learn a reward from choices, and measure it", _prefer_arguments,
-                deferred(f"{_COMMANDS}.prefer")),
-    ))
+        *deferred_commands(
+            _COMMANDS,
+            ("tune", "tune a trained model towards rewards", _tune_arguments),
+            ("read", "choose between samples on a page in the browser", _read_arguments),
+            ("prefer", "learn a reward from choices, and measure it", _prefer_arguments))))
 main = program.main

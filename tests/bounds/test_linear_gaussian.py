@@ -57,8 +57,8 @@ class LinearGaussian(vae.VAECore):
         return tf.concat([observed, backward_messages(observed)], -1)
 
     def hidden(self, context_feature, state):
-        z, begun = state[..., :1], state[..., 1:]
-        return tf.concat([A * z * begun, begun * Q + (1 - begun)], -1)
+        z, has_begun = state[..., :1], state[..., 1:]
+        return tf.concat([A * z * has_begun, has_begun * Q + (1 - has_begun)], -1)
 
     def prior(self, h):
         return normal(h[..., :1], h[..., 1:])

@@ -7,7 +7,6 @@ import argparse
 import errno
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
@@ -36,14 +35,9 @@ def _train_arguments(parser):
 
 
 def _program(run=lambda args: None):
-    return program.Program(
-        "vaeseq-test",
-        "Tests.",
-        (
-            program.Command("train", "train a model", _train_arguments, run),
-            program.Command("evaluate", "score a text", lambda parser: None, run),
-        ),
-    )
+    return program.Program("vaeseq-test", "Tests.", (
+        program.Command("train", "train a model", _train_arguments, run),
+        program.Command("evaluate", "score a text", lambda parser: None, run)))
 
 
 def _parse(*words):
@@ -147,11 +141,6 @@ def test_help_hparams_lists_every_hyperparameter(capsys):
     assert all(f"{name}=" in out for name in HParams().as_dict())
 
 
-def test_version_is_printed(capsys):
-    assert _program().run(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("vaeseq-test 1.")
-
-
 # Paths.
 
 
@@ -210,11 +199,7 @@ def _named(name, message):
 FAILURES = [
     (program.UsageError("give a corpus"), 2, "error: give a corpus"),
     (FileNotFoundError(errno.ENOENT, "No such file", "a\nb"), 1, r"No such file: 'a\nb'"),
-    (
-        PermissionError(errno.EACCES, "Permission denied", b"\xff"),
-        1,
-        "Permission denied: '\\udcff'",
-    ),
+    (PermissionError(errno.EACCES, "Permission denied", b"\xff"), 1, r"denied: '\udcff'"),
     (OSError("odd"), 1, "error: odd"),
     (OSError(errno.ENOSPC, "No space left on device", "f"), 1, "error: no space left on the"),
     (_named("ResourceExhaustedError", "x; No space left on device"), 1, "no space left on the"),
@@ -252,26 +237,6 @@ def test_debug_shows_the_traceback(capsys):
 def test_a_closed_pipe_prints_nothing(capsys):
     assert _failing(BrokenPipeError(errno.EPIPE, "Broken pipe")) == 1
     assert capsys.readouterr().err == ""
-
-
-def test_random_command_lines_print_at_most_one_line(capsys, tmp_path):
-    generator = random.Random(20260102)
-    words = ["train", "evaluate", "--log-dir", "--log_dir=a", "--", "-", "", "-h", "--json", "-5"]
-    words += [
-        "--hparams",
-        "batch_size=2,,=",
-        "--iters=1",
-        "--seed",
-        "\udcff",
-        "\n",
-        "=",
-        "--=",
-        "é",
-    ]
-    for _ in range(300):
-        line = [generator.choice(words) for _ in range(generator.randint(0, 7))]
-        assert _program().run(line) in (0, 2), line
-        assert capsys.readouterr().err.count("\n") <= 1, line
 
 
 # Signals.
@@ -366,9 +331,8 @@ def test_verbosity_shows_the_notes_of_libraries(words, shown):
     assert process.returncode == 0 and (b"a note" in err) == shown
 
 
-@pytest.mark.parametrize(
-    ("number", "line"), [(signal.SIGTERM, b"prog: terminated\n"), (signal.SIGINT, b"prog: interr")]
-)
+@pytest.mark.parametrize(("number", "line"), [
+    (signal.SIGTERM, b"prog: terminated\n"), (signal.SIGINT, b"prog: interr")])
 def test_a_signal_ends_a_process_with_one_line(number, line):
     process = _process(READY + "time.sleep(60)", "go")
     process.stdout.readline()
@@ -391,16 +355,12 @@ def test_ctrl_c_ends_native_code_within_a_second():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-@pytest.mark.parametrize(
-    ("work", "word", "line"),
-    [
-        ("print('buffered')", "go", b"no space left"),
-        ("print('buffered'); 1 // 0", "go", b"unexpected ZeroDivisionError"),
-    ],
-)
-def test_a_full_device_is_reported_in_one_line(work, word, line):
+@pytest.mark.parametrize(("work", "line"), [
+    ("print('buffered')", b"no space left"),
+    ("print('buffered'); 1 // 0", b"unexpected ZeroDivisionError")])
+def test_a_full_device_is_reported_in_one_line(work, line):
     with open("/dev/full", "wb") as full:
-        process = _process(work, word, stdout=full)
+        process = _process(work, "go", stdout=full)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.startswith(b"prog: error: " + line) and err.count(b"\n") == 1

@@ -111,6 +111,7 @@ def test_shorter_rows_give_what_they_give_alone(gen_core):
     assert np.isfinite(alone.log_prob).all() and np.isfinite(padded.log_prob).all()
 
 
+@pytest.mark.slow
 def test_compiled_equals_its_shapes(gen_core):
     compiled = tf.function(lambda: run(gen_core, 2, 3), jit_compile=True, autograph=False)
     tf.nest.map_structure(

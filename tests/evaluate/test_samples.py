@@ -20,8 +20,8 @@ def test_an_n_gram_model_worked_by_hand():
     p = {0: (2 + 2 / 3) / 5, 1: (1 + 2 / 3) / 5, 2: (2 / 3) / 5}
     expected = [
         (1 + p[0]) / 2, (1 + 2 * p[1]) / 4, p[2], p[0], (1 + 2 * p[0]) / 4]  # 1 and 2: not seen
-    got = np.exp(model.log_probs([np.array([0, 1, 2, 0, 0])]))
-    np.testing.assert_allclose(got, expected)
+    actual = np.exp(model.log_probs([np.array([0, 1, 2, 0, 0])]))
+    np.testing.assert_allclose(actual, expected)
     assert model.nats_per_symbol([np.array([2])]) == pytest.approx(-np.log(p[2] / 2))
 
 

@@ -15,11 +15,11 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from examples.midi.cli import program as midi_program
 from examples.text.data import Vocabulary
 from tests.examples.midi import midi_files
+from tests.in_process import free_addresses, saved
 from tests.tiny_text import TEXT
 from vaeseq.train import data_sharing, distribute
 from vaeseq.train.data_sharing import Part
@@ -31,31 +31,24 @@ MIDI = ("rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,decoder=bernoulli,b
         "sequence_size=16,num_shards=1,grid=8,dropout=0")
 
 
-def tf_config(ports, index):
-    return json.dumps({"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+def tf_config(addresses, index):
+    return json.dumps({"cluster": {"worker": addresses},
                        "task": {"type": "worker", "index": index}})
-
-
-def free_ports():
-    """Returns two free ports of this machine."""
-    with socket.socket() as one, socket.socket() as other:
-        for free in (one, other):
-            free.bind(("127.0.0.1", 0))
-        return [free.getsockname()[1] for free in (one, other)]
 
 
 @contextlib.contextmanager
 def pair(example, *words):
     """Starts both workers of a command of a program."""
     code = f"from examples.{example}.cli import main; main()"
-    ports = free_ports()
+    addresses = free_addresses(2)
     with contextlib.ExitStack() as stack:
         workers = []
         for index in range(2):
             workers.append(stack.enter_context(subprocess.Popen(
                 [sys.executable, "-c", code, *map(str, words), "--strategy", "multi-worker"],
                 cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": tf_config(ports, index)})))
+                env={**os.environ, "PYTHONPATH": str(ROOT),
+                     "TF_CONFIG": tf_config(addresses, index)})))
             stack.callback(workers[-1].kill)
         yield workers
 
@@ -64,14 +57,6 @@ def ended(worker):
     """Waits for a worker; returns its exit status, stdout and stderr."""
     out, err = worker.communicate(timeout=300)
     return worker.returncode, out, err
-
-
-def saved(log_dir):
-    """Returns the arrays of the latest checkpoint by name."""
-    path = str(max((log_dir / "checkpoints").glob("step-*")) / "state")
-    reader = tf.train.load_checkpoint(path)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-            if "OBJECT_GRAPH" not in name}
 
 
 def check_same(ours, expected):
@@ -141,22 +126,23 @@ def test_midi_equals_one_process(tmp_path, monkeypatch):
 @pytest.mark.parametrize("config,message", [
     (None, "the environment variable TF_CONFIG to name the workers, found none"),
     ("{'cluster'", "TF_CONFIG: expected a JSON object such as"),
-    (tf_config([1, 2], 2), "expected a task of its cluster (worker 0 to 1), got 'worker' 2"),
-    ("worker 1", "the chief (127.0.0.1:{}) did not answer in time."),
-    ("worker 0", "worker 1 (127.0.0.1:{}) did not connect in time."),
+    (tf_config(["a:1", "b:2"], 2), "expected a task of its cluster (worker 0 to 1), got 'worker'"),
+    ("worker 1", "the chief ({}) did not answer in time."),
+    ("worker 0", "worker 1 ({}) did not connect in time."),
     ("in use", "TF_CONFIG: this worker cannot listen at port {} (Address already in use)."),
 ])
 def test_cluster_errors_are_one_line(run, corpus, tmp_path, monkeypatch, config, message):
-    ports = free_ports()
+    addresses = free_addresses(2)
+    port = int(addresses[0].rpartition(":")[2])
     with socket.socket() as other:
         if config == "in use":
-            other.bind(("127.0.0.1", ports[0]))
+            other.bind(("127.0.0.1", port))
             other.listen()
-            message = message.format(ports[0])
+            message = message.format(port)
         if config in ("worker 0", "worker 1", "in use"):
             index = 1 if config == "worker 1" else 0
-            message = message.format(ports[1 - index])
-            config = tf_config(ports, index)
+            message = message.format(addresses[1 - index])
+            config = tf_config(addresses, index)
         monkeypatch.delenv("TF_CONFIG", raising=False)
         if config is not None:
             monkeypatch.setenv("TF_CONFIG", config)
@@ -169,16 +155,16 @@ def test_cluster_errors_are_one_line(run, corpus, tmp_path, monkeypatch, config,
 
 
 def test_workers_with_different_commands_are_refused(run, corpus, tmp_path, monkeypatch):
-    ports = free_ports()
+    addresses = free_addresses(2)
     refused = []
-    chief = threading.Thread(target=_refused, args=(tf_config(ports, 0), refused))
+    chief = threading.Thread(target=_refused, args=(tf_config(addresses, 0), refused))
     chief.start()
-    monkeypatch.setenv("TF_CONFIG", tf_config(ports, 1))
+    monkeypatch.setenv("TF_CONFIG", tf_config(addresses, 1))
     result = run("train", "--train-corpus", corpus, "--hparams", SMALL, "--log-dir",
                  tmp_path / "log", "--strategy", "multi-worker")
     chief.join(60)
     assert result.status == 2 and result.err.count("\n") == 1
-    assert f"worker 1 (127.0.0.1:{ports[1]}) has num_steps=5000, but the chief" in result.err
+    assert f"worker 1 ({addresses[1]}) has num_steps=5000, but the chief" in result.err
     assert refused and refused[0] in result.err
 
 

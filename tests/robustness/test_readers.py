@@ -125,6 +125,13 @@ def test_any_overrides_are_hyperparameters_or_an_error(text):
         assert HParams.from_json(hparams.to_json()) == hparams
 
 
+@given(CHANGES)
+def test_any_damaged_hyperparameters_are_an_error_or_others(changes):
+    content = _changed(HParams().to_json().encode(), changes)
+    with _one_line():
+        assert isinstance(HParams.from_json(content), HParams)
+
+
 @given(run=_json(["program", "seed", "version"]), hparams=_json(NAMES))
 def test_any_files_in_a_log_directory_are_a_run_or_an_error(tmp_path, run, hparams):
     log_dir = LogDir(tmp_path)

@@ -33,16 +33,9 @@ def test_a_file_gets_a_line_every_few_seconds_and_one_at_the_end():
             progress.advance(1, 3000, loss=2.0 - step / 100)
     assert file.getvalue().splitlines() == [
         "train 23/100 steps (23 %), 1.5k characters/s, 2:34 left, loss 1.98",
-        *(
-            f"train {n}/100 steps ({n} %), 1.5k characters/s, {rest} left, loss {loss}"
-            for n, rest, loss in [
-                (28, "2:24", 1.93),
-                (33, "2:14", 1.88),
-                (38, "2:04", 1.83),
-                (43, "1:54", 1.78),
-                (48, "1:44", 1.73),
-            ]
-        ),
+        *(f"train {n}/100 steps ({n} %), 1.5k characters/s, {rest} left, loss {loss}"
+          for n, rest, loss in [(28, "2:24", 1.93), (33, "2:14", 1.88), (38, "2:04", 1.83),
+                                (43, "1:54", 1.78), (48, "1:44", 1.73)]),
         "train 50/100 steps (50 %), 1.5k characters/s, 1:40 left, loss 1.71",
     ]
 

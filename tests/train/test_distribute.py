@@ -18,6 +18,7 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
+from tests.in_process import free_addresses, saved
 from vaeseq.train import distribute
 from vaeseq.train.distribute import (
     SINGLE_PROCESS,
@@ -69,14 +70,6 @@ shutil.copytree(alone, both, ignore=shutil.ignore_patterns("*[23]0"))
 results += [train(both, "mirrored", 20), train(both, "none", 30)]
 print(json.dumps(results))
 """
-
-
-def saved(log_dir):
-    """Returns the arrays of the latest checkpoint by name."""
-    path = str(max((log_dir / "checkpoints").glob("step-*")) / "state")
-    reader = tf.train.load_checkpoint(path)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-            if "OBJECT_GRAPH" not in name}
 
 
 @pytest.fixture(scope="module")
@@ -206,12 +199,8 @@ def test_wrong_tf_config_is_an_error(text, message):
 
 
 def make_workers(count):
-    """Returns the clusters of `count` workers at free ports of this machine."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+    """Returns the clusters of `count` workers of this machine."""
+    addresses = free_addresses(count)
     return [Cluster(addresses, index) for index in range(count)]
 
 

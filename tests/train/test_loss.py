@@ -56,8 +56,8 @@ def test_the_kl_weight_scales_the_kl_term():
 @pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN"])
 def test_padding_changes_neither_loss_nor_gradient(vae_type):
     loss, batch = sequence_loss(vae_type), batch_of()
-    spoilt = batch._replace(observed=small.garbage_after(batch.observed, LENGTHS))
-    small.same(loss_and_gradients(loss, batch), loss_and_gradients(loss, spoilt))
+    garbage = batch._replace(observed=small.garbage_after(batch.observed, LENGTHS))
+    small.same(loss_and_gradients(loss, batch), loss_and_gradients(loss, garbage))
 
 
 def test_a_start_forgets_the_state():

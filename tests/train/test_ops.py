@@ -113,7 +113,8 @@ def test_xla_equals_eager_kernels():
 
 
 @pytest.mark.parametrize(("vae_type", "jit_compile"), [
-    pytest.param("RNN", True, marks=pytest.mark.xla), ("SRNN", False)])
+    pytest.param("RNN", True, marks=[pytest.mark.xla, pytest.mark.slow]), ("RNN", False),
+    ("SRNN", False)])
 def test_bfloat16_products_are_close_to_exact_ones(monkeypatch, vae_type, jit_compile):
     def first_step():
         ops = make_ops(vae_type, precision="bfloat16", jit_compile=jit_compile, num_shards=2)
@@ -322,14 +323,14 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
         return metrics
 
     one, carried = begin()
-    first, checkpoints = train(one, carried, 3), Checkpoints(tmp_path)
-    checkpoints.save(3, {"ops": one, "carried": carried})
-    expected = first + train(one, carried, 6)
-    assert len(set(expected)) == 6
+    first, checkpoints = train(one, carried, 2), Checkpoints(tmp_path)
+    checkpoints.save(2, {"ops": one, "carried": carried})
+    expected = first + train(one, carried, 4)
+    assert len(set(expected)) == 4
     other, restored = begin()
     small.set_weights(other, scale=0.1)
-    assert checkpoints.restore({"ops": other, "carried": restored}) == 3
-    small.same(train(other, restored, 6), expected[3:])
+    assert checkpoints.restore({"ops": other, "carried": restored}) == 2
+    small.same(train(other, restored, 4), expected[2:])
     small.same(values(other), values(one))
     small.same(restored.value(), carried.value())
 
@@ -377,13 +378,13 @@ def test_other_optimizers_step_by_the_schedule_on_loss_and_extra_loss(make_optim
 
 
 def test_optimizer_without_a_schedule_keeps_its_rate_and_is_restored(tmp_path):
-    def made():
+    def make():
         return make_ops(optimizer=tf.keras.optimizers.AdamW(0.02), learning_rate=None)
 
-    ops, rows = made(), batch(2, 3)
+    ops, rows = make(), batch(2, 3)
     ops(rows, ops.initial_state(2))
     Checkpoints(tmp_path).save(1, {"ops": ops})
-    other = made()
+    other = make()
     assert Checkpoints(tmp_path).restore({"ops": other}) == 1
     results = [figures(each(rows, each.initial_state(2))[0]) + (values(each),)
                for each in (ops, other) for _ in range(2)]

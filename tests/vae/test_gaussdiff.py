@@ -59,12 +59,6 @@ def bound(core, x, lengths=None, num_samples=1):
                 seed=seeds.make(2))
 
 
-def within_error(values, expected=0.0, most=4.5):
-    values = np.asarray(values, np.float64)
-    error = values.std() / np.sqrt(len(values))
-    assert abs(values.mean() - expected) < most * error + 1e-4, (values.mean(), expected, error)
-
-
 def expected_gap(steps):
     """The mean of the bound of `steps` steps below the mean log-density, in closed form."""
     levels = np.linspace(FIRST, LAST, steps + 1)
@@ -85,7 +79,7 @@ def expected_gap(steps):
 def test_with_the_best_denoiser_the_bound_is_the_log_density(filling, scale):
     x, log_density = draw(100000, scale)  # of data scaled by c, it is lower by log c a number
     result = bound(Exact(scale, filling=filling, noise=0.01), x)
-    within_error(tf.reduce_sum(result.increments, 1) - log_density)
+    small.assert_mean(tf.reduce_sum(result.increments, 1) - log_density)
 
 
 @pytest.mark.oracle
@@ -95,7 +89,7 @@ def test_the_bound_of_finite_steps_is_that_of_the_closed_form_and_more_steps_are
     x, log_density = draw(30000)
     for steps, gap in [(10, gaps[1]), (40, gaps[3])]:
         result = bound(Exact(steps=steps, filling=0.0), x)
-        within_error(log_density - tf.reduce_sum(result.increments, 1), gap)
+        small.assert_mean(log_density - tf.reduce_sum(result.increments, 1), gap)
     # A worse denoiser has a lower bound.
     worse = bound(Exact(1.5, filling=0.0), x)
     assert np.mean(tf.reduce_sum(worse.increments, 1) - log_density) < -0.1
@@ -132,7 +126,8 @@ def test_independent_normals_are_modelled_exactly_with_any_number_of_steps(steps
         lambda inputs, lengths: tf.zeros([*inputs[0].shape[:2], 4]), steps=steps, filling=filling)
     x = 2 + 3 * small.reals(20000, 2)[..., :1]
     log_density = -0.5 * (((x - 2) / 3) ** 2 + math.log(2 * math.pi * 9))
-    within_error(tf.reduce_sum(bound(core, x).increments, 1) - tf.reduce_sum(log_density, [1, 2]))
+    small.assert_mean(
+        tf.reduce_sum(bound(core, x).increments, 1) - tf.reduce_sum(log_density, [1, 2]))
 
 
 def test_padding_changes_neither_the_bound_nor_its_gradient_and_the_error_is_that_of_repeats():

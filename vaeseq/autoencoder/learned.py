@@ -104,7 +104,7 @@ class Flow(_Standardised):
         # The reciprocal of the initial gates.
         initial = math.log1p(math.exp(-2.0))
         self._log_scales = [tf.Variable(tf.fill([size], initial)) for _ in range(num_flows)]
-        rate, done = tf.Variable(self._learning_rate), tf.Variable(0.0)
+        rate, num_updates = tf.Variable(self._learning_rate), tf.Variable(0.0)
         optimizer = Adam(rate)
 
         def step(seed: Seed) -> None:
@@ -113,8 +113,8 @@ class Flow(_Standardised):
             variables = [*(v for flow in self._flows for v in flow.trainable_variables),
                          *self._log_scales]
             gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), 5.0)
-            rate.assign(self._learning_rate * (1 - done / (self._num_steps + 1)))
-            done.assign_add(1.0)
+            rate.assign(self._learning_rate * (1 - num_updates / (self._num_steps + 1)))
+            num_updates.assign_add(1.0)
             optimizer.apply(gradients, variables)
 
         return step
@@ -183,7 +183,7 @@ class Generator(_Standardised):
         size = len(self._shift)
         self._generator = MLP((*self._hidden_sizes, size), name="generator")
         critic = MLP((*self._hidden_sizes, 1), name="critic")
-        rate, critic_rate, done = (tf.Variable(0.0) for _ in range(3))
+        rate, critic_rate, num_updates = (tf.Variable(0.0) for _ in range(3))
         optimizer, critic_optimizer = (Adam(r, beta1=0.0, beta2=0.99) for r in (rate, critic_rate))
         self._generator(tf.zeros([1, size]))
         variables = self._generator.trainable_variables
@@ -191,9 +191,9 @@ class Generator(_Standardised):
 
         def step(seed: Seed) -> None:
             real_seed, fake_seed, generator_seed = seeds.split(seed, 3)
-            rate.assign(self._learning_rate * (1 - done / (self._num_steps + 1)))
+            rate.assign(self._learning_rate * (1 - num_updates / (self._num_steps + 1)))
             critic_rate.assign(_CRITIC_SPEED * rate)
-            done.assign_add(1.0)
+            num_updates.assign_add(1.0)
             real = batch(real_seed)
             if self._loss == "logistic":
                 drawn = self._generator(seeds.normal([_BATCH, size], fake_seed))
@@ -208,7 +208,7 @@ class Generator(_Standardised):
                 loss = (generator_loss(critic, drawn) if self._loss == "logistic"
                         else mmd.squared_mmd(drawn, real))
             optimizer.apply(_dense(tape.gradient(loss, variables)), variables)
-            self._average.update(done)
+            self._average.update(num_updates)
 
         return step
 

@@ -151,6 +151,13 @@ def resolve_hparams(
     return hparams
 
 
+def resolve_seed(log_dir: LogDir, seed: int | None) -> int:
+    """Returns `--seed`, by default that of the run, and 0 for a new one."""
+    if seed is not None:
+        return seed
+    return log_dir.seed() if log_dir.exists else 0
+
+
 def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:
     """Configures TensorFlow before its first computation, and waits for the other workers.
 

@@ -82,6 +82,20 @@ def deferred(module: str) -> Callable[[argparse.Namespace], None]:
     return lambda args: importlib.import_module(module).run(args)
 
 
+def deferred_commands(
+    package: str, *commands: tuple[str, str, Callable[[argparse.ArgumentParser], None]]
+) -> tuple[Command, ...]:
+    """Returns commands, each of which runs the module of its own name.
+
+    Args:
+      package: of the modules; see `deferred`.
+      *commands: name, help and arguments of each, as of `Command`.
+    """
+    return tuple(
+        Command(name, help_, arguments, deferred(f"{package}.{name}"))
+        for name, help_, arguments in commands)
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
     """A program: its name, its description and its commands."""
@@ -224,6 +238,11 @@ def one_line(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def log(text: str) -> None:
+    """Prints lines on stderr, where commands report; stdout is for results."""
+    print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def _shortened(line: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 import shlex
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -69,9 +70,25 @@ def add_page(parser: argparse.ArgumentParser) -> None:
         help="of the page, on this machine only (default: a free one)")
 
 
-def log(line: str) -> None:
-    """Prints a line on stderr; stdout is for results."""
-    print(program.one_line(line), file=sys.stderr, flush=True)
+def run(args: argparse.Namespace, tuning: Any, program_name: str, length: str) -> None:
+    """Runs a tuning until it ends or is stopped, and prints its report.
+
+    Args:
+      args: the options of `tune`.
+      tuning: a `vaeseq.tuning.run.Tuning`.
+      program_name: of the program.
+      length: of a sample, for the report.
+    """
+    with program.stop_on_signal() as should_stop:
+        result, report = tuning.run(
+            save_every=args.save_every, max_minutes=args.max_minutes or math.inf,
+            should_stop=should_stop)
+    if args.json:
+        print(json.dumps(report.as_dict() if report else {"step": result.step}, allow_nan=False))
+        return
+    if report:
+        print(report.table(tuning.model.unit, length))
+    options.print_end(result, args.log_dir, program_name, tuning.model.unit)
 
 
 def announce_page(url: str) -> None:

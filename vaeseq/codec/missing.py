@@ -178,7 +178,7 @@ class MaskedDistribution(tfd.Distribution):
         if (hasattr(self._distribution, "sample_given")
                 and observation.mask.shape.rank == observation.values.shape.rank):
             values, log_weight = self._distribution.sample_given(*observation, seed=seed)
-            return self._seen(values, 0), log_weight
+            return self._fully_observed(values, 0), log_weight
         sample = self.sample(seed=seed)
         values = tf.nest.map_structure(
             lambda mask, one, other: nest.where(mask, one, other),
@@ -198,15 +198,15 @@ class MaskedDistribution(tfd.Distribution):
         return tf.nest.map_structure(lambda leaf: tf.constant(leaf.shape.as_list()), self._spec)
 
     def _sample_n(self, n: int | Tensor, seed: Any = None) -> Masked:
-        return self._seen(self._distribution.sample(n, seed=seed), 1)
+        return self._fully_observed(self._distribution.sample(n, seed=seed), 1)
 
     def _mode(self) -> Masked:
-        return self._seen(self._distribution.mode(), 0)
+        return self._fully_observed(self._distribution.mode(), 0)
 
     def _mean(self) -> Masked:
-        return self._seen(self._distribution.mean(), 0)
+        return self._fully_observed(self._distribution.mean(), 0)
 
-    def _seen(self, values: Nest, sample_rank: int) -> Masked:
+    def _fully_observed(self, values: Nest, sample_rank: int) -> Masked:
         return all_seen(
             values, self._spec.mask, sample_rank + self._distribution.batch_shape.rank)
 

@@ -127,7 +127,7 @@ class Sampler:
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, size + length))
         if size:
             tf.nest.map_structure(
-                lambda array, known: np.copyto(array[:, :size], known), values, prime)
+                lambda array, beginning: np.copyto(array[:, :size], beginning), values, prime)
         is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
         drawn = self.fill(
             values, is_known, temperature=temperature, truncation=truncation, seed=seed)

@@ -200,7 +200,7 @@ def longest_copies(samples: Sequence[np.ndarray], texts: Sequence[np.ndarray]) -
     starts = np.cumsum([0, *(len(part) + 1 for part in parts)])
     begin = starts[len(texts)]
     ranks = [np.unique(flat, return_inverse=True)[1]]
-    known: dict[int, np.ndarray] = {}
+    cache: dict[int, np.ndarray] = {}
 
     def names(length: int) -> np.ndarray:
         """Returns equal numbers for equal windows of `length` symbols, by their first places."""
@@ -212,14 +212,14 @@ def longest_copies(samples: Sequence[np.ndarray], texts: Sequence[np.ndarray]) -
         return ranks[level] if not rest else _pair_ranks(ranks[level], rest)
 
     def is_copied(sample: int, length: int) -> bool:
-        if length not in known:
+        if length not in cache:
             name = names(length)
             in_texts = np.zeros(int(name.max(initial=0)) + 1, bool)
             in_texts[name[:max(0, begin - length)]] = True
-            known[length] = in_texts[name]
+            cache[length] = in_texts[name]
         first = starts[len(texts) + sample]
         last = starts[len(texts) + sample + 1] - 1 - length
-        return bool(known[length][first:last + 1].any()) if last >= first else False
+        return bool(cache[length][first:last + 1].any()) if last >= first else False
 
     results = []
     for sample in range(len(samples)):

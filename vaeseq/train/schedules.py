@@ -71,8 +71,8 @@ def cosine(step: Number, *, num_steps: int, final: float) -> Number:
     """
     _check("num_steps", num_steps, 1, math.inf)
     _check("final", final, 0.0, 1.0)
-    done = _minimum(_real(step) / num_steps, 1.0)
-    return final + (1 - final) * 0.5 * (1 + _cos(math.pi * done))
+    fraction = _minimum(_real(step) / num_steps, 1.0)
+    return final + (1 - final) * 0.5 * (1 + _cos(math.pi * fraction))
 
 
 def exponential(step: Number, *, half: float) -> Number:

@@ -309,8 +309,8 @@ class KVAE(VAECore):
                      p_a.scale.to_dense()))
 
     def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, State]:
-        begun = tf.ones([*nest.shape_of(z)[:-1], 1], z.dtype)
-        return self._emission(z), State(self.dynamics.condition(h, z), z, h.cell, begun)
+        has_begun = tf.ones([*nest.shape_of(z)[:-1], 1], z.dtype)
+        return self._emission(z), State(self.dynamics.condition(h, z), z, h.cell, has_begun)
 
     def smooth(
         self, encodings: Tensor, observed_mask: Tensor | None = None, lengths: Tensor | None = None,

@@ -300,7 +300,7 @@ class SEQAE(VAECore):
             NormalParams(loc, tf.where(later, tf.ones_like(loc), feature.scale)))
 
     def update(self, h: Hidden, z: Tensor) -> tuple[Tensor, State]:
-        state = self._begun(h.state, z)
+        state = self._with_sequence_latent(h.state, z)
         source = state.z
         if self._conductor is not None:
             state = self._conduct(self._conductor, state)
@@ -353,7 +353,7 @@ class SEQAE(VAECore):
         self, h: Hidden, latents: Tensor, q_z: tfd.Distribution, lengths: Tensor | None
     ) -> Inferred:
         before = State(h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0], ())
-        after = self._begun(before, latents[:, 0])
+        after = self._with_sequence_latent(before, latents[:, 0])
         repeated = tf.repeat(after.z[:, tf.newaxis], nest.leading_dim(latents, 1), 1)
         outputs, cell = self._d_core((h.context, repeated), after.cell, lengths)
         after = after._replace(cell=cell)
@@ -361,7 +361,7 @@ class SEQAE(VAECore):
             after = nest.where(lengths > 0, after, before)
         return Inferred(latents, self.prior(h), q_z, outputs, after)
 
-    def _begun(self, state: State, z: Tensor) -> State:
+    def _with_sequence_latent(self, state: State, z: Tensor) -> State:
         """Returns the state in which z, the latent of the present step, is that of the sequence."""
         return nest.where(state.has_begun[..., 0] > 0, state, self.begin(z).latent)
 

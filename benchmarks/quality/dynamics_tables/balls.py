@@ -86,9 +86,9 @@ def move(
     velocity = np.where(position < RADIUS, np.abs(velocity), velocity)
     velocity = np.where(position > BOX - RADIUS, -np.abs(velocity), velocity)
     for i, j in _pairs():
-        apart = position[i] - position[j]
-        distance = np.linalg.norm(apart)
-        normal = apart / distance
+        difference = position[i] - position[j]
+        distance = np.linalg.norm(difference)
+        normal = difference / distance
         approach = (velocity[i] - velocity[j]) @ normal
         if distance < 2 * RADIUS and approach < 0:  # equal masses exchange these components
             velocity[i] -= approach * normal

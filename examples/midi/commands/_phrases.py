@@ -10,12 +10,13 @@ import numpy as np
 from vaeseq.autoencoder import Autoencoder, Encoded
 from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import log
 from vaeseq.fields import short_repr
 
 from ..data import sources
 from ..model import MidiModel, observations, phrases
 from ..model.observations import ObservedRolls
-from ._shared import load_model, log, read_piece
+from ._shared import load_model, read_piece
 
 
 class PhraseCoder:

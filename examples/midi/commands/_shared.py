@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
 from collections.abc import Iterable
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
@@ -35,11 +34,6 @@ def check_installed() -> None:
                if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
-
-
-def log(text: str) -> None:
-    """Prints lines on stderr; stdout is for results."""
-    print("\n".join(map(program.one_line, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def read_piece(name: str, seconds: float, grid: Grid) -> np.ndarray:

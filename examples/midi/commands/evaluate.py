@@ -11,6 +11,7 @@ import numpy as np
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import log
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
 
@@ -19,7 +20,7 @@ from ..model import MidiModel
 from ..output import plots
 from ..output.roll_statistics import PITCH_CLASSES, statistics_of
 from . import samples
-from ._shared import load_model, log
+from ._shared import load_model
 
 _HISTOGRAM_SAMPLES = 32
 _MAX_SAMPLE_FRAMES = 256

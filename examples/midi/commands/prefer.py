@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
+from vaeseq.cli.program import log
 from vaeseq.tuning import learning
 
 from ..tuning import rewards
-from ._shared import load_model, log
+from ._shared import load_model
 
 
 def run(args: argparse.Namespace) -> None:

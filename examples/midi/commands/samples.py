@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from vaeseq.cli import sample_report
+from vaeseq.cli.program import log
 from vaeseq.evaluate import samples
 from vaeseq.runs.progress import Progress
 
 from ..data import piano_roll, sources
 from ..model import MidiModel
-from ._shared import log
 
 _BATCH = 16  # samples drawn at once
 _LENGTHS = (10, 30, *samples.LENGTHS)  # frames

@@ -11,6 +11,7 @@ import numpy as np
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import log
 from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train import distribute
@@ -21,7 +22,7 @@ from vaeseq.vae import pretrained
 from ..data import sources
 from ..hparams import MidiHParams
 from ..model import PROGRAM, MidiModel, observations, saved_mean
-from ._shared import check_installed, log
+from ._shared import check_installed
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,11 +38,11 @@ def run(args: argparse.Namespace) -> None:
     source = warm_start.resolve_source(log_dir, args.init_from)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, MidiHParams, overrides)
-        seed = log_dir.seed() if args.seed is None else args.seed
     else:
         if source is None and not {"rate", "grid"} & overrides.keys():
             overrides |= sources.clock(args.train_files, log)
-        hparams, seed = _default_hparams(source).replace(**overrides), args.seed or 0
+        hparams = _default_hparams(source).replace(**overrides)
+    seed = options.resolve_seed(log_dir, args.seed)
     music = sources.read(
         args.train_files, args.valid_files, args.valid_fraction, hparams.frames, log)
     rolls = [piece.roll for piece in music.train]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
-import math
 import os
 
 from vaeseq import fields
-from vaeseq.cli import options, program
+from vaeseq.cli import options, tuning_options
+from vaeseq.cli.program import log
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.tuning.run import original_features
 from vaeseq.tuning.settings import TuningRecord
@@ -20,7 +19,7 @@ from ..model import PROGRAM, MidiModel, saved_mean
 from ..tuning import rewards
 from ..tuning.run import MidiTuning
 from ..tuning.settings import MidiTuneSettings
-from ._shared import check_installed, log
+from ._shared import check_installed
 
 
 def run(args: argparse.Namespace) -> None:
@@ -36,10 +35,7 @@ def run(args: argparse.Namespace) -> None:
     source = log_dir if log_dir.exists else LogDir(record.start, PROGRAM)
     hparams = source.hparams(MidiHParams)
     grid = hparams.frames
-    if args.seed is not None:
-        seed = args.seed
-    else:
-        seed = log_dir.seed() if log_dir.exists else 0
+    seed = options.resolve_seed(log_dir, args.seed)
     mean = saved_mean(source, hparams)
     original = MidiModel(hparams, log_dir.path, mean=mean, seed=seed)
     sequences = rewards.domain(
@@ -49,13 +45,4 @@ def run(args: argparse.Namespace) -> None:
     music = sources.reload(source, grid, log)
     tuning = MidiTuning(log_dir, record, reward, music, hparams, mean, num_steps=args.num_steps,
                         valid_steps=args.valid_steps, seed=seed)
-    with program.stop_on_signal() as should_stop:
-        result, report = tuning.run(
-            save_every=args.save_every, max_minutes=args.max_minutes or math.inf,
-            should_stop=should_stop)
-    if args.json:
-        print(json.dumps(report.as_dict() if report else {"step": result.step}, allow_nan=False))
-        return
-    if report:
-        print(report.table(tuning.model.unit, f"{record.settings.bars} bars"))
-    options.print_end(result, args.log_dir, PROGRAM, tuning.model.unit)
+    tuning_options.run(args, tuning, PROGRAM, f"{record.settings.bars} bars")

@@ -245,11 +245,11 @@ def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:
 
 def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
     """Returns the roll moved by a random number of semitones, up to `most`, with all its notes."""
-    used = np.flatnonzero(sounding(roll, grid).any(axis=0))
-    if not len(used) or not most:
+    columns = np.flatnonzero(sounding(roll, grid).any(axis=0))
+    if not len(columns) or not most:
         return roll
-    low = -min(most, int(used[0]))
-    high = min(most, grid.pitches - 1 - int(used[-1]))
+    low = -min(most, int(columns[0]))
+    high = min(most, grid.pitches - 1 - int(columns[-1]))
     shift = int(rng.integers(low, high + 1))
     return np.roll(_split(roll, grid), shift, axis=-1).reshape(roll.shape)
 

@@ -106,8 +106,8 @@ def consonance(piece: Piece) -> Verdict:
 
 def crossing(piece: Piece) -> Verdict:
     """No voice moves above the previous note of the next higher one, or below the next lower's."""
-    now, before = piece.voices[1:], piece.voices[:-1]
-    crossed = (now[:, :-1] > before[:, 1:]) | (now[:, 1:] < before[:, :-1])
+    current, before = piece.voices[1:], piece.voices[:-1]
+    crossed = (current[:, :-1] > before[:, 1:]) | (current[:, 1:] < before[:, :-1])
     return _everywhere(piece, ~_after(piece, crossed))
 
 

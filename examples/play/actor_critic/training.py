@@ -76,11 +76,11 @@ def run(
         if not log_dir.exists:
             log_dir.create(hparams, seed)
         session = _Session(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
-        done = session.restore()
-        with Progress("train", total=num_steps, initial=min(done, num_steps),
-                      unit="step") as progress, _writer(log_dir, done) as writer:
-            if done:
-                progress.write(f"step {done}: resumed")
+        restored = session.restore()
+        with Progress("train", total=num_steps, initial=min(restored, num_steps),
+                      unit="step") as progress, _writer(log_dir, restored) as writer:
+            if restored:
+                progress.write(f"step {restored}: resumed")
             return session.run(num_steps, writer, progress, max_minutes, should_stop)
 
 

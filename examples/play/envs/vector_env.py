@@ -123,14 +123,14 @@ class VectorEnv(contextlib.AbstractContextManager):
         if np.isfinite(self._observations).all() and np.isfinite(rewards).all():
             return
         for row in rows:
-            for what, value in (("an observation", self._observations[row]),
+            for kind, value in (("an observation", self._observations[row]),
                                 ("a reward", rewards[row])):
                 if not np.isfinite(value).all():
                     raise self._failure(
-                        row, f"returned {what} that is not finite, {short_repr(value.tolist())},")
+                        row, f"returned {kind} that is not finite, {short_repr(value.tolist())},")
 
-    def _failure(self, row: int, what: str) -> GameError:
-        return GameError(f"{self.game.name} {what} in step {self._steps[row]} of the episode "
+    def _failure(self, row: int, kind: str) -> GameError:
+        return GameError(f"{self.game.name} {kind} in step {self._steps[row]} of the episode "
                          f"with seed {self._seeds[row]}. The last checkpoint is kept.")
 
 

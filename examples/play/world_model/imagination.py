@@ -75,15 +75,15 @@ def imagine(
     def step(inputs: tuple, before: Belief) -> tuple[tuple, Belief]:
         step_seed, action = inputs
         act_seed, draw_seed = seeds.split(step_seed[0], 2)
-        taken = SampledAction(action) if act is None else act(before, act_seed)
+        sampled = SampledAction(action) if act is None else act(before, act_seed)
         imagined = world.imagine_step(
-            before, world.context(before, taken.action), temperature=temperature, seed=draw_seed)
+            before, world.context(before, sampled.action), temperature=temperature, seed=draw_seed)
         after = imagined.belief
-        return (taken, after.observation, imagined.reward, imagined.continues), after
+        return (sampled, after.observation, imagined.reward, imagined.continues), after
 
-    (taken, observation, reward, continues), last = unroll.scan(
+    (sampled, observation, reward, continues), last = unroll.scan(
         step, (seeds.per_step(seed, horizon), recorded), belief)
-    return Rollout(taken, observation, reward, continues, last)
+    return Rollout(sampled, observation, reward, continues, last)
 
 
 def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:

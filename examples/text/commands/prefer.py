@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from vaeseq.cli import tuning_options
+from vaeseq.cli import program
 from vaeseq.tuning import learning
 
 from ..tuning import rewards
@@ -16,5 +16,5 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     domain = rewards.domain(load_model(args))
     learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=tuning_options.log)
+        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=program.log)
     print(json.dumps(learning.as_dict(learnt)) if args.json else learning.table(learnt))

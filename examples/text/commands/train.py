@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> None:
     source = warm_start.resolve_source(log_dir, args.init_from)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, TextHParams, args.hparams)
-        seed = log_dir.seed() if args.seed is None else args.seed
         vocabulary = saved_vocabulary(log_dir)
         if args.tokens not in (None, vocabulary.name):
             raise UsageError(
@@ -47,8 +46,8 @@ def run(args: argparse.Namespace) -> None:
             check_vocabulary(
                 log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding, boundaries))
     else:
-        seed = args.seed or 0
         boundaries = args.file_boundaries or "start"
+    seed = options.resolve_seed(log_dir, args.seed)
     train = open_corpus(args.train_corpus, args.encoding, boundaries)
     valid = args.valid_corpus and open_corpus(args.valid_corpus, args.encoding, boundaries)
     cluster = distribute.cluster_of(args.strategy)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
-import math
 import os
 
 from vaeseq import fields
@@ -36,10 +34,7 @@ def run(args: argparse.Namespace) -> None:
     source = log_dir if log_dir.exists else LogDir(record.start, PROGRAM)
     hparams = source.hparams(TextHParams)
     vocabulary = saved_vocabulary(source)
-    if args.seed is not None:
-        seed = args.seed
-    else:
-        seed = log_dir.seed() if log_dir.exists else 0
+    seed = options.resolve_seed(log_dir, args.seed)
     texts = _read(source, vocabulary)
 
     def make_model() -> TextModel:
@@ -51,20 +46,11 @@ def run(args: argparse.Namespace) -> None:
         original, functools.partial(original_features, original, record, log_dir))
     tuning = TextTuning(
         log_dir, record,
-        rewards.find(record.reward, original.unit, sequences, seed, tuning_options.log), make_model,
+        rewards.find(record.reward, original.unit, sequences, seed, program.log), make_model,
         texts.train, texts.valid, length=record.settings.length, num_steps=args.num_steps,
         valid_steps=args.valid_steps, seed=seed)
-    with program.stop_on_signal() as should_stop:
-        result, report = tuning.run(
-            save_every=args.save_every, max_minutes=args.max_minutes or math.inf,
-            should_stop=should_stop)
-    unit = tuning.model.unit
-    if args.json:
-        print(json.dumps(report.as_dict() if report else {"step": result.step}, allow_nan=False))
-        return
-    if report:
-        print(report.table(unit, f"{record.settings.length} {unit}s"))
-    options.print_end(result, args.log_dir, PROGRAM, unit)
+    tuning_options.run(
+        args, tuning, PROGRAM, f"{record.settings.length} {tuning.model.unit}s")
 
 
 def _read(source: LogDir, vocabulary: Tokens) -> Texts:

@@ -123,13 +123,13 @@ class Corpus:
     @contextlib.contextmanager
     def _progress(self, description: str) -> Iterator[Advance]:
         """Shows the progress of one reading of the files."""
-        done = 0
+        bytes_read = 0
         with Progress(description, total=self._num_bytes() // _MEGABYTE, counted="MB",
                       unit="byte", is_brief=True) as progress:
             def advance(num_bytes: int) -> None:
-                nonlocal done
-                megabytes = (done + num_bytes) // _MEGABYTE - done // _MEGABYTE
-                done += num_bytes
+                nonlocal bytes_read
+                megabytes = (bytes_read + num_bytes) // _MEGABYTE - bytes_read // _MEGABYTE
+                bytes_read += num_bytes
                 progress.advance(megabytes, num_bytes)
 
             yield advance

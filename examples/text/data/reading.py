@@ -48,7 +48,7 @@ def read_file(
       EmptyFileError: it is empty.
       ValueError: it is damaged, binary, or has another encoding.
     """
-    name, done = repr(os.fspath(path)), 0
+    name, bytes_read = repr(os.fspath(path)), 0
     try:
         with open(path, "rb") as raw, _decompressed(raw) as file:
             head = file.read(_SAMPLE_BYTES)
@@ -63,8 +63,8 @@ def read_file(
                 raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
             file.seek(len(mark))
             for text in _decode(file, encoding or detected or "utf-8", name, len(mark), head):
-                advance(raw.tell() - done)
-                done = raw.tell()
+                advance(raw.tell() - bytes_read)
+                bytes_read = raw.tell()
                 yield text
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise ValueError(f"{name}: the compressed file is damaged ({error}).") from None

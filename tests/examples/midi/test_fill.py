@@ -12,16 +12,10 @@ from examples.midi.data import midi_reader, piano_roll
 from examples.midi.hparams import MidiHParams
 from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import off, on
-from tests.in_process import assert_one_line, runner
+from tests.in_process import assert_one_line
 
 SMALL = ("vae_type=MASKDIFF,rnn_hidden_sizes=[8],lowest_note=55,highest_note=79,parts=2,"
          "sequence_size=16,batch_size=4,relative_channels=2,num_shards=1,grid=4,log_prob_samples=2,dropout=0")
-
-
-@pytest.fixture
-def midi(capsys):
-    """Runs a command of vaeseq-midi in this process."""
-    return runner(program, capsys)
 
 
 @pytest.fixture(scope="module")

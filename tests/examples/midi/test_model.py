@@ -57,8 +57,8 @@ def test_the_density_of_scores_is_beta_times_categorical():
     logits = np.asarray(params.count)[0]
     for count in range(3):
         expected = stats.beta.logpdf(scores, one, zero).sum() + special.log_softmax(logits)[count]
-        got = decoder.dist(params).log_prob(Scored(scores[None], np.array([count], np.int32)))
-        np.testing.assert_allclose(got, [expected], rtol=1e-4)
+        actual = decoder.dist(params).log_prob(Scored(scores[None], np.array([count], np.int32)))
+        np.testing.assert_allclose(actual, [expected], rtol=1e-4)
 
 
 def test_the_density_of_scores_integrates_to_one():

@@ -13,17 +13,10 @@ from examples.midi.commands import _phrases
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, phrases
 from tests.examples.midi import midi_files
-from tests.in_process import runner
 
 SMALL = ("vae_type=SEQAE,bars=2,grid=8,cell=gru,latent_size=2,latent_decoder_fc_layers=[4],"
          "rnn_hidden_sizes=[6],lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,"
          "batch_size=4,relative_channels=0,recall=0,num_shards=1,log_prob_samples=2,dropout=0")
-
-
-@pytest.fixture
-def midi(capsys):
-    """Runs a command of vaeseq-midi in this process."""
-    return runner(program, capsys)
 
 
 @pytest.fixture(scope="module")

@@ -19,19 +19,13 @@ from examples.midi.data.loading import Piece
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import PROGRAM, saved_mean
 from tests.examples.midi import midi_files
-from tests.in_process import assert_one_line, runner
+from tests.in_process import assert_one_line
 from vaeseq.runs.log_dir import LogDir
 
 SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
          "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
          "relative_channels=0,recall=0,context_skip=false,"
          "num_shards=1,grid=8,velocity=true,log_prob_samples=2,dropout=0,divergence_strength_half=0")
-
-
-@pytest.fixture
-def midi(capsys):
-    """Runs a command of vaeseq-midi in this process."""
-    return runner(program, capsys)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,7 +15,7 @@ from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
 from examples.midi.tuning import rewards
-from tests.in_process import assert_one_line, runner
+from tests.in_process import assert_one_line
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.tuning.choices import ChoicesFile
 
@@ -25,12 +25,6 @@ TINY = MidiHParams().parse(
     "batch_size=2,sequence_size=8,num_shards=1,latent_size=2,latent_decoder_fc_layers=[4],"
     "log_prob_samples=2,dropout=0,grid=4")
 MEAN = np.array([0.3, 0.4])
-
-
-@pytest.fixture
-def midi(capsys):
-    """Runs a command of vaeseq-midi in this process."""
-    return runner(program, capsys)
 
 
 TUNE = ["--bars", 2, "--batch-size", 4, "--report-samples", 6, "--save-every", 2,

@@ -16,19 +16,19 @@ from examples.text.cli import program
 from examples.text.model import TextModel
 from vaeseq import data, seeds
 
-pytestmark = pytest.mark.xla  # equal bits need equally compiled programs
-
 ROOT = pathlib.Path(__file__).parents[3]
 ROWS, WINDOW = 2, 16
 SEED = (5 << 31) + 7  # of more than 32 bits
 
 
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory):
+# Equal bits need equally compiled programs.
+@pytest.fixture(scope="module", params=[["--no-xla"], pytest.param(
+    [], marks=[pytest.mark.xla, pytest.mark.slow])], ids=["graph", "xla"])
+def exported(request, trained, tmp_path_factory):
     """A model, in a place whose name is none that TensorFlow could take."""
     path = tmp_path_factory.mktemp("a model") / os.fsdecode(b"caf\xe9 'x'") / "1"
     status = program.run(["export", "--log-dir", str(trained.log_dir), "--output", str(path),
-                          "--rows", str(ROWS), "--window", str(WINDOW)])
+                          "--rows", str(ROWS), "--window", str(WINDOW), *request.param])
     assert status == 0
     return path
 

@@ -35,7 +35,7 @@ def _ended(command, **options):
 
 def test_help_is_there_at_once(program):
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         began = time.perf_counter()
         ended = _ended([*program, "train", "--help"])
         seconds.append(time.perf_counter() - began)
@@ -59,7 +59,8 @@ def test_a_reader_that_has_read_enough(program, trained):
     assert process.returncode in (0, 1) and stderr == b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [
+    signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_says_how_to_go_on(program, trained, tmp_path, number):
     command = [*program, "train", "--log-dir", str(tmp_path / "log"), "--train-corpus",
                str(trained.corpus), "--hparams", SMALL, "--num-steps", "1000000"]

@@ -11,13 +11,13 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from examples.text.commands import generate as generate_command
 from examples.text.commands import train as train_command
 from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel
+from tests.in_process import saved
 from tests.tiny_text import SMALL, TEXT
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.metrics import MultiWriter
@@ -32,14 +32,6 @@ def copy(trained, tmp_path):
     """Copies the trained run's directory, for tests that change it."""
     shutil.copytree(trained.log_dir, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def _weights(log_dir, kind="step"):
-    """Returns the variables of the latest checkpoint by name."""
-    path = str(max((log_dir / "checkpoints").glob(f"{kind}-*")) / "state")
-    reader = tf.train.load_checkpoint(path)
-    return {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
 
 
 def _by_ending(mapping, ending):
@@ -119,7 +111,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(run, trained, tmp_path, monke
     (pieces / "checkpoints" / "writing-step-000000002").mkdir()  # left by a run that was killed
     assert "Step 3: done." in run(*words, "--log-dir", pieces).out
     assert not list((pieces / "checkpoints").glob("writing-*"))
-    one, other = _weights(whole), _weights(pieces)
+    one, other = saved(whole), saved(pieces)
     assert one.keys() == other.keys() and len(one) > 10
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
@@ -238,20 +230,10 @@ def test_a_run_of_another_program_is_refused(run, copy, command):
     assert ended.status == 2 and "found one of 'vaeseq-midi'" in ended.err
 
 
-_DAMAGE = {"missing": None, "random": bytes(range(128, 256)), "null": b"null",
-           "deep": b"[" * 60000, "a directory": "directory"}
-
-
-@pytest.mark.parametrize("damage", _DAMAGE)
 @pytest.mark.parametrize("name", ["run.json", "hparams.json", "vocabulary.json", "corpus.json"])
-def test_a_damaged_file_is_reported(run, trained, copy, name, damage):
-    (copy / name).unlink()
-    if damage == "a directory":
-        (copy / name).mkdir()
-    elif _DAMAGE[damage] is not None:
-        (copy / name).write_bytes(_DAMAGE[damage])
-    train = ["train", "--train-corpus", trained.corpus, "--hparams", SMALL]
-    for words in (train, ["evaluate"]):
+def test_a_damaged_file_is_reported(run, trained, copy, name):
+    (copy / name).write_bytes(bytes(range(128, 256)))
+    for words in (["train", "--train-corpus", trained.corpus, "--hparams", SMALL], ["evaluate"]):
         ended = run(*words, "--log-dir", copy)
         assert ended.status == 2 and ended.err.count("\n") == 1
         assert str(copy) in ended.err
@@ -305,7 +287,7 @@ def test_a_pipe_in_place_of_a_file_is_refused(run, trained, copy, name):
 def test_the_score_equals_an_lstm_in_numpy(run, trained):
     model = TextModel.load(trained.log_dir)
     symbols = model.vocabulary.encode(TEXT)
-    nats = _surprises(_weights(trained.log_dir, "best"), symbols)
+    nats = _surprises(saved(trained.log_dir, "best"), symbols)
     score = _score(run, "--log-dir", trained.log_dir, "--eval-corpus", trained.corpus)
     assert list(score) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
                            "num_samples", "standard_error", "tokens", "characters",
@@ -336,7 +318,7 @@ def test_windows_change_no_score(trained, monkeypatch):
 def test_unknown_characters_are_scored_and_counted(run, trained, tmp_path):
     (tmp_path / "text").write_text("the quick \u72d0 fox\U0001f98a", encoding="utf-8")
     words = ("--log-dir", trained.log_dir, "--eval-corpus", tmp_path / "text")
-    nats = _surprises(_weights(trained.log_dir, "best"), TextModel.load(
+    nats = _surprises(saved(trained.log_dir, "best"), TextModel.load(
         trained.log_dir).vocabulary.encode("the quick \u72d0 fox\U0001f98a"))
     score = _score(run, *words)
     assert score["steps"] == 16
@@ -455,7 +437,7 @@ def test_the_prime_conditions_the_sample(trained):
     (chunk,) = model.sampler.stream(
         num_samples=1, length=1, prime=model.vocabulary.encode(text), seed=0)
     drawn = model.vocabulary.decode(chunk.observed[0])
-    nats = _surprises(_weights(trained.log_dir, "best"), model.vocabulary.encode(text + drawn))
+    nats = _surprises(saved(trained.log_dir, "best"), model.vocabulary.encode(text + drawn))
     np.testing.assert_allclose(chunk.log_prob[0, 0], -nats[-1], rtol=1e-4)
 
 

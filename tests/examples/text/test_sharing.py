@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import socket
 import threading
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 
 from examples.text.data import Vocabulary, corpus, encoded, sharing, sources
 from examples.text.hparams import TextHParams
+from tests.in_process import free_addresses
 from vaeseq.data import Streams
 from vaeseq.train import data_sharing, distribute
 from vaeseq.train.distribute import Cluster, LostWorkerError
@@ -24,11 +23,7 @@ NUM_WORKERS = 3
 @pytest.fixture
 def clusters(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(NUM_WORKERS)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+    addresses = free_addresses(NUM_WORKERS)
     return [Cluster(addresses, task) for task in range(NUM_WORKERS)]
 
 

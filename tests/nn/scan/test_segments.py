@@ -117,7 +117,8 @@ def test_a_bound_in_segments(monkeypatch):
     small.close(again, whole, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("vae_type", ["SRNN", "VRNN"])
+@pytest.mark.parametrize("vae_type", [
+    pytest.param("SRNN", marks=pytest.mark.slow), "VRNN"])
 def test_latents_in_segments(short_segments, vae_type):
     """As if each segment were scored by itself, with a seed of its own and the state carried."""
     model = small.gen_core(vae_type)
