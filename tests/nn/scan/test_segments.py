@@ -98,7 +98,7 @@ def test_a_bound_in_segments(monkeypatch):
     model = small.gen_core("RNN")
     observed, lengths = small.reals(3, 6), tf.constant([6, 4, 1])
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(autograph=False)
     def run():
         with tf.GradientTape() as tape:
             contexts, _ = model.agent.contexts(
@@ -112,7 +112,7 @@ def test_a_bound_in_segments(monkeypatch):
 
     whole = run()
     monkeypatch.setattr(unroll, "SEGMENT", 2)
-    again = tf.function(run.python_function, jit_compile=True, autograph=False)()
+    again = tf.function(run.python_function, autograph=False)()
     # A gradient adds up 18 steps, each of up to 10: 180 roundings' worth of 1.2e-7.
     small.close(again, whole, rtol=2e-5, atol=2e-5)
 
