@@ -18,17 +18,9 @@ NUM_SYMBOLS = 4
 SEED = seeds.make(3)
 
 HPARAMS = HParams(
-    latent_size=2,
-    rnn_hidden_sizes=(4,),
-    latent_decoder_fc_layers=(4,),
-    activation="tanh",
-    batch_size=3,
-    sequence_size=5,
-    log_prob_samples=4,
-    divergence_strength_half=0,
-    num_shards=1,
-    attention_heads=2,
-)
+    latent_size=2, rnn_hidden_sizes=(4,), latent_decoder_fc_layers=(4,), activation="tanh",
+    batch_size=3, sequence_size=5, log_prob_samples=4, divergence_strength_half=0, num_shards=1,
+    attention_heads=2)
 
 
 class Reals(Model):

@@ -168,7 +168,7 @@ def test_full_disk_leaves_no_files(gen_core, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "save", full)
     (tmp_path / "model").mkdir()
     with pytest.raises(OSError, match="cannot be written: No space left"):
-        export.save(gen_core, ELBO(), tmp_path / "model", jit_compile=False)
+        export.save_signatures(gen_core, ELBO(), tmp_path / "model", {})
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

@@ -167,29 +167,12 @@ MEMORY = _register("Memory", Memory, 10)
 
 # Small enough to learn `Corridor` and `Memory` in a test.
 HPARAMS = PlayHParams(
-    game=CORRIDOR,
-    jit_compile=False,
-    first_steps=120,
-    first_updates=250,
-    games_per_round=2,
-    eval_every=100,
-    eval_games=4,
-    horizon=4,
-    discount=0.9,
-    entropy=0.03,
-    batch_size=16,
-    sequence_size=4,
-    rnn_hidden_sizes=(8,),
-    obs_encoder_fc_layers=(16,),
-    obs_decoder_fc_hidden_layers=(16,),
-    policy_layers=(16,),
-    learning_rate=0.01,
-    positive_eps=0.2,
-    policy_learning_rate=0.003,
-    value_learning_rate=0.01,
-    latent_size=2,
-    latent_decoder_fc_layers=(4,),
-)
+    game=CORRIDOR, jit_compile=False, first_steps=120, first_updates=250, games_per_round=2,
+    eval_every=100, eval_games=4, horizon=4, discount=0.9, entropy=0.03, batch_size=16,
+    sequence_size=4, rnn_hidden_sizes=(8,), obs_encoder_fc_layers=(16,),
+    obs_decoder_fc_hidden_layers=(16,), policy_layers=(16,), learning_rate=0.01, positive_eps=0.2,
+    policy_learning_rate=0.003, value_learning_rate=0.01, latent_size=2,
+    latent_decoder_fc_layers=(4,))
 
 
 def game(*, discrete=True, size=2):
