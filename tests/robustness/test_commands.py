@@ -61,6 +61,7 @@ DAMAGES = {
 def assert_refused(tmp_path, monkeypatch, capfd):
     """Returns a function that runs a command and asserts that it fails as it should."""
     (tmp_path / "home").mkdir()
+    monkeypatch.setenv("KERAS_HOME", os.path.expanduser("~/.keras"))  # made on its first import
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "home")
