@@ -13,8 +13,9 @@ learning curve, without the time of validation.
 
 `costs` measures an update, a sample of 500 characters and peak memory, in a new process for each
 row. It needs no trained run, so it can be repeated alone when the machine is idle. `table` prints
-the table and draws the plot DIR/quality.png. Where all results have costs, the plot's seconds are
-updates times the processor time of one. Each row is a JSON file in DIR, so rows can be added later.
+the table and draws the plot DIR/quality.png. If results have costs, the plot shows these alone, and
+its seconds are updates times the processor time of one. Each row is a JSON file in DIR, so rows can
+be added later.
 """
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import peers
-from benchmarks.performance import new_process, peak_memory
+from benchmarks.performance import new_process, peak_memory, seconds_of
 from benchmarks.report import markdown_table, provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
@@ -203,8 +204,8 @@ def measure_costs(overrides: str, corpus: Path, updates: int) -> dict[str, float
 
     Returns:
       Medians of an update's wall and processor time, and wall time of the first update, which
-      compiles; wall time of the first and of another sample of 500 characters; all in seconds.
-      Peak resident memory in MiB and the number of weights.
+      compiles; wall time of a sample of 500 characters, compiled; all in seconds. Peak resident
+      memory of training, compilation included, in MiB; the number of weights.
     """
     from examples.text.data import Vocabulary
     from examples.text.hparams import TextHParams
@@ -226,10 +227,8 @@ def measure_costs(overrides: str, corpus: Path, updates: int) -> dict[str, float
         start = time.perf_counter()
         model.train([vocabulary.encode(text)], num_steps=updates + 1, callbacks=[Clock()])
         peak = peak_memory()
-        samples = [time.perf_counter()]
-        for seed in range(2):
-            model.generate(length=_SAMPLE_LENGTH, seed=seed)
-            samples.append(time.perf_counter())
+        model.generate(length=_SAMPLE_LENGTH)  # compiles
+        sample_seconds = seconds_of(lambda: model.generate(length=_SAMPLE_LENGTH, seed=1))
         weights = sum(
             variable.shape.num_elements() for variable in model.gen_core.trainable_variables)
     wall, processor = (
@@ -237,8 +236,7 @@ def measure_costs(overrides: str, corpus: Path, updates: int) -> dict[str, float
     return {"update_seconds": statistics.median(wall),
             "update_processor_seconds": statistics.median(processor),
             "first_update_seconds": marks[0][0] - start,
-            "first_sample_seconds": samples[1] - samples[0],
-            "sample_seconds": samples[2] - samples[1],
+            "sample_seconds": sample_seconds,
             "memory_mib": round(peak / 2**20), "weights": weights}
 
 
@@ -270,7 +268,7 @@ def table(results: list[dict[str, Any]]) -> str:
     """Returns the table of scores and costs, without costs that were not measured."""
     return markdown_table(
         ["model", "weights", "nats per character", "updates", "training: s, core-s",
-         "500 characters: s (first)", "peak memory"], map(_cells, results))
+         "500 characters: s", "peak memory"], map(_cells, results))
 
 
 def _cells(result: dict[str, Any]) -> list[str]:
@@ -283,18 +281,19 @@ def _cells(result: dict[str, Any]) -> list[str]:
         cells[1] = f"{costs['weights'] / 1e6:.2f} M"
         cells[4] = (f"{updates * costs['update_seconds']:.0f}, "
                     f"{updates * costs['update_processor_seconds']:.0f}")
-        cells[5] = f"{costs['sample_seconds']:.2f} ({costs['first_sample_seconds']:.1f})"
+        cells[5] = f"{costs['sample_seconds']:.2f}"
         cells[6] = f"{costs['memory_mib'] / 1024:.2f} GiB"
     return cells
 
 
 def _draw(results: list[dict[str, Any]], out_dir: Path) -> None:
-    """Draws the curves and, where all results have costs, nats against the time of a sample."""
+    """Draws the curves and, of results with costs alone if any, nats and time of a sample."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    has_costs = all("costs" in result for result in results)
+    results = [result for result in results if "costs" in result] or results
+    has_costs = "costs" in results[0]
     figure, panels = pyplot.subplots(
         1, 1 + has_costs, figsize=(8 + 3 * has_costs, 4.5), squeeze=False, layout="constrained")
     curves = panels[0, 0]
