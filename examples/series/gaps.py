@@ -8,10 +8,12 @@ A model that reads the past alone knows of the values after a gap only by the we
 particles, which its density, too narrow as a rule, makes too unequal. In short gaps a straight line
 is hard to beat. So the samples x of a gap become
 
-    line + level (median - line) + spread (x - median)
+    line + level (median - line) + spread r (x - median) / d
 
-where `level` and `spread` are those with the least CRPS on held-out values that are hidden and
-completed, for gaps of one step and for long ones (`Bridge`).
+where r is the mean error of lines in such gaps of the series, d the mean of |x - median|, and
+`level` and `spread` are those with the least CRPS on held-out values that are hidden and completed,
+for gaps of one step and for long ones (`Bridge`). The width that the model itself gives is not
+used: it is smaller among values that the model was trained on.
 """
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ _MOST_STEPS = 128  # of gaps that are completed together, unless one gap is long
 _MOST_HIDDEN = 128  # steps that are hidden for the fit, for each length of gaps
 LEAST_HIDDEN = 32  # values, below which the factors would fit their noise
 _LEVELS = np.linspace(0.0, 1.0, 11)
-_SPREADS = np.geomspace(0.25, 8.0, 31)
+_SPREADS = np.geomspace(0.02, 8.0, 41)
 
 
 class Completer(Protocol):
@@ -59,7 +61,7 @@ class Bridge(NamedTuple):
 
     Attributes:
       levels: of gaps of one step and of `longest` steps; 1 is the model's median, 0 the line.
-      spreads: factors of the model's deviations from its median, likewise.
+      spreads: mean deviation from the median, in mean errors of a line, likewise.
       longest: steps of long gaps; the factors of others follow the logarithm of their lengths.
       values: hidden values that the factors were fitted to.
     """
@@ -79,8 +81,9 @@ class Bridge(NamedTuple):
                 level, spread = (a + share * (b - a) for a, b in (self.levels, self.spreads))
                 drawn = samples[:, start:stop, d]
                 median = np.median(drawn, 0)
+                width = spread * line_error(column, stop - start)
                 result[:, start:stop, d] = (line[start:stop] + level * (median - line[start:stop])
-                                            + spread * (drawn - median))
+                                            + width * _unit_deviations(drawn))
         return result
 
 
@@ -88,6 +91,20 @@ def lines(column: np.ndarray) -> np.ndarray:
     """Returns a series `[N]` with gaps bridged by straight lines, constant before and after it."""
     steps, is_seen = np.arange(len(column)), np.isfinite(column)
     return np.interp(steps, steps[is_seen], column[is_seen])
+
+
+def line_error(column: np.ndarray, size: int) -> float:
+    """Returns the mean error of straight lines over `size` observed steps of a series `[N]`.
+
+    Of a series without such a stretch it is the mean distance from the series' median.
+    """
+    before, after = column[:-size - 1], column[size + 1:]
+    errors = np.concatenate([
+        np.abs(before + (after - before) * (step / (size + 1)) - column[step:-(size + 1 - step)])
+        for step in range(1, size + 1)])
+    if not np.isfinite(errors).any():
+        errors = np.abs(column - np.nanmedian(column))
+    return float(np.nanmean(errors))
 
 
 def fit(
@@ -126,11 +143,11 @@ def fit(
             for d in range(truth.shape[1]):
                 line = lines(values[:, d])[start:start + size]
                 median = np.median(drawn[..., d], 0)
-                deviation = (drawn[..., d] - median).T
-                weight = 1.0 / max(float(np.abs(deviation).mean()), 1e-12)
+                error = max(line_error(series.values[:, d], size), 1e-12)
+                deviation = error * _unit_deviations(drawn[..., d]).T
                 errors = truth[:, d] - line - _LEVELS[:, None, None] * (median - line)
-                scores += weight * np.nansum(forecasts.crps(
-                    _SPREADS[:, None, None] * deviation, errors), -1)
+                scores += np.nansum(forecasts.crps(
+                    _SPREADS[:, None, None] * deviation, errors), -1) / error
                 hidden += int(np.isfinite(truth[:, d]).sum())
             on_gap()
         level, spread = np.unravel_index(np.argmin(scores), scores.shape)
@@ -150,6 +167,12 @@ def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[tuple
     most = max(1, _MOST_HIDDEN // size)
     return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))
             ] if gaps else []
+
+
+def _unit_deviations(drawn: np.ndarray) -> np.ndarray:
+    """Returns deviations from the median of samples `[M, N]`, of mean size 1 at each step."""
+    deviation = drawn - np.median(drawn, 0)
+    return deviation / np.maximum(np.abs(deviation).mean(0), 1e-12)
 
 
 def _runs(is_missing: np.ndarray) -> list[tuple[int, int]]:

@@ -65,8 +65,8 @@ def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.
         return None
     print(f"  {bridge.values:,} hidden values: completions are {bridge.levels[0]:.0%} the model's "
           f"in gaps of one step and {bridge.levels[1]:.0%} in gaps of {longest}, the rest a "
-          f"straight line; spread {bridge.spreads[0]:.2f} and {bridge.spreads[1]:.2f} times the "
-          "model's.", file=sys.stderr)
+          f"straight line; mean deviation {bridge.spreads[0]:.2f} and {bridge.spreads[1]:.2f} "
+          "times the mean error of such lines.", file=sys.stderr)
     return bridge
 
 
