@@ -93,6 +93,7 @@ TABLE = Table(
     {"r2_sin": "sine", "r2_cos": "cosine", "r2_velocity": "velocity", "elbo": "ELBO, sequence"},
     {"dmm": f"{_COMMON},vae_type=DMM,latent_size=3",
      "dmm-st-lr": f"{_COMMON},vae_type=DMM,latent_size=3,dmm_inference=ST-LR",
+     "kvae-wide": f"{_COMMON},vae_type=KVAE,latent_size=4,kvae_state_size=8",
      "kvae": f"{_COMMON},vae_type=KVAE,latent_size=2,kvae_state_size=4",
      "srnn": f"{_COMMON},vae_type=SRNN,latent_size=3",
      "gaussdiff": f"{_COMMON},vae_type=GAUSSDIFF"},
