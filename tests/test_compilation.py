@@ -25,6 +25,20 @@ def test_a_function_keeps_the_choice_that_held_when_it_was_created():
     assert compiled(characters, jit_compile=False)(tf.constant(123)) == 3
 
 
+class Adds:
+    def __init__(self, number):
+        self.number = number
+
+    def add(self, x):
+        return x + self.number
+
+
+def test_methods_of_many_objects_are_traced_without_a_warning(caplog):
+    functions = [compiled(Adds(number).add, jit_compile=False) for number in range(8)]
+    assert [int(function(tf.constant(1))) for function in functions] == list(range(1, 9))
+    assert "retracing" not in caplog.text
+
+
 @pytest.mark.xla
 def test_a_model_is_the_same_with_and_without_xla(tmp_path):
     def figures(name):

@@ -11,6 +11,7 @@ rounding where nothing is drawn; from the same seed XLA draws other random numbe
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,5 +36,8 @@ def compiled(function: Callable[..., Any], *, jit_compile: bool = True) -> Calla
       function: maps nests of tensors to a nest of tensors.
       jit_compile: compile with XLA, unless this is called inside of `without_xla`.
     """
-    return tf.function(function, jit_compile=jit_compile and trace_context.current().xla,
-                       autograph=False)
+    # TensorFlow warns of a function that is traced often, and takes functions of equal code, such
+    # as the methods of several models, for one. A partial has no code.
+    return tf.function(
+        functools.partial(function), jit_compile=jit_compile and trace_context.current().xla,
+        autograph=False)

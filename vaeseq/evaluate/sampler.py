@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import data, nest, seeds
+from vaeseq.compilation import compiled
 from vaeseq.evaluate.filling import Filler
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed
@@ -26,7 +27,7 @@ class Sampler:
         """Creates a sampler of the agent and the core of `gen_core`."""
         self._gen_core = gen_core
         self._spec = gen_core.core.observation_spec
-        self._prime = tf.function(gen_core.prime, autograph=False)
+        self._prime = compiled(gen_core.prime, jit_compile=False)
         self._filler = Filler(gen_core.core) if isinstance(gen_core.core, Diffusion) else None
 
     def generate(
