@@ -19,7 +19,7 @@ command.
     bleeding     the UCR series InternalBleeding16: scores of the test file, whose one event is
                  labelled
     vowels       Japanese vowels: one model with the speaker as a covariate gives nine likelihoods
-                 of each test sequence, the largest of which tells the speaker
+                 of each test sequence; the largest tells the speaker
     omniglot     pen strokes, nats per point in pixels with noise of one pixel: omniglot_normal,
                  omniglot_mixture (of 20) and omniglot_latents, with equal hidden sizes
 

@@ -17,6 +17,8 @@ used: it is smaller among values that the model was trained on.
 """
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -30,6 +32,8 @@ from .data.windows import Places
 _MOST_STEPS = 128  # of gaps that are completed together, unless one gap is longer
 _MOST_HIDDEN = 128  # steps that are hidden for the fit, for each length of gaps
 LEAST_HIDDEN = 32  # values, below which the factors would fit their noise
+_MOST_COMPARED = 1 << 16  # steps of a series that tell the error of lines
+_NEAR = 1 << 12  # steps beside a hidden gap in which a line finds its ends
 _LEVELS = np.linspace(0.0, 1.0, 11)
 _SPREADS = np.geomspace(0.02, 8.0, 41)
 
@@ -75,13 +79,15 @@ class Bridge(NamedTuple):
         """Returns completions `[M, N, D]` of a series `[N, D]` with other levels and spreads."""
         result = samples.copy()
         for d, column in enumerate(values.T):
-            line = lines(column)
+            if not np.isfinite(column).any():
+                continue  # no line; the model's completions stay
+            line, errors = lines(column), functools.cache(functools.partial(line_error, column))
             for start, stop in _runs(np.isnan(column)):
                 share = min(1.0, np.log(stop - start) / np.log(self.longest))
                 level, spread = (a + share * (b - a) for a, b in (self.levels, self.spreads))
                 drawn = samples[:, start:stop, d]
                 median = np.median(drawn, 0)
-                width = spread * line_error(column, stop - start)
+                width = spread * errors(stop - start)
                 result[:, start:stop, d] = (line[start:stop] + level * (median - line[start:stop])
                                             + width * _unit_deviations(drawn))
         return result
@@ -96,8 +102,10 @@ def lines(column: np.ndarray) -> np.ndarray:
 def line_error(column: np.ndarray, size: int) -> float:
     """Returns the mean error of straight lines over `size` observed steps of a series `[N]`.
 
-    Of a series without such a stretch it is the mean distance from the series' median.
+    Of a series without such a stretch it is the mean distance from the series' median. The last
+    65,536 steps tell it.
     """
+    column = column[-_MOST_COMPARED:]
     before, after = column[:-size - 1], column[size + 1:]
     errors = np.concatenate([
         np.abs(before + (after - before) * (step / (size + 1)) - column[step:-(size + 1 - step)])
@@ -132,24 +140,33 @@ def fit(
     for size in (1, longest):
         scores = np.zeros([len(_LEVELS), len(_SPREADS)])
         hidden = 0
-        for number, start in hidden_gaps(table, places, size):
+        for number, gaps in itertools.groupby(
+                hidden_gaps(table, places, size), key=lambda gap: gap[0]):
             series = table.series[number]
-            truth = series.values[start:start + size]
+            line_errors = [max(line_error(column, size), 1e-12) if np.isfinite(column).any() else 0
+                           for column in series.values.T]
             values = series.values.copy()
-            values[start:start + size] = np.nan
-            drawn = model.complete(
-                series._replace(values=values), start, start + size, lookahead=lookahead,
-                num_samples=num_samples, num_particles=num_particles, seed=seed + (start << 31))
-            for d in range(truth.shape[1]):
-                line = lines(values[:, d])[start:start + size]
-                median = np.median(drawn[..., d], 0)
-                error = max(line_error(series.values[:, d], size), 1e-12)
-                deviation = error * _unit_deviations(drawn[..., d]).T
-                errors = truth[:, d] - line - _LEVELS[:, None, None] * (median - line)
-                scores += np.nansum(forecasts.crps(
-                    _SPREADS[:, None, None] * deviation, errors), -1) / error
-                hidden += int(np.isfinite(truth[:, d]).sum())
-            on_gap()
+            for _, start in gaps:
+                stop = start + size
+                values[start:stop] = np.nan
+                drawn = model.complete(
+                    series._replace(values=values), start, stop, lookahead=lookahead,
+                    num_samples=num_samples, num_particles=num_particles,
+                    seed=seed + (start << 31))
+                first = max(0, start - _NEAR)
+                for d, error in enumerate(line_errors):
+                    truth, near = series.values[start:stop, d], values[first:stop + _NEAR, d]
+                    if not (np.isfinite(truth).any() and np.isfinite(near).any()):
+                        continue
+                    line = lines(near)[start - first:stop - first]
+                    median = np.median(drawn[..., d], 0)
+                    deviation = error * _unit_deviations(drawn[..., d]).T
+                    errors = truth - line - _LEVELS[:, None, None] * (median - line)
+                    scores += np.nansum(forecasts.crps(
+                        _SPREADS[:, None, None] * deviation, errors), -1) / error
+                    hidden += int(np.isfinite(truth).sum())
+                values[start:stop] = series.values[start:stop]
+                on_gap()
         level, spread = np.unravel_index(np.argmin(scores), scores.shape)
         levels.append(float(_LEVELS[level]))
         spreads.append(float(_SPREADS[spread]))

@@ -184,11 +184,11 @@ def next_pairs(
     second = (first + rng.integers(1, len(sequences), _CANDIDATES)) % len(sequences)
     value = logistic.information(*model.compare(sequences, first, second))
     pairs: list[tuple[int, int]] = []
-    used: set[int] = set()
+    members: set[int] = set()
     for row in np.argsort(-value):
         pair = int(first[row]), int(second[row])
-        if not used & set(pair):
-            used |= set(pair)
+        if not members & set(pair):
+            members |= set(pair)
             pairs.append(pair)
     return pairs[:count]
 

@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
                 f"{horizon} steps to forecast, as the model reads them ahead; got none.")
         known = sources.read_known(model.layout, args.known, table, horizon)
     paths = []
-    with Progress("forecast", total=len(table.series), unit="series") as progress:
+    with Progress("forecast", total=len(table.series), unit="forecast",
+                  counted="series") as progress:
         for one in table.series:
             paths.append(model.forecast(
                 one, len(one.values), horizon=horizon, num_paths=args.num_paths,

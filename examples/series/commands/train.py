@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _minutes_left(max_minutes: float | None, start_time: float) -> float:
-    """Returns the minutes for updates: what is left of the limit, but for calibration's share."""
+    """Returns the minutes for updates: the rest of the limit, without calibration's share."""
     if not max_minutes:
         return math.inf
     spent = (time.monotonic() - start_time) / 60
@@ -128,11 +128,11 @@ def _choose_output(
                 periods=Periods(log=_TRIAL_STEPS, valid=_TRIAL_STEPS // 3))
             scores[output] = result.best
     best = min(scores, key=lambda output: scores[output])
-    if not math.isfinite(scores[best]):
+    finite = {output: score for output, score in scores.items() if math.isfinite(score)}
+    if len(finite) < 2:
         print(f"Chosen output={best}, the first that suits the values: --max-minutes leaves no "
               "time to compare others.", flush=True)
         return data.hparams.replace(output=best)
-    finite = {output: score for output, score in scores.items() if math.isfinite(score)}
     words = ", ".join(f"{output} {score:.3f}" for output, score in finite.items())
     too_late = [output for output in outputs if output not in finite]
     end = f" --max-minutes left no time for {', '.join(too_late)}." if too_late else ""

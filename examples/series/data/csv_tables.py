@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[pa.Table, int]:
     """
     form = _form(path)
     table = pa.csv.read_csv(path, form.read, form.parse, form.convert)
-    return _plain(table), form.read.skip_rows + 1
+    return _Plain(table)(table), form.read.skip_rows + 1
 
 
 def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int]]:
@@ -57,15 +57,17 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
     form = _form(path)
     form.read.block_size = part_bytes
     row = form.read.skip_rows + 1
+    plain = None
     with contextlib.ExitStack() as files:
         raw = stream = files.enter_context(pa.OSFile(str(path)))
         if path.name.endswith(".gz"):
             stream = files.enter_context(pa.CompressedInputStream(raw, "gzip"))
         for batch in files.enter_context(
                 pa.csv.open_csv(stream, form.read, form.parse, form.convert)):
-            table, first = _plain(pa.Table.from_batches([batch])), row
+            table, first = pa.Table.from_batches([batch]), row
+            plain = plain or _Plain(table)
             row += len(table)
-            yield table, first, raw.tell()
+            yield plain(table), first, raw.tell()
 
 
 class _Form(NamedTuple):
@@ -109,9 +111,26 @@ def _form(path: Path) -> _Form:
             null_values=_NULLS))
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    columns = {name: _without_commas(table[name]) for name in table.column_names}
-    return pa.table(_with_clock(columns))
+class _Plain:
+    """Writes numbers without commas between their digits, and times in one column.
+
+    The first rows of a file decide, so that all parts of it are read alike.
+    """
+
+    def __init__(self, table: pa.Table):
+        self._commas = {name: _commas(table[name]) for name in table.column_names}
+        dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
+                         for pattern in (_DATE, _CLOCK))
+        self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        columns = {name: _without_commas(table[name], commas)
+                   for name, commas in self._commas.items()}
+        if self._times is not None:
+            date, clock = (pc.utf8_trim_whitespace(columns[name]) for name in self._times)
+            columns[self._times[0]] = pc.binary_join_element_wise(date, clock, " ")
+            del columns[self._times[1]]
+        return pa.table(columns)
 
 
 def is_number(text: str) -> bool:
@@ -141,37 +160,33 @@ def _is_value(text: str) -> bool:
     return is_number(text) or re.match(_DATE, text.partition(" ")[0]) is not None
 
 
-def _without_commas(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Writes the numbers of a column without decimal commas and separators of thousands."""
-    present = pc.drop_null(column)
-    if not _any(present, ","):
-        return column
-    # One such number among whole ones is rather a mistake.
-    share = pc.mean(pc.match_substring_regex(present, ",")).as_py()
-    if share > 0.5 and _all(present, _DECIMAL_COMMAS) and _any(present, _SURELY_DECIMAL):
+def _commas(column: pa.ChunkedArray) -> str:
+    """Returns what commas of a column of numbers are: "decimal", "thousands", or "" in doubt."""
+    has_comma = pc.match_substring(pc.drop_null(column), ",")
+    # One decimal comma among whole numbers is rather a mistake.
+    if (pc.mean(has_comma).as_py() or 0) > 0.5 and _all(column, _DECIMAL_COMMAS) and _any(
+            column, _SURELY_DECIMAL):
+        return "decimal"
+    if pc.any(has_comma).as_py() and _all(column, _THOUSANDS) and _any(column, _SURELY_THOUSANDS):
+        return "thousands"
+    return ""
+
+
+def _without_commas(column: pa.ChunkedArray, commas: str) -> pa.ChunkedArray:
+    if commas == "decimal" and _all(column, _DECIMAL_COMMAS):
         return pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
-    if _all(present, _THOUSANDS) and _any(present, _SURELY_THOUSANDS):
+    if commas == "thousands" and _all(column, _THOUSANDS):
         return pc.replace_substring(column, ",", "")
     return column
 
 
-def _with_clock(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
-    """Joins the only column of dates and the only one of clock times, under the dates' name."""
-    dates, clocks = (
-        [name for name, column in columns.items() if len(column) > column.null_count
-         and _all(pc.drop_null(column), pattern)] for pattern in (_DATE, _CLOCK))
-    if len(dates) != 1 or len(clocks) != 1:
-        return columns
-    date, clock = (pc.utf8_trim_whitespace(columns[name]) for name in (dates[0], clocks[0]))
-    return {name: pc.binary_join_element_wise(date, clock, " ") if name == dates[0] else column
-            for name, column in columns.items() if name != clocks[0]}
+def _all(column: pa.ChunkedArray, pattern: str) -> bool:
+    """Whether all values match, and there is one; most columns are told by their first values."""
+    present = pc.drop_null(column)
+    return len(present) > 0 and all(
+        pc.all(pc.match_substring_regex(part, pattern)).as_py()
+        for part in (present.slice(0, 1000), present))
 
 
-def _all(values: pa.ChunkedArray, pattern: str) -> bool:
-    """Whether all values match; most columns are told by their first values."""
-    return all(pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
-               for part in (values.slice(0, 1000), values))
-
-
-def _any(values: pa.ChunkedArray, pattern: str) -> bool:
-    return pc.any(pc.match_substring_regex(values, pattern), min_count=0).as_py()
+def _any(column: pa.ChunkedArray, pattern: str) -> bool:
+    return pc.any(pc.match_substring_regex(pc.drop_null(column), pattern)).as_py() or False

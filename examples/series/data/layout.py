@@ -23,7 +23,7 @@ from .times import Step
 FILE = "series.json"
 _MOST_CHARACTERS = 1 << 26
 _MOST_EMBEDDED = 20_000  # series
-_MOST_SAMPLED = 1 << 21  # rows of which statistics are taken
+_MOST_SAMPLED = 1 << 21  # rows that the statistics of targets are computed from
 _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31,
           "day of year": 366, "weekday of month": 12 * 5 * 7}
 

@@ -2,7 +2,7 @@
 """Arrays in memory, or mapped from temporary files where a table is larger than memory should hold.
 
 The files lie in the user's cache folder and have no name: they go when the process ends, however it
-does. The system keeps of their pages in memory what there is room for.
+does. The system drops their pages from memory when it needs room.
 """
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pile:
 
     @property
     def kinds(self) -> set[str]:
-        """The kinds of the parts (`np.dtype.kind`), of which there should be one."""
+        """The different kinds of the parts (`np.dtype.kind`)."""
         return {part.dtype.kind for part in self._parts}
 
     def array(self) -> np.ndarray:

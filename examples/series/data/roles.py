@@ -119,9 +119,9 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
 def _find_time(columns: Columns, chosen: set[str]) -> str:
     names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year.
-    written = [n for n in names if columns.is_text(n) or columns.is_time(n)]
-    named = [n for n in names if n.lower() in _TIME_NAMES]
-    first = [n for n in written if n in named] + written + named
+    texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
+    by_name = [n for n in names if n.lower() in _TIME_NAMES]
+    first = [n for n in texts if n in by_name] + texts + by_name
     return next((n for n in first if columns.times(n) is not None), "")
 
 
@@ -129,10 +129,10 @@ def _find_series(
     columns: Columns, free: Sequence[str], time: str, times: np.ndarray | None, options: Options
 ) -> str:
     """Returns the column that tells series apart; "" for a single series."""
-    named = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)]
+    by_name = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)]
     repeated = times is not None and len(np.unique(times)) < len(times)
-    if named and (repeated or columns.is_text(named[0])):
-        return named[0]
+    if by_name and (repeated or columns.is_text(by_name[0])):
+        return by_name[0]
     if times is None or not repeated or options.ignore_times:
         return ""
     texts = [n for n in free if columns.is_text(n)]

@@ -86,8 +86,8 @@ def read_training(
         if not table.series:
             raise UsageError(
                 f"{', '.join(map(repr, (f.name for f in files)))}: expected a series of more than "
-                f"{held_out + 1} steps, of which {held_out} are held out for validation; none is "
-                "so long. Give a smaller --horizon, or --valid-windows 0.")
+                f"{held_out + 1} steps, {held_out} of them held out for validation; none is so "
+                "long. Give a smaller --horizon, or --valid-windows 0.")
         notes.append(f"{len(short)} series of at most {held_out + 1} steps are left out: "
                      f"{', '.join(map(repr, short[:5]))}{' ...' if len(short) > 5 else ''}.")
     layout = layout_lib.describe(

@@ -229,7 +229,7 @@ class WindowMaker:
 
         Values are rounded, and a density of rounded values can grow without limit. With uniform
         noise of the rounding unit it is a bound on the probability of the rounded value. The noise
-        of a step does not depend on the window, nor on what the table holds beside it.
+        of a step depends on the series and the step alone, not on the window or the table.
         """
         values = series.values[steps]
         if self.space.kind != "scaled" or not len(steps):

@@ -186,7 +186,7 @@ def test_completions_follow_the_law_given_both_sides(autoregression, eagerly):
     drawn = model.complete(series, 60, 62, lookahead=3, num_samples=500, num_particles=1500)
     window = model.maker.window(series, begin, 65)
     before, after = (window.values[at - begin, 0] for at in (59, 62))
-    # By quadrature: p(x60, x61 | both sides), of which the observation after the gap is a factor.
+    # By quadrature: p(x60, x61 | both sides) with the observation after the gap as a factor.
     x = np.linspace(-8, 8, 321)
     first = -0.5 * ((x - PHI * squashed(before)) / NOISE) ** 2
     second = -0.5 * ((x[None] - PHI * squashed(x)[:, None]) / NOISE) ** 2

@@ -187,7 +187,7 @@ def test_gaps_are_filled_split_or_refused(tmp_path):
 
 
 def test_roles_are_found_and_can_be_given(tmp_path):
-    # numbers of rows, of which some were taken out
+    # numbers of rows, some of them taken out
     rows = [(n + n // 10, day, day.astype(object).year, name, 1.5, n % 2, "x", 0)
             for n, (name, day) in enumerate(itertools.product(("a", "b"), DAYS))]
     read = columns.read(csv(tmp_path, lines(
@@ -301,6 +301,19 @@ def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch
         for array, same in zip(one[2:], other[2:], strict=True):
             np.testing.assert_array_equal(array, same)
     assert not list((tmp_path / "cache" / "vaeseq" / "series").iterdir())
+
+
+def test_the_first_part_of_a_large_file_decides_how_it_is_written(tmp_path, monkeypatch):
+    hours = np.arange("2024-01-13T00", "2024-01-17T00", dtype="datetime64[h]")
+    path = csv(tmp_path, "date;clock;v\n" + "".join(  # later parts hold "1,001" alone
+        f"{hour.item():%Y-%m-%d;%H:%M};{1000 + number},5\n" if number < 60
+        else f"{hour.item():%Y-%m-%d;%H:%M};1,{number:03}\n" for number, hour in enumerate(hours)))
+    expected = [1000.5 + number if number < 60 else 1 + number / 1000 for number in range(96)]
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 300)
+    monkeypatch.setattr(columns, "PART_BYTES", 300)
+    read = build(path)
+    assert (read.step.unit, len(read.series)) == ("h", 1)
+    np.testing.assert_allclose(read.series[0].values[:, 0], expected, rtol=1e-12)
 
 
 def test_an_error_in_a_later_part_names_its_row(tmp_path, monkeypatch):

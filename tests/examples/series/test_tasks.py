@@ -83,6 +83,19 @@ def test_the_error_of_lines_over_gaps_worked_by_hand():
         np.mean(np.abs(np.array([0, 3, 1]) - 1)))
 
 
+def test_a_target_without_values_keeps_the_models_completions():
+    values = np.stack([np.sin(np.arange(80.0)), np.full(80, NAN)], -1)
+    values[40] = NAN
+    samples = np.random.default_rng(0).normal(size=[9, 80, 2])
+    bridge = gaps.Bridge((0.0, 0.0), (1.0, 1.0), 4, 99)
+    changed = bridge.apply(samples, values)
+    np.testing.assert_array_equal(changed[..., 1], samples[..., 1])
+    assert np.median(changed[:, 40, 0]) == pytest.approx((values[39, 0] + values[41, 0]) / 2)
+    bridge = gaps.fit(Drawing(values, 1.0), one_table(values), [Places(0, 10, 80)], longest=4,
+                      lookahead=4, num_samples=20, num_particles=1)
+    assert bridge.values > 60
+
+
 def test_too_few_hidden_values_change_nothing():
     table = one_table(np.sin(np.arange(60.0))[:, None])
     assert gaps.fit(Drawing(table.series[0].values, 9.0), table, [Places(0, 40, 60)], longest=4,
