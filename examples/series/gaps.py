@@ -11,27 +11,27 @@ is hard to beat. So the samples x of a gap become
     line + level (median - line) + spread r (x - median) / d
 
 where r is the mean error of lines in such gaps of the series, d the mean of |x - median|, and
-`level` and `spread` are those with the least CRPS on held-out values that are hidden and completed,
-for gaps of one step and for long ones (`Bridge`). The width that the model itself gives is not
-used: it is smaller among values that the model was trained on.
+`level` and `spread` are those with the least CRPS on values that training did not see and that are
+completed as if they were missing, for gaps of one step and for long ones (`Bridge`). The width that
+the model itself gives is not used: it is smaller among values that the model was trained on.
 """
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from vaeseq.evaluate import forecasts
 
+from .data.layout import LEAST_HIDDEN
 from .data.table import Series, Table
 from .data.windows import Places
 
 _MOST_STEPS = 128  # of gaps that are completed together, unless one gap is longer
 _MOST_HIDDEN = 128  # steps that are hidden for the fit, for each length of gaps
-LEAST_HIDDEN = 32  # values, below which the factors would fit their noise
 _MOST_COMPARED = 1 << 16  # steps of a series that tell the error of lines
 _NEAR = 1 << 12  # steps beside a hidden gap in which a line finds its ends
 _LEVELS = np.linspace(0.0, 1.0, 11)
@@ -116,7 +116,7 @@ def line_error(column: np.ndarray, size: int) -> float:
 
 
 def fit(
-    model: Completer, table: Table, places: Sequence[Places], *, longest: int, lookahead: int,
+    model: Completer, table: Table, places: Mapping[int, Sequence[Places]], *, lookahead: int,
     num_samples: int, num_particles: int, seed: int = 0,
     on_gap: Callable[[], None] = lambda: None,
 ) -> Bridge | None:
@@ -125,8 +125,8 @@ def fit(
     Args:
       model: samples missing values.
       table: the data.
-      places: steps that the model was not trained on.
-      longest: steps of long gaps, at least 2.
+      places: steps that the model was not trained on, by the size of the gaps to hide there: 1 and
+        a larger one.
       lookahead: as in `complete`.
       num_samples: as in `complete`.
       num_particles: as in `complete`.
@@ -137,11 +137,11 @@ def fit(
       The bridge; None if fewer than `LEAST_HIDDEN` values can be hidden.
     """
     levels, spreads, count = [], [], []
-    for size in (1, longest):
+    for size, runs in sorted(places.items()):
         scores = np.zeros([len(_LEVELS), len(_SPREADS)])
         hidden = 0
         for number, gaps in itertools.groupby(
-                hidden_gaps(table, places, size), key=lambda gap: gap[0]):
+                hidden_gaps(table, runs, size), key=lambda gap: gap[0]):
             series = table.series[number]
             line_errors = [max(line_error(column, size), 1e-12) if np.isfinite(column).any() else 0
                            for column in series.values.T]
@@ -173,13 +173,18 @@ def fit(
         count.append(hidden)
     if min(count) < LEAST_HIDDEN:
         return None
-    return Bridge((levels[0], levels[1]), (spreads[0], spreads[1]), longest, sum(count))
+    return Bridge((levels[0], levels[1]), (spreads[0], spreads[1]), max(places), sum(count))
 
 
 def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[tuple[int, int]]:
-    """Returns series and first steps of gaps of `size` steps to hide, evenly spread."""
+    """Returns series and first steps of gaps of `size` steps to hide, evenly spread.
+
+    Each has a step of the series before it and one after it.
+    """
     gaps = [(run.series, start) for run in places
-            for start in range(max(1, run.start), run.stop - size, size)
+            for start in range(
+                max(1, run.start),
+                min(run.stop, len(table.series[run.series].values) - 1) - size + 1, size)
             if np.isfinite(table.series[run.series].values[start:start + size]).any()]
     most = max(1, _MOST_HIDDEN // size)
     return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))

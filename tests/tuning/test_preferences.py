@@ -215,10 +215,11 @@ def test_the_discriminator_learns_the_ratio_of_densities():
         real, fake = ([Sample(np.array([symbol])) for symbol in rng.choice(4, 256, p=p)]
                       for p in (data, drawn))
         reward.update(fake, real)
-    logits = reward.score([Sample(np.array([symbol])) for symbol in range(4)], [])
+    logits = np.concatenate(reward.score([Sample(np.array([symbol])) for symbol in range(4)], []))
     np.testing.assert_allclose(logits, np.log(data / drawn), atol=0.25)
     limited = Discriminator(_scorer(), limit=1e-3)
-    assert max(map(abs, limited.score([Sample(np.array([1]))], []))) <= 1e-3
+    scores = limited.score([Sample(np.array([1, 2, 0, 3]))], [])
+    assert scores[0].shape == (4,) and abs(scores[0].sum()) <= 1e-3
 
 
 def test_a_discriminator_that_is_sure_makes_no_update():

@@ -3,7 +3,8 @@
 
 As in sequence GANs (Yu et al., arXiv:1609.05473), a discriminator D learns to tell training
 sequences from samples, and the policy is rewarded where it fails. The reward is the logit of D,
-whose optimum is log p_data(x) / p(x); it is limited, so that no sample is worth too much.
+whose optimum is log p_data(x) / p(x); it is limited, so that no sample is worth too much. The logit
+is a sum over steps, and each step is credited with its term.
 
 What keeps it stable: one-sided label smoothing (Salimans et al., arXiv:1606.03498), clipped
 gradients, weight decay, and no updates while D is right nearly always.
@@ -51,16 +52,20 @@ class Discriminator(Reward):
         self._bias = tf.Variable(0.0, name="bias")
         self._minimizer = Minimizer([*scorer.trainable_variables, self._bias],
                                     learning_rate=learning_rate, weight_decay=weight_decay)
-        self._logits = tf.function(self._compute_logits, autograph=False)
+        self._terms = tf.function(scorer.terms, autograph=False)
         self._train = tf.function(self._make_update, autograph=False)
 
     def score(
         self, samples: Sequence[Sample], references: Sequence[Sample]
     ) -> Sequence[float | np.ndarray]:
         del references
-        logits = self._logits(
-            *pad([sample.observed for sample in samples], self._scorer.observation_spec))
-        return list(np.clip(logits.numpy().astype(np.float64), -self._limit, self._limit))
+        observed, lengths = pad(
+            [sample.observed for sample in samples], self._scorer.observation_spec)
+        rewards = []
+        for row, length in zip(self._terms(observed, lengths).numpy(), lengths.numpy()):
+            terms = row[:length].astype(np.float64) + float(self._bias) / max(length, 1)
+            rewards.append(terms * min(1.0, self._limit / max(abs(terms.sum()), 1e-9)))
+        return rewards
 
     def update(self, samples: Sequence[Sample], references: Sequence[Sample]) -> None:
         """Learns to tell samples from references, both cut to the shortest length of either."""

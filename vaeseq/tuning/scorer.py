@@ -54,7 +54,13 @@ class SequenceScorer(snt.Module):
             self(nest.zeros(observation_spec, 1, 1), tf.ones([1], tf.int32))
 
     def __call__(self, observed: Nest, lengths: Tensor) -> Tensor:
-        """Returns the numbers of sequences, `[B]`.
+        """Returns the numbers of sequences, `[B]`, the sums of their `terms`."""
+        return tf.reduce_sum(self.terms(observed, lengths), axis=1)
+
+    def terms(self, observed: Nest, lengths: Tensor) -> Tensor:
+        """Returns what each step adds to the number of its sequence, `[B, T]`.
+
+        A term is a function of its step and the steps before it; it is 0 after a row's length.
 
         Args:
           observed: a nest of `[B, T, ...]`; padding after a row's length changes nothing.
@@ -66,7 +72,7 @@ class SequenceScorer(snt.Module):
         outputs, _ = self._recurrence(encoded, state, lengths)
         steps = nest.mask_time(tf.concat([encoded, outputs], -1), lengths)
         count = tf.maximum(tf.cast(lengths, steps.dtype), 1.0)
-        return self._head(tf.reduce_sum(steps, axis=1) / count[:, None])[:, 0]
+        return self._head(steps)[:, :, 0] / count[:, None]
 
 
 class Minimizer(tf.Module):

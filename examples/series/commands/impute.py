@@ -48,15 +48,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.Bridge | None:
-    """Returns what hidden held-out values say of completions."""
-    space, places = model.maker.space, sources.held_out(model.layout, table)
+    """Returns what values that training did not see say of completions."""
+    space, ends = model.maker.space, sources.held_out(model.layout, table)
     if args.no_bridge or space.kind != "scaled" or space.log:
         return None
     longest = max(2, model.hparams.horizon)
-    total = sum(len(gaps.hidden_gaps(table, places, size)) for size in (1, longest))
+    places = {1: sources.hidden_steps(model.layout, table) or ends, longest: ends}
+    total = sum(len(gaps.hidden_gaps(table, runs, size)) for size, runs in places.items())
     with Progress("hide", total=total, unit="gap", counted="gaps", is_brief=True) as progress:
         bridge = gaps.fit(
-            model, table, places, longest=longest, lookahead=args.lookahead,
+            model, table, places, lookahead=args.lookahead,
             num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
             on_gap=progress.advance)
     if bridge is None:

@@ -54,6 +54,7 @@ def run(
             for one, f in zip(table.series, train_flags)))
     else:
         train = [*train, *_surprising(train_flags, sizes, model.hparams.sequence_size)]
+    sources.hide(model.layout, trained_on)
     layout = dataclasses.replace(model.layout, checksum=checksum(trained_on))
     other = SeriesModel(model.hparams, layout, args.retrain_dir,
                         seed=model.log_dir.seed(), table=trained_on)

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         freq=args.freq, gaps=args.gaps, categories=args.categories, valid_path=args.valid_data,
         valid_windows=args.valid_windows, fixed=fixed, frame=args.frame)
     if log_dir.exists:
-        Layout.load(log_dir).check_same(data.table)
+        Layout.load(log_dir).check_same(data.layout)
     strategy = options.start(args, data.hparams, seed, data=data.layout.checksum)
     _print_data(strategy, data)
     if data.hparams.output == "auto":

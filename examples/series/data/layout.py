@@ -24,6 +24,9 @@ FILE = "series.json"
 _MOST_CHARACTERS = 1 << 26
 _MOST_EMBEDDED = 20_000  # series
 _MOST_SAMPLED = 1 << 21  # rows that the statistics of targets are computed from
+LEAST_HIDDEN = 32  # values, below which what is fitted to them would be noise
+_MOST_HIDDEN = 128
+_HIDDEN_SHARE = 0.04
 _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31,
           "day of year": 366, "weekday of month": 12 * 5 * 7}
 
@@ -49,6 +52,7 @@ class Layout:
       checksum: of the training data.
       valid_windows: the windows at the end of each series that training holds out.
       sample_rate: of WAV files, samples per second; 0 for tables.
+      num_hidden: values that training does not see (`hidden_steps`).
     """
 
     roles: Roles
@@ -67,6 +71,7 @@ class Layout:
     checksum: str
     valid_windows: int
     sample_rate: int = 0
+    num_hidden: int = 0
 
     @property
     def num_targets(self) -> int:
@@ -89,9 +94,9 @@ class Layout:
             names = ["month"]
         return {name: _CODES[name] for name in names}
 
-    def check_same(self, table: Table) -> None:
+    def check_same(self, other: Layout) -> None:
         """Raises UsageError where the data of a run to resume have changed."""
-        if checksum(table) != self.checksum:
+        if other.checksum != self.checksum:
             raise UsageError(
                 f"{', '.join(map(repr, self.files))}: expected the data that the run was trained "
                 "on, but they have changed. Give the same files again, or another --log-dir.")
@@ -125,8 +130,8 @@ class Layout:
                   for name, entries in values.pop("levels").items()}
         codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
-        whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate")
-                 if name in values}
+        whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate",
+                                                   "num_hidden") if name in values}
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
         layout = cls(roles=Roles(**roles), step=step, levels=levels, codes=codes,
                      covariates=pairs, **whole, **tuples)
@@ -187,7 +192,14 @@ def describe(
         unit=tuple(rounding_unit(values[:, d]) for d in range(values.shape[1])),
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
-        valid_windows=valid_windows, sample_rate=sample_rate)
+        valid_windows=valid_windows, sample_rate=sample_rate,
+        num_hidden=_num_hidden(table, parts))
+
+
+def _num_hidden(table: Table, parts: Sequence[np.ndarray]) -> int:
+    """Returns how many values are hidden from training: none where no value is missing."""
+    count = min(_MOST_HIDDEN, int(_HIDDEN_SHARE * sum(map(len, parts))))
+    return count if count >= LEAST_HIDDEN and table.num_missing else 0
 
 
 def rounding_unit(values: np.ndarray) -> float:

@@ -26,6 +26,7 @@ _MANY_ZEROS = 0.2
 _MOST_SAMPLED = 1 << 21  # rows that tell what suits a large table
 _FAR = 1000.0  # times the training range, beyond which data are of another unit
 _HELD_OUT_SERIES = 0.1
+_TRIES = 16  # steps that are tried for each one to hide
 
 
 class Data(NamedTuple):
@@ -110,6 +111,10 @@ def read_training(
         notes.append(f"{len(chosen)} of {len(ends)} series are held out for validation.")
     elif held_out:
         valid = [Places(number, end, end + held_out) for number, end in enumerate(ends)]
+    hide(layout, table)
+    if layout.num_hidden:
+        notes.append(f"{layout.num_hidden} values are hidden from training; they tell `impute` how "
+                     "far completions are off.")
     return Data(table, layout, hparams, positions(ends), valid, notes)
 
 
@@ -137,6 +142,36 @@ def held_out(layout: Layout, table: Table) -> list[Places]:
         if 0 < first < len(one.values):
             places.append(Places(number, first, len(one.values)))
     return places
+
+
+def hide(layout: Layout, table: Table) -> None:
+    """Makes the values missing that training is not to see, in the table itself."""
+    for places in hidden_steps(layout, table):
+        table.series[places.series].values[places.start] = np.nan
+
+
+def hidden_steps(layout: Layout, table: Table) -> list[Places]:
+    """Returns the steps of a table that training did not see, if it is the training table.
+
+    They are single steps with all values, spread at random over what the run was trained on, and
+    not the first of a series. A model that is trained on a value may complete its neighbours with
+    too much confidence; of these steps it knows no more than of a gap.
+    """
+    if not layout.num_hidden:
+        return []
+    ends = dict(zip(layout.names, layout.ends))
+    sizes = [max(0, min(ends.get(one.name, one.end), one.end) - one.start) for one in table.series]
+    starts = np.cumsum([0, *sizes])
+    rng = np.random.default_rng(0)
+    places: dict[int, Places] = {}
+    for step in rng.integers(starts[-1], size=_TRIES * layout.num_hidden).tolist():
+        number = int(np.searchsorted(starts, step, "right")) - 1
+        first = step - int(starts[number])
+        if first and np.isfinite(table.series[number].values[first]).all():
+            places.setdefault(step, Places(number, first, first + 1))
+        if len(places) == layout.num_hidden:
+            break
+    return [places[step] for step in sorted(places)]
 
 
 def _training_files(layout: Layout) -> list[Path]:

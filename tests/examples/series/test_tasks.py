@@ -47,8 +47,8 @@ def test_completions_are_as_near_a_line_as_hidden_values_say():
     steps, rng = np.arange(400), np.random.default_rng(0)
     signal = 10 * np.sin(steps)[:, None]  # a line between two neighbours tells little
     noise = 0.5 * rng.normal(size=signal.shape)
-    places = [Places(0, 100, 400)]
-    options = {"longest": 6, "lookahead": 4, "num_samples": 200, "num_particles": 1}
+    places = {size: [Places(0, 100, 400)] for size in (1, 6)}
+    options = {"lookahead": 4, "num_samples": 200, "num_particles": 1}
     # The model is right but for a density that is four times too narrow.
     waves = one_table(signal + noise)
     bridge = gaps.fit(Drawing(signal, 0.125), waves, places, **options)
@@ -91,15 +91,15 @@ def test_a_target_without_values_keeps_the_models_completions():
     changed = bridge.apply(samples, values)
     np.testing.assert_array_equal(changed[..., 1], samples[..., 1])
     assert np.median(changed[:, 40, 0]) == pytest.approx((values[39, 0] + values[41, 0]) / 2)
-    bridge = gaps.fit(Drawing(values, 1.0), one_table(values), [Places(0, 10, 80)], longest=4,
-                      lookahead=4, num_samples=20, num_particles=1)
+    bridge = gaps.fit(Drawing(values, 1.0), one_table(values),
+                      {size: [Places(0, 10, 80)] for size in (1, 4)}, lookahead=4, num_samples=20, num_particles=1)
     assert bridge.values > 60
 
 
 def test_too_few_hidden_values_change_nothing():
     table = one_table(np.sin(np.arange(60.0))[:, None])
-    assert gaps.fit(Drawing(table.series[0].values, 9.0), table, [Places(0, 40, 60)], longest=4,
-                    lookahead=4, num_samples=20, num_particles=1) is None
+    assert gaps.fit(Drawing(table.series[0].values, 9.0), table,
+                    {size: [Places(0, 40, 60)] for size in (1, 4)}, lookahead=4, num_samples=20, num_particles=1) is None
 
 
 def one_table(values):
