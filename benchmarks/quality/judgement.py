@@ -142,7 +142,7 @@ def _counterpoint(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         "--valid-files", f"{corpus}:valid", "--num-steps", options.base_steps, "--valid-every", 100)
     report = json.loads(_run_program(
         "midi", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--bar", 4,
-        "--num-steps", options.updates or 1000))
+        "--num-steps", options.updates or 400, "--strength", 40))
     before, after = report["before"], report["after"]
     return {
         "updates": report["step"], "warnings": report["warnings"],

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from examples.series.data import Options, columns, roles, table
+from examples.series.data import Options, columns, roles, sources, table
 from examples.series.data.times import Step, infer_step
+from examples.series.hparams import SeriesHParams
 from vaeseq.cli.arguments import UsageError
 
 DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
@@ -322,3 +323,22 @@ def test_an_error_in_a_later_part_names_its_row(tmp_path, monkeypatch):
     path = csv(tmp_path, lines("day,y", [*((day, 1) for day in DAYS), ("2024-03-01", "soon")]))
     with pytest.raises(UsageError, match="row 62, column 'y': expected a number, got 'soon'"):
         build(path)
+
+
+def test_training_hides_some_values_of_series_with_gaps(tmp_path):
+    values = np.random.default_rng(0).normal(size=[1500, 2]).round(3).astype(str)
+    values[40, 0] = ""
+    path = csv(tmp_path, lines("time,a,b", [(1700000000 + 3600 * n, *row)
+                                            for n, row in enumerate(values)]))
+    trained = sources.read_training([path], SeriesHParams(horizon=50), Options(), valid_windows=2)
+    whole = sources.read_for(trained.layout, [path])
+    hidden = [one.start for one in sources.hidden_steps(trained.layout, whole)]
+    assert trained.layout.num_hidden == len(set(hidden)) == 1400 * 0.04
+    is_missing = np.isnan(trained.table.series[0].values).any(1)
+    assert np.flatnonzero(is_missing).tolist() == sorted([40, *hidden])
+    assert 0 < min(hidden) and max(hidden) < 1400  # the last windows are held out
+    # Without a gap nothing will be imputed, and training sees everything.
+    path = csv(tmp_path, lines("time,a,b", [(1700000000 + 3600 * n, n % 7, n % 5)
+                                            for n in range(1500)]))
+    trained = sources.read_training([path], SeriesHParams(horizon=50), Options(), valid_windows=2)
+    assert not trained.layout.num_hidden and not np.isnan(trained.table.series[0].values).any()
