@@ -112,8 +112,8 @@ def _shakespeare(options: argparse.Namespace, seed: int) -> dict[str, Any]:
                  "--num-steps", options.base_steps)
     report = json.loads(_run_program(
         "text", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--num-steps",
-        options.updates or 300, "--reward", f"{_MODULE}:line_rewards", "--strength", 20,
-        "--discount", 0.98, "--likelihood", 1, "--learning-rate", 2e-3, "--save-every", 50,
+        options.updates or 600, "--reward", f"{_MODULE}:line_rewards", "--strength", 30,
+        "--discount", 0.98, "--likelihood", 0.3, "--learning-rate", 2e-3, "--save-every", 50,
         "--batch-size", 64, "--length", 200, "--report-samples", 500))
     result = {"updates": report["step"], "warnings": report["warnings"]}
     for name, folder in (("before", base), ("after", tuned)):

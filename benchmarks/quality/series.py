@@ -3,6 +3,7 @@
 
     python -m benchmarks.quality.series run us_births --data us_births.csv --out-dir DIR
     python -m benchmarks.quality.series ets --data us_employment.csv.gz --out-dir DIR
+    python -m benchmarks.quality.series sizes --out-dir DIR
 
 A row of `run` trains `vaeseq-series` on a table without its last windows, and scores forecasts of
 these windows once. Validation windows, which lie before them, choose the checkpoint and calibrate
@@ -23,13 +24,15 @@ command.
     omniglot     pen strokes, nats per point in pixels with noise of one pixel: omniglot_normal,
                  omniglot_mixture (of 20) and omniglot_latents, with equal hidden sizes
 
-`ets` forecasts the employment row by exponential smoothing (statsmodels), as a comparison.
+`ets` forecasts the employment row by exponential smoothing (statsmodels), as a comparison. `sizes`
+measures the time and memory of `train` and `forecast` for tables of several sizes, and draws them.
 """
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -300,6 +303,91 @@ def _ets(options: argparse.Namespace) -> None:
         for metric in ("mase", "wql", "crps", "coverage")}}))
 
 
+# Series, steps of each, and targets. The last two have 10 million values.
+SIZES = ((1, 100, 1), (1, 10_000, 1), (1, 100, 100), (1, 10_000, 100), (10_000, 100, 1),
+         (1_000, 10_000, 1), (1_000, 100, 100))
+_UPDATES = 20, 220
+
+
+def _sizes_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out-dir", type=Path, required=True, metavar="DIR",
+                        help="folder of the results")
+
+
+def _sizes(options: argparse.Namespace) -> None:
+    """Trains on tables of waves with noise, for a few updates and for 200 more."""
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for size in SIZES:
+        name = "-".join(map(str, size))
+        data, run = options.out_dir / f"{name}.parquet", options.out_dir / f"{name}-run"
+        _write_waves(data, *size)
+        words = ("train", "--log-dir", run, "--train-data", data, "--horizon", 10, "--hparams",
+                 "output=normal,lags=[1,2,24],season=24,context=48")
+        (start, _), (whole, memory) = (
+            _measured(*words, "--num-steps", count) for count in _UPDATES)
+        forecast, forecast_memory = _measured(
+            "forecast", "--log-dir", run, "--output", options.out_dir / f"{name}.csv")
+        rows.append({
+            "series": size[0], "steps": size[1], "targets": size[2], "start_seconds": start,
+            "update_milliseconds": 1e3 * (whole - start) / (_UPDATES[1] - 2 * _UPDATES[0]),
+            "train_gigabytes": memory, "forecast_seconds": forecast,
+            "forecast_gigabytes": forecast_memory})
+        print(json.dumps(rows[-1]), flush=True)
+        data.unlink()
+    result = {"rows": rows, **provenance("benchmarks.quality.series")}
+    (options.out_dir / "sizes.json").write_text(json.dumps(result, indent=1) + "\n")
+    _draw_sizes(rows, options.out_dir / "sizes.png")
+
+
+def _write_waves(path: Path, number: int, steps: int, targets: int) -> None:
+    """Writes a long Parquet table of hourly series with a daily wave and noise."""
+    import pyarrow as pa
+    import pyarrow.parquet
+    rng = np.random.default_rng(0)
+    hours = np.tile(np.arange(steps), number)
+    phases = np.repeat(rng.uniform(0, 2 * np.pi, number), steps)
+    columns = {
+        "series": np.repeat([f"s{n:05d}" for n in range(number)], steps),
+        "time": np.datetime64("2020-01-01T00", "us") + hours * np.timedelta64(3600, "s")}
+    columns |= {f"x{d}": 5 + np.sin(2 * np.pi * hours / 24 + phases + d)
+                + 0.3 * rng.normal(size=len(hours)) for d in range(targets)}
+    pyarrow.parquet.write_table(pa.table(columns), path)
+
+
+def _measured(*words: object) -> tuple[float, float]:
+    """Runs a command of vaeseq-series; returns its seconds and its largest size in gigabytes."""
+    start = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-c", _PROGRAM, *map(str, words)],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        message = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise arguments.UsageError(f"{words[0]}: {message.strip()[-300:]}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1e6
+
+
+def _draw_sizes(rows: list[dict[str, float]], path: Path) -> None:
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    labels = [f"{row['series']:,} x {row['steps']:,} x {row['targets']:,}" for row in rows]
+    panels = {"ms an update": "update_milliseconds", "s to read, compile, 20 updates":
+              "start_seconds", "s to forecast": "forecast_seconds",
+              "GB, training": "train_gigabytes"}
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(13, 3.6), sharey=True, layout="tight")
+    for axis, (title, name) in zip(axes, panels.items()):
+        values = [row[name] for row in rows]
+        bars = axis.barh(labels, values, color="#4477aa")
+        axis.bar_label(bars, fmt="{:.3g}", padding=3)
+        axis.set(title=title, xlim=(0, 1.25 * max(values)))
+    axes[0].set_ylabel("series x steps x targets")
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=120)
+
+
 def _write_training_part(source: Path, target: Path, held_out: int) -> None:
     """Writes the rows of a table without the last `held_out` of each series."""
     read = columns.read(source)
@@ -326,7 +414,8 @@ def _program(*words: object) -> str:
 
 program = Program("python -m benchmarks.quality.series", "Measures forecasts of public series.", (
     Command("run", "train on a data set and score held-out data", _run_arguments, _run),
-    Command("ets", "forecast by exponential smoothing", _ets_arguments, _ets)))
+    Command("ets", "forecast by exponential smoothing", _ets_arguments, _ets),
+    Command("sizes", "measure time and memory by the size of tables", _sizes_arguments, _sizes)))
 
 if __name__ == "__main__":
     program.main()
