@@ -222,6 +222,17 @@ def test_the_discriminator_learns_the_ratio_of_densities():
     assert scores[0].shape == (4,) and abs(scores[0].sum()) <= 1e-3
 
 
+def test_the_terms_of_a_discriminator_add_up_and_do_not_know_what_follows():
+    scorer, lengths = _scorer(), tf.constant([4, 3])
+    observed = np.array([[0, 3, 1, 2], [2, 2, 0, 1]], np.int32)
+    terms = scorer.terms(tf.constant(observed), lengths).numpy()
+    np.testing.assert_allclose(terms.sum(1), scorer(tf.constant(observed), lengths), rtol=1e-5)
+    observed[:, 2] = 3
+    changed = scorer.terms(tf.constant(observed), lengths).numpy()
+    np.testing.assert_array_equal(changed[:, :2], terms[:, :2])
+    assert (changed[:, 2] != terms[:, 2]).all() and terms[1, 3] == 0
+
+
 def test_a_discriminator_that_is_sure_makes_no_update():
     reward = Discriminator(_scorer(), sure=-1.0)
     before = [variable.numpy() for variable in reward.trainable_variables]

@@ -13,6 +13,7 @@ from vaeseq.runs.progress import Progress
 
 from .. import gaps
 from ..data import Table, sources
+from ..data.layout import LEAST_HIDDEN
 from ..gaps import Completed
 from ..model import SeriesModel
 from ..output import files, plots
@@ -61,7 +62,7 @@ def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.
             num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
             on_gap=progress.advance)
     if bridge is None:
-        print(f"  Fewer than {gaps.LEAST_HIDDEN} held-out values can be hidden: completions are "
+        print(f"  Fewer than {LEAST_HIDDEN} held-out values can be hidden: completions are "
               "the model's alone. Train with a greater --valid-windows.", file=sys.stderr)
         return None
     print(f"  {bridge.values:,} hidden values: completions are {bridge.levels[0]:.0%} the model's "

@@ -91,15 +91,17 @@ def test_a_target_without_values_keeps_the_models_completions():
     changed = bridge.apply(samples, values)
     np.testing.assert_array_equal(changed[..., 1], samples[..., 1])
     assert np.median(changed[:, 40, 0]) == pytest.approx((values[39, 0] + values[41, 0]) / 2)
-    bridge = gaps.fit(Drawing(values, 1.0), one_table(values),
-                      {size: [Places(0, 10, 80)] for size in (1, 4)}, lookahead=4, num_samples=20, num_particles=1)
+    places = {size: [Places(0, 10, 80)] for size in (1, 4)}
+    bridge = gaps.fit(Drawing(values, 1.0), one_table(values), places, lookahead=4,
+                      num_samples=20, num_particles=1)
     assert bridge.values > 60
 
 
 def test_too_few_hidden_values_change_nothing():
     table = one_table(np.sin(np.arange(60.0))[:, None])
-    assert gaps.fit(Drawing(table.series[0].values, 9.0), table,
-                    {size: [Places(0, 40, 60)] for size in (1, 4)}, lookahead=4, num_samples=20, num_particles=1) is None
+    places = {size: [Places(0, 40, 60)] for size in (1, 4)}
+    assert gaps.fit(Drawing(table.series[0].values, 9.0), table, places, lookahead=4,
+                    num_samples=20, num_particles=1) is None
 
 
 def one_table(values):
