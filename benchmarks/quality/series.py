@@ -82,7 +82,8 @@ ROWS = {
     "elecdemand_alone": Row(
         48, 28, 48, ("--targets", "Demand", "--num-steps", "2000", "--valid-windows", "14"), {}),
     "employment": Row(
-        24, 1, 12, ("--targets", "Employed", "--num-steps", "3000", "--valid-windows", "1"), {}),
+        24, 1, 12, ("--targets", "Employed", "--num-steps", "1000", "--valid-windows", "1",
+                    "--hparams", "output=lognormal,base=season"), {}),
 }
 _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "8000", "--hparams",
              "output=strokes,rnn_hidden_sizes=[128],context_dropout=0,dropout=0.1,batch_size=64,"
@@ -90,8 +91,8 @@ _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "80
 TASKS: dict[str, tuple[str, ...]] = {
     "co2": ("--num-steps", "1500", "--valid-windows", "13"),
     "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams", "output=mixture"),
-    "vowels": ("--num-steps", "1500", "--static", "speaker", "--hparams",
-               "output=mixture,num_components=3"),
+    "vowels": ("--num-steps", "3000", "--static", "speaker", "--hparams",
+               "output=mixture,num_components=3,dropout=0.6"),
     "omniglot_normal": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=1"),
     "omniglot_mixture": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=20"),
     "omniglot_latents": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=20,vae_type=SRNN,"

@@ -11,6 +11,7 @@ from vaeseq.hparams import HParams
 
 OUTPUTS = ("normal", "student_t", "mixture", "lognormal", "negative_binomial", "zero_inflated",
            "categorical", "bernoulli", "strokes")
+RELATIVE_OUTPUTS = ("normal", "student_t", "mixture", "lognormal")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ class SeriesHParams(HParams):
         "auto", "distribution of a value; auto: chosen by the data and by validation")
     num_components: int = fields.declare(
         5, "components of the outputs mixture and strokes", Range(1, 256))
+    base: Literal["none", "last", "season"] = fields.declare(
+        "none", "what predictions are relative to: last, the value before; season, that and the "
+        "change of a season ago")
     embed_size: int = fields.declare(
         4, "size of the embeddings of calendar and series", Range(1, 256))
     level_inputs: bool = fields.declare(
@@ -64,6 +68,12 @@ class SeriesHParams(HParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.base != "none" and self.output not in ("auto", *RELATIVE_OUTPUTS):
+            raise ValueError(f"base: expected none with output={self.output}, got {self.base}. "
+                             f"The outputs {', '.join(RELATIVE_OUTPUTS)} have one.")
+        if self.base != "none" and (self.vae_type != "RNN" or not self.context_skip):
+            raise ValueError(f"base: expected none unless vae_type=RNN and context_skip=true, got "
+                             f"{self.base}.")
         needed = "observations" if self.output == "strokes" else "values"
         if self.missing_values != needed:
             if self.output == "strokes" and self.missing_values == "values":

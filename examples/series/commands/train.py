@@ -18,13 +18,14 @@ from ..data import sources
 from ..data.layout import Layout
 from ..data.roles import Options
 from ..data.sources import Data
-from ..hparams import SeriesHParams
+from ..hparams import RELATIVE_OUTPUTS, SeriesHParams
 from ..model import PROGRAM, SeriesModel
 from ..warm_start import initialize_from
 from . import calibrating
 
 _TRIAL_STEPS = 150  # updates of each distribution that validation compares
-_TRIAL_SHARE = 1 / 3  # of --max-minutes, for all of these together
+_TRIAL_SHARE = 1 / 4  # of --max-minutes, for all of these together
+_LEAST_MINUTES = 0.5  # for two of them, most of it to compile
 _CALIBRATION_SHARE = 0.1  # of --max-minutes
 
 
@@ -103,7 +104,8 @@ def _choose_output(
     """Returns the hyperparameters with the output that suits the data.
 
     Of several that do, each trains for a few updates, and validation decides. Under a limit of time
-    they share a part of it; those that come too late are not compared.
+    they share a part of it; those that come too late are not compared. Where that part is too short
+    for two of them, it is left for training, and the values alone decide.
     """
     start_time = time.monotonic()
     limit = (max_minutes or math.inf) * _TRIAL_SHARE
@@ -111,8 +113,18 @@ def _choose_output(
     for places in data.train:
         ends[places.series] = places.stop
     outputs = sources.candidates(data.table, ends)
+    if data.hparams.base != "none":
+        relative = tuple(output for output in outputs if output in RELATIVE_OUTPUTS)
+        if not relative:
+            raise UsageError(f"base={data.hparams.base}: expected real numbers, got values that "
+                             f"suit output={outputs[0]}.")
+        outputs = relative
     if len(outputs) == 1 or not data.valid or strategy.num_replicas > 1:
         print(f"The values suit output={outputs[0]}.", flush=True)
+        return data.hparams.replace(output=outputs[0])
+    if limit < _LEAST_MINUTES:
+        print(f"Chosen output={outputs[0]} by the values alone: --max-minutes {max_minutes:g} "
+              f"leaves no time to compare it with {', '.join(outputs[1:])}.", flush=True)
         return data.hparams.replace(output=outputs[0])
     scores: dict[str, float] = {}
     for output in outputs:

@@ -116,7 +116,7 @@ class SeriesModel(Model):
                             max(map(len, self.layout.codes)))
 
     def make_decoder(self) -> DistModule:
-        return make_decoder(self.hparams, self.layout)
+        return make_decoder(self.hparams, self.layout, self.maker.num_floats)
 
     def make_agent(self, encoder: Encoder) -> Agent:
         assert isinstance(encoder, MaskedEncoder)

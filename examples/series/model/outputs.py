@@ -2,6 +2,7 @@
 """The distribution of the targets of one step, and the encoder of such values."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,26 @@ from ..hparams import SeriesHParams
 _SQUASH = 5.0  # scaled values beyond some multiples of the spread grow like a logarithm
 
 
-def make_decoder(hparams: SeriesHParams, layout: Layout) -> DistModule:
+def make_decoder(hparams: SeriesHParams, layout: Layout, num_floats: int) -> DistModule:
     """Creates the decoder that `hparams.output` names; its targets are independent.
 
     Args:
       hparams: the hyperparameters.
       layout: of the data, for the initial parameters.
+      num_floats: numbers before the earlier values in the context of a step.
     """
+    decoder = _output(hparams, layout)
+    if hparams.base == "none":
+        return decoder
+    last, *season = [(1, 1.0)] if hparams.base == "last" else [
+        (1, 1.0), (hparams.season, 1.0), (hparams.season + 1, -1.0)]
+    first, size = hparams.rnn_hidden_sizes[-1] + num_floats, 2 * layout.num_targets
+    return Relative(decoder, *([
+        (first + size * hparams.lags.index(lag), weight) for lag, weight in terms]
+        for terms in ([last], season)))
+
+
+def _output(hparams: SeriesHParams, layout: Layout) -> DistModule:
     spec = observation_spec(hparams.output, layout.num_targets)
     network: dict[str, Any] = {"hidden_sizes": hparams.obs_decoder_fc_hidden_layers,
                "activation": hparams.activation}
@@ -91,6 +105,63 @@ class ValueEncoder(Encoder):
         if self._kind == "counts":
             return tf.math.log1p(tf.maximum(values, 0.0))
         return _SQUASH * tf.asinh(values / _SQUASH) if self._kind == "scaled" else values
+
+
+class Relative(DistModule):
+    """A decoder whose locations are added to a value extrapolated from earlier ones.
+
+    The earlier values and their masks are among the features, as `ValueEncoder` and `MaskedEncoder`
+    give them. Where one that is needed was not seen, the extrapolation does without the season;
+    where the last value was not seen, it is 0, the level of the window.
+    """
+
+    def __init__(
+        self, decoder: DistModule, last: Sequence[tuple[int, float]],
+        season: Sequence[tuple[int, float]], name: str | None = None,
+    ):
+        """Creates the decoder.
+
+        Args:
+          decoder: one whose parameters have a `loc`.
+          last: where in the features encoded values `[D]` begin that are added, and their weights.
+          season: further ones; empty for none.
+          name: of the module.
+        """
+        super().__init__(name=name)
+        self._decoder = decoder
+        self._last, self._season = list(last), list(season)
+
+    @property
+    def event_spec(self) -> Spec:
+        return self._decoder.event_spec
+
+    def __call__(self, features: Tensor) -> Any:
+        params = self._decoder(features)
+        base, is_seen = self._sum(features, self._last)
+        season, has_season = self._sum(features, self._season)
+        base = tf.where(is_seen, base + tf.where(has_season, season, 0.0), 0.0)
+        if params.loc.shape.rank > base.shape.rank:  # a mixture's components
+            base = base[..., tf.newaxis]
+        return params._replace(loc=params.loc + base)
+
+    def dist(self, params: Nest) -> tfd.Distribution:
+        return self._decoder.dist(params)
+
+    def temper(self, params: Nest, temperature: float | Tensor) -> Nest:
+        return self._decoder.temper(params, temperature)
+
+    def _sum(
+        self, features: Tensor, terms: Sequence[tuple[int, float]]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the weighted sum of earlier values, and whether all of them were seen."""
+        size = self.event_spec.shape[0]
+        total = tf.zeros_like(features[..., :size])
+        is_seen = tf.ones_like(total, tf.bool)
+        for first, weight in terms:
+            encoded = features[..., first:first + size]
+            total += weight * _SQUASH * tf.sinh(encoded / _SQUASH)
+            is_seen &= features[..., first + size:first + 2 * size] > 0.5
+        return total, is_seen
 
 
 class Strokes(DistModule):

@@ -27,7 +27,7 @@ FILE = "spread.json"
 LEAST_VALUES = 100  # observed values, below which two factors fit their noise
 _KINDS = ("scaled", "counts")
 _MOST_CHARACTERS = 1 << 12
-_FACTORS = np.geomspace(0.5, 3.0, 27)
+_FACTORS = np.geomspace(0.5, 6.0, 37)
 
 
 @dataclasses.dataclass(frozen=True)

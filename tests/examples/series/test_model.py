@@ -14,7 +14,7 @@ from examples.series.data import columns, layout, roles, sources, table, windows
 from examples.series.hparams import SeriesHParams
 from examples.series.model import SeriesModel
 from examples.series.model.agent import SeriesAgent
-from examples.series.model.outputs import ValueEncoder, observation_spec
+from examples.series.model.outputs import ValueEncoder, make_decoder, observation_spec
 from examples.series.model.spread import Spread
 from tests.examples.series.series_data import SMALL
 from vaeseq.codec.missing import MaskedEncoder, masked_spec
@@ -110,6 +110,34 @@ def test_each_output_trains_on_padded_batches_and_samples_its_kind(output, tmp_p
         assert (paths > 0).all()
     elif output == "strokes":
         assert set(paths[..., 2].ravel()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("base,expected", [
+    ("none", lambda x: 0 * x[..., 0, :]), ("last", lambda x: x[..., 0, :]),
+    ("season", lambda x: x[..., 0, :] + x[..., 2, :] - x[..., 3, :])])
+def test_predictions_are_relative_to_earlier_values(base, expected):
+    hparams = SeriesHParams(output="mixture", base=base, lags=(1, 2, 5, 6), season=5,
+                            rnn_hidden_sizes=(3,), num_components=2)
+    described = layout.describe(table_of(RNG.normal(size=[30, 2])), held_out=0, valid_windows=0,
+                                files=["f"])
+    decoder = make_decoder(hparams, described, num_floats=4)
+    earlier = RNG.normal(scale=4.0, size=[7, 4, 2])
+    mask = np.ones([7, 4, 2], bool)
+    mask[5, 3, 1] = mask[6, 0, 0] = False  # without the season; without anything
+    encoded = np.where(mask, squashed(earlier), 0.0)
+    features = tf.constant(np.concatenate([
+        RNG.normal(size=[7, 3 + 4]), np.concatenate([encoded, mask], -1).reshape(7, -1),
+        RNG.normal(size=[7, 5])], 1), tf.float32)
+    params = decoder(features)
+    wanted = expected(earlier)
+    if base == "season":
+        wanted[5, 1] = earlier[5, 0, 1]
+    if base != "none":
+        wanted[6, 0] = 0.0
+        params = params._replace(loc=params.loc - decoder._decoder(features).loc)
+        np.testing.assert_allclose(
+            params.loc, np.broadcast_to(wanted[..., None], params.loc.shape), atol=1e-4)
+    assert decoder.dist(params).sample(seed=[1, 2]).shape == [7, 2]
 
 
 def squashed(x):

@@ -231,11 +231,14 @@ def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
     scores["mixture"] = math.inf  # no validation before the time was up
     ended = run("train", "--log-dir", tmp_path / "late", "--train-data", trained.data, *words)
     assert "student_t 2.000, lognormal 1.500. --max-minutes left no time for mixture." in ended.out
-    trials.clear()
-    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *words,
-                "--max-minutes", "0.00001")
-    assert ended.status == 0, ended.err
-    assert trials == ["student_t", "student_t"]  # choosing counts: no time for the others
+    for least, chosen in ((0.0, ["student_t", "student_t"]), (0.5, ["student_t"])):
+        trials.clear()  # choosing counts: no time for the others, or for any
+        monkeypatch.setattr(train_command, "_LEAST_MINUTES", least)
+        ended = run("train", "--log-dir", tmp_path / f"brief{least}", "--train-data", trained.data,
+                    *words, "--max-minutes", "0.00001")
+        assert ended.status == 0, ended.err
+        assert trials == chosen
+    assert "Chosen output=student_t by the values alone: --max-minutes 1e-05 leaves" in ended.out
 
 
 def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerly):
