@@ -91,7 +91,7 @@ _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "80
 TASKS: dict[str, tuple[str, ...]] = {
     "co2": ("--num-steps", "1500", "--valid-windows", "13"),
     "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams", "output=mixture"),
-    "vowels": ("--num-steps", "3000", "--static", "speaker", "--hparams",
+    "vowels": ("--num-steps", "800", "--static", "speaker", "--valid-windows", "0", "--hparams",
                "output=mixture,num_components=3,dropout=0.6"),
     "omniglot_normal": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=1"),
     "omniglot_mixture": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=20"),
