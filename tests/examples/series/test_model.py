@@ -140,6 +140,21 @@ def test_predictions_are_relative_to_earlier_values(base, expected):
     assert decoder.dist(params).sample(seed=[1, 2]).shape == [7, 2]
 
 
+def test_a_model_without_weights_predicts_the_change_of_a_season_ago(tmp_path, eagerly):
+    values = np.cumsum(RNG.normal(size=40))
+    one = table_of(values)
+    model = model_of(one, tmp_path, "output=normal,base=season,season=5,scaling=training")
+    model.build()
+    for variable in model.gen_core.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    scores = np.concatenate(list(model.log_densities(one, windows.positions([40]))))
+    change = np.diff(values)
+    deviation = change[5:] - change[:-5]
+    scale = model.layout.spread[0] * (np.log(2.0) + model.hparams.positive_eps)
+    expected = -0.5 * np.log(2 * np.pi) - np.log(scale) - 0.5 * (deviation / scale) ** 2
+    np.testing.assert_allclose(scores[6:], expected, rtol=1e-3)
+
+
 def squashed(x):
     return 5 * np.arcsinh(x / 5)
 
