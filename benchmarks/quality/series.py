@@ -78,11 +78,9 @@ ROWS = {
         {"seasonal naive": {"mase": 1.8648, "wql": 0.1195}, "DeepAR": {"mase": 0.535,
                                                                        "wql": 0.0275},
          "TFT": {"mase": 0.315, "wql": 0.0161}}),
-    "elecdemand": Row(48, 28, 48, (*_KNOWN, "--num-steps", "800", "--valid-windows", "14",
-                                   "--hparams", "output=student_t"), {}),
+    "elecdemand": Row(48, 28, 48, (*_KNOWN, "--num-steps", "2000", "--valid-windows", "14"), {}),
     "elecdemand_alone": Row(
-        48, 28, 48, ("--targets", "Demand", "--num-steps", "800", "--valid-windows", "14",
-                     "--hparams", "output=mixture"), {}),
+        48, 28, 48, ("--targets", "Demand", "--num-steps", "2000", "--valid-windows", "14"), {}),
     "employment": Row(
         24, 1, 12, ("--targets", "Employed", "--num-steps", "1000", "--valid-windows", "1",
                     "--hparams", "output=lognormal,base=season"), {}),
