@@ -273,7 +273,8 @@ _PAGE = """<!doctype html>
   pre { white-space: pre-wrap; overflow-wrap: anywhere; max-height: 55vh; overflow-y: auto; }
   img { max-width: 100%; background: #fff; }
   audio { width: 100%; }
-  nav { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 1em 0; }
+  nav { display: flex; flex-wrap: wrap; gap: 0.5em; padding: 0.6em 0; position: sticky; bottom: 0;
+        background: Canvas; }
   button { font: inherit; padding: 0.6em 1.2em; border-radius: 8px; border: 1px solid #8888; }
   kbd { border: 1px solid #8888; border-radius: 3px; padding: 0 0.3em; }
   [hidden] { display: none; }
