@@ -164,7 +164,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
         "(beta)", Range(0, 1e6)
     )
     free_bits: float = declare(
-        0.0, "ELBO: bits of KL per step without cost", Range(0, 1e6)
+        0.0, "bits of KL per step without cost; only for train_bound=elbo", Range(0, 1e6)
     )
     free_bits_per: Literal["total", "dimension"] = declare(
         "total", "whether free_bits are of all dimensions of z_t together or of each"

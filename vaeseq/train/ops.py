@@ -69,6 +69,14 @@ class NumericsError(ArithmeticError):
     """A loss or a gradient is not finite; the weights were not changed."""
 
 
+def training_bound(hparams: HParams) -> Bound:
+    """Returns the bound that `hparams` train; a bound other than the ELBO has no free bits."""
+    return bounds.make(
+        hparams.train_bound, hparams.train_samples, monte_carlo=hparams.use_monte_carlo_kl,
+        free_bits=hparams.free_bits if hparams.train_bound == bounds.ELBO.name else 0.0,
+        free_bits_per=hparams.free_bits_per)
+
+
 class _ShardSums(NamedTuple):
     """Sums over the valid steps of one shard."""
 
@@ -262,8 +270,7 @@ class TrainOps(snt.Module):
             "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
             "strategy": strategy}
-        bound = bounds.make(h.train_bound, h.train_samples, monte_carlo=h.use_monte_carlo_kl,
-                            free_bits=h.free_bits, free_bits_per=h.free_bits_per)
+        bound = training_bound(h)
         if make_loss is not None:
             return cls(make_loss(bound), **{**arguments, **overrides})
         return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import bounds, seeds
+from vaeseq import seeds
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate import validation
 from vaeseq.model import Model
@@ -30,6 +30,7 @@ from vaeseq.runs.log_dir import LogDir
 from vaeseq.runs.progress import Progress
 from vaeseq.train import schedules
 from vaeseq.train.metrics import Writer
+from vaeseq.train.ops import training_bound
 from vaeseq.train.trainer import TrainResult
 from vaeseq.tuning.control import KLControl
 from vaeseq.tuning.features import SequenceFeatures
@@ -318,9 +319,7 @@ class Tuning:
         hparams, settings = self.model.hparams, self._record.settings
         return TuneOps(
             self.model.gen_core, self._prior.gen_core,
-            bounds.make(hparams.train_bound, hparams.train_samples,
-                        monte_carlo=hparams.use_monte_carlo_kl, free_bits=hparams.free_bits,
-                        free_bits_per=hparams.free_bits_per),
+            training_bound(hparams),
             rewards=self._rewards, num_samples=settings.batch_size, length=self._length,
             control=KLControl(settings.strength, target=settings.kl_target,
                               budget=settings.kl_budget),

@@ -23,7 +23,7 @@ from vaeseq.codec import encoders
 LINES = ["one two.", "two one.", "three four.", "four.", ""]
 TEXT = "\n".join(LINES * 20) + "\n"
 SMALL = ("vae_type=SEQAE,unit=line,cell=gru,rnn_hidden_sizes=[6],embed_size=3,latent_size=2,"
-         "latent_decoder_fc_layers=[4],batch_size=4,sequence_size=12,num_shards=1,free_bits=0,"
+         "latent_decoder_fc_layers=[4],batch_size=4,sequence_size=12,num_shards=1,"
          "log_prob_samples=2")
 SYMBOL = tf.TensorSpec([], tf.int32)
 
@@ -130,3 +130,13 @@ def test_other_models_are_refused(run, trained, tmp_path):
 def test_a_vocabulary_without_line_breaks_has_no_lines():
     with pytest.raises(UsageError, match="the vocabulary has none"):
         units.end_symbol(Vocabulary("ab", 1))
+
+
+def test_the_defaults_train_every_objective_of_autoencoders(tmp_path):
+    """The default free bits are the ELBO's alone."""
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    for objective in ("reconstruction", "mmd"):
+        assert program.run([
+            "train", "--log-dir", str(tmp_path / objective), "--train-corpus",
+            str(tmp_path / "corpus.txt"), "--num-steps", "1",
+            "--hparams", f"{SMALL},train_bound={objective}"]) == 0
