@@ -332,6 +332,9 @@ def _import_tensorflow() -> None:
     if sys.flags.optimize > 1:  # tf_keras edits its docstrings
         raise UsageError("PYTHONOPTIMIZE=2 (python -OO) takes docstrings away, without which "
                          "TensorFlow cannot be imported; set it to 1, or not at all.")
+    # TensorFlow looks for a Keras, whose import brings pandas and pyplot along, half a second. No
+    # program uses it, and TensorFlow Probability has this one loaded anyway.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     importlib.import_module("tensorflow")
 
 
