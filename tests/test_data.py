@@ -99,6 +99,42 @@ def test_few_sequences_are_repeated():
     assert sorted(np.unique(batch.lengths)) == [2, 3]
 
 
+def test_a_ragged_array_gives_the_batches_of_a_list():
+    arrays = sequences(3, 9, 1, 12, 2)
+    ragged = data.RaggedArray.of(arrays)
+    assert ragged.row_splits.tolist() == [0, 3, 12, 13, 25, 27]
+    np.testing.assert_array_equal(data.sizes(ragged), data.sizes(arrays))
+    for one, other in ((ragged, arrays), (ragged[1::2], arrays[1::2]), (ragged[-2:], arrays[-2:])):
+        small.same(list(one), other)
+    small.same(list(data.windows(ragged, 2, 5)), list(data.windows(arrays, 2, 5)))
+    one, other = (data.Sequences(x, 2, 8, seed=3, shortest=2) for x in (ragged, arrays))
+    for step in range(6):
+        small.same(one.batch(step), other.batch(step))
+    assert np.shares_memory(ragged[4], ragged.values)
+    assert data.RaggedArray.of(ragged) is ragged
+    assert np.shares_memory(data.RaggedArray.of(arrays[:1]).values, arrays[0])
+    assert len(data.RaggedArray.of([])) == 0
+
+
+def test_a_ragged_array_names_a_nan_and_may_be_masked():
+    rows = [np.ones(2), np.array([1, np.nan])]
+    with pytest.raises(ValueError, match="sequence 1, step 1"):
+        data.Sequences(data.RaggedArray.of(rows), 2, 8, seed=0)
+    masked = data.RaggedArray.of([np.ma.masked_invalid(row) for row in rows])
+    batch = data.Sequences(masked, 2, 8, seed=0).batch(0)
+    assert np.sum(~batch.observed_mask) == 1
+
+
+def test_an_epoch_is_ordered_once(monkeypatch):
+    order, epochs = data.Sequences._rows, []
+    monkeypatch.setattr(data.Sequences, "_rows",
+                        lambda self, epoch: epochs.append(epoch) or order(self, epoch))
+    batches = data.Sequences(sequences(*[2] * 12), 2, 4, seed=0)
+    for step in range(12):
+        batches.batch(step)
+    assert epochs == [0, 1]
+
+
 def test_a_transform_is_a_function_of_the_step_too():
     def shift(sequence, rng):
         return sequence + 1000 * int(rng.integers(1, 5))

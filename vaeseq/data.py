@@ -6,7 +6,8 @@ same batches as an uninterrupted one, and checkpoints hold no position in the da
 
 `Streams` splits one long sequence into parallel contiguous streams for truncated BPTT: the
 recurrent state is carried from window to window. `Sequences` batches many sequences of unequal
-length; of those longer than a batch it takes random windows.
+length; of those longer than a batch it takes random windows. Millions of short sequences take less
+memory and time in one `RaggedArray` than as a list of arrays.
 
 Missing values are NumPy's masked arrays, `np.ma.masked_invalid(array)` for example. A NaN that is
 not masked is an error.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
@@ -57,6 +58,45 @@ class Batch(NamedTuple):
     is_start: np.ndarray
     inputs: Nest = ()
     observed_mask: Nest = ()
+
+
+class RaggedArray(Sequence[np.ndarray]):
+    """Sequences of unequal length, one after the other in one array.
+
+    Attributes:
+      values: the steps of all sequences, `[N, ...]`; it may be a memory map.
+      row_splits: where each of P sequences begins, and the last ends, int64 `[P + 1]`.
+    """
+
+    def __init__(self, values: np.ndarray, row_splits: np.ndarray):
+        self.values = values
+        self.row_splits = row_splits
+
+    @classmethod
+    def of(cls, sequences: Sequence[np.ndarray]) -> RaggedArray:
+        """Returns arrays, each `[N, ...]`, as one; copies them if there are several."""
+        if isinstance(sequences, cls):
+            return sequences
+        splits = np.concatenate([[0], np.cumsum(sizes(sequences), dtype=np.int64)])
+        if len(sequences) == 1:
+            return cls(sequences[0], splits)
+        join = np.ma.concatenate if has_masks(sequences) else np.concatenate
+        return cls(join(sequences) if len(sequences) else np.zeros([0]), splits)
+
+    def __len__(self) -> int:
+        return len(self.row_splits) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]  # raises IndexError, which ends an iteration
+        return self.values[self.row_splits[row]:self.row_splits[row + 1]]
 
 
 class DataSet(abc.ABC):
@@ -167,20 +207,23 @@ class Sequences(DataSet):
           ValueError: there are no sequences, one is empty, or one holds a NaN that is not masked.
         """
         check_finite(sequences)
-        sizes = [_num_steps(sequence) for sequence in sequences]
-        if not sizes or min(sizes) < 1:
+        num_steps = sizes(sequences)
+        if not num_steps.all() or not len(num_steps):
             raise ValueError(
-                f"expected sequences of at least one step each, got {len(sizes)} sequences"
-                + (f", number {sizes.index(min(sizes))} of {min(sizes)} steps" if sizes else "")
-                + ".")
+                f"expected sequences of at least one step each, got {len(num_steps)} sequences"
+                + (f", number {num_steps.argmin()} of 0 steps" if len(num_steps) else "") + ".")
         self.batch_size = batch_size
         self._sequences = sequences
         self._is_masked = has_masks(sequences)
-        self._sequence_size = min(sequence_size, max(sizes))
+        self._sequence_size = min(sequence_size, int(num_steps.max()))
         self._shortest = shortest
-        self._padded = np.array([self._bucket(min(size, self._sequence_size)) for size in sizes])
+        padded = np.array([self._bucket(size) for size in range(self._sequence_size + 1)])
+        # NumPy sorts integers of 16 bits in linear time.
+        self._padded = padded.astype(np.min_scalar_type(padded[-1]))[
+            np.minimum(num_steps, self._sequence_size)]
         self._seed = seed
         self._transform = transform
+        self._last: tuple[int, np.ndarray] | None = None
 
     @property
     def batches_per_epoch(self) -> int:
@@ -188,17 +231,20 @@ class Sequences(DataSet):
 
     def batch(self, step: int) -> Batch:
         epoch, index = divmod(step, self.batches_per_epoch)
-        rows = self._rows(np.random.default_rng([self._seed, epoch]))[index]
+        if self._last is None or self._last[0] != epoch:  # slow for millions of sequences
+            self._last = epoch, self._rows(epoch)
+        rows = self._last[1][index]
         rng = np.random.default_rng([self._seed, epoch, index])
         windows = [self._window(self._sequences[row], rng) for row in rows]
         return pad(windows, self._bucket(max(map(_num_steps, windows))), masked=self._is_masked)
 
-    def _rows(self, rng: np.random.Generator) -> np.ndarray:
+    def _rows(self, epoch: int) -> np.ndarray:
         """Returns the indices of the sequences in each batch of an epoch, `[batches, B]`.
 
         Sequences of one padded size are batched together, which reduces padding. The order starts
         at a random place, so that different sequences are left out in each epoch.
         """
+        rng = np.random.default_rng([self._seed, epoch])
         order = rng.permutation(len(self._sequences))
         order = order[np.argsort(self._padded[order], kind="stable")]
         batches = rng.permutation(self.batches_per_epoch)
@@ -313,6 +359,13 @@ def _as_batch(element: Nest) -> Batch:
     return Batch(element, np.full([rows], steps, np.int32), np.ones([rows], bool))
 
 
+def sizes(sequences: Sequence[Nest]) -> np.ndarray:
+    """Returns the number of steps of each sequence, nests of `[N, ...]`, int64 `[P]`."""
+    if isinstance(sequences, RaggedArray):
+        return np.diff(sequences.row_splits)
+    return np.array([_num_steps(sequence) for sequence in sequences], np.int64)
+
+
 def bucket(size: int) -> int:
     """Returns the smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... that is at least `size`.
 
@@ -386,6 +439,8 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
       sequences: each a nest of arrays `[N, ...]`.
       first: the number of the first of them, for the message.
     """
+    if isinstance(sequences, RaggedArray) and sequences.values.dtype.kind != "f":
+        return
     for number, sequence in enumerate(sequences, first):
         for array in tf.nest.flatten(sequence):
             if array.dtype.kind == "f" and np.isnan(np.ma.filled(array, 0)).any():
@@ -399,6 +454,8 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
 
 def has_masks(sequences: Sequence[Nest]) -> bool:
     """Returns whether a sequence is a nest with masked arrays."""
+    if isinstance(sequences, RaggedArray):
+        return isinstance(sequences.values, np.ma.MaskedArray)
     return any(isinstance(array, np.ma.MaskedArray)
                for sequence in sequences for array in tf.nest.flatten(sequence))
 

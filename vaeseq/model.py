@@ -528,7 +528,7 @@ class Model(abc.ABC):
 
 
 def _window(sequences: Sequence[Nest]) -> int:
-    return min(1024, data_lib.bucket(max(len(tf.nest.flatten(s)[0]) for s in sequences)))
+    return min(1024, data_lib.bucket(int(data_lib.sizes(sequences).max())))
 
 
 def _cost_lines(hparams: HParams, variables: Sequence[tf.Variable]) -> list[str]:

@@ -111,7 +111,7 @@ class TextModel(Model):
         batch_size, sequence_size = self.hparams.batch_size, self.hparams.sequence_size
         if self.hparams.unit != "text":
             sequences = self.split(sequences)
-            if max(map(len, sequences), default=0) <= sequence_size:
+            if data_lib.sizes(sequences).max(initial=0) <= sequence_size:
                 return data_lib.Sequences(
                     sequences, batch_size, sequence_size, seed=self._seed,
                     shortest=sequence_size // _SHORTEST_SHARE)
@@ -163,12 +163,13 @@ class TextModel(Model):
           The score, and the surprise (negative log-probability) of each symbol in nats, `[N]`.
         """
         parts = self.split([symbols] if isinstance(symbols, np.ndarray) else symbols)
-        size = sum(map(len, parts))
+        sizes = data_lib.sizes(parts)
+        size = int(sizes.sum())
         evaluator = self.evaluator(bound, num_samples)
         surprises = np.zeros(size, np.float32)
         # Whole texts are read one after the other, as they may be long; lines many at once.
         rows = 1 if self.hparams.unit == "text" else min(_VALIDATION_ROWS, max(1, len(parts)))
-        window_size = min(data_lib.bucket(max(map(len, parts), default=0)), _WINDOW)
+        window_size = min(data_lib.bucket(int(sizes.max(initial=0))), _WINDOW)
 
         def windows(progress: Progress) -> Iterator[Window]:
             batches = data_lib.windows(parts, rows, window_size)
@@ -224,7 +225,7 @@ class _LastScore(Callback):
 
 def _places(parts: Sequence[np.ndarray], rows: int, size: int) -> Iterator[list[int]]:
     """Yields where in the whole each row of each batch of `data.windows` begins."""
-    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    starts = np.cumsum([0, *data_lib.sizes(parts)]).tolist()
     for first in range(0, len(parts), rows):
         longest = max(map(len, parts[first:first + rows]))
         for step in range(0, max(1, longest), size):

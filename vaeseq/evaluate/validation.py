@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import data as data_lib
 from vaeseq import seeds
 from vaeseq.data import Batch
 from vaeseq.evaluate.likelihood import Evaluator, Score, Window
@@ -17,9 +18,9 @@ DEFAULT_STEPS = 1 << 16
 _NUM_WINDOWS = 32  # at least, in a sample of long sequences
 
 
-def num_steps(sequences: Iterable[Nest]) -> int:
+def num_steps(sequences: Sequence[Nest]) -> int:
     """Returns the number of steps of all sequences, nests of `[N, ...]`."""
-    return sum(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
+    return int(data_lib.sizes(sequences).sum())
 
 
 def spread_sample(sequences: Sequence[Nest], most: int) -> Sequence[Nest]:
@@ -38,7 +39,7 @@ def spread_sample(sequences: Sequence[Nest], most: int) -> Sequence[Nest]:
     if num_steps(sequences) <= most:
         return sequences
     size = -(-most // _NUM_WINDOWS)
-    sizes = np.array([num_steps([sequence]) for sequence in sequences])
+    sizes = data_lib.sizes(sequences)
     rows = np.repeat(np.arange(len(sizes)), -(-sizes // size))
     first = np.searchsorted(rows, rows)
     starts = (np.arange(len(rows)) - first) * size

@@ -25,6 +25,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from vaeseq.data import RaggedArray
 from vaeseq.runs.cache_folder import cache_folder
 
 _VERSION = 1  # raise it when encodings change
@@ -49,12 +50,11 @@ class Encoded(NamedTuple):
     sizes: np.ndarray
     checksum: int
 
-    def parts(self, start: int, stop: int) -> list[np.ndarray]:
+    def parts(self, start: int, stop: int) -> RaggedArray:
         """Returns the symbols from `start` to `stop`, split where a part begins."""
-        ends = np.cumsum(self.sizes)
-        inner = ends[(ends > start) & (ends < stop)].tolist()
-        cuts = [start, *inner, stop]
-        return [self.symbols[a:b] for a, b in zip(cuts, cuts[1:]) if a < b]
+        ends = np.cumsum(self.sizes, dtype=np.int64)
+        cuts = np.unique([start, *ends[(ends > start) & (ends < stop)], stop])
+        return RaggedArray(self.symbols[start:stop], cuts - start)
 
 
 class _UnwritableError(Exception):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.data import sizes
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
@@ -94,8 +96,8 @@ class Texts(NamedTuple):
       description: of both.
     """
 
-    train: list[np.ndarray]
-    valid: list[np.ndarray]
+    train: Sequence[np.ndarray]
+    valid: Sequence[np.ndarray]
     description: Description
 
     @property
@@ -200,7 +202,7 @@ def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
     parts = encoded.parts(start, size)
     end = dataclasses.replace(corpus.part(start, size), name=f"{corpus.name} (the held-out end)")
     return HeldOut(end, encoded._replace(
-        symbols=encoded.symbols[start:], sizes=np.array(list(map(len, parts)), np.int64)))
+        symbols=parts.values, sizes=sizes(parts)))
 
 
 def training_text(log_dir: LogDir, tokens: Tokens) -> Encoded:
@@ -220,8 +222,8 @@ def training_text(log_dir: LogDir, tokens: Tokens) -> Encoded:
         raise UsageError(f"{short_repr(corpus.name, _LONGEST_PATH)} has changed since the run "
                          "began, so what it was trained on is unknown.")
     size = split_at(len(encoded.symbols), saved.valid_fraction)
-    sizes = list(map(len, encoded.parts(0, size)))
-    return encoded._replace(symbols=encoded.symbols[:size], sizes=np.array(sizes, np.int64))
+    parts = encoded.parts(0, size)
+    return encoded._replace(symbols=parts.values, sizes=sizes(parts))
 
 
 def _describe(names: str | list[str] | None, number: int | None) -> str:

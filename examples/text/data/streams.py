@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vaeseq.data import Batch, DataSet, pad
+from vaeseq.data import Batch, DataSet, pad, sizes
 
 
 class TextStreams(DataSet):
@@ -31,7 +31,7 @@ class TextStreams(DataSet):
         Raises:
           ValueError: there is no text, or an empty one.
         """
-        self._sizes = np.array([len(text) for text in texts], np.int64)
+        self._sizes = sizes(texts)
         if not len(texts) or not self._sizes.all():
             raise ValueError(f"expected texts that are not empty, got {len(texts)} texts, "
                              f"{np.count_nonzero(self._sizes == 0)} of them empty.")

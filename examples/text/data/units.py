@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.data import RaggedArray
 
 from .tokens import Tokens
 
 NEWLINES = {"line": 1, "paragraph": 2}  # that end a sequence, by the hyperparameter `unit`
+_SEARCHED_AT_ONCE = 1 << 22  # symbols
 
 
 def end_symbol(tokens: Tokens) -> int:
@@ -22,7 +24,7 @@ def end_symbol(tokens: Tokens) -> int:
     return int(symbols[0])
 
 
-def split(texts: Sequence[np.ndarray], end: int, count: int) -> list[np.ndarray]:
+def split(texts: Sequence[np.ndarray], end: int, count: int) -> RaggedArray:
     """Splits texts after every `count` consecutive end symbols.
 
     Args:
@@ -34,16 +36,19 @@ def split(texts: Sequence[np.ndarray], end: int, count: int) -> list[np.ndarray]
       The sequences, each with its end symbols; the last of a text may lack them. Texts that are
       such sequences are returned as they are.
     """
-    parts: list[np.ndarray] = []
-    for text in texts:
-        start = run = 0
-        last = -1
-        for place in np.flatnonzero(np.asarray(text) == end).tolist():
-            run = run + 1 if place == last + 1 else 1
-            last = place
-            if run == count:
-                parts.append(text[start:place + 1])
-                start, run, last = place + 1, 0, -1
-        if start < len(text):
-            parts.append(text[start:])
-    return parts
+    ragged = RaggedArray.of(texts)
+    places = _places(ragged.values, end)
+    is_first = np.diff(places, prepend=-2) != 1  # of a run of end symbols
+    is_first |= np.isin(places, ragged.row_splits)
+    numbers = np.arange(len(places))
+    numbers -= np.maximum.accumulate(np.where(is_first, numbers, 0))
+    cuts = np.concatenate([ragged.row_splits, places[numbers % count == count - 1] + 1])
+    cuts.sort(kind="stable")  # in linear time for two sorted arrays, unlike np.union1d
+    return RaggedArray(ragged.values, cuts[np.diff(cuts, prepend=-1) > 0])
+
+
+def _places(symbols: np.ndarray, symbol: int) -> np.ndarray:
+    """Returns where a symbol occurs in symbols `[N]`, int64; they may be on disk."""
+    return np.concatenate([np.zeros([0], np.int64), *(
+        start + np.flatnonzero(symbols[start:start + _SEARCHED_AT_ONCE] == symbol)
+        for start in range(0, len(symbols), _SEARCHED_AT_ONCE))])

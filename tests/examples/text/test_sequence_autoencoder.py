@@ -19,6 +19,7 @@ from vaeseq.agent import EncodeObserved
 from vaeseq.autoencoder import Autoencoder
 from vaeseq.cli.arguments import UsageError
 from vaeseq.codec import encoders
+from vaeseq.data import RaggedArray
 
 LINES = ["one two.", "two one.", "three four.", "four.", ""]
 TEXT = "\n".join(LINES * 20) + "\n"
@@ -55,6 +56,28 @@ def test_texts_are_split_after_their_ends():
     assert [part.tolist() for part in units.split(parts, 0, 1)] == [p.tolist() for p in parts]
     paragraphs = units.split(texts, end=0, count=2)
     assert [part.tolist() for part in paragraphs] == [[1, 0, 2, 0, 0], [0, 3], [0, 4, 0]]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_splitting_is_that_of_a_loop_over_symbols_and_copies_nothing(count, monkeypatch):
+    monkeypatch.setattr(units, "_SEARCHED_AT_ONCE", 7)
+    rng = np.random.default_rng(count)
+    for _ in range(30):
+        symbols = rng.integers(0, 3, 50)
+        splits = np.unique([0, *rng.integers(1, 50, 4), 50])
+        expected = []
+        for text in RaggedArray(symbols, splits):
+            part, run = [], 0
+            for symbol in text.tolist():
+                part.append(symbol)
+                run = run + 1 if symbol == 0 else 0
+                if run == count:
+                    expected.append(part)
+                    part, run = [], 0
+            expected += [part] if part else []
+        parts = units.split(RaggedArray(symbols, splits), 0, count)
+        assert [part.tolist() for part in parts] == expected
+        assert parts.values is symbols
 
 
 def test_a_score_counts_every_end_of_a_line(lines):
