@@ -90,7 +90,8 @@ _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "80
              "sequence_size=96")
 TASKS: dict[str, tuple[str, ...]] = {
     "co2": ("--num-steps", "1500", "--valid-windows", "13"),
-    "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams", "output=mixture"),
+    "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams",
+                 "output=mixture,base=last"),
     "vowels": ("--num-steps", "800", "--static", "speaker", "--valid-windows", "0", "--hparams",
                "output=mixture,num_components=3,dropout=0.6"),
     "omniglot_normal": (*_OMNIGLOT[:-1], _OMNIGLOT[-1] + ",num_components=1"),

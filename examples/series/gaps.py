@@ -12,8 +12,8 @@ is hard to beat. So the samples x of a gap become
 
 where r is the mean error of lines in such gaps of the series, d the mean of |x - median|, and
 `level` and `spread` are those with the least CRPS on values that training did not see and that are
-completed as if they were missing, for gaps of one step and for long ones (`Bridge`). The width that
-the model itself gives is not used: it is smaller among values that the model was trained on.
+completed as if they were missing, for gaps of several lengths (`Bridge`). The width that the model
+itself gives is not used: it is smaller among values that the model was trained on.
 """
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .data.table import Series, Table
 from .data.windows import Places
 
 _MOST_STEPS = 128  # of gaps that are completed together, unless one gap is longer
-_MOST_HIDDEN = 128  # steps that are hidden for the fit, for each length of gaps
+_MOST_HIDDEN = 128  # steps that are compared, for each length of gaps
 _MOST_COMPARED = 1 << 16  # steps of a series that tell the error of lines
 _NEAR = 1 << 12  # steps beside a hidden gap in which a line finds its ends
 _LEVELS = np.linspace(0.0, 1.0, 11)
@@ -64,16 +64,16 @@ class Bridge(NamedTuple):
     """How much of a completion is the model's and how much a straight line.
 
     Attributes:
-      levels: of gaps of one step and of `longest` steps; 1 is the model's median, 0 the line.
+      sizes: lengths of gaps, ascending; the factors of others follow the logarithm of theirs.
+      levels: of gaps of these sizes; 1 is the model's median, 0 the line.
       spreads: mean deviation from the median, in mean errors of a line, likewise.
-      longest: steps of long gaps; the factors of others follow the logarithm of their lengths.
-      values: hidden values that the factors were fitted to.
+      values: hidden values that the factors of each size were fitted to.
     """
 
-    levels: tuple[float, float]
-    spreads: tuple[float, float]
-    longest: int
-    values: int
+    sizes: tuple[int, ...]
+    levels: tuple[float, ...]
+    spreads: tuple[float, ...]
+    values: tuple[int, ...]
 
     def apply(self, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Returns completions `[M, N, D]` of a series `[N, D]` with other levels and spreads."""
@@ -83,8 +83,8 @@ class Bridge(NamedTuple):
                 continue  # no line; the model's completions stay
             line, errors = lines(column), functools.cache(functools.partial(line_error, column))
             for start, stop in _runs(np.isnan(column)):
-                share = min(1.0, np.log(stop - start) / np.log(self.longest))
-                level, spread = (a + share * (b - a) for a, b in (self.levels, self.spreads))
+                level, spread = (np.interp(np.log(stop - start), np.log(self.sizes), factors)
+                                 for factors in (self.levels, self.spreads))
                 drawn = samples[:, start:stop, d]
                 median = np.median(drawn, 0)
                 width = spread * errors(stop - start)
@@ -115,8 +115,22 @@ def line_error(column: np.ndarray, size: int) -> float:
     return float(np.nanmean(errors))
 
 
+class HiddenGap(NamedTuple):
+    """Steps to hide, and those of them that are compared.
+
+    Attributes:
+      series: number of the series.
+      start: first step, counted from the first of the series.
+      compared: which of the gap's steps training did not see.
+    """
+
+    series: int
+    start: int
+    compared: slice
+
+
 def fit(
-    model: Completer, table: Table, places: Mapping[int, Sequence[Places]], *, lookahead: int,
+    model: Completer, table: Table, hidden: Mapping[int, Sequence[HiddenGap]], *, lookahead: int,
     num_samples: int, num_particles: int, seed: int = 0,
     on_gap: Callable[[], None] = lambda: None,
 ) -> Bridge | None:
@@ -125,8 +139,7 @@ def fit(
     Args:
       model: samples missing values.
       table: the data.
-      places: steps that the model was not trained on, by the size of the gaps to hide there: 1 and
-        a larger one.
+      hidden: gaps to hide, those of a series together, by their size.
       lookahead: as in `complete`.
       num_samples: as in `complete`.
       num_particles: as in `complete`.
@@ -134,61 +147,78 @@ def fit(
       on_gap: called after each gap.
 
     Returns:
-      The bridge; None if fewer than `LEAST_HIDDEN` values can be hidden.
+      The bridge, for the sizes with at least `LEAST_HIDDEN` values; None if there is none.
     """
-    levels, spreads, count = [], [], []
-    for size, runs in sorted(places.items()):
+    fitted = []
+    for size, all_gaps in sorted(hidden.items()):
         scores = np.zeros([len(_LEVELS), len(_SPREADS)])
-        hidden = 0
-        for number, gaps in itertools.groupby(
-                hidden_gaps(table, runs, size), key=lambda gap: gap[0]):
+        count = 0
+        for number, of_series in itertools.groupby(all_gaps, key=lambda gap: gap.series):
             series = table.series[number]
             line_errors = [max(line_error(column, size), 1e-12) if np.isfinite(column).any() else 0
                            for column in series.values.T]
             values = series.values.copy()
-            for _, start in gaps:
+            for _, start, compared in of_series:
                 stop = start + size
                 values[start:stop] = np.nan
                 drawn = model.complete(
                     series._replace(values=values), start, stop, lookahead=lookahead,
                     num_samples=num_samples, num_particles=num_particles,
-                    seed=seed + (start << 31))
+                    seed=seed + (start << 31))[:, compared]
                 first = max(0, start - _NEAR)
                 for d, error in enumerate(line_errors):
-                    truth, near = series.values[start:stop, d], values[first:stop + _NEAR, d]
+                    truth = series.values[start:stop, d][compared]
+                    near = values[first:stop + _NEAR, d]
                     if not (np.isfinite(truth).any() and np.isfinite(near).any()):
                         continue
-                    line = lines(near)[start - first:stop - first]
+                    line = lines(near)[start - first:stop - first][compared]
                     median = np.median(drawn[..., d], 0)
                     deviation = error * _unit_deviations(drawn[..., d]).T
                     errors = truth - line - _LEVELS[:, None, None] * (median - line)
                     scores += np.nansum(forecasts.crps(
                         _SPREADS[:, None, None] * deviation, errors), -1) / error
-                    hidden += int(np.isfinite(truth).sum())
+                    count += int(np.isfinite(truth).sum())
                 values[start:stop] = series.values[start:stop]
                 on_gap()
-        level, spread = np.unravel_index(np.argmin(scores), scores.shape)
-        levels.append(float(_LEVELS[level]))
-        spreads.append(float(_SPREADS[spread]))
-        count.append(hidden)
-    if min(count) < LEAST_HIDDEN:
-        return None
-    return Bridge((levels[0], levels[1]), (spreads[0], spreads[1]), max(places), sum(count))
+        if count >= LEAST_HIDDEN:
+            level, spread = np.unravel_index(np.argmin(scores), scores.shape)
+            fitted.append((size, float(_LEVELS[level]), float(_SPREADS[spread]), count))
+    return Bridge(*zip(*fitted)) if fitted else None
 
 
-def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[tuple[int, int]]:
-    """Returns series and first steps of gaps of `size` steps to hide, evenly spread.
+def sizes_to_hide(table: Table, longest: int) -> list[int]:
+    """Returns 1, 2, 4, ... up to the longest gap of a table, at most `longest`."""
+    runs = (stop - start for one in table.series for column in one.values.T
+            for start, stop in _runs(np.isnan(column)))
+    most = min(max(runs, default=1), longest)
+    return [1 << power for power in range(most.bit_length())]
 
-    Each has a step of the series before it and one after it.
+
+def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[HiddenGap]:
+    """Returns gaps of `size` steps to hide, evenly spread over steps that training did not see.
+
+    Each has a step of the series before it and one after it. Places shorter than a gap lie in it,
+    now at its beginning, now at its end, and alone are compared.
     """
-    gaps = [(run.series, start) for run in places
-            for start in range(
-                max(1, run.start),
-                min(run.stop, len(table.series[run.series].values) - 1) - size + 1, size)
-            if np.isfinite(table.series[run.series].values[start:start + size]).any()]
-    most = max(1, _MOST_HIDDEN // size)
-    return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))
-            ] if gaps else []
+    gaps = []
+    for turn, run in enumerate(places):
+        values = table.series[run.series].values
+        last = len(values) - 1 - size  # where a gap may begin
+        length = run.stop - run.start
+        if length >= size:
+            gaps += [HiddenGap(run.series, start, slice(0, size))
+                     for start in range(max(1, run.start), min(run.stop - size, last) + 1, size)]
+        else:
+            start = min(max(1, run.start - turn % (size - length + 1)), last)
+            if start >= 1 and start <= run.start and run.stop <= start + size:
+                gaps.append(HiddenGap(
+                    run.series, start, slice(run.start - start, run.stop - start)))
+    gaps = [gap for gap in gaps if np.isfinite(
+        table.series[gap.series].values[gap.start:gap.start + size][gap.compared]).any()]
+    if not gaps:
+        return []
+    most = max(1, _MOST_HIDDEN // (gaps[0].compared.stop - gaps[0].compared.start))
+    return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))]
 
 
 def _unit_deviations(drawn: np.ndarray) -> np.ndarray:

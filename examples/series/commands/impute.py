@@ -53,22 +53,24 @@ def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.
     space, ends = model.maker.space, sources.held_out(model.layout, table)
     if args.no_bridge or space.kind != "scaled" or space.log:
         return None
-    longest = max(2, model.hparams.horizon)
-    places = {1: sources.hidden_steps(model.layout, table) or ends, longest: ends}
-    total = sum(len(gaps.hidden_gaps(table, runs, size)) for size, runs in places.items())
+    places = sources.hidden_steps(model.layout, table) or ends
+    hidden = {size: gaps.hidden_gaps(table, places, size)
+              for size in gaps.sizes_to_hide(table, model.hparams.horizon)}
+    total = sum(map(len, hidden.values()))
     with Progress("hide", total=total, unit="gap", counted="gaps", is_brief=True) as progress:
         bridge = gaps.fit(
-            model, table, places, lookahead=args.lookahead,
+            model, table, hidden, lookahead=args.lookahead,
             num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
             on_gap=progress.advance)
     if bridge is None:
         print(f"  Fewer than {LEAST_HIDDEN} held-out values can be hidden: completions are "
               "the model's alone. Train with a greater --valid-windows.", file=sys.stderr)
         return None
-    print(f"  {bridge.values:,} hidden values: completions are {bridge.levels[0]:.0%} the model's "
-          f"in gaps of one step and {bridge.levels[1]:.0%} in gaps of {longest}, the rest a "
-          f"straight line; mean deviation {bridge.spreads[0]:.2f} and {bridge.spreads[1]:.2f} "
-          "times the mean error of such lines.", file=sys.stderr)
+    print("  Hidden values tell what completions are:", file=sys.stderr)
+    for size, level, spread, count in zip(*bridge):
+        print(f"    in gaps of {size}: {level:.0%} the model's and the rest a straight line, mean "
+              f"deviation {spread:.2f} mean errors of such lines ({count:,} values)",
+              file=sys.stderr)
     return bridge
 
 

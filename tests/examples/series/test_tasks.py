@@ -47,19 +47,20 @@ def test_completions_are_as_near_a_line_as_hidden_values_say():
     steps, rng = np.arange(400), np.random.default_rng(0)
     signal = 10 * np.sin(steps)[:, None]  # a line between two neighbours tells little
     noise = 0.5 * rng.normal(size=signal.shape)
-    places = {size: [Places(0, 100, 400)] for size in (1, 6)}
+    hidden = {size: gaps.hidden_gaps(one_table(signal), [Places(0, 100, 400)], size)
+              for size in (1, 6)}
     options = {"lookahead": 4, "num_samples": 200, "num_particles": 1}
     # The model is right but for a density that is four times too narrow.
     waves = one_table(signal + noise)
-    bridge = gaps.fit(Drawing(signal, 0.125), waves, places, **options)
-    assert bridge.values > 200 and min(bridge.levels) >= 0.9
+    bridge = gaps.fit(Drawing(signal, 0.125), waves, hidden, **options)
+    assert min(bridge.values) > 100 and min(bridge.levels) >= 0.9
     widths = [spread * gaps.line_error(waves.series[0].values[:, 0], size)
-              for spread, size in zip(bridge.spreads, (1, 6))]
+              for size, spread in zip(bridge.sizes, bridge.spreads)]
     np.testing.assert_allclose(widths, 0.5 * np.sqrt(2 / np.pi), rtol=0.35)
     # The line is right, and the model is not.
     straight = one_table(0.1 * steps[:, None] + noise)
     wrong = Drawing(0.1 * steps[:, None] + signal, 0.5)
-    bridge = gaps.fit(wrong, straight, places, **options)
+    bridge = gaps.fit(wrong, straight, hidden, **options)
     assert max(bridge.levels) <= 0.1
     values = straight.series[0].values.copy()
     values[50], values[60:66] = np.nan, np.nan
@@ -87,21 +88,50 @@ def test_a_target_without_values_keeps_the_models_completions():
     values = np.stack([np.sin(np.arange(80.0)), np.full(80, NAN)], -1)
     values[40] = NAN
     samples = np.random.default_rng(0).normal(size=[9, 80, 2])
-    bridge = gaps.Bridge((0.0, 0.0), (1.0, 1.0), 4, 99)
+    bridge = gaps.Bridge((1, 4), (0.0, 0.0), (1.0, 1.0), (99, 99))
     changed = bridge.apply(samples, values)
     np.testing.assert_array_equal(changed[..., 1], samples[..., 1])
     assert np.median(changed[:, 40, 0]) == pytest.approx((values[39, 0] + values[41, 0]) / 2)
-    places = {size: [Places(0, 10, 80)] for size in (1, 4)}
-    bridge = gaps.fit(Drawing(values, 1.0), one_table(values), places, lookahead=4,
-                      num_samples=20, num_particles=1)
-    assert bridge.values > 60
+    table = one_table(values)
+    hidden = {size: gaps.hidden_gaps(table, [Places(0, 10, 80)], size) for size in (1, 4)}
+    bridge = gaps.fit(Drawing(values, 1.0), table, hidden, lookahead=4, num_samples=20,
+                      num_particles=1)
+    assert min(bridge.values) > 60
 
 
 def test_too_few_hidden_values_change_nothing():
     table = one_table(np.sin(np.arange(60.0))[:, None])
-    places = {size: [Places(0, 40, 60)] for size in (1, 4)}
-    assert gaps.fit(Drawing(table.series[0].values, 9.0), table, places, lookahead=4,
+    hidden = {size: gaps.hidden_gaps(table, [Places(0, 40, 60)], size) for size in (1, 4)}
+    assert gaps.fit(Drawing(table.series[0].values, 9.0), table, hidden, lookahead=4,
                     num_samples=20, num_particles=1) is None
+
+
+def test_gaps_to_hide_lie_around_the_steps_that_training_did_not_see():
+    values = np.arange(40.0)[:, None]
+    values[[4, 12, 13, 14], 0] = NAN
+    table = one_table(values)
+    assert gaps.sizes_to_hide(table, 99) == [1, 2] and gaps.sizes_to_hide(table, 1) == [1]
+    # Of single steps: now at the beginning, now at the end, and never the first or last of all.
+    steps = [Places(0, step, step + 1) for step in (1, 20, 30, 38)]
+    found = gaps.hidden_gaps(table, steps, 4)
+    assert [(gap.start, gap.start + gap.compared.start) for gap in found] == [
+        (1, 1), (19, 20), (28, 30), (35, 38)]
+    assert all(gap.compared.stop - gap.compared.start == 1 for gap in found)
+    # In a long stretch: side by side, all steps compared, none where all values are missing.
+    assert gaps.hidden_gaps(table, [Places(0, 10, 17)], 2) == [
+        gaps.HiddenGap(0, start, slice(0, 2)) for start in (10, 14)]
+    assert gaps.hidden_gaps(table, steps, 39) == []
+
+
+def test_a_gap_between_two_sizes_takes_factors_between_theirs():
+    values = np.array([0.0, 3, 1, NAN, NAN, 2, 8, 4, 1, 0])[:, None]
+    samples = np.repeat(np.nan_to_num(values)[None], 3, 0)
+    samples[:, 3:5, 0] = [[5.0, 5], [6, 6], [7, 7]]
+    changed = gaps.Bridge((1, 4), (0.0, 1.0), (1.0, 2.0), (99, 99)).apply(samples, values)
+    line = np.array([4 / 3, 5 / 3])
+    np.testing.assert_allclose(changed[1, 3:5, 0], (line + 6) / 2)  # log 2 / log 4 is a half
+    width = np.abs(changed[:, 3:5, 0] - changed[1, 3:5, 0]).mean(0)
+    np.testing.assert_allclose(width, 1.5 * gaps.line_error(values[:, 0], 2))
 
 
 def one_table(values):
