@@ -116,7 +116,7 @@ def build(
     if levels is None:
         levels = _levels(rows, roles, categories)
     series: list[Series] = []
-    filled = total = 0
+    filled = total = left_out = 0
     for name in sorted(rows):
         one = rows[name]
         index = _index(one, step, files, roles)
@@ -133,6 +133,7 @@ def build(
         for number, piece in enumerate(pieces):
             label = f"{name}#{number + 1}" if len(pieces) > 1 else name
             series.append(_on_grid(label, index[piece], piece, one, roles, levels))
+            left_out += series[-1].start - int(index[piece[0]])
         filled += holes if gaps != "split" else 0
         total += size
     if filled:
@@ -141,6 +142,8 @@ def build(
                 f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than "
                 "half. Give the step by --freq, or --gaps missing to go on, or --gaps split.")
         notes.append(f"{filled:,} steps without a row are missing values.")
+    if left_out:
+        notes.append(f"{left_out:,} steps before the first value of their series are left out.")
     if levels:
         unknown = sum(int((one.known == -1).sum() + (one.static == -1).sum()) for one in series)
         if unknown:

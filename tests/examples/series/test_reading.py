@@ -187,6 +187,13 @@ def test_gaps_are_filled_split_or_refused(tmp_path):
         build(sparse, gaps="auto")
 
 
+def test_what_comes_before_the_first_value_is_left_out_and_said(tmp_path):
+    late = build(csv(tmp_path, lines("date,y", [(day, i if i > 2 else "")
+                                                for i, day in enumerate(DAYS)])))
+    assert late.series[0].values[0, 0] == 3 and len(late.series[0].values) == len(DAYS) - 3
+    assert late.notes == ("3 steps before the first value of their series are left out.",)
+
+
 def test_roles_are_found_and_can_be_given(tmp_path):
     # numbers of rows, some of them taken out
     rows = [(n + n // 10, day, day.astype(object).year, name, 1.5, n % 2, "x", 0)
