@@ -354,6 +354,19 @@ def test_ctrl_c_ends_native_code_within_a_second():
     assert time.monotonic() - start < 5  # on a busy machine
 
 
+def test_ctrl_c_within_native_code_of_training_is_answered_and_a_second_one_ends_it():
+    busy = ("import hashlib; from vaeseq.cli.program import stop_on_signal; "
+            "watched = stop_on_signal(); watched.__enter__(); " + READY
+            + "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)")
+    process = _process(busy, "go")
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().startswith(b"Stopping soon, and saving first. Ctrl-C again")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, b"Stopped at once, without saving.\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 @pytest.mark.parametrize(("work", "line"), [
     ("print('buffered')", b"no space left"),

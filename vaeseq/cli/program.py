@@ -179,15 +179,51 @@ class Program:
         return parser, dict(group.choices)
 
 
-@contextlib.contextmanager
-def prompt_interrupts(name: str) -> Iterator[None]:
+def prompt_interrupts(name: str) -> contextlib.AbstractContextManager[None]:
     """Lets Ctrl-C and SIGTERM end the process within a second, even within native code.
-
-    Python handles signals between two instructions of the main thread. XLA compiles for many
-    seconds in one of them; then a second thread ends the process.
 
     Args:
       name: of the program, for the message.
+    """
+    words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    return _late_signals(lambda number: _exit_at_once(f"{name}: {words[number]}"))
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C or SIGTERM into a request to stop; the second one interrupts.
+
+    Where the first does not end the context within a second, a line says that it will, and the
+    second ends the process even within native code.
+
+    Yields:
+      A function that returns whether a stop was requested; training loops call it at each step.
+    """
+    requested, announced = threading.Event(), threading.Event()
+
+    def stop() -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt("stopped at once, without saving")
+        requested.set()
+
+    def late(number: signal.Signals) -> None:
+        del number
+        if announced.is_set():
+            _exit_at_once("Stopped at once, without saving.")
+        announced.set()
+        _write_stderr("Stopping soon, and saving first. Ctrl-C again stops at once, without "
+                      "saving.")
+
+    with _signal_handlers({signal.SIGINT: stop, signal.SIGTERM: stop}), _late_signals(late):
+        yield requested.is_set
+
+
+@contextlib.contextmanager
+def _late_signals(late: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Calls `late` in a second thread for each SIGINT and SIGTERM that ends the context too late.
+
+    Python handles signals between two instructions of the main thread, and XLA compiles for many
+    seconds in one of them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -197,11 +233,9 @@ def prompt_interrupts(name: str) -> Iterator[None]:
     is_over = threading.Event()
 
     def watch() -> None:
-        words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
         while number := reader.recv(1):
-            if number[0] in words and not is_over.wait(_PATIENCE):
-                os.write(2, f"{name}: {words[signal.Signals(number[0])]}\n".encode())
-                os._exit(_FAILURE)
+            if number[0] in (signal.SIGINT, signal.SIGTERM) and not is_over.wait(_PATIENCE):
+                late(signal.Signals(number[0]))
         reader.close()
 
     previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
@@ -214,22 +248,15 @@ def prompt_interrupts(name: str) -> Iterator[None]:
         writer.close()
 
 
-@contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop; the second one interrupts.
+def _exit_at_once(line: str) -> None:
+    _write_stderr(line)
+    os._exit(_FAILURE)
 
-    Yields:
-      A function that returns whether a stop was requested; training loops call it at each step.
-    """
-    requested = threading.Event()
 
-    def stop() -> None:
-        if requested.is_set():
-            raise KeyboardInterrupt("stopped at once, without saving")
-        requested.set()
-
-    with _signal_handlers({signal.SIGINT: stop, signal.SIGTERM: stop}):
-        yield requested.is_set
+def _write_stderr(line: str) -> None:
+    """Prints a line while another thread may be printing."""
+    beginning = "\n" if os.isatty(2) else ""  # ends that of a progress bar
+    os.write(2, f"{beginning}{line}\n".encode())
 
 
 def one_line(text: str) -> str:
