@@ -31,3 +31,11 @@ def pytest_runtest_protocol(item):
     uses_xla = item.config.getoption("--xla") or item.get_closest_marker("xla")
     with contextlib.nullcontext() if uses_xla else without_xla():
         return (yield)
+
+
+@pytest.fixture
+def eagerly():
+    """Runs TensorFlow's functions without compiling them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

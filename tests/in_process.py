@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
+import time
 from typing import NamedTuple
 
 
@@ -17,22 +19,37 @@ class Ended(NamedTuple):
 
 
 def runner(program, capsys):
-    """Returns a function that runs a command of `program`, given its words."""
-    def run(*words):
+    """Returns a function that runs a command of `program`, given its words and expected status."""
+    def run(*words, status=None):
         capsys.readouterr()
-        status = program.run([str(word) for word in words])
-        return Ended(status, *capsys.readouterr())
+        ended = Ended(program.run([str(word) for word in words]), *capsys.readouterr())
+        assert status in (None, ended.status), ended
+        return ended
 
     return run
 
 
-def assert_one_line(ended, program, message):
+def assert_one_line(ended, message):
     """Asserts that a command failed with one line of error, which contains `message`."""
     assert ended.status in (1, 2), ended
-    errors = [line for line in ended.err.splitlines()
-              if line.startswith(f"{program.name}: error: ")]
+    errors = re.findall(r"^vaeseq-\w+: error: .*$", ended.err, re.M)
     assert len(errors) == 1 and message in errors[0], ended
     assert "Traceback" not in ended.err
+
+
+def assert_refused(ended, message):
+    """Asserts that a command was used wrongly, and printed one line of error and nothing else."""
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1), ended
+    assert_one_line(ended, message)
+
+
+def wait_for(path):
+    """Waits until a file exists; in a folder, until there is one in it."""
+    for _ in range(3000):
+        if path.exists() and (path.is_file() or any(path.iterdir())):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{path} was not written")
 
 
 def saved(log_dir, kind="step"):

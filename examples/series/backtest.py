@@ -102,15 +102,8 @@ def run(
 ) -> Iterator[list[Item]]:
     """Forecasts the end of each series from several origins; yields the items of each forecast.
 
-    Args:
-      model: samples paths.
-      table: the data.
-      windows: forecasts of each series; the last one ends where the series ends.
-      stride: steps between origins.
-      horizon: steps of each forecast.
-      season: lag of the seasonal naive forecast and of the scaled errors.
-      num_paths: samples of each forecast.
-      seed: of the samples.
+    The last of the `windows` forecasts ends where the series ends; `stride` is between origins, and
+    `season` the lag of the seasonal naive forecast and of the scaled errors.
     """
     for series in table.series:
         for origin in origins(series, windows, stride, horizon):
@@ -147,12 +140,9 @@ def naive(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
 
 
 def score(items: Sequence[Item], *, of_naive: bool = False, seed: int = 0) -> Scores:
-    """Returns the scores of forecasts of one horizon.
+    """Returns the scores of forecasts of one horizon, or of their seasonal naive forecasts.
 
-    Args:
-      items: at least one.
-      of_naive: score the seasonal naive forecast instead.
-      seed: for places among equals in the PIT.
+    The seed is for places among equals in the PIT.
     """
     samples = [item.naive if of_naive else item.samples for item in items]
     observed = np.stack([item.observed for item in items])  # [I, H]

@@ -94,9 +94,7 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
 def stretches(flags: np.ndarray, apart: int) -> list[tuple[int, int]]:
     """Returns the runs of flagged steps, first and after the last; near ones are joined.
 
-    Args:
-      flags: bool `[N]`.
-      apart: runs with fewer unflagged steps between them are one.
+    Runs with fewer than `apart` unflagged steps between them are one.
     """
     spans: list[tuple[int, int]] = []
     for step in np.flatnonzero(flags).tolist():

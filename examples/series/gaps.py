@@ -134,16 +134,12 @@ def fit(
     num_samples: int, num_particles: int, seed: int = 0,
     on_gap: Callable[[], None] = lambda: None,
 ) -> Bridge | None:
-    """Fits a bridge to values that are hidden, one gap at a time.
+    """Fits a bridge to values that are hidden, one gap at a time; other options as for `complete`.
 
     Args:
       model: samples missing values.
       table: the data.
       hidden: gaps to hide, those of a series together, by their size.
-      lookahead: as in `complete`.
-      num_samples: as in `complete`.
-      num_particles: as in `complete`.
-      seed: as in `complete`.
       on_gap: called after each gap.
 
     Returns:
@@ -234,11 +230,9 @@ def _runs(is_missing: np.ndarray) -> list[tuple[int, int]]:
 
 
 def groups(values: np.ndarray, lookahead: int) -> list[tuple[int, int]]:
-    """Returns the steps from and to which gaps are completed together.
+    """Returns the steps from and to which gaps in `[N, D]` are completed together.
 
-    Args:
-      values: `[N, D]`, NaN where missing.
-      lookahead: gaps at most so many steps apart are completed together.
+    These are gaps with at most `lookahead` steps between them.
     """
     steps = np.flatnonzero(np.isnan(values).any(1))
     spans: list[tuple[int, int]] = []
@@ -257,17 +251,9 @@ def complete(
     model: Completer, series: Series, *, lookahead: int, num_samples: int, num_particles: int,
     seed: int = 0, bridge: Bridge | None = None, on_group: Callable[[], None] = lambda: None,
 ) -> Completed:
-    """Completes a series.
+    """Completes a series by samples of a particle filter, changed by the bridge.
 
-    Args:
-      model: samples missing values.
-      series: the series.
-      lookahead: steps after a gap that count.
-      num_samples: M.
-      num_particles: of the filter.
-      seed: of the samples.
-      bridge: changes the completions.
-      on_group: called after each group of gaps (`groups`).
+    The `lookahead` steps after a gap count. Calls `on_group` after each group of gaps (`groups`).
     """
     filled = np.isnan(series.values)
     samples = np.repeat(series.values[None], num_samples, 0)

@@ -36,15 +36,7 @@ _SEED = tf.TensorSpec([], tf.int64)
 def signatures(
     model: SeriesModel, evaluator: Evaluator, *, rows: int, horizon: int, jit_compile: bool
 ) -> dict[str, Signature]:
-    """Returns the signatures by name.
-
-    Args:
-      model: the trained model.
-      evaluator: scores windows.
-      rows: B of `score`.
-      horizon: steps of `forecast`.
-      jit_compile: compile with XLA.
-    """
+    """Returns the signatures by name: `score` of B `rows`, and `forecast` of `horizon` steps."""
     gen_core = model.gen_core
     context = model.hparams.context
     masked = gen_core.core.decoder.event_spec

@@ -40,10 +40,7 @@ def initialize_from(source: Path, model: SeriesModel, strategy: Strategy) -> Non
 def by_name(theirs: Layout, ours: Layout, number: int) -> Adapt:
     """Returns a function that copies the embedding of each series from that of the same name.
 
-    Args:
-      theirs: layout of the trained model.
-      ours: of the new one.
-      number: of the code of series among the new model's codes.
+    The code of series is number `number` among the new model's codes.
     """
     rows = {name: row for row, name in enumerate(theirs.names, 1)}
     source = np.array([0, *(rows.get(name, 0) for name in ours.names)])  # 0 is an unknown series

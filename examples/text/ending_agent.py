@@ -27,14 +27,7 @@ class EndingAgent(Agent):
     """Another agent of symbols, with sequences that end after some end symbols in a row."""
 
     def __init__(self, agent: Agent, end: int, count: int = 1, name: str | None = None):
-        """Creates the agent.
-
-        Args:
-          agent: gives the contexts.
-          end: the end symbol.
-          count: how many of them in a row end a sequence, at least 1.
-          name: of the module.
-        """
+        """Creates the agent, whose sequences end with `count` symbols `end` in a row."""
         super().__init__(name=name)
         self._agent = agent
         self._end = end

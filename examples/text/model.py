@@ -59,15 +59,7 @@ class TextModel(Model):
         self, hparams: TextHParams, vocabulary: Tokens, log_dir: str | os.PathLike[str], *,
         seed: int = 0, trained_on: Description | None = None,
     ):
-        """Creates the model.
-
-        Args:
-          hparams: the hyperparameters.
-          vocabulary: maps text to symbols.
-          log_dir: the directory of the run.
-          seed: of weights, batches and all other randomness of training.
-          trained_on: written into the log directory, to find the held-out text later.
-        """
+        """Creates the model; `log_dir` will hold `trained_on`, to find the held-out text later."""
         self.vocabulary = vocabulary
         self.unit = vocabulary.unit
         self.origin: Origin | None = None

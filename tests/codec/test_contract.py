@@ -20,11 +20,6 @@ pytestmark = pytest.mark.contract
 tfd = tfp.distributions
 
 
-@pytest.fixture(autouse=True)
-def _same_weights_every_time():
-    tf.random.set_seed(1)
-
-
 def floats(*shape):
     return tf.TensorSpec(shape, tf.float32)
 

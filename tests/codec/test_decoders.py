@@ -16,11 +16,6 @@ from vaeseq.nn.dropout import enable_dropout
 Note = collections.namedtuple("Note", ["pitch", "volume"])
 
 
-@pytest.fixture(autouse=True)
-def _same_weights_every_time():
-    tf.random.set_seed(1)
-
-
 def spec(*shape, dtype=tf.float32):
     return tf.TensorSpec(shape, dtype)
 

@@ -20,11 +20,6 @@ tfd = tfp.distributions
 B, T = 3, 4  # Any two sizes that differ.
 
 
-@pytest.fixture(autouse=True)
-def _same_weights_every_time():
-    tf.random.set_seed(1)
-
-
 def spec(*shape, dtype=tf.float64):
     return tf.TensorSpec(shape, dtype)
 

@@ -10,11 +10,6 @@ import tensorflow as tf
 from vaeseq.codec import encoders
 
 
-@pytest.fixture(autouse=True)
-def _same_weights_every_time():
-    tf.random.set_seed(1)
-
-
 def spec(*shape, dtype=tf.float32):
     return tf.TensorSpec(shape, dtype)
 

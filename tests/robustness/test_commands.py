@@ -81,7 +81,7 @@ def assert_refused(tmp_path, monkeypatch, capfd):
             signal.alarm(0)
             signal.signal(signal.SIGALRM, previous)
         assert time.monotonic() - began < _MOST_SECONDS
-        assert_one_line(ended, program, "")
+        assert_one_line(ended, "")
         # Progress and warnings of damaged checkpoints may come before the error.
         assert ended.err.splitlines()[-1].startswith(f"{program.name}: error: ")
         assert "unexpected" not in ended.err

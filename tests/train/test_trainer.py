@@ -251,14 +251,6 @@ def test_collapse_of_the_posterior_is_said_once(ops, tmp_path, capsys, kls, is_t
     assert log.getvalue().count("posterior collapse: no latent dimension") == is_told
 
 
-@pytest.fixture
-def eagerly():
-    """Two steps are done sooner than traced."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @pytest.mark.parametrize("vae_type, weight, minutes, is_told", [
     ("ISEQ", 0.3, 0.0, True), ("ISEQ", 0.95, 0.0, False), ("RNN", 0.3, 0.0, False),
     ("ISEQ", 0.3, math.inf, False)])

@@ -35,13 +35,7 @@ class Line(NamedTuple):
 
 
 def keep(roll: np.ndarray, line: str, grid: Grid) -> Line:
-    """Returns the line of a roll that `line`, one of LINES, names.
-
-    Args:
-      roll: uint8 `[T, columns]`.
-      line: one of LINES.
-      grid: the roll's frames and columns.
-    """
+    """Returns the line of a roll, uint8 `[T, columns]`, that `line`, one of LINES, names."""
     on = piano_roll.sounding(roll, grid)
     columns = np.arange(grid.pitches)
     is_above = columns >= _highest(on)[:, None]

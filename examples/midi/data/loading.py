@@ -102,12 +102,9 @@ class Collection(NamedTuple):
 
 
 def load(names: Sequence[str], grid: Grid, *, jobs: int | None = None) -> Collection:
-    """Loads the piano rolls of files.
+    """Loads the piano rolls of files, folders, patterns and splits of archives (see `files`).
 
-    Args:
-      names: files, folders, patterns, or splits of archives as PATH.npz:train; see `files`.
-      grid: the frames and columns of the rolls.
-      jobs: number of worker processes; by default one per core.
+    Reads with `jobs` worker processes, by default one per core.
 
     Raises:
       UsageError: a name matches nothing, or none of the files holds music.

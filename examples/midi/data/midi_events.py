@@ -249,10 +249,8 @@ class _Reader:
     def _event(self, position: int, end: int, status: int) -> tuple[int, bytes, int]:
         """Returns the status and data of an event, and the position after it.
 
-        Args:
-          position: of the event, after its time.
-          end: the end of the track.
-          status: that of the last channel message, which running status repeats; 0 before any.
+        The event is read from `position`, after its time, to `end`, the end of the track. `status`
+        is that of the last channel message, which running status repeats; 0 before any.
 
         Raises:
           IndexError: the event is not whole.

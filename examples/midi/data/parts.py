@@ -33,13 +33,7 @@ class Parts(NamedTuple):
 
 
 def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
-    """Divides notes of a piece into at most `count` parts.
-
-    Args:
-      notes: of the piece.
-      included: bool, which of them are divided, N altogether.
-      count: at least 1.
-    """
+    """Divides the included notes of a piece, bool `[N]`, into at most `count` parts, at least 1."""
     pitch, voice = notes.pitch[included], notes.voice[included]
     if count == 1:
         return Parts(np.zeros(len(pitch), int), ())

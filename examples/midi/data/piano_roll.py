@@ -258,10 +258,6 @@ def to_midi(roll: np.ndarray, grid: Grid) -> Any:
     """Returns a `pretty_midi.PrettyMIDI` of a roll, with a track for each part.
 
     Read again, it gives the same roll, if no part is silent and the mean pitches of parts fall.
-
-    Args:
-      roll: uint8 `[T, columns]`.
-      grid: the roll's frames and columns.
     """
     import pretty_midi
     midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=grid.tempo)

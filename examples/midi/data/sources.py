@@ -81,14 +81,10 @@ def read(
     train_files: Sequence[str], valid_files: Sequence[str], valid_fraction: float, grid: Grid,
     log: Log,
 ) -> Music:
-    """Loads the music of a training run.
+    """Loads the music of a training run, and calls `log` with a summary.
 
-    Args:
-      train_files: names; if empty, the chorales.
-      valid_files: names; if empty, a part of the training music is held out.
-      valid_fraction: the fraction of pieces held out.
-      grid: the frames and columns of the rolls.
-      log: called with a summary of what was loaded.
+    Without `train_files` these are the chorales. Without `valid_files` the fraction
+    `valid_fraction` of the pieces is held out.
 
     Raises:
       UsageError: a name matches nothing, or none of the files holds music.

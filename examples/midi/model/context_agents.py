@@ -51,12 +51,7 @@ class Recall(Agent):
     """
 
     def __init__(self, columns: int, window: int, name: str | None = None):
-        """Creates the agent.
-
-        Args:
-          columns: number of columns of a roll, P.
-          window: number of frames that are searched, N; at least 2.
-          name: of the module.
+        """Creates the agent, which searches the last `window` frames, at least 2, of P `columns`.
         """
         super().__init__(name=name)
         self._columns = columns
@@ -134,12 +129,7 @@ class Beat(Agent):
     """The context is the one-hot place of the frame in a measure."""
 
     def __init__(self, period: int, name: str | None = None):
-        """Creates the agent.
-
-        Args:
-          period: number of frames in a measure, at least 1.
-          name: of the module.
-        """
+        """Creates the agent; `period` is the number of frames in a measure, at least 1."""
         super().__init__(name=name)
         self._period = period
 
@@ -179,13 +169,9 @@ class EncodedContext(Agent):
         self, inner: Agent, sizes: Sequence[int], *, activation: str = "relu",
         name: str | None = None,
     ):
-        """Creates the agent.
+        """Creates the agent, which encodes the contexts of `inner` by layers of these sizes.
 
-        Args:
-          inner: the agent that is encoded; its `observe` must not depend on its contexts.
-          sizes: sizes of the layers.
-          activation: activation after each layer.
-          name: of the module.
+        The method `observe` of `inner` must not depend on its contexts.
         """
         super().__init__(name=name)
         self._inner = inner

@@ -20,13 +20,7 @@ class FixedLatents(VAECore):
     """
 
     def __init__(self, core: VAECore, latents: Tensor, name: str | None = None):
-        """Creates the core.
-
-        Args:
-          core: the core whose latents are fixed.
-          latents: the latents of all steps that will be drawn, `[B, T, Z]`.
-          name: of the module.
-        """
+        """Fixes the latents of a core for all steps that will be drawn, `[B, T, Z]`."""
         super().__init__(core.decoder, name=name)
         self._core = core
         self._latents = latents

@@ -71,15 +71,7 @@ class MidiModel(Model):
         self, hparams: MidiHParams, log_dir: str | os.PathLike[str], *, mean: np.ndarray,
         seed: int = 0, trained_on: Description | None = None,
     ):
-        """Creates the model.
-
-        Args:
-          hparams: the hyperparameters.
-          log_dir: the directory of the run.
-          mean: how often each column is on in the training music, `[P]`; see `observations.means`.
-          seed: of weights, batches and all other randomness of training.
-          trained_on: written into the log directory, to find the held-out music later.
-        """
+        """Creates the model; `log_dir` will hold `trained_on`, to find the held-out music later."""
         # As `save_files` writes it, so that the restored model is the same.
         self.mean = np.array([round(float(share), 8) for share in mean])
         self.origin: Origin | None = None

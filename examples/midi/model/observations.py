@@ -87,12 +87,7 @@ class ObservedRolls(Sequence):
     """The observations of rolls, computed at each access."""
 
     def __init__(self, rolls: Sequence[np.ndarray], hparams: MidiHParams):
-        """Creates the sequence.
-
-        Args:
-          rolls: uint8 `[T, P]` each.
-          hparams: the hyperparameters, which choose the variant.
-        """
+        """Creates the sequence of rolls, uint8 `[T, P]` each."""
         self._rolls = rolls
         self._hparams = hparams
 
@@ -193,12 +188,7 @@ class Centred(Encoder):
     """Subtracts the mean over the training music, so that a silent frame is not a zero input."""
 
     def __init__(self, mean: np.ndarray, name: str | None = None):
-        """Creates the encoder.
-
-        Args:
-          mean: `[P]`.
-          name: of the module.
-        """
+        """Creates the encoder, which subtracts the mean `[P]`."""
         super().__init__(name=name)
         self._mean = mean
 

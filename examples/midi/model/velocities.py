@@ -67,13 +67,9 @@ class VelocityDecoder(DistModule):
         self, notes: DistModule, onsets: np.ndarray, *, dropout: float = 0.0,
         name: str | None = None,
     ):
-        """Creates the decoder.
+        """Creates the decoder from a decoder of frames `[D]` of zeros and ones.
 
-        Args:
-          notes: of frames `[D]` of zeros and ones.
-          onsets: the columns that are onsets, int `[K]`.
-          dropout: dropout rate of the hidden units.
-          name: of the module.
+        Gives velocities to the columns `onsets`, int `[K]`.
         """
         super().__init__(name=name)
         self._notes = notes
@@ -105,14 +101,9 @@ class VelocityDistribution(tfd.Distribution):
         self, notes: tfd.Distribution, params: VelocityParams, network: _VelocityNetwork,
         spec: Spec, name: str = "VelocityDistribution",
     ):
-        """Creates the distribution.
+        """Creates the distribution of notes, zeros and ones `[..., D]`, and of their velocities.
 
-        Args:
-          notes: of zeros and ones, `[..., D]`.
-          params: `[..., *]`.
-          network: from notes to the parameters of their velocities.
-          spec: of an event.
-          name: of the distribution.
+        The network maps notes to the parameters of their velocities.
         """
         self._notes = notes
         self._params = params
@@ -212,12 +203,9 @@ class VelocityEncoder(Encoder):
     """Encodes the notes of a frame with another encoder, and appends the velocities of onsets."""
 
     def __init__(self, notes: Encoder, onsets: np.ndarray, name: str | None = None):
-        """Creates the encoder.
+        """Creates the encoder from an encoder of frames `[D]` of zeros and ones.
 
-        Args:
-          notes: of frames `[D]` of zeros and ones.
-          onsets: the columns that are onsets, int `[K]`.
-          name: of the module.
+        The columns `onsets`, int `[K]`, have velocities.
         """
         super().__init__(name=name)
         self._notes = notes

@@ -145,19 +145,10 @@ class Sample(NamedTuple):
 def write(
     folder: Path, samples: Iterable[Sample], grid: Grid, *, title: str, subtitle: str
 ) -> int:
-    """Writes the files of samples and their page.
+    """Writes the files of samples and their page, and returns the number of samples.
 
-    Replaces symbolic links in the place of its files, so that it writes nothing outside the folder.
-
-    Args:
-      folder: created if it does not exist.
-      samples: the samples; each is written before the next one is drawn.
-      grid: the frames and columns of their rolls.
-      title: the title of the page.
-      subtitle: the line below.
-
-    Returns:
-      The number of samples.
+    Each sample is written before the next one is drawn. Replaces symbolic links in the place of its
+    files, so that it writes nothing outside the folder, which it creates.
 
     Raises:
       OSError: the folder cannot be created or written.

@@ -70,14 +70,10 @@ class _Segment(NamedTuple):
 
 
 def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: str) -> None:
-    """Writes a roll as a MusicXML file.
+    """Writes a roll `[T, columns]` as a MusicXML file.
 
-    Args:
-      path: the file to write.
-      roll: `[T, columns]`.
-      grid: the roll's frames and columns. Without a note grid, a frame is the note value, a power
-        of two, that makes the tempo closest to 120.
-      title: of the piece.
+    Without a note grid, a frame is the note value, a power of two, that makes the tempo closest to
+    120.
     """
     clock = _clock(grid)
     fifths = _key(piano_roll.played(roll, grid).pitch)

@@ -51,15 +51,8 @@ def save_roll(
 ) -> Picture:
     """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
-    Parts have colours, and soft notes are paler than loud ones.
-
-    Args:
-      path: the file to write.
-      roll: `[T, columns]`.
-      grid: the roll's frames and columns.
-      title: the title above the picture.
-      prime_frames: number of frames at the beginning that are the prime; they are marked.
-      kept: the kept notes of a harmonised piece, as `roll`, which have the colour of a prime.
+    Parts have colours, and soft notes are paler than loud ones. The first `prime_frames` are
+    marked; notes of `kept`, as `roll`, have the colour of a prime.
     """
     from matplotlib.figure import Figure
     notes = piano_roll.played(roll, grid)

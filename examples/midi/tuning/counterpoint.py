@@ -156,12 +156,8 @@ RULES: dict[str, Rule] = {
 def shares_of_bars(roll: np.ndarray, bar: int) -> dict[str, float]:
     """Returns for each rule the share of bars that keep it, of those to which it applies.
 
-    Args:
-      roll: bool `[T, 128]`.
-      bar: number of frames in a bar; the last bar may be shorter.
-
-    Returns:
-      The shares by the name of the rule; 1 for a rule that applies nowhere.
+    The roll is bool `[T, 128]`; the last bar may be shorter than `bar` frames. The share is 1 for a
+    rule that applies nowhere.
     """
     music = piece(roll, bar)
     shares = {}
@@ -172,16 +168,12 @@ def shares_of_bars(roll: np.ndarray, bar: int) -> dict[str, float]:
 
 
 def reward(roll: np.ndarray, bar: int) -> np.ndarray:
-    """Returns the reward of each frame, float `[T]`.
+    """Returns the reward of each frame, float `[T]`, of a roll, bool `[T, 128]`.
 
     The rewards of a piece add up to the sum, over the rules that apply, of the share of bars that
     keep them. If a rule applies to n bars, each of these gives 1/n in the first frame where the
     rule applies, and -1/n in the first frame that breaks it. Thus a frame is charged for its own
-    errors only.
-
-    Args:
-      roll: bool `[T, 128]`.
-      bar: number of frames in a bar; the last bar may be shorter.
+    errors only. The last bar may be shorter than `bar` frames.
     """
     music = piece(roll, bar)
     total = np.zeros(len(music.voices))

@@ -55,14 +55,7 @@ def domain(
 def find(
     names: Sequence[str], bar: int, sequences: Domain, seed: int, log: Callable[[str], None]
 ) -> RewardSum:
-    """Returns the sum of rewards of the given names.
-
-    Args:
-      names: values of --reward.
-      bar: number of frames in a bar.
-      sequences: what the sequences are.
-      seed: of learnt rewards.
-      log: called with lines on the learning of rewards.
+    """Returns the sum of the rewards that --reward names; logs how learnt rewards are learnt.
 
     Raises:
       UsageError: there is no such reward.

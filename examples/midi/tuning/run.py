@@ -30,17 +30,10 @@ class MidiTuning(Tuning):
         self, log_dir: LogDir, record: TuningRecord, rewards: RewardSum, music: Music,
         hparams: MidiHParams, mean: np.ndarray, *, seed: int, **options: Any,
     ):
-        """Creates a new run, or the one in `log_dir`.
+        """Creates a new run, or the one in `log_dir`; `options` are those of `Tuning`.
 
-        Args:
-          log_dir: the directory of the run.
-          record: the model before tuning, the names of the rewards, and the settings.
-          rewards: what the record names.
-          music: the music that the model was trained and validated on.
-          hparams: the hyperparameters of the model.
-          mean: how often each column is on in the training music, `[P]`.
-          seed: of all random numbers.
-          **options: of `Tuning`.
+        The music is what the model was trained and validated on; `mean` is how often each column is
+        on in it, `[P]`.
         """
         assert isinstance(record.settings, MidiTuneSettings)
         self._grid = hparams.frames

@@ -33,14 +33,10 @@ class PolicyActor(Agent):
         self, world: World, policy: Policy, *, greedy: bool = False, temperature: float = 1.0,
         memory: bool = True, name: str | None = None,
     ):
-        """Creates the agent.
+        """Creates the agent, which acts by a policy, a map from `World.features` to a distribution.
 
-        Args:
-          world: the model of the game.
-          policy: maps `World.features` to a distribution over actions.
-          greedy: take the mode of the distribution; otherwise sample.
-          temperature: of the sampling.
-          memory: whether the policy reads the core's state.
+        Takes the mode of the distribution if it is `greedy`, and otherwise samples at
+        `temperature`. With `memory` the policy reads the core's state.
         """
         super().__init__(name=name)
         self.world = world
@@ -91,18 +87,7 @@ class AgentPlayer:
         self, state: Any, observations: np.ndarray, rewards: np.ndarray, is_first: np.ndarray,
         seed: np.ndarray,
     ) -> tuple[np.ndarray, Any]:
-        """Observes the outcome of the last actions, and acts.
-
-        Args:
-          state: what `start` or the previous `step` returned.
-          observations: `[B, ...]`.
-          rewards: for the last actions, `[B]`.
-          is_first: bool `[B]`: an episode starts in this row.
-          seed: int32 `[2]`.
-
-        Returns:
-          Actions of the environment, int `[B]` or float `[B, A]`, and the next state.
-        """
+        """Observes the outcome of the last actions, and acts, as `Player.step`."""
         flat = np.float32(observations).reshape(len(observations), -1)
         action, *state = self._step(tuple(state), flat, rewards, is_first, seed)
         return self._game.actions.decode(action.numpy()), tuple(state)

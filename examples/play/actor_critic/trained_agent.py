@@ -62,14 +62,9 @@ class TrainedAgent:
     def imagine(
         self, episode: Episode, *, num_observed: int, length: int, own_actions: bool, seed: int
     ) -> ImaginedEpisode:
-        """Continues a recorded episode in the model alone.
+        """Continues an episode by L steps in the model alone, after its first `num_observed` steps.
 
-        Args:
-          episode: the recorded episode.
-          num_observed: the number of its steps that the model observes first.
-          length: L.
-          own_actions: the policy acts; otherwise the recorded actions are repeated.
-          seed: of the random numbers.
+        The policy acts with `own_actions`; otherwise the recorded actions are repeated.
 
         Raises:
           ValueError: the episode is too short.

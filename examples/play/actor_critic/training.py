@@ -58,13 +58,8 @@ def run(
 ) -> TrainingResult:
     """Trains on a game; resumes the run in `log_dir` if there is one.
 
-    Args:
-      hparams: the game, sizes and kinds.
-      log_dir: of the run.
-      num_steps: real steps in all, over all sessions; the last episode is played to its end.
-      seed: of everything random.
-      max_minutes: time limit of this session.
-      should_stop: called after every round.
+    The limit `num_steps` is of real steps over all sessions, and the last episode is played to its
+    end; that of `max_minutes` is of this session. `should_stop` is called after every round.
 
     Raises:
       UsageError: the environment is not registered or not supported.

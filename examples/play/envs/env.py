@@ -109,11 +109,7 @@ class Game(NamedTuple):
 
 
 def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
-    """Describes an environment.
-
-    Args:
-      name: of a Gymnasium environment.
-      observed_indices: indices of the observation's numbers that are visible; () for all.
+    """Describes a Gymnasium environment with the numbers of its observations that are visible.
 
     Raises:
       UsageError: there is no such environment, a dependency of it is not installed, or its
@@ -138,16 +134,7 @@ def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
 def make(
     name: str, observed_indices: Sequence[int] = (), render_mode: str | None = None
 ) -> gymnasium.Env:
-    """Makes an environment with plain spaces.
-
-    Args:
-      name: of a Gymnasium environment.
-      observed_indices: indices of the observation's numbers that are visible; () for all.
-      render_mode: one of Gymnasium's.
-
-    Raises:
-      UsageError: see `game`.
-    """
+    """Makes a Gymnasium environment with plain spaces; see `game` for the arguments and errors."""
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with warnings.catch_warnings():

@@ -90,12 +90,7 @@ class Replay(tf.Module):
     """
 
     def __init__(self, game: Game, max_steps: int):
-        """Creates an empty buffer.
-
-        Args:
-          game: the description of the environment.
-          max_steps: capacity; beyond it the oldest episodes are dropped, but never the latest.
-        """
+        """Creates an empty buffer; beyond `max_steps` the oldest episodes are dropped."""
         super().__init__(name="replay")
         self._max_steps = max_steps
         self._empty = Arrays(

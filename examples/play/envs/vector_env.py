@@ -31,13 +31,7 @@ class VectorEnv(contextlib.AbstractContextManager):
     """Environments of one game; leaving the `with` block closes them."""
 
     def __init__(self, game: Game, num_envs: int, *, window: bool = False, frames: bool = False):
-        """Creates the environments.
-
-        Args:
-          game: the description of the environment.
-          num_envs: n.
-          window: show the first one in a window.
-          frames: the first one provides `frame`.
+        """Creates n environments, the first of which is shown in a `window` or provides `frame`.
 
         Raises:
           UsageError: the environment cannot be rendered so, or there is no display.

@@ -27,12 +27,7 @@ class Film:
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: float):
-        """Creates an empty film.
-
-        Args:
-          path: of the file.
-          rate: pictures a second.
-        """
+        """Creates an empty film of `rate` pictures a second."""
         self._path = Path(path)
         self._every = max(1, math.ceil(rate / _MAX_RATE))
         self._milliseconds = 1000 * self._every / rate
@@ -46,12 +41,7 @@ class Film:
         return len(self._frames) >= _MAX_FRAMES
 
     def add(self, picture: np.ndarray, *, hold: float = 0.0) -> None:
-        """Adds a picture; all pictures of a film have one size.
-
-        Args:
-          picture: uint8 `[H, W, 3]`.
-          hold: seconds added to its duration.
-        """
+        """Adds a picture, uint8 `[H, W, 3]`, of the film's size, shown for `hold` seconds more."""
         self._taken += 1
         if self.is_full or (not hold and (self._taken - 1) % self._every):
             return

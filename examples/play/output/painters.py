@@ -31,12 +31,8 @@ class Painter(abc.ABC):
 
     @abc.abstractmethod
     def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
-        """Draws one observation, uint8 `[H, W, 3]`.
-
-        Args:
-          observations: `[L, ...]`.
-          at: the index of the observation.
-          last_real: the index of the last observation that is real; later ones are imagined.
+        """Draws observation `at` of `[L, ...]`, uint8 `[H, W, 3]`; `last_real` is the last real
+        one.
         """
 
     def close(self) -> None:
@@ -44,12 +40,9 @@ class Painter(abc.ABC):
 
 
 def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
-    """Creates the painter of a game.
+    """Creates the painter of a game, with scales for the observations that are shown, `[L, ...]`.
 
-    Args:
-      game: the description of the environment.
-      shown: all observations that will be drawn, `[L, ...]`, for the scales.
-      length: the number of observations along the time axis.
+    The time axis has `length` observations.
 
     Raises:
       UsageError: the environment cannot be made.

@@ -59,7 +59,7 @@ def imagine(
     act: Callable[[Belief, Seed], SampledAction] | None = None, actions: Tensor | None = None,
     temperature: float = 1.0, seed: Seed,
 ) -> Rollout:
-    """Rolls the model out, with actions of a policy or with recorded ones.
+    """Rolls the model out for H steps, with actions of a policy or with recorded ones.
 
     Args:
       world: the model.
@@ -87,11 +87,7 @@ def imagine(
 
 
 def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
-    """Infers the belief after each step of recorded windows.
-
-    Args:
-      world: the model.
-      batch: of `World.batch`; each row starts with only its first observation known.
+    """Infers the belief after each step of recorded windows, batches of `World.batch`.
 
     Returns:
       Beliefs `[B * T, ...]`, and bool `[B * T]`: false for padding and for terminated episodes.
@@ -111,12 +107,7 @@ def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
 
 
 def belief_after(world: World, episodes: Sequence[Episode], num_steps: int) -> Belief:
-    """Infers the beliefs after the first steps of episodes, `[N, ...]`.
-
-    Args:
-      world: the model.
-      episodes: each of at least `num_steps` steps.
-      num_steps: 0 for the belief at the first observation.
+    """Infers the beliefs after the first `num_steps` steps, 0 or more, of N episodes, `[N, ...]`.
     """
     def stack(name: str, start: int = 0, count: int = num_steps) -> np.ndarray:
         return np.stack([getattr(episode, name)[start:start + count] for episode in episodes])

@@ -244,13 +244,7 @@ class World(snt.Module):
         return self._controls(Controls(self._observations(belief.observation), action))
 
     def update(self, belief: Belief, context: Tensor, transition: Transition) -> Belief:
-        """Updates the belief after a real step, with latents from the posterior.
-
-        Args:
-          belief: before the step.
-          context: of the step, `[B, F]`.
-          transition: the step's observation, `[B, *]`.
-        """
+        """Updates the belief after a real step of context `[B, F]`; latents are the posterior's."""
         observed, contexts = tf.nest.map_structure(lambda x: x[:, None], (transition, context))
         state = self._filter.initial_state(nest.leading_dim(context))._replace(core=belief.core)
         seed = seeds.fold_in(seeds.make(0), tf.reduce_sum(belief.steps))

@@ -46,13 +46,7 @@ def open_loop_errors(
 ) -> Errors:
     """Predicts held-out episodes up to `horizon` steps beyond their first `num_observed`.
 
-    Args:
-      world: the model.
-      trained_on: the model's training data.
-      episodes: held out; those shorter than `num_observed` + `horizon` steps are left out.
-      num_observed: the number of steps that the model observes first.
-      horizon: H.
-      seed: of the model's latents.
+    Episodes of fewer steps are left out.
 
     Raises:
       ValueError: no episode is long enough.

@@ -22,13 +22,7 @@ class Standardizer(tf.Module):
     """
 
     def __init__(self, shape: tuple[int, ...], name: str, *, min_deviation: float = 0.0):
-        """Creates the module.
-
-        Args:
-          shape: of one example.
-          name: of the module.
-          min_deviation: a lower bound of the deviation.
-        """
+        """Creates the module for examples of a shape, with a lower bound of the deviation."""
         super().__init__(name=name)
         self._min_deviation = min_deviation
         self._mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")

@@ -21,10 +21,7 @@ def run(
 ) -> None:
     """Forecasts held-out windows and writes the factors of the spread (`model.spread`).
 
-    Args:
-      model: after training; its best checkpoint is restored.
-      valid: the held-out steps.
-      should_stop: ends the work early, without factors.
+    Restores the best checkpoint. `should_stop` ends the work early, without factors.
     """
     hparams, table = model.hparams, model.table
     if hparams.output not in _OUTPUTS or hparams.scaling != "history" or table is None:

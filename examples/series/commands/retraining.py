@@ -27,11 +27,8 @@ def run(
 ) -> None:
     """Trains anew, and prints the held-out scores before and after.
 
-    Args:
-      args: of the command; `retrain` is "leave-out" or "weigh-up".
-      model: the trained model.
-      table: its training data with the held-out end.
-      flags: whether a step of a series is surprising, bool `[N]` each.
+    The table has the held-out end; `flags` tell which steps of its series surprise, bool `[N]`
+    each.
     """
     if LogDir(args.retrain_dir, PROGRAM).exists:
         raise UsageError(f"--retrain-dir: expected a new directory, got {str(args.retrain_dir)!r}, "

@@ -224,11 +224,10 @@ class Columns:
 
 
 def read(path: Path, frame: int = FRAME) -> Columns:
-    """Reads a table.
+    """Reads a CSV, Parquet, NPZ or WAV file; "FILE.npz:NAME" takes the arrays NAME and
+    NAME_lengths.
 
-    Args:
-      path: a CSV, Parquet, NPZ or WAV file; "FILE.npz:NAME" takes the array NAME and NAME_lengths.
-      frame: samples of a WAV file that make a row; those after the last whole row are left out.
+    In a WAV file `frame` samples make a row; those after the last whole row are left out.
 
     Raises:
       UsageError: it is none of these, is damaged or empty.

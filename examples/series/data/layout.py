@@ -146,14 +146,9 @@ def describe(
     table: Table, *, held_out: int, valid_windows: int, files: Sequence[str],
     sample_rate: int = 0,
 ) -> Layout:
-    """Returns the layout of training data.
+    """Returns the layout of training data, whose last `held_out` steps are not trained on.
 
-    Args:
-      table: the training data with the windows that are held out for validation.
-      held_out: steps at the end of each series that are not trained on.
-      valid_windows: the windows that these steps are for.
-      files: paths of the data.
-      sample_rate: of WAV files.
+    These steps are for `valid_windows` windows.
 
     Raises:
       UsageError: a target has no values or never changes.
@@ -240,13 +235,7 @@ class Inputs:
     """Computes the inputs of each step: the calendar, covariates and the series itself."""
 
     def __init__(self, layout: Layout, season: int, *, embed_series: bool = True):
-        """Creates the inputs.
-
-        Args:
-          layout: of the run.
-          season: steps of a season.
-          embed_series: whether each series has a code.
-        """
+        """Creates the inputs for a season in steps; with `embed_series` each series has a code."""
         self._layout = layout
         self._season = season
         self._calendar = layout.calendar()
@@ -264,16 +253,13 @@ class Inputs:
     def compute(
         self, name: str, index: np.ndarray, known: np.ndarray, static: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the inputs of steps.
+        """Returns the inputs of steps: floats `[N, F]` and codes `[N, C]`.
 
         Args:
           name: of the series.
           index: numbers of the steps, `[N]`.
           known: covariates, `[N, K]`.
           static: of the series, `[P]`.
-
-        Returns:
-          Floats `[N, F]` and codes `[N, C]`.
         """
         times = self._layout.step.time(index)
         floats = []

@@ -22,11 +22,7 @@ class Pile:
     """An array `[N, ...]` that is made of parts, one after the other."""
 
     def __init__(self, in_file: bool):
-        """Creates an empty pile.
-
-        Args:
-          in_file: whether its array is to be mapped from a file; one of objects never is.
-        """
+        """Creates an empty pile; `in_file` maps its array from a file, unless it is of objects."""
         self._in_file = in_file
         self._file: BinaryIO | None = None
         self._parts: list[np.ndarray] = []

@@ -57,17 +57,10 @@ def read_training(
 ) -> Data:
     """Reads the data of a training run.
 
-    Args:
-      paths: of the tables.
-      hparams: those of the user, with zeros for what the data decide.
-      options: roles that the user gives.
-      freq: as `table.build`.
-      gaps: as `table.build`.
-      categories: covariates whose numbers are categories.
-      valid_path: a separate table to validate on.
-      valid_windows: windows of one horizon at the end of each series that are held out.
-      fixed: names of hyperparameters that the user gave.
-      frame: samples of a row of a WAV file.
+    The user's hyperparameters have zeros for what the data decide; `fixed` are the names of others.
+    `valid_path` is a separate table to validate on; otherwise `valid_windows` windows of one
+    horizon at the end of each series are held out. See `table.build` for `freq`, `gaps` and
+    `categories`, and `columns.read` for `frame`.
 
     Raises:
       UsageError: the data do not fit the options, or there is too little of them.
@@ -256,10 +249,7 @@ def check_known(layout: Layout, name: str, steps: np.ndarray, values: np.ndarray
 def resolve(hparams: SeriesHParams, table: Table, fixed: Sequence[str] = ()) -> SeriesHParams:
     """Returns the hyperparameters with what the data decide: horizon, season, context, lags.
 
-    Args:
-      hparams: with zeros where the data decide.
-      table: the training data.
-      fixed: names of hyperparameters that the user gave, which stay.
+    The data decide where these are 0 and not among the names `fixed`, which the user gave.
     """
     step = table.step
     longest = max(len(one.values) for one in table.series)
@@ -311,12 +301,7 @@ def default_lags(season: int, unit: str, longest: int) -> tuple[int, ...]:
 
 
 def candidates(table: Table, ends: Sequence[int]) -> tuple[str, ...]:
-    """Returns the outputs that suit the values of a table.
-
-    Args:
-      table: the training data.
-      ends: for each series the number of steps to look at.
-    """
+    """Returns the outputs that suit the first `ends` steps of each series of the training data."""
     parts = [one.values[:end] for one, end in zip(table.series, ends)]
     stride = 1 + sum(map(len, parts)) // _MOST_SAMPLED
     values = np.concatenate([part[::stride] for part in parts])

@@ -132,14 +132,10 @@ def read_step(text: str, times: np.ndarray) -> Step:
 
 
 def infer_step(times: Sequence[np.ndarray], name: str) -> Step:
-    """Finds the step of sorted times without duplicates.
-
-    Args:
-      times: of each series, `[N]`.
-      name: of the column, for messages.
+    """Finds the step of the sorted times of each series, `[N]`, which have no duplicates.
 
     Raises:
-      UsageError: the times have no common step.
+      UsageError: the times, of column `name`, have no common step.
     """
     changes = np.concatenate([np.diff(t).astype(np.int64) for t in times])
     if not len(changes):
@@ -228,15 +224,10 @@ def parse_numbers(numbers: np.ndarray) -> np.ndarray:
 
 
 def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarray | None:
-    """Reads texts as times, `datetime64[us] [N]`; times with an offset become UTC.
+    """Reads texts without nulls as times, `datetime64[us] [N]`; times with an offset become UTC.
 
-    Args:
-      values: of type string, without nulls.
-      where: names the column in messages.
-      first_row: number of the first row in messages.
-
-    Returns:
-      The times; None if the texts are not of one known format.
+    Returns None if the texts are not of one known format. Messages name the column by `where`, and
+    count rows from `first_row`.
 
     Raises:
       UsageError: some have a zone and others none, or day and month cannot be told apart.
@@ -304,17 +295,11 @@ def is_zoned(text: str) -> bool:
 def local_to_utc(
     times: np.ndarray, series: np.ndarray, zone: str, where: str, first_row: int
 ) -> np.ndarray:
-    """Returns local times as UTC, `datetime64[us] [N]`.
+    """Returns local times `[N]` of a zone, an IANA name, as UTC, `datetime64[us] [N]`.
 
     Where a zone's clock is set back, an hour of local times occurs twice. Of two equal times of one
-    series the first row is the earlier one.
-
-    Args:
-      times: without a zone, `[N]`.
-      series: the name of each row's series, `[N]`.
-      zone: an IANA name.
-      where: names the column in messages.
-      first_row: number of the first row in messages.
+    series, as `series` `[N]` names them, the first row is the earlier one. Messages name the column
+    by `where`, and count rows from `first_row`.
 
     Raises:
       UsageError: the zone is unknown, or a time is in an hour that is skipped.
@@ -348,11 +333,7 @@ def local_to_utc(
 
 
 def is_clock_change(times: np.ndarray) -> bool:
-    """Returns whether repeated times look like an hour that a clock set back repeats.
-
-    Args:
-      times: of one series, `[N]`.
-    """
+    """Returns whether repeated times `[N]` of one series look like an hour that a clock repeats."""
     if times.dtype.kind != "M":
         return False
     values, counts = np.unique(times, return_counts=True)

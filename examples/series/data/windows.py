@@ -110,17 +110,11 @@ class WindowMaker:
         self, layout: Layout, space: Space, *, season: int, lags: Sequence[int],
         embed_series: bool = True, level_inputs: bool = True, binary: Sequence[int] = (),
     ):
-        """Creates the maker.
+        """Creates the maker; with `embed_series` each series has a code.
 
-        Args:
-          layout: of the run.
-          space: the model's units.
-          season: steps of a season.
-          lags: earlier values that each step reads.
-          embed_series: whether each series has a code.
-          level_inputs: whether a window's level and scale are inputs of its steps. Of a single
-            series with a trend they tell the time, and the future lies outside of their range.
-          binary: targets that are never scaled.
+        With `level_inputs` a window's level and scale are inputs of its steps. Of a single series
+        with a trend they tell the time, and the future lies outside of their range. Targets in
+        `binary` are never scaled.
         """
         self.inputs = Inputs(layout, season, embed_series=embed_series)
         self.lags = np.array(lags, np.int64)
@@ -313,15 +307,7 @@ class RandomWindows(DataSet):
         self, maker: WindowMaker, table: Table, sequences: Sequence[Places], batch_size: int,
         size: int, *, seed: int,
     ):
-        """Creates the data set.
-
-        Args:
-          maker: cuts windows.
-          table: the data.
-          sequences: the steps to train on.
-          batch_size: number of rows B.
-          size: the largest number of steps of a window, T.
-          seed: for the windows.
+        """Creates the data set of windows of at most `size` steps T, `batch_size` rows B.
 
         Raises:
           ValueError: no series has steps to train on.
@@ -363,13 +349,7 @@ def scoring_batches(
 ) -> Iterator[Batch]:
     """Yields windows that score each place once, after `context` steps that are read only.
 
-    Args:
-      maker: cuts windows.
-      table: the data.
-      sequences: the steps to score; longer runs than `horizon` are split.
-      context: steps that are read before the first scored one.
-      horizon: most steps that are scored in a window.
-      batch_size: number of rows.
+    Runs of more than `horizon` steps are split.
     """
     windows = []
     for places in sequences:

@@ -40,16 +40,9 @@ class SeriesAgent(Agent):
         self, encoder: MaskedEncoder, spec: Masked, lags: Sequence[int], num_floats: int,
         code_sizes: Sequence[int], embed_size: int, name: str | None = None,
     ):
-        """Creates the agent.
+        """Creates the agent of observations with `spec`; each lag is at least 1.
 
-        Args:
-          encoder: of one observation.
-          spec: of one observation.
-          lags: each at least 1.
-          num_floats: the number of features.
-          code_sizes: the number of values of each code.
-          embed_size: of the embedding of a code.
-          name: of the module.
+        A step has `num_floats` features, and for each of `code_sizes` a code with an embedding.
         """
         super().__init__(name=name)
         self._encoder = encoder

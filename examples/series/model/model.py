@@ -70,14 +70,7 @@ class SeriesModel(Model):
         self, hparams: SeriesHParams, layout: Layout, log_dir: str | os.PathLike[str], *,
         seed: int = 0, table: Table | None = None,
     ):
-        """Creates the model.
-
-        Args:
-          hparams: the hyperparameters, without zeros and "auto" (`data.sources.resolve`).
-          layout: of the data.
-          log_dir: the directory of the run.
-          seed: of weights, batches and all other randomness of training.
-          table: the data to train on.
+        """Creates the model, of hyperparameters without zeros and "auto" (`data.sources.resolve`).
         """
         self.layout = layout
         self.table = table
@@ -225,14 +218,7 @@ class SeriesModel(Model):
         self, table: Table, places: Sequence[Places], *, bound: str = "elbo",
         num_samples: int | None = None, seed: int = 0,
     ) -> Iterator[np.ndarray]:
-        """Scores steps one by one, each given all before it.
-
-        Args:
-          table: the data.
-          places: the steps.
-          bound: as for `evaluate`.
-          num_samples: as for `evaluate`.
-          seed: of the samples.
+        """Scores steps one by one, each given all before it; bound and samples as for `evaluate`.
 
         Yields:
           Log-densities of the next steps in the order of `places`, in nats of the data's units,

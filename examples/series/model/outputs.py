@@ -24,10 +24,8 @@ _SQUASH = 5.0  # scaled values beyond some multiples of the spread grow like a l
 def make_decoder(hparams: SeriesHParams, layout: Layout, num_floats: int) -> DistModule:
     """Creates the decoder that `hparams.output` names; its targets are independent.
 
-    Args:
-      hparams: the hyperparameters.
-      layout: of the data, for the initial parameters.
-      num_floats: numbers before the earlier values in the context of a step.
+    Takes initial parameters from the layout of the data. The context of a step has `num_floats`
+    numbers before the earlier values.
     """
     decoder = _output(hparams, layout)
     if hparams.base == "none":
@@ -74,14 +72,7 @@ class ValueEncoder(Encoder):
     """Encodes the targets of a step one by one: large values are squashed, classes are one-hot."""
 
     def __init__(self, kind: str, spec: Spec, num_classes: int, name: str | None = None):
-        """Creates the encoder.
-
-        Args:
-          kind: "scaled", "counts", "bits" or "classes".
-          spec: of the targets, `[D]`.
-          num_classes: of classes.
-          name: of the module.
-        """
+        """Creates the encoder of targets `[D]`: "scaled", "counts", "bits" or "classes"."""
         super().__init__(name=name)
         self._kind = kind
         self._spec = spec

@@ -51,11 +51,9 @@ class Spread:
     gain: float = 0.0
 
     def apply(self, paths: np.ndarray, kind: str) -> np.ndarray:
-        """Returns paths `[M, H, D]` with another spread.
+        """Returns paths `[M, H, D]` in the model's units with another spread.
 
-        Args:
-          paths: in the model's units.
-          kind: of the units (`data.windows.Space`); only numbers and counts have a spread.
+        Only numbers and counts have a spread (`data.windows.Space`).
         """
         if kind not in _KINDS or (self.first, self.last) == (1.0, 1.0):
             return paths

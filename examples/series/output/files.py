@@ -16,9 +16,7 @@ import pyarrow.parquet
 def write_table(path: Path | None, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
     """Writes columns of one length; NaN becomes an empty cell.
 
-    Args:
-      path: of a CSV file, or of a Parquet file if its name ends with .parquet; None prints CSV.
-      columns: by name.
+    Writes Parquet if the name ends with .parquet, otherwise CSV; prints it without a path.
     """
     if path is not None and path.name.endswith((".parquet", ".pq")):
         pa.parquet.write_table(pa.table({

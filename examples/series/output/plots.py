@@ -66,12 +66,7 @@ def backtest(
 ) -> None:
     """Draws fan charts above the coverage of each step ahead and the histogram of the PIT.
 
-    Args:
-      path: of the PNG file.
-      charts: the forecasts to show.
-      coverage: of the intervals 50, 80 and 95 %, `[3, H]`.
-      pit: shares of ten classes.
-      naive_pit: those of the seasonal naive forecast.
+    The coverage is that of intervals of 50, 80 and 95 %, `[3, H]`; the PIT has ten classes.
     """
     plt = pyplot()
     charts = charts[:3]
@@ -145,14 +140,7 @@ def anomalies(path: Path, charts: Sequence[Scored]) -> None:
 
 
 def lines(path: Path, samples: np.ndarray, times: np.ndarray, names: Sequence[str]) -> None:
-    """Draws sequences, one panel for each of at most six dimensions.
-
-    Args:
-      path: of the PNG file.
-      samples: `[S, N, D]`.
-      times: `[N]`.
-      names: of the dimensions.
-    """
+    """Draws sequences `[S, N, D]`, one panel for each of at most six dimensions."""
     plt = pyplot()
     names = list(names)[:_MOST_PANELS]
     figure, axes = plt.subplots(len(names), 1, figsize=(9, 1 + 2.2 * len(names)),

@@ -11,10 +11,7 @@ import numpy as np
 def save_all(path: Path, sounds: np.ndarray, rate: int) -> None:
     """Writes sounds `[S, N]` in [-1, 1] as WAV files of 16 bits; values beyond are clipped.
 
-    Args:
-      path: of the file; of several, NAME.wav becomes NAME-1.wav, NAME-2.wav and so on.
-      sounds: the samples.
-      rate: samples per second.
+    For several sounds, NAME.wav becomes NAME-1.wav, NAME-2.wav and so on.
     """
     for number, samples in enumerate(sounds, 1):
         name = path if len(sounds) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")

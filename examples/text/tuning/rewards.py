@@ -46,14 +46,9 @@ def domain(
 def find(
     names: Sequence[str], unit: str, sequences: Domain, seed: int, log: Callable[[str], None]
 ) -> RewardSum:
-    """Returns the sum of rewards of the given names.
+    """Returns the sum of the rewards that --reward names; logs how learnt rewards are learnt.
 
-    Args:
-      names: values of --reward.
-      unit: of the model, such as "character".
-      sequences: what the sequences are.
-      seed: of learnt rewards.
-      log: called with lines on the learning of rewards.
+    The `unit` is that of the model, such as "character".
 
     Raises:
       UsageError: there is no such reward.

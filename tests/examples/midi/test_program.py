@@ -117,8 +117,7 @@ def test_evaluate_scores_each_name_and_plots_histograms(log_dir, music, midi, tm
 
 def test_samples_are_compared_with_music_over_lengths(log_dir, music, midi, tmp_path):
     words = ("evaluate", "--log-dir", log_dir, "--samples", 2)
-    ended = midi(*words, "--eval-files", music, "--json", "--plot", tmp_path / "q.png")
-    assert ended.status == 0, ended.err
+    ended = midi(*words, "--eval-files", music, "--json", "--plot", tmp_path / "q.png", status=0)
     report = json.loads(ended.out)
     for rows in (report["samples"], report["real"]):
         assert [row["length"] for row in rows] == [10, 30, 100]
@@ -166,7 +165,7 @@ def test_a_prime_is_continued_at_another_rate_and_links_are_not_followed(
     assert not (tmp_path / "sample-1.mid").is_symlink() and list(elsewhere.iterdir()) == []
     with wave.open(str(tmp_path / "sample-1.wav")) as file:
         assert file.getnframes() == 3.5 * file.getframerate()
-    assert_one_line(midi(*words, 101), program, "--rate")
+    assert_one_line(midi(*words, 101), "--rate")
 
 
 def test_a_folder_of_samples_that_is_a_link_is_refused(log_dir, midi, tmp_path):
@@ -227,7 +226,7 @@ def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
         (["latent", "--log-dir", log_dir, "--to", music / "1.mid"], "give it with --from"),
     ]
     for words, message in cases:
-        assert_one_line(midi(*words), program, message)
+        assert_one_line(midi(*words), message)
     assert not (tmp_path / "new").exists()
 
 
@@ -254,7 +253,7 @@ def test_a_damaged_run_is_refused(name, log_dir, midi):
         ended = midi("evaluate", "--log-dir", log_dir)
     finally:
         path.write_text(whole)
-    assert_one_line(ended, program, "The log directory is damaged")
+    assert_one_line(ended, "The log directory is damaged")
 
 
 def test_held_out_pieces_are_evenly_spread():

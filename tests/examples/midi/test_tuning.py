@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 
-from examples.midi.cli import program
 from examples.midi.data import archives, sources
 from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
@@ -119,7 +118,7 @@ def test_tune_refuses_contradictory_options(start, midi, tmp_path, monkeypatch):
         (["train", "--log-dir", tuned], "holds a tuned model. Resume with `vaeseq-midi tune`"),
     ]
     for words, message in cases:
-        assert_one_line(midi(*words), program, message)
+        assert_one_line(midi(*words), message)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"start": 1, "reward": ""}',

@@ -170,7 +170,6 @@ def test_velocity_needs_music_and_a_decoder_that_have_it(tmp_path, capsys):
     midi = runner(program, capsys)
     np.savez(tmp_path / "a.npz", train=np.ones([4, 88], np.uint8), train_lengths=np.array([4]))
     words = ["train", "--log-dir", tmp_path / "new", "--train-files", f"{tmp_path / 'a.npz'}:train"]
-    assert_one_line(midi(*words, "--hparams", "velocity=true"), program,
-                    "an archive has no velocities")
-    assert_one_line(midi(*words, "--hparams", "velocity=true,decoder=scores"), program,
+    assert_one_line(midi(*words, "--hparams", "velocity=true"), "an archive has no velocities")
+    assert_one_line(midi(*words, "--hparams", "velocity=true,decoder=scores"),
                     "velocity: expected decoder=masked or bernoulli; got decoder=scores")

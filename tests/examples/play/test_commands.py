@@ -18,7 +18,7 @@ from examples.play.envs.rollout import RandomPlayer, play
 from examples.play.envs.vector_env import VectorEnv
 from examples.play.hparams import PlayHParams
 from tests.examples.play import games
-from tests.in_process import runner
+from tests.in_process import assert_refused, runner
 from vaeseq.runs.log_dir import LogDir
 
 _COUNT = f"game={games.COUNT}"
@@ -36,14 +36,6 @@ def log_dir(tmp_path):
     directory = LogDir(tmp_path / "log", "vaeseq-play")
     directory.create(PlayHParams(game=games.COUNT), 3)
     return directory.path
-
-
-def _assert_refused(ended, *words):
-    """Asserts that the only output is one line on stderr that contains the words."""
-    assert ended.status in (1, 2) and ended.err.count("\n") == 1, ended
-    assert ended.err.startswith("vaeseq-play: "), ended.err
-    for word in words:
-        assert word in ended.err
 
 
 def _scores(count):
@@ -86,8 +78,8 @@ def test_a_random_agent_plays_the_game_of_the_run(run, log_dir):
     words = ["run", "--agent", "random", "--log-dir", log_dir, "--num-games", 9, "--json"]
     ended = run(*words)
     assert json.loads(ended.out)["mean"] == pytest.approx(np.mean(_scores(9)))
-    _assert_refused(run(*words, "--hparams", "game=CartPole-v1"),
-                    "holds a run with game=vaeseq-test")
+    assert_refused(run(*words, "--hparams", "game=CartPole-v1"),
+                   "holds a run with game=vaeseq-test")
 
 
 def test_a_film_has_one_frame_for_each_observation(run, tmp_path):
@@ -118,14 +110,14 @@ def test_a_film_has_one_frame_for_each_observation(run, tmp_path):
     (["dream", "--log-dir", "new", "--film", "a.gif"], "no such directory: 'new'")])
 def test_a_wrong_command_is_refused_in_one_line(run, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    _assert_refused(run(*words), message)
+    assert_refused(run(*words), message)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_packages_are_named(run, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    _assert_refused(run("run", "--agent", "random"),
-             "needs gymnasium and Pillow: pip install vaeseq[play]")
+    assert_refused(run("run", "--agent", "random"),
+                   "needs gymnasium and Pillow: pip install vaeseq[play]")
 
 
 def test_game_module_registers_games(run, tmp_path, monkeypatch):
@@ -175,8 +167,7 @@ def test_a_trained_agent_plays(run, trained):
 def test_dream_films_the_episode_and_its_continuation(run, trained, tmp_path, actions, num_given):
     film = tmp_path / "d.gif"
     ended = run("dream", "--log-dir", trained, "--film", film, "--given", num_given, "--length", 9,
-                "--actions", actions)
-    assert ended.status == 0, ended.err
+                "--actions", actions, status=0)
     assert ended.out.startswith("The game: 4 moves, score 10.\nThe dream, after ")
     imagined = int(re.search(rf"after {num_given} of them: (\d+) more", ended.out)[1])
     assert 1 <= imagined <= (4 - num_given if actions == "game" else 9)
@@ -186,12 +177,12 @@ def test_dream_films_the_episode_and_its_continuation(run, trained, tmp_path, ac
 
 
 def test_dream_needs_an_episode_longer_than_given(run, trained, tmp_path):
-    _assert_refused(
+    assert_refused(
         run("dream", "--log-dir", trained, "--film", tmp_path / "d.gif", "--given", 4),
         "--given: expected fewer moves than the game had, 4; got 4")
 
 
 def test_a_run_refuses_another_seed_or_game(run, log_dir):
-    _assert_refused(run("train", "--log-dir", log_dir, "--seed", 4), "with seed 3, but 4 was given")
-    _assert_refused(run("train", "--log-dir", log_dir, "--hparams", "game=CartPole-v1"),
-             "game=CartPole-v1 was given")
+    assert_refused(run("train", "--log-dir", log_dir, "--seed", 4), "with seed 3, but 4 was given")
+    assert_refused(run("train", "--log-dir", log_dir, "--hparams", "game=CartPole-v1"),
+                   "game=CartPole-v1 was given")

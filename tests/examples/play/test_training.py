@@ -8,10 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from examples.play.actor_critic import training
 from tests.examples.play.games import BEST_IN_CORRIDOR, HPARAMS, MEMORY
+from tests.in_process import saved
 from vaeseq.runs.log_dir import LogDir
 
 
@@ -39,9 +39,9 @@ def test_a_run_finds_the_best_policy_and_resumes_to_the_same_bits(tmp_path):
     resumed = _run(killed, HPARAMS, 220)
     assert resumed == learned
     assert _lines(killed) == _lines(whole)
-    expected = _saved(whole)
-    for name, saved in _saved(killed).items():
-        np.testing.assert_array_equal(saved, expected[name], err_msg=name)
+    expected = saved(whole)
+    for name, value in saved(killed).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
     assert int(first.name.removeprefix("step-")) < resumed.real_steps
 
 
@@ -54,11 +54,3 @@ def test_only_a_policy_with_memory_acts_on_an_earlier_observation(tmp_path, memo
         assert learned.last == 1
     else:  # the score of a constant action: 0 within 4 standard errors
         assert abs(learned.last) <= 4 / np.sqrt(64)
-
-
-def _saved(path):
-    """Returns the variables of the latest checkpoint by name."""
-    latest = max(LogDir(path).checkpoints.glob("step-*"))
-    reader = tf.train.load_checkpoint(str(latest / "state"))
-    names = [name for name in reader.get_variable_to_dtype_map() if "OBJECT_GRAPH" not in name]
-    return {name: reader.get_tensor(name) for name in names}

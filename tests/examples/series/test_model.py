@@ -24,14 +24,6 @@ from vaeseq.testing import AgentContract
 PHI, NOISE = 0.8, 0.5
 
 
-@pytest.fixture
-def eagerly():
-    """Runs TensorFlow's functions without compiling them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def table_of(*series):
     names = np.repeat([f"s{n}" for n in range(len(series))], [len(v) for v in series])
     values = np.concatenate([np.asarray(v, float).reshape(len(v), -1) for v in series])

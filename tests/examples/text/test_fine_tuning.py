@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 
@@ -25,10 +26,7 @@ def corpus(tmp_path):
 @pytest.fixture
 def train(run, corpus, tmp_path):
     """Runs a short training, at a rate that leaves the weights (almost) as they are."""
-    def run_command(*words):
-        return run("train", "--log-dir", tmp_path / "log", "--train-corpus", corpus, *words)
-
-    return run_command
+    return functools.partial(run, "train", "--log-dir", tmp_path / "log", "--train-corpus", corpus)
 
 
 TINY_STEP = ("--hparams", "learning_rate=1e-8,weight_decay=0", "--num-steps", 1)
@@ -43,8 +41,7 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
         train, trained, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(trained.log_dir, source)
-    ended = train("--init-from", source, *TINY_STEP)
-    assert ended.status == 0, ended.err
+    ended = train("--init-from", source, *TINY_STEP, status=0)
     assert "Warm start with 5 weights of step " in ended.out and "not taken" not in ended.out
     # The vocabulary and the hyperparameters are those of the other run.
     unknown = sum(NEW[:1026].count(character) for character in ",!")  # all but the last tenth
@@ -58,8 +55,7 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
     assert record["log_dir"] == str(source) and sorted(record["taken"]) == sorted(before)
 
     shutil.rmtree(source)
-    again = train("--init-from", source, *TINY_STEP[:-1], 2)
-    assert again.status == 0, again.err
+    again = train("--init-from", source, *TINY_STEP[:-1], 2, status=0)
     assert "going on from here" in again.err and "Warm start" not in again.out
     other = train("--init-from", tmp_path / "third", *TINY_STEP)
     assert other.status == 2 and "holds a run that started from" in other.err
@@ -67,8 +63,7 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
 
 @pytest.mark.slow
 def test_common_characters_keep_their_weights(train, trained, corpus, tmp_path):
-    ended = train("--init-from", trained.log_dir, "--vocab-corpus", corpus, *TINY_STEP)
-    assert ended.status == 0, ended.err
+    ended = train("--init-from", trained.log_dir, "--vocab-corpus", corpus, *TINY_STEP, status=0)
     assert "(3 of them in part)" in ended.out
     assert "2 characters of the vocabulary are new" in ended.out
     before, after = TextModel.load(trained.log_dir), TextModel.load(tmp_path / "log")

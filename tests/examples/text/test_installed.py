@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from tests.in_process import wait_for
 from tests.tiny_text import SMALL
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -66,7 +67,7 @@ def test_a_signal_saves_and_says_how_to_go_on(program, trained, tmp_path, number
                str(trained.corpus), "--hparams", SMALL, "--num-steps", "1000000"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
-        _wait_for(tmp_path / "log" / "events")
+        wait_for(tmp_path / "log" / "events")
         process.send_signal(number)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -75,12 +76,3 @@ def test_a_signal_saves_and_says_how_to_go_on(program, trained, tmp_path, number
     assert len(list((tmp_path / "log" / "checkpoints").glob("step-*"))) == 1
     for noise in ("INFO", "cuda", "oneDNN", "cpu_feature_guard", "Traceback", "Sharding"):
         assert noise not in err
-
-
-def _wait_for(directory):
-    """Waits until there is a file in a directory."""
-    for _ in range(600):
-        if directory.is_dir() and list(directory.iterdir()):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{directory} stayed empty")

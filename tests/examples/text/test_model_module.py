@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from examples.text.cli import program
 from tests.in_process import assert_one_line
 from tests.tiny_text import SMALL, TEXT
 from vaeseq import hparams as hparams_lib
@@ -55,5 +54,5 @@ def test_a_registered_core_trains_and_is_scored(run, module, tmp_path):
 
 def test_a_module_that_cannot_be_imported_is_one_line(run):
     assert_one_line(run("evaluate", "--log-dir", "log", "--model-module", "no_such_module"),
-                    program, "--model-module: expected a Python module that can be imported; "
+                    "--model-module: expected a Python module that can be imported; "
                     "'no_such_module' raised ModuleNotFoundError")

@@ -93,8 +93,7 @@ def test_a_score_counts_every_end_of_a_line(lines):
 @pytest.mark.slow
 def test_samples_end_with_their_line(run, lines):
     ended = run("generate", "--log-dir", lines / "log", "--num-samples", "5", "--length", "300",
-                "--state-model", "normal", "--seed", "1")
-    assert ended.status == 0, ended.err
+                "--state-model", "normal", "--seed", "1", status=0)
     samples = ended.out.split("--- sample")[1:]
     assert len(samples) == 5
     for sample in samples:
@@ -105,9 +104,8 @@ def test_samples_end_with_their_line(run, lines):
 
 
 def test_encode_writes_latents_that_anything_can_read(run, lines, tmp_path):
-    ended = run("encode", "--log-dir", lines / "log", "--input", lines / "corpus.txt",
-                "--output", tmp_path / "z.npz")
-    assert ended.status == 0, ended.err
+    run("encode", "--log-dir", lines / "log", "--input", lines / "corpus.txt",
+        "--output", tmp_path / "z.npz", status=0)
     with np.load(tmp_path / "z.npz", allow_pickle=False) as arrays:
         assert arrays["text"].tolist() == TEXT.splitlines(keepends=True)
         assert arrays["mean"].shape == arrays["stddev"].shape == (100, 2)
@@ -124,8 +122,7 @@ def loaded(lines):
 def test_reconstruct_prints_pairs_and_a_report(run, lines, loaded, monkeypatch):
     monkeypatch.setattr(reconstruct, "load_autoencoder", lambda args: loaded)
     words = ("reconstruct", "--log-dir", lines / "log", "--num-samples", "12", "--length", "24")
-    shown = run(*words, "--latent", "sample")
-    assert shown.status == 0, shown.err
+    shown = run(*words, "--latent", "sample", status=0)
     assert shown.out.count("\n-> ") == 10 and "mutual information" in shown.out
     report = json.loads(run(*words, "--json").out)
     assert report["sequences"] == 10 and report["information"]["cap"] == pytest.approx(np.log(10))
@@ -135,8 +132,7 @@ def test_reconstruct_prints_pairs_and_a_report(run, lines, loaded, monkeypatch):
 def test_interpolate_prints_the_way(run, lines, loaded, monkeypatch):
     monkeypatch.setattr(interpolate, "load_autoencoder", lambda args: loaded)
     words = ("interpolate", "--log-dir", lines / "log", "--from", "one two.", "--length", "24")
-    ended = run(*words, "--to", "four.", "--num-samples", "12")
-    assert ended.status == 0, ended.err
+    ended = run(*words, "--to", "four.", "--num-samples", "12", status=0)
     assert len(ended.out.splitlines()) == 12
     for text, message in (("four?", "--to: expected a text of the model's vocabulary, got '?'"),
                           ("one\ntwo", "--to: expected one line, got several")):

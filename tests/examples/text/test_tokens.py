@@ -203,8 +203,7 @@ def test_scores_are_printed_per_character(run, pairs):
     assert head.split()[:6] == ["nats/char", "bits/char", "nats/token", "perplexity", "tokens",
                                 "characters"]
     assert row.split()[0] == f"{score['nats_per_character']:.4f}"
-    more = run(*command[:-4], "--num-steps", "3", "--valid-every", "1")
-    assert more.status == 0, more.err
+    more = run(*command[:-4], "--num-steps", "3", "--valid-every", "1", status=0)
     assert "validation" in more.err and "nats per token" in more.err
     assert "nats per character" in more.err
     other = run(*command, "--tokens", "bytes")
@@ -214,9 +213,8 @@ def test_scores_are_printed_per_character(run, pairs):
 def test_each_token_has_a_surprise_and_whole_characters(run, pairs, tmp_path):
     folder, _ = pairs
     (tmp_path / "new").write_text("the \u72d0 \U0001f98a fox\n", encoding="utf-8")
-    ended = run("evaluate", "--log-dir", folder / "log", "--eval-corpus", tmp_path / "new",
-                "--per-character", tmp_path / "page")
-    assert ended.status == 0, ended.err
+    run("evaluate", "--log-dir", folder / "log", "--eval-corpus", tmp_path / "new",
+        "--per-character", tmp_path / "page", status=0)
     page = (tmp_path / "page").read_text(encoding="utf-8")
     assert ">\u72d0<" in page and ">\U0001f98a<" in page and "\ufffd" not in page
     model = TextModel.load(folder / "log")
@@ -242,17 +240,14 @@ def test_every_kind_trains_fine_tunes_and_exports(run, pairs, tmp_path, kind):
     log_dir, tuned = tmp_path / "log", tmp_path / "tuned"
     words = [*command, "--tokens", kind]
     words[2] = log_dir
-    ended = run(*words)
-    assert ended.status == 0, ended.err
+    ended = run(*words, status=0)
     assert run("evaluate", "--log-dir", log_dir).status == 0
     assert run("generate", "--log-dir", log_dir, "--length", "9").status == 0
     words = [*command, "--tokens", "bpe:280", "--init-from", log_dir]
     words[2] = tuned
-    ended = run(*words)
-    assert ended.status == 0, ended.err
+    ended = run(*words, status=0)
     assert "Warm start with 5 weights" in ended.out and "tokens of the vocabulary" in ended.out
-    ended = run("export", "--log-dir", tuned, "--output", tmp_path / "model", "--no-xla")
-    assert ended.status == 0, ended.err
+    ended = run("export", "--log-dir", tuned, "--output", tmp_path / "model", "--no-xla", status=0)
     written = (tmp_path / "model" / "assets.extra" / "vocabulary.json").read_text()
     assert tokenization.from_json(written, "").name == "bpe:280"
 

@@ -8,7 +8,6 @@ import json
 import pytest
 import tensorflow as tf
 
-from examples.text.cli import program
 from tests.in_process import assert_one_line
 
 
@@ -36,4 +35,4 @@ def test_an_export_draws_from_the_truncation_it_was_made_with(run, trained, tmp_
 @pytest.mark.parametrize("words", [("--top-k", "-1"), ("--top-p", "0"), ("--min-p", "2")])
 def test_a_truncation_out_of_range_is_one_line(run, trained, words):
     assert_one_line(
-        run("generate", "--log-dir", trained.log_dir, *words), program, f"{words[0]}: expected")
+        run("generate", "--log-dir", trained.log_dir, *words), f"{words[0]}: expected")

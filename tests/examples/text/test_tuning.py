@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 
-from examples.text.cli import program
 from examples.text.model import TextModel
 from tests.in_process import assert_one_line
 from vaeseq.tuning.choices import ChoicesFile
@@ -41,8 +40,7 @@ def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choice
     begin = ["tune", "--from", trained.log_dir, *TUNE, "--num-steps", 3, "--reward",
              "discriminator", "--reward", f"2*listener:likes:{choices}", "--reward", "lines:.*e.*",
              "--mixer-every", 2, "--mixer-by", 5, "--mixer-end", 3]
-    whole = run(*begin, "--log-dir", tmp_path / "whole", "--json")
-    assert whole.status == 0, whole.err
+    whole = run(*begin, "--log-dir", tmp_path / "whole", "--json", status=0)
     report = json.loads(whole.out)
     parts = report["after"]["parts"]
     assert set(parts) == {"discriminator", f"listener:likes:{choices}", "lines:.*e.*"}
@@ -62,8 +60,7 @@ def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choice
 
 
 def test_prefer_measures_rewards_on_held_out_choices(trained, run, choices):
-    ended = run("prefer", "--log-dir", trained.log_dir, "--choices", choices, "--json")
-    assert ended.status == 0, ended.err
+    ended = run("prefer", "--log-dir", trained.log_dir, "--choices", choices, "--json", status=0)
     learnt = json.loads(ended.out)
     assert (learnt["choices"], learnt["listeners"]) == (40, 2)
     for name in ("one_reward", "reward_of_each_listener"):
@@ -104,4 +101,4 @@ def test_tune_and_prefer_refuse_what_they_cannot_follow(trained, run, choices, t
          "--listener: expected a name"),
     ]
     for words, message in cases:
-        assert_one_line(run(*words), program, message)
+        assert_one_line(run(*words), message)
