@@ -29,14 +29,10 @@ def make(
     hparams: HParams, codec: str, batch_size: int, steps: int, *,
     encoder_layers: Sequence[int] = (),
 ) -> Setup:
-    """Returns a model and random observations.
+    """Returns a model and random observations of sequences of `steps` steps.
 
-    Args:
-      hparams: of the core.
-      codec: "text" (symbols), "notes" (piano roll) or "masked" (the same, masked output layer).
-      batch_size: number of sequences.
-      steps: their length.
-      encoder_layers: hidden layers of the encoder of notes.
+    The codec is "text" (symbols), "notes" (piano roll) or "masked" (the same, masked output layer);
+    the encoder of notes has `encoder_layers` hidden layers.
     """
     rng = np.random.default_rng(0)
     if codec == "text":

@@ -93,13 +93,7 @@ class Profile(NamedTuple):
 
 
 def kernels(program: str) -> dict[str, Kernel]:
-    """Reads the instructions of a compiled program.
-
-    Args:
-      program: XLA's text of it.
-
-    Returns:
-      By name; what is not an array (a tuple, say) is left out.
+    """Reads the instructions of XLA's text of a program, by name; leaves out what is not an array.
     """
     shapes: dict[str, tuple[int, list[int]]] = {}
     parsed = {}

@@ -130,13 +130,7 @@ def _measure(beta: float, seed: int, options: argparse.Namespace) -> dict[str, A
 
 
 def draw_map(path: Path, coder: Autoencoder, waves: Sequence[np.ndarray]) -> None:
-    """Draws the map of an autoencoder with two latents.
-
-    Args:
-      path: the PNG file to write.
-      coder: the autoencoder.
-      waves: sequences whose latents are shown.
-    """
+    """Draws the map of an autoencoder with two latents, and those of the waves, as a PNG file."""
     from matplotlib.figure import Figure
     mean = coder.encode(waves).mean
     low, high = np.quantile(mean, (0.02, 0.98), axis=0)

@@ -114,12 +114,7 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def markdown(name: str, results: Path) -> str:
-    """Returns a table in Markdown.
-
-    Args:
-      name: of the table.
-      results: folder of its results.
-    """
+    """Returns the table of a name in Markdown, from the folder of its results."""
     table = load(name)
     lines = []
     for model in table.models:

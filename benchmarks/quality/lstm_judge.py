@@ -34,14 +34,10 @@ class LSTMJudge:
         self, vocabulary_size: int, longest: int, *, num_steps: int = 300, units: int = 64,
         seed: int = 0,
     ):
-        """Creates the model.
+        """Creates the model of V symbols, which reads the first `longest` symbols of a sequence.
 
-        Args:
-          vocabulary_size: V.
-          longest: symbols of a sequence that are read; the rest of longer ones is not.
-          num_steps: updates of `fit`, each of 64 sequences.
-          units: of the LSTM layer and of the embeddings of symbols.
-          seed: of the initial weights and of the batches.
+        `fit` makes `num_steps` updates, each of 64 sequences. The LSTM layer and the embeddings
+        have `units` units.
         """
         self._longest = longest
         self._num_steps = num_steps

@@ -111,13 +111,7 @@ def run(
 ) -> Run:
     """Trains a model, resuming an interrupted run, then scores and samples its best weights.
 
-    Args:
-      recipe: of the model.
-      seed: of all randomness.
-      pieces: piano rolls of each split.
-      log_dir: directory of the run.
-      max_minutes: limit of this training session.
-      scale_steps: multiplies the number of updates.
+    The limit `max_minutes` is of this session; `scale_steps` multiplies the number of updates.
     """
     from vaeseq.train.trainer import Periods
     model = _model(recipe.hparams(scale_steps), pieces["train"], log_dir, seed)
@@ -140,11 +134,7 @@ def run(
 def score_of_run(recipe: Recipe, seed: int, pieces: Pieces, log_dir: Path) -> Score:
     """Returns the score of a trained run's best weights on the test split.
 
-    Args:
-      recipe: of the run, with another bound or number of samples.
-      seed: of the run.
-      pieces: piano rolls of each split.
-      log_dir: directory of the run.
+    The recipe is that of the run, with another bound or number of samples.
     """
     hparams = MidiHParams.load(log_dir / "hparams.json")
     model = _model(hparams, pieces["train"], log_dir, seed)
@@ -153,11 +143,7 @@ def score_of_run(recipe: Recipe, seed: int, pieces: Pieces, log_dir: Path) -> Sc
 
 
 def averaged(nats: list[np.ndarray]) -> float:
-    """Returns the nats per frame of an equal mixture, at each frame, of several exact models.
-
-    Args:
-      nats: log p(x_t | x_<t) of each model, `[frames]`.
-    """
+    """Returns the nats per frame of an equal mixture, at each frame, of exact models `[frames]`."""
     return -float(np.mean(np.logaddexp.reduce(nats, axis=0) - np.log(len(nats))))
 
 

@@ -128,13 +128,9 @@ def complete(command: list[str], folder: Path) -> None:
 def interrupt(
     command: list[str], log_dir: Path, rng: np.random.Generator, kills: int
 ) -> Interruptions:
-    """Starts and kills a run `kills` times, then lets it end.
+    """Starts and kills a run `kills` times, at random moments, then lets it end.
 
-    Args:
-      command: of the run.
-      log_dir: directory of the run; its parent gets stderr.
-      rng: draws the moments of the kills.
-      kills: their number.
+    The parent of `log_dir` gets stderr.
 
     Raises:
       RuntimeError: the run ends before the last kill, or fails.

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from vaeseq.cli import arguments, options
-from vaeseq.cli.program import Command, Program, deferred
+from vaeseq.cli.program import Program, deferred_commands
 from vaeseq.fields import Range, short_repr
 
 from .hparams import SeriesHParams
@@ -228,19 +228,16 @@ _COMMANDS = f"{__package__}.commands"
 program = Program(
     "vaeseq-series", "Models of series of numbers: forecasts, gaps, anomalies, new sequences.",
     (
-        Command("train", "train a model on a table, or resume its training", _train_arguments,
-                deferred(f"{_COMMANDS}.train")),
-        Command("evaluate", "forecast the end of series and score the forecasts",
-                _evaluate_arguments, deferred(f"{_COMMANDS}.evaluate"), saves_at_end=True),
-        Command("forecast", "forecast what follows in each series", _forecast_arguments,
-                deferred(f"{_COMMANDS}.forecast"), saves_at_end=True),
-        Command("impute", "fill missing values", _impute_arguments,
-                deferred(f"{_COMMANDS}.impute"), saves_at_end=True),
-        Command("anomalies", "mark the steps that surprise a model", _anomalies_arguments,
-                deferred(f"{_COMMANDS}.anomalies"), saves_at_end=True),
-        Command("generate", "sample new sequences", _generate_arguments,
-                deferred(f"{_COMMANDS}.generate"), saves_at_end=True),
-        Command("export", "export a trained model for TensorFlow Serving and other programs",
-                _export_arguments, deferred(f"{_COMMANDS}.export"), saves_at_end=True),
+        *deferred_commands(_COMMANDS, (
+            "train", "train a model on a table, or resume its training", _train_arguments)),
+        *deferred_commands(
+            _COMMANDS,
+            ("evaluate", "forecast the end of series and score the forecasts", _evaluate_arguments),
+            ("forecast", "forecast what follows in each series", _forecast_arguments),
+            ("impute", "fill missing values", _impute_arguments),
+            ("anomalies", "mark the steps that surprise a model", _anomalies_arguments),
+            ("generate", "sample new sequences", _generate_arguments),
+            ("export", "export a trained model for TensorFlow Serving and other programs",
+             _export_arguments), saves_at_end=True),
     ))
 main = program.main

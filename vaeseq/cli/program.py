@@ -83,16 +83,18 @@ def deferred(module: str) -> Callable[[argparse.Namespace], None]:
 
 
 def deferred_commands(
-    package: str, *commands: tuple[str, str, Callable[[argparse.ArgumentParser], None]]
+    package: str, *commands: tuple[str, str, Callable[[argparse.ArgumentParser], None]],
+    saves_at_end: bool = False,
 ) -> tuple[Command, ...]:
     """Returns commands, each of which runs the module of its own name.
 
     Args:
       package: of the modules; see `deferred`.
       *commands: name, help and arguments of each, as of `Command`.
+      saves_at_end: of each, as of `Command`.
     """
     return tuple(
-        Command(name, help_, arguments, deferred(f"{package}.{name}"))
+        Command(name, help_, arguments, deferred(f"{package}.{name}"), saves_at_end)
         for name, help_, arguments in commands)
 
 
@@ -134,9 +136,10 @@ class Program:
                 with _without_log_lines(debug):
                     options = self.parse(arguments)  # a core's options are known to its module
                     _import_tensorflow()
-                with prompt_interrupts(self.name) if self._saves_at_end(options.command) else (
+                (command,) = (c for c in self.commands if c.name == options.command)
+                with prompt_interrupts(self.name) if command.saves_at_end else (
                         contextlib.nullcontext()):
-                    options.run(options)
+                    command.run(options)
                 sys.stdout.flush()
             return 0
         except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -149,9 +152,6 @@ class Program:
             if line:
                 print(f"{self.name}: {_shortened(one_line(line))}", file=sys.stderr, flush=True)
             return status
-
-    def _saves_at_end(self, name: str) -> bool:
-        return any(command.saves_at_end for command in self.commands if command.name == name)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parses the options in `arguments`; raises UsageError."""
@@ -175,7 +175,6 @@ class Program:
             sub = group.add_parser(command.name, help=command.help, description=command.help)
             command.arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show where an error came from")
-            sub.set_defaults(run=command.run)
         return parser, dict(group.choices)
 
 

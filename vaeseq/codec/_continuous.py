@@ -14,6 +14,8 @@ from vaeseq.codec import distributions, heads
 from vaeseq.dist_module import check_temperature
 from vaeseq.types import Spec, Tensor
 
+_MIN_DF = 0.5  # of a tempered Student-t distribution
+
 
 class NormalParams(NamedTuple):
     """Parameters of `Normal`.
@@ -26,11 +28,14 @@ class NormalParams(NamedTuple):
     scale: Tensor
 
 
-class Normal(heads.TensorDecoder):
-    """Real numbers: features -> Normal(event; loc, scale).
+class _LocScale(heads.TensorDecoder):
+    """Base of decoders whose last two parameters are a location and a positive scale.
 
-    Parameters: `NormalParams`. `temper` is exact: it multiplies the scale by sqrt(temperature).
+    Attributes:
+      first: what the head gives before them for zero features before training.
     """
+
+    first: tuple[float, ...] = ()
 
     def __init__(self, event_spec: Spec, *, hidden_sizes: Sequence[int] = (),
                  activation: str = "relu", dropout: float = 0.0,
@@ -61,8 +66,17 @@ class Normal(heads.TensorDecoder):
         self._positive = heads.Positive(positive_projection, positive_eps)
         loc = heads.initial_values("initial_loc", initial_loc, event_spec.shape)
         scale = heads.initial_values("initial_scale", initial_scale, event_spec.shape)
-        self._head = heads.Head([loc, self._positive.inverse("initial_scale", scale)],
-                                hidden_sizes, activation=activation, dropout=dropout)
+        self._head = heads.Head(
+            [*(np.full(event_spec.shape, value) for value in self.first), loc,
+             self._positive.inverse("initial_scale", scale)],
+            hidden_sizes, activation=activation, dropout=dropout)
+
+
+class Normal(_LocScale):
+    """Real numbers: features -> Normal(event; loc, scale).
+
+    Parameters: `NormalParams`. `temper` is exact: it multiplies the scale by sqrt(temperature).
+    """
 
     def __call__(self, features: Tensor) -> NormalParams:
         loc, scale = self._head(features)
@@ -74,6 +88,46 @@ class Normal(heads.TensorDecoder):
     def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
         root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
         return params._replace(scale=params.scale * root)
+
+
+class StudentTParams(NamedTuple):
+    """Parameters of `StudentT`.
+
+    Attributes:
+      df: degrees of freedom, [..., *E], above 2.
+      loc: means, [..., *E].
+      scale: [..., *E], positive; the standard deviation is scale sqrt(df / (df - 2)).
+    """
+    df: Tensor
+    loc: Tensor
+    scale: Tensor
+
+
+class StudentT(_LocScale):
+    """Real numbers with outliers: features -> StudentT(event; df, loc, scale).
+
+    The variance is finite, as df is above 2. Parameters: `StudentTParams`. `temper` is exact while
+    the tempered density can be normalised: the power 1/temperature of a Student-t density is one
+    with (df + 1) / temperature - 1 degrees of freedom, which is clipped at 0.5.
+    """
+
+    first = (3.0,)  # softplus(3) + 2, the degrees of freedom, is about 5
+
+    def __call__(self, features: Tensor) -> StudentTParams:
+        df, loc, scale = self._head(features)
+        # Above e^6 degrees of freedom it is a normal distribution; log_prob would lose digits.
+        return StudentTParams(2.0 + tf.nn.softplus(tf.minimum(df, 400.0)), loc,
+                              self._positive(scale))
+
+    def dist(self, params: StudentTParams) -> tfd.Distribution:
+        return heads.independent(
+            distributions.StudentT(params.df, params.loc, params.scale), self.event_spec)
+
+    def temper(self, params: StudentTParams, temperature: float | Tensor) -> StudentTParams:
+        temperature = check_temperature(temperature, params.scale.dtype)
+        df = tf.maximum((params.df + 1.0) / temperature - 1.0,
+                        tf.cast(_MIN_DF, params.scale.dtype))
+        return StudentTParams(df, params.loc, params.scale * tf.sqrt(params.df / df))
 
 
 class BetaParams(NamedTuple):

@@ -19,6 +19,8 @@ from vaeseq.codec._continuous import (
     MixtureParams,
     Normal,
     NormalParams,
+    StudentT,
+    StudentTParams,
 )
 from vaeseq.codec._counts import (
     NegativeBinomial,
@@ -30,7 +32,6 @@ from vaeseq.codec._discrete import Bernoulli, Binomial, Categorical
 from vaeseq.codec._group import Group, GroupDistribution
 from vaeseq.codec._masked import MaskedBernoulli, MaskedBernoulliDistribution, MaskedParams
 from vaeseq.codec._relative import RelativeBernoulli
-from vaeseq.codec._student_t import StudentT, StudentTParams
 
 __all__ = [
     "Bernoulli",

@@ -177,18 +177,10 @@ class Positive:
         return self._inverse(value - self._eps)
 
 
-def _bounded_exp(inputs: Tensor) -> Tensor:
-    return tf.exp(tf.minimum(inputs, tf.cast(_MAX_EXPONENT, inputs.dtype)))
-
-
-def _inverse_softplus(value: np.ndarray) -> np.ndarray:
-    return value + np.log(-np.expm1(-value))
-
-
 _PROJECTIONS: dict[str, tuple[Callable[[Tensor], Tensor],
                               Callable[[np.ndarray], np.ndarray]]] = {
-    "exp": (_bounded_exp, np.log),
-    "softplus": (tf.nn.softplus, _inverse_softplus),
+    "exp": (lambda x: tf.exp(tf.minimum(x, tf.cast(_MAX_EXPONENT, x.dtype))), np.log),
+    "softplus": (tf.nn.softplus, lambda value: value + np.log(-np.expm1(-value))),
 }
 
 

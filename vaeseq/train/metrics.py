@@ -104,7 +104,8 @@ class JsonLines(Writer):
                 f"{str(self._path)!r}: expected a step after {self._last_step}, the last one "
                 f"written; got {step}. Write all values of a step at once."
             )
-        numbers = {name: _finite_or_none(value) for name, value in values.items()}
+        numbers = {name: number if math.isfinite(number := _number(value)) else None
+                   for name, value in values.items()}
         self._file.write(json.dumps({"step": int(step), **numbers}, allow_nan=False) + "\n")
         self._file.flush()
         self._last_step = int(step)
@@ -198,11 +199,6 @@ def _number(value: Any) -> float:
     if number.shape != () or number.dtype.kind not in "biuf":
         raise TypeError(f"expected a number of shape []; got {value!r}")
     return number.item()
-
-
-def _finite_or_none(value: Any) -> float | None:
-    number = _number(value)
-    return number if math.isfinite(number) else None
 
 
 def _remove_later_lines(path: pathlib.Path, last_step: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
+from vaeseq.model import Model
 from vaeseq.tuning import choices, preferences
 from vaeseq.tuning.discriminator import Discriminator
 from vaeseq.tuning.features import SequenceFeatures
@@ -45,6 +46,16 @@ class Domain(NamedTuple):
     make_scorer: Callable[[int], SequenceScorer]
     make_features: Callable[[], SequenceFeatures]
     observe: Callable[[Any], Nest]
+
+    @classmethod
+    def of_model(
+        cls, model: Model, observe: Callable[[Any], Nest],
+        make_features: Callable[[], SequenceFeatures] | None = None,
+    ) -> Domain:
+        """Returns the domain of a model's samples; the default features are the model's own."""
+        return cls(
+            lambda seed: SequenceScorer(model.make_encoder(), model.observation_spec, seed=seed),
+            make_features or (lambda: SequenceFeatures(model.gen_core)), observe)
 
 
 class Learnt(NamedTuple):

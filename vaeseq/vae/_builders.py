@@ -15,13 +15,7 @@ from vaeseq.types import Tensor
 
 
 def recurrent_stack(hparams: HParams, name: str, *, skip: bool = False) -> RecurrentStack:
-    """Builds the recurrent layers of a core.
-
-    Args:
-      hparams: sizes and kind of the cells.
-      name: of the module.
-      skip: whether the outputs are followed by the inputs.
-    """
+    """Builds the recurrent layers of a core; with `skip` the inputs follow their outputs."""
     return RecurrentStack(hparams.rnn_hidden_sizes, cell=hparams.cell, dropout=hparams.dropout,
                           residual=hparams.residual, skip=skip, heads=hparams.attention_heads,
                           window=hparams.attention_window, name=name)
@@ -31,10 +25,6 @@ def bidirectional_transformer(hparams: HParams, name: str) -> BidirectionalTrans
     """Builds the network of a diffusion, of `rnn_hidden_sizes`.
 
     Its window has only distances that a training sequence shows.
-
-    Args:
-      hparams: sizes and options of the transformer.
-      name: of the module.
     """
     return BidirectionalTransformer(
         hparams.rnn_hidden_sizes, heads=hparams.attention_heads, dropout=hparams.dropout,
@@ -50,44 +40,20 @@ def diagonal_normal(hparams: HParams, name: str, *, size: int | None = None) -> 
 
 
 def forward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
-    """Runs a recurrence from zeros over whole sequences.
-
-    Args:
-      stack: the recurrence.
-      inputs: `[B, T, F]`, or a tuple of parts to be concatenated along F.
-      lengths: int32 `[B]`, valid steps of each row.
-
-    Returns:
-      Outputs `[B, T, H]`.
-    """
+    """Runs a recurrence from zeros over sequences, in parts `[B, T, F]`; returns `[B, T, H]`."""
     return stack(inputs, stack.initial_state(nest.leading_dim(inputs)), lengths)[0]
 
 
 def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
-    """Runs a recurrence backwards in time, from each row's last valid step to its first.
-
-    Args:
-      stack: the recurrence.
-      inputs: `[B, T, F]`, or a tuple of parts to be concatenated along F.
-      lengths: int32 `[B]`, valid steps of each row.
-
-    Returns:
-      Outputs `[B, T, H]`.
-    """
+    """Does as `forward`, but backwards in time from each row's last valid step to its first."""
     return unroll.reverse(forward(stack, unroll.reverse(inputs, lengths), lengths), lengths)
 
 
 def ends(past: Tensor, future: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """Returns what two recurrences know of whole sequences, `[B, H]` each.
 
-    Args:
-      past: outputs of `forward`, `[B, T, H]`.
-      future: outputs of `backward`, likewise.
-      lengths: int32 `[B]`, valid steps of each row.
-
-    Returns:
-      The output of `past` at each row's last valid step and of `future` at the first; zeros for an
-      empty sequence.
+    These are the output of `past`, of `forward`, at each row's last valid step and of `future`, of
+    `backward`, at the first; zeros for an empty sequence.
     """
     past = tf.pad(past, [[0, 0], [1, 0], [0, 0]])
     last = past[:, -1] if lengths is None else tf.gather(past, lengths, batch_dims=1)

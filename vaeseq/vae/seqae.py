@@ -368,7 +368,8 @@ class SEQAE(VAECore):
 
 def _initial_layers(stack: RecurrentStack, name: str) -> list[Linear | None]:
     """Creates the layers of `_initial_state`, one for each vector of a stack's state."""
-    return [Linear(spec.shape[0], name=f"{name}_{number}") if _is_vector(spec) else None
+    return [Linear(spec.shape[0], name=f"{name}_{number}")
+            if spec.dtype.is_floating and spec.shape.rank == 1 else None
             for number, spec in enumerate(tf.nest.flatten(stack.state_spec))]
 
 
@@ -381,10 +382,6 @@ def _initial_state(
               else tf.tanh(layer(source))
               for layer, spec in zip(layers, tf.nest.flatten(stack.state_spec))]
     return tf.nest.pack_sequence_as(stack.state_spec, leaves)
-
-
-def _is_vector(spec: Spec) -> bool:
-    return spec.dtype.is_floating and spec.shape.rank == 1
 
 
 def _drop_steps(layer: object, features: Tensor, rate: float) -> Tensor:

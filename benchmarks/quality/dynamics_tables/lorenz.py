@@ -74,12 +74,9 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 def extended_kalman_filter(step: Step, observed: np.ndarray, process_noise: float) -> np.ndarray:
-    """Returns filtered states `[N, 3]`.
+    """Returns filtered states `[N, 3]` of observations `[N, 3]` by the dynamics of one step.
 
-    Args:
-      step: the dynamics of one step.
-      observed: `[N, 3]`.
-      process_noise: variance that is added at each step.
+    The variance `process_noise` is added at each step.
     """
     mean, covariance, means = observed[0], VARIANCE * np.eye(3), [observed[0]]
     for x in observed[1:]:

@@ -34,12 +34,7 @@ _STEPS = 25
 
 
 class LearntTransition(Described, snt.Module):
-    """p(z_t | z_t-1) of known form.
-
-    Attributes:
-      alpha: a variable.
-      beta: a variable.
-    """
+    """p(z_t | z_t-1) of known form, with the variables alpha and beta."""
 
     def __init__(self) -> None:
         super().__init__()

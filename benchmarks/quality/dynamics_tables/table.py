@@ -160,15 +160,7 @@ def _mean(weights: Tensor, values: Tensor, num_particles: int) -> Tensor:
 
 
 def draw_latents(model: vaeseq.Model, observed: np.ndarray, seed: int) -> np.ndarray:
-    """Draws latents of whole sequences of one length from the posterior.
-
-    Args:
-      model: a model whose posterior may read all observations.
-      observed: `[B, T, *E]`.
-      seed: of the sample.
-
-    Returns:
-      `[B, T, Z]`.
+    """Draws latents `[B, T, Z]` of whole sequences `[B, T, *E]` of one length from the posterior.
     """
     agent, core = model.gen_core.agent, model.gen_core.core
     batch = data.as_tensors(data.pad(list(observed), observed.shape[1]), core.observation_spec)

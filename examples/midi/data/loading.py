@@ -235,17 +235,13 @@ def _parallel(paths: list[str], jobs: int) -> Iterable[Notes | str]:
         return
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-            jobs, context, initializer=_ignore_ctrl_c) as pool:
+            jobs, context, initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:  # the parent stops the workers
         try:
             yield from pool.map(read_file, paths, chunksize=4)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _ignore_ctrl_c() -> None:
-    """Leaves Ctrl-C to the parent process, which stops the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def read_file(path: str) -> Notes | str:

@@ -20,7 +20,6 @@ from vaeseq.tuning import learning, terms
 from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.rewards import Function, Reward, RewardSum
-from vaeseq.tuning.scorer import SequenceScorer
 from vaeseq.types import Nest
 
 from ..data import piano_roll
@@ -35,21 +34,13 @@ _PITCHES = 128
 def domain(
     model: MidiModel, make_features: Callable[[], SequenceFeatures] | None = None
 ) -> Domain:
-    """Returns what the sequences of a model of music are.
-
-    Args:
-      model: whose samples are judged.
-      make_features: returns the features of learnt rewards; by default those of `model`, which
-        must be restored.
-    """
+    """Returns what the sequences of a model of music are; see `Domain.of_model`."""
     hparams = model.hparams
 
     def observe(content: Any) -> Nest:
         return observations.observe(to_roll(content, hparams.frames), hparams)
 
-    return Domain(
-        lambda seed: SequenceScorer(model.make_encoder(), model.observation_spec, seed=seed),
-        make_features or (lambda: SequenceFeatures(model.gen_core)), observe)
+    return Domain.of_model(model, observe, make_features)
 
 
 def find(

@@ -316,11 +316,8 @@ def _weekday_of_month(times: np.ndarray) -> np.ndarray:
     return (_month(times) * 5 + _day_of_month(times) // 7) * 7 + _weekday(times)
 
 
-def _hour(times: np.ndarray) -> np.ndarray:
-    return times.astype(np.int64) // 3600_000_000 % 24
-
-
 _CALENDAR = {
-    "weekday": _weekday, "hour": _hour, "month": _month, "day of month": _day_of_month,
+    "weekday": _weekday, "hour": lambda times: times.astype(np.int64) // 3600_000_000 % 24,
+    "month": _month, "day of month": _day_of_month,
     "slot": lambda times: times.astype(np.int64) // 300_000_000 % 288,
     "day of year": _day_of_year, "weekday of month": _weekday_of_month}

@@ -67,11 +67,6 @@ class Table:
     notes: tuple[str, ...]
 
     @property
-    def num_values(self) -> int:
-        """The number of observed values."""
-        return sum(int(np.isfinite(one.values).sum()) for one in self.series)
-
-    @property
     def num_missing(self) -> int:
         """The number of missing values between the first and the last row of each series."""
         return sum(int(np.isnan(one.values).sum()) for one in self.series)
@@ -174,7 +169,9 @@ def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[st
         order = None
         if np.count_nonzero(np.diff(arrays[0])) >= len(labels):  # a series' rows are apart
             order = np.argsort(arrays[0], kind="stable")
-            arrays = [_reordered(array, order, columns.following is not None) for array in arrays]
+            blocks = np.array_split(order, len(order) // _BLOCK + 1)
+            arrays = [mapped.joined((array[rows] for rows in blocks), columns.following is not None)
+                      for array in arrays]
         codes, all_times, values, *covariates = arrays
         known, static = covariates[:len(roles.known)], covariates[len(roles.known):]
         edges = np.flatnonzero(np.diff(codes)) + 1
@@ -232,11 +229,6 @@ def _arrays(columns: Columns, roles: Roles, label: str) -> tuple[list[np.ndarray
         if len(piles[1].kinds) > 1:
             raise UsageError(f"{columns.where(roles.time)}: expected times of one kind.")
         return [pile.array() for pile in piles], list(labels)
-
-
-def _reordered(array: np.ndarray, order: np.ndarray, in_file: bool) -> np.ndarray:
-    blocks = np.array_split(order, len(order) // _BLOCK + 1)
-    return mapped.joined((array[rows] for rows in blocks), in_file)
 
 
 def _joined(name: str, parts: list[_Rows]) -> _Rows:

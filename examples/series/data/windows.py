@@ -134,13 +134,9 @@ class WindowMaker:
         """F, with two numbers for each scaled target if its window's level and scale are inputs."""
         return self.inputs.num_floats + 2 * self._layout.num_targets * self._level_inputs
 
-    @property
-    def _has_scales(self) -> bool:
-        return self.space.kind == "scaled" and self.space.history
-
     def first(self, series: Series) -> int:
         """Returns the first step that a window can start at: it needs some history."""
-        if not self._has_scales:
+        if self.space.kind != "scaled" or not self.space.history:
             return 0
         return min(max(self._season, _LEAST_HISTORY), len(series.values) // 2)
 

@@ -14,7 +14,6 @@ from vaeseq.tuning import learning, rewards, terms
 from vaeseq.tuning.features import SequenceFeatures
 from vaeseq.tuning.learning import Domain
 from vaeseq.tuning.rewards import Function, Metric, Overlap, Reward, RewardSum
-from vaeseq.tuning.scorer import SequenceScorer
 from vaeseq.tuning.terms import Factory
 
 from ..data.corpus import open_corpus
@@ -26,21 +25,13 @@ _MOST_REFERENCES = 1000  # lines of a file
 def domain(
     model: TextModel, make_features: Callable[[], SequenceFeatures] | None = None
 ) -> Domain:
-    """Returns what the sequences of a model of text are.
-
-    Args:
-      model: whose samples are judged.
-      make_features: returns the features of learnt rewards; by default those of `model`, which
-        must be restored.
-    """
+    """Returns what the sequences of a model of text are; see `Domain.of_model`."""
     def observe(content: Any) -> np.ndarray:
         if not isinstance(content, str) or not content:
             raise ValueError(f"expected a text, got {short_repr(content)}.")
         return model.vocabulary.encode(content)
 
-    return Domain(
-        lambda seed: SequenceScorer(model.make_encoder(), model.observation_spec, seed=seed),
-        make_features or (lambda: SequenceFeatures(model.gen_core)), observe)
+    return Domain.of_model(model, observe, make_features)
 
 
 def find(

@@ -250,10 +250,6 @@ def test_counts_of_characters_are_cached(folder, cache, monkeypatch):
     assert counts.sum() == 20 and counts[ord("b")] == 5
 
 
-def _truncate(path):
-    path.write_bytes(path.read_bytes()[:-3])
-
-
 def _flip(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -262,7 +258,8 @@ def _flip(path):
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
 @pytest.mark.parametrize("damage", [
-    _truncate, _flip, lambda path: path.write_bytes(b""), lambda path: path.unlink(),
+    lambda path: path.write_bytes(path.read_bytes()[:-3]), _flip,
+    lambda path: path.write_bytes(b""), lambda path: path.unlink(),
     lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\xff\xff{"),
     lambda path: path.write_bytes(b'{"sizes": [1e99], "checksum": []}'),
     lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR."),
