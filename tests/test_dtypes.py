@@ -32,9 +32,9 @@ def test_all_numbers_are_float64(vae_type):
     loss = loss_of(vae_type, tf.float64)
     out, state = loss(BATCH, loss.initial_state(2), seed=1)
     core = loss.core
-    drawn = Sampler(vae.GenCore(loss.agent, core)).generate(length=2)
+    generated = Sampler(vae.GenCore(loss.agent, core)).generate(length=2)
     assert dtypes_of((core.variables, out, state)) == {tf.float64}
-    assert drawn[0].dtype == np.float64
+    assert generated[0].dtype == np.float64
 
 
 @pytest.mark.parametrize("bound", [bounds.ELBO(2), bounds.IWAE(2), bounds.FIVO(2)],
@@ -69,8 +69,8 @@ def test_one_hyperparameter_makes_a_whole_model_float64(tmp_path):
     assert loaded.evaluate([sequence]).nats == model.evaluate([sequence]).nats
     assert dtypes_of(loaded.gen_core.variables) == {tf.float64}
     (imputed,) = loaded.impute([sequence], num_samples=1, num_particles=2)
-    (drawn,) = loaded.generate(length=3)
-    assert imputed.dtype == drawn.dtype == np.float64
+    (generated,) = loaded.generate(length=3)
+    assert imputed.dtype == generated.dtype == np.float64
 
 
 def test_float64_is_exported(tmp_path):

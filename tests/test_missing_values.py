@@ -56,20 +56,20 @@ def test_scores_say_what_was_not_seen(model):
 
 
 def test_samples_are_plain_arrays(model):
-    (drawn,) = model.generate(length=5, prime=curves(1)[0])
-    assert type(drawn) is np.ndarray and drawn.shape == (5, 2)
+    (sample,) = model.generate(length=5, prime=curves(1)[0])
+    assert type(sample) is np.ndarray and sample.shape == (5, 2)
 
 
 def test_imputed_sequences_have_the_seen_values(model):
     sequences = curves(2)
     sequences[1] = sequences[1][:13]
     imputed = model.impute(sequences, num_samples=3, num_particles=8)
-    for drawn, sequence in zip(imputed, sequences, strict=True):
-        assert drawn.shape == (3, *sequence.shape)
+    for completions, sequence in zip(imputed, sequences, strict=True):
+        assert completions.shape == (3, *sequence.shape)
         is_observed = ~sequence.mask
-        np.testing.assert_array_equal(drawn[:, is_observed], np.broadcast_to(
+        np.testing.assert_array_equal(completions[:, is_observed], np.broadcast_to(
             sequence.data[is_observed], [3, is_observed.sum()]))
-        assert np.isfinite(drawn).all() and len(np.unique(drawn[:, 12])) > 3
+        assert np.isfinite(completions).all() and len(np.unique(completions[:, 12])) > 3
     small.same(model.impute(sequences, num_samples=3, num_particles=8), imputed)
 
 

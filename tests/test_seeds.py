@@ -37,9 +37,9 @@ def test_one_sample_takes_the_presampled_noise(compiled):
     ([1, 3, 2], tf.float64)])
 def test_other_draws_use_their_seeds(shape, dtype):
     with seeds.presampled_noise(tf.zeros([3, 2])):
-        drawn = seeds.normal(shape, SEED, dtype)
-    np.testing.assert_array_equal(drawn, seeds.normal(shape, SEED, dtype))
-    assert np.all(drawn != 0)
+        numbers = seeds.normal(shape, SEED, dtype)
+    np.testing.assert_array_equal(numbers, seeds.normal(shape, SEED, dtype))
+    assert np.all(numbers != 0)
 
 
 @pytest.mark.parametrize("draw", [

@@ -422,11 +422,11 @@ class Model(abc.ABC):
             data_lib.check_finite([sequence], number)
             batch = data_lib.as_tensors(
                 data_lib.pad([sequence], size), self.gen_core.core.observation_spec)
-            drawn = self._impute(
+            completions = self._impute(
                 batch.observed, batch.lengths, num_samples, num_particles, lag,
                 seeds.fold_in(seeds.make(seed), number))
             steps = int(batch.lengths[0])
-            results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), drawn))  # noqa: B023
+            results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), completions))  # noqa: B023
         return results
 
     def _fill(self, sequence: Nest, num_samples: int, seed: Seed) -> Nest:

@@ -206,22 +206,22 @@ class _Judges:
         self._fixed.fit(data.symbols(train))
         self._features = self._fixed.features(self._test)
 
-    def figures(self, drawn: Sequence[np.ndarray]) -> dict[str, float | None]:
+    def figures(self, generated: Sequence[np.ndarray]) -> dict[str, float | None]:
         """Returns the figures of samples."""
         data = self._data
-        drawn = [sample for sample in data.symbols(drawn) if len(sample)]
-        texts = [data.decode(sample) for sample in drawn[:_MOST_FOR_BLEU]] if data.decode else []
-        self._fitted.fit(drawn)
+        generated = [sample for sample in data.symbols(generated) if len(sample)]
+        texts = list(map(data.decode, generated[:_MOST_FOR_BLEU])) if data.decode else []
+        self._fitted.fit(generated)
         return {
-            "forward_nats": self._counted.nats_per_symbol(drawn),
+            "forward_nats": self._counted.nats_per_symbol(generated),
             "reverse_nats": samples.NGram(
-                drawn, data.num_symbols, data.order).nats_per_symbol(self._test),
-            "lstm_forward_nats": self._fixed.nats_per_symbol(drawn),
+                generated, data.num_symbols, data.order).nats_per_symbol(self._test),
+            "lstm_forward_nats": self._fixed.nats_per_symbol(generated),
             "lstm_reverse_nats": self._fitted.nats_per_symbol(self._test),
-            "frechet": samples.frechet_distance(self._fixed.features(drawn), self._features),
-            "distinct": samples.distinct(drawn, 4),
+            "frechet": samples.frechet_distance(self._fixed.features(generated), self._features),
+            "distinct": samples.distinct(generated, 4),
             "self_bleu": samples.self_bleu(texts, 3) if texts and samples.has_bleu() else None,
-            "length": float(np.mean(list(map(len, drawn))))}
+            "length": float(np.mean(list(map(len, generated))))}
 
 
 def _measure(
@@ -243,8 +243,8 @@ def _measure(
         "sequences": list(map(len, data.splits)), **provenance(_MODULE)}
     if name == "rnn":
         row["iw_nats"] = {"rnn": model.evaluate(test).nats_per_step}
-        drawn = model.generate(num_samples=len(test), length=data.longest, seed=seed)
-        row["samples"] = {"rnn": judges.figures(drawn)}
+        generated = model.generate(num_samples=len(test), length=data.longest, seed=seed)
+        row["samples"] = {"rnn": judges.figures(generated)}
         return row
     coder = Autoencoder(model.gen_core, batch_size=256)
     report = measures.report(coder, test, seed=seed)
@@ -259,8 +259,8 @@ def _measure(
         if kind != "prior":
             states = autoencoder.make(kind, seed=seed)
             states.fit(*encoded)
-        drawn = coder.sample(len(test), length=data.longest, states=states, seed=seed)
-        row["samples"][kind] = judges.figures(drawn)
+        generated = coder.sample(len(test), length=data.longest, states=states, seed=seed)
+        row["samples"][kind] = judges.figures(generated)
         if coder.has_density and (states is None or states.has_density):
             row["iw_nats"][kind] = coder.log_likelihood(
                 test, states, num_samples=options.importance_samples, seed=seed).nats_per_step
@@ -325,8 +325,8 @@ def _sample_table(rows: list[dict[str, Any]]) -> str:
               "LSTM reverse", "Frechet", "distinct-4", "self-BLEU-3", "length")
     lines = []
     for row in rows:
-        drawn = row["samples"] if row is not rows[0] else {"real": row["real"], **row["samples"]}
-        for kind, figures in drawn.items():
+        by_kind = row["samples"] if row is not rows[0] else {"real": row["real"], **row["samples"]}
+        for kind, figures in by_kind.items():
             nats = row["iw_nats"].get(kind)
             bleu = figures["self_bleu"]
             lines.append((

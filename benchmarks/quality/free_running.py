@@ -40,13 +40,13 @@ def compare(
     music = statistics_of(pieces)
     rng = np.random.default_rng(seed)
     draws = rng.integers(len(pieces), size=[_DRAWS, len(samples)])
-    drawn = [statistics_of([pieces[i][:length] for i in draw]) for draw in draws]
+    statistics = [statistics_of([pieces[i][:length] for i in draw]) for draw in draws]
     sampled = statistics_of(samples)
     return {name: {
         "samples": sampled[name], "training": music[name],
         "distance": _rounded(_distance(sampled[name], music[name])),
         "spread": _rounded(np.quantile(
-            [_distance(each[name], music[name]) for each in drawn], _QUANTILE))}
+            [_distance(each[name], music[name]) for each in statistics], _QUANTILE))}
         for name in STATISTICS}
 
 

@@ -244,8 +244,8 @@ def _bleu_of(
     state = gen_core.prime(sources, gen_core.initial_state(len(held)), seed=seeds.make(0))
     figures = {}
     for name, temperature in (("greedy", 1e-3), ("sampled", 1.0)):
-        drawn, _ = gen_core.generate(size, state, temperature=temperature, seed=seeds.make(1))
-        whole = np.concatenate([sources.numpy(), drawn.observed.numpy()], 1)
+        generated, _ = gen_core.generate(size, state, temperature=temperature, seed=seeds.make(1))
+        whole = np.concatenate([sources.numpy(), generated.observed.numpy()], 1)
         scored = reward.score(as_samples(whole), as_samples(np.stack(held)))
         figures[name] = float(scored.values.sum(1).mean())
     return figures
@@ -267,7 +267,7 @@ def _oracle(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         variable.assign(tf.random.stateless_normal(variable.shape, [seed, number]))
     data = list(np.concatenate([
         _drawn(oracle.gen_core, 500, length, number) for number in range(count // 500)]))
-    random, itself = (_oracle_nats(oracle, drawn, length) for drawn in (model, oracle))
+    random, itself = (_oracle_nats(oracle, source, length) for source in (model, oracle))
     model.train(data, num_steps=options.base_steps)
     likelihood = _oracle_nats(oracle, model, length)
     prior = Symbols(symbols, hparams, model.log_dir.path, seed=seed + 1)
@@ -284,8 +284,8 @@ def _oracle(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 def _oracle_nats(oracle: Symbols, model: Symbols, length: int) -> float:
     from vaeseq.tuning.policy import log_density
-    drawn = np.concatenate([_drawn(model.gen_core, 500, length, 99 + part) for part in range(4)])
-    density = log_density(oracle.gen_core, tf.constant(drawn), tf.zeros([*drawn.shape, 0]))
+    observed = np.concatenate([_drawn(model.gen_core, 500, length, 99 + part) for part in range(4)])
+    density = log_density(oracle.gen_core, tf.constant(observed), tf.zeros([*observed.shape, 0]))
     return float(-np.mean(density.numpy(), dtype=np.float64))
 
 
@@ -439,10 +439,10 @@ def _tune(
 ) -> dict[str, float]:
     """Tunes a policy; returns the learnt reward and the KL divergence of the last update."""
     def rewards(samples: Samples) -> np.ndarray:
-        drawn = [Sample(row) for row in samples.observed]
+        sequences = [Sample(row) for row in samples.observed]
         references = [Sample(row) for row in samples.references]
-        values = reward.score(drawn, references).values
-        reward.update(drawn, references)
+        values = reward.score(sequences, references).values
+        reward.update(sequences, references)
         return values
 
     ops = TuneOps(

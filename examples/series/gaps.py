@@ -85,11 +85,11 @@ class Bridge(NamedTuple):
             for start, stop in _runs(np.isnan(column)):
                 level, spread = (np.interp(np.log(stop - start), np.log(self.sizes), factors)
                                  for factors in (self.levels, self.spreads))
-                drawn = samples[:, start:stop, d]
-                median = np.median(drawn, 0)
+                completions = samples[:, start:stop, d]
+                median = np.median(completions, 0)
                 width = spread * errors(stop - start)
                 result[:, start:stop, d] = (line[start:stop] + level * (median - line[start:stop])
-                                            + width * _unit_deviations(drawn))
+                                            + width * _unit_deviations(completions))
         return result
 
 
@@ -157,7 +157,7 @@ def fit(
             for _, start, compared in of_series:
                 stop = start + size
                 values[start:stop] = np.nan
-                drawn = model.complete(
+                completions = model.complete(
                     series._replace(values=values), start, stop, lookahead=lookahead,
                     num_samples=num_samples, num_particles=num_particles,
                     seed=seed + (start << 31))[:, compared]
@@ -168,8 +168,8 @@ def fit(
                     if not (np.isfinite(truth).any() and np.isfinite(near).any()):
                         continue
                     line = lines(near)[start - first:stop - first][compared]
-                    median = np.median(drawn[..., d], 0)
-                    deviation = error * _unit_deviations(drawn[..., d]).T
+                    median = np.median(completions[..., d], 0)
+                    deviation = error * _unit_deviations(completions[..., d]).T
                     errors = truth - line - _LEVELS[:, None, None] * (median - line)
                     scores += np.nansum(forecasts.crps(
                         _SPREADS[:, None, None] * deviation, errors), -1) / error
@@ -217,9 +217,9 @@ def hidden_gaps(table: Table, places: Sequence[Places], size: int) -> list[Hidde
     return [gaps[i] for i in np.unique(np.linspace(0, len(gaps) - 1, most).astype(int))]
 
 
-def _unit_deviations(drawn: np.ndarray) -> np.ndarray:
+def _unit_deviations(completions: np.ndarray) -> np.ndarray:
     """Returns deviations from the median of samples `[M, N]`, of mean size 1 at each step."""
-    deviation = drawn - np.median(drawn, 0)
+    deviation = completions - np.median(completions, 0)
     return deviation / np.maximum(np.abs(deviation).mean(0), 1e-12)
 
 
@@ -258,10 +258,10 @@ def complete(
     filled = np.isnan(series.values)
     samples = np.repeat(series.values[None], num_samples, 0)
     for number, (start, stop) in enumerate(groups(series.values, lookahead)):
-        drawn = model.complete(
+        completions = model.complete(
             series, start, stop, lookahead=lookahead, num_samples=num_samples,
             num_particles=num_particles, seed=seed + (number << 31))
-        samples[:, start:stop] = np.where(filled[start:stop], drawn, samples[:, start:stop])
+        samples[:, start:stop] = np.where(filled[start:stop], completions, samples[:, start:stop])
         on_group()
     if bridge is not None:
         samples = bridge.apply(samples, series.values)

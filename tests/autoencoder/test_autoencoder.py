@@ -120,11 +120,11 @@ def test_a_trained_autoencoder_reconstructs_from_mean_and_sample(trained):
 
 def test_a_report_tells_a_decoder_that_ignores_its_latents(trained):
     held_out = [word[:4] for word in WORDS]
-    used = measures.report(trained, held_out)
-    assert not used.is_collapsed and used.active_units == 2 and used.accuracy > 0.85
-    assert used.worth > 1 and used.edit_distance < 0.15
-    assert used.worth == pytest.approx(
-        4 * (used.shuffled_nats_per_step - used.nats_per_step), rel=1e-6)
+    report = measures.report(trained, held_out)
+    assert not report.is_collapsed and report.active_units == 2 and report.accuracy > 0.85
+    assert report.worth > 1 and report.edit_distance < 0.15
+    assert report.worth == pytest.approx(
+        4 * (report.shuffled_nats_per_step - report.nats_per_step), rel=1e-6)
     head = [v for v in trained._core.decoder.trainable_variables if v.shape.rank == 2]
     before = [v.numpy() for v in head]
     try:

@@ -38,9 +38,9 @@ def test_a_normal_state_model_is_the_normal_distribution_of_its_moments():
     expected = tfd.MultivariateNormalTriL(STATES.mean(0), np.linalg.cholesky(covariance))
     z = RNG.normal(size=[4, 3, 2])
     np.testing.assert_allclose(model.log_prob(z), expected.log_prob(z), rtol=1e-5)
-    drawn = model.sample(20000, seed=1)
-    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.06)
-    np.testing.assert_array_equal(drawn, model.sample(20000, seed=1))
+    latents = model.sample(20000, seed=1)
+    np.testing.assert_allclose(np.cov(latents.T), covariance, atol=0.06)
+    np.testing.assert_array_equal(latents, model.sample(20000, seed=1))
 
 
 @pytest.mark.oracle
@@ -57,8 +57,8 @@ def test_a_mixture_finds_two_components():
     np.testing.assert_allclose(model._choleskys[order, 0, 0], [0.5, 1.0], atol=0.1)
     better = model.log_prob(TWO).mean() - fitted("normal", TWO).log_prob(TWO).mean()
     assert better > 0.4
-    drawn = model.sample(9000, seed=0)
-    assert abs((drawn < -0.9).mean() - 1 / 3) < 0.03
+    latents = model.sample(9000, seed=0)
+    assert abs((latents < -0.9).mean() - 1 / 3) < 0.03
 
 
 def test_every_step_of_expectation_maximisation_raises_the_likelihood(monkeypatch):
@@ -90,8 +90,8 @@ def test_a_flow_learns_a_density_that_is_one():
     assert abs(density.sum() * (grid[1] - grid[0]) ** 2 - 1) < 0.01
     gained = flow.log_prob(bent).mean() - fitted("normal", bent).log_prob(bent).mean()
     assert gained > 0.5
-    drawn = flow.sample(4000, seed=1)
-    assert abs(flow.log_prob(drawn).mean() - flow.log_prob(bent).mean()) < 0.15
+    latents = flow.sample(4000, seed=1)
+    assert abs(flow.log_prob(latents).mean() - flow.log_prob(bent).mean()) < 0.15
 
 
 @pytest.mark.oracle
@@ -106,11 +106,11 @@ def test_losses_of_critic_and_generator_are_those_of_quadrature():
     norm = np.linalg.norm(shift)  # f is N(norm^2 / 2, norm^2) for real points, else minus that
     softplus = (weights * np.log1p(np.exp(-norm ** 2 / 2 - norm * nodes))).sum() / weights.sum()
     real = tf.random.stateless_normal([200_000, 2], [1, 2])
-    drawn = tf.random.stateless_normal([100_000, 2], [3, 4]) + shift
-    loss = learned.critic_loss(critic, real, drawn, penalty=0.7)
+    generated = tf.random.stateless_normal([100_000, 2], [3, 4]) + shift
+    loss = learned.critic_loss(critic, real, generated, penalty=0.7)
     np.testing.assert_allclose(loss, 2 * softplus + 0.7 * norm ** 2, atol=0.01)
     up = (weights * np.log1p(np.exp(norm ** 2 / 2 - norm * nodes))).sum() / weights.sum()
-    np.testing.assert_allclose(learned.generator_loss(critic, drawn), up, atol=0.01)
+    np.testing.assert_allclose(learned.generator_loss(critic, generated), up, atol=0.01)
 
 
 @pytest.mark.parametrize("name, seed", [("gan", 0), ("gan", 1), ("gmmn", 0)])
@@ -118,8 +118,8 @@ def test_a_generator_learns_a_normal_distribution(name, seed):
     model = autoencoder.make(name, seed=seed)
     model._num_steps = 400
     model.fit(STATES)
-    drawn = model.sample(3000, seed=1)
-    distance = samples.frechet_distance(drawn, STATES)
+    latents = model.sample(3000, seed=1)
+    distance = samples.frechet_distance(latents, STATES)
     assert distance < 0.02 * np.trace(np.cov(STATES.T)), distance
     with pytest.raises(NotImplementedError, match=f"'{name}' is a sampler without a density"):
         model.log_prob(STATES)

@@ -85,12 +85,12 @@ def test_completions_and_evidence_equal_an_enumeration(gen_core, temperature):
     ratios = np.exp(np.float64(imputed.log_prob)) / p.sum()
     assert abs(ratios.mean() - 1) < 4 * ratios.std() / np.sqrt(rows) < 0.1
     weights = np.exp(imputed.log_weights)[..., None]
-    drawn = imputed.values.numpy()
+    completions = imputed.values.numpy()
     np.testing.assert_array_equal(
-        drawn[..., FIXED], np.broadcast_to(X[FIXED], [rows, particles, FIXED.sum()]))
+        completions[..., FIXED], np.broadcast_to(X[FIXED], [rows, particles, FIXED.sum()]))
     # The share of each value, and of each pair of values in one step or two.
     law = np.einsum("n,ni,nj->ij", p / p.sum(), *[x.reshape(len(x), -1)] * 2)
-    flat = drawn.reshape(rows, particles, -1)
+    flat = completions.reshape(rows, particles, -1)
     shares = np.einsum("bs,bsi,bsj->bij", weights[:, :, 0, 0], flat, flat)
     error = shares.std(0) / np.sqrt(rows)
     assert (np.abs(shares.mean(0) - law) < 5 * error + 2 / particles / rows ** 0.5).all()

@@ -154,25 +154,25 @@ def test_listeners_with_opposite_tastes_are_told_apart():
     rng = np.random.default_rng(3)
     tastes = {f"{kind}{number}": taste for number in range(12)
               for kind, taste in (("likes", 30.0), ("dislikes", -30.0))}
-    known, held = ([pair for name, taste in tastes.items()
+    train, held_out = ([pair for name, taste in tastes.items()
                     for pair in _pairs(rng, 8, taste, name, length=3)] for _ in range(2))
     model = HierarchicalPreferenceModel(Shares())
-    evidence = model.fit(known)
+    evidence = model.fit(train)
     # EM raises the evidence, up to the error of Laplace's approximation; correlated weights most.
     assert np.diff(evidence).min() > -0.5 and evidence[-1] > evidence[9] + 20
     one = PreferenceModel(Shares())
-    one.fit(known)
-    assert model.accuracy(known, held).accuracy > 0.85 > 0.7 > one.accuracy(held).accuracy
+    one.fit(train)
+    assert model.accuracy(train, held_out).accuracy > 0.85 > 0.7 > one.accuracy(held_out).accuracy
     new = model.infer([])
     np.testing.assert_allclose(new.covariance, model._covariance.numpy())
-    groups = by_listener(known, known)
+    groups = by_listener(train, train)
     posteriors = {name: model.infer(group) for name, group in groups.items()}
     assert all(np.trace(posterior.covariance) < np.trace(new.covariance)
                for posterior in posteriors.values())
     sequences = [np.full([3], symbol) for symbol in range(4)]
     samples = [Sample(sequence) for sequence in sequences]
     weights = {name: posterior.mean for name, posterior in posteriors.items()}
-    judged = [pair.first for pair in known]
+    judged = [pair.first for pair in train]
     by_taste = [Listeners(model, {name: weights[name]}, judged).score(samples, [])
                 for name in ("likes0", "dislikes0")]
     assert np.argmax(by_taste, axis=1).tolist() == [3, 0]
@@ -209,14 +209,14 @@ def test_the_prior_of_listeners_is_that_of_their_weights():
 def test_the_discriminator_learns_the_ratio_of_densities():
     """Sequences of one symbol: the logit is log p_data / p of the symbol."""
     rng = np.random.default_rng(4)
-    data, drawn = (np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.3, 0.2, 0.1]))
+    data, sampled = (np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.3, 0.2, 0.1]))
     reward = Discriminator(_scorer(), real_label=1.0, learning_rate=0.02, weight_decay=0.0)
     for _ in range(100):
         real, fake = ([Sample(np.array([symbol])) for symbol in rng.choice(4, 256, p=p)]
-                      for p in (data, drawn))
+                      for p in (data, sampled))
         reward.update(fake, real)
     logits = np.concatenate(reward.score([Sample(np.array([symbol])) for symbol in range(4)], []))
-    np.testing.assert_allclose(logits, np.log(data / drawn), atol=0.25)
+    np.testing.assert_allclose(logits, np.log(data / sampled), atol=0.25)
     limited = Discriminator(_scorer(), limit=1e-3)
     scores = limited.score([Sample(np.array([1, 2, 0, 3]))], [])
     assert scores[0].shape == (4,) and abs(scores[0].sum()) <= 1e-3

@@ -101,14 +101,14 @@ def test_gaps_are_drawn_from_the_conditional_distribution():
     is_known = np.array([False, True, False, True])
     values = np.zeros([rows, T, 1], np.float32)
     values[:, is_known] = [[1.0], [-0.5]]
-    drawn = filler.fill(values, np.tile(is_known, [rows, 1]), seed=1)
-    np.testing.assert_array_equal(drawn[:, is_known], values[:, is_known])
+    filled = filler.fill(values, np.tile(is_known, [rows, 1]), seed=1)
+    np.testing.assert_array_equal(filled[:, is_known], values[:, is_known])
     fixed = COVARIANCE[np.ix_(is_known, is_known)]
     gain = np.linalg.solve(fixed, COVARIANCE[np.ix_(is_known, ~is_known)]).T
     mean = MEAN[~is_known] + gain @ ([1.0, -0.5] - MEAN[is_known])
     covariance = (COVARIANCE[np.ix_(~is_known, ~is_known)]
                   - gain @ COVARIANCE[np.ix_(is_known, ~is_known)])
-    samples = drawn[:, ~is_known, 0]
+    samples = filled[:, ~is_known, 0]
     deviation = np.sqrt(np.diag(covariance))
     # The error of 80 steps is below a hundredth of the scale.
     np.testing.assert_allclose(

@@ -193,13 +193,13 @@ def test_samples_have_the_frequencies_of_the_sampler_and_gaps_those_of_the_condi
     filler, rows = Filler(Toy(true_logits(joint), steps)), 40000
     is_known = np.tile([False, True, False, True], [rows, 1])
     values = np.tile(np.array([0, 2, 0, 1], np.int32), [rows, 1])
-    drawn = filler.fill(values, is_known, seed=1)
-    np.testing.assert_array_equal(drawn[:, [1, 3]], values[:, [1, 3]])
+    filled = filler.fill(values, is_known, seed=1)
+    np.testing.assert_array_equal(filled[:, [1, 3]], values[:, [1, 3]])
     conditional = joint[:, 2, :, 1] / joint[:, 2, :, 1].sum()
     if steps:  # with probability 1/2 both at once, each from its own marginal
         apart = conditional.sum(1, keepdims=True) * conditional.sum(0, keepdims=True)
         conditional = (conditional + apart) / 2
-    counts = np.bincount(drawn[:, 0] * V + drawn[:, 2], minlength=V * V).reshape(V, V)
+    counts = np.bincount(filled[:, 0] * V + filled[:, 2], minlength=V * V).reshape(V, V)
     error = np.sqrt(conditional * (1 - conditional) / rows)
     assert np.all(abs(counts / rows - conditional) < 4.5 * error + 1e-6)
 

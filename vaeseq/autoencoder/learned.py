@@ -196,17 +196,17 @@ class Generator(_Standardised):
             num_updates.assign_add(1.0)
             real = batch(real_seed)
             if self._loss == "logistic":
-                drawn = self._generator(seeds.normal([_BATCH, size], fake_seed))
+                generated = self._generator(seeds.normal([_BATCH, size], fake_seed))
                 with tf.GradientTape() as tape:
-                    loss = critic_loss(critic, real, drawn)
+                    loss = critic_loss(critic, real, generated)
                 critic_optimizer.apply(_dense(tape.gradient(
                     loss, critic.trainable_variables,
                     unconnected_gradients=tf.UnconnectedGradients.ZERO)),
                     critic.trainable_variables)
             with tf.GradientTape() as tape:
-                drawn = self._generator(seeds.normal([_BATCH, size], generator_seed))
-                loss = (generator_loss(critic, drawn) if self._loss == "logistic"
-                        else mmd.squared_mmd(drawn, real))
+                generated = self._generator(seeds.normal([_BATCH, size], generator_seed))
+                loss = (generator_loss(critic, generated) if self._loss == "logistic"
+                        else mmd.squared_mmd(generated, real))
             optimizer.apply(_dense(tape.gradient(loss, variables)), variables)
             self._average.update(num_updates)
 
@@ -218,11 +218,11 @@ class Generator(_Standardised):
 
 
 def critic_loss(
-    critic: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, *, penalty: float = 1.0
+    critic: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, *, penalty: float = 1.0
 ) -> Tensor:
-    """Returns the loss of a critic that tells real points from drawn ones.
+    """Returns the loss of a critic that tells real points from generated ones.
 
-        E_real softplus(-f) + E_drawn softplus(f) + penalty / 2 (E_real |f'|^2 + E_drawn |f'|^2)
+        E_real softplus(-f) + E_gen softplus(f) + penalty / 2 (E_real |f'|^2 + E_gen |f'|^2)
 
     The zero-centred gradient penalty makes training converge to the data's distribution where other
     losses circle around it (Mescheder et al., arXiv:1801.04406).
@@ -230,14 +230,14 @@ def critic_loss(
     Args:
       critic: f, from `[B, Z]` to logits `[B, 1]`.
       real: `[B, Z]`.
-      drawn: `[B, Z]`.
+      generated: `[B, Z]`.
       penalty: weight of the squared norms of gradients.
 
     Returns:
       A scalar.
     """
     loss = tf.zeros([], real.dtype)
-    for points, sign in ((real, -1.0), (drawn, 1.0)):
+    for points, sign in ((real, -1.0), (generated, 1.0)):
         with tf.GradientTape() as tape:
             tape.watch(points)
             logits = critic(points)
@@ -246,9 +246,9 @@ def critic_loss(
     return loss
 
 
-def generator_loss(critic: Callable[[Tensor], Tensor], drawn: Tensor) -> Tensor:
-    """Returns E softplus(-f) of drawn points `[B, Z]`, a scalar: the non-saturating loss."""
-    return tf.reduce_mean(tf.nn.softplus(-critic(drawn)))
+def generator_loss(critic: Callable[[Tensor], Tensor], generated: Tensor) -> Tensor:
+    """Returns E softplus(-f) of generated points `[B, Z]`, a scalar: the non-saturating loss."""
+    return tf.reduce_mean(tf.nn.softplus(-critic(generated)))
 
 
 def _dense(gradients: list[Tensor]) -> list[Tensor]:

@@ -152,7 +152,7 @@ def report(
         raise ValueError(f"expected at least two sequences to compare, got {len(sequences)}.")
     encoded = autoencoder.encode(sequences)
     sampled = encoded.sample(seed)
-    own, drawn, other = (float(autoencoder.log_prob(sequences, z).sum()) for z in (
+    own, of_sample, other = (float(autoencoder.log_prob(sequences, z).sum()) for z in (
         encoded.mean, sampled, encoded.mean[derangement(len(sequences), seed)]))
     num_steps = sum(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
     right = edits = None
@@ -171,7 +171,8 @@ def report(
     compared = sampled[:_MOST_FOR_MMD]
     prior = np.random.default_rng(seed + 1).standard_normal(compared.shape).astype(np.float32)
     return Report(
-        -own / num_steps, -drawn / num_steps, -other / num_steps, (own - other) / len(sequences),
+        -own / num_steps, -of_sample / num_steps, -other / num_steps,
+        (own - other) / len(sequences),
         active_units(encoded.mean), float(mmd.squared_mmd(compared, prior)),
         information(*encoded, seed=seed) if autoencoder.has_density else None, right, edits)
 

@@ -39,7 +39,7 @@ def check_plot(args: argparse.Namespace) -> None:
 
 
 def report(
-    args: argparse.Namespace, drawn: Sequence[np.ndarray], train: Sequence[np.ndarray],
+    args: argparse.Namespace, generated: Sequence[np.ndarray], train: Sequence[np.ndarray],
     held_out: Sequence[np.ndarray], vocabulary_size: int, *, unit: str,
     lengths: Sequence[int] = samples.LENGTHS,
     decode: Callable[[np.ndarray], str] | None = None, labels: dict[str, Any] | None = None,
@@ -50,7 +50,7 @@ def report(
 
     Args:
       args: with `samples`, `seed`, `json` and `plot`.
-      drawn: symbols of the samples, each `[N]`.
+      generated: symbols of the samples, each `[N]`.
       train: of what the model was trained on.
       held_out: of what it was not.
       vocabulary_size: V.
@@ -65,7 +65,7 @@ def report(
     with Progress("measure", total=2 * len(lengths), unit="row", is_brief=True) as progress:
         try:
             compared = samples.compare(
-                drawn, train, held_out, vocabulary_size, lengths=lengths, decode=decode,
+                generated, train, held_out, vocabulary_size, lengths=lengths, decode=decode,
                 seed=args.seed, advance=lambda: progress.advance(1, 1))
         except ValueError as error:
             raise UsageError(f"--samples: {error}") from None

@@ -86,9 +86,9 @@ class BeamSearch:
         symbols = np.zeros([beam_size, 0], np.int64)
         lengths = np.zeros([beam_size], np.int64)
         for _ in range(length):
-            drawn, parents, scores, state, active = self._compiled(state, scores)
+            new_symbols, parents, scores, state, active = self._compiled(state, scores)
             parents = parents.numpy()
-            symbols = np.concatenate([symbols[parents], drawn.numpy()[:, None]], 1)
+            symbols = np.concatenate([symbols[parents], new_symbols.numpy()[:, None]], 1)
             lengths = lengths[parents] + active.numpy()
             if bool(tf.reduce_all(state.finished)):
                 break

@@ -130,11 +130,11 @@ class Sampler:
             tf.nest.map_structure(
                 lambda array, beginning: np.copyto(array[:, :size], beginning), values, prime)
         is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
-        drawn = self.fill(
+        filled = self.fill(
             values, is_known, temperature=temperature, truncation=truncation, seed=seed)
         unknown = np.full([num_samples, length], np.nan, np.float32)
         return Generated(
-            tf.nest.map_structure(lambda array: array[:, size:], drawn),
+            tf.nest.map_structure(lambda array: array[:, size:], filled),
             np.zeros([num_samples, length, 0]), np.zeros([num_samples, length, 0]),
             unknown, unknown, np.full(num_samples, length))
 

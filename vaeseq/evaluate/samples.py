@@ -371,18 +371,18 @@ def compare(
       ValueError: no sample or no held-out data is as long as the first length.
     """
     longest = min(max(map(len, samples), default=0), sum(map(len, held_out)))
-    used = [length for length in lengths if length <= longest]
-    if not used:
+    short_enough = [length for length in lengths if length <= longest]
+    if not short_enough:
         raise ValueError(f"expected samples and held-out data of at least {min(lengths)} symbols, "
                          f"got {longest}.")
     rng = np.random.default_rng(seed)
-    real = _excerpts(held_out, len(samples), used[-1], rng)
-    of_train = _excerpts(train, len(samples), used[-1], rng)
+    real = _excerpts(held_out, len(samples), short_enough[-1], rng)
+    of_train = _excerpts(train, len(samples), short_enough[-1], rng)
     model = NGram(train, vocabulary_size, order)
 
     def rows(group: Sequence[np.ndarray], of_reverse: Sequence[np.ndarray]) -> Iterator[Row]:
         before = 0
-        for length in used:
+        for length in short_enough:
             cut = [sample[:length] for sample in group]
             latest = [sample[before:length] for sample in group if len(sample) > before]
             copies = longest_copies(cut, train)

@@ -176,14 +176,14 @@ def take(
     taken: list[str] = []
     adapted: list[str] = []
     not_taken: list[str] = []
-    used: set[int] = set()
+    matched: set[int] = set()
     for name, variable in ours.items():
         if name in values and values[name] is None:
             not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
             continue
         match = next((everywhere[other] for other in names[id(variable)] if other in everywhere),
                      None)
-        used.add(id(match))
+        matched.add(id(match))
         value = values[name] if name in values else None if match is None else match.numpy()
         if value is None:
             not_taken.append(f"{name} {_shape(variable)}: not in that model")
@@ -199,7 +199,7 @@ def take(
             continue
         variable.assign(new)
     not_taken += [f"{name} {_shape(variable)}: not in this model"
-                  for name, variable in theirs.items() if id(variable) not in used]
+                  for name, variable in theirs.items() if id(variable) not in matched]
     path = os.path.abspath(log_dir)
     if not taken:
         raise ValueError(

@@ -70,25 +70,25 @@ class Discriminator(Reward):
     def update(self, samples: Sequence[Sample], references: Sequence[Sample]) -> None:
         """Learns to tell samples from references, both cut to the shortest length of either."""
         size = min(len(tf.nest.flatten(sample.observed)[0]) for sample in (*samples, *references))
-        drawn, real = (pad([
+        generated, real = (pad([
             tf.nest.map_structure(lambda leaf: leaf[:size], sample.observed) for sample in group],
             self._scorer.observation_spec, size) for group in (samples, references))
         for _ in range(self._updates):
-            self._train(*drawn, *real)
+            self._train(*generated, *real)
 
     def _compute_logits(self, observed: Nest, lengths: Tensor) -> Tensor:
         return self._scorer(observed, lengths) + self._bias
 
     def _make_update(
-        self, drawn: Nest, drawn_lengths: Tensor, real: Nest, real_lengths: Tensor
+        self, generated: Nest, generated_lengths: Tensor, real: Nest, real_lengths: Tensor
     ) -> None:
         def loss() -> Tensor:
             return 0.5 * (
-                _mean_cross_entropy(self._compute_logits(drawn, drawn_lengths), 0.0)
+                _mean_cross_entropy(self._compute_logits(generated, generated_lengths), 0.0)
                 + _mean_cross_entropy(self._compute_logits(real, real_lengths), self._real_label))
 
         right = 0.5 * (
-            _mean(self._compute_logits(drawn, drawn_lengths) < 0)
+            _mean(self._compute_logits(generated, generated_lengths) < 0)
             + _mean(self._compute_logits(real, real_lengths) > 0))
         tf.cond(right <= self._sure, lambda: self._minimizer.step(loss), lambda: 0.0)
 

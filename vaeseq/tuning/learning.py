@@ -62,16 +62,16 @@ class Learnt(NamedTuple):
     """What was learnt from choices.
 
     Attributes:
-      known: the choices that were learnt from.
-      held: the held-out choices.
+      train: the choices that were learnt from.
+      held_out: the held-out choices.
       model: one reward for all listeners.
       accuracy: of it, on the held-out choices.
       listeners: a reward for each listener; None if there is only one.
       listeners_accuracy: of it, on the held-out choices.
     """
 
-    known: list[Pair]
-    held: list[Pair]
+    train: list[Pair]
+    held_out: list[Pair]
     model: PreferenceModel
     accuracy: Accuracy
     listeners: HierarchicalPreferenceModel | None
@@ -107,19 +107,19 @@ def learn(
       seed: of which choices are held out.
       log: called with a line before each model is learnt.
     """
-    known, held = preferences.split(pairs, HELD_OUT, seed)
-    log(f"Learning a reward from {len(known)} choices; {len(held)} are held out.")
+    train, held_out = preferences.split(pairs, HELD_OUT, seed)
+    log(f"Learning a reward from {len(train)} choices; {len(held_out)} are held out.")
     features = domain.make_features()
     model = PreferenceModel(features)
-    model.fit(known)
+    model.fit(train)
     listeners = accuracy = None
-    names = by_listener(known, known)
+    names = by_listener(train, train)
     if len(names) > 1:
         log(f"Learning a reward for each of {len(names)} listeners.")
         listeners = HierarchicalPreferenceModel(features)
-        listeners.fit(known)
-        accuracy = listeners.accuracy(known, held)
-    return Learnt(known, held, model, model.accuracy(held), listeners, accuracy)
+        listeners.fit(train)
+        accuracy = listeners.accuracy(train, held_out)
+    return Learnt(train, held_out, model, model.accuracy(held_out), listeners, accuracy)
 
 
 def kinds(
@@ -159,7 +159,7 @@ def kinds(
         if learnt.listeners is None:
             raise ValueError("expected the choices of several listeners, found those of one. Use "
                              "choices:FILE.")
-        groups = by_listener(learnt.known, learnt.known)
+        groups = by_listener(learnt.train, learnt.train)
         return learnt, {name: learnt.listeners.infer(group) for name, group in groups.items()}
 
     return {"discriminator": discriminator, "choices": one, "listener": listener,
@@ -172,7 +172,7 @@ def _listeners(
     assert learnt.listeners is not None
     return Listeners(
         learnt.listeners, {name: posterior.mean for name, posterior in posteriors.items()},
-        preferences.sequences_of(learnt.known), combine=combine, label=label)
+        preferences.sequences_of(learnt.train), combine=combine, label=label)
 
 
 def table(learnt: Learnt) -> str:
@@ -191,8 +191,8 @@ def table(learnt: Learnt) -> str:
 def as_dict(learnt: Learnt) -> dict[str, Any]:
     """Returns the accuracies as `--json` prints them."""
     return {
-        "choices": len(learnt.known) + len(learnt.held),
-        "listeners": len(by_listener(learnt.known, learnt.known)),
+        "choices": len(learnt.train) + len(learnt.held_out),
+        "listeners": len(by_listener(learnt.train, learnt.train)),
         "one_reward": learnt.accuracy._asdict(),
         "reward_of_each_listener":
             None if learnt.listeners_accuracy is None else learnt.listeners_accuracy._asdict()}

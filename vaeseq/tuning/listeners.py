@@ -125,17 +125,17 @@ class HierarchicalPreferenceModel(tf.Module):
             inputs @ listener.mean, ((inputs @ listener.covariance) * inputs).sum(axis=1))
 
     def accuracy(
-        self, known: Sequence[Pair], pairs: Sequence[Pair], most: int | None = None
+        self, train: Sequence[Pair], pairs: Sequence[Pair], most: int | None = None
     ) -> Accuracy:
         """Returns how well choices are predicted, each listener's weights inferred from others.
 
         Args:
-          known: choices that the weights are inferred from.
+          train: choices that the weights are inferred from.
           pairs: choices that are predicted.
-          most: largest number of known choices of a listener; all by default.
+          most: largest number of training choices of a listener; all by default.
         """
         pairs = [pair for pair in pairs if pair.choice != 0.5]
-        groups = by_listener(known, known)
+        groups = by_listener(train, train)
         probabilities, choices = [np.zeros(0)], [np.zeros(0)]
         for name, held in by_listener(pairs, pairs).items():
             listener = self.infer(groups.get(name, [])[:most])

@@ -333,11 +333,11 @@ class Tuning:
 
     def _rewards(self, samples: Samples) -> np.ndarray:
         """Returns the rewards `[B, T]` of the samples of an update, and lets rewards learn."""
-        drawn = self._as_samples(samples.observed, samples.lengths)
+        own = self._as_samples(samples.observed, samples.lengths)
         references = self._as_samples(samples.references, samples.reference_lengths)
-        scored = self._score.score(drawn, references, self._length)
+        scored = self._score.score(own, references, self._length)
         self._parts = scored.parts
-        self._score.update(drawn, references)
+        self._score.update(own, references)
         return scored.values
 
     def _as_samples(self, observed: Nest, lengths: np.ndarray) -> list[Sample]:

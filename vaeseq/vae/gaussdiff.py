@@ -239,9 +239,9 @@ class GaussDiff(Diffusion):
                  + signal_after * (1 - retained) * estimate.loc
                  + root * noise_after * tf.sqrt((1 - retained) * widened) * seeds.normal(
                      tf.shape(values), noise_seed, self.dtype))
-        drawn = moved / signal_after + root * math.exp(self._first_level / 2) * seeds.normal(
+        sampled = moved / signal_after + root * math.exp(self._first_level / 2) * seeds.normal(
             tf.shape(values), end_seed, self.dtype)
-        return Noisy(nest.where(is_known, noisy.values, drawn),
+        return Noisy(nest.where(is_known, noisy.values, sampled),
                      (nest.where(is_known, values, moved), is_known))
 
     def _plan(

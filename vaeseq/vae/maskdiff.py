@@ -213,5 +213,5 @@ class MaskDiff(Diffusion):
             params = self.decoder.temper(params, temperature)
         if not truncation.leaves_all:
             params = self.decoder.truncate(params, truncation)
-        drawn = self.decoder.dist(params).sample(seed=seed)
-        return noisy._replace(values=nest.where(noisy.noise == number, drawn, noisy.values))
+        values = self.decoder.dist(params).sample(seed=seed)
+        return noisy._replace(values=nest.where(noisy.noise == number, values, noisy.values))

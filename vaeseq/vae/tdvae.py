@@ -300,10 +300,10 @@ class TDVAE(VAECore):
         step_seeds = seeds.per_step(scan_seed, nest.leading_dim(gaps, 1))
         return unroll.scan(step, (gaps, step_seeds), z)[0]
 
-    def _blocks(self, which: int) -> list[int]:
+    def _blocks(self, state: int) -> list[int]:
         """Returns the numbers of the blocks of z_s (0) or of z_t (1), the highest layer first."""
         num_layers = len(self._p_b)
-        return [which * num_layers + layer for layer in reversed(range(num_layers))]
+        return [state * num_layers + layer for layer in reversed(range(num_layers))]
 
     def _layers(
         self, networks: Sequence[latent.DiagonalNormal], blocks: list[int],

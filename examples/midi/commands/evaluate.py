@@ -84,10 +84,10 @@ def _compare(model: MidiModel, music: Sequence[np.ndarray], args: argparse.Names
     """Draws histograms of free-running samples beside the music's, and prints their numbers."""
     grid = model.hparams.frames
     length = min(_MAX_SAMPLE_FRAMES, max(map(len, music)))
-    drawn = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
+    generated = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
     of_samples, of_music = (
         statistics_of([piano_roll.sounding(roll, grid) for roll in pieces], grid.lowest)
-        for pieces in (drawn, music))
+        for pieces in (generated, music))
     plots.save_histograms(args.histograms, of_samples, of_music)
     numbers = {"samples": of_samples, "data": of_music}
     args.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")

@@ -38,18 +38,18 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
         real = [piece.roll for piece in sources.held_out(model.log_dir, grid, log)]
     frames = samples.FrameSymbols(train)
     length = min(_LENGTHS[-1], sum(map(len, real)))
-    drawn: list[np.ndarray] = []
+    generated: list[np.ndarray] = []
     with Progress("draw", total=args.samples, unit="sample") as progress:
         for first in range(0, args.samples, _BATCH):
             rows = min(_BATCH, args.samples - first)
-            drawn += sounding(model.compose(
+            generated += sounding(model.compose(
                 num_samples=rows, length=length, seed=args.seed + (first << 31)))
             progress.advance(rows, rows)
-    drawn, train, held_out = (
-        [frames.encode(roll) for roll in rolls] for rolls in (drawn, train, sounding(real)))
-    shares = {"unknown_share": frames.unknown_share(drawn),
+    generated, train, held_out = (
+        [frames.encode(roll) for roll in rolls] for rolls in (generated, train, sounding(real)))
+    shares = {"unknown_share": frames.unknown_share(generated),
               "real_unknown_share": frames.unknown_share(held_out)}
     log("Frames that do not occur in the training music, and count as one symbol: {:.0%} of the "
         "samples', {:.0%} of the real ones.".format(*shares.values()))
-    sample_report.report(args, drawn, train, held_out, len(frames), unit=model.unit,
+    sample_report.report(args, generated, train, held_out, len(frames), unit=model.unit,
                          lengths=_LENGTHS, labels=shares)

@@ -152,9 +152,9 @@ class MidiModel(Model):
         size = self.hparams.phrase_frames
         if size and prime is None:  # phrases that are independent of each other
             count = -(-length // size)
-            drawn = self.generate(num_samples=num_samples * count, length=size,
+            generated = self.generate(num_samples=num_samples * count, length=size,
                                   temperature=temperature, seed=seed)
-            rolls = [observations.to_roll(observed, self.hparams) for observed in drawn]
+            rolls = [observations.to_roll(observed, self.hparams) for observed in generated]
             return [np.concatenate(rolls[first:first + count])[:length]
                     for first in range(0, len(rolls), count)]
         samples = self.generate(

@@ -124,8 +124,8 @@ class VelocityDistribution(tfd.Distribution):
         notes, log_weight = missing.MaskedDistribution(
             self._notes, missing.masked_spec(self._spec)).sample_given(
                 Masked(on(values), mask), seed=notes_seed)
-        drawn = self._network.sample(notes.values, self._params, seed=velocity_seed)
-        event = tf.where(mask, values, drawn)
+        velocities = self._network.sample(notes.values, self._params, seed=velocity_seed)
+        event = tf.where(mask, values, velocities)
         log_probs = tf.where(
             self._network.of_onsets(mask), self._network.log_probs(event, self._params), 0.0)
         return event, log_weight + tf.reduce_sum(log_probs, axis=-1)

@@ -52,15 +52,15 @@ class Piece(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Where a rule applies to a piece, and where it is kept.
+    """Where a rule applies to a piece, and where it is satisfied.
 
     Attributes:
       applies: bool `[T]`.
-      kept: bool `[T]`, meaningless where it does not apply.
+      satisfied: bool `[T]`, meaningless where it does not apply.
     """
 
     applies: np.ndarray
-    kept: np.ndarray
+    satisfied: np.ndarray
 
 
 Rule = Callable[[Piece], Verdict]
@@ -181,7 +181,7 @@ def reward(roll: np.ndarray, bar: int) -> np.ndarray:
         verdict = rule(music)
         applies, broken = _by_bar(verdict, bar)
         gained = _first_in_bars(verdict.applies, bar)
-        lost = _first_in_bars(verdict.applies & ~verdict.kept, bar)
+        lost = _first_in_bars(verdict.applies & ~verdict.satisfied, bar)
         weight = 1 / max(1, applies.sum())
         np.add.at(total, gained[applies], weight)
         np.add.at(total, lost[broken], -weight)
@@ -208,12 +208,14 @@ def _after(piece: Piece, broken: np.ndarray) -> np.ndarray:
     return result
 
 
-def _everywhere(piece: Piece, kept: np.ndarray | np.bool_) -> Verdict:
-    return _sounding(piece, np.ones(len(piece.voices), bool), kept)
+def _everywhere(piece: Piece, satisfied: np.ndarray | np.bool_) -> Verdict:
+    return _sounding(piece, np.ones(len(piece.voices), bool), satisfied)
 
 
-def _sounding(piece: Piece, applies: np.ndarray, kept: np.ndarray | np.bool_ | bool) -> Verdict:
-    return Verdict(applies, kept & (piece.notes > 0))
+def _sounding(
+    piece: Piece, applies: np.ndarray, satisfied: np.ndarray | np.bool_ | bool
+) -> Verdict:
+    return Verdict(applies, satisfied & (piece.notes > 0))
 
 
 def _by_bar(verdict: Verdict, bar: int) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +224,7 @@ def _by_bar(verdict: Verdict, bar: int) -> tuple[np.ndarray, np.ndarray]:
     if not len(starts):
         return np.zeros(0, bool), np.zeros(0, bool)
     return (np.logical_or.reduceat(verdict.applies, starts),
-            np.logical_or.reduceat(verdict.applies & ~verdict.kept, starts))
+            np.logical_or.reduceat(verdict.applies & ~verdict.satisfied, starts))
 
 
 def _first_in_bars(frames: np.ndarray, bar: int) -> np.ndarray:

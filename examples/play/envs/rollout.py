@@ -63,9 +63,9 @@ class RandomPlayer:
     ) -> tuple[np.ndarray, Any]:
         """Draws actions from the seed."""
         del rewards, is_first
-        actions, drawn = state
+        actions, last_block = state
         block, place = divmod(int(seed[1]), _BLOCK)
-        if block != drawn:  # a generator for each step would take longer than the step
+        if block != last_block:  # a generator for each step would take longer than the step
             actions = self._draw(len(observations), [int(seed[0]), block])
         return actions[place], (actions, block)
 

@@ -49,14 +49,15 @@ def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
     """
     if game.image:
         return _Pixels()
-    drawn = _DRAWN.get(game.name.partition("-v")[0])
+    state_map = _STATE_MAPS.get(game.name.partition("-v")[0])
     indices = game.observed_indices or range(game.observation_shape[0])
-    if drawn is not None and drawn.needed <= set(indices) and "rgb_array" in game.render_modes:
-        return _Rendered(game, drawn)
+    if (state_map is not None and state_map.needed <= set(indices)
+            and "rgb_array" in game.render_modes):
+        return _Rendered(game, state_map)
     return _Curves(shown, length)
 
 
-class _Drawn(NamedTuple):
+class _StateMap(NamedTuple):
     """The map from an environment's observation to its state.
 
     Attributes:
@@ -70,13 +71,13 @@ class _Drawn(NamedTuple):
     state: Callable[[np.ndarray], Any]
 
 
-_DRAWN = {
-    "CartPole": _Drawn(4, frozenset([0, 2]), lambda o: o),
-    "Pendulum": _Drawn(3, frozenset([0, 1]), lambda o: [np.arctan2(o[1], o[0]), o[2]]),
-    "Acrobot": _Drawn(6, frozenset(range(4)), lambda o: [
+_STATE_MAPS = {
+    "CartPole": _StateMap(4, frozenset([0, 2]), lambda o: o),
+    "Pendulum": _StateMap(3, frozenset([0, 1]), lambda o: [np.arctan2(o[1], o[0]), o[2]]),
+    "Acrobot": _StateMap(6, frozenset(range(4)), lambda o: [
         np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
-    "MountainCar": _Drawn(2, frozenset([0]), lambda o: o),
-    "MountainCarContinuous": _Drawn(2, frozenset([0]), lambda o: o),
+    "MountainCar": _StateMap(2, frozenset([0]), lambda o: o),
+    "MountainCarContinuous": _StateMap(2, frozenset([0]), lambda o: o),
 }
 
 
@@ -93,18 +94,18 @@ class _Pixels(Painter):
 class _Rendered(Painter):
     """Sets the environment's state and renders it."""
 
-    def __init__(self, game: Game, drawn: _Drawn):
+    def __init__(self, game: Game, state_map: _StateMap):
         env.hide_windows()
         self._env = env.make(game.name, render_mode="rgb_array")
         self._env.reset(seed=0)
-        self._drawn = drawn
-        self._indices = list(game.observed_indices or range(drawn.size))
+        self._state_map = state_map
+        self._indices = list(game.observed_indices or range(state_map.size))
 
     def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
-        whole = np.zeros([self._drawn.size])
+        whole = np.zeros([self._state_map.size])
         whole[self._indices] = np.nan_to_num(observations[at])
         unwrapped: Any = self._env.unwrapped
-        unwrapped.state = np.asarray(self._drawn.state(whole), np.float64)
+        unwrapped.state = np.asarray(self._state_map.state(whole), np.float64)
         try:
             picture: Any = self._env.render()
         except Exception as error:

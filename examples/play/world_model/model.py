@@ -257,12 +257,12 @@ class World(snt.Module):
     ) -> ImaginedStep:
         """Samples a step from the model; differentiable by the belief and the context."""
         latent_seed, observed_seed = seeds.split(seed, 2)
-        drawn, core = vae.draw(
+        sample, core = vae.draw(
             self.gen_core.core, context, belief.core, temperature=temperature,
             latent_seed=latent_seed, observed_seed=observed_seed)
-        after = self._next_observation(belief, context, drawn.observed.change)
+        after = self._next_observation(belief, context, sample.observed.change)
         return ImaginedStep(
-            self._rewards.inverse(drawn.params.reward.loc), tf.sigmoid(drawn.params.continues),
+            self._rewards.inverse(sample.params.reward.loc), tf.sigmoid(sample.params.continues),
             Belief(after, core, belief.steps + 1))
 
     def _next_observation(self, belief: Belief, context: Tensor, change: Tensor) -> Tensor:

@@ -134,12 +134,12 @@ def _print_found(
           file=sys.stderr)
     if labels is None:
         return
-    known, scores = np.concatenate(labels), np.concatenate(scored.scores)
-    chance = float((known[np.isfinite(known)] > 0).mean())
+    label, scores = np.concatenate(labels), np.concatenate(scored.scores)
+    chance = float((label[np.isfinite(label)] > 0).mean())
     events = detection.stretches(np.nan_to_num(labels[highest]) > 0, 1)
     is_hit = any(start - (stop - start) <= at < stop + (stop - start) for start, stop in events)
-    normal = np.concatenate(scored.flags)[known == 0]
-    print(f"Average precision {detection.average_precision(known, scores):.4f}, chance level "
+    normal = np.concatenate(scored.flags)[label == 0]
+    print(f"Average precision {detection.average_precision(label, scores):.4f}, chance level "
           f"{chance:.4f}; the highest score is {'at' if is_hit else 'not at'} a labelled event; "
           f"{normal.mean() if len(normal) else np.nan:.4f} of the other steps are flagged.",
           file=sys.stderr)

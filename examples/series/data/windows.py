@@ -175,8 +175,8 @@ class WindowMaker:
         covariates = np.full([size, series.known.shape[1]], np.nan)
         for first, rows in ((0, series.known), (length, known)):
             if rows is not None:
-                given = (steps >= first) & (steps < first + len(rows))
-                covariates[given] = rows[steps[given] - first]
+                is_row = (steps >= first) & (steps < first + len(rows))
+                covariates[is_row] = rows[steps[is_row] - first]
         floats, codes = self.inputs.compute(
             series.name, steps + series.start, covariates, series.static)
         if self._level_inputs:

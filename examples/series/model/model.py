@@ -209,10 +209,11 @@ class SeriesModel(Model):
         size = bucket(self.hparams.context + stop - start + lookahead)
         batch = as_tensors(
             stack([window], 1, size), self.gen_core.core.decoder.event_spec)
-        drawn = self._complete(
+        completions = self._complete(
             batch.observed, batch.lengths, num_samples, num_particles, lookahead, seeds.make(seed),
             batch.inputs).numpy()
-        return self.maker.to_data(drawn[:, start - begin:stop - begin], window.loc, window.scale)
+        return self.maker.to_data(
+            completions[:, start - begin:stop - begin], window.loc, window.scale)
 
     def log_densities(
         self, table: Table, places: Sequence[Places], *, bound: str = "elbo",

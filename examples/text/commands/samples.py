@@ -29,23 +29,23 @@ def run(model: TextModel, args: argparse.Namespace) -> None:
         real = held_out(model.log_dir, tokens).encoded
     train = training_text(model.log_dir, tokens)
     length = min(samples.LENGTHS[-1], len(real.symbols))
-    drawn = _draw(model, args.samples, length, args.seed)
+    generated = _draw(model, args.samples, length, args.seed)
     sample_report.report(
-        args, drawn, [train.symbols[:_MOST_COUNTED]], [real.symbols[:_MOST_COUNTED]], len(tokens),
-        unit=model.unit, decode=tokens.decode, labels={"tokens": tokens.name})
+        args, generated, [train.symbols[:_MOST_COUNTED]], [real.symbols[:_MOST_COUNTED]],
+        len(tokens), unit=model.unit, decode=tokens.decode, labels={"tokens": tokens.name})
 
 
 def _draw(model: TextModel, count: int, length: int, seed: int) -> list[np.ndarray]:
     """Draws texts of `length` symbols; of a model of lines, lines one after the other."""
     if model.hparams.unit == "text":
-        drawn: list[np.ndarray] = []
+        generated: list[np.ndarray] = []
         with Progress("draw", total=count, unit="sample") as progress:
             for first in range(0, count, _BATCH):
                 rows = min(_BATCH, count - first)
-                drawn += model.generate(
+                generated += model.generate(
                     num_samples=rows, length=length, seed=seed + (first << 31))
                 progress.advance(rows, rows)
-        return drawn
+        return generated
     lines: list[np.ndarray] = []
     size, rounds = 0, 0
     with Progress("draw", total=count * length, unit=model.unit) as progress:

@@ -46,8 +46,8 @@ def test_an_exported_model_scores_and_generates_music(tmp_path, capsys):
 
     options = {"num_samples": 1, "length": 3, "temperature": 1, "seed": 1}
     for prime in ([], roll.tolist()):
-        drawn = ask("generate", prime=prime, **options)["outputs"]["observed"]
-        assert np.shape(drawn) == (1, 3, 8) and set(np.ravel(drawn)) <= {0.0, 1.0}
+        observed = ask("generate", prime=prime, **options)["outputs"]["observed"]
+        assert np.shape(observed) == (1, 3, 8) and set(np.ravel(observed)) <= {0.0, 1.0}
     assert "expected notes from 0 to 1" in ask(
         "score", observed=[[[2] + [0] * 7]], lengths=[1], seed=0)["error"]
     assert "prime: expected none, or steps of shape" in ask(

@@ -145,11 +145,11 @@ def test_fixed_latents_replace_the_draws_of_the_prior(vae_type):
     def generate_from(latents):
         return generate(vae.GenCore(gen_core.agent, FixedLatents(gen_core.core, latents)))
 
-    drawn = generate(gen_core)
-    fixed = generate_from(drawn.latents)
-    small.close(fixed.latents, drawn.latents)
-    small.same(fixed.observed, drawn.observed)
-    small.close(generate_from(drawn.latents + 3.0).latents, drawn.latents + 3.0)
+    generated = generate(gen_core)
+    fixed = generate_from(generated.latents)
+    small.close(fixed.latents, generated.latents)
+    small.same(fixed.observed, generated.observed)
+    small.close(generate_from(generated.latents + 3.0).latents, generated.latents + 3.0)
 
 
 @pytest.mark.parametrize("pitches", [(69,), (60, 64, 67)])

@@ -121,10 +121,10 @@ def test_samples_are_compared_with_music_over_lengths(log_dir, music, midi, tmp_
     report = json.loads(ended.out)
     for rows in (report["samples"], report["real"]):
         assert [row["length"] for row in rows] == [10, 30, 100]
-    drawn, real = report["samples"][-1], report["real"][-1]
+    generated, real = report["samples"][-1], report["real"][-1]
     # A held-out scale stands in the training music, and samples of an untrained model do not.
-    assert real["longest_copy"] == 20 > drawn["longest_copy"]
-    assert real["forward_nats"] < drawn["forward_nats"] and drawn["bleu"] is None
+    assert real["longest_copy"] == 20 > generated["longest_copy"]
+    assert real["forward_nats"] < generated["forward_nats"] and generated["bleu"] is None
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
 
 

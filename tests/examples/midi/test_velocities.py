@@ -71,11 +71,11 @@ def test_the_density_is_that_of_notes_times_discretised_logistics(decoder):
 def test_samples_have_the_frequencies_of_the_density(decoder):
     module, params = decoder
     count = 20_000
-    drawn = module.dist(params).sample(count, seed=seeds.make(1)).numpy()[:, 0]
-    assert set(np.unique(drawn[:, 2:])) <= {0, 1} and drawn.max() <= 127
-    notes, numbers = np.unique(np.minimum(drawn, 1), axis=0, return_counts=True)
+    samples = module.dist(params).sample(count, seed=seeds.make(1)).numpy()[:, 0]
+    assert set(np.unique(samples[:, 2:])) <= {0, 1} and samples.max() <= 127
+    notes, numbers = np.unique(np.minimum(samples, 1), axis=0, return_counts=True)
     frame = notes[np.argmax(numbers * (notes[:, 0] > 0))]
-    velocity = drawn[(np.minimum(drawn, 1) == frame).all(1), 0]
+    velocity = samples[(np.minimum(samples, 1) == frame).all(1), 0]
     probability = np.exp(_twin(module, params, frame)[0])
     mean = probability @ np.arange(1, 128)
     error = np.sqrt(probability @ (np.arange(1, 128) - mean) ** 2 / len(velocity))
@@ -90,9 +90,9 @@ def test_the_mean_weight_of_given_columns_is_their_probability(decoder):
     count = 20_000
     masked = missing.MaskedDecoder(module).dist(
         tf.nest.map_structure(lambda leaf: tf.repeat(leaf, count, 0), params))
-    drawn, log_weight = masked.sample_given(
+    completed, log_weight = masked.sample_given(
         Masked(*(tf.tile(each[None], [count, 1]) for each in (values, mask))), seed=seeds.make(2))
-    np.testing.assert_array_equal(drawn.values[:, ::2], np.tile(values[::2], [count, 1]))
+    np.testing.assert_array_equal(completed.values[:, ::2], np.tile(values[::2], [count, 1]))
     others = [np.array([90, v, 0, s], np.float32) for v in range(128) for s in (0, 1)]
     exact = np.exp(module.dist(params).log_prob(np.stack(others))).sum()
     weight = np.exp(log_weight)
@@ -102,8 +102,8 @@ def test_the_mean_weight_of_given_columns_is_their_probability(decoder):
 def test_a_low_temperature_draws_the_mean_velocity(decoder):
     module, params = decoder
     cold = module.temper(params, 1e-4)
-    drawn = module.dist(cold).sample(20, seed=seeds.make(3)).numpy()
-    assert np.ptp(drawn, axis=0).max() <= 1  # on both sides of a half
+    samples = module.dist(cold).sample(20, seed=seeds.make(3)).numpy()
+    assert np.ptp(samples, axis=0).max() <= 1  # on both sides of a half
 
 
 def _strike(pitch, velocity):

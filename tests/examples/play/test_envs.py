@@ -111,14 +111,14 @@ def test_the_same_seed_gives_the_same_episodes():
 
 def test_random_actions_are_uniform():
     player = RandomPlayer(env.Actions(True, 4))
-    state, drawn = player.start(50), []
+    state, all_actions = player.start(50), []
     for step in range(400):
         actions, state = player.step(
             state, np.zeros([50, 1]), np.zeros(50), np.zeros(50, bool), np.array([7, step]))
-        drawn.append(actions)
-    shares = np.bincount(np.ravel(drawn), minlength=4) / 20_000
+        all_actions.append(actions)
+    shares = np.bincount(np.ravel(all_actions), minlength=4) / 20_000
     assert np.abs(shares - 0.25).max() < 4 * np.sqrt(0.25 * 0.75 / 20_000)
-    assert len({tuple(row) for row in np.array(drawn).tolist()}) == 400
+    assert len({tuple(row) for row in np.array(all_actions).tolist()}) == 400
 
 
 def test_continuous_actions_are_clipped_and_recorded_as_clipped():

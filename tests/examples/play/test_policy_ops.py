@@ -89,12 +89,12 @@ def test_score_gradient_is_the_expected_returns():
         _silence(normal)
     belief, _ = imagination.infer_beliefs(world, _batch(world, 1))
     exact, num_steps = _exact_gradient(world, policy, ops, belief)
-    drawn = []
+    estimates = []
     for seed in range(8):
-        drawn.append(_unscaled(ops, _batch(world, 8192), seeds.make(seed)))
-    drawn = np.array([_flat(gradients) for gradients in drawn]) * -num_steps
-    error = drawn.std(0, ddof=1) / np.sqrt(len(drawn))
-    np.testing.assert_array_less(np.abs(drawn.mean(0) - _flat(exact)), 6 * error + 1e-7)
+        estimates.append(_unscaled(ops, _batch(world, 8192), seeds.make(seed)))
+    estimates = np.array([_flat(gradients) for gradients in estimates]) * -num_steps
+    error = estimates.std(0, ddof=1) / np.sqrt(len(estimates))
+    np.testing.assert_array_less(np.abs(estimates.mean(0) - _flat(exact)), 6 * error + 1e-7)
     assert np.linalg.norm(_flat(exact)) > 6 * np.linalg.norm(error)  # the test has power
 
 

@@ -218,7 +218,7 @@ def test_completions_follow_the_law_given_both_sides(autoregression, eagerly):
     values[60:62] = np.nan
     values[62] = before.loc + 0.7 * before.scale  # not what the past foretells
     series = one.series[0]._replace(values=values)
-    drawn = model.complete(series, 60, 62, lookahead=3, num_samples=500, num_particles=1500)
+    completions = model.complete(series, 60, 62, lookahead=3, num_samples=500, num_particles=1500)
     window = model.maker.window(series, begin, 65)
     before, after = (window.values[at - begin, 0] for at in (59, 62))
     # By quadrature: p(x60, x61 | both sides) with the observation after the gap as a factor.
@@ -231,7 +231,7 @@ def test_completions_follow_the_law_given_both_sides(autoregression, eagerly):
         marginal = density.sum(axis) / density.sum()
         mean = (x * marginal).sum()
         spread = np.sqrt((x ** 2 * marginal).sum() - mean ** 2)
-        mine = (drawn[:, step, 0] - window.loc[0]) / window.scale[0]
+        mine = (completions[:, step, 0] - window.loc[0]) / window.scale[0]
         assert abs(mine.mean() - mean) < 5 * spread / np.sqrt(200)  # particles share ancestors
         assert mine.std() == pytest.approx(spread, rel=0.2)
     # The value after the gap counts: without it the mean would be another by several errors.

@@ -71,16 +71,16 @@ def test_scores(ask, model):
 
 def test_samples(ask, model):
     prime = model.vocabulary.encode("the ")
-    drawn = ask("generate", {"num_samples": 2, "length": 40, "prime": prime.tolist(),
+    outputs = ask("generate", {"num_samples": 2, "length": 40, "prime": prime.tolist(),
                              "temperature": 0.7, "seed": SEED})
-    np.testing.assert_array_equal(drawn["lengths"], [40, 40])
+    np.testing.assert_array_equal(outputs["lengths"], [40, 40])
     chunks = list(model.sampler.stream(
         num_samples=2, length=40, prime=prime, temperature=0.7, seed=SEED))
     np.testing.assert_array_equal(
-        drawn["observed"], np.concatenate([chunk.observed for chunk in chunks], 1))
+        outputs["observed"], np.concatenate([chunk.observed for chunk in chunks], 1))
     # Of what was drawn, by a program compiled apart, which on some processors rounds otherwise.
     np.testing.assert_allclose(
-        np.float32(drawn["log_prob"]), np.concatenate([chunk.log_prob for chunk in chunks], 1),
+        np.float32(outputs["log_prob"]), np.concatenate([chunk.log_prob for chunk in chunks], 1),
         rtol=3e-7)
 
 

@@ -422,8 +422,8 @@ def test_the_prime_conditions_the_sample(trained):
     text = TEXT[:30]
     (chunk,) = model.sampler.stream(
         num_samples=1, length=1, prime=model.vocabulary.encode(text), seed=0)
-    drawn = model.vocabulary.decode(chunk.observed[0])
-    nats = _surprises(saved(trained.log_dir, "best"), model.vocabulary.encode(text + drawn))
+    character = model.vocabulary.decode(chunk.observed[0])
+    nats = _surprises(saved(trained.log_dir, "best"), model.vocabulary.encode(text + character))
     np.testing.assert_allclose(chunk.log_prob[0, 0], -nats[-1], rtol=1e-4)
 
 

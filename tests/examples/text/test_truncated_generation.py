@@ -26,10 +26,10 @@ def test_an_export_draws_from_the_truncation_it_was_made_with(run, trained, tmp_
     run("export", "--log-dir", trained.log_dir, "--output", model, "--top-k", "1", "--no-xla")
     about = json.loads((model / "assets.extra" / "model.json").read_text("utf-8"))
     assert about["truncation"] == {"top_k": 1, "top_p": 1.0, "min_p": 0.0}
-    drawn = tf.saved_model.load(str(model)).signatures["generate"](
+    observed = tf.saved_model.load(str(model)).signatures["generate"](
         num_samples=tf.constant(3), length=tf.constant(8), prime=tf.constant([0]),
         temperature=tf.constant(1.0), seed=tf.constant(1, tf.int64))["observed"].numpy()
-    assert (drawn == drawn[0]).all()
+    assert (observed == observed[0]).all()
 
 
 @pytest.mark.parametrize("words", [("--top-k", "-1"), ("--top-p", "0"), ("--min-p", "2")])

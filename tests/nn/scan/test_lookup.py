@@ -239,14 +239,14 @@ def test_a_loop_multiplies_rows_of_a_table_that_changes(loop_lookups):
 def test_a_sampler_looks_up_what_it_drew(monkeypatch, loop_lookups):
     model = small.gen_core("RNN", small.symbol_codec)
 
-    def drawn():
+    def generate():
         generated, _ = tf.function(model.generate, autograph=False)(
             9, model.initial_state(2), seed=small.SEED)
         return generated
 
-    ours = drawn()
+    ours = generate()
     assert any(loop_lookups)
     without_lookups(monkeypatch)
-    theirs = drawn()
+    theirs = generate()
     np.testing.assert_array_equal(ours.observed, theirs.observed)
     np.testing.assert_allclose(ours.log_prob, theirs.log_prob, rtol=1e-5)
