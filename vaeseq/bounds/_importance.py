@@ -34,13 +34,9 @@ def check_samples_at_once(num_samples: int, samples_at_once: int | None) -> None
 def chunk_size(
     num_samples: int, samples_at_once: int | None, rows: int | Tensor, steps: int | Tensor
 ) -> int:
-    """Returns how many samples of each row are in memory together.
+    """Returns how many of S samples of each of B rows of T steps are in memory together.
 
-    Args:
-      num_samples: S.
-      samples_at_once: a divisor of S; 0 for all; None for as many as the sequences' size allows.
-      rows: B.
-      steps: T.
+    A divisor of S; 0 stands for all, None for as many as the sequences' size allows.
     """
     if samples_at_once is not None or not (isinstance(rows, int) and isinstance(steps, int)):
         return samples_at_once or num_samples

@@ -123,12 +123,7 @@ def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
 
 
 def add_samples(parser: argparse.ArgumentParser, units: str, *, text: str) -> None:
-    """Adds the options of comparing samples with real data.
-
-    Args:
-      parser: of the command.
-      units: plural name of what samples consist of.
-      text: the metrics.
+    """Adds the options of comparing samples, which consist of `units`, with real data by metrics.
     """
     add = parser.add_argument
     add("--samples", type=arguments.whole(2, 10**4), metavar="N",
@@ -161,11 +156,7 @@ def resolve_seed(log_dir: LogDir, seed: int | None) -> int:
 def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) -> Strategy:
     """Configures TensorFlow before its first computation, and waits for the other workers.
 
-    Args:
-      args: the options of `train`.
-      hparams: of the run.
-      seed: of the run.
-      data: further values that must be equal on all workers.
+    The options of `train` and `data` must be equal on all workers.
     """
     from vaeseq.nn import parallel
     from vaeseq.train import distribute

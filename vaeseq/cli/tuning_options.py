@@ -18,12 +18,7 @@ _MOST_STEPS = 10**9
 
 
 def add_tune(parser: argparse.ArgumentParser, settings: type, rewards: str) -> None:
-    """Adds the options of `tune`.
-
-    Args:
-      parser: of the command.
-      settings: the dataclass of the program's settings.
-      rewards: says which rewards the program has.
+    """Adds the options of `tune`, with those of the program's settings; `rewards` is a help text.
     """
     add = parser.add_argument
     options.add_new_run(parser)
@@ -71,14 +66,7 @@ def add_page(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, tuning: Any, program_name: str, length: str) -> None:
-    """Runs a tuning until it ends or is stopped, and prints its report.
-
-    Args:
-      args: the options of `tune`.
-      tuning: a `vaeseq.tuning.run.Tuning`.
-      program_name: of the program.
-      length: of a sample, for the report.
-    """
+    """Runs a tuning until it ends or is stopped, and prints its report of samples of `length`."""
     with program.stop_on_signal() as should_stop:
         result, report = tuning.run(
             save_every=args.save_every, max_minutes=args.max_minutes or math.inf,

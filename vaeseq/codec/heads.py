@@ -40,12 +40,8 @@ class TensorDecoder(DistModule):
     """Base class of decoders of one tensor: checks and keeps the event's spec."""
 
     def __init__(self, event_spec: Spec, *kinds: str, name: str | None = None) -> None:
-        """Checks the spec.
-
-        Args:
-          event_spec: the `tf.TensorSpec` of one event.
-          *kinds: the allowed kinds of its dtype: "floating", "integer", "bool".
-          name: of the module.
+        """Checks the spec of one event, whose dtype is "floating", "integer" or "bool", as `kinds`
+        allow.
 
         Raises:
           TypeError: not a `tf.TensorSpec`, or a dtype of another kind.
@@ -123,13 +119,8 @@ class _Values(Initializer):
 def initial_values(name: str, value: float | np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Returns the initial value of a parameter, broadcast to the parameter's shape.
 
-    Args:
-      name: of the argument, for error messages.
-      value: one number, or an array that broadcasts to the shape.
-      shape: of the parameter.
-
     Raises:
-      ValueError: the value does not broadcast to the shape, or is not finite.
+      ValueError: the value does not broadcast to the shape, or is not finite; names the argument.
     """
     array = np.asarray(value, np.float64)
     try:
@@ -187,11 +178,7 @@ _PROJECTIONS: dict[str, tuple[Callable[[Tensor], Tensor],
 def check_spec(module: snt.Module, argument: str, spec: Spec, wing: str) -> Spec:
     """Returns the spec of one observation, an argument of an encoder or decoder.
 
-    Args:
-      module: the encoder or decoder, for error messages.
-      argument: the argument's name, for error messages.
-      spec: the argument.
-      wing: "encoders" or "decoders", the module with the `Group` for nests of observations.
+    The `wing` is "encoders" or "decoders", the module with the `Group` for nests of observations.
 
     Raises:
       TypeError: not a `tf.TensorSpec`.

@@ -60,14 +60,9 @@ def interruptible_score(
     evaluator: Evaluator, batches: Iterable[Batch], total: int, *,
     should_stop: Callable[[], bool], unit: str,
 ) -> Score | None:
-    """Returns the pooled score of batches, showing progress; None if it was stopped.
+    """Returns the pooled score of batches of `total` steps, showing progress.
 
-    Args:
-      evaluator: of the bound.
-      batches: with `total` steps.
-      total: their number of steps.
-      should_stop: called after every batch.
-      unit: singular name of a step.
+    Calls `should_stop` after every batch; returns None if it was stopped.
     """
     def windows(progress: Progress) -> Iterator[Window]:
         for window in evaluator.windows(batches, seed=seeds.make(0)):

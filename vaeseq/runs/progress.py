@@ -77,12 +77,8 @@ class Progress:
         self._shown_at, self._shown_done = clock(), -1
 
     def advance(self, steps: int = 1, units: int | None = None, **metrics: Any) -> None:
-        """Counts completed steps.
-
-        Args:
-          steps: their number.
-          units: their number of units; by default `steps`.
-          **metrics: numbers to show; converted to floats only when shown.
+        """Counts completed steps and their units, and shows metrics; units are the steps by
+        default.
         """
         self._done += steps
         self._metrics.update(metrics)

@@ -92,13 +92,7 @@ def require_like(one: Nest, other: Nest, message: str) -> None:
 
 
 def check_no_noise(run: Callable[[], Nest], what: str, before: Nest = None) -> None:
-    """Checks that a result with fixed seeds is the same again, also after dropout was on.
-
-    Args:
-      run: computes the result.
-      what: its name in messages.
-      before: its first value, if it is known.
-    """
+    """Checks that a result with fixed seeds is the same again, also after dropout was on."""
     before = run() if before is None else before
     with enable_dropout(seed(3)):
         run()

@@ -83,12 +83,9 @@ def _send_part(peer: socket.socket, part: Part) -> None:
 def receive(
     cluster: Cluster, open_file: Callable[[dict[str, Any]], BinaryIO], seconds: float
 ) -> None:
-    """Receives this worker's part from the chief.
+    """Receives this worker's part from the chief, for which it waits some seconds.
 
-    Args:
-      cluster: the workers.
-      open_file: takes the header, and returns a file that the content is written to.
-      seconds: how long to wait until the chief listens.
+    The content is written to the file that `open_file` returns for the header.
 
     Raises:
       LostWorkerError: the chief did not listen in time, or was lost.

@@ -56,13 +56,9 @@ class Comparison:
         self, file: ChoicesFile, listener: str, make_pair: Callable[[int], tuple[Shown, Shown]],
         total: int,
     ):
-        """Creates the comparisons, which continue after those in the file.
+        """Creates the comparisons of a listener, which continue after those in the file.
 
-        Args:
-          file: where choices are appended.
-          listener: who chooses.
-          make_pair: returns the pair of a number, from 0; equal numbers give equal pairs.
-          total: number of pairs.
+        Equal numbers, from 0, give equal pairs by `make_pair`.
         """
         self._file, self._listener = file, listener
         self._make_pair, self._total = make_pair, total
@@ -124,12 +120,7 @@ class PageServer:
     """
 
     def __init__(self, comparison: Comparison, *, title: str, port: int = 0):
-        """Creates the server, which listens from now on.
-
-        Args:
-          comparison: what the page shows.
-          title: of the page.
-          port: 0 for a free one.
+        """Creates the server, which listens from now on, at a free port for 0.
 
         Raises:
           OSError: the port is in use or not permitted.

@@ -89,12 +89,7 @@ class Report(NamedTuple):
         return {**self._asdict(), "before": self.before._asdict(), "after": self.after._asdict()}
 
     def table(self, unit: str, length: str) -> str:
-        """Returns the metrics before and after, side by side.
-
-        Args:
-          unit: of the held-out nats, such as "frame".
-          length: of a sample, such as "8 bars".
-        """
+        """Returns the metrics before and after, side by side."""
         before, after = self.before, self.after
         lines = [f"{f'{self.samples} samples of {length}':32} {'before':>8} {'after':>8}",
                  f"{'reward':32} {before.reward:8.3f} {after.reward:8.3f}"]
@@ -350,12 +345,9 @@ class Tuning:
 def original_features(
     model: Model, record: TuningRecord, log_dir: LogDir
 ) -> SequenceFeatures:
-    """Returns features of sequences by the model before tuning.
+    """Returns features of sequences by the model before tuning, built and restored in `model`.
 
-    Args:
-      model: of the same hyperparameters; it is built and restored.
-      record: of the tuning.
-      log_dir: of the tuned model; it need not exist yet.
+    The `log_dir` of the tuned model need not exist yet.
 
     Raises:
       UsageError: there is no checkpoint.

@@ -35,16 +35,7 @@ class SequenceScorer(snt.Module):
         self, encoder: Encoder, observation_spec: Nest, *, units: int = 32, cell: str = "gru",
         seed: int = 0, name: str | None = None,
     ):
-        """Creates the network and its variables.
-
-        Args:
-          encoder: of one observation; of this network alone.
-          observation_spec: a nest of `tf.TensorSpec` of one observation.
-          units: hidden units of the recurrence.
-          cell: of the recurrence (`vaeseq.nn.networks.CELLS`).
-          seed: of the initial weights.
-          name: of the module.
-        """
+        """Creates the network and its variables; the encoder is its alone."""
         super().__init__(name=name)
         self.observation_spec = observation_spec
         self._encoder = encoder
@@ -82,13 +73,8 @@ class Minimizer(tf.Module):
         self, variables: Sequence[tf.Variable], *, learning_rate: float, weight_decay: float,
         clip_gradient_norm: float = 1.0,
     ):
-        """Creates the optimizer.
-
-        Args:
-          variables: to be trained.
-          learning_rate: of Adam.
-          weight_decay: multiplied by the learning rate, as in AdamW (arXiv:1711.05101).
-          clip_gradient_norm: largest global norm of a gradient.
+        """Creates Adam; the learning rate multiplies `weight_decay`, as in AdamW
+        (arXiv:1711.05101).
         """
         super().__init__(name="minimizer")
         self._variables = list(variables)

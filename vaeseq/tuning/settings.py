@@ -88,11 +88,8 @@ class TuningRecord:
     ) -> TuningRecord:
         """Returns the record of the run in `log_dir`, checked against options, or a new one.
 
-        Args:
-          log_dir: of the tuned model.
-          kind: the settings of the program.
-          options: `start`, `reward` and settings; None where the option was not used.
-          default_reward: without the option; () if there must be one.
+        Options are `start`, `reward` and settings; None where the option was not used. There must
+        be a reward if `default_reward` is ().
 
         Raises:
           UsageError: an option is missing, or contradicts the run.
