@@ -191,7 +191,6 @@ class EncodeObserved(Agent):
           encoder: from one observation to features.
           observation_spec: a nest of `tf.TensorSpec` of one observation.
           window: N, at least 1.
-          name: of the module.
 
         Raises:
           ValueError: the window is smaller than 1.

@@ -62,7 +62,6 @@ class MixtureOfBivariateNormals(heads.TensorDecoder):
             (constant above e^30).
           positive_eps: lower limit of the scales, above 0, which keeps densities finite.
           initial_scale: of each component for zero features before training, above positive_eps.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.

@@ -21,7 +21,6 @@ class EncoderSequence(Encoder):
 
         Args:
           encoders: at least one. All but the first take one vector, [F].
-          name: of the module.
 
         Raises:
           ValueError: no encoder, or an encoder whose input is not the output of the one before.
@@ -59,7 +58,6 @@ class Group(Encoder):
 
         Args:
           encoders: a tuple, named tuple, list or dict of `Encoder`s, which may be groups.
-          name: of the module.
 
         Raises:
           TypeError: a leaf of the nest is not an `Encoder`.

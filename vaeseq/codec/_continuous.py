@@ -56,7 +56,6 @@ class _LocScale(heads.TensorDecoder):
             event's shape, for instance the training data's means.
           initial_scale: scale for zero features before training, likewise, for instance the
             training data's standard deviations.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.
@@ -169,7 +168,6 @@ class Beta(heads.TensorDecoder):
           positive_eps: lower limit of the concentrations, above 0.
           initial_concentration: both concentrations for zero features before training, one number
             or an array of the event's shape; 1 is the uniform density.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.
@@ -259,7 +257,6 @@ class MixtureOfNormals(heads.TensorDecoder):
             number or an array of the event's shape, for instance the training data's means.
           initial_scale: scale of each component for zero features before training, likewise, for
             instance the training data's standard deviations.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.

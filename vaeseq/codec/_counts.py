@@ -52,7 +52,6 @@ class NegativeBinomial(heads.TensorDecoder):
           initial_mean: the mean for zero features before training, above 0, one number or an array
             of the event's shape.
           initial_total_count: r for zero features before training, likewise.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.
@@ -108,7 +107,6 @@ class ZeroInflated(DistModule):
           decoder: of whole numbers from 0, of a floating dtype, whose dimensions are independent.
           initial_probability: of an extra zero for zero features before training, above 0 and
             below 1, one number or an array of the event's shape.
-          name: of the module.
 
         Raises:
           TypeError: the decoder's events are not one floating tensor.

@@ -36,7 +36,6 @@ class Categorical(heads.LogitsDecoder):
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           initial_logits: the logits for zero features before training, one number or [V], for
             instance log frequencies.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of integers.
@@ -76,7 +75,6 @@ class Bernoulli(heads.LogitsDecoder):
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           initial_logits: the logits for zero features before training, one number or an array of
             the event's shape; best those of the training data's means (arXiv:1705.09279).
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of numbers or bools.
@@ -111,7 +109,6 @@ class Binomial(heads.LogitsDecoder):
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           initial_logits: the logits of one trial for zero features before training, one number or
             an array of the event's shape.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of floating numbers.

@@ -29,7 +29,6 @@ class Group(DistModule):
 
         Args:
           decoders: a tuple, named tuple, list or dict of `DistModule`s, which may be groups.
-          name: of the module.
 
         Raises:
           TypeError: a leaf of the nest is not a `DistModule`.
@@ -88,7 +87,6 @@ class GroupDistribution(tfd.Distribution):
 
         Args:
           parts: a nest of distributions whose batch shapes broadcast.
-          name: of the distribution.
         """
         self._parts = tuple(tf.nest.flatten(parts))
         self._structure = lambda: parts

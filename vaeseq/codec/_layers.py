@@ -76,7 +76,6 @@ class MaskedLinear(snt.Module):
           relative: weights [F, H] that are added to the layer's own, which are then initialised
             with zeros.
           use_bias: whether there is a bias.
-          name: of the module.
         """
         super().__init__(name=name)
         self._mask = mask

@@ -76,7 +76,6 @@ class MaskedBernoulli(heads.TensorDecoder):
           relative: whether weights are shared by all pairs of dimensions at one distance.
           aligned: with `relative`, indices at which D consecutive features represent the
             dimensions.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of numbers or bools.
@@ -209,7 +208,6 @@ class MaskedNetwork(snt.Module):
           activation: of the layers, a name as for `networks.MLP`.
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           relative: whether weights are shared by all pairs of dimensions at one distance.
-          name: of the module.
         """
         super().__init__(name=name)
         inputs = np.arange(size)

@@ -31,7 +31,6 @@ class AlignedHead(snt.Module):
           initial_logits: the logits for zero features before training, [D].
           hidden_size: H; with `aligned`, a multiple of D.
           aligned: indices at which D consecutive features represent the positions.
-          name: of the module.
         """
         super().__init__(name=name)
         size = len(initial_logits)
@@ -71,7 +70,6 @@ class RelativeBernoulli(heads.LogitsDecoder):
           dropout: dropout rate of the hidden units, inside `dropout.enable_dropout`.
           initial_logits: the logits for zero features before training, one number or [D]; best
             those of the training data's means.
-          name: of the module.
 
         Raises:
           TypeError: `event_spec` is not a spec of numbers or bools.

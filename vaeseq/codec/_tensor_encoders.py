@@ -31,7 +31,6 @@ class Flatten(Encoder):
           input_spec: of one observation, of any dtype.
           dtype: the dtype to which integers and bools are cast; by default float32 (see
             `vaeseq.dtypes`).
-          name: of the module.
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.
@@ -66,7 +65,6 @@ class Embed(Encoder):
           size: F.
           stddev: standard deviation of the vectors before training.
           dtype: of the features; by default float32 (see `vaeseq.dtypes`).
-          name: of the module.
 
         Raises:
           ValueError: `vocab_size` or `size` is below 1.
@@ -121,7 +119,6 @@ class MLPEncoder(Encoder):
           dropout: dropout rate after each activation, inside `dropout.enable_dropout`.
           dtype: the dtype to which integers and bools are cast; by default float32 (see
             `vaeseq.dtypes`).
-          name: of the module.
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.
@@ -163,7 +160,6 @@ class ConvEncoder(Encoder):
           scale: factor of the pixels, for instance 1 / 255 for bytes.
           dtype: the dtype to which integers and bools are cast; by default float32 (see
             `vaeseq.dtypes`).
-          name: of the module.
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.

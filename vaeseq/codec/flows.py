@@ -43,7 +43,6 @@ class InverseAutoregressiveFlow(Described, snt.Module):
           size: Z, at least 1.
           hidden_sizes: units of each masked layer.
           activation: of those layers, a name as for `networks.MLP`.
-          name: of the module.
 
         Raises:
           ValueError: a size below 1.

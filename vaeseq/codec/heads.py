@@ -88,7 +88,6 @@ class Head(snt.Module):
           hidden_sizes: units of the layers before the last.
           activation: of the layers before the last, a name as for `networks.MLP`.
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
-          name: of the module.
         """
         super().__init__(name=name)
         self._shapes = [list(value.shape) for value in initial]

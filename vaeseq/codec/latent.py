@@ -55,7 +55,6 @@ class DiagonalNormal(_NormalLatent):
             (constant above e^30).
           positive_eps: lower limit of the scale, above 0.
           initial_scale: the scale for zero features before training.
-          name: of the module.
 
         Raises:
           ValueError: a negative size, an unknown projection, or an eps or initial_scale that is

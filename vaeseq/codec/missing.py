@@ -73,7 +73,6 @@ class MaskedEncoder(Encoder):
         Args:
           encoder: from the values of an observation to features.
           spec: of one observation (`masked_spec`).
-          name: of the module.
         """
         super().__init__(name=name)
         self._encoder = encoder
@@ -108,7 +107,6 @@ class MaskedDecoder(DistModule):
           decoder: of the values of an observation.
           per_dimension: whether single dimensions of a leaf may be unseen. The density of a leaf
             must then factorise over its dimensions; most decoders' does (`tfd.Independent`).
-          name: of the module.
         """
         super().__init__(name=name)
         self.decoder = decoder
@@ -146,7 +144,6 @@ class MaskedDistribution(tfd.Distribution):
         Args:
           distribution: of the values.
           spec: of one observation.
-          name: of the distribution.
         """
         self._distribution = distribution
         self._spec = spec

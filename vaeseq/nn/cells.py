@@ -40,7 +40,6 @@ class Linear(snt.Module):
           use_bias: whether to add b.
           w_init: of w [F, output_size]; by default `initializers.Glorot`.
           b_init: of b [output_size]; by default zeros.
-          name: of the module.
         """
         super().__init__(name=name)
         self.output_size = output_size

@@ -147,7 +147,6 @@ class ParallelCell(Cell):
           size: H, of the outputs.
           units: E; H by default.
           dtype: of the state; the inputs must have it too.
-          name: of the module.
         """
         super().__init__(size, dtype=dtype, name=name)
         self.units = units or size

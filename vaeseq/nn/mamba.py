@@ -55,7 +55,6 @@ class Mamba(ParallelCell):
           size: H, of the outputs.
           states: N, numbers in the state of each unit.
           dtype: of the state; the inputs must have it too.
-          name: of the module.
         """
         super().__init__(size, units=2 * size, dtype=dtype, name=name)
         self._states = states

@@ -49,7 +49,6 @@ class MLP(Described, snt.Module):
           activate_final: whether activation and dropout follow the last layer too.
           dropout: the probability that a unit is dropped after each activation, inside
             `dropout.enable_dropout`.
-          name: of the module.
 
         Raises:
           ValueError: an unknown activation or a dropout rate outside [0, 1).
@@ -113,7 +112,6 @@ class RecurrentStack(Described, snt.Module):
           window: past steps that each "transformer" layer attends to.
           dtype: of the state; the inputs must have it too; by default that of
             `vaeseq.dtypes`.
-          name: of the module.
 
         Raises:
           ValueError: an unknown cell, a dropout rate outside [0, 1), or sizes that the heads do not

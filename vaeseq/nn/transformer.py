@@ -89,7 +89,6 @@ class Transformer(Cell):
           dropout: the probability that a unit is dropped before each of the two additions, inside
             `dropout.enable_dropout`.
           dtype: of the state; the inputs must have it too.
-          name: of the module.
 
         Raises:
           ValueError: H is no multiple of 2 * heads, a window below 1, or a wrong dropout rate.
@@ -244,7 +243,6 @@ class BidirectionalTransformer(Described, snt.Module):
           window: steps on either side that each layer attends to.
           dropout: as for `Transformer`.
           dtype: of the inputs; by default that of `vaeseq.dtypes`.
-          name: of the module.
 
         Raises:
           ValueError: no sizes, or those that a `Transformer` does not have.

@@ -122,7 +122,6 @@ class SequenceCore(Described, snt.Module, abc.ABC):
           decoder: from u_t to the distribution of x_t.
           latent_size: Z; None if the subclass defines the property.
           state_spec: the state of one sequence; None if the subclass defines the property.
-          name: of the module.
         """
         super().__init__(name=name)
         self.decoder = decoder

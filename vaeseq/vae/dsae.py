@@ -126,7 +126,6 @@ class DSAE(VAECore):
           emission: from [z_t, f] to what the decoder reads.
           past: the recurrence over observations forwards, l.
           future: the recurrence over observations backwards, r.
-          name: of the module.
         """
         self._size, self._static_size = p_z.event_spec.shape[0], q_f.event_spec.shape[0]
         dtype = p_z.event_spec.dtype

@@ -33,7 +33,6 @@ class FlowPosterior(VAECore):
         Args:
           core: the core whose posterior is refined; its samples must be reparameterized.
           flows: in the order of sampling, each of the core's latent size.
-          name: of the module.
         """
         super().__init__(core.decoder, latent_size=core.latent_size, state_spec=core.state_spec,
                          name=name)

@@ -117,7 +117,6 @@ class GaussDiff(Diffusion):
           steps: N, of the diffusion; 0 for continuous time.
           noise: the standard deviation at time 0 of the noise of a signal of scale 1.
           filling: the probability that a sequence is destroyed in two parts.
-          name: of the module.
 
         Raises:
           ValueError: another decoder.

@@ -62,7 +62,6 @@ class IndependentSequence(VAECore):
           d_core: the recurrence over contexts and latents.
           e_core: the backward recurrence over contexts and observations.
           q_z: from e_t to the distribution of z_t.
-          name: of the module.
         """
         super().__init__(decoder, latent_size=q_z.event_spec.shape[0],
                          state_spec=CoreState((), d_core.state_spec), name=name)

@@ -159,7 +159,6 @@ class LinearDynamics(Described, snt.Module):
           d_core: the recurrence over encodings.
           controls: whether contexts move the state.
           positive_eps: the least standard deviation.
-          name: of the module.
         """
         super().__init__(name=name)
         self.state_size, self.encoding_size = state_size, encoding_size
@@ -249,7 +248,6 @@ class KVAE(VAECore):
           q_a: from features of x_t to the distribution of a_t.
           emission: from a_t to what the decoder reads.
           controls: whether contexts move the state; `dynamics` must have controls then.
-          name: of the module.
         """
         z, a = dynamics.state_size, dynamics.encoding_size
         dtype = q_a.event_spec.dtype

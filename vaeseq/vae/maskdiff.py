@@ -104,7 +104,6 @@ class MaskDiff(Diffusion):
           encoder: from x_t to the features that the network reads.
           network: reads the features of a sequence and which of its positions are masked.
           steps: N, of the diffusion; 0 for continuous time.
-          name: of the module.
 
         Raises:
           ValueError: the decoder is a `MaskedDecoder`.

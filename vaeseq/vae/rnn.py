@@ -39,7 +39,6 @@ class RNN(VAECore):
         Args:
           decoder: from d_t to the distribution of x_t.
           d_core: the recurrence over contexts.
-          name: of the module.
         """
         super().__init__(
             decoder, latent_size=0, state_spec=CoreState(d_core.state_spec, ()), name=name)

@@ -99,7 +99,6 @@ class RVAE(VAECore):
           q_z: from [g_t, r_t, l_t] to the distribution of z_t.
           future: the recurrence over observations backwards, r.
           past: the recurrence over observations forwards, l; None for causal inference.
-          name: of the module.
         """
         summary = Spec([g_core.output_size], q_z.event_spec.dtype, "summary")
         super().__init__(
@@ -170,7 +169,6 @@ class NoncausalRVAE(VAECore):
         Args:
           core: the inference network and the recurrence forwards.
           e_core: the recurrence over latents backwards.
-          name: of the module.
         """
         super().__init__(core.decoder, latent_size=core.latent_size, state_spec=core.state_spec,
                          name=name)

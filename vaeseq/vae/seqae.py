@@ -170,7 +170,6 @@ class SEQAE(VAECore):
           segment_size: N, the steps of a segment, at least 1 with a conductor.
           critic: from z to one logit; see above.
           resets_decoder: see above.
-          name: of the module.
 
         Raises:
           ValueError: a share is outside [0, 1), or there is only one of conductor and segment size.

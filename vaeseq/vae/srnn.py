@@ -87,7 +87,6 @@ class SRNN(VAECore):
           p_z: from [d_t, z_t-1] to the distribution of z_t.
           q_z: from [e_t, z_t-1] to the distribution of z_t.
           use_res_q: whether the posterior's mean is relative to the prior's.
-          name: of the module.
         """
         super().__init__(decoder, latent_size=p_z.event_spec.shape[0],
                          state_spec=CoreState(d_core.state_spec, p_z.event_spec), name=name)

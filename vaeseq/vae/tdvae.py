@@ -174,7 +174,6 @@ class TDVAE(VAECore):
           max_gap: the longest jump that `bounds.Jumpy` trains on.
           far_gap: the longest of a share of the jumps.
           far_share: that share, 0 to 1.
-          name: of the module.
         """
         self._size = p_b[0].event_spec.shape[0]
         super().__init__(decoder, latent_size=2 * len(p_b) * self._size, name=name,

@@ -85,7 +85,6 @@ class VRNN(VAECore):
           phi_z: from z_t to its features.
           p_z: from h_t to the distribution of z_t.
           q_z: from [h_t, phi_x(x_t)] to the distribution of z_t.
-          name: of the module.
         """
         phi_z_spec = tf.TensorSpec([phi_z.output_size], tf.float32, "phi_z")
         super().__init__(decoder, latent_size=p_z.event_spec.shape[0],

@@ -116,7 +116,6 @@ class Relative(DistModule):
           decoder: one whose parameters have a `loc`.
           last: where in the features encoded values `[D]` begin that are added, and their weights.
           season: further ones; empty for none.
-          name: of the module.
         """
         super().__init__(name=name)
         self._decoder = decoder
