@@ -46,10 +46,11 @@ class FixedDecoder(vaeseq.DistModule):
     """p(x_t | z_t), without weights."""
 
     event_spec = tf.TensorSpec([1], tf.float32)
+    variance = EMISSION_VARIANCE
 
     def __call__(self, features: Tensor) -> NormalParams:
         return NormalParams(
-            EMISSION * features, tf.fill(tf.shape(features), EMISSION_VARIANCE ** 0.5))
+            EMISSION * features, tf.fill(tf.shape(features), self.variance ** 0.5))
 
     def dist(self, params: NormalParams) -> tfd.Distribution:
         return tfd.Independent(Normal(params.loc, params.scale), 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..hparams import MidiHParams
 from ..model import PROGRAM, MidiModel
 from ..output import html
 from ..output.html import Sample
+
+_LARGEST_BATCH = 16  # samples drawn at once
+_SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
 
 
 def load_model(args: argparse.Namespace) -> MidiModel:
@@ -57,6 +60,21 @@ def count_frames(seconds: float, grid: Grid) -> int:
         raise UsageError(f"--length: expected at least a frame, {grid.frame_seconds:g} seconds; "
                          f"got {seconds:g}.")
     return frames
+
+
+def numbered_samples(
+    args: argparse.Namespace, draw: Callable[..., list[np.ndarray]],
+    prime: np.ndarray | None = None,
+) -> Iterator[Sample]:
+    """Yields --num-samples samples that `draw` returns in batches, each after the prime."""
+    digits = len(str(args.num_samples))
+    for first in range(0, args.num_samples, _LARGEST_BATCH):
+        rolls = draw(num_samples=min(_LARGEST_BATCH, args.num_samples - first),
+                     temperature=args.temperature, seed=args.seed + (first << _SEED_BITS))
+        for number, roll in enumerate(rolls, first + 1):
+            whole = roll if prime is None else np.concatenate([prime, roll])
+            yield Sample(f"sample-{number:0{digits}}", f"sample {number}", whole,
+                         len(whole) - len(roll))
 
 
 def write_samples(

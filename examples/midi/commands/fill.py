@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import functools
 
 import numpy as np
 
@@ -11,12 +11,13 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
 from ..hparams import MAX_SECONDS
-from ..model import MidiModel
-from ..output.html import Sample
-from ._shared import load_model, playing_grid, read_piece, write_samples
-
-_LARGEST_BATCH = 16  # samples drawn at once
-_SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
+from ._shared import (
+    load_model,
+    numbered_samples,
+    playing_grid,
+    read_piece,
+    write_samples,
+)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,17 +36,5 @@ def run(args: argparse.Namespace) -> None:
     is_known[start:end] = False
     subtitle = (f"{args.log_dir}, bars {args.first} to {args.last} of {args.piece}, temperature "
                 f"{args.temperature:g}, seed {args.seed}")
-    write_samples(args, _draw(model, args, roll, is_known),
+    write_samples(args, numbered_samples(args, functools.partial(model.fill, roll, is_known)),
                   playing_grid(args.rate, model.hparams.frames), "Filled", subtitle)
-
-
-def _draw(
-    model: MidiModel, args: argparse.Namespace, roll: np.ndarray, is_known: np.ndarray
-) -> Iterator[Sample]:
-    digits = len(str(args.num_samples))
-    for first in range(0, args.num_samples, _LARGEST_BATCH):
-        rolls = model.fill(
-            roll, is_known, num_samples=min(_LARGEST_BATCH, args.num_samples - first),
-            temperature=args.temperature, seed=args.seed + (first << _SEED_BITS))
-        for number, filled in enumerate(rolls, first + 1):
-            yield Sample(f"sample-{number:0{digits}}", f"sample {number}", filled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import functools
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from vaeseq.cli.arguments import UsageError
 
 from ..data.piano_roll import Grid
 from ..hparams import MAX_SECONDS
-from ..model import MidiModel
-from ..output.html import Sample
-from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
-
-_LARGEST_BATCH = 16  # samples drawn at once
-_SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
+from ._shared import (
+    count_frames,
+    load_model,
+    numbered_samples,
+    playing_grid,
+    read_piece,
+    write_samples,
+)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,22 +33,8 @@ def run(args: argparse.Namespace) -> None:
             f"expected a prime and a --length of at most {MAX_SECONDS} seconds together, got "
             f"{prime_seconds:.0f} and {args.length:g}. Give a --prime-length.")
     subtitle = f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}"
-    write_samples(args, _draw(model, args, prime, length), grid, "Samples", subtitle)
-
-
-def _draw(
-    model: MidiModel, args: argparse.Namespace, prime: np.ndarray | None, length: int
-) -> Iterator[Sample]:
-    digits = len(str(args.num_samples))
-    for first in range(0, args.num_samples, _LARGEST_BATCH):
-        rolls = model.compose(
-            num_samples=min(_LARGEST_BATCH, args.num_samples - first), length=length,
-            prime=prime, temperature=args.temperature,
-            seed=args.seed + (first << _SEED_BITS))
-        for number, roll in enumerate(rolls, first + 1):
-            whole = roll if prime is None else np.concatenate([prime, roll])
-            yield Sample(f"sample-{number:0{digits}}", f"sample {number}", whole,
-                         len(whole) - len(roll))
+    draw = functools.partial(model.compose, length=length, prime=prime)
+    write_samples(args, numbered_samples(args, draw, prime), grid, "Samples", subtitle)
 
 
 def _read_prime(args: argparse.Namespace, grid: Grid) -> np.ndarray | None:

@@ -1,10 +1,12 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Builds MIDI files for the tests, byte by byte."""
+"""Builds MIDI files for the tests, byte by byte, and piano rolls."""
 
 from __future__ import annotations
 
 import io
 import struct
+
+import numpy as np
 
 
 def number(value):
@@ -65,3 +67,16 @@ def content(midi):
     buffer = io.BytesIO()
     midi.write(buffer)
     return buffer.getvalue()
+
+
+def random_roll(grid, frames=60, seed=0):
+    """Returns a roll with long, short and repeated notes, silent at both ends."""
+    rng = np.random.default_rng(seed)
+    sounding = np.repeat(rng.random([frames // 3, grid.parts * grid.pitches]) < 0.1, 3, axis=0)
+    sounding[rng.random(sounding.shape) < 0.1] = False
+    sounding[:2], sounding[-2:] = False, False
+    if not grid.onsets:
+        return sounding.astype(np.uint8)
+    before = np.concatenate([np.zeros_like(sounding[:1]), sounding[:-1]])
+    begins = sounding & (~before | (rng.random(sounding.shape) < 0.2))
+    return np.concatenate([begins, sounding & ~begins], 1).astype(np.uint8)

@@ -13,18 +13,7 @@ import pytest
 from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.output import musicxml, plots
-
-
-def _random_roll(grid, frames=70):
-    """Returns a roll with long and short notes, in both staves."""
-    rng = np.random.default_rng(1)
-    on = np.repeat(rng.random([frames // 7, grid.parts * grid.pitches]) < 0.2, 7, axis=0)
-    on[rng.random(on.shape) < 0.1] = False
-    if not grid.onsets:
-        return on.astype(np.uint8)
-    before = np.concatenate([np.zeros_like(on[:1]), on[:-1]])
-    begins = on & (~before | (rng.random(on.shape) < 0.2))
-    return np.concatenate([begins, on & ~begins], 1).astype(np.uint8)
+from tests.examples.midi import midi_files
 
 
 def _without_ties(score):
@@ -50,7 +39,7 @@ def _without_ties(score):
     (Grid(rate=10, lowest=60, highest=67), 1 / 4)])
 def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
     converter = pytest.importorskip("music21.converter")
-    roll = _random_roll(grid)
+    roll = midi_files.random_roll(grid)
     musicxml.save(tmp_path / "a.musicxml", roll, grid, title="A piece")
     score = converter.parse(tmp_path / "a.musicxml")
     elements = Counter((pitch, round(start / quarters, 3), round((end - start) / quarters, 3))
@@ -66,7 +55,7 @@ def test_music21_reads_the_notes_of_a_roll(grid, quarters, tmp_path):
 def test_music21_reads_the_notes_of_each_part(tmp_path):
     converter = pytest.importorskip("music21.converter")
     grid = Grid(note=16, lowest=52, highest=67, parts=2)
-    rolls, _ = piano_roll.split_parts(_random_roll(grid), grid)
+    rolls, _ = piano_roll.split_parts(midi_files.random_roll(grid), grid)
     musicxml.save(tmp_path / "a.musicxml", np.concatenate(rolls, axis=1), grid, title="")
     score = converter.parse(tmp_path / "a.musicxml")
     assert len(list(ElementTree.parse(tmp_path / "a.musicxml").iter("metronome"))) == 1

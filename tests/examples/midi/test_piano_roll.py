@@ -18,18 +18,6 @@ GRIDS = [*(Grid(rate=rate) for rate in range(3, 51)),
          *(Grid(note=note) for note in (4, 6, 8, 12, 16, 24, 32, 48, 64, 96))]
 
 
-def _random_roll(grid, frames=60, seed=0):
-    """Returns a roll with held and repeated notes, silent at both ends."""
-    rng = np.random.default_rng(seed)
-    on_ = np.repeat(rng.random([frames // 3, grid.pitches]) < 0.1, 3, axis=0)
-    on_[:2], on_[-2:] = False, False
-    if not grid.onsets:
-        return on_.astype(np.uint8)
-    before = np.concatenate([np.zeros_like(on_[:1]), on_[:-1]])
-    begins = on_ & (~before | (rng.random(on_.shape) < 0.2))
-    return np.concatenate([begins, on_ & ~begins], 1).astype(np.uint8)
-
-
 def _roll(content, grid):
     return piano_roll.from_notes(midi_reader.read(content), grid)
 
@@ -42,14 +30,14 @@ def _write_and_read(roll, grid):
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 def test_a_roll_written_and_read_is_the_same(grid, onsets):
     grid = dataclasses.replace(grid, onsets=onsets, lowest=0, highest=127)
-    roll = _random_roll(grid, seed=int(grid.rate) + grid.note)
+    roll = midi_files.random_roll(grid, seed=int(grid.rate) + grid.note)
     assert roll.any()
     np.testing.assert_array_equal(_write_and_read(roll, grid), roll)
 
 
 @pytest.mark.parametrize("grid", [Grid(rate=4), Grid(note=8), Grid(note=16)])
 def test_another_pace_changes_seconds_and_on_a_note_grid_no_beat(grid):
-    roll = _random_roll(grid, frames=30)
+    roll = midi_files.random_roll(grid, frames=30)
     fast = grid.played_at(2.5)
     content = midi_files.content(piano_roll.to_midi(roll, fast))
     reading = grid if grid.note else fast
