@@ -55,13 +55,7 @@ class Truncation:
         return self
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Sets the logits of the classes left out to -inf.
-
-        Args:
-          logits: [..., V].
-
-        Returns:
-          [..., V], not normalised.
+        """Sets the logits [..., V] of the classes left out to -inf; does not normalise the others.
         """
         if self.top_k and self.top_k < logits.shape[-1]:
             least = tf.math.top_k(logits, self.top_k).values[..., -1:]

@@ -179,11 +179,7 @@ class Program:
 
 
 def prompt_interrupts(name: str) -> contextlib.AbstractContextManager[None]:
-    """Lets Ctrl-C and SIGTERM end the process within a second, even within native code.
-
-    Args:
-      name: of the program, for the message.
-    """
+    """Lets Ctrl-C and SIGTERM end the program of a name within a second, even in native code."""
     words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
     return _late_signals(lambda number: _exit_at_once(f"{name}: {words[number]}"))
 

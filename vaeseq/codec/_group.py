@@ -83,11 +83,7 @@ class GroupDistribution(tfd.Distribution):
     """
 
     def __init__(self, parts: Nest, name: str = "GroupDistribution") -> None:
-        """Groups distributions.
-
-        Args:
-          parts: a nest of distributions whose batch shapes broadcast.
-        """
+        """Groups a nest of distributions whose batch shapes broadcast."""
         self._parts = tuple(tf.nest.flatten(parts))
         self._structure = lambda: parts
         super().__init__(

@@ -85,13 +85,10 @@ class StandardNormal(_NormalLatent):
 
 
 def normal(params: NormalParams) -> tfd.Distribution:
-    """Returns independent normals over [Z].
+    """Returns independent normals over [Z] of loc and scale, [..., Z] each.
 
     A scale of 0, as in the zeros that `scan` returns for padding, is replaced by 1, so that the
     densities of padding are finite.
-
-    Args:
-      params: loc and scale, [..., Z] each.
     """
     scale = tf.where(params.scale == 0.0, tf.ones_like(params.scale), params.scale)
     return tfd.Independent(distributions.Normal(params.loc, scale), 1)

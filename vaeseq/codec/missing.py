@@ -139,12 +139,7 @@ class MaskedDistribution(tfd.Distribution):
     def __init__(
         self, distribution: tfd.Distribution, spec: Masked, name: str = "MaskedDistribution"
     ) -> None:
-        """Wraps a distribution.
-
-        Args:
-          distribution: of the values.
-          spec: of one observation.
-        """
+        """Wraps a distribution of the values; the spec is of one observation."""
         self._distribution = distribution
         self._spec = spec
         none = tfd.NOT_REPARAMETERIZED

@@ -99,11 +99,8 @@ class BeamSearch:
     def _extend(
         self, state: GenState, scores: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, GenState, Tensor]:
-        """The W best sequences one step longer than those of `state`.
-
-        Args:
-          state: of W sequences.
-          scores: their log-probabilities, [W].
+        """Extends the W sequences of `state` with log-probabilities [W] to the W best one step
+        longer.
 
         Returns:
           The new symbols [W], the sequences that they extend [W], the scores [W], the state, and

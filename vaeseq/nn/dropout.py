@@ -17,10 +17,7 @@ def enable_dropout(seed: Seed) -> AbstractContextManager[None]:
     """Switches dropout on for the code that runs or is traced inside; elsewhere it is the identity.
 
     Layers are numbered in the order of their first use inside, and each folds its number into the
-    seed. A layer that is called twice inside drops the same units twice.
-
-    Args:
-      seed: int32 [2].
+    seed, int32 [2]. A layer that is called twice inside drops the same units twice.
     """
     return trace_context.replace(dropout=(seed, {}))
 
@@ -29,8 +26,7 @@ def enable_dropout(seed: Seed) -> AbstractContextManager[None]:
 def segment_dropout(number: Tensor | None) -> Iterator[None]:
     """Gives each segment of a sequence (see `unroll.by_segments`) dropout of its own.
 
-    Args:
-      number: scalar int32, of the segment; None where the sequence is whole.
+    The number of the segment is a scalar int32; None where the sequence is whole.
     """
     current = trace_context.current().dropout
     if current is None or number is None:

@@ -38,12 +38,9 @@ class Ones(Initializer):
 
 
 def weights_seed(seed: Seed) -> AbstractContextManager[None]:
-    """Makes the weights that are created inside depend only on `seed` and their order.
+    """Makes the weights created inside depend only on the seed, int32 [2], and their order.
 
     Elsewhere they come from TensorFlow's generator (see `tf.random.set_seed`).
-
-    Args:
-      seed: int32 [2].
     """
     return trace_context.replace(
         weight_seeds=(seeds.fold_in(seed, number) for number in itertools.count()))

@@ -39,12 +39,7 @@ class GaussianWeights(tf.Module):
     """
 
     def __init__(self, weights: Sequence[tf.Variable], stddev: float):
-        """Creates the posterior.
-
-        Args:
-          weights: the weight tensors.
-          stddev: the first standard deviation of all weights, above 0.
-        """
+        """Creates the posterior of weights, all with one first standard deviation, above 0."""
         super().__init__(name="weight_posterior")
         self._weights = tuple(weights)
         self.log_stddevs = [

@@ -69,11 +69,8 @@ class HierarchicalPreferenceModel(tf.Module):
             tf.eye(size, dtype=tf.float64), trainable=False, name="covariance")
 
     def fit(self, pairs: Sequence[Pair], *, num_steps: int = 60) -> list[float]:
-        """Learns the prior from the choices of listeners.
-
-        Args:
-          pairs: at least one.
-          num_steps: iterations of EM.
+        """Learns the prior from the choices of listeners, at least one, by EM of `num_steps`
+        iterations.
 
         Returns:
           The log-evidence of all choices before each iteration, in nats.

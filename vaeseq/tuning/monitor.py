@@ -40,12 +40,10 @@ def hacking_warnings(
     *, reward: tuple[float, float], nats_per_step: tuple[float | None, float | None],
     distinct: tuple[float, float],
 ) -> list[str]:
-    """Returns warnings where the reward rose at the cost of something else.
+    """Returns warnings where the mean reward of a sample rose at the cost of something else.
 
-    Args:
-      reward: mean reward of a sample, before and after.
-      nats_per_step: of held-out data, before and after; None without any.
-      distinct: diversity of samples, before and after.
+    The nats of held-out data (None without any) and the diversity of samples are, like the reward,
+    those before and after.
     """
     if not reward[1] > reward[0]:
         return []

@@ -239,10 +239,7 @@ class TuneOps(snt.Module):
         self._train = tf.function(self._make_likelihood_update, autograph=False)
 
     def __call__(self, batch: Batch) -> TuneMetrics:
-        """Makes one update.
-
-        Args:
-          batch: whole training sequences, or windows of them.
+        """Makes one update with a batch of whole training sequences, or windows of them.
 
         Raises:
           NumericsError: a gradient is not finite; the weights are those of the last pass before.

@@ -90,10 +90,7 @@ class PreferenceModel(tf.Module):
             tf.eye(size, dtype=tf.float64), trainable=False, name="covariance")
 
     def fit(self, pairs: Sequence[Pair]) -> None:
-        """Learns from choices; the mean reward of their sequences is 0.
-
-        Args:
-          pairs: at least one.
+        """Learns from choices, at least one; the mean reward of their sequences is 0.
 
         Raises:
           ValueError: there are no pairs.

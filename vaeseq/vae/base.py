@@ -241,12 +241,8 @@ class SequenceCore(Described, snt.Module, abc.ABC):
 def require_steps(core: SequenceCore, purpose: str) -> VAECore:
     """Returns the core if it generates a sequence step by step.
 
-    Args:
-      core: the model.
-      purpose: what needs single steps, the subject of the message.
-
     Raises:
-      ValueError: it generates a sequence as a whole.
+      ValueError: it generates a sequence as a whole; `purpose`, the message says, needs steps.
     """
     if not isinstance(core, VAECore):
         raise ValueError(f"{purpose} needs a model that generates step by step; "

@@ -27,11 +27,9 @@ _DECODERS = (_RECURRENCE, _DECODER, "core/_initial/", "core/_conductor")
 
 
 def weights(source: GenCore, target: GenCore) -> dict[str, np.ndarray | None]:
-    """Returns initial weights of a model that another's of the same path are not.
+    """Returns initial weights of `target` that those of `source` of the same path are not.
 
-    Args:
-      source: the trained model, with its variables.
-      target: the model to initialise, with its variables.
+    Both models have their variables.
 
     Returns:
       Values by path in `target`; None for weights that keep their initial values. Give them to

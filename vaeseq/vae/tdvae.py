@@ -308,13 +308,10 @@ class TDVAE(VAECore):
         self, networks: Sequence[latent.DiagonalNormal], blocks: list[int],
         inputs: tuple[Tensor, ...], parents: Sequence[int] = (),
     ) -> dict[int, _Conditional]:
-        """Returns the conditionals of the layers of one state.
+        """Returns the conditionals of the layers of one state, whose networks have the highest
+        first.
 
-        Args:
-          networks: of the layers, the highest first.
-          blocks: the numbers of the layers.
-          inputs: what every network reads.
-          parents: the blocks of the other state, which every network reads, too.
+        Every network reads the inputs, and the blocks of the other state, `parents`.
         """
         def conditional(layer: int) -> _Conditional:
             def distribution(values: dict[int, Tensor]) -> tfd.Distribution:

@@ -139,13 +139,9 @@ class Plan(NamedTuple):
 
 
 def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int) -> Plan:
-    """Traces one step to find its products; the trace itself is never run.
+    """Traces one of T steps to find its products; the trace itself is never run.
 
-    Args:
-      step: of the scan; it reads each input as a tensor.
-      inputs: [T, B, *] each.
-      state: [B, *] each.
-      num_steps: T.
+    Inputs are [T, B, *] each, read as tensors, and states [B, *].
     """
     tensors = [tf.convert_to_tensor(x) for x in inputs]
     products: list[Product] = []
