@@ -203,13 +203,9 @@ class TextModel(Model):
 
 
 class _LastScore(Callback):
-    """Keeps the score of the last validation.
+    """Keeps the score of the last validation."""
 
-    Attributes:
-      nats_per_symbol: of that score; None before the first.
-    """
-
-    nats_per_symbol: float | None = None
+    nats_per_symbol: float | None = None  # of that score; None before the first
 
     def on_validation(self, step: int, score: Score) -> None:
         self.nats_per_symbol = score.nats_per_step

@@ -18,8 +18,7 @@ _MOST_STEPS = 10**9
 
 
 def add_tune(parser: argparse.ArgumentParser, settings: type, rewards: str) -> None:
-    """Adds the options of `tune`, with those of the program's settings; `rewards` is a help text.
-    """
+    """Adds the options of `tune` and those of a program's settings; `rewards` is a help text."""
     add = parser.add_argument
     options.add_new_run(parser)
     add("--from", dest="start", type=arguments.directory, metavar="DIR",

@@ -31,21 +31,13 @@ LENGTHS = (100, 300, 1000, 3000, 10_000)
 
 
 class _Level(NamedTuple):
-    """The counts of one length of contexts.
+    """The counts of one length of contexts."""
 
-    Attributes:
-      contexts: sorted codes of the contexts; their ranks are the numbers of contexts.
-      totals: how often each context occurred.
-      types: number of different symbols after each context.
-      pairs: sorted codes of context and next symbol.
-      counts: how often each pair occurred.
-    """
-
-    contexts: np.ndarray
-    totals: np.ndarray
-    types: np.ndarray
-    pairs: np.ndarray
-    counts: np.ndarray
+    contexts: np.ndarray  # sorted codes of the contexts; their ranks are the numbers of contexts
+    totals: np.ndarray  # how often each context occurred
+    types: np.ndarray  # number of different symbols after each context
+    pairs: np.ndarray  # sorted codes of context and next symbol
+    counts: np.ndarray  # how often each pair occurred
 
 
 class NGram:

@@ -103,35 +103,21 @@ def parse(content: bytes) -> File:
 
 
 class _Header(NamedTuple):
-    """The header of a file.
+    """The header of a file."""
 
-    Attributes:
-      format: as `File.format`.
-      num_tracks: the number of tracks that it claims; None for a file without a header.
-      division: as `File.division`.
-      end: the position after it.
-    """
-
-    format: int
-    num_tracks: int | None
-    division: int
-    end: int
+    format: int  # as `File.format`
+    num_tracks: int | None  # the number of tracks that it claims; None for a file without a header
+    division: int  # as `File.division`
+    end: int  # the position after it
 
 
 class _Events(NamedTuple):
-    """The events of a track, as far as they can be read.
+    """The events of a track, as far as they can be read."""
 
-    Attributes:
-      track: the events.
-      stop: the position after the last of them.
-      is_ended: whether an end-of-track event was the last.
-      is_damaged: whether an event that is not whole follows.
-    """
-
-    track: Track
-    stop: int
-    is_ended: bool
-    is_damaged: bool
+    track: Track  # the events
+    stop: int  # the position after the last of them
+    is_ended: bool  # whether an end-of-track event was the last
+    is_damaged: bool  # whether an event that is not whole follows
 
 
 class _Reader:

@@ -80,17 +80,11 @@ class _Press(NamedTuple):
 
 
 class _Clock(NamedTuple):
-    """The times of ticks, linear between changes of tempo.
+    """The times of ticks, linear between changes of tempo."""
 
-    Attributes:
-      ticks: int64, of the changes; the first is 0.
-      times: `[changes, 2]`, their seconds and beats.
-      rates: `[changes, 2]`, seconds and beats per tick after each.
-    """
-
-    ticks: np.ndarray
-    times: np.ndarray
-    rates: np.ndarray
+    ticks: np.ndarray  # int64, of the changes; the first is 0
+    times: np.ndarray  # `[changes, 2]`, their seconds and beats
+    rates: np.ndarray  # `[changes, 2]`, seconds and beats per tick after each
 
     def at(self, ticks: np.ndarray) -> np.ndarray:
         """Returns the seconds and beats of ticks `[...]`, float64 `[..., 2]`."""

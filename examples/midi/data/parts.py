@@ -54,16 +54,9 @@ def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
 
 
 class _Voice:
-    """A voice, or several that are merged.
-
-    Attributes:
-      notes: the places of its notes.
-      pitch: their mean pitch.
-      programs: their programs.
-    """
+    """The notes of a voice, or of several that are merged, by their places among all N."""
 
     def __init__(self, notes: np.ndarray, pitch: np.ndarray, programs: np.ndarray):
-        """Args: notes: the places; pitch, programs: of all notes of the piece, `[N]`."""
         self.notes = notes
         self.pitch = float(pitch[notes].mean())
         self.programs = programs[notes]

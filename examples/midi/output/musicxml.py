@@ -29,19 +29,12 @@ _KEYS = range(-6, 7)  # major keys by their tonic on the line of fifths
 
 
 class _Clock(NamedTuple):
-    """The durations of frames.
+    """The durations of frames."""
 
-    Attributes:
-      measure: frames of a measure.
-      divisions: divisions of a quarter note.
-      frame: divisions of a frame.
-      tempo: quarter notes per minute.
-    """
-
-    measure: int
-    divisions: int
-    frame: int
-    tempo: float
+    measure: int  # frames of a measure
+    divisions: int  # divisions of a quarter note
+    frame: int  # divisions of a frame
+    tempo: float  # quarter notes per minute
 
 
 class _Value(NamedTuple):
@@ -54,19 +47,12 @@ class _Value(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    """Frames of a staff in which the same notes sound.
+    """Frames of a staff in which the same notes sound."""
 
-    Attributes:
-      frames: their number.
-      pitches: MIDI numbers of the notes, from low to high.
-      tied: those that continue notes of the segment before.
-      held: those that continue in the segment after.
-    """
-
-    frames: int
-    pitches: list[int]
-    tied: list[int]
-    held: list[int]
+    frames: int  # their number
+    pitches: list[int]  # MIDI numbers of the notes, from low to high
+    tied: list[int]  # those that continue notes of the segment before
+    held: list[int]  # those that continue in the segment after
 
 
 def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: str) -> None:

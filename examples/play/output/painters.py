@@ -58,17 +58,11 @@ def painter(game: Game, shown: np.ndarray, length: int) -> Painter:
 
 
 class _StateMap(NamedTuple):
-    """The map from an environment's observation to its state.
+    """The map from an environment's observation to its state."""
 
-    Attributes:
-      size: O, of the whole observation.
-      needed: indices of the numbers that the picture depends on.
-      state: maps an observation to the state.
-    """
-
-    size: int
-    needed: frozenset[int]
-    state: Callable[[np.ndarray], Any]
+    size: int  # O, of the whole observation
+    needed: frozenset[int]  # indices of the numbers that the picture depends on
+    state: Callable[[np.ndarray], Any]  # maps an observation to the state
 
 
 _STATE_MAPS = {

@@ -25,19 +25,12 @@ from .loading import load_model
 
 
 class _Row(NamedTuple):
-    """The score of one text.
+    """The score of one text."""
 
-    Attributes:
-      name: of the text.
-      score: in symbols.
-      characters: number of characters.
-      unknown: number of out-of-vocabulary characters.
-    """
-
-    name: str
-    score: Score
-    characters: int
-    unknown: int
+    name: str  # of the text
+    score: Score  # in symbols
+    characters: int  # number of characters
+    unknown: int  # number of out-of-vocabulary characters
 
     @property
     def nats_per_character(self) -> float:
