@@ -61,21 +61,13 @@ class Kernel(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Kernels with equal shapes.
+    """Kernels with equal shapes."""
 
-    Attributes:
-      kernel: their shapes and sizes.
-      calls: in a step.
-      seconds: of the median call.
-      floor: the seconds that a call of a product takes at least.
-      is_shared: whether threads share the parts of a call.
-    """
-
-    kernel: Kernel
-    calls: float
-    seconds: float
-    floor: float
-    is_shared: bool
+    kernel: Kernel  # their shapes and sizes
+    calls: float  # in a step
+    seconds: float  # of the median call
+    floor: float  # the seconds that a call of a product takes at least
+    is_shared: bool  # whether threads share the parts of a call
 
     @property
     def total(self) -> float:

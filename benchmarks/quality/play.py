@@ -28,19 +28,12 @@ from vaeseq.cli.program import Command, Program
 
 
 class Recipe(NamedTuple):
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-      overrides: hyperparameters, in the syntax of `--hparams`.
-      steps: environment steps.
-      target: mean score of an evaluation at which the game is solved.
-      published: published figures to compare with.
-    """
-
-    overrides: str
-    steps: int
-    target: float
-    published: str
+    overrides: str  # hyperparameters, in the syntax of `--hparams`
+    steps: int  # environment steps
+    target: float  # mean score of an evaluation at which the game is solved
+    published: str  # published figures to compare with
 
 
 RECIPES = {

@@ -24,23 +24,14 @@ _ROWS, _WINDOW = 11, 160  # batch size and frames of a scored window
 
 
 class Recipe(NamedTuple):
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-      overrides: hyperparameters, in the syntax of `--hparams`.
-      steps: number of updates.
-      no_transpose_fraction: fraction of the updates, at the end, without transposition.
-      bound: bound of the reported score.
-      samples: number of samples of the bound.
-      published: published figures to compare with.
-    """
-
-    overrides: str
-    steps: int
-    no_transpose_fraction: float
-    bound: str
-    samples: int
-    published: str
+    overrides: str  # hyperparameters, in the syntax of `--hparams`
+    steps: int  # number of updates
+    no_transpose_fraction: float  # fraction of the updates, at the end, without transposition
+    bound: str  # bound of the reported score
+    samples: int  # number of samples of the bound
+    published: str  # published figures to compare with
 
     def hparams(self, scale_steps: float = 1.0) -> MidiHParams:
         """Returns the hyperparameters of a run of `scale_steps` times the steps."""

@@ -52,21 +52,13 @@ from vaeseq.evaluate import forecasts
 
 
 class Row(NamedTuple):
-    """A data set's protocol, and the recipe.
+    """A data set's protocol, and the recipe."""
 
-    Attributes:
-      horizon: steps of a forecast.
-      windows: forecasts of each series, disjoint, at its end.
-      season: of MASE and of the seasonal naive forecast.
-      options: of `train`.
-      published: other models' scores, for comparison.
-    """
-
-    horizon: int
-    windows: int
-    season: int
-    options: tuple[str, ...]
-    published: dict[str, dict[str, float]]
+    horizon: int  # steps of a forecast
+    windows: int  # forecasts of each series, disjoint, at its end
+    season: int  # of MASE and of the seasonal naive forecast
+    options: tuple[str, ...]  # of `train`
+    published: dict[str, dict[str, float]]  # other models' scores, for comparison
 
 
 _KNOWN = ("--targets", "Demand", "--known", "Temperature,WorkDay")

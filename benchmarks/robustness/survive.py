@@ -42,17 +42,11 @@ _BETWEEN = 0.1  # most seconds from a checkpoint to a kill
 
 
 class Interruptions(NamedTuple):
-    """The kills of a run.
+    """The kills of a run."""
 
-    Attributes:
-      kills: their number.
-      while_saving: number of kills that left a partial checkpoint.
-      lost: number of kills after which the last line of metrics was later than the checkpoint.
-    """
-
-    kills: int
-    while_saving: int
-    lost: int
+    kills: int  # their number
+    while_saving: int  # number of kills that left a partial checkpoint
+    lost: int  # number of kills after which the last line of metrics was later than the checkpoint
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,21 +19,13 @@ from vaeseq.types import Nest, Seed, Tensor
 
 
 class Settings(NamedTuple):
-    """How one model of a table is run.
+    """How one model of a table is run."""
 
-    Attributes:
-      seed: of weights, training and samples.
-      updates: number of updates.
-      max_minutes: limit of the training time.
-      log_dir: of the training run.
-      data: a file, for tables whose data are not generated.
-    """
-
-    seed: int
-    updates: int
-    max_minutes: float
-    log_dir: Path
-    data: Path | None = None
+    seed: int  # of weights, training and samples
+    updates: int  # number of updates
+    max_minutes: float  # limit of the training time
+    log_dir: Path  # of the training run
+    data: Path | None = None  # a file, for tables whose data are not generated
 
 
 class Table(NamedTuple):
@@ -78,17 +70,11 @@ def train(
 
 
 class Filtered(NamedTuple):
-    """Expectations under the filtering distribution of a model.
+    """Expectations under the filtering distribution of a model."""
 
-    Attributes:
-      predicted: the mean of p(x_t | x_1:t-1), `[B, T, *E]`.
-      latents: the mean of p(z_t | x_1:t), `[B, T, Z]`.
-      increments: an estimate of log p(x_t | x_1:t-1), nats `[B, T]`.
-    """
-
-    predicted: np.ndarray
-    latents: np.ndarray
-    increments: np.ndarray
+    predicted: np.ndarray  # the mean of p(x_t | x_1:t-1), `[B, T, *E]`
+    latents: np.ndarray  # the mean of p(z_t | x_1:t), `[B, T, Z]`
+    increments: np.ndarray  # an estimate of log p(x_t | x_1:t-1), nats `[B, T]`
 
 
 def particle_filter(
