@@ -239,6 +239,27 @@ def test_too_little_to_train_on(tmp_path):
     assert not (tmp_path / "none").exists(), "nothing is begun that cannot go on"
 
 
+@pytest.mark.parametrize("changes, message", [
+    ({"train_bound": "mmd"}, "expected vae_type=SEQAE, got SRNN"),
+    ({"train_bound": "jumpy"}, "expected vae_type=TDVAE"),
+    ({"vae_type": "GAUSSDIFF", "train_bound": "iwae"}, "generates step by step"),
+    ({"vae_type": "SEQAE", "seqae_posterior": "deterministic"}, "'elbo' needs the density")])
+def test_an_objective_that_the_model_lacks_leaves_no_directory(changes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "none", hparams=HPARAMS.replace(**changes))
+    assert not (tmp_path / "none").exists()
+
+
+def test_points_are_scored_by_their_reconstruction(tmp_path):
+    """There is no bound, so `evaluate` without one takes what training reports."""
+    model, _ = train(tmp_path / "points", num_steps=1, hparams=HPARAMS.replace(
+        vae_type="SEQAE", seqae_posterior="deterministic", train_bound="reconstruction"))
+    score = model.evaluate(waves(2))
+    assert (score.bound, score.kl, score.is_collapsed) == ("reconstruction", 0, False)
+    with pytest.raises(ValueError, match="'elbo' needs the density of the posterior"):
+        model.evaluate(waves(2), bound="elbo")
+
+
 def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):

@@ -240,13 +240,13 @@ class Model(abc.ABC):
         data = (data_lib.TFDataSet(sequences) if isinstance(sequences, tf.data.Dataset)
                 else self.data_set(sequences))
         check_batch_size(data.batch_size, strategy)
+        num_data_steps = 0
+        if self.hparams.weight_posterior != "none" and not isinstance(sequences, tf.data.Dataset):
+            num_data_steps = validation.num_steps(sequences)
+        # Before the directory is made: wrong hyperparameters leave none behind.
+        ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
-            num_data_steps = 0
-            if self.hparams.weight_posterior != "none" and not isinstance(
-                    sequences, tf.data.Dataset):
-                num_data_steps = validation.num_steps(sequences)
-            ops = self._train_ops(num_steps, strategy, num_data_steps)
             ops.build(data.batch(0))
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
@@ -304,14 +304,16 @@ class Model(abc.ABC):
         return step
 
     def evaluate(
-        self, sequences: Sequence[Nest], *, bound: str = "elbo", num_samples: int | None = None,
-        seed: int = 0, batch_size: int | None = None, window: int | None = None,
+        self, sequences: Sequence[Nest], *, bound: str | None = None,
+        num_samples: int | None = None, seed: int = 0, batch_size: int | None = None,
+        window: int | None = None,
     ) -> Score:
         """Scores sequences: the log-likelihood of all their steps, or a bound on it.
 
         Args:
           sequences: each a nest of arrays `[N, ...]`.
           bound: "elbo", "iwae" or "fivo"; models without latents give the exact value for each.
+            By default "elbo", or "reconstruction" where a posterior that is a point has no bound.
           num_samples: number of samples of the latents of each sequence; by default the
             hyperparameter `log_prob_samples`.
           seed: for the samples.
@@ -322,7 +324,7 @@ class Model(abc.ABC):
           The pooled score, in nats.
 
         Raises:
-          ValueError: there are no sequences, or the bound is unknown.
+          ValueError: there are no sequences, or the bound is unknown or not defined for the model.
         """
         if not len(sequences):
             raise ValueError("expected at least one sequence to score, got none.")
@@ -330,9 +332,10 @@ class Model(abc.ABC):
         batches = data_lib.windows(sequences, rows, window or _window(sequences))
         return self.evaluator(bound, num_samples).score(batches, seed=seeds.make(seed))
 
-    def evaluator(self, bound: str = "elbo", num_samples: int | None = None) -> Evaluator:
+    def evaluator(self, bound: str | None = None, num_samples: int | None = None) -> Evaluator:
         """Returns the `Evaluator` of a bound; arguments as for `evaluate`."""
         self._ensure_weights()
+        bound = bound or ("elbo" if self.gen_core.core.has_density else "reconstruction")
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
         if not self.gen_core.core.latent_size:
             samples = 1  # All samples would be equal.

@@ -144,8 +144,9 @@ def _anomalies_arguments(parser: argparse.ArgumentParser) -> None:
         help="directory of the new run")
     add("--num-steps", type=arguments.whole(1, 10**9), metavar="N",
         help="updates of the new run (default: those of the first)")
-    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="bound for models with latents; others are scored exactly")
+    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
+        help="bound for models with latents; others are scored exactly (default: as for "
+             "`evaluate`)")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
     add("--seed", type=arguments.seed, default=0, help="seed of the samples")

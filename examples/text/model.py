@@ -139,7 +139,7 @@ class TextModel(Model):
         return characters / max(1, sum(map(len, texts)))
 
     def score_text(
-        self, symbols: np.ndarray | Sequence[np.ndarray], *, bound: str = "elbo",
+        self, symbols: np.ndarray | Sequence[np.ndarray], *, bound: str | None = None,
         num_samples: int | None = None, seed: int = 0,
     ) -> tuple[Score, np.ndarray]:
         """Scores a text, with the state carried from its beginning to its end.
@@ -147,7 +147,7 @@ class TextModel(Model):
         Args:
           symbols: the text, `[N]`; or its parts, N symbols in all, which start from the initial
             state.
-          bound: "elbo", "iwae" or "fivo"; models without latents are scored exactly.
+          bound: as for `evaluate`.
           num_samples: of the latents; by default the hyperparameter `log_prob_samples`.
           seed: of these samples.
 

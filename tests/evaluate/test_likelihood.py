@@ -12,7 +12,7 @@ from tests import small
 from vaeseq import data, seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.evaluate import likelihood
-from vaeseq.evaluate.likelihood import Evaluator
+from vaeseq.evaluate.likelihood import Evaluator, Window, pool
 
 pytestmark = pytest.mark.contract
 
@@ -61,6 +61,20 @@ def test_each_step_is_scored_in_its_place():
             np.testing.assert_array_equal(window.effective_sample_size[row, length:], 0)
     for row, sequence in zip(parts, rows):
         np.testing.assert_allclose(row, log_probs(model, sequence), rtol=1e-4, atol=1e-5)
+
+
+def test_a_latent_of_a_whole_sequence_is_active_by_its_nats_of_a_sequence():
+    """Not by those of a step, of which a long sequence has few."""
+    def window(latent_kl):
+        zeros = np.zeros([2, 100])
+        return Window(zeros, latent_kl.sum(2), latent_kl, zeros + 1, np.zeros(2),
+                      np.array([100, 60]))
+    latent_kl = np.zeros([2, 100, 2])
+    latent_kl[:, 0] = [0.5, 0.001]
+    later = np.zeros([2, 100, 2])  # the state is carried, and no latent drawn
+    score = pool([window(latent_kl), window(later)], "elbo", 1)
+    np.testing.assert_allclose(score.latent_kl, [0.5, 0.001])
+    assert score.active_units == 1 and score.kl == pytest.approx(2 * 0.501 / 320)
 
 
 @pytest.mark.parametrize("bound", [ELBO(4), IWAE(4), FIVO(4)])

@@ -106,6 +106,7 @@ def test_a_point_has_a_reconstruction_and_no_bound():
     small.same(result.state.latent.z[:, 0], core.encode(observed).loc)
     np.testing.assert_array_equal(core.encode(observed).scale, 0)
     np.testing.assert_array_equal(result.kl, 0)
+    assert result.latent_kl.shape[-1] == 0
     for bound in (ELBO(), IWAE(2), FIVO(2)):
         with pytest.raises(ValueError, match=f"'{bound.name}' needs the density of the posterior"):
             run(model, bound, observed)

@@ -61,6 +61,7 @@ class AveragedBound(Bound):
         self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
+        self.check(core)
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(
             core, encoded, state.latent, self.num_samples, lengths,

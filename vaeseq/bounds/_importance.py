@@ -45,14 +45,15 @@ def chunk_size(
                if num_samples % size == 0 and size <= limit)
 
 
-def check_density(core: VAECore, bound: str) -> None:
-    """Raises ValueError if the posterior has no density, which the bound needs."""
+def check_density(core: SequenceCore, bound: str) -> SequenceCore:
+    """Returns the core; raises ValueError if its posterior has no density."""
     if not core.has_density:
         raise ValueError(
             f"the bound {bound!r} needs the density of the posterior, and that of "
             f"{type(core).__name__} is a point (seqae_posterior=deterministic), so there is no "
             "bound on the likelihood. Take the bound 'reconstruction', or train with "
             "seqae_posterior=gaussian.")
+    return core
 
 
 class Features(NamedTuple):
@@ -220,7 +221,9 @@ def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> Te
     """Returns the KL of each latent dimension, `[..., Z]`; `[..., 0]` without a closed form."""
     # Of `tfd.Independent` alone is `distribution` that of the dimensions: that of a transformed
     # distribution is its base.
-    if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):
+    is_point = isinstance(getattr(posterior, "distribution", None), tfd.Deterministic)
+    if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent) and (
+            not is_point):
         try:
             return posterior.distribution.kl_divergence(prior.distribution)
         except NotImplementedError:

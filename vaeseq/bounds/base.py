@@ -87,6 +87,10 @@ class Bound(abc.ABC):
                 f"{num_samples}.")
         self.num_samples = num_samples
 
+    def check(self, core: SequenceCore) -> SequenceCore:
+        """Returns the core; raises ValueError if the bound is not defined for it."""
+        return core
+
     def initial_state(self, core: SequenceCore, batch_size: int | Tensor) -> BoundState:
         """Returns the state before the first step of `batch_size` sequences."""
         state = core.initial_state(batch_size)

@@ -47,12 +47,14 @@ class ELBO(AveragedBound):
         self._free_nats = free_bits * math.log(2)
         self._per_dimension = free_bits_per == "dimension"
 
+    def check(self, core: SequenceCore) -> SequenceCore:
+        return check_density(core, self.name)
+
     def terms(
         self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         del state, lengths, seed
-        check_density(core, self.name)
         return (samples.log_prob - samples.kl,
                 samples.log_prob - kl_weight * self._charged(core, samples))
 

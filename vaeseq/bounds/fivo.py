@@ -61,12 +61,14 @@ class FIVO(Bound):
         self._resample_criterion_fn = resample_criterion_fn
         self._score_term = score_term
 
+    def check(self, core: SequenceCore) -> VAECore:
+        return require_steps(check_density(core, self.name), f"the bound {self.name!r}")
+
     def __call__(
         self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        core = require_steps(core, f"the bound {self.name!r}")
-        check_density(core, self.name)
+        core = self.check(core)
         context_features, features, observed, context_state = encode(
             core, contexts, observed, state, lengths)
         steps = (context_features, features, observed,

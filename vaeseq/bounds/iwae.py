@@ -16,7 +16,7 @@ from vaeseq.bounds._importance import (
 )
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import SequenceCore, require_steps
+from vaeseq.vae.base import SequenceCore, VAECore, require_steps
 
 
 class IWAE(Bound):
@@ -50,12 +50,14 @@ class IWAE(Bound):
         self._samples_at_once = samples_at_once
         self._doubly_reparameterized = doubly_reparameterized
 
+    def check(self, core: SequenceCore) -> VAECore:
+        return require_steps(check_density(core, self.name), f"the bound {self.name!r}")
+
     def __call__(
         self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
         lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
     ) -> BoundResult:
-        core = require_steps(core, f"the bound {self.name!r}")
-        check_density(core, self.name)
+        core = self.check(core)
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(
             core, encoded, state.latent, self.num_samples, lengths,

@@ -41,14 +41,18 @@ class Jumpy(Bound):
         super().__init__(num_samples)
         self._elbo = ELBO(num_samples, samples_at_once=samples_at_once)
 
-    def __call__(
-        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
-        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
-    ) -> BoundResult:
+    def check(self, core: SequenceCore) -> TDVAE:
         if not isinstance(core, TDVAE):
             raise ValueError(
                 f"the bound 'jumpy' trains jumps; expected vae_type=TDVAE without posterior_flows, "
                 f"got {type(core).__name__}. Take train_bound=elbo.")
+        return core
+
+    def __call__(
+        self, core: SequenceCore, contexts: Tensor, observed: Nest, state: BoundState,
+        lengths: Tensor | None = None, *, kl_weight: float | Tensor = 1.0, seed: Seed,
+    ) -> BoundResult:
+        core = self.check(core)
         elbo_seed, gap_seed, sample_seed = seeds.split(seed, 3)
         result = self._elbo(
             core, contexts, observed, state, lengths, kl_weight=kl_weight, seed=elbo_seed)

@@ -23,6 +23,7 @@ from vaeseq.bounds import mmd
 from vaeseq.bounds._averaged import AveragedBound
 from vaeseq.bounds._importance import WeightedSamples
 from vaeseq.bounds.base import BoundState
+from vaeseq.nn.networks import MLP
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import SequenceCore
 from vaeseq.vae.seqae import SEQAE
@@ -45,11 +46,14 @@ class MMD(AveragedBound):
 
     name = "mmd"
 
+    def check(self, core: SequenceCore) -> SEQAE:
+        return _check(core, self.name)
+
     def terms(
         self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
-        z, begins = _sequence_latents(core, samples, state, lengths, self.name)
+        z, begins = _sequence_latents(samples, state, lengths)
         penalty = mmd.squared_mmd(z, _prior(z, seed), is_valid=begins)
         return samples.log_prob, _charge(samples.log_prob, begins, kl_weight * penalty)
 
@@ -59,32 +63,45 @@ class Adversarial(AveragedBound):
 
     name = "adversarial"
 
+    def check(self, core: SequenceCore) -> SEQAE:
+        _critic(core)
+        return _check(core, self.name)
+
     def terms(
         self, core: SequenceCore, samples: WeightedSamples, state: BoundState,
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
-        z, begins = _sequence_latents(core, samples, state, lengths, self.name)
-        if core.critic is None:
-            raise ValueError("the bound 'adversarial' trains a critic, which the core does not "
-                             "have. Build it with train_bound=adversarial.")
-        real = core.critic(_prior(z, seed))[:, 0]
+        z, begins = _sequence_latents(samples, state, lengths)
+        critic = _critic(core)
+        real = critic(_prior(z, seed))[:, 0]
         # The critic learns from latents that are constants, the encoder from a critic that is: the
         # gradients of the weights in `logits` and in `fixed` cancel.
-        logits, fixed = core.critic(z)[:, 0], core.critic(tf.stop_gradient(z))[:, 0]
+        logits, fixed = critic(z)[:, 0], critic(tf.stop_gradient(z))[:, 0]
         critic_loss = tf.nn.softplus(-real) + tf.nn.softplus(fixed)
         encoder_loss = tf.nn.softplus(-(logits - fixed + tf.stop_gradient(fixed)))
         return samples.log_prob, _charge(
             samples.log_prob, begins, kl_weight * encoder_loss + critic_loss)
 
 
-def _sequence_latents(
-    core: SequenceCore, samples: WeightedSamples, state: BoundState, lengths: Tensor | None,
-    name: str,
-) -> tuple[Tensor, Tensor]:
-    """Returns the latents of the first step, `[B * S, Z]`, and which rows begin there."""
+def _check(core: SequenceCore, name: str) -> SEQAE:
     if not isinstance(core, SEQAE):
         raise ValueError(f"the bound {name!r} compares the latents of whole sequences; expected "
                          f"vae_type=SEQAE, got {type(core).__name__}. Take train_bound=elbo.")
+    return core
+
+
+def _critic(core: SequenceCore) -> MLP:
+    critic = _check(core, Adversarial.name).critic
+    if critic is None:
+        raise ValueError("the bound 'adversarial' trains a critic, which the core does not have. "
+                         "Build it with train_bound=adversarial.")
+    return critic
+
+
+def _sequence_latents(
+    samples: WeightedSamples, state: BoundState, lengths: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Returns the latents of the first step, `[B * S, Z]`, and which rows begin there."""
     begins = state.latent.has_begun[..., 0] == 0
     if lengths is not None:
         begins &= lengths[:, tf.newaxis] > 0

@@ -70,8 +70,9 @@ def add_export(
     add = parser.add_argument
     add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
         help="directory to make: a TensorFlow SavedModel")
-    add("--bound", choices=("elbo", "iwae", "fivo"), default="elbo",
-        help="bound that `score` computes for models with latents; others are scored exactly")
+    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
+        help="bound that `score` computes for models with latents; others are scored exactly "
+             "(default: as for `evaluate`)")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
     add("--rows", type=arguments.whole(1, 1 << 12), default=rows, metavar="N",
@@ -113,9 +114,10 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
 def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
     """Adds the options of scoring; `thing` names the subject of one row."""
     add = parser.add_argument
-    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"), default="elbo",
+    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
         help="bound for models with latents; others are scored exactly. reconstruction is no "
-             "bound: the observations given the latents that were inferred from them")
+             "bound: the observations given the latents that were inferred from them (default: "
+             "elbo; reconstruction for seqae_posterior=deterministic)")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
     add("--seed", type=arguments.seed, default=0, help="seed of the samples")

@@ -21,7 +21,7 @@ from vaeseq.data import Batch, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import SequenceCore
 
-ACTIVE_NATS = 0.01  # KL per step above which a latent dimension counts as active
+ACTIVE_NATS = 0.01  # KL above which a latent dimension counts as active
 
 
 class Score(NamedTuple):
@@ -34,8 +34,9 @@ class Score(NamedTuple):
       num_samples: number of samples of the latents of each sequence.
       variance: variance of `nats` due to sampling the latents; NaN if estimated from one sample.
       kl: KL divergence of the posterior from the prior, nats per step.
-      latent_kl: the KL divergence of each latent dimension, nats per step, `[Z]`; empty if the
-        latent distribution does not factorise.
+      latent_kl: the KL divergence of each latent dimension, in nats, averaged over the steps at
+        which it is drawn (the first one of each sequence, for a latent of a whole sequence), `[Z]`;
+        empty if the latent distribution does not factorise.
       effective_sample_size: of the importance weights, averaged over steps; 1 to `num_samples`.
       num_missing: values that were not seen, and so not scored.
     """
@@ -73,7 +74,7 @@ class Score(NamedTuple):
 
     @property
     def active_units(self) -> int:
-        """Number of latent dimensions with a KL above 0.01 nats per step; 0: posterior collapse."""
+        """Number of latent dimensions with a `latent_kl` above 0.01; 0: posterior collapse."""
         return int(np.sum(self.latent_kl > ACTIVE_NATS))
 
     @property
@@ -125,6 +126,8 @@ class Evaluator:
     def __init__(
         self, agent: Agent, core: SequenceCore, bound: Bound, *, jit_compile: bool = True
     ):
+        """Creates the evaluator; raises ValueError if the bound is not defined for the core."""
+        bound.check(core)
         self._agent = agent
         self._core = core
         self.bound = bound
@@ -194,6 +197,7 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
     nats = variance = kl = sizes = 0.0
     steps = missing = 0
     latent_kl: np.ndarray | float = 0.0
+    num_drawn: np.ndarray | int = 0
     for window in windows:
         steps += int(window.lengths.sum())
         missing += window.num_missing
@@ -201,10 +205,12 @@ def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:
         kl += float(window.kl.sum(dtype=np.float64))
         latent_kl = latent_kl + window.latent_kl.sum(
             axis=(0, 1), dtype=np.float64)
+        # After its first step, a latent of a whole sequence has a KL of exactly 0.
+        num_drawn = num_drawn + np.count_nonzero(window.latent_kl, axis=(0, 1))
         sizes += float(window.effective_sample_size.sum(dtype=np.float64))
         # Excludes rows that have ended: with one sample their variance is NaN.
         variance += float(window.variance[window.lengths > 0].sum(dtype=np.float64))
     if not steps:
         raise ValueError("expected sequences of at least one step to score, got none.")
     return Score(nats, steps, bound, num_samples, variance, kl / steps,
-                 np.asarray(latent_kl) / steps, sizes / steps, missing)
+                 np.asarray(latent_kl) / np.maximum(num_drawn, 1), sizes / steps, missing)

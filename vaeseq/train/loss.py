@@ -86,10 +86,12 @@ class SequenceLoss(snt.Module):
           context_dropout: the share of the contexts' numbers dropped while training.
 
         Raises:
-          ValueError: `context_dropout` is outside [0, 1).
+          ValueError: `context_dropout` is outside [0, 1), or the bound is not defined for the
+            core.
         """
         super().__init__(name=name)
         check_dropout_rate(context_dropout)
+        bound.check(core)
         self.agent = agent
         self.core = core
         self.bound = bound

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import data as data_lib
+from vaeseq.bounds import ELBO
 from vaeseq.data import Batch
 from vaeseq.evaluate.likelihood import ACTIVE_NATS, Score
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
@@ -304,9 +305,10 @@ class Trainer:
         """Logs a line if the posterior has collapsed since the last validation."""
         collapsed = score.is_collapsed and self._ops.kl_weight(step) > 0.5
         if collapsed and not self._has_collapsed:
+            has_free_bits = self._ops.loss.bound.name == ELBO.name
             log(f"step {step}: posterior collapse: no latent dimension carries more than "
-                f"{ACTIVE_NATS} nats; try slower KL annealing (a larger divergence_strength_half), "
-                "free_bits, or context_dropout.")
+                f"{ACTIVE_NATS} nats; try slower KL annealing (a larger divergence_strength_half)"
+                f"{', free_bits,' if has_free_bits else ''} or context_dropout.")
         self._has_collapsed = collapsed
 
     def _warn_of_low_kl_weight(self, step: int, log: Log) -> None:

@@ -216,7 +216,7 @@ class SeriesModel(Model):
             completions[:, start - begin:stop - begin], window.loc, window.scale)
 
     def log_densities(
-        self, table: Table, places: Sequence[Places], *, bound: str = "elbo",
+        self, table: Table, places: Sequence[Places], *, bound: str | None = None,
         num_samples: int | None = None, seed: int = 0,
     ) -> Iterator[np.ndarray]:
         """Scores steps one by one, each given all before it; bound and samples as for `evaluate`.
