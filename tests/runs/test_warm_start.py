@@ -132,3 +132,13 @@ def test_the_weights_of_a_symbol_follow_its_character():
         adapt("core/decoder/_head/_linear/b", old[:, 0], first[:, 0]), [2, -1, 4, 0, 6])
     assert adapt("core/_d_core/_layers/0/_gates/w", old, first) is None
     assert adapt("agent/_encoder/embeddings", old, np.zeros([5, 3])) is None
+
+
+def test_a_decoder_is_reset_by_one_start_and_not_by_those_after_it(tmp_path):
+    run = LogDir(tmp_path / "run", "vaeseq-test")
+    saved = HParams(vae_type="SEQAE", latent_size=3, seqae_reset_decoder=True)
+    run.create(saved, 0)
+    taken = warm_start.source_hparams(run, HParams)
+    assert taken == saved.replace(seqae_reset_decoder=False)
+    with pytest.raises(ValueError, match="--init-from: "):
+        warm_start.source_hparams(LogDir(tmp_path / "none", "vaeseq-test"), HParams)

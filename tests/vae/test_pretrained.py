@@ -68,6 +68,7 @@ def test_a_decoder_that_is_reset_keeps_its_initial_weights():
     small.same([v for module in (core.decoder, core._d_core) for v in module.variables], before)
     assert any("core/decoder/" in line and "keeps its initial value" in line
                for line in origin.not_taken)
+    assert not any("not in this model" in line for line in origin.not_taken)
 
 
 def test_the_encoder_is_updated_alone_before_each_update_of_all_weights():

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq.runs.checkpoint import Checkpoints
-from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.log_dir import Hyperparameters, LogDir
 
 _FILE = "init_from.json"
 _MOST_CHARACTERS = 1 << 22  # of that file
@@ -116,6 +116,19 @@ def as_init_from_error() -> Iterator[None]:
             f"--init-from: {str(error).replace('--log-dir', '--init-from')}") from None
 
 
+def source_hparams(source: LogDir, kind: type[Hyperparameters]) -> Hyperparameters:
+    """Returns the hyperparameters that a run takes from another one with its weights.
+
+    Whether the other one took its encoder alone (`seqae_reset_decoder`) is not among them: its
+    decoder has been trained since.
+
+    Raises:
+      ValueError: as `LogDir.hparams`; the message names `--init-from`.
+    """
+    with as_init_from_error():
+        return source.hparams(kind).replace(seqae_reset_decoder=False)
+
+
 def begin(
     log_dir: LogDir, origin: Path, step: int, source: tf.Module, target: tf.Module,
     adapt: Adapt = lambda name, theirs, ours: None, *,
@@ -178,12 +191,12 @@ def take(
     not_taken: list[str] = []
     matched: set[int] = set()
     for name, variable in ours.items():
-        if name in values and values[name] is None:
-            not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
-            continue
         match = next((everywhere[other] for other in names[id(variable)] if other in everywhere),
                      None)
         matched.add(id(match))
+        if name in values and values[name] is None:
+            not_taken.append(f"{name} {_shape(variable)}: keeps its initial value")
+            continue
         value = values[name] if name in values else None if match is None else match.numpy()
         if value is None:
             not_taken.append(f"{name} {_shape(variable)}: not in that model")

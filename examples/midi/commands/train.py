@@ -76,8 +76,7 @@ def _default_hparams(source: Path | None) -> MidiHParams:
     """Returns the hyperparameters of a new run without --hparams: those of `source`, if any."""
     if source is None:
         return MidiHParams()
-    with warm_start.as_init_from_error():
-        return LogDir(source, PROGRAM).hparams(MidiHParams)
+    return warm_start.source_hparams(LogDir(source, PROGRAM), MidiHParams)
 
 
 def _initial_mean(

@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> None:
         hparams = options.resolve_hparams(log_dir, SeriesHParams, overrides)
         seed = log_dir.seed() if args.seed is None else args.seed
     elif source is not None:
-        with warm_start.as_init_from_error():
-            hparams = LogDir(source, PROGRAM).hparams(SeriesHParams).replace(**overrides)
+        hparams = warm_start.source_hparams(
+            LogDir(source, PROGRAM), SeriesHParams).replace(**overrides)
     is_fixed = log_dir.exists or source is not None
     fixed = list(hparams.as_dict()) if is_fixed else list(overrides)
     data = sources.read_training(

@@ -113,9 +113,9 @@ def _new_run(
     """
     hparams, name = TextHParams().replace(**args.hparams), args.tokens or "characters"
     if source is not None:
+        other = LogDir(source, PROGRAM)
+        hparams = warm_start.source_hparams(other, TextHParams).replace(**args.hparams)
         with warm_start.as_init_from_error():
-            other = LogDir(source, PROGRAM)
-            hparams = other.hparams(TextHParams).replace(**args.hparams)
             others = saved_vocabulary(other)
         if vocabulary is None and not args.vocab_corpus and args.tokens in (None, others.name):
             if isinstance(others, Vocabulary):
