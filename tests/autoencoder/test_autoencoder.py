@@ -136,3 +136,25 @@ def test_a_report_tells_a_decoder_that_ignores_its_latents(trained):
             v.assign(value)
     assert ignored.is_collapsed and abs(ignored.worth) < 1e-3
     assert ignored.active_units == 2  # the encoder alone does not show it
+
+
+def test_latents_of_another_shape_are_refused():
+    coder = fixed()
+    for z in (np.zeros([1]), np.zeros([2, 3])):
+        with pytest.raises(ValueError, match=r"expected latents of shape \[N, 1\], got"):
+            coder.decode(z, length=2)
+    with pytest.raises(ValueError, match=r"of shape \[2, 1\], got \[3, 1\]"):
+        coder.log_prob(WORDS[:2], np.zeros([3, 1]))
+
+
+def test_a_long_sequence_does_not_pad_the_short_ones():
+    coder = autoencoder.Autoencoder(small.gen_core("SEQAE", small.symbol_codec))
+    sizes = [20, 300_000, *range(1, 100), 3000, 0]
+    rows, shapes = [], set()
+    for numbers, batch in coder._batches([np.zeros([size], np.int32) for size in sizes]):
+        assert batch.lengths.numpy()[:len(numbers)].tolist() == [sizes[n] for n in numbers]
+        assert np.prod(batch.observed.shape) <= max(1 << 17, batch.observed.shape[1])
+        rows += numbers.tolist()
+        shapes.add(tuple(batch.observed.shape))
+    assert sorted(rows) == list(range(len(sizes)))
+    assert shapes == {(1, 393_216), (21, 6144), (64, 96), (64, 24)}

@@ -23,6 +23,8 @@ from vaeseq.types import Nest, Tensor
 from vaeseq.vae import SEQAE, GenCore, GenState
 
 _COLD = 1e-3  # a temperature near 0
+_SHORTEST = 16  # steps that sequences are padded to
+_STEPS_AT_ONCE = 1 << 17  # of all rows of a batch, which bounds the memory for long sequences
 
 
 class Encoded(NamedTuple):
@@ -131,8 +133,11 @@ class Autoencoder:
 
         Returns:
           A list of nests of arrays `[n, ...]`; n is less than `length` if the agent finished.
+
+        Raises:
+          ValueError: `z` has another shape.
         """
-        z = np.asarray(z, np.float32)
+        z = self._as_latents(z)
         results: list[Nest] = []
         for first in range(0, len(z), self._batch_size):
             part = z[first:first + self._batch_size]
@@ -169,8 +174,19 @@ class Autoencoder:
         Args:
           sequences: N of them.
           z: a latent for each, `[N, Z]`.
+
+        Raises:
+          ValueError: `z` has another shape.
         """
-        return self._log_prob(self._batches(sequences), np.asarray(z, np.float32))
+        return self._log_prob(
+            self._batches(sequences), self._as_latents(z, num_rows=len(sequences)))
+
+    def _as_latents(self, z: np.ndarray, num_rows: int | None = None) -> np.ndarray:
+        z = np.asarray(z, np.float32)
+        if z.ndim != 2 or z.shape != (len(z) if num_rows is None else num_rows, self.latent_size):
+            raise ValueError(f"expected latents of shape [{num_rows or 'N'}, {self.latent_size}], "
+                             f"got {list(z.shape)}.")
+        return z
 
     def _log_prob(self, batches: Iterable[tuple[np.ndarray, Batch]], z: np.ndarray) -> np.ndarray:
         nats = np.zeros(len(z))
@@ -287,16 +303,16 @@ class Autoencoder:
     def _batches(self, sequences: Sequence[Nest]) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yields row numbers and padded batches of sequences of similar length."""
         sizes = np.array([len(tf.nest.flatten(sequence)[0]) for sequence in sequences])
-        order = np.argsort(sizes, kind="stable")
-        longest = data.bucket(max(1, int(sizes.max(initial=0))))
-        for first in range(0, len(order), self._batch_size):
-            rows = order[first:first + self._batch_size]
+        order = np.argsort(-sizes, kind="stable")
+        length = data.bucket(max(1, int(sizes.max(initial=0))))
+        while len(order):
+            while length // 4 >= max(_SHORTEST, sizes[order[0]]):
+                length //= 4  # few shapes, as each is compiled
+            count = min(self._num_rows(len(sequences)), max(1, _STEPS_AT_ONCE // length))
+            rows, order = order[:count], order[count:]
             group = [sequences[row] for row in rows]
             empty = tf.nest.map_structure(lambda array: array[:0], group[0])
-            group += [empty] * (self._num_rows(len(sequences)) - len(rows))
-            # Few shapes, as each is compiled.
-            fits = longest // 4 >= sizes[rows].max()
-            batch = data.pad(group, max(1, longest // 4) if fits else longest)
+            batch = data.pad(group + [empty] * (count - len(rows)), length)
             yield rows, data.as_tensors(batch, self._core.observation_spec)
 
     def _num_rows(self, count: int) -> int:
