@@ -42,7 +42,7 @@ def commands(add_trained: Add, add_output: Add) -> tuple[Command, ...]:
         add = parser.add_argument
         add("--from", dest="start", required=True, metavar="FILE.mid", help="the first piece")
         add("--to", dest="end", required=True, metavar="FILE.mid", help="the last piece")
-        _add_samples(parser, 5, "number of pieces on the way, both ends included")
+        _add_samples(parser, 5, "number of pieces on the way, both ends included", least=2)
         _add_length(parser)
 
     def vary(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,8 @@ def commands(add_trained: Add, add_output: Add) -> tuple[Command, ...]:
         f"{__package__}.commands", ("encode", "write the latents of phrases into a file", encode),
         ("reconstruct", "play phrases beside what an autoencoder makes of them", reconstruct),
         ("interpolate", "play what lies between two pieces", interpolate),
-        ("vary", "play variations of a piece, its neighbours in the latent space", vary))
+        ("vary", "play variations of a piece, its neighbours in the latent space", vary),
+        saves_at_end=True)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +69,10 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         help="music, as for `evaluate --eval-files` (default: the held-out music)")
 
 
-def _add_samples(parser: argparse.ArgumentParser, default: int, text: str) -> None:
-    parser.add_argument("--num-samples", "--samples", type=arguments.whole(2, 100),
+def _add_samples(
+    parser: argparse.ArgumentParser, default: int, text: str, *, least: int = 1
+) -> None:
+    parser.add_argument("--num-samples", "--samples", type=arguments.whole(least, 100),
                         default=default, metavar="N", help=text)
 
 

@@ -162,12 +162,17 @@ def _add_playing(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=arguments.seed, default=0, help="the same seed gives the same music")
 
 
+_COMMANDS = f"{__package__}.commands"
 program = Program(
     "vaeseq-midi", "Models of music, frame by frame: train one, score pieces, generate more.", (
         *deferred_commands(
-            f"{__package__}.commands",
-            ("train", "train a model on music, or resume its training", _train_arguments),
-            ("evaluate", "score pieces under a trained model", _evaluate_arguments),
+            _COMMANDS, ("train", "train a model on music, or resume its training",
+                        _train_arguments)),
+        *deferred_commands(
+            _COMMANDS, ("evaluate", "score pieces under a trained model", _evaluate_arguments),
+            saves_at_end=True),
+        *deferred_commands(
+            _COMMANDS,
             ("generate", "generate music with a trained model", _generate_arguments),
             ("harmonise", "draw the other notes of a melody or bass with a trained model",
              _harmonise_arguments),

@@ -32,7 +32,7 @@ def commands(add_trained: Add) -> tuple[Command, ...]:
             "--latent", choices=("mean", "sample"), default="mean",
             help="decode the mean of the posterior, or a sample of it")
         parser.add_argument(
-            "--num-samples", "--samples", type=arguments.whole(2, 10**6), default=10,
+            "--num-samples", "--samples", type=arguments.whole(1, 10**6), default=10,
             metavar="N", help="number of texts to print")
         parser.add_argument(
             "--json", action="store_true",
@@ -50,7 +50,8 @@ def commands(add_trained: Add) -> tuple[Command, ...]:
     return deferred_commands(
         f"{__package__}.commands", ("encode", "write the latents of lines into a file", encode),
         ("reconstruct", "encode lines, decode them again, and measure the difference", reconstruct),
-        ("interpolate", "decode what lies between two lines", interpolate))
+        ("interpolate", "decode what lies between two lines", interpolate),
+        saves_at_end=True)
 
 
 def add_state_model(parser: argparse.ArgumentParser) -> None:

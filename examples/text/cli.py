@@ -146,8 +146,12 @@ program = Program(
     "vaeseq-text", "Character-level models of text: train one, score texts, generate text.", (
         *deferred_commands(
             _COMMANDS,
-            ("train", "train a model on a text, or resume its training", _train_arguments),
-            ("evaluate", "score texts under a trained model", _evaluate_arguments),
+            ("train", "train a model on a text, or resume its training", _train_arguments)),
+        *deferred_commands(
+            _COMMANDS, ("evaluate", "score texts under a trained model", _evaluate_arguments),
+            saves_at_end=True),
+        *deferred_commands(
+            _COMMANDS,
             ("generate", "generate text with a trained model", _generate_arguments),
             ("export", "export a trained model for TensorFlow Serving and other programs",
              _export_arguments)),

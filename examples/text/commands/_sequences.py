@@ -12,6 +12,7 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 from vaeseq.runs.progress import Progress
 
+from ..data import units
 from ..data.corpus import open_corpus
 from ..data.sources import held_out, training_text
 from ..model import TextModel
@@ -53,13 +54,13 @@ def encode_text(model: TextModel, text: str, option: str) -> np.ndarray:
         raise UsageError(
             f"{option}: expected a text of the model's vocabulary, got "
             f"{', '.join(map(short_repr, unknown[:5])) or 'an empty one'}.")
-    symbols = model.vocabulary.encode(text)
-    if model.hparams.unit == "text":
-        return symbols
-    (first, *rest) = model.split([np.concatenate([symbols, model.vocabulary.encode("\n\n")])])
-    if len(rest) > 1 or "\n" in text.strip("\n"):
-        raise UsageError(f"{option}: expected one {model.hparams.unit}, got several.")
-    return first
+    unit = model.hparams.unit
+    if unit != "text":
+        text = text.rstrip("\n") + units.NEWLINES[unit] * "\n"
+    sequences = model.split([model.vocabulary.encode(text)])
+    if len(sequences) > 1:
+        raise UsageError(f"{option}: expected one {unit}, got {len(sequences)}.")
+    return sequences[0]
 
 
 def fit_states(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vaeseq.cli import options
+from vaeseq.cli import options, program
 
 from ._sequences import encode_text, load_autoencoder
 
@@ -17,4 +17,4 @@ def run(args: argparse.Namespace) -> None:
     for symbols in autoencoder.interpolate(
             start, end, args.num_samples, length=args.length, temperature=args.temperature,
             truncation=options.truncation(args), seed=args.seed):
-        print(model.vocabulary.decode(symbols).rstrip("\n"))
+        print(program.one_line(model.vocabulary.decode(symbols).rstrip("\n")))

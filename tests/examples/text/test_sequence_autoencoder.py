@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from examples.midi.cli import program as midi_program
 from examples.text.cli import program
 from examples.text.commands import interpolate, reconstruct
+from examples.text.commands._sequences import encode_text
 from examples.text.data import Vocabulary, units
 from examples.text.ending_agent import EndingAgent
 from examples.text.model import TextModel
@@ -135,15 +137,35 @@ def test_interpolate_prints_the_way(run, lines, loaded, monkeypatch):
     ended = run(*words, "--to", "four.", "--num-samples", "12", status=0)
     assert len(ended.out.splitlines()) == 12
     for text, message in (("four?", "--to: expected a text of the model's vocabulary, got '?'"),
-                          ("one\ntwo", "--to: expected one line, got several")):
+                          ("one\ntwo", "--to: expected one line, got 2")):
         ended = run(*words, "--to", text)
         assert ended.status != 0 and message in ended.err
+
+
+def test_an_end_of_a_path_is_one_line_or_one_paragraph(lines):
+    model = TextModel.load(lines / "log")
+    tokens = model.vocabulary
+    for text in ("one", "one\n", "one\n\n"):
+        assert tokens.decode(encode_text(model, text, "--from")) == "one\n"
+    assert tokens.decode(encode_text(model, "\n", "--from")) == "\n"
+    model.hparams = model.hparams.replace(unit="paragraph")
+    for text in ("one.\ntwo.", "one.\ntwo.\n\n"):
+        assert tokens.decode(encode_text(model, text, "--from")) == "one.\ntwo.\n\n"
+    with pytest.raises(UsageError, match="--to: expected one paragraph, got 2"):
+        encode_text(model, "one.\n\ntwo.", "--to")
 
 
 def test_other_models_are_refused(run, trained, tmp_path):
     ended = run("encode", "--log-dir", trained.log_dir, "--output", tmp_path / "z.npz")
     assert ended.status != 0
     assert "vae_type=SEQAE; got RNN. Train with --hparams vae_type=SEQAE,unit=line" in ended.err
+
+
+def test_commands_that_save_nothing_before_their_end_may_be_interrupted_at_once():
+    prompt = {command.name for command in program.commands if command.saves_at_end}
+    assert prompt == {"evaluate", "encode", "reconstruct", "interpolate"}
+    prompt = {command.name for command in midi_program.commands if command.saves_at_end}
+    assert prompt == {"evaluate", "encode", "reconstruct", "interpolate", "vary"}
 
 
 def test_a_vocabulary_without_line_breaks_has_no_lines():
