@@ -22,7 +22,7 @@ def probable(head: bytes) -> str:
     encoding = utf_16_without_mark(head)
     if not encoding and b"\0" not in head and b"\2" not in head:  # as in UTF-16
         from charset_normalizer import from_bytes
-        whole_lines = head.rpartition(b"\n")[0] or head  # a sample may end within a character
+        whole_lines = head[:head.rfind(b"\n") + 1] or head  # it may end within a character
         matches = from_bytes(whole_lines, cp_isolation=_COMMON)
         best = matches.best()
         # Short texts fit several encodings of one family equally well.

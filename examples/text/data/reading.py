@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from vaeseq.cli import encodings
 
 _CHUNK_BYTES = 1 << 22
-_SAMPLE_BYTES = 1 << 14  # the beginning of a file, from which its encoding is guessed
+_SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
 _BINARY_KINDS = (  # offset and content of the bytes that begin such files
     (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
     (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
@@ -61,13 +61,18 @@ def read_file(
             mark, detected = encodings.marked(head)
             if encoding is None and not detected and encodings.utf_16_without_mark(head):
                 raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
+            if encoding and detected and codecs.lookup(encoding).name not in (
+                    detected, f"{detected}-sig", detected[:-3]):  # utf-16 has both byte orders
+                raise ValueError(f"{name}: expected {encoding.upper()} text, got the byte order "
+                                 f"mark of {detected.upper()}. Leave out --encoding.")
             file.seek(len(mark))
-            for text in _decode(file, encoding or detected or "utf-8", name, len(mark), head):
+            for text in _decode(file, detected or encoding or "utf-8", name, len(mark)):
                 advance(raw.tell() - bytes_read)
                 bytes_read = raw.tell()
                 yield text
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{name}: the compressed file is damaged ({error}).") from None
+        raise ValueError(f"{name}: the compressed file is damaged, or one of several pieces of a "
+                         f"file, which `cat` joins ({error}).") from None
 
 
 def _decompressed(raw: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -81,9 +86,7 @@ def _decompressed(raw: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
     return contextlib.nullcontext(raw)
 
 
-def _decode(
-    file: BinaryIO, encoding: str, name: str, position: int, head: bytes
-) -> Iterator[str]:
+def _decode(file: BinaryIO, encoding: str, name: str, position: int) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
     chunk = b"?"
     while chunk:
@@ -95,14 +98,29 @@ def _decode(
             byte = error.object[error.start]
             raise ValueError(
                 f"{name}: expected {encoding.upper()} text, got byte 0x{byte:02x} at offset "
-                f"{position - pending + error.start}. {_advice(head)}") from None
+                f"{position - pending + error.start}. "
+                f"{_advice(_sample(error.object, error.start))}") from None
+        except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
+            raise ValueError(f"{name}: expected {encoding.upper()} text ({error}). "
+                             f"{_advice(_sample(chunk, 0))}") from None
         position += len(chunk)
         yield text
 
 
-def _advice(head: bytes) -> str:
-    """Returns what the first bytes of a file that is not UTF-8 probably are, and what to do."""
-    encoding = encodings.probable(head)
+def _sample(content: bytes, place: int) -> bytes:
+    """Returns what is around a place, from the beginning of a line if it does not begin there."""
+    start = max(0, place - _SAMPLE_BYTES // 2)
+    if start:
+        start += content[start:place].find(b"\n") + 1
+    return content[start:start + _SAMPLE_BYTES]
+
+
+def _advice(sample: bytes) -> str:
+    """Returns what a part of a file of another encoding probably is, and what to do."""
+    with contextlib.suppress(UnicodeDecodeError):
+        if "\0" not in codecs.getincrementaldecoder("utf-8")().decode(sample):
+            return "It is UTF-8: leave out --encoding."
+    encoding = encodings.probable(sample)
     if not encoding:
         return "It is probably a binary file. Give a text."
     return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "

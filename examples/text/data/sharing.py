@@ -4,7 +4,8 @@
 The chief reads and encodes the text. Of a text that is one stream, each of the others receives the
 symbols that its rows of the batches read, and the vocabulary; it reads no file. Where every epoch
 goes through all texts in another order (several files, lines, paragraphs), it receives the
-vocabulary alone and reads the files, too.
+vocabulary alone and reads the files, too: the symbols are mapped from the cache, so that a part
+would save it little.
 """
 from __future__ import annotations
 

@@ -153,7 +153,8 @@ def test_a_byte_order_mark_sets_the_encoding(text, encoding, size, tmp_path, mon
     monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
     mark = "\ufeff" if encoding == "utf-16-be" else ""  # the others write it
     path = _written(tmp_path / "text", (mark + text).encode(encoding))
-    assert "".join(reading.read_file(path)) == text
+    for option in (None, encoding):
+        assert "".join(reading.read_file(path, option)) == text
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "koi8_r", "gb18030", "utf-16-le"])
@@ -180,6 +181,28 @@ def test_another_encoding_is_refused_by_its_name(text, encoding, repeats, tmp_pa
     path = _written(tmp_path / "text", (text * repeats).encode(encoding))
     with pytest.raises(ValueError, match=f"text': expected UTF-8 .* --encoding {encoding}, or"):
         list(reading.read_file(path))
+
+
+_GERMAN = ("Beim Essen noch, mit vollem Mund sagte sie: „Wolln wir nun gleich ins Bett oder willst "
+           "du mir vorher erzählen, wie unsre Geschichte wann wo begann?“ Grüße – 5 €.\n")
+
+
+@pytest.mark.parametrize(("text", "encoding"), [(_JAPANESE, "shift_jis"), (_GERMAN, "cp1252")])
+def test_an_encoding_is_guessed_where_it_is_not_utf_8(text, encoding, tmp_path):
+    content = b"All plain.\n" * 4000 + (text * 50).encode(encoding) + b"Plain again.\n" * 9
+    with pytest.raises(ValueError, match=rf"at offset 44\d\d\d\. .* --encoding {encoding}, or"):
+        list(reading.read_file(_written(tmp_path / "text", content)))
+
+
+@pytest.mark.parametrize(("content", "encoding", "message"), [
+    ("a\n".encode("utf-16-le") * 99, "utf-16", "UTF-16 text .* --encoding utf_16_le, or"),
+    (b"a text\n" * 99, "utf-16", r"UTF-16 text .*\. It is UTF-8: leave out --encoding"),
+    (b"a text\n" * 99, "utf-32", r"UTF-32 text, got .*\. It is UTF-8: leave out --encoding"),
+    ("a".encode("utf-16"), "utf-8", "UTF-8 text, got the byte order mark of UTF-16-.E. Leave out"),
+    ("a".encode("utf-8-sig"), "cp1252", "CP1252 text, got the byte order mark of UTF-8. Leave")])
+def test_a_given_encoding_that_is_not_the_files_is_refused(content, encoding, message, tmp_path):
+    with pytest.raises(ValueError, match=f"text': expected {message}"):
+        list(reading.read_file(_written(tmp_path / "text", content), encoding))
 
 
 def _tar(text):
