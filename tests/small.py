@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import agent, nest, seeds, vae
-from vaeseq.bounds import ELBO
+from vaeseq.bounds import Reconstruction
 from vaeseq.codec import decoders, encoders, latent
 from vaeseq.hparams import HParams
 from vaeseq.model import Model
@@ -86,7 +86,8 @@ def build(gen_core):
     if isinstance(core, vae.VAECore):
         observed = gen_core.generate(1, gen_core.initial_state(1), seed=SEED)[0].observed
     contexts, _ = gen_core.agent.contexts(observed, gen_core.agent.initial_state(1), seed=SEED)
-    ELBO()(core, contexts, observed, ELBO().initial_state(core, 1), seed=SEED)
+    bound = Reconstruction()  # of any core
+    bound(core, contexts, observed, bound.initial_state(core, 1), seed=SEED)
 
 
 def set_weights(module, scale=0.5, number=7):

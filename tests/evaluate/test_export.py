@@ -12,7 +12,7 @@ from tensorflow_probability import distributions as tfd
 
 from tests import rest_form, small
 from vaeseq import data, seeds
-from vaeseq.bounds import ELBO
+from vaeseq.bounds import ELBO, Reconstruction
 from vaeseq.dist_module import DistModule
 from vaeseq.evaluate import export
 from vaeseq.evaluate.likelihood import Evaluator
@@ -204,3 +204,13 @@ def test_a_decoder_without_temper_is_exported_for_temperature_1():
     assert generate(**inputs, temperature=tf.constant(1.0))["observed"].shape == [2, 3, 2]
     with pytest.raises(tf.errors.InvalidArgumentError, match="temperature: this decoder has only"):
         generate(**inputs, temperature=tf.constant(0.5))
+
+
+def test_a_model_that_encodes_points_is_primed_and_scored_by_its_reconstruction():
+    model = small.gen_core("SEQAE", small.symbol_codec, seqae_posterior="deterministic")
+    signatures = Signatures(model, Reconstruction(), rows=1, window=4, jit_compile=False,
+                            check=lambda observed: ())
+    generate = tf.function(signatures.all()["generate"].function, autograph=False)
+    drawn = generate(num_samples=tf.constant(2), length=tf.constant(3), prime=tf.constant([1, 2]),
+                     seed=tf.constant(1, tf.int64), temperature=tf.constant(1.0))
+    assert drawn["observed"].shape[0] == 2

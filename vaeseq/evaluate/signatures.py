@@ -18,7 +18,7 @@ import tensorflow as tf
 import tree
 
 from vaeseq import nest, seeds
-from vaeseq.bounds import ELBO, Bound
+from vaeseq.bounds import ELBO, Bound, Reconstruction
 from vaeseq.bounds.base import BoundState
 from vaeseq.data import Batch
 from vaeseq.evaluate.likelihood import Evaluator
@@ -68,7 +68,7 @@ class Signatures:
         self._check = check
         self._evaluator = Evaluator(
             gen_core.agent, gen_core.core, bound, jit_compile=jit_compile)
-        self._one_sample = ELBO()
+        self._one_sample = ELBO() if gen_core.core.has_density else Reconstruction()
         self._can_temper = _can_temper(gen_core)
         self._spec = gen_core.core.observation_spec
         self._dtype = gen_core.core.dtype
