@@ -33,9 +33,10 @@ def make_decoder(hparams: SeriesHParams, layout: Layout, num_floats: int) -> Dis
     last, *season = [(1, 1.0)] if hparams.base == "last" else [
         (1, 1.0), (hparams.season, 1.0), (hparams.season + 1, -1.0)]
     first, size = hparams.rnn_hidden_sizes[-1] + num_floats, 2 * layout.num_targets
-    return Relative(decoder, *([
-        (first + size * hparams.lags.index(lag), weight) for lag, weight in terms]
-        for terms in ([last], season)))
+    last_values, season_values = (
+        [(first + size * hparams.lags.index(lag), weight) for lag, weight in terms]
+        for terms in ([last], season))
+    return Relative(decoder, last_values, season_values)
 
 
 def _output(hparams: SeriesHParams, layout: Layout) -> DistModule:
