@@ -310,6 +310,12 @@ def test_help_needs_neither_tensorflow_nor_numpy():
     assert b"argparse" in err and b"tensorflow" not in err and b"numpy" not in err
 
 
+def test_a_failed_program_ends_at_once():
+    work = "import atexit; atexit.register(time.sleep, 50); print('some'); raise ValueError('bad')"
+    out, err = _process(work, "go").communicate(timeout=40)
+    assert (out, b"bad" in err, err.count(b"\n")) == (b"some\n", True, 1)
+
+
 def test_python_without_docstrings_is_refused():
     process = _process("pass", "go", flags=["-OO"], tensorflow=True)
     _, err = process.communicate(timeout=60)

@@ -115,8 +115,16 @@ class Program:
         flags.FLAGS.mark_as_parsed()
         # Hides notes that TensorFlow logs by default; `--verbosity=0` shows them.
         flags.FLAGS.verbosity = logging.WARNING
+
+        def run(arguments: Sequence[str]) -> int:
+            status = self.run(arguments[1:])
+            if status:  # at once: after Ctrl-C, a second in which TensorFlow unloads is long
+                sys.stderr.flush()
+                os._exit(status)
+            return status
+
         app.run(
-            lambda arguments: self.run(arguments[1:]),
+            run,
             argv=None if argv is None else [self.name, *argv],
             flags_parser=lambda arguments: arguments,
         )
