@@ -81,7 +81,7 @@ _OMNIGLOT = ("--num-steps", "2000", "--valid-every", "250", "--valid-steps", "80
              "output=strokes,rnn_hidden_sizes=[128],context_dropout=0,dropout=0.1,batch_size=64,"
              "sequence_size=96")
 TASKS: dict[str, tuple[str, ...]] = {
-    "co2": ("--num-steps", "1500", "--valid-windows", "13"),
+    "co2": ("--num-steps", "1500", "--valid-windows", "13", "--hparams", "base=last"),
     "bleeding": ("--num-steps", "1500", "--valid-windows", "8", "--hparams",
                  "output=mixture,base=last"),
     "vowels": ("--num-steps", "800", "--static", "speaker", "--valid-windows", "0", "--hparams",
