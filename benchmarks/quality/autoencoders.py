@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -292,51 +292,65 @@ def _table(options: argparse.Namespace) -> None:
     if not rows:
         raise arguments.UsageError(
             f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
-    rows.sort(key=lambda row: (row["seed"], list(REGULARIZERS).index(row["regularizer"])))
     for name in sorted({row["data"] for row in rows}):
-        of_data = [row for row in rows if row["data"] == name]
-        print(f"### {name}\n")
-        print(_encoder_table([row for row in of_data if "report" in row]))
+        by_regularizer = [
+            [row for row in rows if (row["data"], row["regularizer"]) == (name, regularizer)]
+            for regularizer in REGULARIZERS]
+        groups = [group for group in by_regularizer if group]
+        seeds = sorted({row["seed"] for group in groups for row in group})
+        print(f"### {name}\n\nMeans over seeds {', '.join(map(str, seeds))}.\n")
+        print(_encoder_table([group for group in groups if "report" in group[0]]))
         print()
-        print(_sample_table(of_data))
+        print(_sample_table(groups))
         print()
 
 
-def _encoder_table(rows: list[dict[str, Any]]) -> str:
+def _mean(values: Iterable[float | None], digits: int = 3) -> str:
+    """Returns the mean of a figure over seeds; "" where a seed lacks it."""
+    values = list(values)
+    return "" if None in values else f"{np.mean(np.array(values, np.float64)):.{digits}f}"
+
+
+def _encoder_table(groups: list[list[dict[str, Any]]]) -> str:
     """Returns the table of encoders and decoders, without models of latents."""
-    header = ("regularizer", "seed", "nats of the mean", "of another mean", "accuracy",
-              "edits", "active units", "MI (cap)", "KL(q(z), p)", "MMD", "unevenness")
+    header = ("regularizer", "nats of the mean", "of another mean", "accuracy", "edits",
+              "active units", "MI (cap)", "KL(q(z), p)", "MMD", "unevenness")
     lines = []
-    for row in rows:
-        report, information = row["report"], row["report"]["information"]
+    for rows in groups:
+        reports = [row["report"] for row in rows]
+        information = [report["information"] or {} for report in reports]
+        mutual, cap, aggregate_kl = (
+            _mean((one.get(key) for one in information), 2)
+            for key in ("mutual_information", "cap", "aggregate_kl"))
         lines.append((
-            row["regularizer"], row["seed"], f"{report['nats_per_step']:.3f}",
-            f"{report['shuffled_nats_per_step']:.3f}", f"{report['accuracy']:.3f}",
-            f"{report['edit_distance']:.3f}", report["active_units"],
-            f"{information['mutual_information']:.2f} ({information['cap']:.2f})"
-            if information else "", f"{information['aggregate_kl']:.2f}" if information else "",
-            f"{report['mmd']:.3f}", f"{row['unevenness']:.3f}"))
+            rows[0]["regularizer"],
+            *(_mean(report[key] for report in reports) for key in (
+                "nats_per_step", "shuffled_nats_per_step", "accuracy", "edit_distance")),
+            _mean((report["active_units"] for report in reports), 0),
+            mutual and f"{mutual} ({cap})", aggregate_kl,
+            _mean(report["mmd"] for report in reports), _mean(row["unevenness"] for row in rows)))
     return markdown_table(header, lines)
 
 
-def _sample_table(rows: list[dict[str, Any]]) -> str:
+def _sample_table(groups: list[list[dict[str, Any]]]) -> str:
     """Returns the table of samples, one row for each regularizer and model of latents."""
-    header = ("regularizer", "latents", "seed", "nats", "forward", "reverse", "LSTM forward",
+    header = ("regularizer", "latents", "nats", "forward", "reverse", "LSTM forward",
               "LSTM reverse", "Frechet", "distinct-4", "self-BLEU-3", "length")
-    lines = []
-    for row in rows:
-        by_kind = row["samples"] if row is not rows[0] else {"real": row["real"], **row["samples"]}
-        for kind, figures in by_kind.items():
-            nats = row["iw_nats"].get(kind)
-            bleu = figures["self_bleu"]
+    lines = [("", "real", "", *_sample_cells([groups[0][0]["real"]]))]
+    for rows in groups:
+        for kind in rows[0]["samples"]:
+            measured = [row for row in rows if kind in row["samples"]]
             lines.append((
-                "" if kind in ("real", "rnn") else row["regularizer"], kind,
-                "" if kind == "real" else row["seed"], "" if nats is None else f"{nats:.3f}",
-                *(f"{figures[name]:.3f}" if name in figures else "" for name in (
-                    "forward_nats", "reverse_nats", "lstm_forward_nats", "lstm_reverse_nats",
-                    "frechet", "distinct")),
-                "" if bleu is None else f"{bleu:.1f}", f"{figures['length']:.1f}"))
+                "" if kind == "rnn" else rows[0]["regularizer"], kind,
+                _mean(row["iw_nats"].get(kind) for row in measured),
+                *_sample_cells([row["samples"][kind] for row in measured])))
     return markdown_table(header, lines)
+
+
+def _sample_cells(figures: list[dict[str, float | None]]) -> list[str]:
+    digits = {"forward_nats": 3, "reverse_nats": 3, "lstm_forward_nats": 3, "lstm_reverse_nats": 3,
+              "frechet": 3, "distinct": 3, "self_bleu": 1, "length": 1}
+    return [_mean((one.get(key) for one in figures), places) for key, places in digits.items()]
 
 
 program = Program(f"python -m {_MODULE}", "Compares sequence autoencoders.", (
