@@ -7,7 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.agent import Agent
+from vaeseq.agent import EncodeObserved, History
+from vaeseq.encoder import Encoder
 from vaeseq.types import Nest, Seed, Tensor
 
 
@@ -15,48 +16,47 @@ class EndingState(NamedTuple):
     """The state of `EndingAgent`.
 
     Attributes:
-      agent: that of the other agent.
+      history: the last symbol.
       run: int32 `[B]`, consecutive end symbols that were observed last.
     """
 
-    agent: Nest
+    history: History
     run: Tensor
 
 
-class EndingAgent(Agent):
-    """Another agent of symbols, with sequences that end after some end symbols in a row."""
+class EndingAgent(EncodeObserved):
+    """The context is the encoding of the last symbol; some end symbols in a row end a sequence.
 
-    def __init__(self, agent: Agent, end: int, count: int = 1, name: str | None = None):
+    The state is an `EndingState`.
+    A model of whole texts and one of their lines have the same weights under the same names.
+    """
+
+    def __init__(self, encoder: Encoder, symbol_spec: tf.TensorSpec, end: int, count: int = 1,
+                 name: str | None = None):
         """Creates the agent, whose sequences end with `count` symbols `end` in a row."""
-        super().__init__(name=name)
-        self._agent = agent
+        super().__init__(encoder, symbol_spec, name=name)
         self._end = end
         self._count = count
 
-    @property
-    def context_size(self) -> int:
-        return self._agent.context_size
+    def initial_state(self, batch_size: int | Tensor) -> Nest:
+        return EndingState(super().initial_state(batch_size), tf.zeros([batch_size], tf.int32))
 
-    def initial_state(self, batch_size: int | Tensor) -> EndingState:
-        return EndingState(
-            self._agent.initial_state(batch_size), tf.zeros([batch_size], tf.int32))
+    def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
+        return super().context(state.history, inputs, seed=seed)
 
-    def context(self, state: EndingState, inputs: Nest = (), *, seed: Seed) -> Tensor:
-        return self._agent.context(state.agent, inputs, seed=seed)
-
-    def observe(self, observation: Tensor, context: Tensor, state: EndingState) -> EndingState:
+    def observe(self, observation: Tensor, context: Tensor, state: Nest) -> Nest:
         run = tf.where(tf.equal(observation, self._end), state.run + 1, 0)
-        return EndingState(self._agent.observe(observation, context, state.agent), run)
+        return EndingState(super().observe(observation, context, state.history), run)
 
     def finished(self, state: EndingState) -> Tensor:
         return state.run >= self._count
 
     def contexts(
-        self, observed: Tensor, state: EndingState, inputs: Nest = (),
-        lengths: Tensor | None = None, *, seed: Seed,
-    ) -> tuple[Tensor, EndingState]:
-        contexts, after = self._agent.contexts(
-            observed, state.agent, inputs, lengths, seed=seed)
+        self, observed: Tensor, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
+        seed: Seed,
+    ) -> tuple[Tensor, Nest]:
+        contexts, history = super().contexts(
+            observed, state.history, inputs, lengths, seed=seed)
         num_steps = nest.leading_dim(observed, 1)
         if lengths is None:
             lengths = tf.fill(tf.shape(observed)[:1], num_steps)
@@ -65,4 +65,4 @@ class EndingAgent(Agent):
         is_other = tf.not_equal(observed, self._end) & (places < lengths[:, tf.newaxis])
         last_other = tf.reduce_max(tf.where(is_other, places, -1), 1)
         run = lengths - 1 - last_other + tf.where(last_other < 0, state.run, 0)
-        return contexts, EndingState(after, run)
+        return contexts, EndingState(history, run)

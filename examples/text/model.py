@@ -86,11 +86,11 @@ class TextModel(Model):
             activation=self.hparams.activation, initial_logits=self.vocabulary.initial_logits())
 
     def make_agent(self, encoder: Encoder) -> Agent:
-        agent = agent_lib.EncodeObserved(encoder, self.observation_spec)
         if self.hparams.unit == "text":
-            return agent
+            return agent_lib.EncodeObserved(encoder, self.observation_spec)
         return EndingAgent(
-            agent, units.end_symbol(self.vocabulary), units.NEWLINES[self.hparams.unit])
+            encoder, self.observation_spec, units.end_symbol(self.vocabulary),
+            units.NEWLINES[self.hparams.unit])
 
     def split(self, texts: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Returns the sequences of texts, which the hyperparameter `unit` chooses."""

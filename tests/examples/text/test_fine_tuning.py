@@ -61,6 +61,12 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
     assert other.status == 2 and "holds a run that started from" in other.err
 
 
+def test_a_model_of_lines_takes_all_weights_of_one_of_whole_texts(train, trained):
+    ended = train("--init-from", trained.log_dir, "--hparams", "unit=line,sequence_size=8",
+                  "--num-steps", 1, status=0)
+    assert "Warm start with 5 weights of step " in ended.out and "not taken" not in ended.out
+
+
 @pytest.mark.slow
 def test_common_characters_keep_their_weights(train, trained, corpus, tmp_path):
     ended = train("--init-from", trained.log_dir, "--vocab-corpus", corpus, *TINY_STEP, status=0)

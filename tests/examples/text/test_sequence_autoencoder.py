@@ -17,7 +17,6 @@ from examples.text.data import Vocabulary, units
 from examples.text.ending_agent import EndingAgent
 from examples.text.model import TextModel
 from vaeseq import testing
-from vaeseq.agent import EncodeObserved
 from vaeseq.autoencoder import Autoencoder
 from vaeseq.cli.arguments import UsageError
 from vaeseq.codec import encoders
@@ -33,7 +32,7 @@ SYMBOL = tf.TensorSpec([], tf.int32)
 
 class TestEndingAgent(testing.AgentContract):
     def make_object_under_test(self):
-        return EndingAgent(EncodeObserved(encoders.Embed(3, 2), SYMBOL), end=1, count=2)
+        return EndingAgent(encoders.Embed(3, 2), SYMBOL, end=1, count=2)
 
     def make_observations(self, leading):
         return tf.random.stateless_uniform(leading, [1, 2], 0, 3, tf.int32)
