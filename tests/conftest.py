@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Seeds TensorFlow's global generator before every test, and leaves out XLA where it may be."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Runs a program's command in the process of the test; reads what a run has saved."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import socket

@@ -8,8 +8,6 @@ back by name and a single one by itself. As a program it answers one request a l
     python tests/rest_form.py MODEL < requests
 """
 
-from __future__ import annotations
-
 import json
 import sys
 

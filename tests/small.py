@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Small models with fixed weights, for the tests of the library."""
 
-from __future__ import annotations
-
 import numpy as np
 import tensorflow as tf
 

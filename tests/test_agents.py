@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The contract of agents, for every agent of the library."""
 
-from __future__ import annotations
-
 import inspect
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The rules of the house that a machine can read: imports, names, what is never used."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import importlib

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Few shapes are compiled: lengths and numbers of sequences share programs within a bucket."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Models with and without XLA."""
 
-from __future__ import annotations
-
 import pytest
 import tensorflow as tf
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Batches: what is seen, in which order, and that a step's batch is always the same."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Descriptions of models: what they tell apart, and what they do not."""
 
-from __future__ import annotations
-
 import gc
 import json
 import re

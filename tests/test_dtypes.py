@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Models in float64: every number of a model has the dtype in which it was built."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Hyperparameters: strict parsing, JSON, and the messages of errors."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Missing values from masked arrays to scores, samples and imputed sequences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

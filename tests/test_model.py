@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A whole model of a real-valued sequence: trained, stopped, resumed, scored, sampled."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

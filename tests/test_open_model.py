@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Models that a researcher writes: a core of one's own, loading, what a run is compared with."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

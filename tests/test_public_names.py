@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The names that users import from `vaeseq`."""
 
-from __future__ import annotations
-
 import ast
 import pathlib
 import types

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Truncated sampling against sets of classes found by enumeration."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Encoding and decoding of sequences, their likelihood against quadrature, and the report."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Measures of disentanglement on latents whose relation to the factors is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The tables of dynamical VAEs: their data, their exact references, and what is printed."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

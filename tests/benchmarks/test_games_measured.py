@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The benchmarks of games: when one is solved, the table, and play without learning."""
 
-from __future__ import annotations
-
 import json
 import math
 

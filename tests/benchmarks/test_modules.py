@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Every benchmark can be imported, and its commands show their help."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 

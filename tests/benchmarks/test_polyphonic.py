@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The benchmark of polyphonic music: its rows, its table, and what it says of samples."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

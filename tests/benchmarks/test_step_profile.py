@@ -1,7 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What the profile of a step reads, and how it takes times apart."""
-from __future__ import annotations
-
 from benchmarks.performance import step_profile
 
 PROGRAM = """

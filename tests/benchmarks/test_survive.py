@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A short run of `benchmarks.robustness.survive`: a killed run ends as an undisturbed one."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

@@ -1,7 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The benchmark of models of text: its rows, its table, its plot."""
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Laws between the bounds, and their gradients, for a core of each kind."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

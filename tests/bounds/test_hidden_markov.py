@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Bounds on a hidden Markov model, a core with discrete latents, compared with exact sums."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -4,8 +4,6 @@
     z_1 ~ N(0, 1)    z_t = a z_t-1 + N(0, q^2)    x_t = z_t + N(0, r^2)
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

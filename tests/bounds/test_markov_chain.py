@@ -5,8 +5,6 @@ The agent's context is the one-hot embedding of the preceding symbol. The core h
 layers, and the decoder's weights are the logarithms of the transition matrix.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The cap on memory: the available memory and no more, and never above an existing cap."""
 
-from __future__ import annotations
-
 import resource
 
 import pytest

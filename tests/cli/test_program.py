@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Command-line programs: options, and the exit status and one line of an error."""
 
-from __future__ import annotations
-
 import argparse
 import errno
 import os

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The contracts of encoders and decoders, over all that ship; and that the contracts can fail."""
 
-from __future__ import annotations
-
 import unittest
 
 import pytest

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Decoders of counts, heavy tails and pairs: densities against SciPy, samples against them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

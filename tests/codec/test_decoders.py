@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Decoders: initial parameters, dtypes of events, extremes, temperature, groups, errors."""
 
-from __future__ import annotations
-
 import collections
 import itertools
 

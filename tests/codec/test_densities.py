@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Densities compared with closed forms, sums and integrals, moments of samples, KL."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

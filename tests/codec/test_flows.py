@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Inverse autoregressive flows: densities that integrate to one, Jacobians, and samples."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

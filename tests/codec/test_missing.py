@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Missing values: nothing unseen changes anything, and densities are exact marginals."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

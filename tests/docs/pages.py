@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Code blocks and commands of README and docs, at sizes that suit a test."""
 
-from __future__ import annotations
-
 import pathlib
 import re
 import shlex

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What README and docs show is run: every code block and every command, at small sizes."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.util

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """What pyright says of users' scripts: the Python blocks of the documentation."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

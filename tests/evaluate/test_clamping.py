@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Sequences with fixed values, drawn from a model of complete ones, against an enumeration."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

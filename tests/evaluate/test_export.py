@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Exported models: their signatures in TensorFlow Serving's REST form, and their files."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Scores: pooled, whole, and with a standard error that is one."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Metrics of samples against cases worked by hand and brute force."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

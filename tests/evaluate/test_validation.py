@@ -1,7 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The sample of held-out steps that each validation scores."""
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A tiny trained model for the tests of the programs, and a runner of commands."""
 
-from __future__ import annotations
-
 import pathlib
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A disk that fills up while a run trains; needs the permission to mount one."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

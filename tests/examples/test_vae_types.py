@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Every dynamical `vae_type` in the programs of text and music: it works, or says why not."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

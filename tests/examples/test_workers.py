@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Two worker processes against one process; a killed worker; wrong configurations."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

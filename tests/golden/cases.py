@@ -8,8 +8,6 @@ Use it for a new kind of model only. The runs of a released version are fixed: a
 load them, or computes other figures from them, breaks every user's checkpoints.
 """
 
-from __future__ import annotations
-
 import json
 import pathlib
 import platform

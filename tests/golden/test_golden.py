@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Runs saved by earlier versions load and give the same figures (see `cases`)."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Linear layers, MLPs, recurrent stacks and dropout."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

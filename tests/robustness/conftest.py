@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Registers the profiles of hypothesis; `make test-all` chooses "thorough"."""
 
-from __future__ import annotations
-
 import os
 
 from hypothesis import HealthCheck, settings

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A command with hostile input fails with one line, soon, and writes nothing elsewhere."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import pathlib

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Any input leads to a value or to an error in one line, and no payload in it runs."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import io

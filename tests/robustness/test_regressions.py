@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Inputs that once broke a reader (for checkpoints, see tests/runs/test_checkpoint_index.py)."""
 
-from __future__ import annotations
-
 import io
 import tracemalloc
 import zipfile

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Writes an archive of piano rolls that unpacks to a thousand times its size."""
 
-from __future__ import annotations
-
 import zipfile
 
 import numpy as np

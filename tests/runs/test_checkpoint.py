@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Checkpoints: the latest intact one is restored, whatever happens to the files."""
 
-from __future__ import annotations
-
 import gc
 import os
 import pathlib

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Forged checkpoint indexes are refused before TensorFlow's reader, which they would abort."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct

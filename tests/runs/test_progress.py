@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Progress on a terminal and in a file."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Warm start: the weights of one model are the initial weights of another."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Replicas against one process; parsing of TF_CONFIG; the rendezvous of workers in threads."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The loss of a batch, and training loops written around it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

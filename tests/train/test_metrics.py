@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Writers of metrics; a resumed file equals an uninterrupted one."""
 
-from __future__ import annotations
-
 import json
 import os
 

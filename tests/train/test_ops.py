@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The training step against closed forms; padding, shards and resuming change nothing."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

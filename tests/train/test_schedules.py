@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Schedules against closed forms, in Python, as tensors and compiled."""
 
-from __future__ import annotations
-
 import math
 from typing import get_args, get_type_hints
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The training loop: periods, resuming, and checkpoints after a crash."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import math

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The posterior of weights: its cost in closed form, and a toy whose optimum is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

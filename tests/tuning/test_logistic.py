@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Bayesian logistic regression, against finite differences and quadrature."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The file of choices and the page that fills it: nothing is lost, and nothing else is served."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import os

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The page of choices in headless Chromium, by clicks and keys."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Policy gradients: their expectation, the optimum of KL control, schedules and limits."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

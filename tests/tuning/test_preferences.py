@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Rewards learnt from data and choices; features of sequences."""
 
-from __future__ import annotations
-
 import types
 
 import numpy as np

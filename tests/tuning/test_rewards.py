@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Rewards: their values on examples, their names, their sums, and warnings of hacking."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Every core of the registry against the contract."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

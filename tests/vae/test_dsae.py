@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """DSAE against a multivariate normal where its networks are linear, and its static latent."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Gaussian diffusion against the closed forms of normal data, and its sampler against its model."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

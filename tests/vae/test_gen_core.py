@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Sampling, for cores with and without latents."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

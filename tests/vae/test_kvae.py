@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """KVAE against TFP's linear-Gaussian state-space model, with fixed and with mixed dynamics."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Masked diffusion against enumerations of a toy, and its sampler against its model."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Weights of language models for autoencoders, and the reverse."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

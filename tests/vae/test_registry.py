@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Cores from outside of the library, by name."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

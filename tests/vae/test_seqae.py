@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """SEQAE: its latent, and the objectives that train it, against what they must be."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

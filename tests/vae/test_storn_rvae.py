@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """STORN and RVAE: exact evidence with linear decoders, and what their posteriors read."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

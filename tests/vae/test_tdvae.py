@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """TDVAE on a toy whose beliefs are those of a Kalman filter, where its terms are exact."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A runner of commands of vaeseq-midi."""
 
-from __future__ import annotations
-
 import pytest
 
 from examples.midi.cli import program

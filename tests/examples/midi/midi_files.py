@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Builds MIDI files for the tests, byte by byte, and piano rolls."""
 
-from __future__ import annotations
-
 import io
 import struct
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Context agents of the music model: repeated passages, the beat, encoded contexts."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The rules of counterpoint on examples solved by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

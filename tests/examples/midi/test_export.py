@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi export and train --init-from, with the small run of the golden tests."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi fill: bars drawn anew, and wrong use."""
 
-from __future__ import annotations
-
 import numpy as np
 import pretty_midi
 import pytest

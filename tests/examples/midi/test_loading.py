@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Loading of files: names, duplicates, the cache, archives, and why a file is skipped."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

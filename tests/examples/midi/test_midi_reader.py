@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The reader of MIDI files: equal to a reading by mido alone, and as tolerant as players are."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import io

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The model of music: exact densities by enumeration, the history agent, given latents, sound."""
 
-from __future__ import annotations
-
 import itertools
 import wave
 

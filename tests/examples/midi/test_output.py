@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Samples as MusicXML and pictures."""
 
-from __future__ import annotations
-
 from collections import Counter
 from xml.etree import ElementTree
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Parts: which notes are in which, and what is written of them."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import matplotlib.image

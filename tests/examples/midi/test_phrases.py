@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi with phrases as sequences, and the commands of an autoencoder."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Piano rolls of MIDI files: exact examples, round trips, and files that are refused."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi from end to end: every command but tune and export, and refused options."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

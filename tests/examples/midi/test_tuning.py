@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi tune: resumed runs, refused options. The laws of tuning are in tests/tuning."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

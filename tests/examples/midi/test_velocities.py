@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Velocities: their exact probability, the files that carry them, and the program."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

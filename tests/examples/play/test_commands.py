@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The commands of vaeseq-play."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

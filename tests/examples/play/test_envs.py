@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Environments: description, vectorised stepping and rollouts."""
 
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import pytest

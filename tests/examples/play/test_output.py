@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Films: their length and pace, and that there is a whole one or none; observations drawn."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Returns against their definition; both policy gradients against exact ones."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Runs on environments with a known best score."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

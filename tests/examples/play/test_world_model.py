@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The model of a game: its statistics and its linear baseline."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Small tables for the tests of vaeseq-series, and hyperparameters of a small model."""
 
-from __future__ import annotations
-
 import numpy as np
 
 SMALL = ("rnn_hidden_sizes=[6],output=normal,embed_size=2,batch_size=4,num_shards=1,context=14,"

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Backtests: the seasonal naive forecast, and scores of forecasts that are known."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The model of series: its agent, each output, and an autoregression whose law is known."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-series in this process: training, scores, forecasts, and wrong use."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

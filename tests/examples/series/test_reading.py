@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Tables of vaeseq-series: files, times, roles, grids, and what bad input is told."""
 
-from __future__ import annotations
-
 import gzip
 import itertools
 

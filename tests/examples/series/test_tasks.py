@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Gaps, anomaly scores, the spread of paths, pen strokes and sound, without a model."""
 
-from __future__ import annotations
-
 import wave
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Windows of vaeseq-series: scaling without a leak, lags, inputs, and extreme series."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Corpora of several files: which files, their order, their boundaries, and the cache on disk."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import gzip

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Text as symbols: characters, reading files in chunks, the held-out part, the record."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

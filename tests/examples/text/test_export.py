@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text export: what a client without vaeseq gets is what the library gives, bit for bit."""
 
-from __future__ import annotations
-
 import json
 import os
 import pathlib

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text with vae_type=MASKDIFF: training, bounds, samples, gaps, and wrong use."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text train --init-from: fine-tunes a trained model on another text."""
 
-from __future__ import annotations
-
 import functools
 import json
 import shutil

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text as a process of its own: its start, pipes and signals."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import shutil

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A core of one's own in a program: `--model-module` names the file that registers it."""
 
-from __future__ import annotations
-
 import json
 import sys
 

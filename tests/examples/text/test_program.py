@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text in this process: training, resuming, scores, samples, and wrong use."""
 
-from __future__ import annotations
-
 import html.parser
 import json
 import math

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text with lines as sequences: training, scores, and the commands of an autoencoder."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

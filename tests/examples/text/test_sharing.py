@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Each worker of a run receives its part of the text from the chief, and no worker more."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Tokens of bytes, words and byte pairs: laws, an oracle, hostile files, the program."""
 
-from __future__ import annotations
-
 import collections
 import io
 import json

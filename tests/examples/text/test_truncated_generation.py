@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Truncated sampling in the commands of vaeseq-text."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

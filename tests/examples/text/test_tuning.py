@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-text tune and prefer: rewards, choices, resumed runs, refused options."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Lookups against the tensors that they stand for, and where products use their table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Long sequences by segments, against the same sequences whole."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

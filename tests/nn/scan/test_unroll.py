@@ -1,8 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The loop over time against a Python loop, in outputs and gradients."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import sonnet as snt
