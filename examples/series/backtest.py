@@ -34,54 +34,31 @@ class Forecaster(Protocol):
 
 
 class Item(NamedTuple):
-    """A forecast of one target of a series from one origin.
+    """A forecast of one target of a series from one origin."""
 
-    Attributes:
-      series: name.
-      target: number of the target.
-      origin: number of its first step (`Step.index`).
-      observed: what came, `[H]`, NaN where missing.
-      samples: `[M, H]`.
-      naive: samples of the seasonal naive forecast, `[M', H]`.
-      seasonal: its mean absolute error within the history.
-    """
-
-    series: str
-    target: int
-    origin: int
-    observed: np.ndarray
-    samples: np.ndarray
-    naive: np.ndarray
-    seasonal: float
+    series: str  # name
+    target: int  # number of the target
+    origin: int  # number of its first step (`Step.index`)
+    observed: np.ndarray  # what came, `[H]`, NaN where missing
+    samples: np.ndarray  # `[M, H]`
+    naive: np.ndarray  # samples of the seasonal naive forecast, `[M', H]`
+    seasonal: float  # its mean absolute error within the history
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Scores of forecasts.
+    """Scores of forecasts."""
 
-    Attributes:
-      mase: mean of the items' mean absolute scaled error; undefined ones are left out.
-      wql: weighted quantile loss, of all items at once.
-      nd: normalised deviation of the median, likewise.
-      crps: mean, in the data's unit.
-      smape: mean of the items'.
-      msis: mean of the items' scaled interval score of the 95 % interval.
-      coverage: the share of observations in the central intervals of `COVERAGES`.
-      width: mean width of these intervals.
-      coverage_by_step: the same for each step ahead, `[len(COVERAGES), H]`.
-      pit: shares of the observations in ten classes of the PIT.
-    """
-
-    mase: float
-    wql: float
-    nd: float
-    crps: float
-    smape: float
-    msis: float
-    coverage: tuple[float, ...]
-    width: tuple[float, ...]
-    coverage_by_step: np.ndarray
-    pit: np.ndarray
+    mase: float  # mean of the items' mean absolute scaled error; undefined ones are left out
+    wql: float  # weighted quantile loss, of all items at once
+    nd: float  # normalised deviation of the median, likewise
+    crps: float  # mean, in the data's unit
+    smape: float  # mean of the items'
+    msis: float  # mean of the items' scaled interval score of the 95 % interval
+    coverage: tuple[float, ...]  # the share of observations in the central intervals of `COVERAGES`
+    width: tuple[float, ...]  # mean width of these intervals
+    coverage_by_step: np.ndarray  # the same for each step ahead, `[len(COVERAGES), H]`
+    pit: np.ndarray  # shares of the observations in ten classes of the PIT
 
     def as_dict(self) -> dict[str, object]:
         """Returns the scores for JSON; what is undefined is None."""

@@ -15,17 +15,11 @@ import numpy as np
 
 
 class Threshold(NamedTuple):
-    """A threshold of scores.
+    """A threshold of scores."""
 
-    Attributes:
-      value: scores above it are anomalies.
-      rate: the share of false alarms that it stands for, at least 1 / (n + 1).
-      size: n, the number of calibration scores.
-    """
-
-    value: float
-    rate: float
-    size: int
+    value: float  # scores above it are anomalies
+    rate: float  # the share of false alarms that it stands for, at least 1 / (n + 1)
+    size: int  # n, the number of calibration scores
 
 
 def smooth(scores: np.ndarray, window: int) -> np.ndarray:

@@ -49,31 +49,20 @@ class Completer(Protocol):
 
 
 class Completed(NamedTuple):
-    """A series without missing values.
+    """A series without missing values."""
 
-    Attributes:
-      samples: completions `[M, N, D]`; all M are equal where a value was observed.
-      filled: whether a value was missing, bool `[N, D]`.
-    """
-
-    samples: np.ndarray
-    filled: np.ndarray
+    samples: np.ndarray  # completions `[M, N, D]`; all M are equal where a value was observed
+    filled: np.ndarray  # whether a value was missing, bool `[N, D]`
 
 
 class Bridge(NamedTuple):
-    """How much of a completion is the model's and how much a straight line.
+    """How much of a completion is the model's and how much a straight line."""
 
-    Attributes:
-      sizes: lengths of gaps, ascending; the factors of others follow the logarithm of theirs.
-      levels: of gaps of these sizes; 1 is the model's median, 0 the line.
-      spreads: mean deviation from the median, in mean errors of a line, likewise.
-      values: hidden values that the factors of each size were fitted to.
-    """
-
+    # Lengths of gaps, ascending; the factors of others follow the logarithm of theirs
     sizes: tuple[int, ...]
-    levels: tuple[float, ...]
-    spreads: tuple[float, ...]
-    values: tuple[int, ...]
+    levels: tuple[float, ...]  # of gaps of these sizes; 1 is the model's median, 0 the line
+    spreads: tuple[float, ...]  # mean deviation from the median, in mean errors of a line, likewise
+    values: tuple[int, ...]  # hidden values that the factors of each size were fitted to
 
     def apply(self, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Returns completions `[M, N, D]` of a series `[N, D]` with other levels and spreads."""
@@ -116,17 +105,11 @@ def line_error(column: np.ndarray, size: int) -> float:
 
 
 class HiddenGap(NamedTuple):
-    """Steps to hide, and those of them that are compared.
+    """Steps to hide, and those of them that are compared."""
 
-    Attributes:
-      series: number of the series.
-      start: first step, counted from the first of the series.
-      compared: which of the gap's steps training did not see.
-    """
-
-    series: int
-    start: int
-    compared: slice
+    series: int  # number of the series
+    start: int  # first step, counted from the first of the series
+    compared: slice  # which of the gap's steps training did not see
 
 
 def fit(

@@ -13,15 +13,10 @@ from vaeseq.types import Nest, Seed, Tensor
 
 
 class EndingState(NamedTuple):
-    """The state of `EndingAgent`.
+    """The state of `EndingAgent`."""
 
-    Attributes:
-      history: the last symbol.
-      run: int32 `[B]`, consecutive end symbols that were observed last.
-    """
-
-    history: History
-    run: Tensor
+    history: History  # the last symbol
+    run: Tensor  # int32 `[B]`, consecutive end symbols that were observed last
 
 
 class EndingAgent(EncodeObserved):

@@ -25,15 +25,10 @@ _MAX_ARRAY_BYTES = 1 << 28  # unpacked
 
 
 class Clock(NamedTuple):
-    """How long the frames of an archive are; nothing is known of both 0.
+    """How long the frames of an archive are; nothing is known of both 0."""
 
-    Attributes:
-      rate: frames per second.
-      grid: note value of a frame.
-    """
-
-    rate: float = 0.0
-    grid: int = 0
+    rate: float = 0.0  # frames per second
+    grid: int = 0  # note value of a frame
 
     @property
     def is_known(self) -> bool:

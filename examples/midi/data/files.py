@@ -20,27 +20,17 @@ _SPLIT = re.compile(r"(.+\.npz):([a-z_]+)", re.DOTALL)
 
 
 class Source(NamedTuple):
-    """A file to read.
+    """A file to read."""
 
-    Attributes:
-      path: path of the file.
-      split: split of an archive; "" for a MIDI file.
-    """
-
-    path: str
-    split: str
+    path: str  # path of the file
+    split: str  # split of an archive; "" for a MIDI file
 
 
 class Skipped(NamedTuple):
-    """A file that was not loaded.
+    """A file that was not loaded."""
 
-    Attributes:
-      name: the path, with the split of an archive.
-      reason: why it was not loaded.
-    """
-
-    name: str
-    reason: str
+    name: str  # the path, with the split of an archive
+    reason: str  # why it was not loaded
 
 
 def find(names: Sequence[str]) -> tuple[list[Source], list[Skipped]]:

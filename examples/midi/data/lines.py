@@ -22,15 +22,10 @@ LINES = {
 
 
 class Line(NamedTuple):
-    """What of a roll is kept.
+    """What of a roll is kept."""
 
-    Attributes:
-      roll: the kept notes, uint8 `[T, columns]`.
-      mask: bool `[T, columns]`, which columns are kept: as in `roll`. In frames without notes none
-        is.
-    """
-
-    roll: np.ndarray
+    roll: np.ndarray  # the kept notes, uint8 `[T, columns]`
+    # bool `[T, columns]`, which columns are kept: as in `roll`. In frames without notes none is.
     mask: np.ndarray
 
 

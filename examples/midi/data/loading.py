@@ -38,49 +38,30 @@ _Content = Notes | _Archive | str
 
 
 class Piece(NamedTuple):
-    """A roll and its origin.
+    """A roll and its origin."""
 
-    Attributes:
-      name: the file, or the archive with the split and the number in it.
-      roll: uint8 `[T, columns]`.
-      programs: of its parts that are not silent; none for one part.
-    """
-
-    name: str
-    roll: np.ndarray
-    programs: tuple[int, ...] = ()
+    name: str  # the file, or the archive with the split and the number in it
+    roll: np.ndarray  # uint8 `[T, columns]`
+    programs: tuple[int, ...] = ()  # of its parts that are not silent; none for one part
 
 
 class Repaired(NamedTuple):
-    """A file with something wrong that was loaded all the same.
+    """A file with something wrong that was loaded all the same."""
 
-    Attributes:
-      name: the path.
-      repairs: what was wrong, and how it was read.
-    """
-
-    name: str
-    repairs: str
+    name: str  # the path
+    repairs: str  # what was wrong, and how it was read
 
 
 class Collection(NamedTuple):
-    """The pieces that were loaded.
+    """The pieces that were loaded."""
 
-    Attributes:
-      pieces: in the order of the names given; those in folders sorted by name.
-      skipped: the files that were not loaded.
-      repaired: the files with something wrong that were loaded all the same, and what it was.
-      files: number of files that the pieces are from.
-      seconds: duration of the pieces, played at the grid's pace.
-      notes: number of onsets.
-    """
-
-    pieces: list[Piece]
-    skipped: list[Skipped]
+    pieces: list[Piece]  # in the order of the names given; those in folders sorted by name
+    skipped: list[Skipped]  # the files that were not loaded
+    # The files with something wrong that were loaded all the same, and what it was
     repaired: list[Repaired]
-    files: int
-    seconds: float
-    notes: int
+    files: int  # number of files that the pieces are from
+    seconds: float  # duration of the pieces, played at the grid's pace
+    notes: int  # number of onsets
 
     @property
     def rolls(self) -> list[np.ndarray]:

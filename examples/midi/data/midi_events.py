@@ -34,48 +34,32 @@ class BadMidi(ValueError):  # noqa: N818 (a file is bad, not the program)
 
 
 class Event(NamedTuple):
-    """An event of a track.
+    """An event of a track."""
 
-    Attributes:
-      tick: its time.
-      status: the status byte of a channel message, with the channel in the lower half; or SYSEX or
-        META.
-      data: of a channel message, one or two numbers up to 127; of a system-exclusive event,
-        everything after 0xF0; of a meta event, its type and its content.
-    """
-
-    tick: int
+    tick: int  # its time
+    # The status byte of a channel message, with the channel in the lower half; or SYSEX or META
     status: int
+    # Of a channel message, one or two numbers up to 127; of a system-exclusive event, everything
+    # after 0xF0; of a meta event, its type and its content
     data: bytes
 
 
 class Track(NamedTuple):
-    """A track.
+    """A track."""
 
-    Attributes:
-      events: in the order of the file.
-      end: the tick of its end, by its last event or its end-of-track event.
-    """
-
-    events: list[Event]
-    end: int
+    events: list[Event]  # in the order of the file
+    end: int  # the tick of its end, by its last event or its end-of-track event
 
 
 class File(NamedTuple):
-    """A MIDI file.
+    """A MIDI file."""
 
-    Attributes:
-      format: 0 for one track, 1 for simultaneous tracks, 2 for tracks that follow one another.
-      division: ticks per quarter note, above 0; or, if negative, minus the frames per second in the
-        upper byte and the ticks per frame, above 0, in the lower byte.
-      tracks: in the order of the file.
-      repairs: what was wrong and how it was read, one sentence each, without a full stop.
-    """
-
-    format: int
+    format: int  # 0 for one track, 1 for simultaneous tracks, 2 for tracks that follow one another
+    # Ticks per quarter note, above 0; or, if negative, minus the frames per second in the upper
+    # byte and the ticks per frame, above 0, in the lower byte
     division: int
-    tracks: list[Track]
-    repairs: list[str]
+    tracks: list[Track]  # in the order of the file
+    repairs: list[str]  # what was wrong and how it was read, one sentence each, without a full stop
 
 
 def parse(content: bytes) -> File:

@@ -35,30 +35,19 @@ __all__ = ["BadMidi", "Notes", "read"]
 
 
 class Notes(NamedTuple):
-    """The notes of a piece.
+    """The notes of a piece."""
 
-    Attributes:
-      seconds: float64 `[N, 3]`: start, end, and end with the sustain pedal applied.
-      beats: float64 `[N, 3]`: the same in quarter notes.
-      pitch: uint8 `[N]`, MIDI numbers: 60 is middle C.
-      velocity: uint8 `[N]`, 1 to 127: how hard the key is struck.
-      drum: bool `[N]`: whether the note is on a drum channel.
-      program: uint8 `[N]`, 0 to 127: the sound of the channel when the note starts.
-      voice: int32 `[N]`: equal for notes of one track and channel.
-      end: float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later
-        where END_MARK marks trailing silence.
-      repairs: what was wrong with the file, and how it was read.
-    """
-
-    seconds: np.ndarray
-    beats: np.ndarray
-    pitch: np.ndarray
-    velocity: np.ndarray
-    drum: np.ndarray
-    program: np.ndarray
-    voice: np.ndarray
+    seconds: np.ndarray  # float64 `[N, 3]`: start, end, and end with the sustain pedal applied
+    beats: np.ndarray  # float64 `[N, 3]`: the same in quarter notes
+    pitch: np.ndarray  # uint8 `[N]`, MIDI numbers: 60 is middle C
+    velocity: np.ndarray  # uint8 `[N]`, 1 to 127: how hard the key is struck
+    drum: np.ndarray  # bool `[N]`: whether the note is on a drum channel
+    program: np.ndarray  # uint8 `[N]`, 0 to 127: the sound of the channel when the note starts
+    voice: np.ndarray  # int32 `[N]`: equal for notes of one track and channel
+    # float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later where
+    # END_MARK marks trailing silence
     end: np.ndarray
-    repairs: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()  # what was wrong with the file, and how it was read
 
 
 class _Key(NamedTuple):

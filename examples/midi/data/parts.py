@@ -21,14 +21,10 @@ DRUMS = 128  # the program of drum channels
 
 
 class Parts(NamedTuple):
-    """The parts of a piece.
+    """The parts of a piece."""
 
-    Attributes:
-      part: int `[N]`, the part of each note; the first is 0.
-      programs: for each part that is not silent, its commonest program; DRUMS for drums.
-    """
-
-    part: np.ndarray
+    part: np.ndarray  # int `[N]`, the part of each note; the first is 0
+    # For each part that is not silent, its commonest program; DRUMS for drums
     programs: tuple[int, ...]
 
 

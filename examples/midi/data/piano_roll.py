@@ -35,32 +35,21 @@ _TIE = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The frames and columns of rolls.
+    """The frames and columns of rolls."""
 
-    Attributes:
-      rate: frames per second, where `note` is 0.
-      note: the note value of a frame, which follows the tempo: 4 for quarters, 16 for sixteenths.
-      tempo: beats per minute at which a note grid is played; music that is read has its own.
-      lowest: MIDI number of the first column.
-      highest: MIDI number of the last column.
-      onsets: whether onsets have columns of their own.
-      drums: whether drums are included.
-      pedal: whether the sustain pedal holds notes.
-      velocity: whether onsets are velocities; needs `onsets`.
-      parts: number of parts.
-      programs: MIDI number of the sound of each part, `parts.DRUMS` for drums; none for pianos.
-    """
-
-    rate: float = 8.0
+    rate: float = 8.0  # frames per second, where `note` is 0
+    # The note value of a frame, which follows the tempo: 4 for quarters, 16 for sixteenths
     note: int = 0
+    # Beats per minute at which a note grid is played; music that is read has its own
     tempo: float = TEMPO
-    lowest: int = LOWEST
-    highest: int = HIGHEST
-    onsets: bool = False
-    drums: bool = False
-    pedal: bool = True
-    velocity: bool = False
-    parts: int = 1
+    lowest: int = LOWEST  # MIDI number of the first column
+    highest: int = HIGHEST  # MIDI number of the last column
+    onsets: bool = False  # whether onsets have columns of their own
+    drums: bool = False  # whether drums are included
+    pedal: bool = True  # whether the sustain pedal holds notes
+    velocity: bool = False  # whether onsets are velocities; needs `onsets`
+    parts: int = 1  # number of parts
+    # MIDI number of the sound of each part, `parts.DRUMS` for drums; none for pianos
     programs: tuple[int, ...] = ()
 
     @property
@@ -103,21 +92,13 @@ class Grid:
 
 
 class Played(NamedTuple):
-    """The notes of a roll.
+    """The notes of a roll."""
 
-    Attributes:
-      pitch: MIDI numbers, int `[N]`.
-      start: first frames, int `[N]`.
-      end: the frames after the last, int `[N]`.
-      part: int `[N]`, the first is 0.
-      velocity: int `[N]`, VELOCITY where the roll has none.
-    """
-
-    pitch: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    part: np.ndarray
-    velocity: np.ndarray
+    pitch: np.ndarray  # MIDI numbers, int `[N]`
+    start: np.ndarray  # first frames, int `[N]`
+    end: np.ndarray  # the frames after the last, int `[N]`
+    part: np.ndarray  # int `[N]`, the first is 0
+    velocity: np.ndarray  # int `[N]`, VELOCITY where the roll has none
 
 
 def from_notes(notes: Notes, grid: Grid) -> np.ndarray:

@@ -29,21 +29,13 @@ Log = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """The content of `music.json`.
+    """The content of `music.json`."""
 
-    Attributes:
-      train_files: names of the training music; none for the chorales.
-      train_checksum: checksum of its rolls, held-out ones included.
-      valid_files: names of separate validation music; may be empty.
-      valid_checksum: checksum of its rolls; 0 without any.
-      valid_fraction: fraction of the training music that is held out; 0 for none.
-    """
-
-    train_files: list[str]
-    train_checksum: int
-    valid_files: list[str]
-    valid_checksum: int
-    valid_fraction: float
+    train_files: list[str]  # names of the training music; none for the chorales
+    train_checksum: int  # checksum of its rolls, held-out ones included
+    valid_files: list[str]  # names of separate validation music; may be empty
+    valid_checksum: int  # checksum of its rolls; 0 without any
+    valid_fraction: float  # fraction of the training music that is held out; 0 for none
 
     @classmethod
     def load(cls, log_dir: LogDir) -> Description:
@@ -64,17 +56,11 @@ class Description:
 
 
 class Music(NamedTuple):
-    """The music of a run.
+    """The music of a run."""
 
-    Attributes:
-      train: pieces to train on.
-      valid: pieces to validate on; may be empty.
-      description: the record of both.
-    """
-
-    train: list[Piece]
-    valid: list[Piece]
-    description: Description
+    train: list[Piece]  # pieces to train on
+    valid: list[Piece]  # pieces to validate on; may be empty
+    description: Description  # the record of both
 
 
 def read(

@@ -27,17 +27,12 @@ _STEPS = (1, 2, 3, 4, 6, 9, 13)  # thresholds of the features of a match's lengt
 
 
 class RecallState(NamedTuple):
-    """The latest frames, oldest first.
+    """The latest frames, oldest first."""
 
-    Attributes:
-      frames: `[B, N, P]`.
-      valid: bool `[B, N]`, false before the beginning of the piece.
-      matches: for each key, the length of the match between the frames that end at each place and
-        the latest frames, `[B, K, N]`; 0 for the last place itself.
-    """
-
-    frames: Tensor
-    valid: Tensor
+    frames: Tensor  # `[B, N, P]`
+    valid: Tensor  # bool `[B, N]`, false before the beginning of the piece
+    # For each key, the length of the match between the frames that end at each place and the latest
+    # frames, `[B, K, N]`; 0 for the last place itself
     matches: Tensor
 
 

@@ -43,15 +43,10 @@ _SAMPLE_SECONDS = 16  # of the samples for TensorBoard
 
 
 class Harmonised(NamedTuple):
-    """A piece drawn around a kept line.
+    """A piece drawn around a kept line."""
 
-    Attributes:
-      roll: uint8 `[T, P]`, the kept notes among the drawn ones.
-      log_evidence: an estimate of log p(kept columns), nats; its exponential is unbiased.
-    """
-
-    roll: np.ndarray
-    log_evidence: float
+    roll: np.ndarray  # uint8 `[T, P]`, the kept notes among the drawn ones
+    log_evidence: float  # an estimate of log p(kept columns), nats; its exponential is unbiased
 
 
 class MidiModel(Model):

@@ -34,15 +34,10 @@ _MIN_MEAN, _MIN_ONSET_MEAN = 1e-3, 1e-5  # of a note's initial probability
 
 
 class Scored(NamedTuple):
-    """A frame as VAE-Seq observes it.
+    """A frame as VAE-Seq observes it."""
 
-    Attributes:
-      scores: strictly between 0 and 1, `[..., P]`.
-      count: number of notes that sound, int32 `[...]`.
-    """
-
-    scores: Nest
-    count: Nest
+    scores: Nest  # strictly between 0 and 1, `[..., P]`
+    count: Nest  # number of notes that sound, int32 `[...]`
 
 
 def spec(hparams: MidiHParams) -> Nest:

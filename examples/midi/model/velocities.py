@@ -41,17 +41,11 @@ _HIDDEN = 64
 
 
 class VelocityParams(NamedTuple):
-    """Parameters of `VelocityDecoder`.
+    """Parameters of `VelocityDecoder`."""
 
-    Attributes:
-      notes: those of the decoder of notes.
-      hidden: added to the hidden layer before activation, `[..., H]`.
-      temperature: factor of the scales, `[..., 1]`.
-    """
-
-    notes: Nest
-    hidden: Tensor
-    temperature: Tensor
+    notes: Nest  # those of the decoder of notes
+    hidden: Tensor  # added to the hidden layer before activation, `[..., H]`
+    temperature: Tensor  # factor of the scales, `[..., 1]`
 
 
 class VelocityDecoder(DistModule):

@@ -125,20 +125,13 @@ class="line"></div></div></div>
 
 
 class Sample(NamedTuple):
-    """A sample to show.
+    """A sample to show."""
 
-    Attributes:
-      name: the name of its files, without a suffix.
-      caption: the caption above it.
-      roll: `[T, P]`, with onsets `[T, 2 P]`.
-      prime_frames: number of frames at its beginning that are the prime.
-      kept: the kept notes among those of a harmonised piece, `[T, P]`; None for none.
-    """
-
-    name: str
-    caption: str
-    roll: np.ndarray
-    prime_frames: int = 0
+    name: str  # the name of its files, without a suffix
+    caption: str  # the caption above it
+    roll: np.ndarray  # `[T, P]`, with onsets `[T, 2 P]`
+    prime_frames: int = 0  # number of frames at its beginning that are the prime
+    # The kept notes among those of a harmonised piece, `[T, P]`; None for none
     kept: np.ndarray | None = None
 
 

@@ -22,17 +22,11 @@ _FAINTEST = 0.25  # opacity of the softest notes
 
 
 class Picture(NamedTuple):
-    """A picture of a roll.
+    """A picture of a roll."""
 
-    Attributes:
-      width: in pixels.
-      left: where the first frame begins, as a share of the width.
-      right: where the last frame ends, as a share of the width.
-    """
-
-    width: int
-    left: float
-    right: float
+    width: int  # in pixels
+    left: float  # where the first frame begins, as a share of the width
+    right: float  # where the last frame ends, as a share of the width
 
 
 def pitch_name(pitch: int) -> str:

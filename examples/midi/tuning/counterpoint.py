@@ -36,31 +36,19 @@ _PROFILES = np.array([
 
 
 class Piece(NamedTuple):
-    """The input of the rules.
+    """The input of the rules."""
 
-    Attributes:
-      voices: MIDI numbers, lowest first, int `[T, V]`; -1 in a silent frame.
-      notes: number of notes that sound, `[T]`.
-      tonic: pitch class, 0 is C; -1 where nothing sounds.
-      bar: number of frames in a bar.
-    """
-
-    voices: np.ndarray
-    notes: np.ndarray
-    tonic: int
-    bar: int
+    voices: np.ndarray  # MIDI numbers, lowest first, int `[T, V]`; -1 in a silent frame
+    notes: np.ndarray  # number of notes that sound, `[T]`
+    tonic: int  # pitch class, 0 is C; -1 where nothing sounds
+    bar: int  # number of frames in a bar
 
 
 class Verdict(NamedTuple):
-    """Where a rule applies to a piece, and where it is satisfied.
+    """Where a rule applies to a piece, and where it is satisfied."""
 
-    Attributes:
-      applies: bool `[T]`.
-      satisfied: bool `[T]`, meaningless where it does not apply.
-    """
-
-    applies: np.ndarray
-    satisfied: np.ndarray
+    applies: np.ndarray  # bool `[T]`
+    satisfied: np.ndarray  # bool `[T]`, meaningless where it does not apply
 
 
 Rule = Callable[[Piece], Verdict]

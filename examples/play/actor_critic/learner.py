@@ -36,15 +36,10 @@ _GROWTH = 1.1  # of the replay buffer, after which its statistics are fitted aga
 
 
 class Counts(NamedTuple):
-    """The counters of a run.
+    """The counters of a run."""
 
-    Attributes:
-      real_steps: of the environment, without evaluations.
-      fitted_steps: the real steps that the statistics were fitted to.
-    """
-
-    real_steps: int
-    fitted_steps: int
+    real_steps: int  # of the environment, without evaluations
+    fitted_steps: int  # the real steps that the statistics were fitted to
 
 
 class Learner:

@@ -34,21 +34,13 @@ _MIN_SCALE = 0.01  # of returns; below it their differences are noise
 
 
 class PolicyStep(NamedTuple):
-    """The metrics of an update, averaged over imagined steps.
+    """The metrics of an update, averaged over imagined steps."""
 
-    Attributes:
-      imagined_return: in units of reward sizes times (1 - discount).
-      value_loss: half the mean squared error of the value.
-      entropy: of the policy, nats.
-      policy_gradient_norm: before clipping.
-      value_gradient_norm: before clipping.
-    """
-
-    imagined_return: float
-    value_loss: float
-    entropy: float
-    policy_gradient_norm: float
-    value_gradient_norm: float
+    imagined_return: float  # in units of reward sizes times (1 - discount)
+    value_loss: float  # half the mean squared error of the value
+    entropy: float  # of the policy, nats
+    policy_gradient_norm: float  # before clipping
+    value_gradient_norm: float  # before clipping
 
 
 class PolicyOps(snt.Module):

@@ -25,19 +25,12 @@ from .learner import Learner
 
 
 class ImaginedEpisode(NamedTuple):
-    """The continuation of an episode in the model.
+    """The continuation of an episode in the model."""
 
-    Attributes:
-      observations: after each step, in the environment's units, float32 `[L, ...]`.
-      rewards: means, `[L]`.
-      continues: probability that the episode continues after each step, `[L]`.
-      actions: int `[L]` or float `[L, A]`.
-    """
-
-    observations: np.ndarray
-    rewards: np.ndarray
-    continues: np.ndarray
-    actions: np.ndarray
+    observations: np.ndarray  # after each step, in the environment's units, float32 `[L, ...]`
+    rewards: np.ndarray  # means, `[L]`
+    continues: np.ndarray  # probability that the episode continues after each step, `[L]`
+    actions: np.ndarray  # int `[L]` or float `[L, A]`
 
 
 class TrainedAgent:

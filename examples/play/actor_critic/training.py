@@ -35,21 +35,13 @@ _METRICS = (
 
 
 class TrainingResult(NamedTuple):
-    """How a session ended.
+    """How a session ended."""
 
-    Attributes:
-      real_steps: of the environment, over all sessions.
-      reason: "done", "stopped" or "time".
-      best: the best mean score of an evaluation; NaN where there was none.
-      last: that of the last evaluation.
-      nothing_to_do: the run had reached its last step before.
-    """
-
-    real_steps: int
-    reason: str
-    best: float
-    last: float
-    nothing_to_do: bool
+    real_steps: int  # of the environment, over all sessions
+    reason: str  # "done", "stopped" or "time"
+    best: float  # the best mean score of an evaluation; NaN where there was none
+    last: float  # that of the last evaluation
+    nothing_to_do: bool  # the run had reached its last step before
 
 
 def run(

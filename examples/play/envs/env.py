@@ -35,19 +35,12 @@ _EXTRAS = {"classic_control": "classic-control", "box2d": "box2d", "mujoco": "mu
 
 
 class Actions(NamedTuple):
-    """An action space.
+    """An action space."""
 
-    Attributes:
-      discrete: an action is an integer from 0 to `size` - 1; otherwise `size` numbers.
-      size: the number of discrete actions, or A.
-      low: the lower bound of each number, finite; () for discrete actions.
-      high: the upper bound of each number.
-    """
-
-    discrete: bool
-    size: int
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
+    discrete: bool  # an action is an integer from 0 to `size` - 1; otherwise `size` numbers
+    size: int  # the number of discrete actions, or A
+    low: tuple[float, ...] = ()  # the lower bound of each number, finite; () for discrete actions
+    high: tuple[float, ...] = ()  # the upper bound of each number
 
     def zeros(self, *leading: int) -> np.ndarray:
         """Returns zeros: actions int32 `[...]` or float32 `[..., A]`."""
@@ -81,27 +74,17 @@ class Actions(NamedTuple):
 
 
 class Game(NamedTuple):
-    """The description of a Gymnasium environment.
+    """The description of a Gymnasium environment."""
 
-    Attributes:
-      name: of the environment.
-      observed_indices: indices of the observation's numbers that are visible; () for all.
-      observation_shape: of one observation: `[O]`, or `[H, W, C]` of a picture.
-      image: observations are pictures, uint8; otherwise float32 numbers.
-      actions: the action space.
-      max_steps: the time limit of an episode.
-      render_modes: Gymnasium's names of how the environment can be rendered.
-      frame_rate: frames a second.
-    """
-
-    name: str
+    name: str  # of the environment
+    # Indices of the observation's numbers that are visible; () for all
     observed_indices: tuple[int, ...]
-    observation_shape: tuple[int, ...]
-    image: bool
-    actions: Actions
-    max_steps: int
-    render_modes: tuple[str, ...] = ()
-    frame_rate: float = _FRAME_RATE
+    observation_shape: tuple[int, ...]  # of one observation: `[O]`, or `[H, W, C]` of a picture
+    image: bool  # observations are pictures, uint8; otherwise float32 numbers
+    actions: Actions  # the action space
+    max_steps: int  # the time limit of an episode
+    render_modes: tuple[str, ...] = ()  # Gymnasium's names of how the environment can be rendered
+    frame_rate: float = _FRAME_RATE  # frames a second
 
     def zeros(self, *leading: int) -> np.ndarray:
         """Returns zeros: observations `[..., *observation_shape]`."""

@@ -19,21 +19,13 @@ from .env import Game
 
 
 class Episode(NamedTuple):
-    """One recorded episode.
+    """One recorded episode."""
 
-    Attributes:
-      observations: `[N + 1, ...]`, before each step and after the last.
-      actions: int32 `[N]`, or float32 `[N, A]` in the environment's units.
-      rewards: float32 `[N]`; each came with the observation after the step.
-      terminated: it ended in a terminal state; otherwise it was truncated.
-      number: of the episode, in the order in which they started.
-    """
-
-    observations: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    terminated: bool
-    number: int = 0
+    observations: np.ndarray  # `[N + 1, ...]`, before each step and after the last
+    actions: np.ndarray  # int32 `[N]`, or float32 `[N, A]` in the environment's units
+    rewards: np.ndarray  # float32 `[N]`; each came with the observation after the step
+    terminated: bool  # it ended in a terminal state; otherwise it was truncated
+    number: int = 0  # of the episode, in the order in which they started
 
     @property
     def num_steps(self) -> int:
@@ -47,39 +39,23 @@ class Episode(NamedTuple):
 
 
 class Transitions(NamedTuple):
-    """Steps of episodes: `[M]` in sequence, or `[B, T]` in windows padded with zeros.
+    """Steps of episodes: `[M]` in sequence, or `[B, T]` in windows padded with zeros."""
 
-    Attributes:
-      before: observations before each step, `[..., *observation_shape]`.
-      actions: int32 `[...]`, or float32 `[..., A]`.
-      after: observations after each step, `[..., *observation_shape]`.
-      rewards: float32 `[...]`.
-      terminated: bool `[...]`, the episode ended in a terminal state with this step.
-    """
-
-    before: np.ndarray
-    actions: np.ndarray
-    after: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
+    before: np.ndarray  # observations before each step, `[..., *observation_shape]`
+    actions: np.ndarray  # int32 `[...]`, or float32 `[..., A]`
+    after: np.ndarray  # observations after each step, `[..., *observation_shape]`
+    rewards: np.ndarray  # float32 `[...]`
+    terminated: np.ndarray  # bool `[...]`, the episode ended in a terminal state with this step
 
 
 class Arrays(NamedTuple):
-    """Episodes, concatenated, as they are saved.
+    """Episodes, concatenated, as they are saved."""
 
-    Attributes:
-      observations: `[M + number of episodes, ...]`.
-      actions: `[M]` or `[M, A]`.
-      rewards: float32 `[M]`.
-      lengths: int64, steps of each episode.
-      terminated: bool, of each episode.
-    """
-
-    observations: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    lengths: np.ndarray
-    terminated: np.ndarray
+    observations: np.ndarray  # `[M + number of episodes, ...]`
+    actions: np.ndarray  # `[M]` or `[M, A]`
+    rewards: np.ndarray  # float32 `[M]`
+    lengths: np.ndarray  # int64, steps of each episode
+    terminated: np.ndarray  # bool, of each episode
 
 
 class Replay(tf.Module):

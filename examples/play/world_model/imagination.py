@@ -22,36 +22,23 @@ from .model import Belief, World
 
 
 class SampledAction(NamedTuple):
-    """An action and the sample that it was computed from.
+    """An action and the sample that it was computed from."""
 
-    Attributes:
-      action: encoded, `[..., A]`; differentiable by the policy's weights (a discrete one by the
-        straight-through estimator).
-      sample: the index, int32 `[...]`, or the normal variable before tanh, `[..., A]`.
-      features: the policy's input, `[..., F]`; () where there is none.
-    """
-
+    # Encoded, `[..., A]`; differentiable by the policy's weights (a discrete one by the
+    # straight-through estimator)
     action: Tensor
-    sample: Nest = ()
-    features: Nest = ()
+    sample: Nest = ()  # the index, int32 `[...]`, or the normal variable before tanh, `[..., A]`
+    features: Nest = ()  # the policy's input, `[..., F]`; () where there is none
 
 
 class Rollout(NamedTuple):
-    """Imagined steps.
+    """Imagined steps."""
 
-    Attributes:
-      acts: the actions, `[B, H, *]`.
-      observations: after each step, in the environment's units, `[B, H, D]`.
-      rewards: means, in the environment's units, `[B, H]`.
-      continues: probability that the episode continues after each step, `[B, H]`.
-      last: the belief after the last step, `[B, ...]`.
-    """
-
-    acts: SampledAction
-    observations: Tensor
-    rewards: Tensor
-    continues: Tensor
-    last: Belief
+    acts: SampledAction  # the actions, `[B, H, *]`
+    observations: Tensor  # after each step, in the environment's units, `[B, H, D]`
+    rewards: Tensor  # means, in the environment's units, `[B, H]`
+    continues: Tensor  # probability that the episode continues after each step, `[B, H]`
+    last: Belief  # the belief after the last step, `[B, ...]`
 
 
 def imagine(

@@ -42,15 +42,10 @@ _MIN_RESIDUAL = 0.05  # of a change's deviation: residuals are not modelled more
 
 
 class Controls(NamedTuple):
-    """The inputs of a transition, or the specs of them.
+    """The inputs of a transition, or the specs of them."""
 
-    Attributes:
-      observation: x_t, standardised, `[..., D]`.
-      action: a_t, encoded (see `Actions.encode`), `[..., A]`.
-    """
-
-    observation: Nest
-    action: Nest
+    observation: Nest  # x_t, standardised, `[..., D]`
+    action: Nest  # a_t, encoded (see `Actions.encode`), `[..., A]`
 
 
 class ControlsEncoder(Encoder):
@@ -78,45 +73,27 @@ class ControlsEncoder(Encoder):
 
 
 class Transition(NamedTuple):
-    """The observation of a step, or the specs or decoders of it.
+    """The observation of a step, or the specs or decoders of it."""
 
-    Attributes:
-      change: x_t+1 - x_t - l_t, standardised, `[..., D]`.
-      reward: r_t, standardised, `[...]`.
-      continues: c_t, 1 where the episode continues, `[...]`.
-    """
-
-    change: Nest
-    reward: Nest
-    continues: Nest
+    change: Nest  # x_t+1 - x_t - l_t, standardised, `[..., D]`
+    reward: Nest  # r_t, standardised, `[...]`
+    continues: Nest  # c_t, 1 where the episode continues, `[...]`
 
 
 class Belief(NamedTuple):
-    """What a player knows before it acts: the model's state.
+    """What a player knows before it acts: the model's state."""
 
-    Attributes:
-      observation: x_t in the environment's units, `[B, D]`.
-      core: the core's state, after the transitions up to x_t.
-      steps: the number of transitions so far, int32 `[B]`.
-    """
-
-    observation: Tensor
-    core: vae.CoreState
-    steps: Tensor
+    observation: Tensor  # x_t in the environment's units, `[B, D]`
+    core: vae.CoreState  # the core's state, after the transitions up to x_t
+    steps: Tensor  # the number of transitions so far, int32 `[B]`
 
 
 class ImaginedStep(NamedTuple):
-    """An imagined step.
+    """An imagined step."""
 
-    Attributes:
-      reward: the mean of r_t, in the environment's units, `[B]`.
-      continues: the probability that the episode continues, `[B]`.
-      belief: after the step.
-    """
-
-    reward: Tensor
-    continues: Tensor
-    belief: Belief
+    reward: Tensor  # the mean of r_t, in the environment's units, `[B]`
+    continues: Tensor  # the probability that the episode continues, `[B]`
+    belief: Belief  # after the step
 
 
 class World(snt.Module):

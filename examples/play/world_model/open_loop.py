@@ -27,17 +27,11 @@ _NEARLY_ZERO = 1e-6  # temperature: the most likely change of each step
 
 
 class Errors(NamedTuple):
-    """Errors at 1 to H steps ahead, `[H]` each.
+    """Errors at 1 to H steps ahead, `[H]` each."""
 
-    Attributes:
-      model: of the model.
-      unchanged: of predicting no change.
-      linear: of a linear model.
-    """
-
-    model: np.ndarray
-    unchanged: np.ndarray
-    linear: np.ndarray
+    model: np.ndarray  # of the model
+    unchanged: np.ndarray  # of predicting no change
+    linear: np.ndarray  # of a linear model
 
 
 def open_loop_errors(

@@ -40,20 +40,13 @@ _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """The columns of one file.
+    """The columns of one file."""
 
-    Attributes:
-      name: of the file, for messages.
-      table: the columns; those of a CSV file are text.
-      first_row: the number of the first row in messages.
-      sample_rate: of a WAV file, samples per second; 0 for tables.
-      following: yields the rows after these, of a file that is read in parts.
-    """
-
-    name: str
-    table: pa.Table
-    first_row: int = 0
-    sample_rate: int = 0
+    name: str  # of the file, for messages
+    table: pa.Table  # the columns; those of a CSV file are text
+    first_row: int = 0  # the number of the first row in messages
+    sample_rate: int = 0  # of a WAV file, samples per second; 0 for tables
+    # Yields the rows after these, of a file that is read in parts
     following: Callable[[], Iterator[Columns]] | None = None
 
     def parts(self) -> Iterator[Columns]:

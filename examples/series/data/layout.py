@@ -33,45 +33,28 @@ _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What a run knows of its data.
+    """What a run knows of its data."""
 
-    Attributes:
-      roles: of the columns.
-      step: between values.
-      levels: categories of covariates.
-      names: of the training series, sorted.
-      ends: for each of them the number of the step after its last training step.
-      center: mean of each target over the training data, `[D]`.
-      spread: mean absolute deviation within a training series, of each target, `[D]`.
-      low: least value of each target, `[D]`.
-      high: greatest one, `[D]`.
-      unit: the rounding unit of each target, `[D]`; 0 for none.
-      codes: the classes of each target, for categorical ones; empty otherwise.
-      covariates: mean and spread of each numeric covariate, known ones first, `[K + P, 2]`.
-      files: paths of the training files.
-      checksum: of the training data.
-      valid_windows: the windows at the end of each series that training holds out.
-      sample_rate: of WAV files, samples per second; 0 for tables.
-      num_hidden: values that training does not see (`hidden_steps`).
-    """
-
-    roles: Roles
-    step: Step
-    levels: Mapping[str, tuple[str, ...]]
-    names: tuple[str, ...]
-    ends: tuple[int, ...]
-    center: tuple[float, ...]
+    roles: Roles  # of the columns
+    step: Step  # between values
+    levels: Mapping[str, tuple[str, ...]]  # categories of covariates
+    names: tuple[str, ...]  # of the training series, sorted
+    ends: tuple[int, ...]  # for each of them the number of the step after its last training step
+    center: tuple[float, ...]  # mean of each target over the training data, `[D]`
+    # Mean absolute deviation within a training series, of each target, `[D]`
     spread: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    unit: tuple[float, ...]
+    low: tuple[float, ...]  # least value of each target, `[D]`
+    high: tuple[float, ...]  # greatest one, `[D]`
+    unit: tuple[float, ...]  # the rounding unit of each target, `[D]`; 0 for none
+    # The classes of each target, for categorical ones; empty otherwise
     codes: tuple[tuple[float, ...], ...]
+    # Mean and spread of each numeric covariate, known ones first, `[K + P, 2]`
     covariates: tuple[tuple[float, float], ...]
-    files: tuple[str, ...]
-    checksum: str
-    valid_windows: int
-    sample_rate: int = 0
-    num_hidden: int = 0
+    files: tuple[str, ...]  # paths of the training files
+    checksum: str  # of the training data
+    valid_windows: int  # the windows at the end of each series that training holds out
+    sample_rate: int = 0  # of WAV files, samples per second; 0 for tables
+    num_hidden: int = 0  # values that training does not see (`hidden_steps`)
 
     @property
     def num_targets(self) -> int:

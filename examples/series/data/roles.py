@@ -24,25 +24,15 @@ _MOST_TARGETS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """The roles of a table's columns, by name.
+    """The roles of a table's columns, by name."""
 
-    Attributes:
-      time: of the times; "" where rows are numbered.
-      series: names the series; "" for a single one.
-      targets: what is modelled.
-      known: covariates that are known ahead.
-      static: properties of a series.
-      ignored: other columns, each with the reason.
-      zone: of local times, an IANA name; "" for UTC, times with an offset, and dates.
-    """
-
-    time: str
-    series: str
-    targets: tuple[str, ...]
-    known: tuple[str, ...] = ()
-    static: tuple[str, ...] = ()
-    ignored: tuple[tuple[str, str], ...] = ()
-    zone: str = ""
+    time: str  # of the times; "" where rows are numbered
+    series: str  # names the series; "" for a single one
+    targets: tuple[str, ...]  # what is modelled
+    known: tuple[str, ...] = ()  # covariates that are known ahead
+    static: tuple[str, ...] = ()  # properties of a series
+    ignored: tuple[tuple[str, str], ...] = ()  # other columns, each with the reason
+    zone: str = ""  # of local times, an IANA name; "" for UTC, times with an offset, and dates
 
     def describe(self) -> list[str]:
         """Returns lines that say the role of each column."""

@@ -30,23 +30,14 @@ _TRIES = 16  # steps that are tried for each one to hide
 
 
 class Data(NamedTuple):
-    """The data of a training run.
+    """The data of a training run."""
 
-    Attributes:
-      table: the training series, and after them those of a separate validation file.
-      layout: of the training data.
-      hparams: without zeros; `output` may be "auto".
-      train: places of the steps to train on.
-      valid: places of the steps to validate on.
-      notes: lines about both.
-    """
-
-    table: Table
-    layout: Layout
-    hparams: SeriesHParams
-    train: list[Places]
-    valid: list[Places]
-    notes: list[str]
+    table: Table  # the training series, and after them those of a separate validation file
+    layout: Layout  # of the training data
+    hparams: SeriesHParams  # without zeros; `output` may be "auto"
+    train: list[Places]  # places of the steps to train on
+    valid: list[Places]  # places of the steps to validate on
+    notes: list[str]  # lines about both
 
 
 def read_training(

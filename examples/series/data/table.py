@@ -25,22 +25,15 @@ _BLOCK = 1 << 20  # rows
 
 
 class Series(NamedTuple):
-    """One series.
+    """One series."""
 
-    Attributes:
-      name: "" for a single one.
-      start: the number of its first step (`Step.index`).
-      values: the targets, float64 `[N, D]`, NaN where missing.
-      known: covariates known ahead, float64 `[N, K]`; categories as numbers of their level, -1
-        for an unknown one; NaN where missing.
-      static: properties, float64 `[P]`, likewise.
-    """
-
-    name: str
-    start: int
-    values: np.ndarray
+    name: str  # "" for a single one
+    start: int  # the number of its first step (`Step.index`)
+    values: np.ndarray  # the targets, float64 `[N, D]`, NaN where missing
+    # Covariates known ahead, float64 `[N, K]`; categories as numbers of their level, -1 for an
+    # unknown one; NaN where missing
     known: np.ndarray
-    static: np.ndarray
+    static: np.ndarray  # properties, float64 `[P]`, likewise
 
     @property
     def end(self) -> int:
@@ -50,21 +43,13 @@ class Series(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Series with one step.
+    """Series with one step."""
 
-    Attributes:
-      series: sorted by name.
-      step: the time between their values.
-      roles: of the columns.
-      levels: the categories of each covariate that has some.
-      notes: lines about gaps, order and what else a reader should know.
-    """
-
-    series: tuple[Series, ...]
-    step: Step
-    roles: Roles
-    levels: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...]
+    series: tuple[Series, ...]  # sorted by name
+    step: Step  # the time between their values
+    roles: Roles  # of the columns
+    levels: Mapping[str, tuple[str, ...]]  # the categories of each covariate that has some
+    notes: tuple[str, ...]  # lines about gaps, order and what else a reader should know
 
     @property
     def num_missing(self) -> int:

@@ -36,20 +36,14 @@ _SEASONS = {"s": 60, "D": 7, "B": 5, "W": 52, "MS": 12, "QS": 4}
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """The time between consecutive observations.
+    """The time between consecutive observations."""
 
-    Attributes:
-      unit: "s", "min", "h", "D", "W", "B" (weekdays), "MS", "QS", "YS" (months, quarters, years),
-        "int" (numbers) or "row" (no time column).
-      count: how many units a step has.
-      phase: the time of step 0: microseconds, a month's number, or a number.
-      day: of the month, for months; 0 for the last day.
-    """
-
+    # "s", "min", "h", "D", "W", "B" (weekdays), "MS", "QS", "YS" (months, quarters, years), "int"
+    # (numbers) or "row" (no time column)
     unit: str
-    count: int = 1
-    phase: int = 0
-    day: int = 1
+    count: int = 1  # how many units a step has
+    phase: int = 0  # the time of step 0: microseconds, a month's number, or a number
+    day: int = 1  # of the month, for months; 0 for the last day
 
     @property
     def name(self) -> str:

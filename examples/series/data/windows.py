@@ -27,62 +27,40 @@ _FIRST_STEP = 1 << 61  # no step has a number below minus this one
 
 
 class StepInputs(NamedTuple):
-    """The inputs of a step beside the state.
+    """The inputs of a step beside the state."""
 
-    Attributes:
-      floats: numbers, float32 `[..., F]`: calendar, covariates, the window's level and scale.
-      codes: calendar and series, int32 `[..., C]`.
-      lags: earlier values in the model's units, `[..., L, D]`.
-      lags_seen: False where such a value is missing or not given, bool `[..., L, D]`.
-      lags_given: False where it is to be taken from the sequence itself, bool `[..., L]`.
-      scored: whether the step counts in a score, bool `[...]`.
-      log_jacobian: what turns the log-density of the model's units into that of the data's,
-        float32 `[...]`, nats.
-    """
-
+    # Numbers, float32 `[..., F]`: calendar, covariates, the window's level and scale
     floats: np.ndarray
-    codes: np.ndarray
-    lags: np.ndarray
-    lags_seen: np.ndarray
+    codes: np.ndarray  # calendar and series, int32 `[..., C]`
+    lags: np.ndarray  # earlier values in the model's units, `[..., L, D]`
+    lags_seen: np.ndarray  # False where such a value is missing or not given, bool `[..., L, D]`
+    # False where it is to be taken from the sequence itself, bool `[..., L]`
     lags_given: np.ndarray
-    scored: np.ndarray
+    scored: np.ndarray  # whether the step counts in a score, bool `[...]`
+    # What turns the log-density of the model's units into that of the data's, float32 `[...]`, nats
     log_jacobian: np.ndarray
 
 
 class Window(NamedTuple):
-    """A part of a series in the model's units.
+    """A part of a series in the model's units."""
 
-    Attributes:
-      values: `[T, D]`, 0 where missing.
-      seen: bool `[T, D]`.
-      inputs: of its steps.
-      loc: what was subtracted, `[D]`.
-      scale: what the rest was divided by, `[D]`.
-    """
-
-    values: np.ndarray
-    seen: np.ndarray
-    inputs: StepInputs
-    loc: np.ndarray
-    scale: np.ndarray
+    values: np.ndarray  # `[T, D]`, 0 where missing
+    seen: np.ndarray  # bool `[T, D]`
+    inputs: StepInputs  # of its steps
+    loc: np.ndarray  # what was subtracted, `[D]`
+    scale: np.ndarray  # what the rest was divided by, `[D]`
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """The units that a model works in.
+    """The units that a model works in."""
 
-    Attributes:
-      kind: "scaled" numbers, "counts", "bits" or "classes".
-      log: whether the logarithm is scaled.
-      history: whether windows are scaled by the history before them; otherwise all of them by the
-        training data.
-      centered: whether a level is subtracted.
-    """
-
-    kind: str
-    log: bool = False
+    kind: str  # "scaled" numbers, "counts", "bits" or "classes"
+    log: bool = False  # whether the logarithm is scaled
+    # Whether windows are scaled by the history before them; otherwise all of them by the training
+    # data
     history: bool = True
-    centered: bool = True
+    centered: bool = True  # whether a level is subtracted
 
     @property
     def dtype(self) -> type[np.generic]:
@@ -271,17 +249,11 @@ def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Consecutive steps of a series in a table; models are trained on such.
+    """Consecutive steps of a series in a table; models are trained on such."""
 
-    Attributes:
-      series: the number of the series in the table.
-      start: the first step, counted from the first of the series.
-      stop: the step after the last.
-    """
-
-    series: int
-    start: int
-    stop: int
+    series: int  # the number of the series in the table
+    start: int  # the first step, counted from the first of the series
+    stop: int  # the step after the last
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -32,23 +32,14 @@ _FACTORS = np.geomspace(0.5, 6.0, 37)
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """Factors of the spread of sample paths.
+    """Factors of the spread of sample paths."""
 
-    Attributes:
-      first: of the first step ahead.
-      last: of the step `horizon` ahead and of those beyond.
-      horizon: steps of the windows that the factors were fitted to.
-      step: of the checkpoint.
-      values: observed values that they were fitted to.
-      gain: the share by which the factors reduce the CRPS there.
-    """
-
-    first: float = 1.0
-    last: float = 1.0
-    horizon: int = 1
-    step: int = 0
-    values: int = 0
-    gain: float = 0.0
+    first: float = 1.0  # of the first step ahead
+    last: float = 1.0  # of the step `horizon` ahead and of those beyond
+    horizon: int = 1  # steps of the windows that the factors were fitted to
+    step: int = 0  # of the checkpoint
+    values: int = 0  # observed values that they were fitted to
+    gain: float = 0.0  # the share by which the factors reduce the CRPS there
 
     def apply(self, paths: np.ndarray, kind: str) -> np.ndarray:
         """Returns paths `[M, H, D]` in the model's units with another spread.

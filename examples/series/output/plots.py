@@ -15,25 +15,15 @@ _MOST_PANELS = 6
 
 
 class Fan(NamedTuple):
-    """A forecast to draw.
+    """A forecast to draw."""
 
-    Attributes:
-      title: of the panel.
-      past_times: `[N]`.
-      past: `[N]`.
-      times: of the forecast, `[H]`.
-      samples: `[M, H]`.
-      observed: what came, `[H]`; empty if unknown.
-      naive: the median of the seasonal naive forecast, `[H]`; empty for none.
-    """
-
-    title: str
-    past_times: np.ndarray
-    past: np.ndarray
-    times: np.ndarray
-    samples: np.ndarray
-    observed: np.ndarray
-    naive: np.ndarray
+    title: str  # of the panel
+    past_times: np.ndarray  # `[N]`
+    past: np.ndarray  # `[N]`
+    times: np.ndarray  # of the forecast, `[H]`
+    samples: np.ndarray  # `[M, H]`
+    observed: np.ndarray  # what came, `[H]`; empty if unknown
+    naive: np.ndarray  # the median of the seasonal naive forecast, `[H]`; empty for none
 
 
 def pyplot() -> Any:
@@ -98,23 +88,14 @@ def backtest(
 
 
 class Scored(NamedTuple):
-    """A series with the anomaly scores of its steps, to draw.
+    """A series with the anomaly scores of its steps, to draw."""
 
-    Attributes:
-      title: of the panels.
-      times: `[N]`.
-      values: `[N, D]`.
-      scores: `[N]`.
-      flags: whether a step is an anomaly, bool `[N]`.
-      threshold: of the scores.
-    """
-
-    title: str
-    times: np.ndarray
-    values: np.ndarray
-    scores: np.ndarray
-    flags: np.ndarray
-    threshold: float
+    title: str  # of the panels
+    times: np.ndarray  # `[N]`
+    values: np.ndarray  # `[N, D]`
+    scores: np.ndarray  # `[N]`
+    flags: np.ndarray  # whether a step is an anomaly, bool `[N]`
+    threshold: float  # of the scores
 
 
 def anomalies(path: Path, charts: Sequence[Scored]) -> None:

@@ -39,25 +39,18 @@ Advance = Callable[[int], None]  # counts bytes that were read
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """A text that can be read repeatedly, in chunks.
+    """A text that can be read repeatedly, in chunks."""
 
-    Attributes:
-      name: its name in tables and messages.
-      parts: yields parts of the text, each in strings of any length; models start each part from
-        the initial state. It calls its argument with the number of bytes that it read, and may
-        raise as `read_file`.
-      files: that the text is read from.
-      names: absolute names of files, folders and patterns, which `open_corpus` can open again.
-      encoding: of the files, if it was given.
-      boundaries: what stands between files; see `open_corpus`.
-    """
-
-    name: str
+    name: str  # its name in tables and messages
+    # Yields parts of the text, each in strings of any length; models start each part from the
+    # initial state. It calls its argument with the number of bytes that it read, and may raise as
+    # `read_file`.
     parts: Callable[[Advance], Iterator[Iterator[str]]]
-    files: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()  # that the text is read from
+    # Absolute names of files, folders and patterns, which `open_corpus` can open again
     names: tuple[str, ...] = ()
-    encoding: str | None = None
-    boundaries: str = "start"
+    encoding: str | None = None  # of the files, if it was given
+    boundaries: str = "start"  # what stands between files; see `open_corpus`
 
     def chunks(self) -> Iterator[str]:
         """Yields the text in strings of any length; raises as `read_file`."""

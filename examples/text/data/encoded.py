@@ -38,17 +38,11 @@ Parts = Callable[[], Iterator[Iterator[np.ndarray]]]
 
 
 class Encoded(NamedTuple):
-    """The symbols of a text.
+    """The symbols of a text."""
 
-    Attributes:
-      symbols: of all parts, one after the other, `[N]`.
-      sizes: number of symbols of each part, `[P]`; none is 0.
-      checksum: CRC-32 of the symbols and, if there are several, of the sizes of parts.
-    """
-
-    symbols: np.ndarray
-    sizes: np.ndarray
-    checksum: int
+    symbols: np.ndarray  # of all parts, one after the other, `[N]`
+    sizes: np.ndarray  # number of symbols of each part, `[P]`; none is 0
+    checksum: int  # CRC-32 of the symbols and, if there are several, of the sizes of parts
 
     def parts(self, start: int, stop: int) -> RaggedArray:
         """Returns the symbols from `start` to `stop`, split where a part begins."""

@@ -30,15 +30,11 @@ from .tokens import Tokens
 
 
 class Received(NamedTuple):
-    """What a worker receives.
+    """What a worker receives."""
 
-    Attributes:
-      vocabulary: of the run.
-      texts: of the run; zeros stand for what other workers train on, and for what the chief
-        validates on. None where the worker reads the files itself.
-    """
-
-    vocabulary: Tokens | None = None
+    vocabulary: Tokens | None = None  # of the run
+    # Of the run; zeros stand for what other workers train on, and for what the chief validates on.
+    # None where the worker reads the files itself.
     texts: Texts | None = None
 
 

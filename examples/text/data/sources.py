@@ -28,26 +28,16 @@ _LONGEST_PATH = 1000  # characters of a path in a message
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """The contents of `corpus.json`.
+    """The contents of `corpus.json`."""
 
-    Attributes:
-      train_corpus: path of the training text, or a list of paths and patterns; None for the
-        embedded prose.
-      train_checksum: of all its symbols, the held-out ones included.
-      valid_corpus: the same of a separate validation text, if any.
-      valid_checksum: of its symbols.
-      valid_fraction: the held-out fraction of the training text; 0 with a separate text.
-      encoding: of the files, if it was given.
-      file_boundaries: what stands between files; see `open_corpus`.
-    """
-
+    # Path of the training text, or a list of paths and patterns; None for the embedded prose
     train_corpus: str | list[str] | None
-    train_checksum: int
-    valid_corpus: str | list[str] | None
-    valid_checksum: int | None
-    valid_fraction: float
-    encoding: str | None = None
-    file_boundaries: str = "start"
+    train_checksum: int  # of all its symbols, the held-out ones included
+    valid_corpus: str | list[str] | None  # the same of a separate validation text, if any
+    valid_checksum: int | None  # of its symbols
+    valid_fraction: float  # the held-out fraction of the training text; 0 with a separate text
+    encoding: str | None = None  # of the files, if it was given
+    file_boundaries: str = "start"  # what stands between files; see `open_corpus`
 
     @property
     def train_text(self) -> str:
@@ -88,17 +78,11 @@ class Description:
 
 
 class Texts(NamedTuple):
-    """The texts of a run.
+    """The texts of a run."""
 
-    Attributes:
-      train: symbols to train on, each text `[N]`.
-      valid: symbols to validate on, each text `[M]`; there may be none.
-      description: of both.
-    """
-
-    train: Sequence[np.ndarray]
-    valid: Sequence[np.ndarray]
-    description: Description
+    train: Sequence[np.ndarray]  # symbols to train on, each text `[N]`
+    valid: Sequence[np.ndarray]  # symbols to validate on, each text `[M]`; there may be none
+    description: Description  # of both
 
     @property
     def train_size(self) -> int:
@@ -162,15 +146,10 @@ def check_same(log_dir: LogDir, description: Description) -> None:
 
 
 class HeldOut(NamedTuple):
-    """The validation text of a run.
+    """The validation text of a run."""
 
-    Attributes:
-      corpus: the text; of a part of a text, only where symbols are characters.
-      encoded: its symbols.
-    """
-
-    corpus: Corpus
-    encoded: Encoded
+    corpus: Corpus  # the text; of a part of a text, only where symbols are characters
+    encoded: Encoded  # its symbols
 
 
 def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:

@@ -26,17 +26,11 @@ class Decoder(abc.ABC):
 
 
 class Tokens(abc.ABC):
-    """Maps text to symbols and back.
+    """Maps text to symbols and back."""
 
-    Attributes:
-      name: the value of `--tokens`.
-      unit: singular name of what a symbol stands for.
-      is_lossless: whether every text can be decoded from its symbols.
-    """
-
-    name: str
-    unit: str
-    is_lossless: bool
+    name: str  # the value of `--tokens`
+    unit: str  # singular name of what a symbol stands for
+    is_lossless: bool  # whether every text can be decoded from its symbols
 
     @abc.abstractmethod
     def __len__(self) -> int:
