@@ -57,19 +57,12 @@ def check_density(core: SequenceCore, bound: str) -> SequenceCore:
 
 
 class Features(NamedTuple):
-    """The result of the whole-sequence passes, which see no latents.
+    """The result of the whole-sequence passes, which see no latents."""
 
-    Attributes:
-      context_features: of `SequenceCore.encode_contexts`, a nest of `[B, T, ...]`.
-      features: of `SequenceCore.encode_observed`, the same.
-      observed: the observations, zeros after a row's length.
-      context_state: the next `CoreState.context`.
-    """
-
-    context_features: Nest
-    features: Nest
-    observed: Nest
-    context_state: Nest
+    context_features: Nest  # of `SequenceCore.encode_contexts`, a nest of `[B, T, ...]`
+    features: Nest  # of `SequenceCore.encode_observed`, the same
+    observed: Nest  # the observations, zeros after a row's length
+    context_state: Nest  # the next `CoreState.context`
 
 
 def encode(
@@ -86,23 +79,14 @@ def encode(
 
 
 class WeightedSamples(NamedTuple):
-    """Samples of whole sequences and their densities, `[B, S, T]` unless noted.
+    """Samples of whole sequences and their densities, `[B, S, T]` unless noted."""
 
-    Attributes:
-      z: the samples, `[B, S, T, Z]`.
-      log_prob: log p(x_t | h_t, z_t).
-      log_ratio: log q(z_t) - log p(z_t) at the sample.
-      kl: KL(q(z_t) || p(z_t)), in closed form if requested and known; otherwise `log_ratio`.
-      latent_kl: KL of each latent dimension, `[B, S, T, Z]`, or `[B, S, T, 0]`.
-      latent: the next `CoreState.latent`, a nest of `[B, S, ...]`.
-    """
-
-    z: Tensor
-    log_prob: Tensor
-    log_ratio: Tensor
-    kl: Tensor
-    latent_kl: Tensor
-    latent: Nest
+    z: Tensor  # the samples, `[B, S, T, Z]`
+    log_prob: Tensor  # log p(x_t | h_t, z_t)
+    log_ratio: Tensor  # log q(z_t) - log p(z_t) at the sample
+    kl: Tensor  # KL(q(z_t) || p(z_t)), in closed form if requested and known; otherwise `log_ratio`
+    latent_kl: Tensor  # KL of each latent dimension, `[B, S, T, Z]`, or `[B, S, T, 0]`
+    latent: Nest  # the next `CoreState.latent`, a nest of `[B, S, ...]`
 
 
 def importance_weights(
@@ -169,17 +153,11 @@ def importance_weights(
 
 
 class Densities(NamedTuple):
-    """Densities of fixed samples, each `[B, S, T]`.
+    """Densities of fixed samples, each `[B, S, T]`."""
 
-    Attributes:
-      p_x: log p(x_t | h_t, z_t).
-      p_z: log p(z_t | h_t).
-      q_z: log q(z_t | h_t, f_t).
-    """
-
-    p_x: Tensor
-    p_z: Tensor
-    q_z: Tensor
+    p_x: Tensor  # log p(x_t | h_t, z_t)
+    p_z: Tensor  # log p(z_t | h_t)
+    q_z: Tensor  # log q(z_t | h_t, f_t)
 
 
 def densities_of(

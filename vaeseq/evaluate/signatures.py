@@ -31,15 +31,10 @@ Tensors = dict[str, Tensor]
 
 
 class Signature(NamedTuple):
-    """A function from named tensors to named tensors.
+    """A function from named tensors to named tensors."""
 
-    Attributes:
-      function: takes its inputs as keyword arguments.
-      inputs: the specifications of the inputs by name.
-    """
-
-    function: Callable[..., Tensors]
-    inputs: dict[str, Spec]
+    function: Callable[..., Tensors]  # takes its inputs as keyword arguments
+    inputs: dict[str, Spec]  # the specifications of the inputs by name
 
 
 _CHUNK = 32  # steps generated or observed in one compiled call

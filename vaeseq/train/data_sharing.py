@@ -27,15 +27,10 @@ _MAX_HEADER = 1 << 26  # bytes
 
 
 class Part(NamedTuple):
-    """What one worker receives.
+    """What one worker receives."""
 
-    Attributes:
-      header: JSON values by name.
-      content: a contiguous array, sent as its bytes.
-    """
-
-    header: dict[str, Any]
-    content: np.ndarray
+    header: dict[str, Any]  # JSON values by name
+    content: np.ndarray  # a contiguous array, sent as its bytes
 
 
 Send = Callable[[Callable[[int], Part], float], None]

@@ -34,17 +34,14 @@ _FEWEST = 10  # choices from which a reward is learnt
 
 
 class Domain(NamedTuple):
-    """What a program's sequences are.
+    """What a program's sequences are."""
 
-    Attributes:
-      make_scorer: creates a network whose weights depend on a seed, for a discriminator.
-      make_features: returns the features that learnt rewards are linear in.
-      observe: maps a sample as the file of choices records it to a nest of `[N, ...]`; raises
-        ValueError for something else.
-    """
-
+    # Creates a network whose weights depend on a seed, for a discriminator
     make_scorer: Callable[[int], SequenceScorer]
+    # Returns the features that learnt rewards are linear in
     make_features: Callable[[], SequenceFeatures]
+    # Maps a sample as the file of choices records it to a nest of `[N, ...]`; raises ValueError for
+    # something else
     observe: Callable[[Any], Nest]
 
     @classmethod
@@ -59,23 +56,15 @@ class Domain(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """What was learnt from choices.
+    """What was learnt from choices."""
 
-    Attributes:
-      train: the choices that were learnt from.
-      held_out: the held-out choices.
-      model: one reward for all listeners.
-      accuracy: of it, on the held-out choices.
-      listeners: a reward for each listener; None if there is only one.
-      listeners_accuracy: of it, on the held-out choices.
-    """
-
-    train: list[Pair]
-    held_out: list[Pair]
-    model: PreferenceModel
-    accuracy: Accuracy
+    train: list[Pair]  # the choices that were learnt from
+    held_out: list[Pair]  # the held-out choices
+    model: PreferenceModel  # one reward for all listeners
+    accuracy: Accuracy  # of it, on the held-out choices
+    # A reward for each listener; None if there is only one
     listeners: HierarchicalPreferenceModel | None
-    listeners_accuracy: Accuracy | None
+    listeners_accuracy: Accuracy | None  # of it, on the held-out choices
 
 
 def read_pairs(path: str | os.PathLike[str], domain: Domain) -> list[Pair]:

@@ -36,17 +36,11 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Shown(NamedTuple):
-    """A sample as the page shows it.
+    """A sample as the page shows it."""
 
-    Attributes:
-      content: what the file of choices records, as JSON values.
-      text: to be read; "" for none.
-      files: contents of files by name: "png" is shown, "wav" is played.
-    """
-
-    content: Any
-    text: str = ""
-    files: Mapping[str, bytes] = {}
+    content: Any  # what the file of choices records, as JSON values
+    text: str = ""  # to be read; "" for none
+    files: Mapping[str, bytes] = {}  # contents of files by name: "png" is shown, "wav" is played
 
 
 class Comparison:

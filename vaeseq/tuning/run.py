@@ -48,41 +48,24 @@ _REPORT_SEED = 1 << 31  # reports have other samples than `generate`
 
 
 class Measurement(NamedTuple):
-    """Metrics of a model.
+    """Metrics of a model."""
 
-    Attributes:
-      reward: mean weighted reward of a sample.
-      parts: mean of each reward alone, without its weight, by its label.
-      rules: shares that the program measures on its samples, by name.
-      rules_kept: the mean of these shares; None without any.
-      distinct: diversity of the samples; see `monitor.distinct`.
-      nats_per_step: of the held-out data; None without any.
-    """
-
-    reward: float
-    parts: dict[str, float]
-    rules: dict[str, float]
-    rules_kept: float | None
-    distinct: float | None
-    nats_per_step: float | None
+    reward: float  # mean weighted reward of a sample
+    parts: dict[str, float]  # mean of each reward alone, without its weight, by its label
+    rules: dict[str, float]  # shares that the program measures on its samples, by name
+    rules_kept: float | None  # the mean of these shares; None without any
+    distinct: float | None  # diversity of the samples; see `monitor.distinct`
+    nats_per_step: float | None  # of the held-out data; None without any
 
 
 class Report(NamedTuple):
-    """The effect of tuning.
+    """The effect of tuning."""
 
-    Attributes:
-      step: number of updates.
-      samples: number of samples measured.
-      before: metrics at step 0.
-      after: metrics at `step`.
-      warnings: of reward hacking; see `monitor`.
-    """
-
-    step: int
-    samples: int
-    before: Measurement
-    after: Measurement
-    warnings: list[str]
+    step: int  # number of updates
+    samples: int  # number of samples measured
+    before: Measurement  # metrics at step 0
+    after: Measurement  # metrics at `step`
+    warnings: list[str]  # of reward hacking; see `monitor`
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the report as `--json` prints it."""

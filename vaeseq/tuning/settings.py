@@ -53,17 +53,12 @@ class TuneSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TuningRecord:
-    """The content of `tuning.json`.
+    """The content of `tuning.json`."""
 
-    Attributes:
-      start: the log directory of the model before tuning.
-      reward: the rewards as --reward named them; compared with the option, never imported.
-      settings: the settings.
-    """
-
-    start: str
+    start: str  # the log directory of the model before tuning
+    # The rewards as --reward named them; compared with the option, never imported
     reward: tuple[str, ...]
-    settings: TuneSettings
+    settings: TuneSettings  # the settings
 
     @classmethod
     def load(cls, log_dir: LogDir, kind: type[TuneSettings]) -> TuningRecord:

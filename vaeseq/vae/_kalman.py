@@ -20,15 +20,10 @@ from vaeseq.types import Tensor
 
 
 class Gaussian(NamedTuple):
-    """A normal distribution of z.
+    """A normal distribution of z."""
 
-    Attributes:
-      mean: `[..., Z]`.
-      factor: F, `[..., Z, N]`, whose product F F' is the covariance.
-    """
-
-    mean: Tensor
-    factor: Tensor
+    mean: Tensor  # `[..., Z]`
+    factor: Tensor  # F, `[..., Z, N]`, whose product F F' is the covariance
 
     @property
     def covariance(self) -> Tensor:

@@ -27,54 +27,31 @@ MaybeTensors = list[Tensor | None]
 
 
 class Sources(NamedTuple):
-    """All tensors that the results of a loop depend on, or the gradients with respect to them.
-
-    Attributes:
-      inputs: the floating ones, other than through `precomputed`.
-      state: the floating ones.
-      precomputed: of each product that has it; the table of a lookup.
-      w: of each product that has it.
-      b: of each product that has it.
-      outside: variables and captured tensors.
-    """
-    inputs: MaybeTensors
-    state: MaybeTensors
-    precomputed: MaybeTensors
-    w: MaybeTensors
-    b: MaybeTensors
-    outside: MaybeTensors
+    """All tensors that the results of a loop depend on, or the gradients with respect to them."""
+    inputs: MaybeTensors  # the floating ones, other than through `precomputed`
+    state: MaybeTensors  # the floating ones
+    precomputed: MaybeTensors  # of each product that has it; the table of a lookup
+    w: MaybeTensors  # of each product that has it
+    b: MaybeTensors  # of each product that has it
+    outside: MaybeTensors  # variables and captured tensors
 
 
 class StepResiduals(NamedTuple):
-    """What the backward pass reads at one step.
-
-    Attributes:
-      inputs: of the step.
-      state: before the step.
-      results: of each product.
-      d_results: the gradients of the floating outputs and of the floating next state.
-    """
-    inputs: Tensors
-    state: Tensors
-    results: Tensors
-    d_results: Tensors
+    """What the backward pass reads at one step."""
+    inputs: Tensors  # of the step
+    state: Tensors  # before the step
+    results: Tensors  # of each product
+    d_results: Tensors  # the gradients of the floating outputs and of the floating next state
 
 
 class StepGradient(NamedTuple):
-    """The gradients of one step.
-
-    Attributes:
-      state: with respect to the floating state before the step.
-      outside: with respect to variables and captured tensors; None where there is none.
-      inputs: with respect to the floating inputs; None where there is none.
-      results: with respect to each product's result.
-      operands: what each group of products multiplied, unless it is a state.
-    """
-    state: Tensors
+    """The gradients of one step."""
+    state: Tensors  # with respect to the floating state before the step
+    # With respect to variables and captured tensors; None where there is none
     outside: MaybeTensors
-    inputs: MaybeTensors
-    results: Tensors
-    operands: Tensors
+    inputs: MaybeTensors  # with respect to the floating inputs; None where there is none
+    results: Tensors  # with respect to each product's result
+    operands: Tensors  # what each group of products multiplied, unless it is a state
 
     def stored(self) -> Tensors:
         """Returns what the loop stores of each step."""

@@ -26,18 +26,11 @@ from vaeseq.types import Nest, Tensor
 
 
 class Residuals(NamedTuple):
-    """What the forward pass stores for the backward pass.
-
-    Attributes:
-      states: [T, B, *] each, before the step.
-      results: [T, B, H] of each product, or a lookup of it.
-      variables: read by the step other than through products.
-      captured: floating tensors from outside of the loop that the step reads.
-    """
-    states: Tensors
-    results: list[Tensor | Lookup]
-    variables: Sequence[tf.Variable]
-    captured: Tensors
+    """What the forward pass stores for the backward pass."""
+    states: Tensors  # [T, B, *] each, before the step
+    results: list[Tensor | Lookup]  # [T, B, H] of each product, or a lookup of it
+    variables: Sequence[tf.Variable]  # read by the step other than through products
+    captured: Tensors  # floating tensors from outside of the loop that the step reads
 
 
 # (plan, weights, inputs_t, state, precomputed_t) -> (outputs_t, next state, results of products)

@@ -26,21 +26,14 @@ FlatStep = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 
 
 class Product(NamedTuple):
-    """One product of a step, concat(parts) @ w + b.
-
-    Attributes:
-      is_input: for each part, whether it is an input of the scan.
-      precomputed: what those parts contribute, [T, B, H] in the dtype of the product, or a lookup
-        of it; with the bias if it is a lookup or there are no other parts. None without such parts.
-      w: [F, H], the rows of the weights for the other parts; None without any.
-      b: [H], the bias, unless `precomputed` has it.
-      group: the number of its group: the products with the same other parts.
-    """
-    is_input: tuple[bool, ...]
+    """One product of a step, concat(parts) @ w + b."""
+    is_input: tuple[bool, ...]  # for each part, whether it is an input of the scan
+    # What those parts contribute, [T, B, H] in the dtype of the product, or a lookup of it; with
+    # the bias if it is a lookup or there are no other parts. None without such parts.
     precomputed: Tensor | Lookup | None
-    w: Tensor | None
-    b: Tensor | None
-    group: int | None
+    w: Tensor | None  # [F, H], the rows of the weights for the other parts; None without any
+    b: Tensor | None  # [H], the bias, unless `precomputed` has it
+    group: int | None  # the number of its group: the products with the same other parts
 
     @property
     def size(self) -> int:
@@ -60,55 +53,33 @@ class Product(NamedTuple):
 
 
 class LoopLookup(NamedTuple):
-    """A part of a group's products that is a row of a constant table at each step.
-
-    Attributes:
-      part: the index of the part among those inside the loop.
-      begin: the first of its rows of the weights.
-      end: the row after its last.
-      table: [V, sum of H], the products of its table, without biases.
-    """
-    part: int
-    begin: int
-    end: int
-    table: Tensor
+    """A part of a group's products that is a row of a constant table at each step."""
+    part: int  # the index of the part among those inside the loop
+    begin: int  # the first of its rows of the weights
+    end: int  # the row after its last
+    table: Tensor  # [V, sum of H], the products of its table, without biases
 
 
 class Weights(NamedTuple):
-    """The weights of a group of products, concatenated.
-
-    Attributes:
-      w: [F, sum of H], in the dtype of the product.
-      w_transposed: [sum of H, F].
-      b: [sum of H], the biases that are added inside the loop; None without any.
-    """
-    w: Tensor
-    w_transposed: Tensor
-    b: Tensor | None
+    """The weights of a group of products, concatenated."""
+    w: Tensor  # [F, sum of H], in the dtype of the product
+    w_transposed: Tensor  # [sum of H, F]
+    b: Tensor | None  # [sum of H], the biases that are added inside the loop; None without any
 
 
 class Plan(NamedTuple):
-    """What a scan's loop has to do.
-
-    Attributes:
-      step: the step function.
-      inputs: [T, B, *] each.
-      state: [B, *] each, before the first step.
-      num_steps: T.
-      products: the products of a step, in order.
-      groups: the indices of the products in each group.
-      group_states: for each group, the index of the state that it multiplies, or None.
-      loop_lookups: for each group, the part that the forward pass looks up, or None.
-      context: the caller's context variables, in which the backward pass runs the step again.
-    """
-    step: FlatStep
-    inputs: Tensors
-    state: Tensors
-    num_steps: int
-    products: list[Product]
-    groups: list[list[int]]
+    """What a scan's loop has to do."""
+    step: FlatStep  # the step function
+    inputs: Tensors  # [T, B, *] each
+    state: Tensors  # [B, *] each, before the first step
+    num_steps: int  # T
+    products: list[Product]  # the products of a step, in order
+    groups: list[list[int]]  # the indices of the products in each group
+    # For each group, the index of the state that it multiplies, or None
     group_states: list[int | None]
+    # For each group, the part that the forward pass looks up, or None
     loop_lookups: list[LoopLookup | None]
+    # The caller's context variables, in which the backward pass runs the step again
     context: contextvars.Context
 
     def tables(self) -> Tensors:
