@@ -124,9 +124,6 @@ class _BivariateNormal(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([2])
 
-    def _event_shape_tensor(self) -> Tensor:
-        return tf.constant([2])
-
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         noise = seeds.normal(tf.concat([[n], tf.shape(self._loc)], 0), seed, self.dtype)
         first, second = noise[..., 0], noise[..., 1]

@@ -162,9 +162,6 @@ class MaskedBernoulliDistribution(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return self._params.logits.shape[-1:]
 
-    def _event_shape_tensor(self) -> Tensor:
-        return tf.shape(self._params.logits)[-1:]
-
     def _log_prob(self, value: Tensor) -> Tensor:
         return tf.reduce_sum(self._log_probs(value), axis=-1)
 

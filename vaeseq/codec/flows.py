@@ -135,9 +135,6 @@ class FlowDistribution(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return self._base.event_shape
 
-    def _event_shape_tensor(self) -> Tensor:
-        return self._base.event_shape_tensor()
-
     def _log_prob(self, value: Tensor) -> Tensor:
         if self._sampled is not None and value is self._sampled[0]:
             return self._sampled[1]

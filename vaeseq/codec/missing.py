@@ -186,9 +186,6 @@ class MaskedDistribution(tfd.Distribution):
     def _event_shape(self) -> Nest:
         return tf.nest.map_structure(lambda leaf: leaf.shape, self._spec)
 
-    def _event_shape_tensor(self) -> Nest:
-        return tf.nest.map_structure(lambda leaf: tf.constant(leaf.shape.as_list()), self._spec)
-
     def _sample_n(self, n: int | Tensor, seed: Any = None) -> Masked:
         return self._fully_observed(self._distribution.sample(n, seed=seed), 1)
 

@@ -114,9 +114,6 @@ class _Blocks(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([len(self._conditionals) * self._size])
 
-    def _event_shape_tensor(self) -> Tensor:
-        return tf.constant([len(self._conditionals) * self._size])
-
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         return tf.stack([self._draw(one) for one in seeds.split(seed, int(tf.get_static_value(n)))])
 

@@ -133,9 +133,6 @@ class VelocityDistribution(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return self._spec.shape
 
-    def _event_shape_tensor(self) -> Tensor:
-        return tf.constant(self._spec.shape.as_list())
-
     def _log_prob(self, value: Tensor) -> Tensor:
         log_probs = self._network.log_probs(value, self._params)
         return self._notes.log_prob(on(value)) + tf.reduce_sum(log_probs, axis=-1)

@@ -219,9 +219,6 @@ class _StrokesDistribution(tfd.Distribution):
     def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([3])
 
-    def _event_shape_tensor(self) -> Tensor:
-        return tf.constant([3])
-
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         offset_seed, pen_seed = seeds.split(seed, 2)
         offset = self._offset.sample(n, seed=offset_seed)
