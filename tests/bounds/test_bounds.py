@@ -343,10 +343,17 @@ def test_the_size_of_chunks_follows_the_size_of_the_sequences():
     assert chunk_size(6, None, 16, 2048) == 3
 
 
-@pytest.mark.parametrize("at_once", [-1, 4, 12])
-def test_chunks_that_do_not_divide_the_samples_are_refused(at_once):
-    with pytest.raises(ValueError, match=f"divide num_samples=6, .* got {at_once}"):
-        IWAE(6, samples_at_once=at_once)
+@pytest.mark.parametrize("make, message", [
+    *((lambda size=size: IWAE(6, samples_at_once=size), f"divide num_samples=6, .* got {size}")
+      for size in (-1, 4, 12)),
+    *((lambda bound=bound: bound(0), f"{name.upper()} .* expected at least 1, got 0")
+      for name, bound in BOUNDS.items()),
+    *((lambda fraction=fraction: resampling.when_ess_below(fraction),
+       f"0 < fraction <= 1, got {fraction}") for fraction in (0.0, -1.0, 1.5, math.nan)),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_arguments_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 class TransformedLatent(vae.VRNN):
@@ -364,18 +371,6 @@ def test_a_transformed_latent_has_no_kl_per_dimension(monkeypatch):
     result = score(small.gen_core("VRNN").core, ELBO(2))
     assert result.latent_kl.shape == [2, 4, 0]
     assert np.all(result.kl > 0)
-
-
-@pytest.mark.parametrize("kind", sorted(BOUNDS))
-def test_a_bound_of_no_samples_is_refused(kind):
-    with pytest.raises(ValueError, match=f"{kind.upper()} .* expected at least 1, got 0"):
-        BOUNDS[kind](0)
-
-
-@pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5, math.nan])
-def test_a_fraction_outside_its_range_is_refused(fraction):
-    with pytest.raises(ValueError, match=f"0 < fraction <= 1, got {fraction}"):
-        resampling.when_ess_below(fraction)
 
 
 class Guided(Nonlinear):

@@ -345,12 +345,17 @@ def test_a_signal_ends_a_process_with_one_line(number, line):
     assert process.returncode == 1 and err.startswith(line) and err.count(b"\n") == 1
 
 
-def test_ctrl_c_ends_native_code_within_a_second():
-    busy = ("import hashlib; from vaeseq.cli.program import prompt_interrupts; "
-            "watched = prompt_interrupts('prog'); watched.__enter__(); " + READY
-            + "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)")
-    process = _process(busy, "go")
+def _busy_process(context):
+    """Returns a process in native code, inside a context of `vaeseq.cli.program`."""
+    process = _process(
+        f"import hashlib; from vaeseq.cli import program; watched = program.{context}; "
+        f"watched.__enter__(); {READY}hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)", "go")
     process.stdout.readline()
+    return process
+
+
+def test_ctrl_c_ends_native_code_within_a_second():
+    process = _busy_process("prompt_interrupts('prog')")
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -359,11 +364,7 @@ def test_ctrl_c_ends_native_code_within_a_second():
 
 
 def test_ctrl_c_within_native_code_of_training_is_answered_and_a_second_one_ends_it():
-    busy = ("import hashlib; from vaeseq.cli.program import stop_on_signal; "
-            "watched = stop_on_signal(); watched.__enter__(); " + READY
-            + "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)")
-    process = _process(busy, "go")
-    process.stdout.readline()
+    process = _busy_process("stop_on_signal()")
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline().startswith(b"Stopping soon, and saving first. Ctrl-C again")
     process.send_signal(signal.SIGINT)

@@ -66,10 +66,7 @@ def folder(tmp_path_factory):
         (folder / name).write_text(prose, encoding="utf-8")
     (folder / "books").mkdir()
     (folder / "books" / "one.txt").write_text(prose, encoding="utf-8")
-    (folder / "my-music").mkdir()
-    for number in range(10):
-        scale = [60 + (number + step) % 12 for step in range(20)]
-        (folder / "my-music" / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    midi_files.write_scales(folder / "my-music")
     for number, name in enumerate(("a.mid", "b.mid")):
         shutil.copy(folder / "my-music" / f"{number}.mid", folder / name)
     lengths = np.full([4], 24, np.int32)

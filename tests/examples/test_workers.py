@@ -107,10 +107,7 @@ def test_text_resumed_after_a_killed_worker_equals_one_process(run, corpus, tmp_
 @pytest.mark.slow
 def test_midi_equals_one_process(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "music").mkdir()
-    for number in range(10):
-        scale = [60 + (number + step) % 12 for step in range(20)]
-        (tmp_path / "music" / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    midi_files.write_scales(tmp_path / "music")
     words = ["train", "--train-files", str(tmp_path / "music"), "--hparams", MIDI, "--num-steps",
              "50", "--valid-every", "50", "--valid-fraction", "0"]
     with pair("midi", *words, "--log-dir", tmp_path / "two") as workers:

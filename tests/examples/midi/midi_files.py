@@ -60,6 +60,14 @@ def melody(pitches=(60, 62, 64, 65), ticks=240, channel=0):
     return file(track)
 
 
+def write_scales(folder, notes=20):
+    """Makes a folder of ten files, each a scale of its own beginning."""
+    folder.mkdir()
+    for number in range(10):
+        scale = [60 + (number + step) % 12 for step in range(notes)]
+        (folder / f"{number}.mid").write_bytes(melody(scale))
+
+
 def content(midi):
     """Returns the bytes of a `pretty_midi.PrettyMIDI`."""
     buffer = io.BytesIO()

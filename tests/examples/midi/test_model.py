@@ -95,11 +95,6 @@ def test_the_probabilities_of_all_short_pieces_sum_to_one(overrides, tmp_path):
     assert len(pieces) == 16 and total == pytest.approx(1, abs=1e-4)
 
 
-def test_a_masked_decoder_needs_hidden_units():
-    with pytest.raises(ValueError, match="relative_channels or masked_hidden_size above 0; got 0"):
-        TINY.parse("masked_hidden_size=0")
-
-
 def test_the_score_decoder_uses_no_recall(tmp_path):
     sizes = [MidiModel(TINY.parse(f"decoder={decoder},recall={recall}"), tmp_path, mean=MEAN)
              .gen_core.agent.context_size
@@ -127,6 +122,9 @@ def test_means_average_over_transpositions():
     ("lowest_note=70,highest_note=60", "lowest_note: expected at most highest_note=60; got 70"),
     ("decoder=scores,highest_note=60", "expected at most the number of columns, 1; got 2"),
     ("rate=0", "rate: expected a finite number, at least 0.5"),
+    ("masked_hidden_size=0", "relative_channels or masked_hidden_size above 0; got 0"),
+    ("parts=2,programs=[1,2,3]", "programs: expected one for each of parts=2; got 3"),
+    ("bars=2,grid=16", "at most sequence_size=8 frames; got 2 bars of 32 frames together"),
 ])
 def test_contradictory_hyperparameters_are_refused(overrides, message):
     with pytest.raises(ValueError, match=message):

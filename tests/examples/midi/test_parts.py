@@ -11,7 +11,6 @@ from examples.midi.data import lines, midi_reader, piano_roll
 from examples.midi.data.loading import Piece
 from examples.midi.data.piano_roll import Grid
 from examples.midi.data.sources import programs
-from examples.midi.hparams import MidiHParams
 from examples.midi.output import plots
 from tests.examples.midi import midi_files
 from tests.examples.midi.midi_files import file, off, on, program
@@ -110,5 +109,3 @@ def test_a_picture_has_a_colour_for_each_part(tmp_path):
 def test_the_programs_of_a_run_are_the_commonest():
     pieces = [Piece("", np.zeros([1, 1]), sounds) for sounds in [(5, 6), (5, 7), (4,), (3, 7, 1)]]
     assert programs(pieces, 4) == (5, 7, 1, 0) and programs(pieces, 1) == ()
-    with pytest.raises(ValueError, match="programs: expected one for each of parts=2; got 3"):
-        MidiHParams().parse("parts=2,programs=[1,2,3]")

@@ -36,10 +36,8 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def music(tmp_path_factory):
     """A folder of scales, with one file that is not MIDI."""
-    folder = tmp_path_factory.mktemp("music")
-    for number in range(10):
-        scale = [60 + (number + step) % 12 for step in range(20)]
-        (folder / f"{number}.mid").write_bytes(midi_files.melody(scale))
+    folder = tmp_path_factory.mktemp("music") / "scales"
+    midi_files.write_scales(folder)
     (folder / "bad.mid").write_bytes(b"Dear all,")
     return folder
 

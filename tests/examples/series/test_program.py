@@ -189,12 +189,16 @@ def test_wrong_use_of_training(run, trained, tmp_path):
         assert not (tmp_path / "log").exists()
 
 
-def test_a_damaged_layout_is_told(run, trained, tmp_path):
+@pytest.mark.parametrize("name, text, message", [
+    *(("series.json", text, "The log directory is damaged")
+      for text in ("", "{}", "[1]", '{"roles": {}}')),
+    ("spread.json", '{"first": -1}', "Remove the file to forecast without calibration"),
+])
+def test_a_damaged_file_is_told(run, trained, tmp_path, name, text, message):
     shutil.copytree(trained.log_dir, tmp_path / "log")
-    for text in ("", "{}", "[1]", '{"roles": {}}'):
-        (tmp_path / "log" / "series.json").write_text(text)
-        ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
-        assert_one_line(ended, "The log directory is damaged")
+    (tmp_path / "log" / name).write_text(text)
+    ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
+    assert_one_line(ended, message)
 
 
 def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
@@ -354,10 +358,3 @@ def test_a_warm_start_takes_the_embeddings_of_series_by_name(run, trained, tmp_p
     # One update later: b (2 there, 1 here), and c, which begins as an unknown series.
     np.testing.assert_allclose(ours[1], theirs[2], atol=0.05)
     np.testing.assert_allclose(ours[2], theirs[0], atol=0.05)
-
-
-def test_a_damaged_spread_is_told(run, trained, tmp_path):
-    shutil.copytree(trained.log_dir, tmp_path / "log")
-    (tmp_path / "log" / "spread.json").write_text('{"first": -1}')
-    ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
-    assert_one_line(ended, "Remove the file to forecast without calibration")

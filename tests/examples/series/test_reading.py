@@ -112,12 +112,6 @@ def test_dates_and_clocks_in_two_columns_or_of_twelve_hours(tmp_path, written):
     np.testing.assert_array_equal(read.series[0].values[:, 0], np.arange(len(hours)))
 
 
-def test_commas_that_may_be_decimal_or_not_are_not_guessed(tmp_path):
-    path = csv(tmp_path, "day;wert\n" + "".join(f"{day};1,001\n" for day in DAYS))
-    with pytest.raises(UsageError, match="column 'wert': expected a number, got '1,001'. Is the c"):
-        build(path, Options(targets=("wert",)))
-
-
 @pytest.mark.parametrize("texts, name, following", [
     # report 5
     (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),
@@ -221,6 +215,8 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
     _bad(r"row 4, column 'y': expected a number, got '1.234,5'. Is the comma a decimal",
          lines("date;y", []) + "".join(f"{d};{'1.234,5' if i == 2 else i}\n"
                                        for i, (d, _) in enumerate(DATED))),
+    _bad("column 'wert': expected a number, got '1,001'. Is the c",
+         lines("day;wert", []) + "".join(f"{day};1,001\n" for day in DAYS), targets=("wert",)),
     _bad("expected a column of numbers to model, found none",
          lines("date,y", [(d, "word") for d, _ in DATED])),
     _bad("column 'y': expected a finite number, got -inf. Leave missing",

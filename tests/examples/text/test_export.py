@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from examples.text.cli import program
 from examples.text.model import TextModel
@@ -102,3 +103,15 @@ def test_wrong_use(run, trained, exported, tmp_path):
     ended = run("export", "--log-dir", tmp_path, "--output", tmp_path / "model")
     assert ended.status == 2 and "found no run.json there" in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_export_draws_from_the_truncation_it_was_made_with(run, trained, tmp_path):
+    model = tmp_path / "model"
+    run("export", "--log-dir", trained.log_dir, "--output", model, "--top-k", "1", "--no-xla")
+    about = json.loads((model / "assets.extra" / "model.json").read_text("utf-8"))
+    assert about["truncation"] == {"top_k": 1, "top_p": 1.0, "min_p": 0.0}
+    observed = tf.saved_model.load(str(model)).signatures["generate"](
+        num_samples=tf.constant(3), length=tf.constant(8), prime=tf.constant([0]),
+        temperature=tf.constant(1.0), seed=tf.constant(1, tf.int64))["observed"].numpy()
+    assert (observed == observed[0]).all()

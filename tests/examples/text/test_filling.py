@@ -5,21 +5,17 @@ import json
 
 import pytest
 
-from examples.text.cli import program
+from tests import tiny_text
 from tests.in_process import assert_one_line
-from tests.tiny_text import SMALL, TEXT
 
 
 @pytest.fixture(scope="module")
 def log_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("maskdiff")
-    (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
-    assert program.run([
-        "train", "--log-dir", str(folder / "log"), "--train-corpus", str(folder / "corpus.txt"),
-        "--hparams", f"vae_type=MASKDIFF,log_prob_samples=2,{SMALL}".replace(
-            "sequence_size=8", "sequence_size=24").replace("sizes=[8]", "sizes=[16]"),
-        "--num-steps", "60", "--valid-every", "60"]) == 0
-    return folder / "log"
+    hparams = tiny_text.SMALL.replace("sequence_size=8", "sequence_size=24").replace(
+        "sizes=[8]", "sizes=[16]")
+    return tiny_text.train(folder, "--num-steps", "60", "--valid-every", "60",
+                           hparams=f"vae_type=MASKDIFF,log_prob_samples=2,{hparams}")
 
 
 def test_scores_are_bounds_with_their_error(run, log_dir):

@@ -193,6 +193,8 @@ EVALUATE, GENERATE = "evaluate --log-dir {run} ", "generate --log-dir {run} "
     (TRAIN + "--hparams batch_sise=3", "Did you mean 'batch_size'?"),
     (TRAIN + "--max-minutes -1", "above 0"),
     (TRAIN + "--valid-fraction 1", "below 1; got '1'"),
+    *((TRAIN + f"--tokens {name}", "bpe:N with N from 257 to 65536")
+      for name in ("word", "bpe", "bpe:", "bpe:256", "bpe:99999", "bpe:-1", "bpe:1e3")),
     (EVALUATE + "--eval-corpus {corpus} {tmp}/empty", "empty': expected text, got an empty"),
     (EVALUATE + "--eval-corpus {tmp}/mark", "mark': expected text to score, got none"),
     (EVALUATE + "--eval-corpus {corpus} {corpus} --per-character {tmp}/page", "got 2."),
@@ -203,6 +205,9 @@ EVALUATE, GENERATE = "evaluate --log-dir {run} ", "generate --log-dir {run} "
     (GENERATE + "--length 1000000000000", "at most 1000000000; got"),
     (GENERATE + "--prime the\u72d0\udcff", "got '\u72d0', '\\udcff'. The vocabulary is '\\n .abc"),
     (GENERATE + "--hparams rnn_hidden_sizes=[9]", "rnn_hidden_sizes"),
+    (GENERATE + "--top-k -1", "--top-k: expected"),
+    (GENERATE + "--top-p 0", "--top-p: expected"),
+    (GENERATE + "--min-p 2", "--min-p: expected"),
     ("evaluate --log-dir {tmp}", "found no run.json there. Train first"),
     ("generate --log-dir {tmp}", "found no run.json there. Train first"),
 ], ids=ascii)
@@ -434,6 +439,15 @@ def test_a_prime_of_many_windows(run, trained):
 def test_at_a_low_temperature_the_seed_does_not_matter(run, trained):
     words = ("generate", "--log-dir", trained.log_dir, "--length", "40", "--temperature", "0.001")
     assert run(*words, "--seed", "1").out == run(*words, "--seed", "2").out
+
+
+def test_the_most_likely_symbol_alone_makes_all_samples_equal(run, trained):
+    words = ("generate", "--log-dir", trained.log_dir, "--length", "20", "--num-samples", "2",
+             "--prime", "a")
+    greedy, free = (run(*words, *more)[1] for more in (("--top-k", "1"), ()))
+    first, second = (text.splitlines()[0] for text in greedy.split("---\n")[1:])
+    assert first == second
+    assert free != greedy
 
 
 # VAE-Seq's command lines, and any script.

@@ -14,6 +14,7 @@ from examples.text.commands._sequences import encode_text
 from examples.text.data import Vocabulary, units
 from examples.text.ending_agent import EndingAgent
 from examples.text.model import TextModel
+from tests import tiny_text
 from vaeseq import testing
 from vaeseq.autoencoder import Autoencoder
 from vaeseq.cli.arguments import UsageError
@@ -40,10 +41,7 @@ class TestEndingAgent(testing.AgentContract):
 def lines(tmp_path_factory):
     """A trained run; tests only read it."""
     folder = tmp_path_factory.mktemp("lines")
-    (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
-    status = program.run(["train", "--log-dir", str(folder / "log"), "--train-corpus",
-                          str(folder / "corpus.txt"), "--hparams", SMALL, "--num-steps", "2"])
-    assert status == 0
+    tiny_text.train(folder, "--num-steps", "2", text=TEXT, hparams=SMALL)
     return folder
 
 
@@ -172,9 +170,7 @@ def test_a_vocabulary_without_line_breaks_has_no_lines():
 
 def test_the_defaults_train_every_objective_of_autoencoders(tmp_path):
     """The default free bits are the ELBO's alone."""
-    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     for objective in ("reconstruction", "mmd"):
-        assert program.run([
-            "train", "--log-dir", str(tmp_path / objective), "--train-corpus",
-            str(tmp_path / "corpus.txt"), "--num-steps", "1",
-            "--hparams", f"{SMALL},train_bound={objective}"]) == 0
+        (tmp_path / objective).mkdir()
+        tiny_text.train(tmp_path / objective, "--num-steps", "1", text=TEXT,
+                        hparams=f"{SMALL},train_bound={objective}")
