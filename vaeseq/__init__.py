@@ -95,99 +95,55 @@ if TYPE_CHECKING:
     from vaeseq.vae import GenCore as GenCore
     from vaeseq.vae import VAECore as VAECore
 
-# Public classes and functions, and the module that defines each.
-_NAMES = {
-    "Agent": "agent",
-    "Autoencoder": "autoencoder",
-    "Batch": "data",
-    "BeamSearch": "evaluate.beam_search",
-    "Bound": "bounds",
-    "Callback": "train",
-    "Checkpoints": "runs.checkpoint",
-    "Command": "cli.program",
-    "DataSet": "data",
-    "DistModule": "dist_module",
-    "ELBO": "bounds",
-    "Encoder": "encoder",
-    "Evaluator": "evaluate",
-    "FIVO": "bounds",
-    "GenCore": "vae",
-    "HParams": "hparams",
-    "IWAE": "bounds",
-    "LogDir": "runs.log_dir",
-    "Masked": "data",
-    "MaskedDecoder": "codec.missing",
-    "MaskedEncoder": "codec.missing",
-    "Model": "model",
-    "Periods": "train",
-    "Program": "cli.program",
-    "Progress": "runs.progress",
-    "Sampler": "evaluate",
-    "Score": "evaluate",
-    "SequenceLoss": "train.loss",
-    "TFDataSet": "data",
-    "TrainMetrics": "train",
-    "TrainOps": "train",
-    "TrainResult": "train",
-    "Trainer": "train",
-    "Truncation": "truncation",
-    "VAECore": "vae",
-    "float_dtype": "dtypes",
-    "without_xla": "compilation",
-}
-# Public modules, and the address of each.
+# Public modules by the package that has them.
 _MODULES = {
-    "agent": "agent",
-    "autoencoder": "autoencoder",
-    "bounds": "bounds",
-    "checkpoint": "runs.checkpoint",
-    "cli": "cli",
-    "codec": "codec",
-    "data": "data",
-    "decoders": "codec.decoders",
-    "dist_module": "dist_module",
-    "distributions": "codec.distributions",
-    "dtypes": "dtypes",
-    "encoder": "encoder",
-    "encoders": "codec.encoders",
-    "evaluate": "evaluate",
-    "export": "evaluate.export",
-    "fields": "fields",
-    "heads": "codec.heads",
-    "hparams": "hparams",
-    "imputation": "evaluate.imputation",
-    "init_from": "runs.warm_start",
-    "latent": "codec.latent",
-    "log_dir": "runs.log_dir",
-    "metrics": "train.metrics",
-    "missing": "codec.missing",
-    "model": "model",
-    "nest": "nest",
-    "networks": "nn.networks",
-    "nn": "nn",
-    "progress": "runs.progress",
-    "runs": "runs",
-    "sampler": "evaluate.sampler",
-    "schedules": "train.schedules",
-    "seeds": "seeds",
-    "testing": "testing",
-    "train": "train",
-    "trainer": "train.trainer",
-    "tuning": "tuning",
-    "types": "types",
-    "unroll": "nn.scan.unroll",
-    "vae": "vae",
-    "warm_start": "runs.warm_start",
+    "vaeseq": [
+        "agent", "autoencoder", "bounds", "cli", "codec", "data", "dist_module", "dtypes",
+        "encoder", "evaluate", "fields", "hparams", "model", "nest", "nn", "runs", "seeds",
+        "testing", "train", "tuning", "types", "vae"],
+    "vaeseq.codec": ["decoders", "distributions", "encoders", "heads", "latent", "missing"],
+    "vaeseq.evaluate": ["export", "imputation", "sampler"],
+    "vaeseq.nn": ["networks"],
+    "vaeseq.nn.scan": ["unroll"],
+    "vaeseq.runs": ["checkpoint", "log_dir", "progress", "warm_start"],
+    "vaeseq.train": ["metrics", "schedules", "trainer"],
 }
+# Public classes and functions by the module that has them.
+_NAMES = {
+    "vaeseq.agent": ["Agent"],
+    "vaeseq.autoencoder": ["Autoencoder"],
+    "vaeseq.bounds": ["Bound", "ELBO", "FIVO", "IWAE"],
+    "vaeseq.cli.program": ["Command", "Program"],
+    "vaeseq.codec.missing": ["MaskedDecoder", "MaskedEncoder"],
+    "vaeseq.compilation": ["without_xla"],
+    "vaeseq.data": ["Batch", "DataSet", "Masked", "TFDataSet"],
+    "vaeseq.dist_module": ["DistModule"],
+    "vaeseq.dtypes": ["float_dtype"],
+    "vaeseq.encoder": ["Encoder"],
+    "vaeseq.evaluate": ["Evaluator", "Sampler", "Score"],
+    "vaeseq.evaluate.beam_search": ["BeamSearch"],
+    "vaeseq.hparams": ["HParams"],
+    "vaeseq.model": ["Model"],
+    "vaeseq.runs.checkpoint": ["Checkpoints"],
+    "vaeseq.runs.log_dir": ["LogDir"],
+    "vaeseq.runs.progress": ["Progress"],
+    "vaeseq.train": ["Callback", "Periods", "TrainMetrics", "TrainOps", "TrainResult", "Trainer"],
+    "vaeseq.train.loss": ["SequenceLoss"],
+    "vaeseq.truncation": ["Truncation"],
+    "vaeseq.vae": ["GenCore", "VAECore"],
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+_ADDRESSES = {name: f"{package}.{name}" for package, names in _MODULES.items() for name in names}
+_ADDRESSES["init_from"] = "vaeseq.runs.warm_start"  # its earlier name
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_ADDRESSES, *_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"vaeseq.{_MODULES[name]}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"vaeseq.{_NAMES[name]}"), name)
+    if name in _ADDRESSES:
+        return importlib.import_module(_ADDRESSES[name])
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'vaeseq' has no attribute {name!r}")
 
 

@@ -34,27 +34,8 @@ from vaeseq.codec._masked import MaskedBernoulli, MaskedBernoulliDistribution, M
 from vaeseq.codec._relative import RelativeBernoulli
 
 __all__ = [
-    "Bernoulli",
-    "Beta",
-    "BetaParams",
-    "Binomial",
-    "BivariateMixtureParams",
-    "Categorical",
-    "Group",
-    "GroupDistribution",
-    "MaskedBernoulli",
-    "MaskedBernoulliDistribution",
-    "MaskedParams",
-    "MixtureOfBivariateNormals",
-    "MixtureOfNormals",
-    "MixtureParams",
-    "NegativeBinomial",
-    "NegativeBinomialParams",
-    "Normal",
-    "NormalParams",
-    "RelativeBernoulli",
-    "StudentT",
-    "StudentTParams",
-    "ZeroInflated",
-    "ZeroInflatedParams",
-]
+    "Bernoulli", "Beta", "BetaParams", "Binomial", "BivariateMixtureParams", "Categorical", "Group",
+    "GroupDistribution", "MaskedBernoulli", "MaskedBernoulliDistribution", "MaskedParams",
+    "MixtureOfBivariateNormals", "MixtureOfNormals", "MixtureParams", "NegativeBinomial",
+    "NegativeBinomialParams", "Normal", "NormalParams", "RelativeBernoulli", "StudentT",
+    "StudentTParams", "ZeroInflated", "ZeroInflatedParams"]
