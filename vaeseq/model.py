@@ -329,7 +329,9 @@ class Model(abc.ABC):
         if not len(sequences):
             raise ValueError("expected at least one sequence to score, got none.")
         rows = min(batch_size or self.hparams.batch_size, data_lib.bucket(len(sequences)))
-        batches = data_lib.windows(sequences, rows, window or _window(sequences))
+        longest = int(data_lib.sizes(sequences).max())
+        batches = data_lib.windows(
+            sequences, rows, window or min(1024, data_lib.bucket(longest)))
         return self.evaluator(bound, num_samples).score(batches, seed=seeds.make(seed))
 
     def evaluator(self, bound: str | None = None, num_samples: int | None = None) -> Evaluator:
@@ -528,10 +530,6 @@ class Model(abc.ABC):
         return TrainOps.from_hparams(
             self.gen_core, self.hparams, num_steps=num_steps, make_loss=self.make_loss,
             seed=seeds.make(self._seed), strategy=strategy, num_data_steps=num_data_steps)
-
-
-def _window(sequences: Sequence[Nest]) -> int:
-    return min(1024, data_lib.bucket(int(data_lib.sizes(sequences).max())))
 
 
 def _cost_lines(hparams: HParams, variables: Sequence[tf.Variable]) -> list[str]:

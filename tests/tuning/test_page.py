@@ -115,7 +115,7 @@ def test_nothing_is_lost_on_a_kill(tmp_path):
 def test_the_page_shows_pairs_and_records_choices(server, tmp_path):
     base = urllib.parse.urlsplit(server.url).path
     status, headers, page = _ask(server, base)
-    assert status == 200 and b"A &lt;b> &amp; c" in page and b"NONCE" not in page
+    assert status == 200 and b"A &lt;b&gt; &amp; c" in page and b"NONCE" not in page
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     state = json.loads(_ask(server, f"{base}state")[2])
     assert (state["number"], state["total"], state["first"]["text"]) == (0, 3, "left 0")

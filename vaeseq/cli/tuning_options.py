@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -76,19 +74,6 @@ def run(args: argparse.Namespace, tuning: Any, program_name: str, length: str) -
     if report:
         print(report.table(tuning.model.unit, length))
     options.print_end(result, args.log_dir, program_name, tuning.model.unit)
-
-
-def announce_page(url: str) -> None:
-    """Prints the address of the page of choices."""
-    print(f"Open {url} in a browser on this machine. Every choice is saved at once; Ctrl-C ends.",
-          flush=True)
-
-
-def print_choices(count: int, path: os.PathLike[str], program_name: str) -> None:
-    """Prints how many choices a listener has made, and what to do with them."""
-    name = shlex.quote(os.fspath(path))
-    print(f"{count} choices are in {program.one_line(name)}. Next:\n"
-          f"  {program_name} prefer --log-dir ... --choices {program.one_line(name)}")
 
 
 def _number(field: Field) -> Callable[[str], Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.tuning.choices import Choice, ChoicesFile, check_listener
 from vaeseq.tuning.learning import Domain
@@ -75,22 +77,20 @@ class SamplePairs:
 
 
 def serve(
-    path: str | os.PathLike[str], listener: str,
-    make_pairs: Callable[[Callable[[], list[Choice]]], Callable[[int], tuple[Shown, Shown]]], *,
-    total: int, title: str, port: int, should_stop: Callable[[], bool],
-    announce: Callable[[str], None],
-) -> int:
-    """Serves the page until it is stopped; returns how many choices the listener has made.
+    path: str | os.PathLike[str], listener: str, draw: Callable[[int, int], Sequence[Any]],
+    show: Callable[[Any], Shown], domain: Domain, *, total: int, is_active: bool, seed: int,
+    title: str, port: int, program_name: str,
+) -> None:
+    """Serves the page until Ctrl-C, and prints its address and, at the end, what to do next.
 
     Args:
       path: the file of choices.
       listener: who chooses.
-      make_pairs: creates the pairs, given a function that returns the listener's choices.
+      draw: as of `SamplePairs`, as are `show`, `domain`, `is_active` and `seed`.
       total: number of pairs.
       title: of the page.
       port: 0 for a free one.
-      should_stop: called several times a second.
-      announce: called with the address of the page.
+      program_name: of the program that learns from the choices.
 
     Raises:
       OSError: the file or the port cannot be opened.
@@ -101,11 +101,16 @@ def serve(
         check_listener(listener)
     except ValueError as error:
         raise UsageError(f"--listener: {error}") from None
-    with ChoicesFile(path) as file:
-        pairs = make_pairs(lambda: file.choices(listener))
+    with program.stop_on_signal() as should_stop, ChoicesFile(path) as file:
+        pairs = SamplePairs(draw, show, domain=domain, choices=lambda: file.choices(listener),
+                            is_active=is_active, seed=seed)
         server = PageServer(Comparison(file, listener, pairs, total), title=title, port=port)
         with server.serving():
-            announce(server.url)
+            print(f"Open {server.url} in a browser on this machine. Every choice is saved at once; "
+                  "Ctrl-C ends.", flush=True)
             while not should_stop():
                 time.sleep(0.2)
-        return len(file.choices(listener))
+        count = len(file.choices(listener))
+    name = program.one_line(shlex.quote(os.fspath(path)))
+    print(f"{count} choices are in {name}. Next:\n"
+          f"  {program_name} prefer --log-dir ... --choices {name}")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import html
 import json
 import secrets
 import threading
@@ -153,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self._path()
         if path == "":
             nonce = secrets.token_urlsafe(16)
-            page = _PAGE.replace("NONCE", nonce).replace("TITLE", _escaped(self.title))
+            page = _PAGE.replace("NONCE", nonce).replace("TITLE", html.escape(self.title))
             self._send(page.encode(), "text/html; charset=utf-8", nonce)
         elif path == "state":
             self._send_json(self.comparison.state())
@@ -233,10 +234,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
         self.close_connection = True
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 _PAGE = """<!doctype html>

@@ -190,7 +190,7 @@ class RewardSum(tf.Module):
         Raises:
           ValueError: a reward failed, or returned no finite numbers.
         """
-        lengths = [_length(sample) for sample in samples]
+        lengths = [len(tf.nest.flatten(sample.observed)[0]) for sample in samples]
         shape = len(samples), max(lengths, default=0) if num_steps is None else num_steps
         total, parts = np.zeros(shape), {}
         for weight, reward in zip(self._weights, self._rewards):
@@ -290,7 +290,3 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     except re.error as error:
         raise ValueError(f"expected a regular expression, got {short_repr(pattern)}: {error}."
                          ) from None
-
-
-def _length(sample: Sample) -> int:
-    return len(tf.nest.flatten(sample.observed)[0])

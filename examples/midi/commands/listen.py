@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vaeseq.cli import program, tuning_options
 from vaeseq.tuning import collect
-from vaeseq.tuning.choices import Choice
 from vaeseq.tuning.page import Shown
 
 from ..data.piano_roll import Grid
@@ -34,18 +31,11 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [rewards.from_roll(roll) for roll in rolls]
 
-    def make_pairs(choices: Callable[[], list[Choice]]) -> collect.SamplePairs:
-        return collect.SamplePairs(
-            draw, lambda content: _shown(content, grid),
-            domain=rewards.domain(model), choices=choices,
-            is_active=args.active, seed=args.seed)
-
-    path = args.choices or args.log_dir / "choices.jsonl"
-    with program.stop_on_signal() as should_stop:
-        count = collect.serve(
-            path, args.listener, make_pairs, total=args.pairs, title="Which music is better?",
-            port=args.port, should_stop=should_stop, announce=tuning_options.announce_page)
-    tuning_options.print_choices(count, path, PROGRAM)
+    collect.serve(
+        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
+        lambda content: _shown(content, grid), rewards.domain(model), total=args.pairs,
+        is_active=args.active, seed=args.seed, title="Which music is better?", port=args.port,
+        program_name=PROGRAM)
 
 
 def _shown(content: Any, grid: Grid) -> Shown:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
-from vaeseq.cli import program, tuning_options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.tuning import collect
-from vaeseq.tuning.choices import Choice
 from vaeseq.tuning.page import Shown
 
 from ..model import PROGRAM
@@ -32,14 +29,8 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [args.prime + model.vocabulary.decode(sample) for sample in samples]
 
-    def make_pairs(choices: Callable[[], list[Choice]]) -> collect.SamplePairs:
-        return collect.SamplePairs(
-            draw, lambda text: Shown(text, text), domain=rewards.domain(model), choices=choices,
-            is_active=args.active, seed=args.seed)
-
-    path = args.choices or args.log_dir / "choices.jsonl"
-    with program.stop_on_signal() as should_stop:
-        count = collect.serve(
-            path, args.listener, make_pairs, total=args.pairs, title="Which text is better?",
-            port=args.port, should_stop=should_stop, announce=tuning_options.announce_page)
-    tuning_options.print_choices(count, path, PROGRAM)
+    collect.serve(
+        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
+        lambda text: Shown(text, text), rewards.domain(model), total=args.pairs,
+        is_active=args.active, seed=args.seed, title="Which text is better?", port=args.port,
+        program_name=PROGRAM)

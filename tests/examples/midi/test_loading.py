@@ -4,7 +4,6 @@
 import os
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -222,14 +221,6 @@ def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
 def test_an_archive_of_another_shape_is_refused(changes, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         loading.load([_archive(tmp_path / "a.npz", **changes)], Grid())
-
-
-def test_an_archive_that_unpacks_beyond_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "_MAX_ARRAY_BYTES", 1000)
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("train.npy", bytes(2000))
-    with pytest.raises(UsageError, match="claims 2000 bytes; expected at most 1000"):
-        loading.load([f"{tmp_path}/a.npz:train"], Grid())
 
 
 def test_without_music21_the_error_names_the_package(monkeypatch):
