@@ -60,7 +60,7 @@ def commands(add_trained: Add, add_output: Add) -> tuple[Command, ...]:
         ("reconstruct", "play phrases beside what an autoencoder makes of them", reconstruct),
         ("interpolate", "play what lies between two pieces", interpolate),
         ("vary", "play variations of a piece, its neighbours in the latent space", vary),
-        saves_at_end=True)
+        module="autoencoding", saves_at_end=True)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

@@ -51,7 +51,7 @@ def commands(add_trained: Add) -> tuple[Command, ...]:
         f"{__package__}.commands", ("encode", "write the latents of lines into a file", encode),
         ("reconstruct", "encode lines, decode them again, and measure the difference", reconstruct),
         ("interpolate", "decode what lies between two lines", interpolate),
-        saves_at_end=True)
+        module="autoencoding", saves_at_end=True)
 
 
 def add_state_model(parser: argparse.ArgumentParser) -> None:

@@ -62,7 +62,7 @@ class Command:
       name: the word on the command line.
       help: one line, lower case, without a full stop.
       arguments: adds the command's options to its parser; imports nothing heavy.
-      run: runs the command with its parsed options; see `deferred`.
+      run: runs the command with its parsed options; see `deferred_commands`.
       saves_at_end: nothing is worth saving before the end, so Ctrl-C may end the process at any
         moment (`prompt_interrupts`).
     """
@@ -74,28 +74,28 @@ class Command:
     saves_at_end: bool = False
 
 
-def deferred(module: str) -> Callable[[argparse.Namespace], None]:
-    """Returns a command that imports `module` only when it runs, and calls its `run(args)`.
-
-    Heavy imports thus delay neither `--help` nor errors in the options.
-    """
-    return lambda args: importlib.import_module(module).run(args)
-
-
 def deferred_commands(
     package: str, *commands: tuple[str, str, Callable[[argparse.ArgumentParser], None]],
-    saves_at_end: bool = False,
+    module: str | None = None, saves_at_end: bool = False,
 ) -> tuple[Command, ...]:
-    """Returns commands, each of which runs the module of its own name.
+    """Returns commands whose modules are imported only when they run.
+
+    Heavy imports thus delay neither `--help` nor errors in the options.
 
     Args:
-      package: of the modules; see `deferred`.
+      package: of the modules.
       *commands: name, help and arguments of each, as of `Command`.
+      module: has a function for each command, of its name; by default each command has a module
+        of its own name with a function `run`.
       saves_at_end: of each, as of `Command`.
     """
-    return tuple(
-        Command(name, help_, arguments, deferred(f"{package}.{name}"), saves_at_end)
-        for name, help_, arguments in commands)
+    def deferred(name: str) -> Callable[[argparse.Namespace], None]:
+        where, function = (module, name) if module else (name, "run")
+        return lambda args: getattr(
+            importlib.import_module(f"{package}.{where}"), function)(args)
+
+    return tuple(Command(name, help_, arguments, deferred(name), saves_at_end)
+                 for name, help_, arguments in commands)
 
 
 @dataclasses.dataclass(frozen=True)

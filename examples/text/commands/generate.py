@@ -20,7 +20,7 @@ from vaeseq.vae import GenState
 
 from ..data import Tokens
 from ..model import TextModel
-from ._sequences import fit_states, of_model
+from .autoencoding import fit_states, of_model
 from .loading import load_model
 
 _LARGEST_BATCH = 64  # samples drawn at once

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from examples.midi.cli import program
-from examples.midi.commands import _phrases
+from examples.midi.commands import autoencoding
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, phrases
 from tests.examples.midi import midi_files
@@ -87,6 +87,6 @@ def test_models_of_whole_pieces_are_refused(midi, folder, tmp_path, monkeypatch)
             (hparams.replace(vae_type="RNN"), "vae_type=SEQAE; got RNN. Train with --hparams vae"),
             (hparams, "expected a model of phrases, found bars=0")):
         model = MidiModel(other, tmp_path / "log", mean=np.zeros(25))
-        monkeypatch.setattr(_phrases, "load_model", lambda args, model=model: model)
+        monkeypatch.setattr(autoencoding, "load_model", lambda args, model=model: model)
         ended = midi("vary", folder / "music" / "0.mid", "--log-dir", folder / "log")
         assert ended.status != 0 and message in ended.err

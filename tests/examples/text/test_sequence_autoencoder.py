@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from examples.midi.cli import program as midi_program
 from examples.text.cli import program
-from examples.text.commands import interpolate, reconstruct
-from examples.text.commands._sequences import encode_text
+from examples.text.commands import autoencoding
+from examples.text.commands.autoencoding import encode_text
 from examples.text.data import Vocabulary, units
 from examples.text.ending_agent import EndingAgent
 from examples.text.model import TextModel
@@ -117,7 +117,7 @@ def loaded(lines):
 
 
 def test_reconstruct_prints_pairs_and_a_report(run, lines, loaded, monkeypatch):
-    monkeypatch.setattr(reconstruct, "load_autoencoder", lambda args: loaded)
+    monkeypatch.setattr(autoencoding, "load_autoencoder", lambda args: loaded)
     words = ("reconstruct", "--log-dir", lines / "log", "--num-samples", "12", "--length", "24")
     shown = run(*words, "--latent", "sample", status=0)
     assert shown.out.count("\n-> ") == 10 and "mutual information" in shown.out
@@ -127,7 +127,7 @@ def test_reconstruct_prints_pairs_and_a_report(run, lines, loaded, monkeypatch):
 
 
 def test_interpolate_prints_the_way(run, lines, loaded, monkeypatch):
-    monkeypatch.setattr(interpolate, "load_autoencoder", lambda args: loaded)
+    monkeypatch.setattr(autoencoding, "load_autoencoder", lambda args: loaded)
     words = ("interpolate", "--log-dir", lines / "log", "--from", "one two.", "--length", "24")
     ended = run(*words, "--to", "four.", "--num-samples", "12", status=0)
     assert len(ended.out.splitlines()) == 12
