@@ -70,26 +70,19 @@ STATES = ("prior", *autoencoder.STATE_MODELS)
 
 
 class Data(NamedTuple):
-    """Sequences, and how to model them.
+    """Sequences, and how to model them."""
 
-    Attributes:
-      name: of the data.
-      splits: training, validation and test sequences.
-      make: from settings, log directory and seed to a model.
-      longest: steps of the longest sequence that is drawn.
-      symbols: from sequences to their symbols, each `[N]`.
-      num_symbols: V.
-      order: of n-gram models.
-      decode: from symbols to text, for BLEU; None where there is none.
-    """
-
-    name: str
+    name: str  # of the data
+    # Training, validation and test sequences
     splits: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+    # From settings, log directory and seed to a model
     make: Callable[[dict[str, Any], Path, int], vaeseq.Model]
-    longest: int
+    longest: int  # steps of the longest sequence that is drawn
+    # From sequences to their symbols, each `[N]`
     symbols: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-    num_symbols: int
-    order: int
+    num_symbols: int  # V
+    order: int  # of n-gram models
+    # From symbols to text, for BLEU; None where there is none
     decode: Callable[[np.ndarray], str] | None
 
 

@@ -85,14 +85,10 @@ RECIPES = {
 
 
 class Run(NamedTuple):
-    """The result of a run.
+    """The result of a run."""
 
-    Attributes:
-      figures: the JSON object that is saved.
-      nats: log p of each frame of all test pieces, `[frames]`; None for a model with latents.
-    """
-
-    figures: dict[str, Any]
+    figures: dict[str, Any]  # the JSON object that is saved
+    # Log p of each frame of all test pieces, `[frames]`; None for a model with latents
     nats: np.ndarray | None
 
 

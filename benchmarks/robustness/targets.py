@@ -15,22 +15,15 @@ _SMALL = "rnn_hidden_sizes=[8],batch_size=2,sequence_size=8,num_shards=1"
 
 
 class Target(NamedTuple):
-    """A program under test.
+    """A program under test."""
 
-    Attributes:
-      module: has its `program` and `main`.
-      data_option: option of train for the data, or a hyperparameter (without hyphens).
-      save_option: option of train for the steps between checkpoints, or a hyperparameter.
-      small: hyperparameters of a model that steps in milliseconds.
-      make_data: writes a small data set into a folder; returns the value of `data_option`.
-      sample: returns the command that writes samples into a folder, without --log-dir.
-    """
-
-    module: str
-    data_option: str
-    save_option: str
-    small: str
+    module: str  # has its `program` and `main`
+    data_option: str  # option of train for the data, or a hyperparameter (without hyphens)
+    save_option: str  # option of train for the steps between checkpoints, or a hyperparameter
+    small: str  # hyperparameters of a model that steps in milliseconds
+    # Writes a small data set into a folder; returns the value of `data_option`
     make_data: Callable[[Path], str]
+    # Returns the command that writes samples into a folder, without --log-dir
     sample: Callable[[Path], list[str]]
 
     def command(self, words: Sequence[str]) -> list[str]:

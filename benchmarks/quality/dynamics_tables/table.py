@@ -29,26 +29,18 @@ class Settings(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: its models, and what is measured.
+    """A table: its models, and what is measured."""
 
-    Attributes:
-      title: one line.
-      aim: what the table is to reach.
-      columns: the figures that are printed, by their key.
-      models: by name, the hyperparameters in the syntax of `--hparams`; None for a baseline that
-        is not trained.
-      updates: number of updates.
-      run: from the name of a model and its settings to its figures, which are saved as JSON.
-      needs_data: whether `Settings.data` is read.
-    """
-
-    title: str
-    aim: str
-    columns: Mapping[str, str]
+    title: str  # one line
+    aim: str  # what the table is to reach
+    columns: Mapping[str, str]  # the figures that are printed, by their key
+    # By name, the hyperparameters in the syntax of `--hparams`; None for a baseline that is not
+    # trained
     models: Mapping[str, str | None]
-    updates: int
+    updates: int  # number of updates
+    # From the name of a model and its settings to its figures, which are saved as JSON
     run: Callable[[str, Settings], dict[str, Any]]
-    needs_data: bool = False
+    needs_data: bool = False  # whether `Settings.data` is read
 
 
 def train(
