@@ -131,6 +131,12 @@ def test_state_models_refuse_what_they_cannot_fit():
             autoencoder.make("normal").fit(states)
 
 
+@pytest.mark.parametrize("name", autoencoder.STATE_MODELS)
+def test_a_state_model_that_is_not_fitted_says_so(name):
+    with pytest.raises(ValueError, match=f"expected a fitted state model, got a new '{name}'"):
+        autoencoder.make(name).sample(1, seed=0)
+
+
 @pytest.mark.oracle
 def test_information_of_posteriors_that_are_equal_or_far_apart():
     equal = measures.information(np.full([50, 3], 0.5), np.full([50, 3], 2.0))

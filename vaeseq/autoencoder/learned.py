@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import seeds
-from vaeseq.autoencoder.states import StateModel, check_states
+from vaeseq.autoencoder.states import StateModel
 from vaeseq.bounds import mmd
 from vaeseq.codec.flows import InverseAutoregressiveFlow
 from vaeseq.compilation import compiled
@@ -40,8 +40,7 @@ class _Standardised(StateModel):
         self._num_steps = num_steps
         self._seed = seed
 
-    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
-        states, variances = check_states(states, stddevs)
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
         self._shift = states.mean(0)
         self._scale = np.maximum(np.sqrt(states.var(0) + variances.mean(0)), _LEAST_STDDEV)
         means = tf.constant((states - self._shift) / self._scale, tf.float32)
@@ -119,14 +118,13 @@ class Flow(_Standardised):
 
         return step
 
-    def sample(self, n: int, seed: int) -> np.ndarray:
+    def _sample(self, n: int, seed: int) -> np.ndarray:
         x = seeds.normal([n, len(self._shift)], seed)
         for flow, log_scale in zip(reversed(self._flows), reversed(self._log_scales)):
             x, _ = flow.inverse(x * tf.exp(-log_scale))
         return self._shift + self._scale * x.numpy().astype(np.float64)
 
-    def log_prob(self, z: np.ndarray) -> np.ndarray:
-        z = np.asarray(z, np.float64)
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
         x = tf.constant((z - self._shift) / self._scale, tf.float32)
         return self._standardised_log_prob(x).numpy().astype(np.float64) - np.log(
             self._scale).sum()
@@ -175,8 +173,8 @@ class Generator(_Standardised):
         self._hidden_sizes = hidden_sizes
         self._learning_rate = learning_rate
 
-    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
-        super().fit(states, stddevs)
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
+        super()._fit(states, variances)
         self._average.assign_to_weights()
 
     def _make_step(self, batch: Callable[[Seed], Tensor]) -> Callable[[Seed], None]:
@@ -212,7 +210,7 @@ class Generator(_Standardised):
 
         return step
 
-    def sample(self, n: int, seed: int) -> np.ndarray:
+    def _sample(self, n: int, seed: int) -> np.ndarray:
         noise = seeds.normal([n, len(self._shift)], seed)
         return self._shift + self._scale * self._generator(noise).numpy().astype(np.float64)
 

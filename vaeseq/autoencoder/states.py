@@ -32,8 +32,8 @@ class StateModel(abc.ABC):
 
     name: str
     has_density: bool = True
+    _is_fitted: bool = False
 
-    @abc.abstractmethod
     def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
         """Fits the distribution.
 
@@ -43,22 +43,58 @@ class StateModel(abc.ABC):
             samples of the posteriors, not of their means alone.
 
         Raises:
-          ValueError: there are fewer than two latents, or one is not finite.
+          ValueError: there are fewer than two latents, one is not finite, or the shapes differ.
         """
+        states = np.asarray(states, np.float64)
+        variances = (np.zeros_like(states) if stddevs is None
+                     else np.asarray(stddevs, np.float64) ** 2)
+        if states.ndim != 2 or len(states) < 2 or variances.shape != states.shape or not (
+                np.isfinite(states).all() and np.isfinite(variances).all()):
+            raise ValueError(
+                "expected at least two finite latents [N, Z] to fit a state model to, and stddevs "
+                f"of the same shape; got {states.shape} and {variances.shape}.")
+        self._fit(states, variances)
+        self._is_fitted = True
 
-    @abc.abstractmethod
     def sample(self, n: int, seed: int) -> np.ndarray:
-        """Draws latents `[n, Z]`; equal seeds give equal latents."""
+        """Draws latents `[n, Z]`; equal seeds give equal latents.
+
+        Raises:
+          ValueError: the model is not fitted.
+        """
+        self._check_fitted()
+        return self._sample(n, seed)
 
     def log_prob(self, z: np.ndarray) -> np.ndarray:
         """Returns the log-densities `[...]` of latents `[..., Z]`, in nats.
 
         Raises:
           NotImplementedError: the distribution has no density.
+          ValueError: the model is not fitted.
         """
-        raise NotImplementedError(
-            f"a state model {self.name!r} is a sampler without a density, so there is no "
-            "likelihood with it. Take normal, mixture, flow or vamp.")
+        if not self.has_density:
+            raise NotImplementedError(
+                f"a state model {self.name!r} is a sampler without a density, so there is no "
+                "likelihood with it. Take normal, mixture, flow or vamp.")
+        self._check_fitted()
+        return self._log_prob(np.asarray(z, np.float64))
+
+    def _check_fitted(self) -> None:
+        if not self._is_fitted:
+            raise ValueError(f"expected a fitted state model, got a new {self.name!r}. Call "
+                             "fit(*autoencoder.encode(sequences)) first.")
+
+    @abc.abstractmethod
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
+        """Fits the distribution to latents and the variances of their posteriors, `[N, Z]` each."""
+
+    @abc.abstractmethod
+    def _sample(self, n: int, seed: int) -> np.ndarray:
+        """Draws latents, as `sample`."""
+
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
+        """Returns log-densities, as `log_prob`; only where there is a density."""
+        raise NotImplementedError
 
 
 class Normal(StateModel):
@@ -66,18 +102,17 @@ class Normal(StateModel):
 
     name = "normal"
 
-    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
-        states, variances = check_states(states, stddevs)
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
         self._mean = states.mean(0)
         covariance = np.cov(states.T, bias=True).reshape(2 * states.shape[1:])
         self._cholesky = _cholesky(covariance + np.diag(variances.mean(0)))
 
-    def sample(self, n: int, seed: int) -> np.ndarray:
+    def _sample(self, n: int, seed: int) -> np.ndarray:
         noise = np.random.default_rng(seed).standard_normal([n, len(self._mean)])
         return self._mean + noise @ self._cholesky.T
 
-    def log_prob(self, z: np.ndarray) -> np.ndarray:
-        return _normal_log_prob(np.asarray(z, np.float64) - self._mean, self._cholesky)
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
+        return _normal_log_prob(z - self._mean, self._cholesky)
 
 
 class Mixture(StateModel):
@@ -100,8 +135,7 @@ class Mixture(StateModel):
         self._num_components = num_components
         self._seed = seed
 
-    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
-        states, variances = check_states(states, stddevs)
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
         num_rows, size = states.shape
         count = max(1, min(self._num_components, num_rows // (2 * size)))
         shares = _nearest(states, _spread(states, count, np.random.default_rng(self._seed)))
@@ -131,15 +165,15 @@ class Mixture(StateModel):
             choleskys.append(_cholesky(covariance / (count + 0.1)))
         self._choleskys = np.stack(choleskys)
 
-    def sample(self, n: int, seed: int) -> np.ndarray:
+    def _sample(self, n: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         components = rng.choice(len(self._weights), n, p=self._weights)
         noise = rng.standard_normal([n, self._means.shape[1]])
         return self._means[components] + np.einsum(
             "nij,nj->ni", self._choleskys[components], noise)
 
-    def log_prob(self, z: np.ndarray) -> np.ndarray:
-        return _log_sum_exp(self._joint_log_prob(np.asarray(z, np.float64)))
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
+        return _log_sum_exp(self._joint_log_prob(z))
 
     def _joint_log_prob(self, z: np.ndarray) -> np.ndarray:
         """Returns log p(z, k), `[..., K]`."""
@@ -172,24 +206,23 @@ class Vamp(StateModel):
         self._num_components = num_components
         self._seed = seed
 
-    def fit(self, states: np.ndarray, stddevs: np.ndarray | None = None) -> None:
-        states, variances = check_states(states, stddevs)
+    def _fit(self, states: np.ndarray, variances: np.ndarray) -> None:
         rows = np.random.default_rng(self._seed).permutation(len(states))[:self._num_components]
         self._means = states[rows]
         self._stddevs = np.sqrt(variances[rows])
-        if stddevs is None or not np.any(stddevs):
+        if not variances.any():
             size = states.shape[1]
             factor = (4 / ((size + 2) * len(rows))) ** (1 / (size + 4))
             self._stddevs = np.broadcast_to(
                 np.maximum(factor * states.std(0), math.sqrt(_LEAST_VARIANCE)), self._means.shape)
 
-    def sample(self, n: int, seed: int) -> np.ndarray:
+    def _sample(self, n: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         rows = rng.integers(len(self._means), size=n)
         noise = rng.standard_normal([n, self._means.shape[1]])
         return self._means[rows] + self._stddevs[rows] * noise
 
-    def log_prob(self, z: np.ndarray) -> np.ndarray:
+    def _log_prob(self, z: np.ndarray) -> np.ndarray:
         return aggregate_log_prob(z, self._means, self._stddevs)
 
 
@@ -212,24 +245,6 @@ def aggregate_log_prob(z: np.ndarray, means: np.ndarray, stddevs: np.ndarray) ->
         scaled = (flat[start:start + size, None] - means) / stddevs
         result[start:start + size] = _log_sum_exp(constant - 0.5 * (scaled ** 2).sum(2))
     return (result - math.log(len(means))).reshape(np.shape(z)[:-1])
-
-
-def check_states(
-    states: np.ndarray, stddevs: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns latents and the variances of their posteriors, float64 `[N, Z]` each.
-
-    Raises:
-      ValueError: there are fewer than two latents, one is not finite, or the shapes differ.
-    """
-    states = np.asarray(states, np.float64)
-    variances = np.zeros_like(states) if stddevs is None else np.asarray(stddevs, np.float64) ** 2
-    if states.ndim != 2 or len(states) < 2 or variances.shape != states.shape or not (
-            np.isfinite(states).all() and np.isfinite(variances).all()):
-        raise ValueError(
-            "expected at least two finite latents [N, Z] to fit a state model to, and stddevs of "
-            f"the same shape; got {states.shape} and {variances.shape}.")
-    return states, variances
 
 
 def _cholesky(covariance: np.ndarray) -> np.ndarray:

@@ -83,12 +83,15 @@ def encode(args: argparse.Namespace) -> None:
     """Writes the latents of lines into a file."""
     model, autoencoder = load_autoencoder(args)
     sequences = read(model, args)
-    encoded = autoencoder.encode(sequences)
+    with Progress("encode", total=1, unit="text", is_brief=True) as progress:
+        encoded = autoencoder.encode(sequences)
+        progress.advance(1, 1)
     texts = np.array([model.vocabulary.decode(symbols) for symbols in sequences])
     with open(args.output, "wb") as file:
         np.savez(file, text=texts, mean=encoded.mean, stddev=encoded.stddev)
+    plural = "s" if len(sequences) > 1 else ""
     print(f"{program.one_line(str(args.output))}: the latents of {len(sequences):,} "
-          f"{model.hparams.unit}s, {autoencoder.latent_size} numbers each.")
+          f"{model.hparams.unit}{plural}, {autoencoder.latent_size} numbers each.")
 
 
 def reconstruct(args: argparse.Namespace) -> None:
@@ -98,7 +101,9 @@ def reconstruct(args: argparse.Namespace) -> None:
     if len(sequences) < 2:
         raise UsageError(f"--input: expected at least two {model.hparams.unit}s to compare, got "
                          "one.")
-    report = measures.report(autoencoder, sequences, seed=args.seed)
+    with Progress("measure", total=1, unit="report", is_brief=True) as progress:
+        report = measures.report(autoencoder, sequences, seed=args.seed)
+        progress.advance(1, 1)
     if args.json:
         values = {**report._asdict(), "sequences": len(sequences), "tokens": model.vocabulary.name,
                   "is_collapsed": report.is_collapsed,
