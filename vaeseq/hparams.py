@@ -195,6 +195,9 @@ class HParams(metaclass=_AcceptsCoreOptions):
     context_dropout: float = declare(
         0.0, "dropout rate of the inputs of each step", _SHARE
     )
+    weight_dropout: float = declare(
+        0.0, "dropout rate of the recurrent weights of lstm and gru, anew in each update", _SHARE
+    )
     l1_regularization: float = declare(0.0, "weight of the sum of |w| in the loss", Range(0, 1e6))
     l2_regularization: float = declare(0.0, "weight of the sum of w^2/2 in the loss", Range(0, 1e6))
     weight_decay: float = declare(0.0, "decoupled weight decay (AdamW)", Range(0, 1))

@@ -114,6 +114,11 @@ class Cell(snt.Module, abc.ABC):
     def state_spec(self) -> Nest:
         """Returns the specs of the state of one sequence."""
 
+    @property
+    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
+        """Returns the matrices that multiply the last outputs, and the first row that does."""
+        return ()
+
     @abc.abstractmethod
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
         """Runs one step: ([..., F], nest of [..., H]) -> ([..., H], nest of [..., H])."""
@@ -158,6 +163,10 @@ class LSTM(Cell):
         spec = Spec([self.size], self._dtype)
         return LSTMState(spec, spec)
 
+    @property
+    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
+        return ((self._gates.w, self._gates.input_size - self.size),)
+
     def step(self, inputs: Parts, state: LSTMState) -> tuple[Tensor, LSTMState]:
         gates = self._gates((*as_parts(inputs), state.hidden))
         # One tanh over all gates, as sigmoid(x) = (1 + tanh(x / 2)) / 2: compiled, it is several
@@ -181,6 +190,10 @@ class GRU(Cell):
     @property
     def state_spec(self) -> Spec:
         return Spec([self.size], self._dtype)
+
+    @property
+    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
+        return ((self._recurrent.w, 0),)
 
     def step(self, inputs: Parts, state: Tensor) -> tuple[Tensor, Tensor]:
         projected = self._input(inputs)

@@ -13,6 +13,7 @@ depend only on the seed and the step's number, so a resumed run equals an uninte
 """
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -33,6 +34,7 @@ from vaeseq.train import schedules
 from vaeseq.train.distribute import SINGLE_PROCESS, Strategy
 from vaeseq.train.loss import SequenceLoss, TrainState
 from vaeseq.train.optimizers import Adam, Optimizer, WeightAverage
+from vaeseq.train.weight_dropout import WeightDropout
 from vaeseq.train.weight_posterior import GaussianWeights
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae import GenCore
@@ -113,10 +115,11 @@ class TrainOps(snt.Module):
         bound: Bound | None = None, *, learning_rate: Schedule | None = None,
         kl_weight: Schedule = lambda step: 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
-        accumulate: int = 1, weight_average: float = 0.0, weight_stddev: float = 0.0,
-        weight_cost: float = 1.0, num_data_steps: int = 0, encoder_updates: int = 0,
-        encoder_steps: int = 0, clip_gradient_norm: float = 1.0, l1_regularization: float = 0.0,
-        l2_regularization: float = 0.0, weight_decay: float = 0.0, context_dropout: float = 0.0,
+        accumulate: int = 1, weight_average: float = 0.0, weight_dropout: float = 0.0,
+        weight_stddev: float = 0.0, weight_cost: float = 1.0, num_data_steps: int = 0,
+        encoder_updates: int = 0, encoder_steps: int = 0, clip_gradient_norm: float = 1.0,
+        l1_regularization: float = 0.0, l2_regularization: float = 0.0,
+        weight_decay: float = 0.0, context_dropout: float = 0.0,
         adam_beta2: float = 0.999, precision: Precision = "float32",
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True,
         seed: int | Seed, strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
@@ -139,6 +142,8 @@ class TrainOps(snt.Module):
             update is that of one batch with the rows of all of them, in the memory of one.
           weight_average: decay of an exponential moving average of the weights, such as 0.999,
             which `average` holds; 0 for none.
+          weight_dropout: the probability that a recurrent weight is dropped from an update (see
+            `vaeseq.train.weight_dropout`).
           weight_stddev: first standard deviation of a normal posterior of each weight, from which
             each update draws the weights (see `vaeseq.train.weight_posterior`); 0 for none.
           weight_cost: weight of the posterior's cost in the loss; 1 for the minimum description
@@ -184,10 +189,10 @@ class TrainOps(snt.Module):
             raise ValueError(
                 "expected accumulate of at least 1 and weight_average in [0, 1), got "
                 f"accumulate={accumulate} and weight_average={weight_average}.")
-        if weight_stddev and strategy.num_replicas > 1:
+        if (weight_stddev or weight_dropout) and strategy.num_replicas > 1:
             raise ValueError(
-                "expected one replica for weight_posterior=gaussian, got "
-                f"{strategy.num_replicas}. Train it in one process.")
+                "expected one replica for weight_posterior=gaussian and weight_dropout, got "
+                f"{strategy.num_replicas}. Train in one process.")
         self.loss = loss
         # Checkpoints name the weights by these attributes.
         self._agent = loss.agent
@@ -199,6 +204,8 @@ class TrainOps(snt.Module):
         self.accumulate = accumulate
         self._weight_average = weight_average
         self.average: WeightAverage | None = None
+        self._weight_dropout_rate = weight_dropout
+        self._weight_dropout: WeightDropout | None = None
         self._weight_stddev = weight_stddev
         self._weight_cost = weight_cost
         self._num_data_steps = num_data_steps
@@ -263,6 +270,7 @@ class TrainOps(snt.Module):
             "l2_regularization": h.l2_regularization, "weight_decay": h.weight_decay,
             "context_dropout": h.context_dropout, "adam_beta2": h.adam_beta2,
             "accumulate": h.accumulate, "weight_average": h.weight_average,
+            "weight_dropout": h.weight_dropout,
             "weight_stddev": h.weight_stddev if h.weight_posterior == "gaussian" else 0.0,
             "weight_cost": h.weight_cost, "num_data_steps": num_data_steps,
             "encoder_updates": h.seqae_encoder_updates, "encoder_steps": h.seqae_encoder_steps,
@@ -312,6 +320,9 @@ class TrainOps(snt.Module):
         with self._strategy.scope(), initializers.weights_seed(self._seed):
             self.loss(self._as_tensors(single), self.initial_state(1), seed=self._seed)
             weights = self.variables_to_train
+            if self._weight_dropout_rate:
+                self._weight_dropout = WeightDropout(
+                    (self._agent, self._core), self._weight_dropout_rate)
             if self._weight_stddev:
                 self.weight_posterior = GaussianWeights(weights, self._weight_stddev)
             if self._is_keras:
@@ -379,14 +390,18 @@ class TrainOps(snt.Module):
         step, first_row = tf.unstack(place)
         row_indices = first_row + self._strategy.row_indices(batch.lengths.shape[0])
         seed = seeds.fold_in(self._seed, step)
-        rows = batch, state, row_indices
-        if self.weight_posterior is None:
-            sums, state = self._gradients(rows, scheduled[1], seed)
-        else:
-            with self.weight_posterior.sampled(seeds.fold_in(seed, -1)) as offsets:
-                sums, state = self._gradients(rows, scheduled[1], seed)
-            sums = sums._replace(gradients=[*sums.gradients, *(
-                gradient * offset for gradient, offset in zip(sums.gradients, offsets))])
+        with contextlib.ExitStack() as stack:
+            offsets, masks = (), {}
+            if self.weight_posterior is not None:
+                offsets = stack.enter_context(
+                    self.weight_posterior.sampled(seeds.fold_in(seed, -1)))
+            if self._weight_dropout is not None:
+                masks = stack.enter_context(self._weight_dropout.sampled(seeds.fold_in(seed, -2)))
+            sums, state = self._gradients((batch, state, row_indices), scheduled[1], seed)
+        gradients = [gradient * masks.get(weight.ref(), 1.0) for gradient, weight in zip(
+            sums.gradients, self.variables_to_train)]
+        sums = sums._replace(gradients=[*gradients, *(
+            gradient * offset for gradient, offset in zip(gradients, offsets))])
         return tf.nest.map_structure(tf.add, previous, sums) if previous else sums, state
 
     def _step(
