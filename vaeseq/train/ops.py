@@ -391,7 +391,8 @@ class TrainOps(snt.Module):
         row_indices = first_row + self._strategy.row_indices(batch.lengths.shape[0])
         seed = seeds.fold_in(self._seed, step)
         with contextlib.ExitStack() as stack:
-            offsets, masks = (), {}
+            offsets: list[Tensor] = []
+            masks: dict[object, Tensor] = {}
             if self.weight_posterior is not None:
                 offsets = stack.enter_context(
                     self.weight_posterior.sampled(seeds.fold_in(seed, -1)))
