@@ -98,7 +98,8 @@ class Phrases(vaeseq.Model):
         return decoders.MaskedBernoulli(self.observation_spec, (64,), initial_logits=-3.0)
 
 
-def _lines(path: Path) -> Data:
+def lines_of(path: Path) -> Data:
+    """Returns the lines of a text that are neither empty nor too long."""
     text = "".join(open_corpus(path).chunks())
     lines = [f"{line}\n" for line in text.split("\n") if 0 < len(line) < _LONGEST]
     first, second = int(0.9 * len(lines)), int(0.95 * len(lines))
@@ -114,7 +115,7 @@ def _lines(path: Path) -> Data:
                 vocabulary.decode)
 
 
-def _phrases(path: Path, size: int) -> Data:
+def phrases_of(path: Path, size: int) -> Data:
     """Returns the whole phrases of `size` frames of an archive."""
     pieces = archives.load(path)
     train, valid, test = (
@@ -167,8 +168,8 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
-    data = (_phrases(options.corpus, options.frames) if options.corpus.suffix == ".npz"
-            else _lines(options.corpus))
+    data = (phrases_of(options.corpus, options.frames) if options.corpus.suffix == ".npz"
+            else lines_of(options.corpus))
     train, valid, test = data.splits
     every = max(1, len(test) // options.test_size)
     test = test[::every][:options.test_size]
@@ -220,16 +221,12 @@ class _Judges:
 def _measure(
     name: str, seed: int, data: Data, judges: _Judges, options: argparse.Namespace
 ) -> dict[str, Any]:
-    train, valid, test = data.splits
+    train, _, test = data.splits
     settings = {**_SETTINGS, "latent_size": options.latent_size,
                 "rnn_hidden_sizes": (options.units,), **REGULARIZERS[name]}
     log_dir = options.log_dir / f"{data.name}-{name}-{seed}"
     model = data.make(settings, log_dir, seed)
-    start = time.perf_counter()
-    model.train(train, num_steps=options.num_steps, valid=valid,
-                periods=Periods(valid=max(1, options.num_steps // 4)))
-    seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
-    model.restore()
+    seconds = train_model(model, log_dir, data, options.num_steps)
     row: dict[str, Any] = {
         "data": data.name, "regularizer": name, "seed": seed, "settings": settings,
         "updates": options.num_steps, "step": model.step, "train_seconds": seconds,
@@ -260,6 +257,17 @@ def _measure(
         print(json.dumps({"regularizer": name, "seed": seed, "states": kind,
                           **row["samples"][kind]}), flush=True)
     return row
+
+
+def train_model(model: vaeseq.Model, log_dir: Path, data: Data, num_steps: int) -> float:
+    """Trains a model and restores its best weights; returns the seconds of all sessions."""
+    train, valid, _ = data.splits
+    start = time.perf_counter()
+    model.train(train, num_steps=num_steps, valid=valid,
+                periods=Periods(valid=max(1, num_steps // 4)))
+    seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
+    model.restore()
+    return seconds
 
 
 def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:
