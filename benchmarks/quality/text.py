@@ -48,6 +48,7 @@ class Row(NamedTuple):
 
 
 _LARGE = "rnn_hidden_sizes=[512],batch_size=64,dropout=0.3"
+_AVERAGED = "weight_average=0.999,weight_decay=0.1"
 _TRANSFORMER = "cell=transformer,learning_rate=0.003,learning_rate_final=0,warmup_steps=50"
 _WIDE = ("rnn_hidden_sizes=[128,128,128],sequence_size=128,learning_rate=0.003,"
          "learning_rate_final=0,warmup_steps=50")
@@ -56,13 +57,12 @@ ROWS = {
     "large": Row("LSTM 512", _LARGE, 2000, 100),
     "bfloat16": Row("LSTM 512 in bfloat16", f"{_LARGE},precision=bfloat16", 2000, 100),
     "mingru": Row(
-        "minGRU 3 x 176", "cell=mingru,rnn_hidden_sizes=[176,176,176],residual=true,"
-        "learning_rate_final=0", 5000, 250),
+        "minGRU 4 x 152", "cell=mingru,rnn_hidden_sizes=[152,152,152,152],learning_rate=0.007,"
+        f"{_AVERAGED}", 5000, 250),
     "transformer": Row(
-        "transformer 2 x 128", f"{_TRANSFORMER},rnn_hidden_sizes=[128,128]", 5000, 250),
+        "transformer 2 x 128", f"{_TRANSFORMER},rnn_hidden_sizes=[128,128],{_AVERAGED}", 5000, 250),
     "mamba": Row(
-        "Mamba 3 x 128", "cell=mamba,rnn_hidden_sizes=[128,128,128],learning_rate_final=0", 2500,
-        250),
+        "Mamba 3 x 128", f"cell=mamba,rnn_hidden_sizes=[128,128,128],{_AVERAGED}", 2500, 250),
     "maskdiff": Row(
         "MASKDIFF 3 x 128", f"vae_type=MASKDIFF,{_WIDE},log_prob_samples=4", 4000, 400),
     "autoregressive": Row(

@@ -3,9 +3,10 @@
 
 One network, the RNN of the table `chorales` (128 units, factorised decoder, no transposition, no
 recall), without weight decay and without dropout of contexts: as it is, with a dropout rate of 0.2
-or 0.4, and with `weight_posterior=gaussian`, by the minimum description length (`weights`) and with
-a tenth of the weights' cost (`weights-0.1`). Scores are those of the posterior's means; the best
-validation chooses the updates in all rows.
+or 0.4, with recurrent weights dropped, with both, and with `weight_posterior=gaussian`, by the
+minimum description length (`weights`) and with a tenth of the weights' cost (`weights-0.1`; give it
+--updates 1500). Scores are those of the posterior's means; the best validation chooses the updates
+in all rows.
 """
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ MODELS = {
     "neither": f"{_COMMON},dropout=0.0",
     "dropout-0.2": f"{_COMMON},dropout=0.2",
     "dropout-0.4": f"{_COMMON},dropout=0.4",
+    "recurrent-0.5": f"{_COMMON},dropout=0.0,weight_dropout=0.5",
+    "both": f"{_COMMON},dropout=0.4,weight_dropout=0.5",
     "weights": f"{_COMMON},dropout=0.0,weight_posterior=gaussian",
     "weights-0.1": f"{_COMMON},dropout=0.0,weight_posterior=gaussian,weight_cost=0.1",
 }
