@@ -399,8 +399,9 @@ class TrainOps(snt.Module):
             if self._weight_dropout is not None:
                 masks = stack.enter_context(self._weight_dropout.sampled(seeds.fold_in(seed, -2)))
             sums, state = self._gradients((batch, state, row_indices), scheduled[1], seed)
-        gradients = [gradient * masks.get(weight.ref(), 1.0) for gradient, weight in zip(
-            sums.gradients, self.variables_to_train)]
+        gradients = [
+            gradient * masks[weight.ref()] if weight.ref() in masks else gradient
+            for gradient, weight in zip(sums.gradients, self.variables_to_train)]
         sums = sums._replace(gradients=[*gradients, *(
             gradient * offset for gradient, offset in zip(gradients, offsets))])
         return tf.nest.map_structure(tf.add, previous, sums) if previous else sums, state
