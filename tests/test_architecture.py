@@ -42,7 +42,7 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.pop
 FLAGS_ALLOWED = "vaeseq/cli/"
 # Generators that are made and passed on; everything else there draws from a global one.
 RANDOM_ALLOWED = {"Generator", "default_rng", "PCG64", "Philox", "SeedSequence"}
-# First weights, where nobody gave a seed for them, come from TensorFlow's own generator.
+# Initial weights without a seed come from TensorFlow's own generator.
 GLOBAL_RANDOM_ALLOWED = {"vaeseq/nn/initializers.py"}
 
 

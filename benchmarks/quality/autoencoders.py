@@ -98,8 +98,7 @@ class Phrases(vaeseq.Model):
         return decoders.MaskedBernoulli(self.observation_spec, (64,), initial_logits=-3.0)
 
 
-def lines_of(path: Path) -> Data:
-    """Returns the lines of a text that are neither empty nor too long."""
+def _lines(path: Path) -> Data:
     text = "".join(open_corpus(path).chunks())
     lines = [f"{line}\n" for line in text.split("\n") if 0 < len(line) < _LONGEST]
     first, second = int(0.9 * len(lines)), int(0.95 * len(lines))
@@ -115,7 +114,7 @@ def lines_of(path: Path) -> Data:
                 vocabulary.decode)
 
 
-def phrases_of(path: Path, size: int) -> Data:
+def _phrases(path: Path, size: int) -> Data:
     """Returns the whole phrases of `size` frames of an archive."""
     pieces = archives.load(path)
     train, valid, test = (
@@ -133,6 +132,18 @@ def phrases_of(path: Path, size: int) -> Data:
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    add_arguments(parser, _RESULTS)
+    add = parser.add_argument
+    add("--regularizers", type=arguments.some_of(REGULARIZERS), default=list(REGULARIZERS),
+        metavar="A,B", help="regularizers to train with (default: all)")
+    add("--states", type=arguments.some_of(STATES), default=list(STATES), metavar="A,B",
+        help="models of the latents (default: all)")
+    add("--judge-steps", type=arguments.whole(1, 10**7), default=300, metavar="N",
+        help="updates of each LSTM that is trained on samples")
+
+
+def add_arguments(parser: argparse.ArgumentParser, results: Path) -> None:
+    """Adds the options of the data, the networks and their training; `results` is a default."""
     add = parser.add_argument
     add("--corpus", type=arguments.readable_file, required=True, metavar="FILE",
         help="text whose lines are the sequences, or archive of piano rolls (.npz)")
@@ -140,49 +151,71 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames of a phrase of an archive")
     add("--log-dir", type=arguments.new_directory, required=True, metavar="DIR",
         help="folder of the runs, which a repeated command resumes")
-    add("--results", type=arguments.new_directory, default=_RESULTS, metavar="DIR",
+    add("--results", type=arguments.new_directory, default=results, metavar="DIR",
         help="folder of the results")
-    add("--regularizers", type=arguments.some_of(REGULARIZERS), default=list(REGULARIZERS),
-        metavar="A,B", help="regularizers to train with (default: all)")
-    add("--states", type=arguments.some_of(STATES), default=list(STATES), metavar="A,B",
-        help="models of the latents (default: all)")
     add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
     add("--num-steps", type=arguments.whole(1, 10**7), default=4000, metavar="N",
         help="updates of each run")
     add("--test-size", type=arguments.whole(2, 10**6), default=10**6, metavar="N",
-        help="sequences of the test set to score, evenly spread, and to draw (default: all)")
+        help="sequences of the test set to score, evenly spread (default: all)")
     add("--units", type=arguments.whole(1, 1 << 14), default=256, metavar="N",
         help="units of each recurrent layer")
     add("--latent-size", type=arguments.whole(1, 1 << 12), default=32, metavar="N",
         help="size of the latent")
-    add("--judge-steps", type=arguments.whole(1, 10**7), default=300, metavar="N",
-        help="updates of each LSTM that is trained on samples")
     add("--importance-samples", type=arguments.whole(2, 10**4), default=100, metavar="N",
         help="samples of the importance-weighted likelihood")
 
 
 def _table_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=arguments.directory, default=_RESULTS, metavar="DIR",
+    add_results(parser, _RESULTS)
+
+
+def add_results(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Adds the option of `results`."""
+    parser.add_argument("--results", type=arguments.directory, default=default, metavar="DIR",
                         help="folder of the results")
 
 
-def _run(options: argparse.Namespace) -> None:
-    options.results.mkdir(parents=True, exist_ok=True)
-    data = (phrases_of(options.corpus, options.frames) if options.corpus.suffix == ".npz"
-            else lines_of(options.corpus))
+def data_of(options: argparse.Namespace) -> Data:
+    """Returns the data of the options, with as many test sequences as they ask for."""
+    data = (_phrases(options.corpus, options.frames) if options.corpus.suffix == ".npz"
+            else _lines(options.corpus))
     train, valid, test = data.splits
     every = max(1, len(test) // options.test_size)
-    test = test[::every][:options.test_size]
-    data = data._replace(splits=(train, valid, test))
-    judges = _Judges(data, options)
-    real = judges.figures(train[::max(1, len(train) // len(test))][:len(test)])
+    return data._replace(splits=(train, valid, test[::every][:options.test_size]))
+
+
+def measure_all(
+    options: argparse.Namespace, data: Data, names: Sequence[str],
+    measure: Callable[[str, int], dict[str, Any]],
+) -> None:
+    """Measures each row with each seed, and writes a file of what has none yet."""
+    options.results.mkdir(parents=True, exist_ok=True)
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
-        for name in options.regularizers:
+        for name in names:
             path = options.results / f"{data.name}-{name}-{seed}.json"
             if not path.is_file():
-                row = {**_measure(name, seed, data, judges, options), "real": real}
-                path.write_text(json.dumps(row, indent=1) + "\n")
+                path.write_text(json.dumps(measure(name, seed), indent=1) + "\n")
             print(f"{path.stem}: measured", flush=True)
+
+
+def results(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns the existing results; raises UsageError if there are none."""
+    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
+    if not rows:
+        raise arguments.UsageError(
+            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
+    return rows
+
+
+def _run(options: argparse.Namespace) -> None:
+    data = data_of(options)
+    train, _, test = data.splits
+    judges = _Judges(data, options)
+    real = judges.figures(train[::max(1, len(train) // len(test))][:len(test)])
+    measure_all(
+        options, data, options.regularizers,
+        lambda name, seed: {**_measure(name, seed, data, judges, options), "real": real})
     _table(options)
 
 
@@ -238,9 +271,7 @@ def _measure(
         return row
     coder = Autoencoder(model.gen_core, batch_size=256)
     report = measures.report(coder, test, seed=seed)
-    row["report"] = {
-        **report._asdict(), "is_collapsed": report.is_collapsed,
-        "information": report.information and report.information._asdict()}
+    row["report"] = as_json(report)
     row["unevenness"] = _unevenness(coder, data, seed)
     encoded = coder.encode(train)
     row["samples"], row["iw_nats"] = {}, {}
@@ -257,6 +288,12 @@ def _measure(
         print(json.dumps({"regularizer": name, "seed": seed, "states": kind,
                           **row["samples"][kind]}), flush=True)
     return row
+
+
+def as_json(report: measures.Report) -> dict[str, Any]:
+    """Returns a report as a JSON object."""
+    return {**report._asdict(), "is_collapsed": report.is_collapsed,
+            "information": report.information and report.information._asdict()}
 
 
 def train_model(model: vaeseq.Model, log_dir: Path, data: Data, num_steps: int) -> float:
@@ -289,10 +326,7 @@ def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:
 
 
 def _table(options: argparse.Namespace) -> None:
-    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
-    if not rows:
-        raise arguments.UsageError(
-            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
+    rows = results(options)
     for name in sorted({row["data"] for row in rows}):
         by_regularizer = [
             [row for row in rows if (row["data"], row["regularizer"]) == (name, regularizer)]
@@ -306,7 +340,7 @@ def _table(options: argparse.Namespace) -> None:
         print()
 
 
-def _mean(values: Iterable[float | None], digits: int = 3) -> str:
+def mean(values: Iterable[float | None], digits: int = 3) -> str:
     """Returns the mean of a figure over seeds; "" where a seed lacks it."""
     values = list(values)
     return "" if None in values else f"{np.mean(np.array(values, np.float64)):.{digits}f}"
@@ -321,15 +355,15 @@ def _encoder_table(groups: list[list[dict[str, Any]]]) -> str:
         reports = [row["report"] for row in rows]
         information = [report["information"] or {} for report in reports]
         mutual, cap, aggregate_kl = (
-            _mean((one.get(key) for one in information), 2)
+            mean((one.get(key) for one in information), 2)
             for key in ("mutual_information", "cap", "aggregate_kl"))
         lines.append((
             rows[0]["regularizer"],
-            *(_mean(report[key] for report in reports) for key in (
+            *(mean(report[key] for report in reports) for key in (
                 "nats_per_step", "shuffled_nats_per_step", "accuracy", "edit_distance")),
-            _mean((report["active_units"] for report in reports), 0),
+            mean((report["active_units"] for report in reports), 0),
             mutual and f"{mutual} ({cap})", aggregate_kl,
-            _mean(report["mmd"] for report in reports), _mean(row["unevenness"] for row in rows)))
+            mean(report["mmd"] for report in reports), mean(row["unevenness"] for row in rows)))
     return markdown_table(header, lines)
 
 
@@ -343,7 +377,7 @@ def _sample_table(groups: list[list[dict[str, Any]]]) -> str:
             measured = [row for row in rows if kind in row["samples"]]
             lines.append((
                 "" if kind == "rnn" else rows[0]["regularizer"], kind,
-                _mean(row["iw_nats"].get(kind) for row in measured),
+                mean(row["iw_nats"].get(kind) for row in measured),
                 *_sample_cells([row["samples"][kind] for row in measured])))
     return markdown_table(header, lines)
 
@@ -351,7 +385,7 @@ def _sample_table(groups: list[list[dict[str, Any]]]) -> str:
 def _sample_cells(figures: list[dict[str, float | None]]) -> list[str]:
     digits = {"forward_nats": 3, "reverse_nats": 3, "lstm_forward_nats": 3, "lstm_reverse_nats": 3,
               "frechet": 3, "distinct": 3, "self_bleu": 1, "length": 1}
-    return [_mean((one.get(key) for one in figures), places) for key, places in digits.items()]
+    return [mean((one.get(key) for one in figures), places) for key, places in digits.items()]
 
 
 program = Program(f"python -m {_MODULE}", "Compares sequence autoencoders.", (

@@ -66,7 +66,7 @@ ROWS = {
     "maskdiff": Row(
         "MASKDIFF 3 x 128", f"vae_type=MASKDIFF,{_WIDE},log_prob_samples=4", 4000, 400),
     "autoregressive": Row(
-        "transformer 3 x 128, as MASKDIFF", f"cell=transformer,{_WIDE}", 4000, 400),
+        "transformer 3 x 128, windows of 128", f"cell=transformer,{_WIDE}", 4000, 400),
     "srnn": Row(
         "SRNN, LSTM 256", "vae_type=SRNN,learning_rate=0.003,log_prob_samples=1", 3000, 300),
     "srnn-transformer": Row(

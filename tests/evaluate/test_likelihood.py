@@ -62,7 +62,7 @@ def test_each_step_is_scored_in_its_place():
 
 
 def test_a_latent_of_a_whole_sequence_is_active_by_its_nats_of_a_sequence():
-    """Not by those of a step, of which a long sequence has few."""
+    """Nats per step would be few in a long sequence."""
     def window(latent_kl):
         zeros = np.zeros([2, 100])
         return Window(zeros, latent_kl.sum(2), latent_kl, zeros + 1, np.zeros(2),

@@ -78,8 +78,24 @@ def test_weights_come_back_where_an_update_fails():
 
 
 
-def test_cells_without_recurrent_weights_are_refused():
+def test_hyperparameters_switch_it_on_for_cells_with_recurrent_weights():
     with pytest.raises(ValueError, match="weight_dropout=0.5: expected recurrent layers of cell="):
-        make_ops("mingru", RATE)
+        from_hparams("mingru")
+    rows, values = batch(2, 3), []
+    for rate in (0.0, RATE):
+        ops = from_hparams("lstm", rate)
+        ops.build(rows)
+        ops(rows, ops.initial_state(2))
+        values.append([w.numpy() for w in ops.variables_to_train])
+    assert any(np.any(a != b) for a, b in zip(*values))
+
+
+def from_hparams(cell, rate=RATE):
+    hparams = small.HPARAMS.replace(cell=cell, weight_dropout=rate)
+    return TrainOps.from_hparams(
+        small.gen_core("RNN", cell=cell), hparams, jit_compile=False, seed=small.SEED)
+
+
+def test_a_rate_out_of_range_is_refused():
     with pytest.raises(ValueError, match="dropout rate in"):
         WeightDropout((tf.Module(),), 1.5)

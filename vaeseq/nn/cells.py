@@ -115,9 +115,9 @@ class Cell(snt.Module, abc.ABC):
         """Returns the specs of the state of one sequence."""
 
     @property
-    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
-        """Returns the matrices that multiply the last outputs, and the first row that does."""
-        return ()
+    def recurrent(self) -> Linear | None:
+        """Returns the product whose last H rows of weights multiply the last outputs, if any."""
+        return None
 
     @abc.abstractmethod
     def step(self, inputs: Parts, state: Nest) -> tuple[Tensor, Nest]:
@@ -164,8 +164,8 @@ class LSTM(Cell):
         return LSTMState(spec, spec)
 
     @property
-    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
-        return ((self._gates.w, self._gates.input_size - self.size),)
+    def recurrent(self) -> Linear:
+        return self._gates
 
     def step(self, inputs: Parts, state: LSTMState) -> tuple[Tensor, LSTMState]:
         gates = self._gates((*as_parts(inputs), state.hidden))
@@ -192,8 +192,8 @@ class GRU(Cell):
         return Spec([self.size], self._dtype)
 
     @property
-    def recurrent_weights(self) -> tuple[tuple[tf.Variable, int], ...]:
-        return ((self._recurrent.w, 0),)
+    def recurrent(self) -> Linear:
+        return self._recurrent
 
     def step(self, inputs: Parts, state: Tensor) -> tuple[Tensor, Tensor]:
         projected = self._input(inputs)

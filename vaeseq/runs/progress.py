@@ -10,10 +10,11 @@ Synopsis:
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import tqdm
@@ -22,6 +23,14 @@ _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _REDRAW = 0.2  # seconds
 _BAR = "{{desc}} {{percentage:3.0f}}%|{{bar:20}}| {{n}}/{{total}} {}, {{remaining}} left{{postfix}}"
+
+
+@contextlib.contextmanager
+def working(description: str) -> Iterator[None]:
+    """Shows on a terminal that work in one step, described in a word, goes on."""
+    with Progress(description, total=1, is_brief=True) as progress:
+        yield
+        progress.advance()
 
 
 class Progress:

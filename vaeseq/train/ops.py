@@ -204,8 +204,8 @@ class TrainOps(snt.Module):
         self.accumulate = accumulate
         self._weight_average = weight_average
         self.average: WeightAverage | None = None
-        self._weight_dropout_rate = weight_dropout
-        self._weight_dropout: WeightDropout | None = None
+        self._weight_dropout = (WeightDropout((loss.agent, loss.core), weight_dropout)
+                                if weight_dropout else None)
         self._weight_stddev = weight_stddev
         self._weight_cost = weight_cost
         self._num_data_steps = num_data_steps
@@ -320,9 +320,6 @@ class TrainOps(snt.Module):
         with self._strategy.scope(), initializers.weights_seed(self._seed):
             self.loss(self._as_tensors(single), self.initial_state(1), seed=self._seed)
             weights = self.variables_to_train
-            if self._weight_dropout_rate:
-                self._weight_dropout = WeightDropout(
-                    (self._agent, self._core), self._weight_dropout_rate)
             if self._weight_stddev:
                 self.weight_posterior = GaussianWeights(weights, self._weight_stddev)
             if self._is_keras:

@@ -37,6 +37,22 @@ class Adam(snt.optimizers.Adam):
             v_var.assign(v)
 
 
+@contextlib.contextmanager
+def assigned(weights: Sequence[tf.Variable], values: Sequence[Tensor]) -> Iterator[None]:
+    """Returns a context in which weights have other values; after it they are as before.
+
+    It can be used inside of a `tf.function`.
+    """
+    before = [tf.identity(weight) for weight in weights]
+    for weight, value in zip(weights, values):
+        weight.assign(value)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, before):
+            weight.assign(value)
+
+
 class WeightAverage(tf.Module):
     """The exponential moving average of weights (Polyak averaging), which often predicts better.
 
@@ -63,13 +79,6 @@ class WeightAverage(tf.Module):
         for value, weight in zip(self.values, self._weights):
             weight.assign(value)
 
-    @contextlib.contextmanager
-    def as_weights(self) -> Iterator[None]:
+    def as_weights(self) -> contextlib.AbstractContextManager[None]:
         """Returns a context in which the weights are the average."""
-        weights = [tf.identity(weight) for weight in self._weights]
-        self.assign_to_weights()
-        try:
-            yield
-        finally:
-            for weight, value in zip(self._weights, weights):
-                weight.assign(value)
+        return assigned(self._weights, self.values)

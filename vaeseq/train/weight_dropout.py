@@ -19,6 +19,7 @@ import tensorflow as tf
 from vaeseq import seeds
 from vaeseq.nn.cells import Cell
 from vaeseq.nn.dropout import check_dropout_rate
+from vaeseq.train.optimizers import assigned
 from vaeseq.types import Seed, Tensor
 
 
@@ -26,7 +27,7 @@ class WeightDropout:
     """Masks the recurrent weights of layers."""
 
     def __init__(self, modules: Sequence[tf.Module], rate: float):
-        """Finds the layers, whose variables exist.
+        """Finds the layers.
 
         Args:
           modules: what holds the layers.
@@ -39,12 +40,11 @@ class WeightDropout:
         self._rate = rate
         cells = {id(layer): layer for module in modules for layer in module.submodules
                  if isinstance(layer, Cell)}
-        found = {weight.ref(): (weight, first) for cell in cells.values()
-                 for weight, first in cell.recurrent_weights}
-        if not found:
+        self._layers = [(cell.recurrent, cell.size) for cell in cells.values()
+                        if cell.recurrent is not None]
+        if not self._layers:
             raise ValueError(f"weight_dropout={rate:g}: expected recurrent layers of cell=lstm or "
                              "cell=gru, got none. Take another cell, or weight_dropout=0.")
-        self._weights = list(found.values())
 
     @contextlib.contextmanager
     def sampled(self, seed: Seed) -> Iterator[dict[object, Tensor]]:
@@ -56,19 +56,15 @@ class WeightDropout:
           seed: int32 `[2]`.
 
         Yields:
-          The masks m `[F, H]` by `ref()` of their weights, 1 at what is never dropped.
+          The masks m, of the shapes of the weights, by `ref()` of these; 1 at what is not dropped.
         """
-        values = [tf.identity(weight) for weight, _ in self._weights]
-        masks = {}
-        for (weight, first), one in zip(self._weights, seeds.split(seed, len(self._weights))):
-            num_rows, size = weight.shape
-            kept = seeds.uniform([num_rows - first, size], one, weight.dtype) >= self._rate
-            masks[weight.ref()] = tf.concat([
-                tf.ones([first, size], weight.dtype),
-                tf.cast(kept, weight.dtype) / (1.0 - self._rate)], 0)
-            weight.assign(weight * masks[weight.ref()])
-        try:
-            yield masks
-        finally:
-            for (weight, _), value in zip(self._weights, values):
-                weight.assign(value)
+        weights = [layer.w for layer, _ in self._layers]
+        masks = []
+        for weight, (_, size), one in zip(
+                weights, self._layers, seeds.split(seed, len(weights))):
+            is_in_use = seeds.uniform([size, weight.shape[1]], one, weight.dtype) >= self._rate
+            masks.append(tf.concat([
+                tf.ones([weight.shape[0] - size, weight.shape[1]], weight.dtype),
+                tf.cast(is_in_use, weight.dtype) / (1.0 - self._rate)], 0))
+        with assigned(weights, [weight * mask for weight, mask in zip(weights, masks)]):
+            yield {weight.ref(): mask for weight, mask in zip(weights, masks)}

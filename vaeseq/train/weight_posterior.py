@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from vaeseq import seeds
+from vaeseq.train.optimizers import assigned
 from vaeseq.types import Seed, Tensor
 
 
@@ -58,18 +59,13 @@ class GaussianWeights(tf.Module):
         Yields:
           The sample minus the means, of each weight tensor.
         """
-        means = [tf.identity(weight) for weight in self._weights]
         offsets = [
             tf.exp(log_stddev) * seeds.normal(weight.shape.as_list(), one, weight.dtype)
             for weight, log_stddev, one in zip(
                 self._weights, self.log_stddevs, seeds.split(seed, len(self._weights)))]
-        for weight, mean, offset in zip(self._weights, means, offsets):
-            weight.assign(mean + offset)
-        try:
+        with assigned(self._weights, [
+                weight + offset for weight, offset in zip(self._weights, offsets)]):
             yield offsets
-        finally:
-            for weight, mean in zip(self._weights, means):
-                weight.assign(mean)
 
     def kl(self) -> Tensor:
         """Returns KL(Q || P), the cost of the weights in nats."""

@@ -90,7 +90,7 @@ def learn(
 ) -> Learnt:
     """Learns one reward for all listeners and, of several listeners, one for each.
 
-    The seed is of which choices are held out. Calls `log` before each model is learnt.
+    The seed selects the held-out choices. Calls `log` before each model is learnt.
     """
     train, held_out = preferences.split(pairs, HELD_OUT, seed)
     log(f"Learning a reward from {len(train)} choices; {len(held_out)} are held out.")

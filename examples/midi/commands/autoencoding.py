@@ -12,6 +12,7 @@ from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import log
 from vaeseq.fields import short_repr
+from vaeseq.runs.progress import working
 
 from ..data import sources
 from ..model import MidiModel, observations, phrases
@@ -44,12 +45,14 @@ class PhraseCoder:
 
     def encode(self, rolls: Sequence[np.ndarray]) -> Encoded:
         """Returns the posteriors of phrases."""
-        return self._coder.encode(ObservedRolls(rolls, self.model.hparams))
+        with working("encode"):
+            return self._coder.encode(ObservedRolls(rolls, self.model.hparams))
 
     def decode(self, z: np.ndarray) -> list[np.ndarray]:
         """Returns a whole phrase for each latent `[N, Z]`."""
-        observed = self._coder.decode(
-            z, length=self.size, temperature=self._temperature, seed=self._seed)
+        with working("decode"):
+            observed = self._coder.decode(
+                z, length=self.size, temperature=self._temperature, seed=self._seed)
         return [observations.to_roll(one, self.model.hparams) for one in observed]
 
     def read(self, name: str, seconds: float) -> list[np.ndarray]:

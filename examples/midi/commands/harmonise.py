@@ -47,7 +47,7 @@ def _draw(model: MidiModel, line: Line, args: argparse.Namespace) -> Iterator[Sa
             evidences.append(log_evidence)
             caption = (f"sample {number}: log-evidence of the kept notes "
                        f"{log_evidence / len(roll):.3f} nats per frame")
-            yield Sample(f"sample-{number:0{digits}}", caption, roll, kept=line.roll)
+            yield Sample(f"sample-{number:0{digits}}", caption, roll, kept_notes=line.roll)
     peak = max(evidences)
     mean = peak + math.log(sum(math.exp(one - peak) for one in evidences) / len(evidences))
     print(f"log-evidence of the kept notes: {mean / len(line.roll):.4f} nats per frame, "

@@ -132,7 +132,7 @@ class Sample(NamedTuple):
     roll: np.ndarray  # `[T, P]`, with onsets `[T, 2 P]`
     prime_frames: int = 0  # number of frames at its beginning that are the prime
     # The kept notes among those of a harmonised piece, `[T, P]`; None for none
-    kept: np.ndarray | None = None
+    kept_notes: np.ndarray | None = None
 
 
 def write(
@@ -156,7 +156,7 @@ def write(
         audio.save(_unlinked(f"{path}.wav"), audio.play(sample.roll, grid))
         picture = plots.save_roll(
             _unlinked(f"{path}.png"), sample.roll, grid, title=sample.caption,
-            prime_frames=sample.prime_frames, kept=sample.kept)
+            prime_frames=sample.prime_frames, kept_notes=sample.kept_notes)
         figures.append(_FIGURE.format(
             name=html.escape(sample.name, quote=True),
             caption=html.escape(sample.caption, quote=True), left=picture.left,

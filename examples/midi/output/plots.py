@@ -41,12 +41,12 @@ def bitmap(on: np.ndarray) -> np.ndarray:
 
 def save_roll(
     path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: str,
-    prime_frames: int = 0, kept: np.ndarray | None = None,
+    prime_frames: int = 0, kept_notes: np.ndarray | None = None,
 ) -> Picture:
     """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
     Parts have colours, and soft notes are paler than loud ones. The first `prime_frames` are
-    marked; notes of `kept`, as `roll`, have the colour of a prime.
+    marked; notes of `kept_notes`, as `roll`, have the colour of a prime.
     """
     from matplotlib.figure import Figure
     notes = piano_roll.played(roll, grid)
@@ -58,9 +58,9 @@ def save_roll(
     axes = figure.subplots()
     colours = np.where(notes.start < prime_frames, _REFERENCE, np.array(PARTS)[notes.part])
     _draw_notes(axes, notes, colours, grid)
-    if kept is not None:  # over the drawn notes, which may begin before them at the same pitch
-        kept_notes = piano_roll.played(kept, grid)
-        _draw_notes(axes, kept_notes, np.full(len(kept_notes.pitch), _REFERENCE), grid)
+    if kept_notes is not None:  # over the drawn notes, which may begin earlier at the same pitch
+        given = piano_roll.played(kept_notes, grid)
+        _draw_notes(axes, given, np.full(len(given.pitch), _REFERENCE), grid)
     if grid.parts > 1:
         for number in range(grid.parts):
             axes.bar(0, 0, color=PARTS[number], label=f"part {number + 1}")

@@ -265,7 +265,7 @@ def resolve(hparams: SeriesHParams, table: Table, fixed: Sequence[str] = ()) -> 
         changes["embed_series"] = False
     if "level_inputs" not in fixed and len(table.series) == 1:
         changes["level_inputs"] = False
-    if hparams.base != "none":  # computed from inputs, of which none may be dropped
+    if hparams.base != "none":  # computed from inputs, which must not be dropped
         if "context_dropout" in fixed and hparams.context_dropout:
             raise UsageError(f"context_dropout: expected 0 with base={hparams.base}, got "
                              f"{hparams.context_dropout:g}.")

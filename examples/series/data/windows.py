@@ -45,7 +45,7 @@ class Window(NamedTuple):
     """A part of a series in the model's units."""
 
     values: np.ndarray  # `[T, D]`, 0 where missing
-    seen: np.ndarray  # bool `[T, D]`
+    is_observed: np.ndarray  # bool `[T, D]`
     inputs: StepInputs  # of its steps
     loc: np.ndarray  # what was subtracted, `[D]`
     scale: np.ndarray  # what the rest was divided by, `[D]`
@@ -143,7 +143,7 @@ class WindowMaker:
         inside = steps < min(origin, length)
         raw = np.full([size, dims], np.nan)
         raw[inside] = self._with_noise(series, steps[inside])
-        seen = np.isfinite(raw)
+        is_observed = np.isfinite(raw)
         values = np.nan_to_num((raw - loc) / scale).astype(self.space.dtype)
         lagged = steps[:, None] - self.lags  # [T, L]
         is_past = lagged < (origin if own_from is None else min(origin, own_from))
@@ -165,9 +165,9 @@ class WindowMaker:
         log_jacobian = np.zeros(size)
         if self.space.kind == "scaled":
             per_value = -np.log(scale) - (np.nan_to_num(raw) if self.space.log else 0.0)
-            log_jacobian = np.where(seen, per_value, 0.0).sum(1)
+            log_jacobian = np.where(is_observed, per_value, 0.0).sum(1)
         scored = steps >= (start if scored_from is None else scored_from)
-        return Window(values, seen, StepInputs(
+        return Window(values, is_observed, StepInputs(
             floats, codes, np.nan_to_num((lags - loc) / scale).astype(self.space.dtype),
             np.isfinite(lags), is_past, scored,
             np.where(scored, log_jacobian, 0.0).astype(np.float32)), loc, scale)
@@ -221,11 +221,12 @@ class WindowMaker:
         if self.space.history and start:
             recent = self._in_units(series.values[
                 max(0, start - max(4 * self._season, 8 * _LEAST_HISTORY)):start])
-            seen = np.isfinite(recent)
-            count = seen.sum(0)
+            is_observed = np.isfinite(recent)
+            count = is_observed.sum(0)
             enough = count >= 2
-            mean = np.where(seen, recent, 0.0).sum(0) / np.maximum(count, 1)
-            deviation = np.where(seen, np.abs(recent - mean), 0.0).sum(0) / np.maximum(count, 1)
+            mean = np.where(is_observed, recent, 0.0).sum(0) / np.maximum(count, 1)
+            deviation = np.where(is_observed, np.abs(recent - mean), 0.0).sum(0)
+            deviation /= np.maximum(count, 1)
             loc = np.where(enough, mean, loc)
             scale = np.where(enough, np.maximum(deviation, _LEAST_SPREAD * scale), scale)
         loc[self._binary], scale[self._binary] = 0.0, 1.0
@@ -244,7 +245,7 @@ def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
     lengths[:len(windows)] = [len(window.values) for window in windows]
     inputs = StepInputs(*(padded(*parts) for parts in zip(*(w.inputs for w in windows))))
     return Batch(padded(*(w.values for w in windows)), lengths, np.ones([rows], bool), inputs,
-                 padded(*(w.seen for w in windows)))
+                 padded(*(w.is_observed for w in windows)))
 
 
 @dataclasses.dataclass(frozen=True)

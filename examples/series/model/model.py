@@ -172,7 +172,7 @@ class SeriesModel(Model):
         prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.decoder.event_spec)
         inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
         # Paths differ in what was missing and in latents before the origin, if there are any.
-        early = bool(self.gen_core.core.latent_size) or not before.seen.all()
+        early = bool(self.gen_core.core.latent_size) or not before.is_observed.all()
         scalar = 1.0 if temperature == 1 else tf.constant(temperature, tf.float32)
         paths = self._sample_paths(
             prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early, scalar,
@@ -296,7 +296,7 @@ class ScoredSteps(Evaluator):
 
 def _cut(window: TableWindow, start: int, stop: int) -> TableWindow:
     return window._replace(
-        values=window.values[start:stop], seen=window.seen[start:stop],
+        values=window.values[start:stop], is_observed=window.is_observed[start:stop],
         inputs=type(window.inputs)(*(leaf[start:stop] for leaf in window.inputs)))
 
 

@@ -12,7 +12,7 @@ from vaeseq.autoencoder import Autoencoder, StateModel, make, measures
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
-from vaeseq.runs.progress import Progress
+from vaeseq.runs.progress import working
 
 from ..data import units
 from ..data.corpus import open_corpus
@@ -73,9 +73,8 @@ def fit_states(
     sequences = model.split(encoded.parts(0, len(encoded.symbols)))
     every = -(-len(sequences) // _MOST_FITTED) or 1
     states = make(name, seed=seed)
-    with Progress(f"fit {name}", total=1, unit="model", is_brief=True) as progress:
+    with working(f"fit {name}"):
         states.fit(*autoencoder.encode(sequences[::every]))
-        progress.advance(1, 1)
     return states
 
 
@@ -83,9 +82,8 @@ def encode(args: argparse.Namespace) -> None:
     """Writes the latents of lines into a file."""
     model, autoencoder = load_autoencoder(args)
     sequences = read(model, args)
-    with Progress("encode", total=1, unit="text", is_brief=True) as progress:
+    with working("encode"):
         encoded = autoencoder.encode(sequences)
-        progress.advance(1, 1)
     texts = np.array([model.vocabulary.decode(symbols) for symbols in sequences])
     with open(args.output, "wb") as file:
         np.savez(file, text=texts, mean=encoded.mean, stddev=encoded.stddev)
@@ -101,9 +99,8 @@ def reconstruct(args: argparse.Namespace) -> None:
     if len(sequences) < 2:
         raise UsageError(f"--input: expected at least two {model.hparams.unit}s to compare, got "
                          "one.")
-    with Progress("measure", total=1, unit="report", is_brief=True) as progress:
+    with working("measure"):
         report = measures.report(autoencoder, sequences, seed=args.seed)
-        progress.advance(1, 1)
     if args.json:
         values = {**report._asdict(), "sequences": len(sequences), "tokens": model.vocabulary.name,
                   "is_collapsed": report.is_collapsed,

@@ -100,7 +100,8 @@ def test_notes_are_spelled_by_the_key(pitches, fifths, names, tmp_path):
 def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
     grid = Grid(rate=1, lowest=60, highest=60)
     is_kept = np.repeat([[0], [1]], 4, axis=0)
-    picture = plots.save_roll(tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept=is_kept)
+    picture = plots.save_roll(
+        tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept_notes=is_kept)
     pixels = matplotlib.image.imread(tmp_path / "a.png")
     width = picture.width * (picture.right - picture.left)
     colours = [(pixels[:, round(picture.left * picture.width + width * share), 2]

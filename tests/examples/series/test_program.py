@@ -321,7 +321,7 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
 
     def part(first, last):
         return stack([window._replace(
-            values=window.values[first:last], seen=window.seen[first:last],
+            values=window.values[first:last], is_observed=window.is_observed[first:last],
             inputs=type(window.inputs)(*(leaf[first:last] for leaf in window.inputs)))],
             1, last - first)
 

@@ -26,7 +26,7 @@ def maker_of(one, output="normal", lags=(1, 2, 7), held_out=0, **space):
 
 
 def leaves(window):
-    return [window.values, window.seen, *window.inputs, window.loc, window.scale]
+    return [window.values, window.is_observed, *window.inputs, window.loc, window.scale]
 
 
 WAVE = 50 + 10 * np.sin(np.arange(90) / 3)
@@ -42,7 +42,7 @@ def test_nothing_after_the_origin_reaches_a_window(output):
     there = maker.window(other.series[0], 40, 75, origin=60)
     for mine, its in zip(leaves(here), leaves(there)):
         np.testing.assert_array_equal(mine, its)
-    assert not here.seen[20:].any() and not here.inputs.lags_given[21:, 0].any()
+    assert not here.is_observed[20:].any() and not here.inputs.lags_given[21:, 0].any()
     # With another origin the change is seen: the test above could fail.
     assert not np.array_equal(maker.window(other.series[0], 40, 75).values[20:],
                               maker.window(one.series[0], 40, 75).values[20:])
@@ -104,7 +104,7 @@ def test_lags_are_earlier_values_in_the_windows_units():
         np.testing.assert_array_equal(window.inputs.lags_seen[:, number, 0], is_finite)
         np.testing.assert_allclose(
             window.inputs.lags[is_finite, number, 0], expected[is_finite], rtol=1e-5)
-    assert not window.seen[5, 0] and window.values[5, 0] == 0.0
+    assert not window.is_observed[5, 0] and window.values[5, 0] == 0.0
 
 
 @pytest.mark.parametrize("values", [

@@ -152,7 +152,7 @@ def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int
 
 
 def _loop_lookup(parts: list[Part], weights: Tensors, num_steps: int) -> LoopLookup | None:
-    """Finds a part to look up at each step, where there is another part beside it."""
+    """Finds a part to look up at each step among two parts or more."""
     begin = 0
     for index, part in enumerate(parts if len(parts) > 1 else ()):
         end = begin + part.shape[-1]
