@@ -8,6 +8,7 @@
 The data are those of `benchmarks.quality.autoencoders`. The base is a VAE with the whole weight on
 the KL and a decoder that sees all past observations; each other row changes one thing. Of `reset`,
 the encoder is that of an autoencoder without a prior, trained for as many updates before.
+`conductor` is for phrases of 16 bars (`--frames 128` of Nottingham), beside `weight`.
 """
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "weight": ("`kl_weight=0.3`", {"kl_weight": 0.3}),
     "free-bits": (f"`free_bits_per=dimension,free_bits={_BITS:g}`",
                   {"free_bits_per": "dimension", "free_bits": _BITS}),
+    "conductor": ("`kl_weight=0.3,seqae_conductor=8`", {"kl_weight": 0.3, "seqae_conductor": 8}),
     "lagging": ("`seqae_encoder_updates=10`", {"seqae_encoder_updates": 10}),
     "reset": ("`--init-from`, `seqae_reset_decoder=true`, free bits as above",
               {"seqae_reset_decoder": True, "free_bits_per": "dimension", "free_bits": _BITS}),

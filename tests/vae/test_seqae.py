@@ -12,7 +12,7 @@ from vaeseq.nn.dropout import enable_dropout
 
 
 def gen_core(**hparams):
-    return small.gen_core("SEQAE", small.symbol_codec, cell="gru", **hparams)
+    return small.gen_core("SEQAE", small.symbol_codec, **{"cell": "gru", **hparams})
 
 
 def run(model, bound, observed, lengths=None, state=None, kl_weight=1.0, seed=1):
@@ -66,6 +66,33 @@ def test_only_the_latent_passes_from_segment_to_segment():
     with pytest.raises(ValueError, match="a conductor and a segment_size of at least 1"):
         vae.SEQAE(core.decoder, core._encoder, core._d_core, core._q_z, past=core._past,
                   future=core._future, segment_size=2)
+
+
+def test_segments_decoded_at_once_are_those_of_single_steps(monkeypatch):
+    """Rows of different lengths and places within a segment; windows shorter and longer."""
+    def infer(core, contexts, state, lengths):
+        observed = small.symbols(*contexts.shape[:2])
+        context_features, _ = core.encode_contexts(contexts, (), lengths)
+        features = core.encode_observed(context_features, observed, lengths)
+        latents = tf.random.stateless_normal([*contexts.shape[:2], 2], small.SEED)
+        return core.infer_given(context_features, features, latents, state, lengths)
+
+    for cell, layers in (("gru", (4,)), ("mamba", (4,)), ("transformer", (4, 4))):
+        core = gen_core(seqae_conductor=3, cell=cell, rnn_hidden_sizes=layers, attention_heads=2,
+                        attention_window=3).core
+        state = core.initial_state(3).latent
+        for num_steps, lengths in ((4, [4, 1, 0]), (2, None), (7, [7, 6, 3]), (3, None)):
+            contexts = tf.random.stateless_normal([3, num_steps, 3], [num_steps, 2])
+            lengths = None if lengths is None else tf.constant(lengths)
+            with monkeypatch.context() as patch:
+                patch.setattr(vae.SEQAE, "infer_given", vae.VAECore.infer_given)
+                expected = infer(core, contexts, state, lengths)
+            found = infer(core, contexts, state, lengths)
+            valid = (slice(None) if lengths is None
+                     else tf.sequence_mask(lengths, num_steps).numpy())
+            small.close(found.outputs.numpy()[valid], expected.outputs.numpy()[valid])
+            small.close(found.state, expected.state)
+            state = found.state
 
 
 def test_free_bits_per_dimension_charge_each_dimension():

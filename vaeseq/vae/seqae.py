@@ -275,8 +275,7 @@ class SEQAE(VAECore):
     ) -> NormalParams:
         num_steps = nest.leading_dim(observed, 1)
         return tf.nest.map_structure(
-            lambda x: tf.repeat(x[:, tf.newaxis], num_steps, 1),
-            self._posterior_params(observed, lengths))
+            lambda x: _repeat(x, num_steps), self._posterior_params(observed, lengths))
 
     def _posterior_params(self, observed: Nest, lengths: Tensor | None) -> NormalParams:
         features = _drop_steps(self._past, self._encoder(observed), self._input_noise)
@@ -323,8 +322,8 @@ class SEQAE(VAECore):
         self, context_features: Nest, features: Nest, state: State, lengths: Tensor | None = None,
         *, seed: Seed,
     ) -> Inferred:
-        """Samples z, and runs a decoder without a conductor over all steps at once."""
-        if self._conductor is not None or context_features.shape[1] == 0:
+        """Samples z, and runs the decoder over all steps at once."""
+        if context_features.shape[1] == 0:
             return super().infer(context_features, features, state, lengths, seed=seed)
         h = self._all_hidden(context_features, state)
         q_z = self.posterior(h, features)
@@ -335,34 +334,92 @@ class SEQAE(VAECore):
         self, context_features: Nest, features: Nest, latents: Tensor, state: State,
         lengths: Tensor | None = None,
     ) -> Inferred:
-        if self._conductor is not None or context_features.shape[1] == 0:
+        if context_features.shape[1] == 0:
             return super().infer_given(context_features, features, latents, state, lengths)
         h = self._all_hidden(context_features, state)
         return self._decode(h, latents, self.posterior(h, features), lengths)
 
     def _all_hidden(self, contexts: Tensor, state: State) -> Hidden:
-        """Returns what the prior and the posterior of all steps read; the cell is the first."""
+        """Returns what the prior and the posterior of all steps read; cell, segment: the first."""
         num_steps = nest.leading_dim(contexts, 1)
-        z = tf.repeat(state.z[:, tf.newaxis], num_steps, 1)
+        z = _repeat(state.z, num_steps)
         later = tf.ones([nest.leading_dim(z), num_steps - 1, 1], z.dtype)
         has_begun = tf.concat([state.has_begun[:, tf.newaxis], later], 1)
-        return Hidden(contexts, State(z, state.cell, has_begun, ()))
+        return Hidden(contexts, State(z, state.cell, has_begun, state.segment))
 
     def _decode(
         self, h: Hidden, latents: Tensor, q_z: tfd.Distribution, lengths: Tensor | None
     ) -> Inferred:
-        before = State(h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0], ())
+        before = State(
+            h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0], h.state.segment)
         after = self._with_sequence_latent(before, latents[:, 0])
-        repeated = tf.repeat(after.z[:, tf.newaxis], nest.leading_dim(latents, 1), 1)
-        outputs, cell = self._d_core((h.context, repeated), after.cell, lengths)
-        after = after._replace(cell=cell)
+        if self._conductor is None:
+            outputs, cell = self._d_core(
+                (h.context, _repeat(after.z, nest.leading_dim(latents, 1))), after.cell, lengths)
+            after = after._replace(cell=cell)
+        else:
+            outputs, after = self._decode_segments(self._conductor, h.context, after, lengths)
         if lengths is not None:
             after = nest.where(lengths > 0, after, before)
         return Inferred(latents, self.prior(h), q_z, outputs, after)
 
+    def _decode_segments(
+        self, conductor: RecurrentStack, contexts: Tensor, state: State, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Decodes all segments at once, as each begins from the conductor's output alone.
+
+        Before them come the steps of each row, at most N - 1, that end a segment which the state is
+        in the middle of.
+        """
+        size, segment = self._segment_size, state.segment
+        num_rows, num_steps = (nest.leading_dim(contexts, axis) for axis in (0, 1))
+        if lengths is None:
+            lengths = tf.fill([num_rows], num_steps)
+        place = tf.cast(segment.place[..., 0], tf.int32)
+        num_old = tf.minimum(tf.math.floormod(-place, size), lengths)
+        old_steps = tf.minimum(size, num_steps)
+        old_outputs, old_cell = self._d_core(
+            (contexts[:, :old_steps], _repeat(segment.output, old_steps)), state.cell, num_old)
+
+        # Segments [B, K, N], each row's from its own first step; steps past its end are not valid.
+        num_segments = (num_steps + size - 1) // size
+        steps = num_old[:, tf.newaxis] + tf.range(num_segments * size)
+        contexts = tf.gather(contexts, tf.minimum(steps, num_steps - 1), batch_dims=1)
+        contexts = tf.reshape(contexts, [num_rows * num_segments, size, contexts.shape[-1]])
+        num_new = lengths - num_old
+        valid = tf.clip_by_value(
+            num_new[:, tf.newaxis] - size * tf.range(num_segments), 0, size)
+        num_begun = (num_new + size - 1) // size
+        sources, conductor_cell = conductor(
+            _repeat(state.z, num_segments), segment.cell, num_begun)
+        source = nest.merge_leading(sources)
+        outputs, cells = self._d_core(
+            (contexts, _repeat(source, size)),
+            _initial_state(self._initial, self._d_core, source), tf.reshape(valid, [-1]))
+        outputs = tf.reshape(outputs, [num_rows, num_segments * size, outputs.shape[-1]])
+
+        # Back to the steps of each row, and the state after the last valid one.
+        steps = tf.range(num_steps) - num_old[:, tf.newaxis]
+        outputs = nest.where(
+            steps >= 0, tf.gather(outputs, tf.maximum(steps, 0), batch_dims=1),
+            tf.pad(old_outputs, [[0, 0], [0, num_steps - old_steps], [0, 0]]))
+        last = tf.maximum(num_begun - 1, 0)
+        cells, sources = tf.nest.map_structure(
+            lambda x: tf.gather(x, last, batch_dims=1),
+            (nest.split_samples(cells, num_segments), sources))
+        cell, output = nest.where(num_begun > 0, (cells, sources), (old_cell, segment.output))
+        place = tf.cast(tf.math.floormod(place + lengths, size), segment.place.dtype)
+        return outputs, state._replace(
+            cell=cell, segment=Segment(conductor_cell, output, place[:, tf.newaxis]))
+
     def _with_sequence_latent(self, state: State, z: Tensor) -> State:
         """Returns the state in which z, the latent of the present step, is that of the sequence."""
         return nest.where(state.has_begun[..., 0] > 0, state, self.begin(z).latent)
+
+
+def _repeat(x: Tensor, num_steps: int | Tensor) -> Tensor:
+    """Returns x, `[B, F]`, at each of a number of steps, `[B, T, F]`."""
+    return tf.repeat(x[:, tf.newaxis], num_steps, 1)
 
 
 def _initial_layers(stack: RecurrentStack, name: str) -> list[Linear | None]:
