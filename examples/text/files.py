@@ -42,7 +42,8 @@ def corpus_files(texts: Iterable[str]) -> list[Path]:
     """Returns the files that arguments name, each once, sorted by path.
 
     The order is that of the absolute paths, folder by folder, each name compared by its bytes. So
-    it depends neither on the locale, nor on the file system, nor on the order of the arguments.
+    it depends neither on the locale, nor on the file system, nor on the order of the arguments. Of
+    several links to a file, the first counts.
 
     Raises:
       argparse.ArgumentTypeError: an argument names no file, or a file cannot be read.
@@ -51,8 +52,11 @@ def corpus_files(texts: Iterable[str]) -> list[Path]:
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:
-    unique = {os.path.abspath(path): path for path in paths}
-    return [unique[name] for name in sorted(unique, key=lambda name: os.fsencode(name).split(b"/"))]
+    ordered = sorted(paths, key=lambda path: os.fsencode(os.path.abspath(path)).split(b"/"))
+    unique: dict[str, Path] = {}
+    for path in ordered:
+        unique.setdefault(os.path.realpath(path), path)
+    return list(unique.values())
 
 
 def _files_in(folder: str) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 
 _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_SPACES = b"\t\n\r\f\x1b"  # control characters of texts
+_UNASSIGNED = chr(0x40000)  # from here on there are no characters
 _COMMON = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis", "euc_jp",
            "euc_kr"]
 
@@ -17,39 +20,69 @@ def marked(head: bytes) -> tuple[bytes, str]:
     return next((item for item in _MARKS if head.startswith(item[0])), (b"", ""))
 
 
-def probable(head: bytes) -> str:
-    """Returns the probable encoding of a text that is not UTF-8; "" for a binary file."""
-    encoding = utf_16_without_mark(head)
-    if not encoding and b"\0" not in head and b"\2" not in head:  # as in UTF-16
+def probable(sample: bytes) -> str:
+    """Returns the probable encoding of a part of a text; "" for a binary file.
+
+    It is "utf-8" also where some bytes are not.
+    """
+    encoding = without_mark(sample)
+    if encoding:
+        return encoding
+    if is_binary(sample):
+        return ""
+    if _is_mostly_utf_8(sample):
+        return "utf-8"
+    if b"\0" not in sample and b"\2" not in sample:  # as in UTF-16
         from charset_normalizer import from_bytes
-        whole_lines = head[:head.rfind(b"\n") + 1] or head  # it may end within a character
+        whole_lines = sample[:sample.rfind(b"\n") + 1] or sample  # it may end within a character
         matches = from_bytes(whole_lines, cp_isolation=_COMMON)
         best = matches.best()
         # Short texts fit several encodings of one family equally well.
         equal = [name for match in matches if best and (match.chaos, match.coherence) == (
             best.chaos, best.coherence) for name in match.could_be_from_charset]
         encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
-    return encoding or _printable(head)
+    return encoding or _printable(sample)
 
 
-def conversion(encoding: str) -> str:
+def conversion(encoding: str, options: str = "") -> str:
     """Returns a shell command that converts a file from `encoding` to UTF-8, in backquotes."""
-    return f"`iconv -f {encoding.replace('_', '-')} -t utf-8`"
+    return f"`iconv {options}-f {encoding.replace('_', '-')} -t utf-8`"
 
 
-def utf_16_without_mark(head: bytes) -> str:
-    """Returns the UTF-16 encoding of text that is mostly of one alphabet, or ""."""
-    # The first bytes of most such characters are below 32, as in control characters.
-    controls = [byte < 0x20 and byte not in b"\t\n\r\f\x1b" for byte in head]
+def without_mark(sample: bytes) -> str:
+    """Returns the UTF-16 or UTF-32 encoding of a text without a byte order mark, or "".
+
+    A text in UTF-16 is recognised where most of it is of one alphabet.
+    """
+    if not any(sample):
+        return ""
+    whole = sample[:len(sample) // 4 * 4]
+    for encoding in ("utf_32_le", "utf_32_be"):
+        with contextlib.suppress(UnicodeDecodeError):  # hardly any other bytes are UTF-32
+            if min(text := whole.decode(encoding), default="") > "\0" and max(text) < _UNASSIGNED:
+                return encoding
+    # The first bytes of most characters in UTF-16 are below 32, as in control characters.
+    controls = [byte < 0x20 and byte not in _SPACES for byte in sample]
     even, odd = (sum(half) / max(1, len(half)) for half in (controls[::2], controls[1::2]))
-    if max(even, odd) < 0.5 or min(even, odd) > 0.3 or not any(head):
+    if max(even, odd) < 0.5 or min(even, odd) > 0.3:
         return ""
     return "utf_16_le" if odd > even else "utf_16_be"
 
 
+def is_binary(sample: bytes) -> bool:
+    """Returns whether so many bytes are control characters that this is no text in UTF-8."""
+    return sum(byte < 0x20 and byte not in _SPACES for byte in sample) > 0.3 * len(sample)
+
+
+def _is_mostly_utf_8(sample: bytes) -> bool:
+    text = sample.decode("utf-8", "replace")
+    num_wrong = text.count("\ufffd")
+    return num_wrong <= sum(c > "\x7f" for c in text) - num_wrong
+
+
 def _printable(head: bytes) -> str:
     """Returns an encoding in which the beginning of a file is printable text, or ""."""
-    has_controls = not {*head}.isdisjoint({*range(0x20)} - {*b"\t\n\r\f\x1b"})
+    has_controls = not {*head}.isdisjoint({*range(0x20)} - {*_SPACES})
     for encoding in ("utf_16_le", "utf_16_be") if has_controls else ("cp1252", "latin_1"):
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(head)

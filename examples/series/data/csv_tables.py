@@ -148,6 +148,9 @@ def what_it_is(path: Path) -> str:
         encoding = encodings.probable(file.read(_SAMPLE_BYTES))
     if not encoding:
         return "It is probably a binary file."
+    if encoding == "utf-8":
+        return ("Most of it is UTF-8: leave out what is not with "
+                f"{encodings.conversion(encoding, '-c ')}.")
     return (f"Its encoding is probably {encoding}: convert the file with "
             f"{encodings.conversion(encoding)}.")
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
+import functools
 import gzip
+import itertools
 import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from vaeseq.cli import encodings
 
 _CHUNK_BYTES = 1 << 22
 _SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
+_COMPRESSED_BYTES = 1 << 16  # of an xz file, read at once
+_XZ = b"\xfd7zXZ\0"
 _BINARY_KINDS = (  # offset and content of the bytes that begin such files
     (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
     (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
     (0, b"\x89PNG", "a PNG image"), (0, b"\xff\xd8\xff", "a JPEG image"),
     (0, b"GIF87a", "a GIF image"), (0, b"GIF89a", "a GIF image"),
-    (257, b"ustar", "a tar archive"), (4, b"1AY&SY", "a bzip2 file"),
-    (0, b"\x1f\x8b", "a file compressed twice"), (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (0, b"PK\x05\x06", "an empty ZIP archive"), (257, b"ustar", "a tar archive"),
+    (0, b"Rar!\x1a", "a RAR archive"), (4, b"1AY&SY", "a bzip2 file"),
+    (0, b"\x1f\x9d", "a file of compress"), (0, b"\x04\x22\x4d\x18", "an LZ4 file"),
+    (0, b"\x5d\0\0", "an LZMA file"), (0, b"LZIP\1", "an lzip file"),
+    (0, b"\x1f\x8b", "a file compressed twice"), (0, _XZ, "a file compressed twice"),
+    (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (0, b"7z\xbc\xaf", "a 7z archive"), (0, b"\x7fELF", "a program"),
     (0, b"SQLite format 3\0", "a database"), (0, b"MThd\0", "a MIDI file"))
 
@@ -50,8 +57,12 @@ def read_file(
     """
     name, bytes_read = repr(os.fspath(path)), 0
     try:
-        with open(path, "rb") as raw, _decompressed(raw) as file:
-            head = file.read(_SAMPLE_BYTES)
+        with open(path, "rb") as raw:
+            chunks = _decompressed(raw)
+            first = b""
+            while len(first) < _SAMPLE_BYTES and (chunk := next(chunks, None)) is not None:
+                first += chunk
+            head = first[:_SAMPLE_BYTES]
             if not head:
                 raise EmptyFileError(f"{name}: expected text, got an empty file.")
             for offset, magic, kind in _BINARY_KINDS:
@@ -59,14 +70,15 @@ def read_file(
                     raise ValueError(f"{name}: expected text, got {kind}. Extract its text first, "
                                      "or give another file.")
             mark, detected = encodings.marked(head)
-            if encoding is None and not detected and encodings.utf_16_without_mark(head):
+            if encoding is None and not detected and (
+                    encodings.without_mark(head) or encodings.is_binary(head)):
                 raise ValueError(f"{name}: expected UTF-8 text. {_advice(head)}")
             if encoding and detected and codecs.lookup(encoding).name not in (
                     detected, f"{detected}-sig", detected[:-3]):  # utf-16 has both byte orders
                 raise ValueError(f"{name}: expected {encoding.upper()} text, got the byte order "
                                  f"mark of {detected.upper()}. Leave out --encoding.")
-            file.seek(len(mark))
-            for text in _decode(file, detected or encoding or "utf-8", name, len(mark)):
+            chunks = itertools.chain([first[len(mark):]], chunks)
+            for text in _decode(chunks, detected or encoding or "utf-8", name, len(mark)):
                 advance(raw.tell() - bytes_read)
                 bytes_read = raw.tell()
                 yield text
@@ -75,35 +87,54 @@ def read_file(
                          f"file, which `cat` joins ({error}).") from None
 
 
-def _decompressed(raw: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
-    """Returns the content of a file, decompressed."""
-    magic = raw.read(6)
+def _decompressed(raw: BinaryIO) -> Iterator[bytes]:
+    """Returns the content of a file in chunks, decompressed."""
+    magic = raw.read(len(_XZ))
     raw.seek(0)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if magic == b"\xfd7zXZ\0":
-        return cast(BinaryIO, lzma.LZMAFile(raw))
-    return contextlib.nullcontext(raw)
+    if magic == _XZ:
+        return _of_xz(raw)
+    file = gzip.GzipFile(fileobj=raw) if magic.startswith(b"\x1f\x8b") else raw
+    return iter(functools.partial(file.read, _CHUNK_BYTES), b"")
 
 
-def _decode(file: BinaryIO, encoding: str, name: str, position: int) -> Iterator[str]:
+def _of_xz(raw: BinaryIO) -> Iterator[bytes]:
+    """Yields the content of all streams of an xz file; `lzma.open` ends at padding after one."""
+    content = raw.read(_COMPRESSED_BYTES)
+    while content:
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        while not stream.eof:
+            yield stream.decompress(content, _CHUNK_BYTES)
+            content = raw.read(_COMPRESSED_BYTES) if stream.needs_input else b""
+            if stream.needs_input and not content:
+                raise EOFError("it ends within a stream")
+        content, padding = stream.unused_data or raw.read(_COMPRESSED_BYTES), 0
+        while content.startswith(b"\0"):
+            stripped = content.lstrip(b"\0")
+            padding += len(content) - len(stripped)
+            content = stripped or raw.read(_COMPRESSED_BYTES)
+        if padding % 4:
+            raise lzma.LZMAError(f"{padding:,} bytes of padding, which is no multiple of 4")
+
+
+def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
-    chunk = b"?"
-    while chunk:
-        chunk = file.read(_CHUNK_BYTES)
+    before = b""  # the end of the chunk before
+    for chunk in itertools.chain(filter(None, chunks), [b""]):
         pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            byte = error.object[error.start]
+            start = error.start - pending  # in this chunk
+            sample = _sample(before + chunk, len(before) + start)
             raise ValueError(
-                f"{name}: expected {encoding.upper()} text, got byte 0x{byte:02x} at offset "
-                f"{position - pending + error.start}. "
-                f"{_advice(_sample(error.object, error.start))}") from None
+                f"{name}: expected {encoding.upper()} text, got byte "
+                f"0x{error.object[error.start]:02x} at offset {position + start}. "
+                f"{_advice(sample, encoding)}") from None
         except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
             raise ValueError(f"{name}: expected {encoding.upper()} text ({error}). "
-                             f"{_advice(_sample(chunk, 0))}") from None
+                             f"{_advice(_sample(chunk, 0), encoding)}") from None
         position += len(chunk)
+        before = chunk[-_SAMPLE_BYTES:]
         yield text
 
 
@@ -115,13 +146,15 @@ def _sample(content: bytes, place: int) -> bytes:
     return content[start:start + _SAMPLE_BYTES]
 
 
-def _advice(sample: bytes) -> str:
-    """Returns what a part of a file of another encoding probably is, and what to do."""
-    with contextlib.suppress(UnicodeDecodeError):
-        if "\0" not in codecs.getincrementaldecoder("utf-8")().decode(sample):
-            return "It is UTF-8: leave out --encoding."
-    encoding = encodings.probable(sample)
-    if not encoding:
+def _advice(sample: bytes, encoding: str = "utf-8") -> str:
+    """Returns what text that cannot be read in an encoding probably is, and what to do."""
+    likely = encodings.probable(sample)
+    if not likely:
         return "It is probably a binary file. Give a text."
-    return (f"Its encoding is probably {encoding}: give --encoding {encoding}, or convert the file "
-            f"with {encodings.conversion(encoding)}.")
+    if codecs.lookup(likely).name == codecs.lookup(encoding).name:
+        return (f"The rest is {likely}: correct it there, or leave out what is not with "
+                f"{encodings.conversion(likely, '-c ')}.")
+    if likely == "utf-8":
+        return "It is UTF-8: leave out --encoding."
+    return (f"Its encoding is probably {likely}: give --encoding {likely}, or convert the file "
+            f"with {encodings.conversion(likely)}.")

@@ -67,6 +67,14 @@ def test_a_name_with_magic_characters_is_a_file_where_it_exists(tmp_path):
     assert files.matches(str(tmp_path)) == [tmp_path / "a[1].txt"]
 
 
+def test_a_file_counts_once_however_many_links_lead_to_it(tmp_path):
+    (tmp_path / "b.txt").write_text("one")
+    (tmp_path / "a.txt").symlink_to("b.txt")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    for name in (f"{tmp_path}/**", str(tmp_path)):
+        assert files.matches(name) == [tmp_path / "a.txt"]
+
+
 @pytest.mark.parametrize(("name", "message"), [
     ("nothing", "no such file"), ("*.nothing", r"no file matches the pattern '.*\*.nothing'"),
     ("b/empty", "expected a folder with files of text; .*empty' has none"), ("pipe", "a pipe")])

@@ -210,7 +210,11 @@ def _tar(text):
     (b"%PDF-1.7\n", "got a PDF document"), (b"BZh91AY&SY\xff", "got a bzip2 file"),
     (_tar(b"a text"), "got a tar archive"), (gzip.compress(_tar(b"a text")), "got a tar archive"),
     (gzip.compress(gzip.compress(b"a text")), "got a file compressed twice"),
-    (bytes(range(256)), "It is probably a binary file")],
+    (gzip.compress(lzma.compress(b"a text")), "got a file compressed twice"),
+    (lzma.compress(b"a text", lzma.FORMAT_ALONE), "got an LZMA file"),
+    (b"\x1f\x9d\x90a", "got a file of compress"),
+    (bytes(range(256)), "It is probably a binary file"),
+    (bytes(99), "It is probably a binary file")],
     # gzip writes the time: the contents would name the test differently in each process.
     ids=lambda value: value if isinstance(value, str) else "file")
 def test_a_binary_file_is_refused_by_its_kind(content, kind, tmp_path):
@@ -234,6 +238,40 @@ def test_a_compressed_file_is_read_and_its_damage_reported(module, tmp_path):
         list(reading.read_file(path))
     with pytest.raises(ValueError, match="got an empty file"):
         list(reading.read_file(_written(tmp_path / "text", module.compress(b""))))
+
+
+def _xz_streams(*contents):
+    return b"".join(content if set(content) <= {0} else lzma.compress(content)
+                    for content in contents)
+
+
+@pytest.mark.parametrize(("contents", "text"), [
+    ((b"one", b"two"), "onetwo"), ((b"one", bytes(8), b"two"), "onetwo"),
+    ((b"one", bytes(1 << 20), b"two", bytes(4)), "onetwo"),
+    ((b"a" * 99999, bytes(4)), "a" * 99999)])
+def test_all_streams_of_an_xz_file_are_read(contents, text, tmp_path):
+    path = _written(tmp_path / "text", _xz_streams(*contents))
+    assert "".join(reading.read_file(path)) == text
+
+
+@pytest.mark.parametrize("content", [
+    _xz_streams(b"one", bytes(3), b"two"), _xz_streams(b"one") + b"else",
+    _xz_streams(b"one", b"two")[:-9]])
+def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_path):
+    with pytest.raises(ValueError, match="the compressed file is damaged"):
+        list(reading.read_file(_written(tmp_path / "text", content)))
+
+
+@pytest.mark.parametrize(("content", "encoding", "advice"), [
+    ("für".encode() * 99 + b"\x93" + "für".encode(), None, "iconv -c -f utf-8"),
+    ("für".encode() * 99 + b"\xc3", None, "iconv -c -f utf-8"),
+    ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16-le"),
+    (b"caf\xe9", None, "give --encoding cp1252"), (b"f\xfcr", "utf-8", "give --encoding cp1252"),
+    ("für".encode("utf-32-be"), None, "give --encoding utf_32_be"),
+    ("fürs".encode(), "utf-16-le", "It is UTF-8: leave out --encoding")])
+def test_the_advice_for_text_that_cannot_be_decoded(content, encoding, advice, tmp_path):
+    with pytest.raises(ValueError, match=advice):
+        list(reading.read_file(_written(tmp_path / "text", content), encoding))
 
 
 def test_the_embedded_prose_is_long():
