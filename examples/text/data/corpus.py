@@ -51,6 +51,7 @@ class Corpus:
     names: tuple[str, ...] = ()
     encoding: str | None = None  # of the files, if it was given
     boundaries: str = "start"  # what stands between files; see `open_corpus`
+    states: tuple[tuple[int, int], ...] = ()  # of the files when they were opened; see `_state`
 
     def chunks(self) -> Iterator[str]:
         """Yields the text in strings of any length; raises as `read_file`."""
@@ -71,11 +72,20 @@ class Corpus:
         return Corpus(self.name, lambda advance: iter([chunks()]))
 
     def encode(self, tokens: Tokens) -> Encoded:
-        """Returns the symbols; those of a large text are mapped from a file in the cache folder."""
+        """Returns the symbols; those of a large text are mapped from a file in the cache folder.
+
+        Raises as `read_file`, and ValueError if a file has changed since it was opened: another
+        reading, which made the vocabulary or named the file in the cache, saw other text.
+        """
         def parts() -> Iterator[Iterator[np.ndarray]]:
             with self._progress("encode") as advance:
                 for part in self.parts(advance):
                     yield tokens.encode_chunks(part)
+            for path, state in zip(self.files, self.states):
+                if _state(path) != state:
+                    raise ValueError(f"{os.fspath(path)!r}: expected a file that stays as it is, "
+                                     "but it changed while it was read. Copy it, or wait until it "
+                                     "is complete.")
 
         if self._num_bytes() < _CACHED_BYTES:
             return encoded.in_memory(parts(), tokens.dtype)
@@ -128,6 +138,12 @@ class Corpus:
             yield advance
 
 
+def _state(path: Path) -> tuple[int, int]:
+    """Returns the size of a file and when it was changed."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
 def _ignore(num_bytes: int) -> None:
     del num_bytes
 
@@ -177,7 +193,8 @@ def open_corpus(
         return iter([_joined(contents, FILE_SEPARATOR if boundaries == "symbol" else "")])
 
     return Corpus(
-        name, parts, tuple(paths), tuple(map(os.path.abspath, texts)), encoding, boundaries)
+        name, parts, tuple(paths), tuple(map(os.path.abspath, texts)), encoding, boundaries,
+        tuple(map(_state, paths)))
 
 
 def _skipping_empty(chunks: Iterator[str]) -> Iterator[str]:

@@ -118,6 +118,20 @@ def test_parts_are_cut_at_the_held_out_end(folder):
     assert [vocabulary.decode(text) for text in read.valid] == ["0", "bbbb", "é"]
 
 
+def test_a_file_that_grows_while_it_is_read_is_an_error(folder, monkeypatch):
+    monkeypatch.setattr(corpus, "_CACHED_BYTES", 1)
+    opened = corpus.open_corpus([folder])
+    vocabulary = Vocabulary.of(opened.chunks(), 99, 1)
+    with open(folder / "a.txt", "a", encoding="utf-8") as file:
+        file.write(" line")
+    with pytest.raises(ValueError, match="a.txt': expected .* it changed while it was read"):
+        opened.encode(vocabulary)
+    # Nothing was cached under the former content.
+    (folder / "a.txt").write_text(TEXTS["a.txt"], encoding="utf-8")
+    again = corpus.open_corpus([folder]).encode(vocabulary)
+    assert vocabulary.decode(again.symbols) == "".join(map(TEXTS.get, ORDER))
+
+
 @pytest.fixture
 def log_dir(folder, tmp_path):
     log_dir = LogDir(tmp_path / "log")
