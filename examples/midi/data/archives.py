@@ -74,7 +74,8 @@ def load_clock(path: str | os.PathLike[str]) -> Clock:
         value = arrays.get(key, np.zeros(()))
         valid = value.size == 1 and (key == "rate" or value.dtype.kind in "iu")
         if key in arrays and not (valid and allowed.low <= value.item() <= allowed.high):
-            raise ValueError(f"{name}: expected {key!r} to be a number from {allowed.low:g} to "
+            number = "a number" if key == "rate" else "a whole number"
+            raise ValueError(f"{name}: expected {key!r} to be {number} from {allowed.low:g} to "
                              f"{allowed.high:g}, found {value.dtype} {value.tolist()!r:.40}.")
     return Clock(**{key: value.item() for key, value in arrays.items()})
 

@@ -164,6 +164,9 @@ class _Reader:
             elif position != end:
                 self.repairs.append(f"track {number} claims {end - start:,} bytes, and it has "
                                     f"{position - start:,}")
+            elif read.is_ended and self._content[read.stop:end].strip(b"\0\xff\x2f"):
+                self.repairs.append(f"track {number} goes on after its end-of-track event; what "
+                                    f"follows was left out, {end - read.stop:,} bytes")
             yield read.track
 
     def _track(self, start: int, end: int) -> tuple[_Events, int]:

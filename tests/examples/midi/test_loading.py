@@ -189,7 +189,8 @@ def test_the_frames_of_an_archive_last_as_long_as_it_says(tmp_path):
 
 @pytest.mark.parametrize("clock, message", [
     ({"rate": 0.0}, "expected 'rate' to be a number from 0.5 to 100, found float64 0.0"),
-    ({"rate": np.nan}, "found float64 nan"), ({"grid": 8.0}, "from 1 to 192, found float64 8.0"),
+    ({"rate": np.nan}, "found float64 nan"),
+    ({"grid": 8.0}, "whole number from 1 to 192, found float64 8"),
     ({"grid": 1000}, "found int64 1000"), ({"rate": [2, 2]}, "found int64"),
     ({"rate": "2"}, "'rate' is not an array of numbers"),
     ({"rate": 2, "grid": 8}, "expected a rate or a grid, found both")])
