@@ -22,6 +22,7 @@ from .piano_roll import MAX_GRID, RATES, Grid
 LOWEST, NOTES = 21, 88
 SPLITS = ("train", "valid", "test")
 _MAX_ARRAY_BYTES = 1 << 28  # unpacked
+_MOST_LISTED = 200  # characters of the names of arrays in a message
 
 
 class Clock(NamedTuple):
@@ -56,6 +57,12 @@ def load(
     name = repr(os.fspath(path))
     arrays = _arrays(
         path, name, [key for split in splits for key in (split, f"{split}_lengths")])
+    for split in splits:
+        if not {split, f"{split}_lengths"} <= {*arrays}:
+            with zipfile.ZipFile(path) as archive:
+                found = [member.removesuffix(".npy") for member in archive.namelist()]
+            raise ValueError(f"{name}: expected the arrays {split!r} and '{split}_lengths', found "
+                             f"{', '.join(sorted(found))[:_MOST_LISTED] or 'none'}.")
     return {split: _pieces(arrays, split, name) for split in splits}
 
 
@@ -124,10 +131,6 @@ def _check_sizes(path: str | os.PathLike[str], name: str) -> None:
 
 
 def _pieces(arrays: dict[str, np.ndarray], split: str, name: str) -> list[np.ndarray]:
-    for key in (split, f"{split}_lengths"):
-        if key not in arrays:
-            raise ValueError(f"{name}: expected the arrays {split!r} and '{split}_lengths', found "
-                             f"{', '.join(sorted(arrays)) or 'none'}.")
     frames, lengths = arrays[split], arrays[f"{split}_lengths"]
     if frames.ndim != 2 or frames.shape[1] != NOTES:
         raise ValueError(f"{name}: expected {split!r} of shape [frames, {NOTES}], got "
