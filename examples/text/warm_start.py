@@ -2,7 +2,6 @@
 """Warm start of a model of text from another run, whose vocabulary may differ."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,12 @@ from .model import TextModel
 _SYMBOL_AXES = {"embeddings": 0, "decoder/_head/_linear/w": 1, "decoder/_head/_linear/b": 0}
 
 
-def initialize_from(
-    source: Path, model: TextModel, train: Sequence[np.ndarray], strategy: Strategy
-) -> None:
+def initialize_from(source: Path, model: TextModel, strategy: Strategy) -> None:
     """Sets the initial weights of a new model to those of a trained one, and prints a summary.
 
     Args:
       source: the log directory of the trained model.
       model: the new model.
-      train: the symbols to train on, each text `[N]`.
       strategy: of training; the chief loads the weights and broadcasts them later.
 
     Raises:
@@ -49,13 +45,6 @@ def initialize_from(
         new = set(model.vocabulary.contents()) - set(other.vocabulary.contents())
         print(f"{len(new)} {model.unit}s of the vocabulary are new; their weights are initialised "
               "at random.")
-    size = sum(map(len, train))
-    unknown = sum(map(model.vocabulary.num_unknown, train))
-    if unknown:
-        share = f"{100 * unknown / size:.2g} %" if unknown < size else "All"
-        print(f"{share} of the text, {unknown:,} of {size:,} characters, is outside the vocabulary "
-              "of --init-from, so the model cannot tell them apart. --vocab-corpus FILE makes a "
-              "vocabulary of the characters of a text.")
 
 
 def by_content(theirs: Tokens, ours: Tokens) -> Adapt:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
@@ -34,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"{str(log_dir.path)!r} holds a tuned model. Resume with "
                          f"`{PROGRAM} tune`, or give another --log-dir.")
     source = warm_start.resolve_source(log_dir, args.init_from)
+    is_new = not log_dir.exists
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, TextHParams, args.hparams)
         vocabulary = saved_vocabulary(log_dir)
@@ -69,7 +73,13 @@ def run(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
     if source is not None:
-        initialize_from(source, model, texts.train, strategy)
+        initialize_from(source, model, strategy)
+    if is_new and strategy.is_chief:
+        if args.vocab_corpus or args.init_from:
+            origin = "--vocab-corpus" if args.vocab_corpus else "--init-from"
+            _print_unknown(texts.train, vocabulary, "text", f" of {origin}")
+        if args.valid_corpus:
+            _print_unknown(texts.valid, vocabulary, "validation text")
     options.print_start(
         strategy, f"Training on {name}: {texts.train_size:,} {model.unit}s, "
         f"{vocabulary.summary()}; validating on {texts.valid_size:,}.")
@@ -80,6 +90,19 @@ def run(args: argparse.Namespace) -> None:
             should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
         options.print_end(result, args.log_dir, PROGRAM, model.unit)
+
+
+def _print_unknown(
+    texts: Sequence[np.ndarray], vocabulary: Tokens, kind: str, origin: str = ""
+) -> None:
+    """Prints how much of texts, each `[N]`, is outside the vocabulary, if any is."""
+    size = sum(map(len, texts))
+    unknown = sum(map(vocabulary.num_unknown, texts))
+    if unknown:
+        share = f"{100 * unknown / size:.2g} %" if unknown < size else "All"
+        print(f"{share} of the {kind}, {unknown:,} of {size:,} characters, is outside the "
+              f"vocabulary{origin}, so the model cannot tell them apart. --vocab-corpus FILE makes "
+              "a vocabulary of the characters of a text.")
 
 
 def _fit_to_text(

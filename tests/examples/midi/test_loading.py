@@ -77,7 +77,8 @@ def test_a_file_matched_twice_is_loaded_once(folder):
     ("none.mid", "no such file or folder: 'none.mid'"),
     ("none*.mid", "expected a pattern that matches files"),
     ("none.npz:train", "expected music, found none. 'none.npz:train': no such file"),
-    ("a.npz", "say which of its splits"), ("a.npz:trian", "'trian_lengths', found test, test_lengths, train, "),
+    ("a.npz", "say which of its splits"),
+    ("a.npz:trian", "'trian_lengths', found test, test_lengths, train, "),
 ])
 def test_a_name_that_matches_nothing_is_refused(name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -55,14 +55,21 @@ def test_a_run_takes_the_weights_of_another_and_then_needs_it_no_more(
     shutil.rmtree(source)
     again = train("--init-from", source, *TINY_STEP[:-1], 2, status=0)
     assert "going on from here" in again.err and "Warm start" not in again.out
+    assert "outside the vocabulary" not in again.out
     other = train("--init-from", tmp_path / "third", *TINY_STEP)
     assert other.status == 2 and "holds a run that started from" in other.err
 
 
-def test_a_model_of_lines_takes_all_weights_of_one_of_whole_texts(train, trained):
+def test_a_model_of_lines_takes_all_weights_of_one_of_whole_texts(train, trained, tmp_path):
+    foreign = tmp_path / "foreign.txt"
+    foreign.write_text("\u044f" * 9, encoding="utf-8")
     ended = train("--init-from", trained.log_dir, "--hparams", "unit=line,sequence_size=8",
+                  "--vocab-corpus", trained.corpus, "--valid-corpus", foreign,
                   "--num-steps", 1, status=0)
     assert "Warm start with 5 weights of step " in ended.out and "not taken" not in ended.out
+    assert ("5.3 % of the text, 60 of 1,140 characters, is outside the vocabulary of "
+            "--vocab-corpus" in ended.out)
+    assert "All of the validation text, 9 of 9 characters, is outside" in ended.out
 
 
 @pytest.mark.slow
