@@ -194,6 +194,11 @@ def _named(name, message):
     return type(name, (Exception,), {})(message)
 
 
+def _caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 FAILURES = [
     (program.UsageError("give a corpus"), 2, "error: give a corpus"),
     (FileNotFoundError(errno.ENOENT, "No such file", "a\nb"), 1, r"No such file: 'a\nb'"),
@@ -203,6 +208,7 @@ FAILURES = [
     (_named("ResourceExhaustedError", "x; No space left on device"), 1, "no space left on the"),
     (_named("ResourceExhaustedError", "OOM when allocating"), 1, "error: out of memory: a smaller"),
     (MemoryError(), 1, "error: out of memory: a smaller batch_size"),
+    (_caused(ValueError("Error processing property"), MemoryError()), 1, "error: out of memory"),
     (KeyboardInterrupt(), 1, "vaeseq-test: interrupted"),
     (KeyboardInterrupt("saved step 3"), 1, "vaeseq-test: saved step 3"),
     (ZeroDivisionError("a\nb"), 1, r"unexpected ZeroDivisionError: a\nb (--debug shows where)"),

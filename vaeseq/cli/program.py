@@ -292,7 +292,8 @@ def as_cli_error(error: BaseException) -> tuple[int, str]:
         return _FAILURE, ""  # the reader closed the pipe, as `| head` does
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
         return _FAILURE, f"error: {_NO_SPACE}"
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError"
+           for cause in _causes(error)):
         return _FAILURE, f"error: {_NO_MEMORY}"
     if isinstance(error, OSError):
         return _FAILURE, f"error: {_os_error(error)}"
@@ -301,6 +302,13 @@ def as_cli_error(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ArithmeticError) and _is_ours(error):
         return _FAILURE, f"error: {text}"
     return _FAILURE, f"error: unexpected {type(error).__name__}: {text} (--debug shows where)"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error and those from which it was raised, as TensorFlow raises ValueError."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _message(error: BaseException) -> str:
