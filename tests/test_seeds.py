@@ -48,6 +48,21 @@ def test_a_number_is_a_seed(draw):
     small.same(draw(5), draw(SEED))
 
 
+@pytest.mark.parametrize("number", [5, -3, 2**40 + 1, 2**61 + 7])
+def test_integers_of_every_kind_are_one_seed(number):
+    pair = seeds.make(number)
+    for same in (np.int64(number), np.array(number), tf.constant(number, tf.int64), pair,
+                 pair.numpy(), seeds.as_number(pair)):
+        small.same(seeds.make(same), pair)
+    small.same(tf.function(seeds.make)(tf.constant(number, tf.int64)), pair)
+
+
+@pytest.mark.parametrize("wrong", [None, 1.5, "3", [1, 2, 3], tf.constant(1.0)])
+def test_what_is_no_seed_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected a seed, an integer or an int32"):
+        seeds.split(wrong, 2)
+
+
 @pytest.mark.parametrize("vae_type", ["RNN", "ISEQ", "SRNN", "VRNN"])
 def test_models_and_bounds_take_numbers_as_seeds(vae_type):
     model = small.gen_core(vae_type)

@@ -1,10 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Random seeds as values, and numbers drawn from them.
 
-A seed is a Python integer or an int32 `[2]` tensor, which is split for each use; there is no global
-generator. Large
-draws use Philox: in programs that XLA compiles for a CPU, TensorFlow's default generator takes a
-hundred times longer (some 300 ns a number) and gives other numbers than eager execution.
+A seed is an integer, of Python, NumPy or a scalar tensor, or an int32 `[2]` tensor, which is split
+for each use; there is no global generator. Large draws use Philox: in programs that XLA compiles
+for a CPU, TensorFlow's default generator takes a hundred times longer (some 300 ns a number) and
+gives other numbers than eager execution.
 """
 
 from __future__ import annotations
@@ -21,15 +21,36 @@ from vaeseq.types import Seed, Tensor
 
 
 def make(seed: int | Seed) -> Seed:
-    """Returns the seed of a Python integer; a seed is returned as it is."""
+    """Returns a seed as an int32 `[2]` tensor.
+
+    Args:
+      seed: a Python integer, a scalar integer array or tensor, or a pair of integers.
+
+    Raises:
+      ValueError: it is none of these.
+    """
     if isinstance(seed, (int, np.integer)):
         seed = int(seed)
         return tf.constant([seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF], tf.int32)
-    return seed
+    tensor = None if seed is None else tf.convert_to_tensor(seed)
+    if tensor is None or not tensor.dtype.is_integer or not (
+            tensor.shape.rank == 0 or tensor.shape.is_compatible_with([2])):
+        raise ValueError("expected a seed, an integer or an int32 [2] tensor, got "
+                         f"{seed!r}. Give a number such as 0.")
+    return from_number(tensor) if tensor.shape.rank == 0 else tf.cast(tensor, tf.int32)
+
+
+def as_number(seed: int | Seed) -> int:
+    """Returns a seed as a Python integer, for which `make` returns the same pair."""
+    if isinstance(seed, (int, np.integer)):
+        return int(seed)
+    low, high = make(seed).numpy().tolist()
+    return low | high << 31
 
 
 def from_number(number: Tensor) -> Seed:
-    """Returns the seed that `make` gives, for an int64 scalar tensor."""
+    """Returns the seed that `make` gives, for a scalar integer tensor."""
+    number = tf.cast(number, tf.int64)
     low = tf.bitwise.bitwise_and(number, 0x7FFFFFFF)
     high = tf.bitwise.bitwise_and(tf.bitwise.right_shift(number, 31), 0x7FFFFFFF)
     return tf.cast(tf.stack([low, high]), tf.int32)
