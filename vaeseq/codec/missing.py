@@ -91,8 +91,8 @@ class MaskedEncoder(Encoder):
         observation = fill(observation)
         features = self._encoder(observation.values)
         leading = nest.shape_of(features)[:-1]
-        masks = [tf.reshape(tf.cast(mask, features.dtype), [*leading, -1])
-                 for mask in tf.nest.flatten(observation.mask)]
+        masks = [tf.reshape(tf.cast(mask, features.dtype), [*leading, spec.shape.num_elements()])
+                 for mask, spec in zip(*map(tf.nest.flatten, (observation.mask, self._spec.mask)))]
         return tf.concat([features, *masks], -1)
 
 
