@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import data
+from vaeseq import data, seeds
+from vaeseq.bounds import ELBO
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Masked
+from vaeseq.evaluate import export
+from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.model import Model
 
 SPEC = tf.TensorSpec([2], tf.float32)
@@ -69,6 +72,7 @@ def test_imputed_sequences_have_the_seen_values(model):
             sequence.data[is_observed], [3, is_observed.sum()]))
         assert np.isfinite(completions).all() and len(np.unique(completions[:, 12])) > 3
     small.same(model.impute(sequences, num_samples=3, num_particles=8), imputed)
+    assert model.impute([]) == []
 
 
 def test_holes_need_a_model_of_missing_values(tmp_path):
@@ -88,6 +92,28 @@ def test_a_nan_without_a_mask_is_named():
             make()
     with pytest.raises(ValueError, match="sequence 0, step 7, dimension 1"):
         data.Streams(sequences[2], 2, 4, seed=0)
+    sequences[2][7, 1] = -np.inf
+    with pytest.raises(ValueError, match="sequence 2, step 7, dimension 1: .*, got -inf"):
+        data.Sequences(sequences, 2, 4, seed=0)
+
+
+def test_a_model_of_missing_values_is_exported(model, tmp_path):
+    export.save(model.gen_core, ELBO(), tmp_path / "exported", rows=2, window=16, jit_compile=False)
+    served = tf.saved_model.load(str(tmp_path / "exported")).signatures
+    sequences = curves(2)
+    batch = data.as_tensors(data.pad(sequences, 16), model.sequence_spec)
+    evaluator = Evaluator(model.gen_core.agent, model.gen_core.core, ELBO(), jit_compile=False)
+    (window,) = evaluator.windows(data.windows(sequences, 2, 16), seed=seeds.make(3))
+    scores = served["score"](
+        observed_values=batch.observed.values, observed_mask=batch.observed.mask,
+        lengths=batch.lengths, seed=tf.constant(3, tf.int64))["log_density"]
+    np.testing.assert_array_equal(scores, window.increments)
+    drawn = served["generate"](
+        num_samples=tf.constant(2), length=tf.constant(3), temperature=tf.constant(1.0),
+        prime_values=batch.observed.values[0], prime_mask=batch.observed.mask[0],
+        seed=tf.constant(1, tf.int64))
+    expected = model.generate(num_samples=2, length=3, prime=sequences[0], seed=1)
+    np.testing.assert_allclose(drawn["observed_values"], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_masks_follow_their_values_into_batches():

@@ -122,6 +122,26 @@ def test_the_seed_decides_the_weights(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("seed", [np.int64(5), seeds.make(5)])
+def test_a_run_has_the_number_of_a_seed(seed, tmp_path):
+    train(tmp_path / "run", num_steps=1, hparams=HPARAMS.replace(vae_type="RNN"), seed=seed)
+    assert Waves.load(tmp_path / "run").log_dir.seed() == 5
+
+
+@pytest.mark.parametrize("wrong, words", [
+    (np.zeros([4, 3]), r"of shape \[1\] at each step, got \[3\]"),
+    (np.zeros([4]), r"of shape \[1\] at each step, got \[\]"),
+    ({"a": np.zeros([4, 1])}, "of the structure .*, got {'a'")])
+def test_observations_of_another_shape_are_refused_before_a_run_is_made(
+        run, wrong, words, tmp_path):
+    for use in (lambda: Waves(HPARAMS, tmp_path / "new").train([wrong], num_steps=1),
+                lambda: run[0].evaluate([wrong]),
+                lambda: run[0].generate(length=1, prime=wrong)):
+        with pytest.raises(ValueError, match=words):
+            use()
+    assert not (tmp_path / "new").exists()
+
+
 def test_time_ends_a_run_in_good_order(tmp_path):
     hparams = HPARAMS.replace(vae_type="RNN")
     _, trained = train(tmp_path, hparams=hparams, max_minutes=1e-9)

@@ -9,8 +9,8 @@ recurrent state is carried from window to window. `Sequences` batches many seque
 length; of those longer than a batch it takes random windows. Millions of short sequences take less
 memory and time in one `RaggedArray` than as a list of arrays.
 
-Missing values are NumPy's masked arrays, `np.ma.masked_invalid(array)` for example. A NaN that is
-not masked is an error.
+Missing values are NumPy's masked arrays, `np.ma.masked_invalid(array)` for example. A NaN or an
+infinity that is not masked is an error.
 
 Axes: B batch, T time, N the steps of a whole sequence (see `vaeseq.types`).
 """
@@ -136,7 +136,7 @@ class Streams(DataSet):
           seed: for the offsets.
 
         Raises:
-          ValueError: the sequence is shorter than B windows, or holds a NaN that is not masked.
+          ValueError: the sequence is shorter than B windows, or holds an unmasked NaN.
         """
         check_finite([sequence])
         stream_size = len(sequence) // batch_size
@@ -204,7 +204,7 @@ class Sequences(DataSet):
           shortest: the least length that a batch is padded to, so that fewer shapes are compiled.
 
         Raises:
-          ValueError: there are no sequences, one is empty, or one holds a NaN that is not masked.
+          ValueError: there are no sequences, one is empty, or one holds an unmasked NaN.
         """
         check_finite(sequences)
         num_steps = sizes(sequences)
@@ -382,8 +382,9 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     (all True without one), and `observed_mask` is empty.
 
     Raises:
-      ValueError: the batch has missing values, and the spec none; or a part of an observation is
-        unseen that the spec takes as a whole.
+      ValueError: observations have another structure or shape than the spec; the batch has missing
+        values, and the spec none; or a part of an observation is unseen that the spec takes as a
+        whole.
     """
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
         if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
@@ -391,6 +392,8 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
         return tf.cast(leaf, spec.dtype)
 
     observed = batch.observed
+    has_mask = isinstance(observation_spec, Masked) and not isinstance(observed, Masked)
+    _check_shapes(observed, observation_spec.values if has_mask else observation_spec)
     if isinstance(observation_spec, Masked):
         if not isinstance(observed, Masked):
             mask = tf.nest.map_structure(
@@ -408,6 +411,27 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     rest = tf.nest.map_structure(
         tf.convert_to_tensor, (batch.lengths, batch.is_start, batch.inputs))
     return Batch(observed, *rest)
+
+
+def _check_shapes(observed: Nest, spec: Nest) -> None:
+    """Raises ValueError unless observations `[B, T, ...]` are like the specs of one of them."""
+    try:
+        tf.nest.assert_same_structure(spec, observed)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"expected observations of the structure {_shapes(spec, 0)}, got "
+            f"{_shapes(observed, 2)}. Give sequences like the model's observation_spec.") from None
+    if any(len(x.shape) < 2 or not each.shape.is_compatible_with(x.shape[2:])
+           for each, x in zip(tf.nest.flatten(spec), tf.nest.flatten(observed))):
+        raise ValueError(
+            f"expected observations of shape {_shapes(spec, 0)} at each step, got "
+            f"{_shapes(observed, 2)}. Give sequences like the model's observation_spec, "
+            "[N, ...].")
+
+
+def _shapes(values: Nest, leading: int) -> Nest:
+    """Returns the shapes behind the leading dimensions, for messages."""
+    return tf.nest.map_structure(lambda x: str(list(x.shape)[leading:]), values)
 
 
 def _fit_mask(ones: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -433,7 +457,7 @@ def num_missing(batch: Batch) -> int:
 
 
 def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
-    """Raises ValueError for the first NaN that is not masked, and names its place.
+    """Raises ValueError for the first NaN or infinity that is not masked, and names its place.
 
     Args:
       sequences: each a nest of arrays `[N, ...]`.
@@ -443,12 +467,14 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
         return
     for number, sequence in enumerate(sequences, first):
         for array in tf.nest.flatten(sequence):
-            if array.dtype.kind == "f" and np.isnan(np.ma.filled(array, 0)).any():
-                step, *place = np.argwhere(np.isnan(np.ma.filled(array, 0)))[0].tolist()
+            if array.dtype.kind == "f" and not np.isfinite(np.ma.filled(array, 0)).all():
+                place = np.argwhere(~np.isfinite(np.ma.filled(array, 0)))[0].tolist()
+                value = str(array[tuple(place)]).replace("nan", "NaN")
+                step, *place = place
                 raise ValueError(
                     f"sequence {number}, step {step}"
                     + (f", dimension {', '.join(map(str, place))}" if place else "")
-                    + ": expected a number, got NaN. Mask missing values: "
+                    + f": expected a number, got {value}. Mask missing values: "
                     "np.ma.masked_invalid(array).")
 
 

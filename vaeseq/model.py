@@ -88,7 +88,7 @@ class Model(abc.ABC):
     hparams_class: type[HParams] = HParams
 
     def __init__(
-        self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int = 0
+        self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int | Seed = 0
     ):
         """Creates the model; if `log_dir` holds a run, it must be a run of this model.
 
@@ -103,9 +103,9 @@ class Model(abc.ABC):
         """
         self.hparams = hparams
         self.log_dir = LogDir(log_dir, self.program)
-        self._seed = seed
+        self._seed = seeds.as_number(seed)
         if self.log_dir.exists:
-            self.log_dir.check_same(hparams, seed)
+            self.log_dir.check_same(hparams, self._seed)
         with dtypes.float_dtype(tf.float64 if hparams.precision == "float64" else tf.float32):
             self.gen_core = self._make_gen_core()
         if self.log_dir.exists:
@@ -243,7 +243,8 @@ class Model(abc.ABC):
         num_data_steps = 0
         if self.hparams.weight_posterior != "none" and not isinstance(sequences, tf.data.Dataset):
             num_data_steps = validation.num_steps(sequences)
-        # Before the directory is made: wrong hyperparameters leave none behind.
+        # Before the directory is made: wrong data and hyperparameters leave none behind.
+        data_lib.as_tensors(data.batch(0), self.gen_core.core.observation_spec)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
@@ -421,7 +422,7 @@ class Model(abc.ABC):
         if isinstance(self.gen_core.core, vae.Diffusion):
             return [self._fill(sequence, num_samples, seeds.fold_in(seeds.make(seed), number))
                     for number, sequence in enumerate(sequences)]
-        size = data_lib.bucket(max(len(tf.nest.flatten(sequence)[0]) for sequence in sequences))
+        size = data_lib.bucket(int(data_lib.sizes(sequences).max(initial=1)))
         results = []
         for number, sequence in enumerate(sequences):
             data_lib.check_finite([sequence], number)
