@@ -389,3 +389,20 @@ def test_optimizer_without_a_schedule_keeps_its_rate_and_is_restored(tmp_path):
     small.same(results[:2], results[2:])
     with pytest.raises(ValueError, match="expected a learning_rate"):
         make_ops(learning_rate=None)
+
+
+def test_optimizers_that_cannot_take_the_schedule_are_refused():
+    with pytest.raises(ValueError, match="expected an optimizer of Keras.*; got 'adam'"):
+        make_ops(optimizer="adam")
+    schedule = tf.keras.optimizers.schedules.CosineDecay(1e-3, 10)
+    with pytest.raises(ValueError, match="Leave learning_rate out"):
+        make_ops(optimizer=tf.keras.optimizers.Adam(schedule))
+
+
+def test_a_number_is_a_constant_schedule():
+    results = []
+    for rate, weight in ((RATE, 0.5), (lambda step: RATE, lambda step: 0.5)):
+        ops = make_ops("VRNN", learning_rate=rate, kl_weight=weight)
+        metrics, _ = ops(batch(2, 3), ops.initial_state(2))
+        results.append(figures(metrics) + (values(ops),))
+    small.same(*results)

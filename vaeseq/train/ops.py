@@ -79,6 +79,10 @@ def training_bound(hparams: HParams) -> Bound:
         free_bits_per=hparams.free_bits_per)
 
 
+def _schedule(value: Schedule | float) -> Schedule:
+    return value if callable(value) else lambda step: value
+
+
 class _ShardSums(NamedTuple):
     """Sums over the valid steps of one shard."""
 
@@ -112,8 +116,8 @@ class TrainOps(snt.Module):
 
     def __init__(
         self, loss: SequenceLoss | Agent, core: SequenceCore | None = None,
-        bound: Bound | None = None, *, learning_rate: Schedule | None = None,
-        kl_weight: Schedule = lambda step: 1.0,
+        bound: Bound | None = None, *, learning_rate: Schedule | float | None = None,
+        kl_weight: Schedule | float = 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
         accumulate: int = 1, weight_average: float = 0.0, weight_dropout: float = 0.0,
         weight_stddev: float = 0.0, weight_cost: float = 1.0, num_data_steps: int = 0,
@@ -131,9 +135,9 @@ class TrainOps(snt.Module):
             and `bound`, from which the loss is made.
           core: the model.
           bound: the bound to maximise.
-          learning_rate: maps a step, from 0, to its learning rate; without it a given optimizer
-            uses its own.
-          kl_weight: maps a step to the weight of the KL term (KL annealing).
+          learning_rate: a number, or maps a step, from 0, to its learning rate; without it a given
+            optimizer uses its own.
+          kl_weight: a number, or maps a step to the weight of the KL term (KL annealing).
           optimizer: a Keras optimizer, or one with Sonnet's `apply(updates, parameters)`; by
             default Adam. Its variables are part of the checkpoint.
           extra_loss: returns a scalar that is added to the loss of each update, such as a penalty
@@ -179,8 +183,13 @@ class TrainOps(snt.Module):
             loss = SequenceLoss(loss, core, bound, context_dropout=context_dropout)
         if learning_rate is None and (optimizer is None or weight_decay):
             raise ValueError(
-                "expected a learning_rate, a function of the step, for Adam and for weight_decay; "
-                "got None. Give learning_rate=lambda step: 1e-3, or an optimizer that has both.")
+                "expected a learning_rate, a number or a function of the step, for Adam and for "
+                "weight_decay; got None. Give learning_rate=1e-3, or an optimizer that has both.")
+        if optimizer is not None and not any(
+                hasattr(optimizer, name) for name in ("apply", "apply_gradients")):
+            raise ValueError(
+                "expected an optimizer of Keras, or one with Sonnet's apply(updates, parameters); "
+                f"got {optimizer!r}. Give tf.keras.optimizers.Adam(1e-3), for example.")
         if optimizer is not None and strategy.num_replicas > 1:
             raise ValueError(
                 f"expected one replica for optimizer={type(optimizer).__name__}, got "
@@ -198,8 +207,8 @@ class TrainOps(snt.Module):
         self._agent = loss.agent
         self._core = loss.core
         self._bound = loss.bound
-        self._learning_rate = learning_rate
-        self.kl_weight = kl_weight
+        self._learning_rate = None if learning_rate is None else _schedule(learning_rate)
+        self.kl_weight = _schedule(kl_weight)
         self._extra_loss = extra_loss
         self.accumulate = accumulate
         self._weight_average = weight_average
@@ -224,6 +233,11 @@ class TrainOps(snt.Module):
             self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
             self._optimizer = optimizer or Adam(self._rate, beta2=adam_beta2)
         self._is_keras = hasattr(self._optimizer, "apply_gradients")
+        if self._is_keras and learning_rate is not None and not hasattr(
+                self._optimizer.learning_rate, "assign"):
+            raise ValueError(
+                "expected one schedule of the learning rate, got learning_rate and an optimizer "
+                "with a schedule of its own. Leave learning_rate out.")
         if learning_rate is not None and not self._is_keras:
             self._optimizer.learning_rate = self._rate
         self._update = compiled(self._update_weights, jit_compile=jit_compile)
