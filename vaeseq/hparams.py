@@ -315,8 +315,10 @@ class HParams(metaclass=_AcceptsCoreOptions):
         for name in values:
             if name not in fields.of(cls) and name not in core_options():
                 raise ValueError(
-                    f"{source}: {short_repr(name)} is no hyperparameter of this version; perhaps a "
-                    "newer vaeseq (upgrade) or another program wrote the file."
+                    f"{source}: {short_repr(name)} is no hyperparameter of this version; perhaps "
+                    "it is of a core of your own (import its module first; a program does by "
+                    "--model-module), or a newer vaeseq (upgrade) or another program wrote the "
+                    "file."
                     + fields.suggestion(name, fields.of(cls))
                 )
         try:

@@ -101,7 +101,8 @@ def make(hparams: HParams, decoder: DistModule, encoder: Encoder) -> SequenceCor
     if hparams.vae_type not in VAE_TYPES:
         raise ValueError(
             f"vae_type: expected one of {', '.join(VAE_TYPES)}; got {hparams.vae_type!r}. A core "
-            "of your own is added by vaeseq.vae.register.")
+            "of your own is added by vaeseq.vae.register, in a module that a program imports by "
+            "--model-module.")
     builder = VAE_TYPES[hparams.vae_type]
     build: Builder = getattr(builder, "from_hparams", builder)
     core = build(hparams, decoder, encoder)

@@ -48,6 +48,10 @@ def test_a_registered_core_trains_and_is_scored(run, module, tmp_path):
     assert run("evaluate", "--log-dir", "log", f"--model-module={module}").status == 0
     listed = run("train", "--log-dir", "x", "--model-module", module, "--help-hparams").out
     assert "mine_depth=2" in listed
+    del hparams_lib._CORE_OPTIONS["mine_depth"]  # as in a new process
+    assert_one_line(run("evaluate", "--log-dir", "log"),
+                    "'mine_depth' is no hyperparameter of this version; perhaps it is of a core of "
+                    "your own (import its module first; a program does by --model-module)")
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(run):
