@@ -9,7 +9,6 @@ Axes: N notes.
 """
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from .midi_reader import Notes
 
 MAX_PARTS = 4
 DRUMS = 128  # the program of drum channels
+_FARTHEST = 1000.0  # semitones that different programs count for
 
 
 class Parts(NamedTuple):
@@ -38,10 +38,7 @@ def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
     labels = labels.reshape(-1)
     voices = [_Voice(np.flatnonzero(labels == label), pitch, programs)
               for label in np.unique(labels)]
-    while len(voices) > count:
-        pair = min(itertools.combinations(voices, 2), key=_distance)
-        voices = [voice for voice in voices if voice not in pair]
-        voices.append(_Voice(np.concatenate([one.notes for one in pair]), pitch, programs))
+    voices = _merged(voices, count, pitch, programs)
     voices.sort(key=lambda voice: (-voice.pitch, voice.notes.min()))
     part = np.zeros(len(pitch), int)
     for number, one in enumerate(voices):
@@ -58,7 +55,50 @@ class _Voice:
         self.programs = programs[notes]
 
 
-def _distance(pair: tuple[_Voice, _Voice]) -> tuple[bool, float]:
-    one, other = pair
-    differs = not np.isin(one.programs, other.programs).any()
-    return differs, abs(one.pitch - other.pitch)
+def _merged(
+    voices: list[_Voice], count: int, pitch: np.ndarray, programs: np.ndarray
+) -> list[_Voice]:
+    """Merges the closest two of more than `count` voices, until so many are left.
+
+    Voices of a common program are closer than others. Each voice keeps its closest one of those
+    behind it, so that thousands of voices take seconds.
+    """
+    if len(voices) <= count:
+        return voices
+    most = 2 * len(voices)
+    means, sounds = np.zeros(most), np.zeros([most, DRUMS + 1], bool)
+    exists, closest = np.zeros(most, bool), np.zeros(most, int)
+    nearest = np.full(most, np.inf)  # the distance to the closest one
+
+    def distances(one: int, others: np.ndarray) -> np.ndarray:
+        differs = ~(sounds[others] & sounds[one]).any(axis=1)
+        return _FARTHEST * differs + abs(means[others] - means[one])
+
+    def find_closest(one: int) -> None:
+        behind = one + 1 + np.flatnonzero(exists[one + 1:])
+        among = distances(one, behind)
+        nearest[one] = among.min(initial=np.inf)
+        closest[one] = behind[among.argmin()] if len(behind) else one
+
+    for number, voice in enumerate(voices):
+        means[number], exists[number] = voice.pitch, True
+        sounds[number, voice.programs] = True
+    for number in range(len(voices)):
+        find_closest(number)
+    voices = [*voices]
+    while exists.sum() > count:
+        one = int(nearest.argmin())
+        pair = [one, int(closest[one])]
+        exists[pair], nearest[pair] = False, np.inf
+        new = len(voices)
+        voices.append(_Voice(
+            np.concatenate([voices[number].notes for number in pair]), pitch, programs))
+        means[new], sounds[new, voices[new].programs] = voices[new].pitch, True
+        for number in np.flatnonzero(exists & np.isin(closest, pair)):
+            find_closest(number)
+        others = np.flatnonzero(exists)
+        to_new = distances(new, others)
+        is_closer = to_new < nearest[others]
+        nearest[others[is_closer]], closest[others[is_closer]] = to_new[is_closer], new
+        exists[new] = True
+    return [voice for number, voice in enumerate(voices) if exists[number]]

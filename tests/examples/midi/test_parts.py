@@ -2,13 +2,15 @@
 """Parts: which notes are in which, and what is written of them."""
 
 import dataclasses
+import time
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from examples.midi.data import lines, midi_reader, piano_roll
+from examples.midi.data import lines, midi_reader, parts, piano_roll
 from examples.midi.data.loading import Piece
+from examples.midi.data.midi_reader import Notes
 from examples.midi.data.piano_roll import Grid
 from examples.midi.data.sources import programs
 from examples.midi.output import plots
@@ -109,3 +111,15 @@ def test_a_picture_has_a_colour_for_each_part(tmp_path):
 def test_the_programs_of_a_run_are_the_commonest():
     pieces = [Piece("", np.zeros([1, 1]), sounds) for sounds in [(5, 6), (5, 7), (4,), (3, 7, 1)]]
     assert programs(pieces, 4) == (5, 7, 1, 0) and programs(pieces, 1) == ()
+
+
+def test_thousands_of_voices_are_merged_in_seconds():
+    count = 1000  # comparing all pairs for each merge would take half an hour
+    pitch = np.repeat(np.array([40, 80], np.uint8), count // 2)
+    notes = Notes(np.zeros([count, 3]), np.zeros([count, 3]), pitch,
+                  np.full(count, 80, np.uint8), np.zeros(count, bool), np.zeros(count, np.uint8),
+                  np.arange(count, dtype=np.int32), np.zeros(2))
+    start = time.process_time()
+    assigned = parts.assign(notes, np.ones(count, bool), 2)
+    assert time.process_time() - start < 20
+    np.testing.assert_array_equal(assigned.part, pitch == 40)
