@@ -94,8 +94,8 @@ def _merged(
         voices.append(_Voice(
             np.concatenate([voices[number].notes for number in pair]), pitch, programs))
         means[new], sounds[new, voices[new].programs] = voices[new].pitch, True
-        for number in np.flatnonzero(exists & np.isin(closest, pair)):
-            find_closest(number)
+        for orphan in np.flatnonzero(exists & np.isin(closest, pair)):
+            find_closest(int(orphan))
         others = np.flatnonzero(exists)
         to_new = distances(new, others)
         is_closer = to_new < nearest[others]
