@@ -382,12 +382,15 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     (all True without one), and `observed_mask` is empty.
 
     Raises:
-      ValueError: observations have another structure or shape than the spec; the batch has missing
-        values, and the spec none; or a part of an observation is unseen that the spec takes as a
-        whole.
+      ValueError: observations have another structure or shape than the spec, or fractions where
+        it has integers; the batch has missing values, and the spec none; or a part of an
+        observation is unseen that the spec takes as a whole.
     """
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
         if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
+            if spec.dtype.is_integer and leaf.dtype.kind == "f" and np.any(leaf % 1):
+                raise ValueError("expected whole numbers, as the model's observation_spec has, got "
+                                 f"{leaf[leaf % 1 != 0][0]}.")
             leaf = leaf.astype(spec.dtype.as_numpy_dtype, copy=False)
         return tf.cast(leaf, spec.dtype)
 

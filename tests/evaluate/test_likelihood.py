@@ -138,6 +138,17 @@ def test_extreme_figures():
     assert math.isnan(score_of(-1.0, math.nan).standard_error)
 
 
+def test_what_has_no_probability_is_named():
+    (batch,) = data.windows(sequences(3, 4), 2, 4)
+    batch.observed[1, 2, 0] = np.nan
+    with pytest.raises(ValueError, match=r"row 1, step 2 of a batch: expected an observation to "
+                                         r"which the model gives a probability, got \[nan, "):
+        evaluator(small.gen_core("RNN")).score([batch], seed=small.SEED)
+    with pytest.raises(ValueError, match=r"expected whole numbers, .* got 0\.5"):
+        evaluator(small.gen_core("RNN", small.symbol_codec)).score(
+            data.windows([np.array([1.0, 0.5])], 1, 2), seed=small.SEED)
+
+
 @pytest.mark.parametrize("rows", [[], [np.zeros([0, 2], np.float32)]])
 def test_nothing_to_score(rows):
     with pytest.raises(ValueError, match="at least one step to score, got none"):

@@ -178,7 +178,7 @@ def print_start(strategy: Strategy, line: str) -> None:
 
 
 def print_end(
-    trained: TrainResult, log_dir: str | os.PathLike[str], program: str, unit: str,
+    trained: TrainResult, args: argparse.Namespace, program: str, unit: str,
     commands: Sequence[str] = ("generate", "evaluate"),
 ) -> None:
     """Prints how a session of training ended, and the next commands."""
@@ -196,7 +196,7 @@ def print_end(
               f"--num-steps resumes it.{best}")
     else:
         print(f"Step {trained.step}: done.{best}{cost}")
-    print_next_steps(program, log_dir, *commands)
+    print_next_steps(program, args, *commands)
 
 
 def print_exported(output: os.PathLike[str], step: int) -> None:
@@ -206,12 +206,15 @@ def print_exported(output: os.PathLike[str], step: int) -> None:
           f"observe.\nTheir inputs and outputs: {name}/assets.extra/model.json")
 
 
-def print_next_steps(program: str, log_dir: str | os.PathLike[str], *commands: str) -> None:
-    """Prints commands to run next with a trained model."""
-    name = os.fspath(log_dir)
-    directory = shlex.quote(name) if name.isprintable() else short_repr(name)
-    print("Next:", *(f"{program} {command} --log-dir {directory}" for command in commands),
-          sep="\n  ")
+def print_next_steps(program: str, args: argparse.Namespace, *commands: str) -> None:
+    """Prints commands to run next with a trained model, and with the modules that it needs."""
+    shared = ""
+    for option in ("--log-dir", "--model-module", "--game-module"):
+        value = getattr(args, option[2:].replace("-", "_"), None)
+        if value is not None:
+            name = os.fspath(value)
+            shared += f" {option} {shlex.quote(name) if name.isprintable() else short_repr(name)}"
+    print("Next:", *(f"{program} {command}{shared}" for command in commands), sep="\n  ")
 
 
 def bound_notes(score: Score, unit: str) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
@@ -139,7 +140,11 @@ class Evaluator:
         return self.bound.name if self._core.latent_size else "exact"
 
     def windows(self, batches: Iterable[Batch], *, seed: int | Seed) -> Iterator[Window]:
-        """Yields the scores of each batch, carrying the state of rows from batch to batch."""
+        """Yields the scores of each batch, carrying the state of rows from batch to batch.
+
+        Raises:
+          ValueError: a score is NaN, as that of a class which the decoder lacks.
+        """
         state, seed = None, seeds.make(seed)
         for number, batch in enumerate(batches):
             if state is None:
@@ -149,6 +154,7 @@ class Evaluator:
                 seeds.fold_in(seed, number))
             increments, kl, latent_kl, sizes, variance = (
                 array.numpy() for array in result)
+            _check_numbers(increments, batch)
             yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths,
                          num_missing(batch))
 
@@ -156,7 +162,7 @@ class Evaluator:
         """Returns the pooled score of batches.
 
         Raises:
-          ValueError: there are no steps to score.
+          ValueError: there are no steps to score, or a score is NaN.
         """
         return self.pool(self.windows(batches, seed=seed))
 
@@ -186,6 +192,17 @@ class Evaluator:
         scores = (result.increments, result.kl, result.latent_kl,
                   result.effective_sample_size, result.variance)
         return scores, (agent_state, result.state)
+
+
+def _check_numbers(increments: np.ndarray, batch: Batch) -> None:
+    """Raises ValueError for the first score, of `[B, T]`, that is NaN."""
+    if np.isnan(increments).any():
+        row, step = np.argwhere(np.isnan(increments))[0].tolist()
+        found = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.observed)
+        raise ValueError(
+            f"row {row}, step {step} of a batch: expected an observation to which the model gives "
+            f"a probability, got {found!r:.200}. Give classes below the decoder's number of "
+            "classes, and numbers in the range of its distribution.")
 
 
 def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:

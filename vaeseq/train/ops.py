@@ -233,8 +233,8 @@ class TrainOps(snt.Module):
             self._rate = tf.Variable(0.0, trainable=False, name="learning_rate")
             self._optimizer = optimizer or Adam(self._rate, beta2=adam_beta2)
         self._is_keras = hasattr(self._optimizer, "apply_gradients")
-        if self._is_keras and learning_rate is not None and not hasattr(
-                self._optimizer.learning_rate, "assign"):
+        if self._is_keras and learning_rate is not None and isinstance(
+                self._optimizer.get_config()["learning_rate"], dict):
             raise ValueError(
                 "expected one schedule of the learning rate, got learning_rate and an optimizer "
                 "with a schedule of its own. Leave learning_rate out.")
@@ -532,4 +532,6 @@ class TrainOps(snt.Module):
             culprits = f"the loss ({loss})" + (f" and {culprits}" if culprits else "")
         raise NumericsError(
             f"step {step}: {culprits} is not finite. The weights were not changed. Try a "
-            "smaller learning_rate or clip_gradient_norm, or a larger positive_eps.")
+            "smaller learning_rate or clip_gradient_norm, or a larger positive_eps. If it happens "
+            "at once, look for observations that the decoder cannot have, such as classes that it "
+            "lacks.")

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
             valid_steps=args.valid_steps, max_minutes=args.max_minutes or math.inf,
             periods=Periods(valid=args.valid_every), should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
-        options.print_end(result, args.log_dir, PROGRAM, model.unit)
+        options.print_end(result, args, PROGRAM, model.unit)
 
 
 def _default_hparams(source: Path | None) -> MidiHParams:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 
 from vaeseq.cli import options as run_options
 from vaeseq.cli import program
@@ -34,7 +33,7 @@ def train(options: argparse.Namespace) -> None:
         result = training.run(
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
             max_minutes=options.max_minutes or math.inf, should_stop=should_stop)
-    _print_end(result, options.log_dir)
+    _print_end(result, options)
 
 
 def _resolve_seed(log_dir: LogDir, seed: int | None) -> int:
@@ -46,7 +45,7 @@ def _resolve_seed(log_dir: LogDir, seed: int | None) -> int:
     return saved
 
 
-def _print_end(result: TrainingResult, log_dir: Path) -> None:
+def _print_end(result: TrainingResult, options: argparse.Namespace) -> None:
     """Prints why the session ended, and the next commands."""
     best = "" if math.isnan(result.best) else f" Best mean score: {result.best:.6g}."
     if result.reason != "done":
@@ -58,4 +57,4 @@ def _print_end(result: TrainingResult, log_dir: Path) -> None:
               f"--num-steps goes on from here.{best}")
     else:
         print(f"Step {result.real_steps}: done.{best}")
-    run_options.print_next_steps(PROGRAM, log_dir, "run", "dream --film dream.gif")
+    run_options.print_next_steps(PROGRAM, options, "run", "dream --film dream.gif")

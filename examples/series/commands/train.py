@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
         if strategy.is_chief and data.valid and not should_stop():
             calibrating.run(model, data.valid, should_stop)
     if strategy.is_chief:
-        options.print_end(result, args.log_dir, PROGRAM, model.unit,
+        options.print_end(result, args, PROGRAM, model.unit,
                           ("evaluate", "forecast"))
 
 

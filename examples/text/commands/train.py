@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
             max_minutes=args.max_minutes or math.inf, periods=Periods(valid=args.valid_every),
             should_stop=should_stop, strategy=strategy)
     if strategy.is_chief:
-        options.print_end(result, args.log_dir, PROGRAM, model.unit)
+        options.print_end(result, args, PROGRAM, model.unit)
 
 
 def _print_unknown(

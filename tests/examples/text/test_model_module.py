@@ -44,6 +44,7 @@ def test_a_registered_core_trains_and_is_scored(run, module, tmp_path):
     ended = run("train", "--log-dir", "log", "--train-corpus", "corpus.txt", "--num-steps", "2",
                 "--hparams", f"vae_type=MINE,mine_depth=3,{SMALL}", "--model-module", module)
     assert ended.status == 0, ended.err
+    assert f"generate --log-dir log --model-module {module}\n" in ended.out
     assert json.loads((tmp_path / "log" / "hparams.json").read_text())["mine_depth"] == 3
     assert run("evaluate", "--log-dir", "log", f"--model-module={module}").status == 0
     listed = run("train", "--log-dir", "x", "--model-module", module, "--help-hparams").out
