@@ -8,7 +8,7 @@
 The data are those of `benchmarks.quality.autoencoders`. The base is a VAE with the whole weight on
 the KL and a decoder that sees all past observations; each other row changes one thing. Of `reset`,
 the encoder is that of an autoencoder without a prior, trained for as many updates before.
-`conductor` is for phrases of 16 bars (`--frames 128` of Nottingham), beside `weight`.
+`conductor` is for long phrases (16 bars are `--frames 128` of Nottingham), beside `weight`.
 """
 from __future__ import annotations
 
