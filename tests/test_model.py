@@ -135,6 +135,8 @@ def test_a_run_has_the_number_of_a_seed(seed, tmp_path):
 def test_observations_of_another_shape_are_refused_before_a_run_is_made(
         run, wrong, words, tmp_path):
     for use in (lambda: Waves(HPARAMS, tmp_path / "new").train([wrong], num_steps=1),
+                lambda: Waves(HPARAMS, tmp_path / "new").train(
+                    waves(4), num_steps=1, valid=[wrong]),
                 lambda: run[0].evaluate([wrong]),
                 lambda: run[0].generate(length=1, prime=wrong)):
         with pytest.raises(ValueError, match=words):

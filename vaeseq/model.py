@@ -22,6 +22,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import functools
+import itertools
 import math
 import os
 import time
@@ -243,8 +244,11 @@ class Model(abc.ABC):
         num_data_steps = 0
         if self.hparams.weight_posterior != "none" and not isinstance(sequences, tf.data.Dataset):
             num_data_steps = validation.num_steps(sequences)
+        sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
         # Before the directory is made: wrong data and hyperparameters leave none behind.
-        data_lib.as_tensors(data.batch(0), self.gen_core.core.observation_spec)
+        first = itertools.islice(self.validation_batches(sample), 1) if len(valid) else ()
+        for batch in (data.batch(0), *first):
+            data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
@@ -252,7 +256,6 @@ class Model(abc.ABC):
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
-            sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
             num_valid = validation.num_steps(sample)
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
