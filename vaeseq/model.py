@@ -246,13 +246,14 @@ class Model(abc.ABC):
             num_data_steps = validation.num_steps(sequences)
         sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
         # Before the directory is made: wrong data and hyperparameters leave none behind.
-        first = itertools.islice(self.validation_batches(sample), 1) if len(valid) else ()
-        for batch in (data.batch(0), *first):
+        first = data.batch(0)
+        first_valid = itertools.islice(self.validation_batches(sample), 1) if len(valid) else ()
+        for batch in (first, *first_valid):
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors()):
-            ops.build(data.batch(0))
+            ops.build(first)
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))

@@ -74,10 +74,10 @@ def swap_leading(nest: Nest) -> Nest:
         lambda tensor: tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)]), nest)
 
 
-def repeat_samples(nest: Nest, num_samples: int) -> Nest:
-    """Repeats every row for each sample: [B, *] -> [B, S, *]."""
+def repeat_rows(nest: Nest, count: int | Tensor) -> Nest:
+    """Repeats every row, for each sample or step: [B, *] -> [B, N, *]."""
     return tf.nest.map_structure(
-        lambda tensor: tf.repeat(tensor[:, tf.newaxis], num_samples, axis=1), nest)
+        lambda tensor: tf.repeat(tensor[:, tf.newaxis], count, axis=1), nest)
 
 
 def split_samples(nest: Nest, num_samples: int) -> Nest:

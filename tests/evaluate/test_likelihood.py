@@ -141,8 +141,8 @@ def test_extreme_figures():
 def test_what_has_no_probability_is_named():
     (batch,) = data.windows(sequences(3, 4), 2, 4)
     batch.observed[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match=r"row 1, step 2 of a batch: expected an observation to "
-                                         r"which the model gives a probability, got \[nan, "):
+    with pytest.raises(ValueError, match=r"row 1, step 2 of a batch: expected an observation in "
+                                         r"the support of the decoder's .*, got \[nan, "):
         evaluator(small.gen_core("RNN")).score([batch], seed=small.SEED)
     with pytest.raises(ValueError, match=r"expected whole numbers, .* got 0\.5"):
         evaluator(small.gen_core("RNN", small.symbol_codec)).score(

@@ -87,12 +87,12 @@ def test_segments_decoded_at_once_are_those_of_single_steps(monkeypatch):
             with monkeypatch.context() as patch:
                 patch.setattr(vae.SEQAE, "infer_given", vae.VAECore.infer_given)
                 expected = infer(core, contexts, state, lengths)
-            found = infer(core, contexts, state, lengths)
+            inferred = infer(core, contexts, state, lengths)
             valid = (slice(None) if lengths is None
                      else tf.sequence_mask(lengths, num_steps).numpy())
-            small.close(found.outputs.numpy()[valid], expected.outputs.numpy()[valid])
-            small.close(found.state, expected.state)
-            state = found.state
+            small.close(inferred.outputs.numpy()[valid], expected.outputs.numpy()[valid])
+            small.close(inferred.state, expected.state)
+            state = inferred.state
 
 
 def test_free_bits_per_dimension_charge_each_dimension():

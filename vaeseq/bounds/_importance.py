@@ -131,7 +131,7 @@ def importance_weights(
             densities = inferred.latents, log_prob, log_ratio, kl, kl_per_dimension(q_z, p_z)
             return densities, inferred.state
 
-        rows = nest.merge_leading(nest.repeat_samples(
+        rows = nest.merge_leading(nest.repeat_rows(
             (encoded.context_features, encoded.features, encoded.observed), size))
         densities, state = unroll.by_segments(
             score_segment, rows, nest.merge_leading(chunk_latent))
@@ -169,7 +169,7 @@ def densities_of(
       ValueError: the posterior's samples are not reparameterized.
     """
     num_samples = z.shape[1]
-    context_features, features, observed = nest.merge_leading(nest.repeat_samples(
+    context_features, features, observed = nest.merge_leading(nest.repeat_rows(
         (encoded.context_features, encoded.features, encoded.observed), num_samples))
     z = tf.stop_gradient(nest.merge_leading(z))
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)

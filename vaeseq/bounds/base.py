@@ -95,7 +95,7 @@ class Bound(abc.ABC):
         """Returns the state before the first step of `batch_size` sequences."""
         state = core.initial_state(batch_size)
         return BoundState(
-            state.context, nest.repeat_samples(state.latent, self.num_samples),
+            state.context, nest.repeat_rows(state.latent, self.num_samples),
             tf.zeros([batch_size, self.num_samples], core.dtype))
 
     @abc.abstractmethod

@@ -96,7 +96,7 @@ class FIVO(Bound):
     ) -> tuple[_FilterStep, tuple]:
         *encoded, step_seed = inputs
         latent, log_weights = particles
-        context_feature, feature, observation = nest.repeat_samples(encoded, self.num_samples)
+        context_feature, feature, observation = nest.repeat_rows(encoded, self.num_samples)
         sample_seed, resample_seed = seeds.split(step_seed[0], 2)
         h = core.hidden(context_feature, latent)
         p_z, q_z = core.prior(h), core.posterior(h, feature)

@@ -57,7 +57,7 @@ class Jumpy(Bound):
         result = self._elbo(
             core, contexts, observed, state, lengths, kl_weight=kl_weight, seed=elbo_seed)
         encoded = encode(core, contexts, observed, state, lengths)
-        context_features, features, observed = nest.merge_leading(nest.repeat_samples(
+        context_features, features, observed = nest.merge_leading(nest.repeat_rows(
             (encoded.context_features, encoded.features, encoded.observed), self.num_samples))
         rows, num_steps = (nest.leading_dim(features, axis) for axis in (0, 1))
         longest = tf.fill([rows, num_steps], core.max_gap)

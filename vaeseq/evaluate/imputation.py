@@ -84,7 +84,7 @@ def impute(
         agent_state, state, log_weights = particles
         agent_seed, z_seed, x_seed, resample_seed = seeds.split(step_seed[0], 4)
         x, feature, external = nest.merge_leading(
-            nest.repeat_samples((x, feature, external), num_particles))
+            nest.repeat_rows((x, feature, external), num_particles))
         context = agent.context(agent_state, external, seed=agent_seed)
         completed, state = complete(
             core, context, feature, x, state, latent_seed=z_seed, observed_seed=x_seed)

@@ -80,7 +80,7 @@ class Score(NamedTuple):
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether the model has latents of which none is active: posterior collapse."""
+        """Whether the model has latents and none is active: posterior collapse."""
         return self.latent_kl.size > 0 and not self.active_units
 
     def as_dict(self) -> dict[str, float | int | str | None]:
@@ -198,11 +198,11 @@ def _check_numbers(increments: np.ndarray, batch: Batch) -> None:
     """Raises ValueError for the first score, of `[B, T]`, that is NaN."""
     if np.isnan(increments).any():
         row, step = np.argwhere(np.isnan(increments))[0].tolist()
-        found = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.observed)
+        value = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.observed)
         raise ValueError(
-            f"row {row}, step {step} of a batch: expected an observation to which the model gives "
-            f"a probability, got {found!r:.200}. Give classes below the decoder's number of "
-            "classes, and numbers in the range of its distribution.")
+            f"row {row}, step {step} of a batch: expected an observation in the support of the "
+            f"decoder's distribution, got {value!r:.200}, whose score is NaN. Classes, for "
+            "example, are below the decoder's number of classes.")
 
 
 def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:

@@ -266,7 +266,7 @@ class Signatures:
         observed = nest.mask_time(observed, lengths)
         contexts, agent_state = agent.contexts(
             observed, state.agent, (), lengths, seed=agent_seed)
-        before = BoundState(state.core.context, nest.repeat_samples(state.core.latent, 1),
+        before = BoundState(state.core.context, nest.repeat_rows(state.core.latent, 1),
                             tf.zeros([tf.shape(lengths)[0], 1], self._dtype))
         result = self._one_sample(core, contexts, observed, before, lengths, seed=bound_seed)
         latent = tf.nest.map_structure(lambda leaf: leaf[:, 0], result.state.latent)

@@ -533,5 +533,5 @@ class TrainOps(snt.Module):
         raise NumericsError(
             f"step {step}: {culprits} is not finite. The weights were not changed. Try a "
             "smaller learning_rate or clip_gradient_norm, or a larger positive_eps. If it happens "
-            "at once, look for observations that the decoder cannot have, such as classes that it "
-            "lacks.")
+            "at once, look for observations outside of the support of the decoder's distribution, "
+            "such as a class that it lacks.")

@@ -274,8 +274,7 @@ class SEQAE(VAECore):
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
     ) -> NormalParams:
         num_steps = nest.leading_dim(observed, 1)
-        return tf.nest.map_structure(
-            lambda x: _repeat(x, num_steps), self._posterior_params(observed, lengths))
+        return nest.repeat_rows(self._posterior_params(observed, lengths), num_steps)
 
     def _posterior_params(self, observed: Nest, lengths: Tensor | None) -> NormalParams:
         features = _drop_steps(self._past, self._encoder(observed), self._input_noise)
@@ -340,9 +339,12 @@ class SEQAE(VAECore):
         return self._decode(h, latents, self.posterior(h, features), lengths)
 
     def _all_hidden(self, contexts: Tensor, state: State) -> Hidden:
-        """Returns what the prior and the posterior of all steps read; cell, segment: the first."""
+        """Returns what the prior and the posterior of all steps read.
+
+        The cell and the segment are those before the first step.
+        """
         num_steps = nest.leading_dim(contexts, 1)
-        z = _repeat(state.z, num_steps)
+        z = nest.repeat_rows(state.z, num_steps)
         later = tf.ones([nest.leading_dim(z), num_steps - 1, 1], z.dtype)
         has_begun = tf.concat([state.has_begun[:, tf.newaxis], later], 1)
         return Hidden(contexts, State(z, state.cell, has_begun, state.segment))
@@ -354,8 +356,8 @@ class SEQAE(VAECore):
             h.state.z[:, 0], h.state.cell, h.state.has_begun[:, 0], h.state.segment)
         after = self._with_sequence_latent(before, latents[:, 0])
         if self._conductor is None:
-            outputs, cell = self._d_core(
-                (h.context, _repeat(after.z, nest.leading_dim(latents, 1))), after.cell, lengths)
+            z = nest.repeat_rows(after.z, nest.leading_dim(latents, 1))
+            outputs, cell = self._d_core((h.context, z), after.cell, lengths)
             after = after._replace(cell=cell)
         else:
             outputs, after = self._decode_segments(self._conductor, h.context, after, lengths)
@@ -378,8 +380,9 @@ class SEQAE(VAECore):
         place = tf.cast(segment.place[..., 0], tf.int32)
         num_old = tf.minimum(tf.math.floormod(-place, size), lengths)
         old_steps = tf.minimum(size, num_steps)
+        source = nest.repeat_rows(segment.output, old_steps)
         old_outputs, old_cell = self._d_core(
-            (contexts[:, :old_steps], _repeat(segment.output, old_steps)), state.cell, num_old)
+            (contexts[:, :old_steps], source), state.cell, num_old)
 
         # Segments [B, K, N], each row's from its own first step; steps past its end are not valid.
         num_segments = (num_steps + size - 1) // size
@@ -391,10 +394,10 @@ class SEQAE(VAECore):
             num_new[:, tf.newaxis] - size * tf.range(num_segments), 0, size)
         num_begun = (num_new + size - 1) // size
         sources, conductor_cell = conductor(
-            _repeat(state.z, num_segments), segment.cell, num_begun)
+            nest.repeat_rows(state.z, num_segments), segment.cell, num_begun)
         source = nest.merge_leading(sources)
         outputs, cells = self._d_core(
-            (contexts, _repeat(source, size)),
+            (contexts, nest.repeat_rows(source, size)),
             _initial_state(self._initial, self._d_core, source), tf.reshape(valid, [-1]))
         outputs = tf.reshape(outputs, [num_rows, num_segments * size, outputs.shape[-1]])
 
@@ -415,11 +418,6 @@ class SEQAE(VAECore):
     def _with_sequence_latent(self, state: State, z: Tensor) -> State:
         """Returns the state in which z, the latent of the present step, is that of the sequence."""
         return nest.where(state.has_begun[..., 0] > 0, state, self.begin(z).latent)
-
-
-def _repeat(x: Tensor, num_steps: int | Tensor) -> Tensor:
-    """Returns x, `[B, F]`, at each of a number of steps, `[B, T, F]`."""
-    return tf.repeat(x[:, tf.newaxis], num_steps, 1)
 
 
 def _initial_layers(stack: RecurrentStack, name: str) -> list[Linear | None]:

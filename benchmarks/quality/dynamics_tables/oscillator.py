@@ -109,7 +109,7 @@ def _rolled_out(model: Oscillator, observed: np.ndarray, seed: int) -> dict:
     def log_density(observed: Tensor, targets: Tensor, seed: Seed) -> Tensor:
         prime_seed, scan_seed = seeds.split(seed, 2)
         observed, targets = nest.merge_leading(
-            nest.repeat_samples((observed, targets), _SAMPLES))
+            nest.repeat_rows((observed, targets), _SAMPLES))
         rows, num_steps = (nest.leading_dim(targets, axis) for axis in (0, 1))
         state = gen_core.prime(observed, gen_core.initial_state(rows), seed=prime_seed)
 
@@ -140,7 +140,7 @@ def _jumped(model: Oscillator, observed: np.ndarray, seed: int, *, by_steps: boo
         rows = nest.leading_dim(observed)
         contexts, _ = agent.contexts(observed, agent.initial_state(rows), seed=seed)
         beliefs, _ = core.encode_contexts(contexts, core.initial_state(rows).context)
-        belief, targets = nest.merge_leading(nest.repeat_samples(
+        belief, targets = nest.merge_leading(nest.repeat_rows(
             (core.encode_observed(beliefs, observed)[:, -1], targets), _SAMPLES))
         if by_steps:
             gaps = tf.ones([rows * _SAMPLES, max(AHEAD)], tf.int32)

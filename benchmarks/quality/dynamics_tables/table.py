@@ -99,7 +99,7 @@ def particle_filter(
             state, log_weights = particles
             prior_seed, posterior_seed, resample_seed = seeds.split(step_seed[0], 3)
             context_feature, feature, x = nest.merge_leading(
-                nest.repeat_samples((context_feature, feature, x), num_particles))
+                nest.repeat_rows((context_feature, feature, x), num_particles))
             h = core.hidden(context_feature, state)
             prior, posterior = core.prior(h), core.posterior(h, feature)
             ahead = core.emit(h, prior.sample(seed=prior_seed))[0].mean()

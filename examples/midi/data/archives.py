@@ -60,9 +60,9 @@ def load(
     for split in splits:
         if not {split, f"{split}_lengths"} <= {*arrays}:
             with zipfile.ZipFile(path) as archive:
-                found = [member.removesuffix(".npy") for member in archive.namelist()]
+                names = [member.removesuffix(".npy") for member in archive.namelist()]
             raise ValueError(f"{name}: expected the arrays {split!r} and '{split}_lengths', found "
-                             f"{', '.join(sorted(found))[:_MOST_LISTED] or 'none'}.")
+                             f"{', '.join(sorted(names))[:_MOST_LISTED] or 'none'}.")
     return {split: _pieces(arrays, split, name) for split in splits}
 
 

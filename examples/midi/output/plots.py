@@ -59,8 +59,8 @@ def save_roll(
     colours = np.where(notes.start < prime_frames, _REFERENCE, np.array(PARTS)[notes.part])
     _draw_notes(axes, notes, colours, grid)
     if kept_notes is not None:  # over the drawn notes, which may begin earlier at the same pitch
-        given = piano_roll.played(kept_notes, grid)
-        _draw_notes(axes, given, np.full(len(given.pitch), _REFERENCE), grid)
+        melody = piano_roll.played(kept_notes, grid)
+        _draw_notes(axes, melody, np.full(len(melody.pitch), _REFERENCE), grid)
     if grid.parts > 1:
         for number in range(grid.parts):
             axes.bar(0, 0, color=PARTS[number], label=f"part {number + 1}")

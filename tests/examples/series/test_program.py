@@ -30,7 +30,7 @@ class Run(NamedTuple):
     """A table, the covariates that follow it, and the log directory of a trained run."""
 
     data: str
-    known: str
+    covariates: str
     log_dir: str
 
 
@@ -58,8 +58,8 @@ def trained(tmp_path_factory):
 
 
 def forecast(run, trained, output, *words):
-    return run("forecast", "--log-dir", trained.log_dir, "--known", trained.known, "--num-paths",
-               "50", "--output", output, *words, status=0)
+    return run("forecast", "--log-dir", trained.log_dir, "--known", trained.covariates,
+               "--num-paths", "50", "--output", output, *words, status=0)
 
 
 def read_rows(path):
@@ -166,15 +166,15 @@ def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, 
     ("known", ("--data", "weekly"), "expected times in steps of D that continue"),
 ])
 def test_wrong_use_of_forecast(run, trained, tmp_path, text, words, message):
-    lines = Path(trained.known).read_text().splitlines()
+    lines = Path(trained.covariates).read_text().splitlines()
     (tmp_path / "short").write_text("\n".join(lines[:-1]) + "\n")
     (tmp_path / "columns").write_text("date,sales,promo\n2024-01-01,1,0\n")
     (tmp_path / "unit").write_text("date,shop,sales,promo\n2024-01-01,a,1e9,0\n")
     (tmp_path / "weekly").write_text(csv([("2024-01-01T12:00", "a", 100, 0)]))
     words = [tmp_path / word if (tmp_path / word).exists() else word for word in words]
-    known = () if text is None else (
-        "--known", trained.known if text == "known" else tmp_path / text)
-    assert_one_line(run("forecast", "--log-dir", trained.log_dir, *known, *words), message)
+    covariates = () if text is None else (
+        "--known", trained.covariates if text == "known" else tmp_path / text)
+    assert_one_line(run("forecast", "--log-dir", trained.log_dir, *covariates, *words), message)
 
 
 def test_wrong_use_of_training(run, trained, tmp_path):
@@ -197,7 +197,7 @@ def test_wrong_use_of_training(run, trained, tmp_path):
 def test_a_damaged_file_is_told(run, trained, tmp_path, name, text, message):
     shutil.copytree(trained.log_dir, tmp_path / "log")
     (tmp_path / "log" / name).write_text(text)
-    ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.known)
+    ended = run("forecast", "--log-dir", tmp_path / "log", "--known", trained.covariates)
     assert_one_line(ended, message)
 
 
