@@ -270,6 +270,11 @@ def one_line(text: str) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with a noun, of which the plural ends in s: "1 piece", "2,000 pieces"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def log(text: str) -> None:
     """Prints lines on stderr, where commands report; stdout is for results."""
     print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ import numpy as np
 from vaeseq.autoencoder import Autoencoder, Encoded, spherical
 from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.cli.program import log
+from vaeseq.cli.program import counted, log
 from vaeseq.fields import short_repr
 from vaeseq.runs.progress import working
 
@@ -86,8 +86,9 @@ def encode(args: argparse.Namespace) -> None:
         np.savez(file, mean=encoded.mean, stddev=encoded.stddev,
                  piece=np.repeat(np.arange(len(parts)), list(map(len, parts))),
                  phrase=np.concatenate([np.arange(len(part)) for part in parts]))
-    print(f"{program.one_line(str(args.output))}: the latents of {len(encoded.mean):,} phrases of "
-          f"{len(parts):,} pieces, {encoded.mean.shape[1]} numbers each.")
+    print(f"{program.one_line(str(args.output))}: the latents of "
+          f"{counted(len(encoded.mean), 'phrase')} of {counted(len(parts), 'piece')}, "
+          f"{encoded.mean.shape[1]} numbers each.")
 
 
 def reconstruct(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.cli.program import log
+from vaeseq.cli.program import counted, log
 from vaeseq.runs import warm_start
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train import distribute
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     if source is not None:
         _initialize_from(source, model, strategy)
     options.print_start(
-        strategy, f"Training on {len(music.train):,} pieces of {frames:,} frames; "
-        f"validating on {len(music.valid):,}.")
+        strategy, f"Training on {counted(len(music.train), 'piece')} of "
+        f"{counted(frames, 'frame')}; validating on {len(music.valid):,}.")
     with program.stop_on_signal() as should_stop:
         result = model.train(
             rolls, num_steps=args.num_steps, valid=[piece.roll for piece in music.valid],

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 from vaeseq.runs.progress import Progress
 
@@ -70,14 +71,14 @@ class Collection(NamedTuple):
 
     def summary(self) -> str:
         """Returns the amounts in words, and the skipped and repaired files with the reasons."""
-        head = (f"{_count(self.files, 'file')}, {_count(len(self.pieces), 'piece')}, "
+        head = (f"{counted(self.files, 'file')}, {counted(len(self.pieces), 'piece')}, "
                 f"{self.seconds / 60:,.1f} minutes, {self.notes:,} notes")
         lines = [head]
         if self.skipped:
-            lines = [f"{head}; {_count(len(self.skipped), 'file')} skipped:",
+            lines = [f"{head}; {counted(len(self.skipped), 'file')} skipped:",
                      *_listed(self.skipped)]
         if self.repaired:
-            lines += [f"{_count(len(self.repaired), 'file')} read in spite of errors:",
+            lines += [f"{counted(len(self.repaired), 'file')} read in spite of errors:",
                       *_listed(self.repaired)]
         return "\n".join(lines)
 
@@ -256,7 +257,3 @@ def _reasons(skipped: list[Skipped]) -> str:
     listed = "; ".join(f"{short_repr(name)}: {reason}" for name, reason in skipped[:3])
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
     return f" {listed}{more}." if listed else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -125,7 +125,9 @@ class _Reader:
         if start < 0:
             track = content.find(b"MTrk")
             if track < 0:
-                raise BadMidi("it is not a MIDI file")
+                packed = content.startswith(b"\x1f\x8b")
+                raise BadMidi("it is compressed by gzip; unpack it first" if packed else
+                              "it is not a MIDI file")
             start = track - 14
             if start < 0 or content[start + 4:start + 8] != b"\0\0\0\6":
                 self.repairs.append(f"it has no header; taken as {_DIVISION} ticks per beat")

@@ -87,9 +87,9 @@ def encode(args: argparse.Namespace) -> None:
     texts = np.array([model.vocabulary.decode(symbols) for symbols in sequences])
     with open(args.output, "wb") as file:
         np.savez(file, text=texts, mean=encoded.mean, stddev=encoded.stddev)
-    plural = "s" if len(sequences) > 1 else ""
-    print(f"{program.one_line(str(args.output))}: the latents of {len(sequences):,} "
-          f"{model.hparams.unit}{plural}, {autoencoder.latent_size} numbers each.")
+    print(f"{program.one_line(str(args.output))}: the latents of "
+          f"{program.counted(len(sequences), model.hparams.unit)}, "
+          f"{autoencoder.latent_size} numbers each.")
 
 
 def reconstruct(args: argparse.Namespace) -> None:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         if args.valid_corpus:
             _print_unknown(texts.valid, vocabulary, "validation text")
     options.print_start(
-        strategy, f"Training on {name}: {texts.train_size:,} {model.unit}s, "
+        strategy, f"Training on {name}: {program.counted(texts.train_size, model.unit)}, "
         f"{vocabulary.summary()}; validating on {texts.valid_size:,}.")
     with program.stop_on_signal() as should_stop:
         result = model.train(

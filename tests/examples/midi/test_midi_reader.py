@@ -2,6 +2,7 @@
 """The reader of MIDI files: equal to a reading by mido alone, and as tolerant as players are."""
 
 import contextlib
+import gzip
 import importlib.util
 import io
 import pathlib
@@ -364,6 +365,7 @@ def test_a_channel_is_a_drum_channel_from_the_message_on():
 REFUSED = {
     "empty": (b"", "the file is empty"),
     "text": (b"Dear all,\n", "is not a MIDI file"),
+    "gzip": (gzip.compress(b"MThd"), "is compressed by gzip; unpack it first"),
     "a header": (midi_files.header()[:12], "damaged: it ends within its header"),
     "no track": (midi_files.header() + chunk(b"XFIH", b"abc"), "damaged: it holds no track"),
     "months": (file([(0, on(60)), (0x0FFFFFFF, off(60))], division=1), "claims .* hours"),
