@@ -10,8 +10,13 @@ frame of 16 x 16 pixels shows the bob, a Gaussian bump of standard deviation 1 p
 the centre. 500 sequences of 15 frames each for training, validation and the test (NumPy's
 default_rng(16)). The models are not shown the torque.
 
+The decoder's scale is at least 0.2, near which the published bounds of some 800 nats for 3,840
+pixels put it. A smaller one, which noiseless frames would teach, makes all that the latents know of
+the motion negligible beside the pixels.
+
 The figures are R^2 of least squares from one sample of z_t to sin(phi), cos(phi) and phi', fitted
-on the validation sequences and measured on the test sequences. Published: DVBF .961, .982, .916,
+on the validation sequences and measured on the test sequences. z_t of KVAE is the smoothed mean of
+its state; that of TDVAE is the one inferred with z_t+1. Published: DVBF .961, .982, .916,
 DKF .929, .979, .035, with another rendering.
 """
 from __future__ import annotations
@@ -26,7 +31,7 @@ from benchmarks.quality.dynamics_tables.table import Settings, Table, draw_laten
 from vaeseq import vae
 from vaeseq.codec import decoders, encoders
 
-SIZE, STEPS, COUNT = 16, 15, 500
+SIZE, STEPS, COUNT, SCALE = 16, 15, 500, 0.2
 _INTERVAL, _SUBSTEPS, _RADIUS = 0.1, 10, 5.0
 
 
@@ -40,7 +45,8 @@ class Frames(vaeseq.Model):
 
     def make_decoder(self) -> vaeseq.DistModule:
         return decoders.Normal(
-            self.observation_spec, hidden_sizes=(128,), initial_loc=0.03, initial_scale=0.1)
+            self.observation_spec, hidden_sizes=(128,), initial_loc=0.03, initial_scale=0.25,
+            positive_eps=SCALE)
 
 
 def draw(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -81,20 +87,26 @@ def run(name: str, settings: Settings) -> dict[str, Any]:
     core = model.gen_core.core
     if isinstance(core, vae.KVAE):
         features = [core.smooth(tf.constant(z)).mean.numpy() for z in features]
+    if isinstance(core, vae.TDVAE):  # its latents are pairs of z_t-1, given z_t, and z_t
+        size = core.latent_size // 2
+        features = [np.concatenate([z[:, 1:, :size], z[:, -1:, size:]], 1) for z in features]
     fit = r_squared(*features, valid_states, states)
     return {**figures, **dict(zip(("r2_sin", "r2_cos", "r2_velocity"), map(float, fit)))}
 
 
 _COMMON = ("rnn_hidden_sizes=[64],latent_decoder_fc_layers=[128],batch_size=50,"
            "sequence_size=15,learning_rate=0.002,learning_rate_final=0.01,"
-           "divergence_strength_half=200,num_shards=1")
+           "num_shards=1")
+_QUICK = "divergence_strength_half=200"
+_SLOW = "divergence_strength_start=0,divergence_strength_half=1500"
 TABLE = Table(
     "Pendulum: R^2 from z", "velocity above 0.916",
     {"r2_sin": "sine", "r2_cos": "cosine", "r2_velocity": "velocity", "elbo": "ELBO, sequence"},
-    {"dmm": f"{_COMMON},vae_type=DMM,latent_size=3",
-     "dmm-st-lr": f"{_COMMON},vae_type=DMM,latent_size=3,dmm_inference=ST-LR",
-     "kvae-wide": f"{_COMMON},vae_type=KVAE,latent_size=4,kvae_state_size=8",
-     "kvae": f"{_COMMON},vae_type=KVAE,latent_size=2,kvae_state_size=4",
-     "srnn": f"{_COMMON},vae_type=SRNN,latent_size=3",
-     "gaussdiff": f"{_COMMON},vae_type=GAUSSDIFF"},
-    3000, run)
+    {"dmm": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3",
+     "dmm-st-lr": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3,dmm_inference=ST-LR",
+     "kvae-wide": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8",
+     "kvae": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=2,kvae_state_size=4",
+     "tdvae": f"{_COMMON},{_QUICK},vae_type=TDVAE,latent_size=3,tdvae_layers=1",
+     "srnn": f"{_COMMON},{_QUICK},vae_type=SRNN,latent_size=3",
+     "gaussdiff": f"{_COMMON},{_QUICK},vae_type=GAUSSDIFF"},
+    15_000, run)
