@@ -62,16 +62,41 @@ class _StateMap(NamedTuple):
 
     size: int  # O, of the whole observation
     needed: frozenset[int]  # indices of the numbers that the picture depends on
-    state: Callable[[np.ndarray], Any]  # maps an observation to the state
+    set_state: Callable[[Any, np.ndarray], None]  # sets an environment's state by an observation
+
+
+def _set_numbers(state: Callable[[np.ndarray], Any]) -> Callable[[Any, np.ndarray], None]:
+    """Returns a `set_state` for environments whose state is an array."""
+    def set_state(unwrapped: Any, observation: np.ndarray) -> None:
+        unwrapped.state = np.asarray(state(observation), np.float64)
+
+    return set_state
+
+
+def _set_lander(unwrapped: Any, observation: np.ndarray) -> None:
+    """Moves a lander with its legs; the ground, which is not observed, is that of one game."""
+    x, y = np.clip(observation[:2], -3, 3)  # farther away nothing is visible, and pixels overflow
+    angle = observation[4]
+    # Metres, in which the picture is 20 x 13.3 and the lander's centre at rest 0.6 above the pad.
+    centre = np.array([10 * (1 + x), unwrapped.helipad_y + 0.6 + 20 / 3 * y])
+    cos, sin = np.cos(angle), np.sin(angle)
+    unwrapped.lander.position, unwrapped.lander.angle = centre.tolist(), float(angle)
+    for leg, side in zip(unwrapped.legs, (1, -1)):
+        x, y = 0.83 * side, -0.34  # of a leg in flight
+        leg.position = (centre + [cos * x - sin * y, sin * x + cos * y]).tolist()
+        leg.angle = float(angle + 0.35 * side)
 
 
 _STATE_MAPS = {
-    "CartPole": _StateMap(4, frozenset([0, 2]), lambda o: o),
-    "Pendulum": _StateMap(3, frozenset([0, 1]), lambda o: [np.arctan2(o[1], o[0]), o[2]]),
-    "Acrobot": _StateMap(6, frozenset(range(4)), lambda o: [
-        np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]]),
-    "MountainCar": _StateMap(2, frozenset([0]), lambda o: o),
-    "MountainCarContinuous": _StateMap(2, frozenset([0]), lambda o: o),
+    "CartPole": _StateMap(4, frozenset([0, 2]), _set_numbers(lambda o: o)),
+    "Pendulum": _StateMap(
+        3, frozenset([0, 1]), _set_numbers(lambda o: [np.arctan2(o[1], o[0]), o[2]])),
+    "Acrobot": _StateMap(6, frozenset(range(4)), _set_numbers(lambda o: [
+        np.arctan2(o[1], o[0]), np.arctan2(o[3], o[2]), o[4], o[5]])),
+    "MountainCar": _StateMap(2, frozenset([0]), _set_numbers(lambda o: o)),
+    "MountainCarContinuous": _StateMap(2, frozenset([0]), _set_numbers(lambda o: o)),
+    "LunarLander": _StateMap(8, frozenset([0, 1, 4]), _set_lander),
+    "LunarLanderContinuous": _StateMap(8, frozenset([0, 1, 4]), _set_lander),
 }
 
 
@@ -98,8 +123,7 @@ class _Rendered(Painter):
     def paint(self, observations: np.ndarray, at: int, last_real: int) -> np.ndarray:
         whole = np.zeros([self._state_map.size])
         whole[self._indices] = np.nan_to_num(observations[at])
-        unwrapped: Any = self._env.unwrapped
-        unwrapped.state = np.asarray(self._state_map.state(whole), np.float64)
+        self._state_map.set_state(self._env.unwrapped, whole)
         try:
             picture: Any = self._env.render()
         except Exception as error:
