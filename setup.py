@@ -22,9 +22,10 @@ _BLEU = ["sacrebleu>=2.4"]  # for `vaeseq-text evaluate --samples`, and as rewar
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]
 # scipy: an oracle of tests, and reads the MATLAB files of `benchmarks.quality.polyphonic convert`.
 # scoringrules: an oracle of the scores of forecasts. basedpyright: pyright with its own Node.js.
+# box2d: the physics of LunarLander, which films of dreams draw.
 _DEV = ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "scipy>=1.11",
         "hypothesis>=6.100", "mido>=1.3", "scoringrules>=0.9",
-        "basedpyright>=1.20"]
+        "basedpyright>=1.20", "box2d>=2.3.10"]
 # statsmodels: the record of a notebook.
 _DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1", "statsmodels>=0.14"]
 

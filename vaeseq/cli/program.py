@@ -271,7 +271,7 @@ def one_line(text: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number with a noun, of which the plural ends in s: "1 piece", "2,000 pieces"."""
+    """Returns a number with a noun whose plural ends in s: "1 piece", "2,000 pieces"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

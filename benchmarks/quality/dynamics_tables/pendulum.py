@@ -95,8 +95,7 @@ def run(name: str, settings: Settings) -> dict[str, Any]:
 
 
 _COMMON = ("rnn_hidden_sizes=[64],latent_decoder_fc_layers=[128],batch_size=50,"
-           "sequence_size=15,learning_rate=0.002,learning_rate_final=0.01,"
-           "num_shards=1")
+           "sequence_size=15,learning_rate=0.002,learning_rate_final=0.01,num_shards=1")
 _QUICK = "divergence_strength_half=200"
 _SLOW = "divergence_strength_start=0,divergence_strength_half=1500"
 TABLE = Table(

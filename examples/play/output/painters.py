@@ -82,8 +82,8 @@ def _set_lander(unwrapped: Any, observation: np.ndarray) -> None:
     cos, sin = np.cos(angle), np.sin(angle)
     unwrapped.lander.position, unwrapped.lander.angle = centre.tolist(), float(angle)
     for leg, side in zip(unwrapped.legs, (1, -1)):
-        x, y = 0.83 * side, -0.34  # of a leg in flight
-        leg.position = (centre + [cos * x - sin * y, sin * x + cos * y]).tolist()
+        right, up = 0.83 * side, -0.34  # of the lander's centre, in flight
+        leg.position = (centre + [cos * right - sin * up, sin * right + cos * up]).tolist()
         leg.angle = float(angle + 0.35 * side)
 
 

@@ -87,20 +87,19 @@ def test_a_line_of_text_stands_under_the_picture():
 def test_a_state_is_drawn_as_the_environment_draws_it(name):
     """Where the state follows from what is observed, the same picture comes of both."""
     is_lander = name == "LunarLander-v3"
-    if is_lander:
-        pytest.importorskip("Box2D")
     env.hide_windows()
     real = env.make(name, render_mode="rgb_array")
     observation, _ = real.reset(seed=0)  # as the painter's, whose ground is not observed
-    for _ in range(40 * is_lander):  # until its legs hang down
-        observation, *_ = real.step(0)
+    for number in range(40 * is_lander):  # until it is tilted and its legs hang down
+        observation, *_ = real.step(int(number < 10))
+        real.render()  # which lets the sparks of the engine fade
     game = env.game(name)
     painter = painters.painter(game, observation[None], 1)
     expected = gif.fitted(real.render()).astype(int)
     painted = painter.paint(observation[None], 0, 1).astype(int)
     assert expected.std() > 1
     # Rounding to 32 bits may move an edge by a pixel.
-    assert (np.abs(painted - expected).max(-1) > 64).mean() < 2e-3
+    assert (np.abs(painted - expected).max(-1) > 64).mean() < 4e-4
     moved = painter.paint(observation[None] + 0.5, 0, 1).astype(int)
     assert (np.abs(moved - expected).max(-1) > 64).mean() > 2e-3
     painter.close()
