@@ -34,6 +34,12 @@ class PlayHParams(HParams):
         1, "whole episodes played between updates", Range(1, 1 << 12))
     replay_steps: int = fields.declare(
         1_000_000, "real steps in the replay buffer; the oldest episodes are dropped", _COUNT)
+    end_share: float = fields.declare(
+        0.0, "share of the training windows that end with an episode, the episodes drawn "
+        "uniformly; where the end is what matters, and rare", _SHARE)
+    reward_unit: Literal["deviation", "quantiles"] = fields.declare(
+        "deviation", "what the model's rewards are divided by: their standard deviation, or what "
+        "it would be given their 5 % and 95 % quantiles, which rare large rewards do not change")
     eval_every: int = fields.declare(
         1000, "real steps between evaluations; each saves a checkpoint", _COUNT)
     eval_games: int = fields.declare(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 SYSEX, META = 0xF0, 0xFF  # statuses of `Event`
 TEXT, TEMPO = 0x01, 0x51  # types of meta events
 
+_LAST_EVENT = b"\xff\x2f\0"
 _END_OF_TRACK = 0x2F
 _CONTINUATION = 0xF7  # the rest of a system-exclusive event
 _MAX_TICKS = 1 << 40
@@ -156,9 +157,9 @@ class _Reader:
     def tracks(self, position: int) -> Iterator[Track]:
         """Yields the tracks from a position on."""
         number = 0
-        while (position := _find_track(self._content, position)) >= 0:
+        while (track := _find_track(self._content, position)) >= 0:
             number += 1
-            start, end = position + 8, _end_of_chunk(self._content, position)
+            start, end = track + 8, _end_of_chunk(self._content, track)
             read, position = self._track(start, end)
             if read.is_damaged:
                 self.repairs.append(
@@ -170,6 +171,8 @@ class _Reader:
                 self.repairs.append(f"track {number} goes on after its end-of-track event; what "
                                     f"follows was left out, {end - read.stop:,} bytes")
             yield read.track
+        if self._content.find(b"MThd", position) >= 0:
+            self.repairs.append("another file follows it, which was left out")
 
     def _track(self, start: int, end: int) -> tuple[_Events, int]:
         """Returns the events of a track with a declared end, and the position after it."""
@@ -183,7 +186,8 @@ class _Reader:
         following = content.find(b"MTrk", start)
         limit = len(content) if following < 0 else following
         read = self._read(start, limit)
-        if read.is_damaged and end <= limit:
+        # The next track may be a text of this one, whose length is right.
+        if read.is_damaged and (end <= limit or content[end - 3:end] == _LAST_EVENT):
             self.num_clipped, self.num_skipped = counts
             return self._read(start, end), end
         return read, read.stop
@@ -266,7 +270,8 @@ def _find_track(content: bytes, position: int) -> int:
         end = _end_of_chunk(content, position)
         if not _CHUNK.match(content, position) or not (
                 end == len(content) or _is_chunk(content, end)):
-            return content.find(b"MTrk", position)
+            track, header = content.find(b"MTrk", position), content.find(b"MThd", position)
+            return -1 if 0 <= header < track else track
         position = end
     return position
 
@@ -292,8 +297,11 @@ def _number(content: bytes, position: int) -> tuple[int, int]:
     """Returns a number of variable length, and the position after it.
 
     Raises:
-      IndexError: it has more than four bytes, or the content ends within it.
+      IndexError: it has more than four bytes without the zeros before it, or the content ends
+        within it.
     """
+    while content[position] == 0x80:  # a leading zero
+        position += 1
     value = 0
     for end in range(position + 1, position + 5):
         byte = content[end - 1]

@@ -137,7 +137,8 @@ class Learner:
 
     def _batch(self, number: Sequence[int]) -> Batch:
         return self.world.batch(*self.replay.sample(
-            self.hparams.batch_size, self.hparams.sequence_size, seed=[self._seed, *number]))
+            self.hparams.batch_size, self.hparams.sequence_size,
+            end_share=self.hparams.end_share, seed=[self._seed, *number]))
 
     def _fit_statistics(self) -> None:
         steps, fitted = (int(count) for count in self._counts.value())

@@ -118,7 +118,7 @@ class Replay(tf.Module):
             observations[before], actions, observations[before + 1], rewards, terminated)
 
     def sample(
-        self, batch_size: int, num_steps: int, *, seed: Sequence[int]
+        self, batch_size: int, num_steps: int, *, end_share: float = 0.0, seed: Sequence[int]
     ) -> tuple[Transitions, np.ndarray]:
         """Samples windows, as a function of the stored episodes and the seed.
 
@@ -129,6 +129,8 @@ class Replay(tf.Module):
         Args:
           batch_size: B.
           num_steps: T.
+          end_share: probability of a window that is the last T steps of an episode, drawn
+            uniformly from the episodes, instead.
           seed: non-negative integers.
 
         Returns:
@@ -142,6 +144,10 @@ class Replay(tf.Module):
         rng = np.random.default_rng(list(seed))
         steps = rng.integers(self.num_steps, size=batch_size)
         offsets = rng.integers(num_steps, size=batch_size)
+        if end_share:
+            at_end = rng.random(batch_size) < end_share
+            steps = np.where(
+                at_end, self._ends[rng.integers(self.num_episodes, size=batch_size)] - 1, steps)
         rows = np.searchsorted(self._ends, steps, side="right")
         lengths = self._lengths[rows]
         sizes = np.minimum(lengths, num_steps)

@@ -151,7 +151,8 @@ class World(snt.Module):
         x, x_next = self._flat(data.before), self._flat(data.after)
         self._observations.fit(x)
         self._changes.fit(x_next - x)
-        self._rewards.fit(data.rewards)
+        self._rewards.fit(
+            data.rewards, by_quantiles=self._hparams.reward_unit == "quantiles")
         changes = self._changes.of_array(x_next - x)
         if self._baseline.is_used:
             controls = np.concatenate([

@@ -11,6 +11,7 @@ import tensorflow as tf
 from vaeseq.types import Tensor
 
 _CONSTANT = 1e-6  # standard deviation below which a number counts as constant
+_NORMAL_RANGE = 3.2897  # standard deviations between the 5 % and 95 % quantiles
 _MAX_WEIGHTS = 1 << 18  # of a linear baseline, which pictures exceed
 _MIN_EXAMPLES = 10  # for each input of a linear baseline
 
@@ -28,10 +29,16 @@ class Standardizer(tf.Module):
         self._mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")
         self._deviation = tf.Variable(tf.ones(shape), trainable=False, name="deviation")
 
-    def fit(self, data: np.ndarray) -> None:
-        """Computes the statistics of data `[N, *shape]`."""
+    def fit(self, data: np.ndarray, *, by_quantiles: bool = False) -> None:
+        """Computes the statistics of data `[N, *shape]`.
+
+        With `by_quantiles` the deviation is that of a normal distribution with as much between the
+        5 % and 95 % quantiles, which a few large numbers do not change.
+        """
         data = np.asarray(data, np.float64)
-        deviation = np.maximum(data.std(0), self._min_deviation)
+        deviation = (np.diff(np.quantile(data, [0.05, 0.95], 0), axis=0)[0] / _NORMAL_RANGE
+                     if by_quantiles else data.std(0))
+        deviation = np.maximum(deviation, self._min_deviation)
         self._mean.assign(data.mean(0))
         self._deviation.assign(np.where(deviation > _CONSTANT, deviation, 1.0))
 

@@ -201,11 +201,10 @@ class Columns:
         values = pc.drop_null(self.table[name])
         first = values[0].as_py() if len(values) else None
         row = 0
-        if _holds_text(self.table[name]):
+        if first is not None and _holds_text(self.table[name]):
             row, first = next(
                 ((row, text) for row, text in enumerate(self.table[name].to_pylist())
-                 if times_lib.parse_text(pa.chunked_array([[text or ""]]), "", 0) is None),
-                (0, first))
+                 if text is not None and not times_lib.are_alike(first, text)), (0, first))
         return UsageError(
             f"{self.where(name, row)}: expected times of one format, such as 2020-12-31, "
             f"2020-12-31T23:59:00Z, 2020-12 or 20201231, got {short_repr(first)}.")
@@ -241,7 +240,8 @@ def read(path: Path, frame: int = FRAME) -> Columns:
 
 
 def _is_large(path: Path) -> bool:
-    compression = 8 if path.suffix.lower() in (".gz", *_PARQUET) else 1
+    is_packed = path.suffix.lower() in _PARQUET or csv_tables.is_compressed(path)
+    compression = 8 if is_packed else 1
     return path.stat().st_size * compression > MOST_AT_ONCE
 
 
@@ -357,8 +357,9 @@ def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table
     else:
         values = values.reshape(len(values), -1)
         sizes = np.array([len(values)]) if lengths is None else lengths
-        if sizes.sum() != len(values):
-            raise UsageError(f"{name!r}: expected lengths that add up to {len(values)} rows, got "
+        if (sizes < 0).any() or sizes.sum() != len(values):
+            raise UsageError(f"{name!r}: expected lengths, none below 0, that add up to "
+                             f"{len(values)} rows, got lengths from {sizes.min()} that add up to "
                              f"{sizes.sum()}.")
     sizes = sizes.astype(np.int64)
     columns: dict[str, np.ndarray] = {}

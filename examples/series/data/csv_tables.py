@@ -45,7 +45,8 @@ def read(path: Path) -> tuple[pa.Table, int]:
       UnicodeDecodeError, pa.ArrowInvalid, csv.Error, EOFError: it is no CSV file, or damaged.
     """
     form = _form(path)
-    table = pa.csv.read_csv(path, form.read, form.parse, form.convert)
+    with pa.input_stream(str(path), "gzip" if is_compressed(path) else None) as stream:
+        table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
     return _Plain(table)(table), form.read.skip_rows + 1
 
 
@@ -60,7 +61,7 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
     plain = None
     with contextlib.ExitStack() as files:
         raw = stream = files.enter_context(pa.OSFile(str(path)))
-        if path.name.endswith(".gz"):
+        if is_compressed(path):
             stream = files.enter_context(pa.CompressedInputStream(raw, "gzip"))
         for batch in files.enter_context(
                 pa.csv.open_csv(stream, form.read, form.parse, form.convert)):
@@ -68,6 +69,12 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
             plain = plain or _Plain(table)
             row += len(table)
             yield plain(table), first, raw.tell()
+
+
+def is_compressed(path: Path) -> bool:
+    """Returns whether the content of a file is compressed by gzip, whatever its name is."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 class _Form(NamedTuple):
@@ -156,7 +163,7 @@ def what_it_is(path: Path) -> str:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return cast(BinaryIO, (gzip.open if path.name.endswith(".gz") else open)(path, "rb"))
+    return cast(BinaryIO, (gzip.open if is_compressed(path) else open)(path, "rb"))
 
 
 def _is_value(text: str) -> bool:

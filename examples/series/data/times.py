@@ -29,6 +29,7 @@ _FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B"
             "%d %b %Y", "%b %d %Y", "%b %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _ZONED = r":\d\d.*(Z|[+-]\d\d:?\d\d)$"
+_NUMBERS = re.compile(r"[1-9]\d*")  # without leading zeros
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
 _HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
 _SEASONS = {"s": 60, "D": 7, "B": 5, "W": 52, "MS": 12, "QS": 4}
@@ -248,9 +249,26 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
         return _numeric_dates(values, where)
     for date, clock in itertools.product(_FORMATS, _CLOCKS):
         parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
-        if not parsed.null_count:
+        if not parsed.null_count and _exist(values, parsed, date):
             return _as_numpy(parsed)
     return None
+
+
+def are_alike(text: str, other: str) -> bool:
+    """Returns whether two texts are times of one format."""
+    try:
+        return parse_text(pa.chunked_array([[text, other]]), "", 0) is not None
+    except UsageError:  # of one format, and two dates alone cannot tell day and month apart
+        return True
+
+
+def _exist(values: pa.ChunkedArray, parsed: pa.ChunkedArray, date: str) -> bool:
+    """Returns whether all dates are in the calendar: `strptime` reads February 30 as March 2."""
+    is_early = pc.less_equal(pc.day(parsed), 3)
+    texts = pc.filter(values, is_early).to_pylist()
+    dates = pc.strftime(pc.filter(parsed, is_early), format=date).to_pylist()
+    return all(_NUMBERS.findall(text)[:len(numbers)] == numbers for text, numbers in zip(
+        texts, map(_NUMBERS.findall, dates)))
 
 
 def _quarters(values: pa.ChunkedArray) -> np.ndarray | None:
@@ -272,7 +290,7 @@ def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
     for order, date in orders.items():
         for clock in _CLOCKS:
             parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
-            if not parsed.null_count:
+            if not parsed.null_count and _exist(values, parsed, date):
                 starts[order] = _as_numpy(parsed)
     if len(starts) == 2 and not np.array_equal(starts["day first"], starts["month first"]):
         raise UsageError(

@@ -223,7 +223,13 @@ PLAYED = {
     "cut in a meta": (PLAIN[:-len(END)] + b"\0\xff\x01\x20la", "track 1 is damaged"),
     "an endless number": (midi_files.header() + chunk(b"MTrk", BODY + bytes([0x81]) * 5000),
                           "track 1 is damaged"),
-    "another file behind": (PLAIN + melody([80]), ""),
+    "another file behind": (PLAIN + melody([80]), "another file follows it, which was left out"),
+    "another file after a gap": (PLAIN + b"\0" + melody([80]), "another file follows it"),
+    "a padded delta": (midi_files.header() + chunk(
+        b"MTrk", b"\x80\x80\x80\x80\x80\0\xb0\x07\x40" + BODY + END), ""),
+    "a padded length": (_with(b"\xff\1\x80\x80\x80\x80\2la"), ""),
+    "a text that names a chunk, and more behind": (
+        _with(_meta(1, b"hi MTrk\0\0\0\4abcdefgh")) + b"junk", ""),
     "another signature": (b"MTHD" + PLAIN[4:], "the signature of its header is not MThd"),
     "no header": (b"RMID" + PLAIN[14:], "it has no header; taken as 480 ticks per beat"),
     "division 0": (midi_files.header(division=0) + PLAIN[14:],

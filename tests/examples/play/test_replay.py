@@ -49,16 +49,19 @@ def test_windows_are_consecutive_steps_of_one_episode():
     assert windows.terminated.any() and not windows.terminated.all(1).any()
 
 
-def test_windows_have_the_documented_distribution():
-    """A step is drawn uniformly, then its place in the window, which is shifted inside."""
+@pytest.mark.parametrize("end_share", [0.0, 0.4])
+def test_windows_have_the_documented_distribution(end_share):
+    """A step is drawn uniformly, then its place in the window, which is shifted inside; or the
+    window is the end of an episode."""
     lengths, draws = (9, 2, 5), 40_000
     expected = np.zeros(300 + 9)
     for number, num_steps in enumerate(lengths, 1):
         for step in range(num_steps):
             for place in range(T):
                 first = min(max(step - place, 0), max(num_steps - T, 0))
-                expected[100 * number + first] += 1 / (sum(lengths) * T)
-    windows, _ = _filled(*lengths).sample(draws, T, seed=[0])
+                expected[100 * number + first] += (1 - end_share) / (sum(lengths) * T)
+        expected[100 * number + max(num_steps - T, 0)] += end_share / len(lengths)
+    windows, _ = _filled(*lengths).sample(draws, T, end_share=end_share, seed=[0])
     counts = np.bincount(windows.before[:, 0, 0].astype(int), minlength=len(expected))
     assert expected.sum() == pytest.approx(1)
     error = np.abs(counts / draws - expected)

@@ -69,6 +69,19 @@ def test_a_standardizer_bounds_the_deviation_from_below():
     np.testing.assert_allclose(standard.of_array(np.array([[2.0, 4.0]])), [[2.0, 1.0]])
 
 
+def test_quantiles_are_a_deviation_that_a_few_large_numbers_do_not_change():
+    standard = Standardizer((), "numbers")
+    numbers = np.random.default_rng(0).normal(1.0, 3.0, 100_000)
+    standard.fit(numbers, by_quantiles=True)
+    mean = numbers.mean()
+    assert standard.of_array(mean + 3) == pytest.approx(1.0, rel=0.01)
+    numbers[:500] *= 100
+    standard.fit(numbers, by_quantiles=True)
+    assert standard.of_array(numbers.mean() + 3) == pytest.approx(1.0, rel=0.02)
+    standard.fit(numbers)
+    assert standard.of_array(numbers.mean() + 3) < 0.2
+
+
 @pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
 def test_linear_motion_is_predicted_before_any_update(vae_type):
     world = World(HPARAMS.replace(vae_type=vae_type), game())

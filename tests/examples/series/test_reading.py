@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from examples.series.data import Options, columns, roles, sources, table
-from examples.series.data.times import Step, infer_step
+from examples.series.data.times import Step, infer_step, parse_text
 from examples.series.hparams import SeriesHParams
 from vaeseq.cli.arguments import UsageError
 
@@ -243,6 +243,15 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          lines("date,y", [("2024-01-01 10:00", 1), ("2024-01-02 10:00Z", 2)])),
     _bad("whose day and month can be told apart, got '01/02/2024'",
          lines("date,y", [("01/02/2024", 1), ("02/02/2024", 2)])),
+    _bad("row 5, column 'date': expected times of one format.*got '2020-02-30'",
+         lines("date,y", [("2020-02-28", 1), ("2020-02-29", 2), ("2020-03-02", 3),
+                          ("2020-02-30", 4)]), time="date"),
+    _bad("row 3, column 'date': expected times of one format.*got '31/04/2020'",
+         lines("date,y", [("30/04/2020", 1), ("31/04/2020", 2)]), time="date"),
+    _bad("row 3, column 'date': expected times of one format.*got '01/03/2020'",
+         lines("date,y", [("2024-01-01", 1), ("01/03/2020", 2)]), time="date"),
+    _bad("row 3, column 'date': expected times of one format.*got 'soon'",
+         lines("date,y", [("01/02/2020", 1), ("soon", 2)]), time="date"),
     _bad("row 3, column 'date': expected times of one format",
          lines("date,y", [("2024-01-01", 1), ("soon", 2)]), time="date"),
     _bad("--targets: expected a column of .*, got 'sale'. Did you mean 'sales'\\?",
@@ -260,6 +269,34 @@ def test_bad_input_is_told_in_one_line(tmp_path, text, options, message):
     with pytest.raises(UsageError, match=message) as error:
         build(csv(tmp_path, text), Options(**options))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("form, wrong", [
+    ("%d %b %Y", "30 Feb 2024"), ("%B %d, %Y", "February 30, 2024"), ("%Y%m%d", "20240230"),
+    ("%d.%m.%Y 10:03", "31.04.2024 10:03"), ("%Y/%m/%d", "2024/02/30"),
+    ("%-d/%-m/%Y", "30/2/2024")])
+def test_dates_are_those_of_the_calendar_in_every_format(form, wrong):
+    """Days 1 to 3 are those that `strptime` also makes of February 29 to 31."""
+    days = np.arange("2024-02-01", "2024-04-05", dtype="datetime64[D]")
+    texts = [day.item().strftime(form) for day in days]
+    read = parse_text(pa.chunked_array([texts]), "", 0)
+    assert read is not None
+    np.testing.assert_array_equal(read.astype("datetime64[D]"), days)
+    assert parse_text(pa.chunked_array([[*texts, wrong]]), "", 0) is None
+
+
+def test_a_compressed_table_is_known_by_its_content(tmp_path):
+    path = csv(tmp_path, lines("date,y", DATED))
+    expected = build(path).series[0].values
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(build(path).series[0].values, expected)
+
+
+@pytest.mark.parametrize("lengths", [[160, -60], [50, 40]])
+def test_lengths_that_do_not_fit_are_refused(tmp_path, lengths):
+    np.savez(tmp_path / "a.npz", values=np.zeros([100, 2]), lengths=lengths)
+    with pytest.raises(UsageError, match="expected lengths, none below 0, that add up to 100"):
+        columns.read(tmp_path / "a.npz")
 
 
 def test_files_that_are_no_tables(tmp_path):
