@@ -144,10 +144,8 @@ class Replay(tf.Module):
         rng = np.random.default_rng(list(seed))
         steps = rng.integers(self.num_steps, size=batch_size)
         offsets = rng.integers(num_steps, size=batch_size)
-        if end_share:
-            at_end = rng.random(batch_size) < end_share
-            steps = np.where(
-                at_end, self._ends[rng.integers(self.num_episodes, size=batch_size)] - 1, steps)
+        last_steps = self._ends[rng.integers(self.num_episodes, size=batch_size)] - 1
+        steps = np.where(rng.random(batch_size) < end_share, last_steps, steps)
         rows = np.searchsorted(self._ends, steps, side="right")
         lengths = self._lengths[rows]
         sizes = np.minimum(lengths, num_steps)

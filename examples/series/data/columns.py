@@ -183,7 +183,10 @@ class Columns:
                 self._check_no_missing_time(name, column)
             if np.isnan(numbers).any() or (numbers % 1).any():
                 return None
-            return times_lib.parse_numbers(numbers)
+            parsed = times_lib.parse_numbers(numbers)
+            if parsed is None:
+                raise self.unreadable_time(name)
+            return parsed
         present = pc.drop_null(column)
         parsed = times_lib.parse_text(present, self.where(name), self.first_row)
         if parsed is not None:
@@ -195,6 +198,11 @@ class Columns:
         if not _holds_text(column):
             return getattr(column.type, "tz", None) is not None
         return times_lib.is_zoned(pc.drop_null(column)[0].as_py())
+
+    def begins_with_time(self, name: str) -> bool:
+        """Returns whether the first value of a column of text is a time."""
+        first = pc.drop_null(self.table[name])[:1].to_pylist() if self.is_text(name) else []
+        return bool(first) and times_lib.are_alike(first[0], first[0])
 
     def unreadable_time(self, name: str) -> UsageError:
         """Returns the error for a time column that cannot be read."""

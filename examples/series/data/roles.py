@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,7 +76,7 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
             if name:
                 columns.require(name, f"--{option}")
     given_names = {options.series, *options.targets, *options.known, *options.static}
-    time = options.time or _find_time(columns, given_names)
+    time = options.time or _find_time(columns, given_names, options.ignore_times)
     times = columns.times(time, options.zone, options.series) if time else None
     if time and times is None:
         raise columns.unreadable_time(time)
@@ -106,13 +107,19 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                  tuple(ignored.items()), options.zone)
 
 
-def _find_time(columns: Columns, chosen: set[str]) -> str:
+def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
+    """Returns the column of times, or "".
+
+    It may be unreadable: one that is called so, and begins so, has a wrong time further on.
+    """
     names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year.
     texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
     by_name = [n for n in names if n.lower() in _TIME_NAMES]
     first = [n for n in texts if n in by_name] + texts + by_name
-    return next((n for n in first if columns.times(n) is not None), "")
+    readable = (n for n in first if columns.times(n) is not None)
+    wrong = (n for n in by_name if not ignore_times and columns.begins_with_time(n))
+    return next(itertools.chain(readable, wrong), "")
 
 
 def _find_series(

@@ -203,14 +203,19 @@ def _duration(microseconds: int) -> str:
     return f"{microseconds / _SECOND:g} s"
 
 
-def parse_numbers(numbers: np.ndarray) -> np.ndarray:
-    """Reads whole numbers as times: 19580329 is a date, 1958 a year; others count steps."""
+def parse_numbers(numbers: np.ndarray) -> np.ndarray | None:
+    """Reads whole numbers as times: 19580329 is a date, 1958 a year; others count steps.
+
+    Returns None if all look like dates and some are not in the calendar.
+    """
     whole = numbers.astype(np.int64)
     if ((whole >= 1000_01_01) & (whole <= 2999_12_31)).all():
         months, days = whole // 100 % 100, whole % 100
         if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
             first = ((whole // 10000 - 1970) * 12 + months - 1).astype("datetime64[M]")
-            return (first.astype("datetime64[D]") + (days - 1)).astype("datetime64[us]")
+            dates = first.astype("datetime64[D]") + (days - 1)
+            return dates.astype("datetime64[us]") if (
+                dates.astype("datetime64[M]") == first).all() else None
     if ((whole >= 1500) & (whole <= 2200)).all():
         return (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
     if ((whole >= 10**9) & (whole < 4 * 10**9)).all():

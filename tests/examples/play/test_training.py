@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from examples.play.actor_critic import training
+from examples.play.actor_critic.learner import Learner
+from examples.play.envs import env
+from examples.play.envs.vector_env import VectorEnv
 from tests.examples.play.games import BEST_IN_CORRIDOR, HPARAMS, MEMORY
 from tests.in_process import saved
 from vaeseq.runs.log_dir import LogDir
@@ -41,6 +44,20 @@ def test_a_run_finds_the_best_policy_and_resumes_to_the_same_bits(tmp_path):
     for name, value in saved(killed).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
     assert int(first.name.removeprefix("step-")) < resumed.real_steps
+
+
+@pytest.mark.parametrize("end_share", [0.0, 1.0])
+def test_a_learner_trains_on_the_ends_of_episodes_as_often_as_asked(end_share, monkeypatch):
+    hparams = HPARAMS.replace(end_share=end_share, first_updates=1, sequence_size=1)
+    learner = Learner(hparams, env.game(hparams.game), seed=1)
+    with VectorEnv(learner.game, 2) as games:
+        learner.collect(games)
+    monkeypatch.setattr(learner.world, "batch", lambda steps, lengths: steps)
+    ends = np.concatenate([learner._batch([0, number]).terminated for number in range(50)])
+    replay = learner.replay
+    expected = replay.arrays().terminated.sum() / (
+        replay.num_episodes if end_share else replay.num_steps)
+    assert abs(ends.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / len(ends))
 
 
 @pytest.mark.parametrize("memory", [True, False])

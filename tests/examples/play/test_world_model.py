@@ -82,6 +82,18 @@ def test_quantiles_are_a_deviation_that_a_few_large_numbers_do_not_change():
     assert standard.of_array(numbers.mean() + 3) < 0.2
 
 
+@pytest.mark.parametrize("unit, expected", [("deviation", 1 / 10), ("quantiles", 1)])
+def test_the_unit_of_rewards_is_the_one_that_is_chosen(unit, expected):
+    """Rewards are normal, and one of 100 is 100 more or less: a deviation of about 10."""
+    world, steps = World(HPARAMS.replace(reward_unit=unit), game()), transitions(10_000, seed=0)
+    large = 100 * (np.arange(10_000) % 100 == 0) * (-1.0) ** (np.arange(10_000) // 100)
+    world.fit_statistics(steps._replace(rewards=steps.rewards + np.float32(large)))
+    one, other = (world.batch(tf.nest.map_structure(lambda x: x[None, :4], steps._replace(
+        rewards=np.full([10_000], reward, np.float32))), np.array([4])) for reward in (1, 0))
+    distance = one.observed.reward - other.observed.reward
+    np.testing.assert_allclose(distance, np.full([1, 4], expected), rtol=0.05)
+
+
 @pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
 def test_linear_motion_is_predicted_before_any_update(vae_type):
     world = World(HPARAMS.replace(vae_type=vae_type), game())

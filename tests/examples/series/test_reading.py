@@ -245,13 +245,17 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          lines("date,y", [("01/02/2024", 1), ("02/02/2024", 2)])),
     _bad("row 5, column 'date': expected times of one format.*got '2020-02-30'",
          lines("date,y", [("2020-02-28", 1), ("2020-02-29", 2), ("2020-03-02", 3),
-                          ("2020-02-30", 4)]), time="date"),
+                          ("2020-02-30", 4)])),
+    _bad("row 4, column 'date': expected times of one format.*got '20200230'",
+         lines("date,y", [(20200228, 1), (20200229, 2), (20200230, 3)])),
     _bad("row 3, column 'date': expected times of one format.*got '31/04/2020'",
-         lines("date,y", [("30/04/2020", 1), ("31/04/2020", 2)]), time="date"),
+         lines("date,y", [("30/04/2020", 1), ("31/04/2020", 2)])),
     _bad("row 3, column 'date': expected times of one format.*got '01/03/2020'",
-         lines("date,y", [("2024-01-01", 1), ("01/03/2020", 2)]), time="date"),
+         lines("date,y", [("2024-01-01", 1), ("01/03/2020", 2)])),
     _bad("row 3, column 'date': expected times of one format.*got 'soon'",
-         lines("date,y", [("01/02/2020", 1), ("soon", 2)]), time="date"),
+         lines("date,y", [("01/02/2020", 1), ("soon", 2)])),
+    _bad("row 3, column 'at': expected times of one format",
+         lines("at,y", [("2024-01-01", 1), ("soon", 2)]), time="at"),
     _bad("row 3, column 'date': expected times of one format",
          lines("date,y", [("2024-01-01", 1), ("soon", 2)]), time="date"),
     _bad("--targets: expected a column of .*, got 'sale'. Did you mean 'sales'\\?",
@@ -283,6 +287,11 @@ def test_dates_are_those_of_the_calendar_in_every_format(form, wrong):
     assert read is not None
     np.testing.assert_array_equal(read.astype("datetime64[D]"), days)
     assert parse_text(pa.chunked_array([[*texts, wrong]]), "", 0) is None
+
+
+def test_a_wrong_time_does_not_matter_where_rows_are_numbered(tmp_path):
+    read = columns.read(csv(tmp_path, lines("date,y", [("2024-01-01", 1), ("soon", 2)])))
+    assert roles.find(read, Options(ignore_times=True)).time == ""
 
 
 def test_a_compressed_table_is_known_by_its_content(tmp_path):
