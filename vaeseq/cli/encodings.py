@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import re
 
 _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _SPACES = b"\t\n\r\f\x1b"  # control characters of texts
+_WRONG = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, decoded with surrogateescape
+# What is left of a character of UTF-8 that was cut. It is more than one byte, or the first of a
+# Latin letter: single bytes are rather letters or quotation marks of another encoding.
+_CUT = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}|[\x80-\xbf]{2,3}")
+_MOST_CUTS = 2  # in a text that is otherwise ASCII
 _UNASSIGNED = chr(0x40000)  # from here on there are no characters
 _COMMON = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis", "euc_jp",
            "euc_kr"]
@@ -75,9 +81,11 @@ def is_binary(sample: bytes) -> bool:
 
 
 def _is_mostly_utf_8(sample: bytes) -> bool:
-    text = sample.decode("utf-8", "replace")
-    num_wrong = text.count("\ufffd")
-    return num_wrong <= sum(c > "\x7f" for c in text) - num_wrong
+    text = sample.decode("utf-8", "surrogateescape")
+    wrong = [run.encode("utf-8", "surrogateescape") for run in _WRONG.findall(text)]
+    num_wrong = sum(map(len, wrong))
+    return num_wrong <= sum(c > "\x7f" for c in text) - num_wrong or (
+        len(wrong) <= _MOST_CUTS and all(map(_CUT.fullmatch, wrong)))
 
 
 def _printable(head: bytes) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import log
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
@@ -40,8 +41,14 @@ def check_installed() -> None:
 
 
 def read_piece(name: str, seconds: float, grid: Grid) -> np.ndarray:
-    """Returns the roll of the first `seconds` of a piece, at least one frame."""
-    roll = loading.load([name], grid).pieces[0].roll
+    """Returns the roll of the first `seconds` of a piece, at least one frame.
+
+    Logs how many of its notes a model with this grid does not have.
+    """
+    loaded = loading.load([name], grid)
+    if loaded.outside:
+        log(f"{short_repr(name)}: {loaded.outside}")
+    roll = loaded.pieces[0].roll
     return roll[:max(1, round(min(seconds / grid.frame_seconds, len(roll))))]
 
 

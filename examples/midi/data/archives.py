@@ -135,13 +135,14 @@ def _pieces(arrays: dict[str, np.ndarray], split: str, name: str) -> list[np.nda
     if frames.ndim != 2 or frames.shape[1] != NOTES:
         raise ValueError(f"{name}: expected {split!r} of shape [frames, {NOTES}], got "
                          f"{list(frames.shape)}.")
-    if not np.isin(frames, (0, 1)).all():
-        bad = frames[~np.isin(frames, (0, 1))].flat[0]
-        raise ValueError(f"{name}: expected only 0 and 1 in {split!r}, found {bad}.")
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
         raise ValueError(f"{name}: expected '{split}_lengths' to be whole numbers above 0, one a "
                          f"piece, got {lengths.dtype} {list(lengths.shape)}.")
     if lengths.sum(dtype=np.int64) != len(frames):
         raise ValueError(f"{name}: '{split}_lengths' add up to {lengths.sum(dtype=np.int64)}, but "
                          f"{split!r} has {len(frames)} frames.")
+    is_binary = (frames == 0) | (frames == 1)
+    if not is_binary.all():
+        raise ValueError(f"{name}: expected only 0 and 1 in {split!r}, found "
+                         f"{frames[~is_binary][0]}.")
     return np.split(frames.astype(np.uint8), np.cumsum(lengths, dtype=np.int64)[:-1])

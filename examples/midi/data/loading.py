@@ -63,6 +63,7 @@ class Collection(NamedTuple):
     files: int  # number of files that the pieces are from
     seconds: float  # duration of the pieces, played at the grid's pace
     notes: int  # number of onsets
+    outside: str  # that so many notes are outside of the grid's pitches; "" if none is
 
     @property
     def rolls(self) -> list[np.ndarray]:
@@ -73,6 +74,8 @@ class Collection(NamedTuple):
         """Returns the amounts in words, and the skipped and repaired files with the reasons."""
         head = (f"{counted(self.files, 'file')}, {counted(len(self.pieces), 'piece')}, "
                 f"{self.seconds / 60:,.1f} minutes, {self.notes:,} notes")
+        if self.outside:
+            head += f"; {self.outside}"
         lines = [head]
         if self.skipped:
             lines = [f"{head}; {counted(len(self.skipped), 'file')} skipped:",
@@ -111,7 +114,7 @@ class _Loader:
         self._skipped = skipped
         self._repaired: list[Repaired] = []
         self._pieces: list[Piece] = []
-        self._files = self._notes = self._bytes = 0
+        self._files = self._notes = self._outside = self._bytes = 0
 
     def add(self, source: Source, content: _Content) -> None:
         """Adds the pieces of a file, or adds the file to the skipped ones."""
@@ -122,6 +125,8 @@ class _Loader:
             piece = Piece(name, piano_roll.from_notes(content, self._grid),
                           piano_roll.programs(content, self._grid))
             added = self._add([piece], name, _why_empty(content, self._grid))
+            if added:
+                self._outside += piano_roll.count_outside(content, self._grid)
             if added and content.repairs:
                 self._repaired.append(Repaired(name, "; ".join(content.repairs)))
         elif self._grid.velocity or self._grid.parts > 1:
@@ -129,12 +134,15 @@ class _Loader:
                                                "expected MIDI files for velocity or parts"))
         else:
             self._add([Piece(f"{name}[{number}]", self._of_archive(roll, content.clock))
-                       for number, roll in enumerate(content.pieces)], name, "it holds no piece")
+                       for number, roll in enumerate(content.pieces)], name,
+                      f"its pieces hold no notes from {self._grid.lowest} to {self._grid.highest}"
+                      if content.pieces else "it holds no piece")
 
     def _of_archive(self, roll: np.ndarray, clock: archives.Clock) -> np.ndarray:
         """Returns a roll in this grid; frames of unknown duration are frames of the grid."""
         if clock.is_known:
             roll = piano_roll.resample(roll, clock.frames, self._grid)
+        self._outside += piano_roll.count_struck_outside(roll, clock.frames, self._grid)
         return piano_roll.with_grid(roll, clock.frames, self._grid)
 
     def _add(self, new: list[Piece], name: str, why_empty: str) -> bool:
@@ -155,9 +163,12 @@ class _Loader:
         return False
 
     def collection(self) -> Collection:
+        grid = self._grid
         frames = sum(len(piece.roll) for piece in self._pieces)
+        outside = (f"left out {counted(self._outside, 'note')} outside of lowest_note="
+                   f"{grid.lowest} and highest_note={grid.highest}" if self._outside else "")
         return Collection(self._pieces, self._skipped, self._repaired, self._files,
-                          frames * self._grid.frame_seconds, self._notes)
+                          frames * grid.frame_seconds, self._notes, outside)
 
 
 def _listed(files: Sequence[Skipped] | Sequence[Repaired]) -> list[str]:

@@ -21,6 +21,7 @@ _LAST_EVENT = b"\xff\x2f\0"
 _END_OF_TRACK = 0x2F
 _CONTINUATION = 0xF7  # the rest of a system-exclusive event
 _MAX_TICKS = 1 << 40
+_MAX_TRACKS = 0xFFFF  # that a header can claim
 _MAX_REPAIRS = 5  # listed one by one
 _MAX_SYSEX = 1 << 10  # bytes of a system-exclusive event that are kept
 _DIVISION = 480  # ticks per beat of a file that does not say
@@ -67,7 +68,7 @@ def parse(content: bytes) -> File:
     """Returns the tracks in the bytes of a MIDI file.
 
     Raises:
-      BadMidi: there is no header or no track, or a time beyond all music.
+      BadMidi: there is no header, no track or too many of them, or a time beyond all music.
     """
     reader = _Reader(content)
     header = reader.header()
@@ -155,10 +156,12 @@ class _Reader:
         return division - 0x10000
 
     def tracks(self, position: int) -> Iterator[Track]:
-        """Yields the tracks from a position on."""
+        """Yields the tracks from a position on; raises BadMidi for too many of them."""
         number = 0
         while (track := _find_track(self._content, position)) >= 0:
             number += 1
+            if number > _MAX_TRACKS:
+                raise BadMidi(f"damaged: it holds more than {_MAX_TRACKS:,} tracks")
             start, end = track + 8, _end_of_chunk(self._content, track)
             read, position = self._track(start, end)
             if read.is_damaged:

@@ -134,6 +134,7 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
     releases: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
     for number, track in enumerate(tracks):
         sounding: dict[int, dict[int, list[_Press]]] = collections.defaultdict(dict)
+        silenced: dict[int, int] = {}  # the tick at which each channel was silenced last
         for tick, status, data in track.events:
             kind, channel = status & 0xF0, status & 0x0F
             if kind == _NOTE_ON and data[1]:
@@ -148,7 +149,9 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
                          for start, velocity in earlier]
                 if len(earlier) < len(presses):
                     sounding[channel][data[0]] = presses[len(earlier):]
-            elif kind == _CONTROL and (data[0] == _ALL_SOUND_OFF or data[0] >= _ALL_NOTES_OFF):
+            elif kind == _CONTROL and silenced.get(channel) != tick and (
+                    data[0] == _ALL_SOUND_OFF or data[0] >= _ALL_NOTES_OFF):
+                silenced[channel] = tick
                 keys += [_Key(start, tick, channel, pitch, velocity, number)
                          for pitch, (start, velocity) in _silence(sounding[channel], tick)]
         unended += [_Key(start, track.end, channel, pitch, velocity, number)
@@ -156,12 +159,17 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
                     for pitch, presses in pitches.items() for start, velocity in presses]
     for ticks in releases.values():
         ticks.sort()
+    num_elsewhere = 0
     for key in unended:
         ticks = releases[key.channel, key.pitch]
         after = bisect.bisect_right(ticks, key.start)
+        num_elsewhere += after < len(ticks)
         keys.append(key._replace(end=ticks[after]) if after < len(ticks) else key)
-    if unended:
-        repairs.append(f"notes without an end, which end with their track: {len(unended):,}")
+    if num_elsewhere:
+        repairs.append(f"notes that another track ends: {num_elsewhere:,}")
+    if len(unended) > num_elsewhere:
+        repairs.append("notes without an end, which end with their track: "
+                       f"{len(unended) - num_elsewhere:,}")
     return keys
 
 

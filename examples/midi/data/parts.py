@@ -5,10 +5,11 @@ The notes of one track, channel and program are a voice. While there are more vo
 of them are merged: of the same program if any two are, and of those the closest by mean pitch.
 Parts are ordered by mean pitch, the highest first; those of a piece with fewer voices are silent.
 
-Axes: N notes.
+Axes: N notes, V voices.
 """
 from __future__ import annotations
 
+import heapq
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,6 @@ from .midi_reader import Notes
 
 MAX_PARTS = 4
 DRUMS = 128  # the program of drum channels
-_FARTHEST = 1000.0  # semitones that different programs count for
 
 
 class Parts(NamedTuple):
@@ -30,75 +30,65 @@ class Parts(NamedTuple):
 
 def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
     """Divides the included notes of a piece, bool `[N]`, into at most `count` parts, at least 1."""
-    pitch, voice = notes.pitch[included], notes.voice[included]
-    if count == 1:
+    pitch, voice = notes.pitch[included].astype(int), notes.voice[included]
+    if count == 1 or not len(pitch):
         return Parts(np.zeros(len(pitch), int), ())
     programs = np.where(notes.drum, DRUMS, notes.program.astype(int))[included]
-    _, labels = np.unique(np.stack([programs, voice]), axis=1, return_inverse=True)
-    labels = labels.reshape(-1)
-    voices = [_Voice(np.flatnonzero(labels == label), pitch, programs)
-              for label in np.unique(labels)]
-    voices = _merged(voices, count, pitch, programs)
-    voices.sort(key=lambda voice: (-voice.pitch, voice.notes.min()))
-    part = np.zeros(len(pitch), int)
-    for number, one in enumerate(voices):
-        part[one.notes] = number
-    return Parts(part, tuple(int(np.bincount(one.programs).argmax()) for one in voices))
+    kinds, labels = np.unique(np.stack([programs, voice]), axis=1, return_inverse=True)
+    labels = _merged(labels.reshape(-1), pitch, kinds[0], count)
+    # No two of more voices than parts have the same program now: any two may be merged.
+    labels = _merged(labels, pitch, np.zeros(labels.max() + 1, int), count)
+    means, (_, first) = _means(labels, pitch), np.unique(labels, return_index=True)
+    number = np.argsort(np.lexsort((first, -means)))
+    part = number[labels]
+    return Parts(part, tuple(int(np.bincount(programs[part == one]).argmax())
+                             for one in range(len(number))))
 
 
-class _Voice:
-    """The notes of a voice, or of several that are merged, by their places among all N."""
+def _merged(labels: np.ndarray, pitch: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """Merges the closest two voices of one group, until `count` are left, or one of each group.
 
-    def __init__(self, notes: np.ndarray, pitch: np.ndarray, programs: np.ndarray):
-        self.notes = notes
-        self.pitch = float(pitch[notes].mean())
-        self.programs = programs[notes]
+    The mean of two voices lies between theirs. So a merged voice is a run of the voices sorted by
+    mean pitch, its closest one is a neighbour, and thousands of voices take no time.
 
+    Args:
+      labels: int `[N]`, the voice of each note.
+      pitch: int `[N]`.
+      group: int `[V]`, of each voice.
+      count: voices that are wanted, of all groups together.
 
-def _merged(
-    voices: list[_Voice], count: int, pitch: np.ndarray, programs: np.ndarray
-) -> list[_Voice]:
-    """Merges the closest two of more than `count` voices, until so many are left.
-
-    Voices of a common program are closer than others. Each voice keeps its closest one of those
-    behind it, so that thousands of voices take seconds.
+    Returns:
+      The merged voice of each note, int `[N]`.
     """
-    if len(voices) <= count:
-        return voices
-    most = 2 * len(voices)
-    means, sounds = np.zeros(most), np.zeros([most, DRUMS + 1], bool)
-    exists, closest = np.zeros(most, bool), np.zeros(most, int)
-    nearest = np.full(most, np.inf)  # the distance to the closest one
+    order = np.lexsort((_means(labels, pitch), group))
+    group = group[order]
+    sums, sizes = (np.concatenate([[0], np.cumsum(np.bincount(labels, weights)[order])])
+                   for weights in (pitch, None))
+    stop_of = {place: place + 1 for place in range(len(order))}  # by the start of a run
+    start_of = {place + 1: place for place in range(len(order))}
+    gaps: list[tuple[float, int, int, int]] = []
 
-    def distances(one: int, others: np.ndarray) -> np.ndarray:
-        differs = ~(sounds[others] & sounds[one]).any(axis=1)
-        return _FARTHEST * differs + abs(means[others] - means[one])
+    def add(start: int, middle: int, stop: int) -> None:
+        if group[middle - 1] == group[middle]:
+            low, high = ((sums[end] - sums[begin]) / (sizes[end] - sizes[begin])
+                         for begin, end in ((start, middle), (middle, stop)))
+            heapq.heappush(gaps, (high - low, start, middle, stop))
 
-    def find_closest(one: int) -> None:
-        behind = one + 1 + np.flatnonzero(exists[one + 1:])
-        among = distances(one, behind)
-        nearest[one] = among.min(initial=np.inf)
-        closest[one] = behind[among.argmin()] if len(behind) else one
+    for place in range(1, len(order)):
+        add(place - 1, place, place + 1)
+    while len(stop_of) > count and gaps:
+        _, start, middle, stop = heapq.heappop(gaps)
+        if stop_of.get(start) == middle and stop_of.get(middle) == stop:  # both are still whole
+            del stop_of[middle]
+            stop_of[start], start_of[stop] = stop, start
+            if start:
+                add(start_of[start], start, stop)
+            if stop < len(order):
+                add(start, stop, stop_of[stop])
+    run = np.searchsorted(sorted(stop_of), np.arange(len(order)), "right") - 1
+    return run[np.argsort(order)][labels]
 
-    for number, voice in enumerate(voices):
-        means[number], exists[number] = voice.pitch, True
-        sounds[number, voice.programs] = True
-    for number in range(len(voices)):
-        find_closest(number)
-    voices = [*voices]
-    while exists.sum() > count:
-        one = int(nearest.argmin())
-        pair = [one, int(closest[one])]
-        exists[pair], nearest[pair] = False, np.inf
-        new = len(voices)
-        voices.append(_Voice(
-            np.concatenate([voices[number].notes for number in pair]), pitch, programs))
-        means[new], sounds[new, voices[new].programs] = voices[new].pitch, True
-        for orphan in np.flatnonzero(exists & np.isin(closest, pair)):
-            find_closest(int(orphan))
-        others = np.flatnonzero(exists)
-        to_new = distances(new, others)
-        is_closer = to_new < nearest[others]
-        nearest[others[is_closer]], closest[others[is_closer]] = to_new[is_closer], new
-        exists[new] = True
-    return [voice for number, voice in enumerate(voices) if exists[number]]
+
+def _means(labels: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Returns the mean pitch of each voice, `[V]`."""
+    return np.bincount(labels, pitch) / np.bincount(labels)

@@ -102,7 +102,7 @@ class Played(NamedTuple):
 
 
 def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
-    """Returns the roll of a piece, uint8 `[T, columns]`.
+    """Returns the roll of a piece, whose notes are sorted by their starts, uint8 `[T, columns]`.
 
     T is where the last note in the grid's range ends, or the trailing silence that the file marks.
     Of the notes that begin together with one part and pitch, the loudest counts.
@@ -116,8 +116,11 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     values = notes.velocity[included] if grid.velocity else np.ones(len(columns), np.uint8)
     length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
     onsets, on = np.zeros([2, length, grid.parts, grid.pitches], np.uint8)
+    # Thousands of notes of one pitch may overlap: each frame is written once.
+    written = np.zeros([grid.parts, grid.pitches], int)
     for start, end, part, column, value in zip(starts, ends, parts, columns, values):
-        on[start:end, part, column] = 1
+        on[max(start, written[part, column]):end, part, column] = 1
+        written[part, column] = max(end, written[part, column])
         onsets[start, part, column] = max(onsets[start, part, column], value)
     return _join(onsets, on, grid)
 
@@ -127,10 +130,18 @@ def programs(notes: Notes, grid: Grid) -> tuple[int, ...]:
     return parts_lib.assign(notes, _included(notes, grid), grid.parts).programs
 
 
+def count_outside(notes: Notes, grid: Grid) -> int:
+    """Returns how many notes of a piece a grid leaves out by their pitch."""
+    return int((~_is_inside(notes, grid) & (grid.drums | ~notes.drum)).sum())
+
+
 def _included(notes: Notes, grid: Grid) -> np.ndarray:
     """Returns which notes are in a grid, bool `[N]`."""
-    inside = (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
-    return inside if grid.drums else inside & ~notes.drum
+    return _is_inside(notes, grid) & (grid.drums | ~notes.drum)
+
+
+def _is_inside(notes: Notes, grid: Grid) -> np.ndarray:
+    return (notes.pitch >= grid.lowest) & (notes.pitch <= grid.highest)
 
 
 def _marked_end(notes: Notes, grid: Grid, scale: float) -> int:
@@ -210,6 +221,13 @@ def with_grid(roll: np.ndarray, grid: Grid, new: Grid) -> np.ndarray:
         target = slice(low - new.lowest, high + 1 - new.lowest)
         result[0, :, 0, target], result[1, :, 0, target] = begins[:, source], on[:, source]
     return _join(result[0], result[1], new)
+
+
+def count_struck_outside(roll: np.ndarray, grid: Grid, new: Grid) -> int:
+    """Returns how many notes `with_grid` drops."""
+    pitches = np.arange(grid.lowest, grid.highest + 1)
+    dropped = (pitches < new.lowest) | (pitches > new.highest)
+    return int(struck(roll, grid)[:, dropped].sum())
 
 
 def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:

@@ -276,7 +276,9 @@ def _parts(path: Path) -> Iterator[Columns]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
-        what = csv_tables.what_it_is(path) if "utf" in line.lower() else f"{short_repr(line, 200)}."
+        what = csv_tables.uneven_row(path) if " columns, got " in line else (
+            csv_tables.what_it_is(path) if "utf" in line.lower() else "")
+        what = what or f"{short_repr(line, 200)}."
         raise UsageError(f"{name!r}: expected a table as CSV in UTF-8 (also .gz), Parquet or NPZ. "
                          f"{what}") from None
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """CSV files as the world writes them, read as columns of text.
 
-The delimiter is found (`,` `;` `|` or a tab), and lines before the names that begin with # are
-skipped. A byte order mark tells UTF-16 and UTF-32; other files are UTF-8. Decimal commas and commas
-between thousands are replaced where the column leaves no doubt, and a column of dates beside one of
-clock times becomes one column.
+The delimiter is found (`,` `;` `|` or a tab) or named by a first line `sep=;`, and lines before the
+names that begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other files are
+UTF-8. Decimal commas and commas between thousands are replaced where the column leaves no doubt,
+and a column of dates beside one of clock times becomes one column.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import contextlib
 import csv
 import gzip
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +24,14 @@ import pyarrow.csv
 
 from vaeseq.cli import encodings
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 
 _NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
           "."]
 _LONGEST_LINE = 1 << 20
 _SAMPLE_BYTES = 1 << 14
+_SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which no table shows
 _DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
 _CLOCK = r"^\s*\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?\s*$"
 _DECIMAL_COMMAS = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?\s*$"
@@ -92,13 +95,14 @@ def _form(path: Path) -> _Form:
     encoding = marked[:6] if marked.startswith(("utf-16", "utf-32")) else "utf-8-sig"
     with _opened(path) as content, io.TextIOWrapper(content, encoding, newline="") as file:
         lines = [file.readline(_LONGEST_LINE)]
-        while lines[-1].startswith("#"):
+        named = re.fullmatch(_SEPARATOR, lines[0])
+        while lines[-1].startswith("#") or (named and len(lines) == 1):
             lines.append(file.readline(_LONGEST_LINE))
         has_more = bool(file.readline(_LONGEST_LINE))
     if not lines[-1].strip():
         raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
                          "empty file.")
-    delimiter = max(",;\t|", key=lines[-1].count)
+    delimiter = named[1] if named else max(",;\t|", key=lines[-1].count)
     names = next(csv.reader([lines[-1]], delimiter=delimiter))
     if all(map(_is_value, names)) and len(lines) > 1:  # the last comment may be the names
         del lines[-1]
@@ -160,6 +164,26 @@ def what_it_is(path: Path) -> str:
                 f"{encodings.conversion(encoding, '-c ')}.")
     return (f"Its encoding is probably {encoding}: convert the file with "
             f"{encodings.conversion(encoding)}.")
+
+
+def uneven_row(path: Path) -> str:
+    """Returns which row has more or fewer values than there are columns, and what to do, or ""."""
+    form = _form(path)
+    count = len(form.read.column_names)
+    with contextlib.suppress(csv.Error, UnicodeDecodeError), _opened(path) as content, (
+            io.TextIOWrapper(content, form.read.encoding, newline="")) as file:
+        reader = csv.reader(itertools.islice(file, form.read.skip_rows, None),
+                            delimiter=form.parse.delimiter)
+        for row in reader:
+            if row and len(row) != count:
+                hint = ("Is the file cut off there? Complete the row, or remove it"
+                        if len(row) < count else "Give each column a name, and quote values that "
+                        f"hold a {form.parse.delimiter!r}")
+                line = form.read.skip_rows + reader.line_num
+                return (f"Line {line} has {counted(len(row), 'value')} for "
+                        f"{counted(count, 'column')}: "
+                        f"{short_repr(form.parse.delimiter.join(row))}. {hint}.")
+    return ""
 
 
 def _opened(path: Path) -> BinaryIO:

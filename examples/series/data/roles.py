@@ -143,12 +143,8 @@ def _find_series(
     values, counts = np.unique(times, return_counts=True)
     repeated_time = values[counts > 1][0]
     row = int(np.flatnonzero(times == repeated_time)[1])
-    hint = "If several series share the file, give --series COLUMN"
-    if times_lib.is_clock_change(times):
-        hint = ("Does daylight saving time end there? Give the zone of local times, such as --zone "
-                "Europe/Berlin, or write times with their offset")
-    elif others:
-        hint = f"Is the column {others[0]!r} the series? Give --series {others[0]}"
+    hint = times_lib.hint_of_repeated(times, *(
+        f"Is the column {name!r} the series? Give --series {name}" for name in others[:1]))
     raise UsageError(
         f"{columns.name!r}, row {row + columns.first_row}: expected each time once, got "
         f"{repeated_time} again. {hint}.")

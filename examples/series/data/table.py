@@ -17,7 +17,7 @@ from vaeseq.fields import short_repr
 from . import mapped
 from .columns import Columns
 from .roles import Roles
-from .times import Step, infer_step, is_clock_change, read_step
+from .times import Step, hint_of_repeated, infer_step, read_step
 
 _MOST_GAPS = 0.5  # share of steps without a row, above which filling them is probably wrong
 _MOST_LEVELS = 100
@@ -231,15 +231,10 @@ def _joined(name: str, parts: list[_Rows]) -> _Rows:
     same = np.flatnonzero(first.times[1:] == first.times[:-1])
     if len(same):
         row = int(first.numbers[same[0] + 1]) + first.file.first_row
-        hint = ("If several series share the file, give --series COLUMN; otherwise remove or "
-                "average the rows")
-        if is_clock_change(first.times):
-            hint = ("Does daylight saving time end there? Give the zone of local times, such as "
-                    "--zone Europe/Berlin, or write times with their offset")
         raise UsageError(
             f"{first.file.name!r}, row {row}: expected each time once in a series, got "
             f"{first.times[same[0]]} twice{' in ' + _of(name) if name else ''} "
-            f"({len(same):,} such rows). {hint}.")
+            f"({len(same):,} such rows). {hint_of_repeated(first.times)}.")
     return first
 
 

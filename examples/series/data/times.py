@@ -349,11 +349,24 @@ def local_to_utc(
     return result
 
 
-def is_clock_change(times: np.ndarray) -> bool:
+def hint_of_repeated(
+    times: np.ndarray, otherwise: str = "If several series share the file, give --series COLUMN; "
+    "otherwise remove or average the rows",
+) -> str:
+    """Returns what to do about times `[N]` that repeat, `otherwise` where no clock repeats them."""
+    if _is_clock_change(times):
+        return ("Does daylight saving time end there? Give the zone of local times, such as --zone "
+                "Europe/Berlin, or write times with their offset")
+    return otherwise
+
+
+def _is_clock_change(times: np.ndarray) -> bool:
     """Returns whether repeated times `[N]` of one series look like an hour that a clock repeats."""
     if times.dtype.kind != "M":
         return False
     values, counts = np.unique(times, return_counts=True)
+    if len(np.unique(values.astype("datetime64[us]").astype(np.int64) % _DAY)) < 2:
+        return False  # times of day that are all the same, as of dates, repeat no hour
     repeated = values[counts > 1].astype("datetime64[us]")
     days = np.unique(repeated.astype("datetime64[D]"))
     years = 1 + np.ptp(values).astype("timedelta64[D]").astype(int) // 300

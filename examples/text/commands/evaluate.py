@@ -17,6 +17,7 @@ from vaeseq.fields import short_repr
 
 from ..data import Corpus, Tokens
 from ..data.corpus import open_corpus
+from ..data.reading import EmptyFileError
 from ..data.sources import HeldOut, held_out
 from ..files import matches
 from ..output import page
@@ -48,14 +49,11 @@ def run(args: argparse.Namespace) -> None:
         samples.run(model, args)
         return
     tokens = model.vocabulary
-    corpora = [open_corpus(path, args.encoding)
-               for name in args.eval_corpus or () for path in matches(name)]
+    corpora = [corpus for name in args.eval_corpus or ()
+               for corpus in _texts_of(name, args.encoding)]
     if args.per_character and len(corpora) > 1:
         raise UsageError(
             f"--per-character colours one text; expected one --eval-corpus, got {len(corpora)}.")
-    for corpus in corpora:  # reports an unreadable text before scoring the first
-        if not corpus.size():
-            raise UsageError(f"{short_repr(corpus.name)}: expected text to score, got none.")
     texts = ((HeldOut(corpus, corpus.encode(tokens)) for corpus in corpora) if corpora
              else [held_out(model.log_dir, tokens)])
     rows = []
@@ -79,6 +77,29 @@ def run(args: argparse.Namespace) -> None:
                 "bits_per_character": row.bits_per_character}, allow_nan=False), flush=True)
     if not args.json:
         _print_table(rows, tokens)
+
+
+def _texts_of(name: str, encoding: str | None) -> list[Corpus]:
+    """Returns the text of each file that a name stands for, without the empty ones of several.
+
+    Reports an unreadable text before the first is scored.
+
+    Raises:
+      OSError: a file cannot be read.
+      ValueError: there is no text, or it has another encoding; see `read_file`.
+    """
+    corpora = [open_corpus(path, encoding) for path in matches(name)]
+    texts = []
+    for corpus in corpora:
+        try:
+            if corpus.size():
+                texts.append(corpus)
+        except EmptyFileError:
+            if len(corpora) == 1:
+                raise
+    if not texts:
+        raise UsageError(f"{short_repr(name)}: expected text to score, got none.")
+    return texts
 
 
 def _spans(

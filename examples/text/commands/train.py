@@ -120,10 +120,12 @@ def _fit_to_text(
             sequence_size //= 2
         else:
             break
-    if (batch_size, sequence_size) != (hparams.batch_size, hparams.sequence_size):
-        print(f"The text has only {size:,} {unit}s: training with batch_size={batch_size} "
-              f"(not {hparams.batch_size}) and sequence_size={sequence_size} (not "
-              f"{hparams.sequence_size}). --hparams sets other values.")
+    is_other = (batch_size, sequence_size) != (hparams.batch_size, hparams.sequence_size)
+    if is_other and batch_size * sequence_size <= size:  # otherwise it is refused
+        print(f"The text has only {program.counted(size, unit)}: training with "
+              f"batch_size={batch_size} (not {hparams.batch_size}) and "
+              f"sequence_size={sequence_size} (not {hparams.sequence_size}). --hparams sets other "
+              "values.")
     return hparams.replace(batch_size=batch_size, sequence_size=sequence_size)
 
 

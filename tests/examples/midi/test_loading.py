@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Loading of files: names, duplicates, the cache, archives, and why a file is skipped."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -62,6 +63,23 @@ def test_repaired_files_are_listed_from_the_cache_too(tmp_path):
     assert summaries[0].endswith("cut.mid': track 1 claims 40 bytes, and it has 31; notes without "
                                  "an end, which end with their track: 1")
     assert summaries[0] == summaries[1]
+
+
+def test_notes_outside_of_the_range_are_counted(tmp_path):
+    (tmp_path / "a.mid").write_bytes(midi_files.melody([60, 62, 30, 100, 101]))
+    (tmp_path / "drums.mid").write_bytes(midi_files.file(*(
+        [(0, midi_files.on(pitch, channel)), (240, midi_files.off(pitch, channel))]
+        for pitch, channel in ((60, 0), (20, 9)))))
+    grid = Grid(note=8, lowest=48, highest=84)
+    expected = "left out 3 notes outside of lowest_note=48 and highest_note=84"
+    collection = loading.load([str(tmp_path)], grid)
+    assert collection.notes == 3 and collection.outside == expected
+    assert f"minutes, 3 notes; {expected}" in collection.summary()
+    with_drums = loading.load([str(tmp_path)], dataclasses.replace(grid, drums=True))
+    assert with_drums.outside.startswith("left out 4 notes")
+    assert not loading.load([str(tmp_path)], Grid(note=8)).outside
+    low = loading.load([_archive(tmp_path / "a.npz")], Grid(lowest=24))  # its notes are 21 to 26
+    assert low.outside.startswith("left out 3 notes outside of lowest_note=24")
 
 
 def test_a_file_matched_twice_is_loaded_once(folder):
@@ -218,6 +236,7 @@ def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
     ({"train": None}, "expected the arrays 'train' and 'train_lengths'"),
     ({"train_lengths": np.array([2, 3])}, "add up to 5, but 'train' has 6 frames"),
     ({"train_lengths": np.array([0, 6])}, "whole numbers above 0"),
+    ({"train": np.zeros([6, 88], np.uint8)}, "its pieces hold no notes from 21 to 108"),
     ({"train": np.array([{}])}, "allow_pickle=False"),
 ])
 def test_an_archive_of_another_shape_is_refused(changes, message, tmp_path):

@@ -92,7 +92,12 @@ def test_npz_series_of_unequal_length(tmp_path):
     lines("day,wert", ((day, 1000.5 + number) for number, day in enumerate(DAYS))).encode("utf-16"),
     lines("day\twert", []).encode() + b"".join(
         f"{day.item():%m/%d/%Y}\t{1000.5 + number}\n".encode() for number, day in enumerate(DAYS)),
-], ids=["decimal commas", "thousands and a remark", "names behind #", "utf-16", "tabs"])
+    b"sep=;\r\n" + lines("day;wert;a,b,c,d", []).encode() + b"".join(
+        f"{day};1.0{number:02},5;text\r\n".encode() for number, day in enumerate(DAYS)),
+    ('"sep=\t"\n' + lines("day\twert", [])).encode("utf-8-sig") + b"".join(
+        f"{day}\t{1000.5 + number}\n".encode() for number, day in enumerate(DAYS)),
+], ids=["decimal commas", "thousands and a remark", "names behind #", "utf-16", "tabs",
+        "sep=;", "sep=tab"])
 def test_csv_files_as_the_world_writes_them(tmp_path, content):
     path = tmp_path / "data.csv"
     path.write_bytes(content)
@@ -222,8 +227,13 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
     _bad("column 'y': expected a finite number, got -inf. Leave missing",
          lines("date,y", [*DATED[:-1], (DAYS[-1], "-inf")])),
     _bad("numbers up to 2\\^53", lines("date,y", [*DATED[:-1], (DAYS[-1], 1 << 60)])),
-    _bad("row 62: expected each time once, got 2024-02-29",
+    _bad("row 62: expected each time once, got 2024-02-29.* remove or average the rows.$",
          lines("date,y", [*DATED, DATED[-1]])),
+    _bad("Line 62 has 1 value for 2 columns: '2024-03-01'. Is the file cut off there",
+         lines("date,y", DATED) + "2024-03-01\n"),
+    _bad("Line 3 has 3 values for 2 columns: '2024-01-02,1,5'. Give each column a name, and quote "
+         "values that hold a ','",
+         lines("date,y", [(DAYS[0], 0.5), (DAYS[1], "1,5")])),
     # report 4
     _bad("Is the column 'store' the series\\? Give --series store",
          lines("date,store,y", [(d, s, y) for s in (1, 2) for d, y in DATED])),

@@ -266,6 +266,12 @@ def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_pa
     ("für".encode() * 99 + b"\x93" + "für".encode(), None, "iconv -c -f utf-8"),
     ("für".encode() * 99 + b"\xc3", None, "iconv -c -f utf-8"),
     ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16-le"),
+    # One character that was cut, in English.
+    (b"plain text, " * 99 + b"caf\xc3", None, "The rest is utf-8: correct it there"),
+    (b"plain text, " * 99 + b"it\xe2\x80\ns. " * 2, None, "The rest is utf-8"),
+    (b"\x80\x99s " + b"plain text, " * 2000, None, "The rest is utf-8"),
+    (b"plain text, " * 99 + b"it\x92s", None, "give --encoding cp1252"),
+    (b"plain text, " * 99 + b"caf\xe9", None, "give --encoding cp1252"),
     (b"caf\xe9", None, "give --encoding cp1252"), (b"f\xfcr", "utf-8", "give --encoding cp1252"),
     ("für".encode("utf-32-be"), None, "give --encoding utf_32_be"),
     ("fürs".encode(), "utf-16-le", "It is UTF-8: leave out --encoding")])

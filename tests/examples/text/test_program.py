@@ -163,11 +163,12 @@ def test_an_unsuitable_corpus_leaves_no_directory(run, tmp_path, content, messag
 
 @pytest.mark.parametrize(("size", "overrides", "expected"), [
     (270, {}, (4, 64)), (36, {}, (4, 8)), (270, {"batch_size": 8}, (8, 32)),
-    (270, {"sequence_size": 50}, (4, 50)), (1024, {}, (16, 64))])
+    (270, {"sequence_size": 50}, (4, 50)), (1024, {}, (16, 64)), (31, {}, (4, 8))])
 def test_a_short_text_gets_a_smaller_batch_and_window(size, overrides, expected, capsys):
     hparams = train_command._fit_to_text(TextHParams().replace(**overrides), overrides, size)
     assert (hparams.batch_size, hparams.sequence_size) == expected
-    assert ("The text has only" in capsys.readouterr().out) == (size < 1024)
+    # One that is refused all the same gets no second message.
+    assert ("The text has only" in capsys.readouterr().out) == (32 <= size < 1024)
 
 
 def test_a_short_text_in_another_encoding_is_learnt(run, tmp_path):
@@ -179,6 +180,17 @@ def test_a_short_text_in_another_encoding_is_learnt(run, tmp_path):
     ended = run(*words, "--encoding", "cp1252", status=0)
     assert "batch_size=4 (not 16) and sequence_size=8 (not 64)" in ended.out
     assert run("evaluate", "--log-dir", tmp_path / "log").status == 0
+
+
+def test_empty_files_of_a_folder_or_pattern_are_not_scored(run, trained, tmp_path):
+    for name, content in (("a", "some text\n" * 9), ("b", ""), ("c", "\ufeff"), ("d", "more\n")):
+        (tmp_path / name).write_text(content)
+    for name in (tmp_path, tmp_path / "[a-z]"):
+        ended = run("evaluate", "--log-dir", trained.log_dir, "--eval-corpus", name, "--json",
+                    status=0)
+        assert [row["characters"] for row in map(json.loads, ended.out.splitlines())] == [90, 5]
+    ended = run("evaluate", "--log-dir", trained.log_dir, "--eval-corpus", tmp_path / "[bc]")
+    assert_refused(ended, "expected text to score, got none")
 
 
 TRAIN = "train --log-dir {tmp}/log --train-corpus {corpus} "
