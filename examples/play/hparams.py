@@ -32,6 +32,9 @@ class PlayHParams(HParams):
         500, "minimum of real steps of random play before training", _COUNT)
     games_per_round: int = fields.declare(
         1, "whole episodes played between updates", Range(1, 1 << 12))
+    max_game_steps: int = fields.declare(
+        0, "real steps after which a collected game is cut; 0: only the environment ends it",
+        Range(0, 1 << 20))
     replay_steps: int = fields.declare(
         1_000_000, "real steps in the replay buffer; the oldest episodes are dropped", _COUNT)
     end_share: float = fields.declare(

@@ -89,13 +89,14 @@ class Learner:
 
     def collect(self, envs: VectorEnv) -> list[Episode]:
         """Plays the episodes of a round, the first round at random, and stores them."""
-        first = self.replay.episodes_added
+        first, max_steps = self.replay.episodes_added, self.hparams.max_game_steps or None
         if not first:
             player: Player = RandomPlayer(self.game.actions)
-            played = play(envs, player, num_steps=self.hparams.first_steps, seed=self._seed)
+            played = play(envs, player, num_steps=self.hparams.first_steps, max_steps=max_steps,
+                          seed=self._seed)
         else:
             played = play(envs, self._collector, num_episodes=self.hparams.games_per_round,
-                          seed=self._seed, first_episode=first)
+                          max_steps=max_steps, seed=self._seed, first_episode=first)
         episodes = sorted(played, key=lambda episode: episode.number)
         for episode in episodes:
             self.replay.add(episode)

@@ -69,3 +69,17 @@ def test_only_a_policy_with_memory_acts_on_an_earlier_observation(tmp_path, memo
         assert learned.last == 1
     else:  # the score of a constant action: 0 within 4 standard errors
         assert abs(learned.last) <= 4 / np.sqrt(64)
+
+
+@pytest.mark.parametrize("max_game_steps", [0, 2])
+def test_collected_games_are_cut_and_evaluations_are_not(max_game_steps):
+    hparams = HPARAMS.replace(max_game_steps=max_game_steps)
+    learner = Learner(hparams, env.game(hparams.game), seed=1)
+    with VectorEnv(learner.game, 8) as games:
+        episodes = learner.collect(games) + learner.collect(games)
+        lasting = max(episode.num_steps for episode in episodes)
+        scores = learner.evaluate(games)
+    assert lasting == 2 if max_game_steps else lasting > 2
+    cut = [episode for episode in episodes if episode.num_steps == max_game_steps]
+    assert not any(episode.terminated for episode in cut)  # their ends are not the game's
+    assert scores.min() < -2  # a reward of -1 for each step: they last longer
