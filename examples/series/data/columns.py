@@ -32,8 +32,10 @@ _LARGEST_WHOLE = 1 << 53  # float64 holds every whole number up to it
 MOST_AT_ONCE = 1 << 26  # bytes of a file that is not read in parts
 PART_BYTES = 1 << 24
 PART_ROWS = 1 << 20
-_PARQUET = (".parquet", ".pq")
+_PARQUET, _PARQUET_MAGIC = (".parquet", ".pq"), b"PAR1"
 _MEGABYTE = 1_000_000
+# Columns of these names hold moments, not parts of them.
+MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
@@ -91,6 +93,22 @@ class Columns:
         """Whether a column holds times, as Parquet stores them."""
         return _is_time(self.table[name])
 
+    def other_kind(self, name: str) -> str:
+        """Returns the type of a column that holds neither numbers, texts nor times, else ""."""
+        kind = self.table[name].type
+        is_number = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or (
+            pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
+        return "" if is_number or _holds_text(self.table[name]) or self.is_time(name) else str(kind)
+
+    def no_number(self, name: str) -> tuple[int, str]:
+        """Returns the row, from 0, and the text of the first value of a column that is no number.
+
+        Raises:
+          StopIteration: there is none.
+        """
+        return next((row, text) for row, text in enumerate(self.table[name].to_pylist())
+                    if text is not None and not csv_tables.is_number(text))
+
     def is_empty(self, name: str) -> bool:
         """Whether a column has no value at all."""
         column = self.table[name]
@@ -126,8 +144,7 @@ class Columns:
             try:
                 numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
             except pa.ArrowInvalid:
-                row, text = next((row, text) for row, text in enumerate(column.to_pylist())
-                                 if text is not None and not csv_tables.is_number(text))
+                row, text = self.no_number(name)
                 hint = " Is the comma a decimal one? Write 1234.5." if "," in text else ""
                 raise UsageError(f"{self.where(name, row)}: expected a number, got "
                                  f"{short_repr(text)}.{hint}") from None
@@ -181,10 +198,9 @@ class Columns:
             numbers = self.numbers(name)
             if np.isnan(numbers).any():
                 self._check_no_missing_time(name, column)
-            if np.isnan(numbers).any() or (numbers % 1).any():
                 return None
             parsed = times_lib.parse_numbers(numbers)
-            if parsed is None:
+            if parsed is None and not (numbers % 1).any():
                 raise self.unreadable_time(name)
             return parsed
         present = pc.drop_null(column)
@@ -215,7 +231,8 @@ class Columns:
                  if text is not None and not times_lib.are_alike(first, text)), (0, first))
         return UsageError(
             f"{self.where(name, row)}: expected times of one format, such as 2020-12-31, "
-            f"2020-12-31T23:59:00Z, 2020-12 or 20201231, got {short_repr(first)}.")
+            f"2020-12-31T23:59:00Z, 2020-12 or 20201231, got {short_repr(first)}. --freq none "
+            "numbers the rows instead.")
 
     def _check_no_missing_time(self, name: str, column: pa.ChunkedArray) -> None:
         if column.null_count:
@@ -247,15 +264,20 @@ def read(path: Path, frame: int = FRAME) -> Columns:
         first, following=lambda: itertools.islice(parts(), 1, None)) if _is_large(path) else first)
 
 
+def _is_parquet(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return path.suffix.lower() in _PARQUET or file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+
+
 def _is_large(path: Path) -> bool:
-    is_packed = path.suffix.lower() in _PARQUET or csv_tables.is_compressed(path)
+    is_packed = _is_parquet(path) or csv_tables.is_compressed(path)
     compression = 8 if is_packed else 1
     return path.stat().st_size * compression > MOST_AT_ONCE
 
 
 def _parts(path: Path) -> Iterator[Columns]:
     """Yields the rows of a CSV or Parquet file; large ones in several parts, with progress."""
-    name, is_parquet = str(path), path.suffix.lower() in _PARQUET
+    name, is_parquet = str(path), _is_parquet(path)
     try:
         if _is_large(path):
             with Progress("read", total=path.stat().st_size // _MEGABYTE, counted="MB", unit="row",
@@ -264,13 +286,14 @@ def _parts(path: Path) -> Iterator[Columns]:
                     path, PART_BYTES)
                 done = 0
                 for table, row, position in read:
-                    yield Columns(name, table, row)
+                    yield Columns(name, _plain(table), row)
                     progress.advance(position // _MEGABYTE - done, len(table))
                     done = position // _MEGABYTE
         elif is_parquet:
-            yield Columns(name, pa.parquet.read_table(path))
+            yield Columns(name, _plain(pa.parquet.read_table(path)))
         else:
-            yield Columns(name, *csv_tables.read(path))
+            table, row = csv_tables.read(path)
+            yield Columns(name, _plain(table), row)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
             OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -301,14 +324,47 @@ def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:
         if array.dtype.kind == "M":
             array = array.astype("datetime64[us]")
         arrays[str(column)] = pa.chunked_array([pa.array(array, from_pandas=True)])
-    return _checked(Columns(name, pa.table(arrays)))
+    return _checked(Columns(name, _plain(pa.table(arrays))))
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Returns a table with plain types, and a column "date" of those of year, month, day, hour."""
+    for place, field in enumerate(table.schema):
+        kind, column = field.type, table.column(place)
+        if pa.types.is_dictionary(kind):
+            column = pc.cast(column, kind.value_type)
+        elif pa.types.is_string_view(kind):
+            column = pc.cast(column, pa.string())
+        elif pa.types.is_timestamp(kind) and kind.unit == "ns":
+            column = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+        else:
+            continue
+        table = table.set_column(place, field.name, column)
+    return _with_dates(table)
+
+
+def _with_dates(table: pa.Table) -> pa.Table:
+    names = {str(name).lower(): name for name in reversed(table.column_names)}
+    if not names.keys() >= {"year", "month"} or names.keys() & MOMENT_NAMES:
+        return table
+    present = itertools.takewhile(names.__contains__, ("year", "month", "day", "hour", "minute"))
+    try:
+        columns = [pc.cast(pc.cast(table[names[part]], pa.float64()), pa.int64())
+                   for part in present]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return table
+    if not len(table) or any(column.null_count for column in columns):
+        return table
+    parts = [column.to_numpy() for column in columns]
+    dates = times_lib.of_parts(parts) if times_lib.look_like_dates(parts) else None
+    return table if dates is None else table.append_column("date", pa.chunked_array([dates]))
 
 
 def _read_npz(path: Path, split: str) -> Columns:
     name = f"{path}:{split}" if split else str(path)
     key = split or "values"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             keys = list(archive.files)
             if key not in keys:
                 raise UsageError(
@@ -322,9 +378,14 @@ def _read_npz(path: Path, split: str) -> Columns:
             raise
         raise UsageError(f"{name!r}: expected an NPZ archive of arrays without pickled objects; "
                          f"{error}") from None
-    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3):
+    if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3) or not values.size:
         raise UsageError(f"{name!r}: expected numbers [series, time, dimensions] in {key!r}, got "
                          f"{values.dtype} {list(values.shape)}.")
+    if lengths is not None and (lengths.dtype.kind not in "fiu" or (lengths % 1).any()):
+        raise UsageError(f"{name!r}: expected whole numbers in {lengths_key!r}, got "
+                         f"{lengths.dtype} {list(lengths.shape)}.")
+    if values.dtype.kind == "f":  # also those of another byte order, and of more bits
+        values = values.astype(np.float64)
     return _checked(Columns(name, _long(name, values, lengths)))
 
 
@@ -359,14 +420,14 @@ def _read_wav(path: Path, frame: int) -> Columns:
 def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table:
     """Returns arrays `[S, T, D]`, `[T, D]` or `[T]`, or concatenated series, as a long table."""
     if values.ndim == 3:
-        sizes = np.full(len(values), values.shape[1]) if lengths is None else lengths
+        sizes = np.full(len(values), values.shape[1]) if lengths is None else lengths.reshape(-1)
         if len(sizes) != len(values) or (sizes < 0).any() or (sizes > values.shape[1]).any():
             raise UsageError(f"{name!r}: expected a length of 0 to {values.shape[1]} for each of "
                              f"{len(values)} series, got {len(sizes)} lengths.")
         values = np.concatenate([row[:size] for row, size in zip(values, sizes)])
     else:
         values = values.reshape(len(values), -1)
-        sizes = np.array([len(values)]) if lengths is None else lengths
+        sizes = np.array([len(values)]) if lengths is None else lengths.reshape(-1)
         if (sizes < 0).any() or sizes.sum() != len(values):
             raise UsageError(f"{name!r}: expected lengths, none below 0, that add up to "
                              f"{len(values)} rows, got lengths from {sizes.min()} that add up to "

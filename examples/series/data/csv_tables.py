@@ -2,9 +2,10 @@
 """CSV files as the world writes them, read as columns of text.
 
 The delimiter is found (`,` `;` `|` or a tab) or named by a first line `sep=;`, and lines before the
-names that begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other files are
-UTF-8. Decimal commas and commas between thousands are replaced where the column leaves no doubt,
-and a column of dates beside one of clock times becomes one column.
+names that are empty or begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other
+files are UTF-8. Where a column leaves no doubt, its numbers lose what programs write around and
+into them (%, a currency, decimal commas, separators of thousands), and true and false become 1 and
+0. A column of dates beside one of clock times becomes one column.
 """
 from __future__ import annotations
 
@@ -27,17 +28,26 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 
-_NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A", "?", "-",
-          "."]
+_NULLS = ["", " ", "NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "<NA>", "NaN", "nan",
+          "NAN", "-nan", "NaT", "null", "NULL", "None", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?",
+          "#NUM!", "#NULL!", "?", "-", "--", ".", "..", ":"]
 _LONGEST_LINE = 1 << 20
 _SAMPLE_BYTES = 1 << 14
 _SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which no table shows
 _DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
-_CLOCK = r"^\s*\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?\s*$"
-_DECIMAL_COMMAS = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?\s*$"
-_SURELY_DECIMAL = r"(\d{4}|^\s*[+-]?0|\..*),|,\d{0,2}\s*$|,\d{4}"
+_CLOCK = (r"^\s*(\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?|([01]?\d|2[0-3])\.[0-5]\d\.[0-5]\d)\s*$")
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_DECIMAL_COMMAS = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d+)?\s*$"
+_SURELY_DECIMAL = r"(\d{4}|^\s*[+-]?0|\..*),|,\d{0,2}\s*$|,\d{4}|,.*[eE]"
 _THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})*(\.\d*)?\s*$"
 _SURELY_THOUSANDS = r",\d{3}[.,]"
+_WHOLE_THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})*\s*$"
+_DOTTED_THOUSANDS = r"^\s*[+-]?\d{1,3}(\.\d{3})*\s*$"
+_SPACED = r"^\s*[+-]?\d{1,3}([ \x{a0}\x{202f}'\x{2019}]\d{3})*([.,]\d+)?\s*$"
+_SPACES = r"[ \x{a0}\x{202f}'\x{2019}]"
+_MINUS = "\u2212"
+_UNIT = r"^\s*[+-]?\s*([$\u20ac\u00a3\u00a5])|([%$\u20ac\u00a3\u00a5])\s*$"
+_BOOLEAN = r"^\s*([Tt]rue|[Ff]alse|TRUE|FALSE)\s*$"
 
 
 def read(path: Path) -> tuple[pa.Table, int]:
@@ -50,7 +60,10 @@ def read(path: Path) -> tuple[pa.Table, int]:
     form = _form(path)
     with pa.input_stream(str(path), "gzip" if is_compressed(path) else None) as stream:
         table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
-    return _Plain(table)(table), form.read.skip_rows + 1
+    _check_quotes(path, form, table)
+    while table.num_columns == 1 and len(table) and not table.column(0)[-1].is_valid:
+        table = table.slice(0, len(table) - 1)  # empty lines at the end of the file
+    return _Plain(table, form)(table), form.read.skip_rows + 1
 
 
 def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int]]:
@@ -69,9 +82,11 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
         for batch in files.enter_context(
                 pa.csv.open_csv(stream, form.read, form.parse, form.convert)):
             table, first = pa.Table.from_batches([batch]), row
-            plain = plain or _Plain(table)
+            plain = plain or _Plain(table, form)
             row += len(table)
             yield plain(table), first, raw.tell()
+        if plain:
+            _check_quotes(path, form, table)
 
 
 def is_compressed(path: Path) -> bool:
@@ -90,55 +105,109 @@ class _Form(NamedTuple):
 
 def _form(path: Path) -> _Form:
     with _opened(path) as file:
-        _, marked = encodings.marked(file.read(4))
+        head = file.read(_SAMPLE_BYTES)
+    _, marked = encodings.marked(head)
+    if not marked and encodings.without_mark(head):
+        raise UsageError(f"{str(path)!r}: expected a table in UTF-8. {what_it_is(path)}")
     # These two skip the mark.
     encoding = marked[:6] if marked.startswith(("utf-16", "utf-32")) else "utf-8-sig"
     with _opened(path) as content, io.TextIOWrapper(content, encoding, newline="") as file:
         lines = [file.readline(_LONGEST_LINE)]
         named = re.fullmatch(_SEPARATOR, lines[0])
-        while lines[-1].startswith("#") or (named and len(lines) == 1):
+        while lines[-1] and (lines[-1].startswith("#") or not lines[-1].strip()
+                             or (named and len(lines) == 1)):
             lines.append(file.readline(_LONGEST_LINE))
-        has_more = bool(file.readline(_LONGEST_LINE))
+        following = file.readline(_LONGEST_LINE)
     if not lines[-1].strip():
         raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
                          "empty file.")
-    delimiter = named[1] if named else max(",;\t|", key=lines[-1].count)
-    names = next(csv.reader([lines[-1]], delimiter=delimiter))
-    if all(map(_is_value, names)) and len(lines) > 1:  # the last comment may be the names
-        del lines[-1]
-        names = next(csv.reader([lines[-1].lstrip("# ")], delimiter=delimiter))
-    if all(map(_is_value, names)) and has_more:
+    delimiter = named[1] if named else _delimiter(lines[-1], following)
+    skip_rows, names = len(lines), _cells(lines[-1], delimiter)
+    comments = [line for line in lines if line.startswith("#")]
+    if all(map(_is_value, names)) and comments:  # the last comment may be the names
+        skip_rows, names = skip_rows - 1, _cells(comments[-1].lstrip("# "), delimiter)
+    if all(map(_is_value, names)) and following:
         raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
                          f"{short_repr(lines[-1].strip())}.")
+    names = [name if name.strip() or not place else f"unnamed: {place}"
+             for place, name in enumerate(names)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"{str(path)!r}: expected columns of different names, got {twice!r} "
                          "twice.")
     return _Form(
-        pa.csv.ReadOptions(column_names=names, skip_rows=len(lines), encoding=encoding),
-        pa.csv.ParseOptions(delimiter=delimiter),
+        pa.csv.ReadOptions(column_names=names, skip_rows=skip_rows, encoding=encoding),
+        # In a single column, an empty line is a missing value.
+        pa.csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=len(names) > 1),
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
             null_values=_NULLS))
 
 
+def _delimiter(line: str, following: str) -> str:
+    """Returns what divides the line of names, as it divides the next one if possible."""
+    def key(delimiter: str) -> tuple[bool, int]:
+        count = len(_cells(line, delimiter))
+        return count == len(_cells(following, delimiter)) > 1, count
+
+    return max(",;\t|", key=key)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _check_quotes(path: Path, form: _Form, table: pa.Table) -> None:
+    """Raises UsageError where a quoted value, which the last row ends with, is never closed."""
+    last = table.slice(max(0, len(table) - 1)).to_pylist()
+    if not any("\n" in value for row in last for value in row.values() if value):
+        return
+    line = form.read.skip_rows + 1
+    with _opened(path) as content, io.TextIOWrapper(
+            content, form.read.encoding, newline="") as file:
+        reader = csv.reader(itertools.islice(file, form.read.skip_rows, None),
+                            delimiter=form.parse.delimiter, strict=True)
+        try:
+            for _ in reader:
+                line = form.read.skip_rows + reader.line_num + 1
+        except csv.Error as error:
+            if "unexpected end" not in str(error) and "field limit" not in str(error):
+                return
+            raise UsageError(
+                f"{str(path)!r}, line {line}: expected a quotation mark that ends the value, got "
+                "none until the end of the file. Write two for one within a value.") from None
+
+
+class _Writing(NamedTuple):
+    """How the numbers of a column are written."""
+
+    unit: str = ""  # what stands before or behind each of them
+    commas: str = ""  # "decimal", "thousands", or "" for none
+    dots: str = ""  # "thousands" where commas are no part of the numbers and dots are
+
+
 class _Plain:
-    """Writes numbers without commas between their digits, and times in one column.
+    """Writes numbers as `float` reads them, and times in one column.
 
     The first rows of a file decide, so that all parts of it are read alike.
     """
 
-    def __init__(self, table: pa.Table):
-        self._commas = {name: _commas(table[name]) for name in table.column_names}
+    def __init__(self, table: pa.Table, form: _Form):
+        self._writings = {name: _writing(table[name], form.parse.delimiter)
+                          for name in table.column_names}
+        if any(one.commas == "decimal" for one in self._writings.values()):
+            self._writings = {name: one._replace(dots=_dots(table[name]))
+                              for name, one in self._writings.items()}
         dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
                          for pattern in (_DATE, _CLOCK))
         self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        columns = {name: _without_commas(table[name], commas)
-                   for name, commas in self._commas.items()}
+        columns = {name: _rewritten(table[name], writing)
+                   for name, writing in self._writings.items()}
         if self._times is not None:
-            date, clock = (pc.utf8_trim_whitespace(columns[name]) for name in self._times)
+            date, clock = (pc.utf8_trim_whitespace(table[name]) for name in self._times)
+            clock = pc.replace_substring_regex(clock, r"^(\d+)\.(\d+)\.(\d+)$", r"\1:\2:\3")
             columns[self._times[0]] = pc.binary_join_element_wise(date, clock, " ")
             del columns[self._times[1]]
         return pa.table(columns)
@@ -194,24 +263,61 @@ def _is_value(text: str) -> bool:
     return is_number(text) or re.match(_DATE, text.partition(" ")[0]) is not None
 
 
-def _commas(column: pa.ChunkedArray) -> str:
+def _writing(column: pa.ChunkedArray, delimiter: str) -> _Writing:
+    present = pc.drop_null(column)
+    if not len(present) or _all(present, _NUMBER):
+        return _Writing()
+    match = re.search(_UNIT, present[0].as_py())
+    unit = match[1] or match[2] if match else ""
+    if not pc.all(pc.match_substring(present, unit)).as_py():
+        unit = ""
+    return _Writing(unit, _commas(_bare(column, unit), delimiter))
+
+
+def _bare(column: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
+    """Returns numbers without a unit, with a plain minus, and without spaces between thousands."""
+    plain = pc.replace_substring(column, _MINUS, "-")
+    if unit:
+        plain = pc.utf8_trim_whitespace(pc.replace_substring(plain, unit, "", max_replacements=1))
+    if _any(plain, _SPACES) and _all(plain, _SPACED):
+        plain = pc.replace_substring_regex(plain, _SPACES, "")
+    return plain
+
+
+def _commas(column: pa.ChunkedArray, delimiter: str) -> str:
     """Returns what commas of a column of numbers are: "decimal", "thousands", or "" in doubt."""
     has_comma = pc.match_substring(pc.drop_null(column), ",")
     # One decimal comma among whole numbers is rather a mistake.
     if (pc.mean(has_comma).as_py() or 0) > 0.5 and _all(column, _DECIMAL_COMMAS) and _any(
             column, _SURELY_DECIMAL):
         return "decimal"
-    if pc.any(has_comma).as_py() and _all(column, _THOUSANDS) and _any(column, _SURELY_THOUSANDS):
+    if pc.any(has_comma).as_py() and _all(column, _THOUSANDS) and (
+            _any(column, _SURELY_THOUSANDS)
+            # Programs that write decimal commas do not delimit by commas.
+            or (delimiter == "," and _all(column, _WHOLE_THOUSANDS))):
         return "thousands"
     return ""
 
 
-def _without_commas(column: pa.ChunkedArray, commas: str) -> pa.ChunkedArray:
-    if commas == "decimal" and _all(column, _DECIMAL_COMMAS):
-        return pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
-    if commas == "thousands" and _all(column, _THOUSANDS):
-        return pc.replace_substring(column, ",", "")
-    return column
+def _dots(column: pa.ChunkedArray) -> str:
+    """Returns "thousands" for whole numbers such as 1.000, beside a column of decimal commas."""
+    return "thousands" if _all(column, _DOTTED_THOUSANDS) and _any(column, r"\.") else ""
+
+
+def _rewritten(column: pa.ChunkedArray, writing: _Writing) -> pa.ChunkedArray:
+    """Returns the numbers of a column as `float` reads them; another column as it is."""
+    if _all(column, _BOOLEAN):
+        return pc.if_else(pc.match_substring_regex(column, "[Tt](rue|RUE)"), "1", "0")
+    if _all(column, _NUMBER) and not writing.dots:
+        return column
+    plain = _bare(column, writing.unit)
+    if writing.commas == "decimal" and _all(plain, _DECIMAL_COMMAS):
+        plain = pc.replace_substring(pc.replace_substring(plain, ".", ""), ",", ".")
+    elif writing.commas == "thousands" and _all(plain, _THOUSANDS):
+        plain = pc.replace_substring(plain, ",", "")
+    elif writing.dots and _all(plain, _DOTTED_THOUSANDS):
+        plain = pc.replace_substring(plain, ".", "")
+    return plain if _all(plain, _NUMBER) else column
 
 
 def _all(column: pa.ChunkedArray, pattern: str) -> bool:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.fields import short_repr
 
 from . import times as times_lib
-from .columns import Columns
+from .columns import MOMENT_NAMES, Columns
 
-_TIME_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "month", "week", "day", "year",
-               "quarter", "hour", "time_hour"}
+_TIME_NAMES = MOMENT_NAMES | {"month", "week", "day", "year", "quarter", "hour"}
 _SERIES_NAMES = {"series", "series_id", "unique_id", "item_id", "id"}
 _PARTS_OF_TIME = {"year", "month", "day", "hour", "minute", "second", "weekday", "dayofweek",
                   "day_of_week", "day_of_month", "day_of_year", "week"}
-_ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx"}
+_ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx", "__index_level_0__"}
 _LABEL_NAMES = {"is_anomaly", "anomaly", "label", "labels", "is_outlier", "outlier"}
 _MOST_TARGETS = 100
 
@@ -89,17 +89,18 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
     for name in free:
         if name == series:
             continue
-        reason = _why_ignored(columns, name, bool(time))
-        if options.targets:
-            ignored[name] = reason or "not among the targets"
-        elif reason:
+        reason = "not among the targets" if options.targets else (
+            _why_ignored(columns, name, bool(time)))
+        if reason:
             ignored[name] = reason
         else:
             targets.append(name)
     if not targets:
+        described = (f"{name} ({ignored[name]})" if name in ignored else name
+                     for name in columns.names[:30])
         raise UsageError(
             f"{columns.name!r}: expected a column of numbers to model, found none. Columns: "
-            f"{', '.join(columns.names[:30])}.")
+            f"{', '.join(described)}.")
     if len(targets) > _MOST_TARGETS and not options.targets and not columns.sample_rate:
         raise UsageError(f"{columns.name!r}: expected at most {_MOST_TARGETS} columns of numbers, "
                          f"got {len(targets)}. Name those to model: --targets a,b.")
@@ -110,16 +111,23 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
 def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
     """Returns the column of times, or "".
 
-    It may be unreadable: one that is called so, and begins so, has a wrong time further on.
+    It may be unreadable: texts in a column that is called so, or that begin so, are times, and
+    without them the rows could be in any order.
     """
     names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year.
     texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
-    by_name = [n for n in names if n.lower() in _TIME_NAMES]
+    by_name = [n for n in names if _bare(n) in _TIME_NAMES]
     first = [n for n in texts if n in by_name] + texts + by_name
     readable = (n for n in first if columns.times(n) is not None)
-    wrong = (n for n in by_name if not ignore_times and columns.begins_with_time(n))
+    wrong = (n for n in by_name if not ignore_times and (columns.begins_with_time(n) or (
+        _bare(n) in MOMENT_NAMES and columns.is_text(n))))
     return next(itertools.chain(readable, wrong), "")
+
+
+def _bare(name: str) -> str:
+    """Returns the name of a column without what programs put around it, such as <DATE>."""
+    return name.strip("<> ").lower()
 
 
 def _find_series(
@@ -160,10 +168,13 @@ def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:
 
 def _why_ignored(columns: Columns, name: str, has_time: bool) -> str:
     """Returns why a column is no target; "" if it is one."""
+    if columns.other_kind(name):
+        return columns.other_kind(name)
     if columns.is_empty(name):
         return "empty"
     if columns.is_text(name):
-        return "text"
+        row, text = columns.no_number(name)
+        return f"text, such as {short_repr(text, 40)} in row {row + columns.first_row}"
     if columns.is_time(name):
         return "times"
     if name.lower() in _LABEL_NAMES:
@@ -171,6 +182,8 @@ def _why_ignored(columns: Columns, name: str, has_time: bool) -> str:
     if has_time and name.lower() in _PARTS_OF_TIME:
         return "part of the time"
     numbers = columns.numbers(name)
+    if not has_time and _bare(name) in MOMENT_NAMES and (numbers % 1).any():
+        return "fractions, which are not read as times: the rows are taken in their order"
     if name.lower() in _ROW_NAMES and len(numbers) > 1 and (np.diff(numbers) > 0).all():
         return "number of the row"
     return ""

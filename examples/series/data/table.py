@@ -21,6 +21,7 @@ from .times import Step, hint_of_repeated, infer_step, read_step
 
 _MOST_GAPS = 0.5  # share of steps without a row, above which filling them is probably wrong
 _MOST_LEVELS = 100
+_MOST_FILLED = 1 << 27  # steps without a row
 _BLOCK = 1 << 20  # rows
 
 
@@ -95,32 +96,20 @@ def build(
         step = _step_of(rows, roles, freq)
     if levels is None:
         levels = _levels(rows, roles, categories)
+    indices = {name: _index(rows[name], step, files, roles) for name in sorted(rows)}
+    filled = sum(int(index[-1] - index[0]) + 1 - len(index) for index in indices.values())
+    if filled:
+        _check_gaps(filled, indices, rows, step, gaps)
     series: list[Series] = []
-    filled = total = left_out = 0
-    for name in sorted(rows):
-        one = rows[name]
-        index = _index(one, step, files, roles)
-        size = int(index[-1] - index[0]) + 1
-        holes = size - len(index)
-        if holes and gaps == "error":
-            at = int(np.flatnonzero(np.diff(index) > 1)[0])
-            raise UsageError(
-                f"{_of(name)}: expected a row for each step, got none after "
-                f"{step.format(index[at:at + 1])[0]}. --gaps missing fills gaps with missing "
-                "values.")
+    left_out = 0
+    for name, index in indices.items():
         cuts = np.flatnonzero(np.diff(index) > 1) + 1 if gaps == "split" else np.array([], int)
         pieces = np.split(np.arange(len(index)), cuts)
         for number, piece in enumerate(pieces):
             label = f"{name}#{number + 1}" if len(pieces) > 1 else name
-            series.append(_on_grid(label, index[piece], piece, one, roles, levels))
+            series.append(_on_grid(label, index[piece], piece, rows[name], roles, levels))
             left_out += series[-1].start - int(index[piece[0]])
-        filled += holes if gaps != "split" else 0
-        total += size
-    if filled:
-        if gaps == "auto" and filled > _MOST_GAPS * total:
-            raise UsageError(
-                f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than "
-                "half. Give the step by --freq, or --gaps missing to go on, or --gaps split.")
+    if filled and gaps != "split":
         notes.append(f"{filled:,} steps without a row are missing values.")
     if left_out:
         notes.append(f"{left_out:,} steps before the first value of their series are left out.")
@@ -129,6 +118,34 @@ def build(
         if unknown:
             notes.append(f"{unknown:,} values of categories are unknown to the model.")
     return Table(tuple(series), step, roles, levels, tuple(notes))
+
+
+def _check_gaps(
+    filled: int, indices: Mapping[str, np.ndarray], rows: Mapping[str, _Rows], step: Step,
+    gaps: str,
+) -> None:
+    """Raises UsageError where gaps are refused, or too large to be filled."""
+    if gaps == "error":
+        name, index = next((name, index) for name, index in indices.items()
+                           if (np.diff(index) > 1).any())
+        at = int(np.flatnonzero(np.diff(index) > 1)[0])
+        raise UsageError(
+            f"{_of(name)}: expected a row for each step, got none after "
+            f"{step.format(index[at:at + 1])[0]}. --gaps missing fills gaps with missing values.")
+    total = filled + sum(map(len, indices.values()))
+    is_wrong = gaps == "auto" and filled > _MOST_GAPS * total
+    if gaps == "split" or not (is_wrong or filled > _MOST_FILLED):
+        return
+    name = max(indices, key=lambda name: int(np.diff(indices[name]).max(initial=0)))
+    at = int(np.diff(indices[name]).argmax())
+    one, ends = rows[name], step.format(indices[name][at:at + 2])
+    row = int(one.numbers[at + 1]) + one.file.first_row
+    limit, also = ("half", ", or --gaps missing to go on,") if is_wrong else (
+        f"{_MOST_FILLED:,}", "")
+    raise UsageError(
+        f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than {limit}; "
+        f"the longest gap is from {ends[0]} to {ends[1]}, {one.file.name!r}, row {row}. Is a time "
+        f"wrong there? Otherwise give the step by --freq{also} or --gaps split.")
 
 
 class _Rows(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import datetime
 import itertools
 import re
 from collections.abc import Sequence
@@ -24,11 +25,22 @@ _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
 _FIXED = {"s": _SECOND, "min": _MINUTE, "h": _HOUR, "D": _DAY, "W": 7 * _DAY}
 _MONTHS = {"MS": 1, "QS": 3, "YS": 12}
 _EPOCH = np.datetime64(0, "us")
-# Formats beside ISO 8601; one must read all times of a column.
-_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y %b", "%b %Y", "%Y %B", "%B %Y",
-            "%d %b %Y", "%b %d %Y", "%b %d, %Y")
+# Formats beside ISO 8601; one must read all times of a column. `%y` comes before `%Y`, which also
+# reads two digits.
+_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y/%m", "%m/%Y", "%YM%m",
+            "%Y %b", "%b %Y", "%Y %B", "%B %Y", "%b-%y", "%b-%Y", "%d %b %Y", "%d %B %Y",
+            "%d-%b-%y", "%d-%b-%Y", "%b %d %Y", "%b %d, %Y", "%B %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_ZONED = r":\d\d.*(Z|[+-]\d\d:?\d\d)$"
+_ZONED = r"(:\d\d[.\d]*|T\d{4,6}) ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$"
+_PLAINER = (  # what Arrow does not read, and what it does
+    (r" ?(UTC|GMT)$", "Z"), (r"(\.\d{6})\d+", r"\1"),
+    (r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)", r"\1-\2-\3T\4:\5"), (r"(T\d\d:\d\d)(\d\d)", r"\1:\2"))
+_PERIODS = re.compile(r"(?P<year>\d{4}) ?-?(Q(?P<quarter>[1-4])|W(?P<week>\d\d))"
+                      r"|Q(?P<quarter_first>[1-4])[ -]?(?P<year_last>\d{4})")
+# The bounds of year, month, day, hour, minute and second in a number such as 202012312359.
+_BOUNDS = ((1900, 2199), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
+_FIRST_YEAR = 1000
+_NEAR_MONTH = 0.02  # months that a decimal year may be off
 _NUMBERS = re.compile(r"[1-9]\d*")  # without leading zeros
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
 _HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
@@ -204,23 +216,61 @@ def _duration(microseconds: int) -> str:
 
 
 def parse_numbers(numbers: np.ndarray) -> np.ndarray | None:
-    """Reads whole numbers as times: 19580329 is a date, 1958 a year; others count steps.
+    """Reads numbers as times, `datetime64[us] [N]`, or int64 where they count steps.
 
-    Returns None if all look like dates and some are not in the calendar.
+    19580329, 195803 and 195803291200 are dates, 1958 is a year, 1958.25 the fourth month of one,
+    and large numbers are seconds, milliseconds or microseconds since 1970.
+
+    Returns None if all look like dates and some are not in the calendar, or if they are fractions
+    of another kind.
     """
+    if (numbers % 1).any():
+        return _parse_fractions(numbers)
     whole = numbers.astype(np.int64)
-    if ((whole >= 1000_01_01) & (whole <= 2999_12_31)).all():
-        months, days = whole // 100 % 100, whole % 100
-        if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
-            first = ((whole // 10000 - 1970) * 12 + months - 1).astype("datetime64[M]")
-            dates = first.astype("datetime64[D]") + (days - 1)
-            return dates.astype("datetime64[us]") if (
-                dates.astype("datetime64[M]") == first).all() else None
     if ((whole >= 1500) & (whole <= 2200)).all():
         return (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
-    if ((whole >= 10**9) & (whole < 4 * 10**9)).all():
-        return (whole * _SECOND).astype("datetime64[us]")
+    for digits in (8, 6, 10, 12, 14):
+        parts = [whole // 10 ** (digits - 4)]
+        parts += [whole // 10 ** (digits - end) % 100 for end in range(6, digits + 1, 2)]
+        if look_like_dates(parts, 1000 if digits == 8 else _BOUNDS[0][0],
+                           2999 if digits == 8 else _BOUNDS[0][1]):
+            return of_parts(parts)
+    for scale in (1, 1000, _SECOND):
+        if ((whole >= 10**9 * scale) & (whole < 4 * 10**9 * scale)).all():
+            return (whole * (_SECOND // scale)).astype("datetime64[us]")
     return whole
+
+
+def look_like_dates(
+    parts: Sequence[np.ndarray], first_year: int = _BOUNDS[0][0], last_year: int = _BOUNDS[0][1],
+) -> bool:
+    """Returns whether whole numbers, year, month and so on, each `[N]`, have the size of such."""
+    bounds = ((first_year, last_year), *_BOUNDS[1:])
+    return all(((part >= low) & (part <= high)).all() for part, (low, high) in zip(parts, bounds))
+
+
+def of_parts(parts: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Returns times, `datetime64[us] [N]`, by year, month and what follows, each `[N]`.
+
+    Returns None if some are not in the calendar.
+    """
+    year, month, day, *clock = [*parts, *[np.ones_like(parts[0])] * (3 - len(parts))]
+    first = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    dates = first.astype("datetime64[D]") + (day - 1)
+    if not (dates.astype("datetime64[M]") == first).all():
+        return None
+    return dates.astype("datetime64[us]") + sum(
+        part * size for part, size in zip(clock, (_HOUR, _MINUTE, _SECOND)))
+
+
+def _parse_fractions(numbers: np.ndarray) -> np.ndarray | None:
+    if ((numbers >= 10**9) & (numbers < 4 * 10**9)).all():
+        return np.round(numbers * _SECOND).astype(np.int64).view("datetime64[us]")
+    months = np.round((numbers - 1970) * 12)
+    if ((numbers >= 1500) & (numbers < 2200)).all() and (
+            abs((numbers - 1970) * 12 - months) < _NEAR_MONTH).all():
+        return months.astype(np.int64).astype("datetime64[M]").astype("datetime64[us]")
+    return None
 
 
 def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarray | None:
@@ -233,6 +283,8 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
       UsageError: some have a zone and others none, or day and month cannot be told apart.
     """
     values = pc.utf8_trim_whitespace(values)
+    for pattern, plainer in _PLAINER:
+        values = pc.replace_substring_regex(values, pattern, plainer)
     first = values[0].as_py()
     zoned = pc.match_substring_regex(values, _ZONED)
     number = pc.sum(zoned).as_py() or 0
@@ -248,15 +300,23 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
         except pa.ArrowInvalid:
             if number:
                 return None
-    if re.fullmatch(r"\d{4} ?-?Q[1-4]", first):
-        return _quarters(values)
+    if _PERIODS.fullmatch(first):
+        return _periods(values)
     if _NUMERIC_DATE.match(first):
         return _numeric_dates(values, where)
     for date, clock in itertools.product(_FORMATS, _CLOCKS):
-        parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
+        if _strptime(values[:1], date + clock).null_count:
+            continue  # a fraction of the time that all values take
+        parsed = _strptime(values, date + clock)
         if not parsed.null_count and _exist(values, parsed, date):
             return _as_numpy(parsed)
     return None
+
+
+def _strptime(values: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
+    """Returns the times of texts, null where they are not written so, or in the year 24, say."""
+    parsed = pc.strptime(values, format=form, unit="us", error_is_null=True)
+    return pc.if_else(pc.less(pc.year(parsed), _FIRST_YEAR), None, parsed)
 
 
 def are_alike(text: str, other: str) -> bool:
@@ -276,13 +336,22 @@ def _exist(values: pa.ChunkedArray, parsed: pa.ChunkedArray, date: str) -> bool:
         texts, map(_NUMBERS.findall, dates)))
 
 
-def _quarters(values: pa.ChunkedArray) -> np.ndarray | None:
-    texts = values.to_pylist()
-    matches = [re.fullmatch(r"(\d{4}) ?-?Q([1-4])", text) for text in texts]
-    months = [(int(m[1]) - 1970) * 12 + 3 * int(m[2]) - 3 for m in matches if m]
-    if len(months) < len(texts):
-        return None
-    return np.array(months).astype("datetime64[M]").astype("datetime64[us]")
+def _periods(values: pa.ChunkedArray) -> np.ndarray | None:
+    """Reads quarters, such as 2020Q3 and Q3 2020, and ISO weeks, such as 2020-W40."""
+    dates = []
+    for match in map(_PERIODS.fullmatch, values.to_pylist()):
+        if not match:
+            return None
+        year = int(match["year"] or match["year_last"])
+        if match["week"]:
+            try:
+                dates.append(datetime.date.fromisocalendar(year, int(match["week"]), 1))
+            except ValueError:
+                return None
+        else:
+            quarter = int(match["quarter"] or match["quarter_first"])
+            dates.append(datetime.date(year, 3 * quarter - 2, 1))
+    return np.array(dates, "datetime64[us]")
 
 
 def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
@@ -294,7 +363,7 @@ def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
     starts = {}
     for order, date in orders.items():
         for clock in _CLOCKS:
-            parsed = pc.strptime(values, format=date + clock, unit="us", error_is_null=True)
+            parsed = _strptime(values, date + clock)
             if not parsed.null_count and _exist(values, parsed, date):
                 starts[order] = _as_numpy(parsed)
     if len(starts) == 2 and not np.array_equal(starts["day first"], starts["month first"]):

@@ -201,7 +201,8 @@ def test_roles_are_found_and_can_be_given(tmp_path):
     assert (detected.time, detected.series) == ("day_of", "shop")
     assert detected.targets == ("sales", "open")
     assert dict(detected.ignored) == {
-        "rownames": "number of the row", "year": "part of the time", "note": "text",
+        "rownames": "number of the row", "year": "part of the time",
+        "note": "text, such as 'x' in row 2",
         "is_anomaly": "labels"}
     chosen = roles.find(read, Options(targets=("sales",), known=("open", "note")))
     built = table.build([read], chosen)

@@ -1,0 +1,244 @@
+# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
+"""Tables as other programs write them: spreadsheets, databases, R, loggers and trading programs."""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from examples.series.data import Options, columns, csv_tables, roles, table
+from tests.examples.series.test_reading import build, csv, lines
+from vaeseq.cli.arguments import UsageError
+
+MONTHS = np.arange("2019-11", "2021-05", dtype="datetime64[M]")
+HOURS = np.arange("2019-12-30T20", "2020-01-03T05", dtype="datetime64[h]")
+
+
+def _times_read(path, options=None):
+    """Returns the times of the only series, microseconds, and the names of its targets."""
+    read = columns.read(path)
+    found = roles.find(read, options or Options())
+    return read.times(found.time), found.targets
+
+
+def _quarter(moment):
+    return (moment.month + 2) // 3
+
+
+FORMS = {  # what writes so: a format, the moments, and what is read of each
+    "R, months": ("{:%b-%y}", MONTHS), "Excel, months": ("{:%b-%Y}", MONTHS),
+    "IMF": ("{0.year}M{0.month:02d}", MONTHS), "months, numbers": ("{:%Y%m}", MONTHS),
+    "month first": ("{:%m/%Y}", MONTHS), "year first": ("{:%Y/%m}", MONTHS),
+    "MetaTrader": ("{:%Y.%m.%d %H:%M}", HOURS), "Oracle": ("{:%d-%b-%Y %H:%M:%S}", HOURS),
+    "Oracle, two digits": ("{:%d-%b-%y %H:%M}", HOURS),
+    "PostgreSQL": ("{:%Y-%m-%d %H:%M:%S}+00", HOURS),
+    "BigQuery": ("{:%Y-%m-%d %H:%M:%S} UTC", HOURS),
+    "nanoseconds": ("{:%Y-%m-%d %H:%M:%S}.000000000", HOURS),
+    ".NET": ("{:%Y-%m-%dT%H:%M:%S}.0000000+00:00", HOURS),
+    "ISO 8601, basic": ("{:%Y%m%dT%H%M%S}Z", HOURS), "hours, numbers": ("{:%Y%m%d%H}", HOURS),
+    "minutes, numbers": ("{:%Y%m%d%H%M}", HOURS), "seconds, numbers": ("{:%Y%m%d%H%M%S}", HOURS),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_times_are_read_as_programs_write_them(name, tmp_path):
+    form, moments = FORMS[name]
+    rows = [(form.format(moment.astype("datetime64[us]").item()), number)
+            for number, moment in enumerate(moments)]
+    times, targets = _times_read(csv(tmp_path, lines("date,y", rows)))
+    np.testing.assert_array_equal(times, moments.astype("datetime64[us]"))
+    assert targets == ("y",)
+
+
+def test_quarters_weeks_and_numbers_are_times(tmp_path):
+    def read(texts, header="time,y"):
+        return _times_read(csv(tmp_path, lines(header, zip(texts, range(len(texts))))))[0]
+
+    quarters = np.arange("2019-10", "2021-05", 3, dtype="datetime64[M]")
+    texts = [f"Q{_quarter(quarter.item())} {quarter.item().year}" for quarter in quarters]
+    np.testing.assert_array_equal(read(texts), quarters.astype("datetime64[us]"))
+    mondays = np.arange("2019-12-02", "2020-03-01", 7, dtype="datetime64[D]")
+    texts = ["{0.year}-W{0.week:02d}".format(day.item().isocalendar()) for day in mondays]
+    assert "2020-W01" in texts
+    np.testing.assert_array_equal(read(texts), mondays.astype("datetime64[us]"))
+    with pytest.raises(UsageError, match="row 3, column 'time': expected times of one format"):
+        read(["2021-W52", "2021-W53"])  # 2021 has 52 weeks
+    years = [f"{2019 + month / 12:.12g}" for month in range(10, 28)]  # R's ts
+    np.testing.assert_array_equal(read(years), MONTHS.astype("datetime64[us]"))
+    seconds = HOURS.astype("datetime64[s]").astype(np.int64)
+    for texts in (seconds, seconds * 1000, seconds * 10**6, [f"{second}.25" for second in seconds]):
+        expected = HOURS.astype("datetime64[us]") + 250_000 * (texts[0] == f"{seconds[0]}.25")
+        np.testing.assert_array_equal(read(texts), expected)
+
+
+def test_a_time_that_cannot_be_read_is_an_error_not_a_text(tmp_path):
+    path = csv(tmp_path, lines("Date,Close", [("31.12.24", 1), ("30.12.24", 2)]))
+    with pytest.raises(UsageError, match="column 'Date': expected times of one .* --freq none"):
+        build(path)
+    assert build(path, Options(ignore_times=True), freq="none").roles.time == ""
+    path = csv(tmp_path, lines("day,y", [("Mon", 1), ("Tue", 2)]))  # parts of times may be texts
+    assert build(path).roles.ignored == (("day", "text, such as 'Mon' in row 2"),)
+    path = csv(tmp_path, lines("time,y", [(0, 1), (0.5, 2), (1.0, 3)]))
+    read = build(path).roles
+    assert read.targets == ("y",) and "fractions" in dict(read.ignored)["time"]
+    path = csv(tmp_path, lines("date,time,y", [("2024-01-01", 9.5, 2), ("2024-01-02", 9.7, 3)]))
+    assert build(path).roles.targets == ("time", "y")  # a race's
+
+
+def test_a_time_in_several_columns_is_one(tmp_path):
+    rows = [(n, h.year, h.month, h.day, h.hour, n % 7)
+            for n, h in enumerate(HOURS.astype("datetime64[us]").tolist(), 1)]
+    times, targets = _times_read(csv(tmp_path, lines("No,year,month,day,hour,pm2.5", rows)))
+    np.testing.assert_array_equal(times, HOURS.astype("datetime64[us]"))
+    assert targets == ("No", "pm2.5")
+    months = [(m.year, m.month, n) for n, m in enumerate(MONTHS.tolist())]
+    np.testing.assert_array_equal(
+        _times_read(csv(tmp_path, lines("Year,Month,v", months)))[0],
+        MONTHS.astype("datetime64[us]"))
+    # UCI's Air Quality: dots in the clock, decimal commas, and columns without a name or a value.
+    text = "Date;Time;CO(GT);T;;\n" + "".join(
+        f"{h:%d/%m/%Y;%H.%M.%S};{n % 9},{n % 10};13,{n};;\n"
+        for n, h in enumerate(HOURS.astype("datetime64[us]").tolist()))
+    read = build(csv(tmp_path, text))
+    assert (read.step.unit, len(read.series), read.roles.targets) == ("h", 1, ("CO(GT)", "T"))
+    np.testing.assert_allclose(
+        read.series[0].values[:3], [[0.0, 13.0], [1.1, 13.1], [2.2, 13.2]])
+
+
+NUMBERS = {  # the values of a column, and the numbers that they are
+    "percent": (["1.5%", "-2 %", "3%"], [1.5, -2, 3]),
+    "dollars": (["$1.50", "-$2", "$1,234.00"], [1.5, -2, 1234]),
+    "euros": (["1,50 €", "2,00 €", "1.234,5 €"], [1.5, 2, 1234.5]),
+    "thousands": (["12,345", "999", "1,234,567"], [12345, 999, 1234567]),
+    "spaces": (["1 234,50", "12,25", "1\u00a0234\u00a0567,00"], [1234.5, 12.25, 1234567]),
+    "apostrophes": (["1'234.50", "12.25", "1’234’567"], [1234.5, 12.25, 1234567]),
+    "minus": (["\u22121.5", "2", "\u22123"], [-1.5, 2, -3]),
+    "exponents": (["1,23E+02", "4,5E-01", "6,0e0"], [123, 0.45, 6]),
+    "truth": (["True", "false", "TRUE"], [1, 0, 1]),
+    "nothing": (["#DIV/0!", "2", "n.a."], [np.nan, 2, np.nan]),
+    "spaces alone": ([" ", "2", ".."], [np.nan, 2, np.nan]),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_are_read_as_programs_write_them(name, tmp_path):
+    texts, numbers = NUMBERS[name]
+    rows = [(day, f'"{text}"') for day, text in zip(MONTHS, texts * 3)]
+    read = columns.read(csv(tmp_path, lines("month,v", rows)))
+    assert roles.find(read).targets == ("v",)
+    np.testing.assert_array_equal(read.numbers("v"), numbers * 3)
+
+
+def test_dots_are_thousands_only_beside_decimal_commas(tmp_path):
+    texts, numbers = ["990", "1.000", "1.010"], [990, 1000, 1010]
+    path = csv(tmp_path, "month;v;w\n" + "".join(
+        f"{month};{text};{number % 3},5\n" for month, text, number in zip(MONTHS, texts, numbers)))
+    np.testing.assert_array_equal(columns.read(path).numbers("v"), numbers)
+    path.write_text(path.read_text().replace(",5", ""))
+    np.testing.assert_array_equal(columns.read(path).numbers("v"), [990, 1, 1.01])
+
+
+@pytest.mark.parametrize("texts", [
+    ["1,234,5", "7", "8"], ["1.5%", "2", "3"], ["$1", "2 €", "3"], ["3 p", "4 p", "5 p"],
+    ["1 23", "4", "5"]])
+def test_numbers_in_doubt_stay_text_and_the_reason_is_told(texts, tmp_path):
+    path = csv(tmp_path, lines("month,v", ((m, f'"{text}"') for m, text in zip(MONTHS, texts))))
+    message = r"to model, found none.*v \(text, such as '.*' in row 2\)"
+    with pytest.raises(UsageError, match=message):
+        build(path)
+
+
+def test_the_delimiter_is_what_divides_the_rows_too(tmp_path):
+    for text, names in [
+            ('date;"temp, mean";"hum, mean, x"\n2024-01-01;10.0;10.0\n2024-01-02;11.0;9.0\n',
+             ["date", "temp, mean", "hum, mean, x"]),
+            ("\n\ndate\ttemp, mean, of all\n2024-01-01\t1\n2024-01-02\t2\n",
+             ["date", "temp, mean, of all"])]:
+        assert columns.read(csv(tmp_path, text)).names == names
+
+
+def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path):
+    read = columns.read(csv(tmp_path, "v\n1\n\n3\n\n\n"))
+    np.testing.assert_array_equal(read.numbers("v"), [1, np.nan, 3])
+
+
+def test_a_quotation_mark_that_nothing_ends_is_an_error(tmp_path, monkeypatch):
+    rows = [(day, f'"{number}\n"' if number == 3 else number) for number, day in enumerate(MONTHS)]
+    assert len(columns.read(csv(tmp_path, lines("month,note", rows)))) == len(MONTHS)
+    rows = [(day, number, '"5 pipe' if number == 3 else "ok") for number, day in enumerate(MONTHS)]
+    path = csv(tmp_path, lines("month,v,note", rows))
+    message = "line 5: expected a quotation mark that ends the value"
+    with pytest.raises(UsageError, match=message):
+        columns.read(path)
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 10)
+    with pytest.raises(UsageError, match=message):
+        list(columns.read(path).parts())
+
+
+def test_utf_16_without_a_mark_is_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(lines("month,v", zip(MONTHS, range(99))).encode("utf-16-le"))
+    with pytest.raises(UsageError, match="expected a table in UTF-8. .* probably utf_16_le"):
+        columns.read(path)
+
+
+def test_a_wrong_year_is_told_before_the_gap_is_filled(tmp_path):
+    start = datetime.datetime(2024, 1, 1)
+    rows = [(start + datetime.timedelta(seconds=n), n) for n in range(500)]
+    rows[0] = (start.replace(year=1970), 0)
+    path = csv(tmp_path, lines("time,v", rows))
+    for gaps, limit in (("auto", "half"), ("missing", "134,217,728")):
+        message = (f"more than {limit}; the longest gap is from 1970-01-01T00:00:00 to "
+                   "2024-01-01T00:00:01, .*, row 3. Is a time wrong there")
+        with pytest.raises(UsageError, match=message):
+            build(path, gaps=gaps)
+    assert [len(one.values) for one in build(path, gaps="split").series] == [1, 499]
+
+
+def test_columns_of_other_types_are_left_out_and_plain_ones_are_read(tmp_path):
+    days = MONTHS.astype("datetime64[D]")
+    count, number = len(days), pa.array(np.arange(len(days), dtype=float))
+    nanoseconds = pa.array(days.astype("datetime64[ns]").astype(np.int64) + 1, pa.timestamp("ns"))
+    for date in (pa.array(days.astype(str)).dictionary_encode(), nanoseconds, pa.array(days)):
+        path = tmp_path / "data"  # without a suffix
+        pa.parquet.write_table(pa.table({
+            "date": date, "v": number, "tags": pa.array([[1, 2]] * count),
+            "raw": pa.array([b"\xff"] * count), "__index_level_0__": number}), path)
+        read = build(path)
+        assert read.step.unit == "MS" and read.roles.targets == ("v",)
+        assert dict(read.roles.ignored) == {
+            "tags": "list<element: int64>", "raw": "binary",
+            "__index_level_0__": "number of the row"}
+    # What nobody asked for is not read.
+    path = csv(tmp_path, lines("month,v,id", ((m, 1, 1 << 60) for m in MONTHS)))
+    assert build(path, Options(targets=("v",))).roles.targets == ("v",)
+
+
+def test_arrays_of_any_byte_order_and_lengths_of_any_kind(tmp_path):
+    values = np.arange(10.0).reshape(5, 2)
+    for array, lengths in ((values.astype(">f8"), [2.0, 3.0]),
+                           (values.astype(np.longdouble), [[2], [3]])):
+        np.savez(tmp_path / "a.npz", values=array, lengths=np.array(lengths))
+        read = columns.read(tmp_path / "a.npz")
+        series = table.build([read], roles.find(read)).series
+        assert [one.values.tolist() for one in series] == [values[:2].tolist(), values[2:].tolist()]
+    for content in ({"values": np.zeros([0, 3])}, {"values": values, "lengths": [1.5, 3.5]}):
+        np.savez(tmp_path / "a.npz", **content)
+        with pytest.raises(UsageError, match="expected (whole )?numbers"):
+            columns.read(tmp_path / "a.npz")
+    np.save(tmp_path / "a.npy", values)
+    (tmp_path / "a.npy").rename(tmp_path / "b.npz")
+    with pytest.raises(UsageError, match="expected an NPZ archive"):
+        columns.read(tmp_path / "b.npz")
+
+
+def test_later_parts_are_read_like_the_first(tmp_path, monkeypatch):
+    rows = [(day, f"{number}%", f'"{1000 + number:,}"') for number, day in enumerate(HOURS)]
+    path = csv(tmp_path, lines("time,v,w", rows))
+    whole = build(path).series[0].values
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(columns, "PART_BYTES", 200)
+    assert len(list(csv_tables.read_parts(path, 200))) > 3
+    np.testing.assert_array_equal(build(path).series[0].values, whole)
