@@ -15,10 +15,20 @@ _WRONG = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, decoded wit
 # What is left of a character of UTF-8 that was cut. It is more than one byte, or the first of a
 # Latin letter: single bytes are rather letters or quotation marks of another encoding.
 _CUT = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}|[\x80-\xbf]{2,3}")
+_EXCERPT = 40  # characters
 _MOST_CUTS = 2  # in a text that is otherwise ASCII
 _UNASSIGNED = chr(0x40000)  # from here on there are no characters
-_COMMON = ["cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "shift_jis", "euc_jp",
-           "euc_kr"]
+_CYRILLIC = ["cp1251", "koi8_r", "cp866", "iso8859_5"]
+_COMMON = ["cp1252", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874",
+           "iso8859_2", "iso8859_7", "mac_roman", "gb18030", "big5", "shift_jis", "euc_jp",
+           "euc_kr", *_CYRILLIC]
+# The letters of languages that are written in encodings of the Latin alphabet, which decode each
+# other's bytes to other letters.
+_WESTERN = "àáâãäåæçèéêëìíîïðñòóôõöøœùúûüýÿþß"
+_CENTRAL = "áâăąäćčçďđéęëěíîĺľłńňóôőöŕřśšşßťţúůűüýźžż"
+_LETTERS = {"cp1254": "âçğıîöşûü\u0307", "cp1252": _WESTERN, "mac_roman": _WESTERN,
+            "cp1250": _CENTRAL, "iso8859_2": _CENTRAL, "cp1257": "āąäčēęėéģīįķļņōóõöšūųüžåæø"}
+_SURE = 0.2  # of charset-normalizer's coherence with a language, from 0 to 1
 
 
 def marked(head: bytes) -> tuple[bytes, str]:
@@ -39,20 +49,52 @@ def probable(sample: bytes) -> str:
     if _is_mostly_utf_8(sample):
         return "utf-8"
     if b"\0" not in sample and b"\2" not in sample:  # as in UTF-16
-        from charset_normalizer import from_bytes
-        whole_lines = sample[:sample.rfind(b"\n") + 1] or sample  # it may end within a character
-        matches = from_bytes(whole_lines, cp_isolation=_COMMON)
-        best = matches.best()
-        # Short texts fit several encodings of one family equally well.
-        equal = [name for match in matches if best and (match.chaos, match.coherence) == (
-            best.chaos, best.coherence) for name in match.could_be_from_charset]
-        encoding = "cp1252" if "cp1252" in equal else best.encoding if best else ""
+        encoding = _guessed(sample)
     return encoding or _printable(sample)
+
+
+def _guessed(sample: bytes) -> str:
+    """Returns the encoding that the letters of a text make probable, or ""."""
+    from charset_normalizer import from_bytes
+    lines = sample[:sample.rfind(b"\n") + 1]  # the sample may end within a character
+    sample = sample if lines.isascii() else lines
+    matches = from_bytes(sample, cp_isolation=_COMMON)
+    best = matches.best()
+    if best and best.encoding in _CYRILLIC:  # in the others' eyes the cases of letters are swapped
+        return max(_CYRILLIC, key=lambda name: sum(
+            map(str.islower, sample.decode(name, "replace"))))
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    is_latin = sum(map(len, runs)) < 2 * len(runs)  # most others stand alone, among ASCII's
+    fitting = [name for name in _LETTERS if is_latin and _has_its_letters(sample, name)]
+    if fitting and not (best and best.encoding not in _LETTERS and best.coherence >= _SURE):
+        scores = {name: match.coherence - match.chaos
+                  for match in matches for name in match.could_be_from_charset}
+        return max(fitting, key=lambda name: scores.get(name, 0))
+    return best.encoding if best else ""
+
+
+def _has_its_letters(sample: bytes, encoding: str) -> bool:
+    """Returns whether a text has no letters but ASCII's and those of an encoding's languages."""
+    letters = {c for c in sample.decode(encoding, "replace").lower()
+               if c > "\x7f" and (c.isalpha() or c < "\xa0" or c in "\ufffd\u0307¹³±¶¼¾")}
+    if encoding == "cp1252" and letters >= {*"õû"}:  # what is read of Hungarian's ő and ű
+        return False
+    return letters <= {*_LETTERS[encoding]} and (
+        encoding != "cp1254" or bool(letters & {*"ğış"}))
+
+
+def excerpt(sample: bytes, encoding: str) -> str:
+    """Returns some of a text, read in an encoding, from the first line that is not ASCII."""
+    lines = sample.decode(encoding, "replace").splitlines()
+    line = next((line for line in lines if not line.isascii()), "")
+    start = max(0, next((i for i, c in enumerate(line) if c > "\x7f"), 0) - _EXCERPT // 4)
+    return line[start:start + _EXCERPT].strip()
 
 
 def conversion(encoding: str, options: str = "") -> str:
     """Returns a shell command that converts a file from `encoding` to UTF-8, in backquotes."""
-    return f"`iconv {options}-f {encoding.replace('_', '-')} -t utf-8`"
+    name = "macintosh" if encoding == "mac_roman" else encoding.replace("_", "-")
+    return f"`iconv {options}-f {name} -t utf-8`"
 
 
 def without_mark(sample: bytes) -> str:

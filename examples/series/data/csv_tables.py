@@ -225,13 +225,15 @@ def is_number(text: str) -> bool:
 def what_it_is(path: Path) -> str:
     """Returns what a file that is not UTF-8 probably is, and what to do, for messages."""
     with _opened(path) as file:
-        encoding = encodings.probable(file.read(_SAMPLE_BYTES))
+        sample = file.read(_SAMPLE_BYTES)
+    encoding = encodings.probable(sample)
     if not encoding:
         return "It is probably a binary file."
     if encoding == "utf-8":
         return ("Most of it is UTF-8: leave out what is not with "
                 f"{encodings.conversion(encoding, '-c ')}.")
-    return (f"Its encoding is probably {encoding}: convert the file with "
+    return (f"Its encoding is probably {encoding}, in which it reads "
+            f"{short_repr(encodings.excerpt(sample, encoding))}: convert the file with "
             f"{encodings.conversion(encoding)}.")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from vaeseq.cli import encodings
+from vaeseq.fields import short_repr
 
 _CHUNK_BYTES = 1 << 22
 _SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
@@ -156,5 +157,7 @@ def _advice(sample: bytes, encoding: str = "utf-8") -> str:
                 f"{encodings.conversion(likely, '-c ')}.")
     if likely == "utf-8":
         return "It is UTF-8: leave out --encoding."
-    return (f"Its encoding is probably {likely}: give --encoding {likely}, or convert the file "
-            f"with {encodings.conversion(likely)}.")
+    excerpt = short_repr(encodings.excerpt(sample, likely))
+    return (f"Its encoding is probably {likely}, in which it reads {excerpt}: give --encoding "
+            f"{likely}, or convert the file with {encodings.conversion(likely)}. If it reads "
+            "wrong, name another.")

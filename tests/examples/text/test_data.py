@@ -166,7 +166,18 @@ _JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れた�
     (_RUSSIAN, "cp1251"), (_RUSSIAN, "koi8_r"), (_JAPANESE, "shift_jis"), (_JAPANESE, "euc_jp"),
     (_CHINESE, "gb18030"), (_ACCENTS, "cp1252"), ("a plain text ", "utf_16_le"),
     ("a plain text ", "utf_16_be"), (_RUSSIAN, "utf_16_le"), (_RUSSIAN, "utf_16_be"),
-    (_CHINESE, "utf_16_le"), (_CHINESE, "utf_16_be")])
+    (_CHINESE, "utf_16_le"), (_CHINESE, "utf_16_be"), (_RUSSIAN, "cp866"), (_RUSSIAN, "iso8859_5"),
+    ("Όλα τα βιβλία που διάβασα φέτος ήταν καλά, αλλά αυτό ήταν το καλύτερο. ", "cp1253"),
+    ("בראשית ברא אלהים את השמים ואת הארץ והארץ היתה תהו ובהו וחשך על פני תהום\n", "cp1255"),
+    ("في البدء خلق الله السماوات والأرض وكانت الأرض خربة وخالية ", "cp1256"),
+    ("มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ ", "cp874"),
+    ("Příliš žluťoučký kůň úpěl ďábelské ódy. Byl pozdní večer, první máj. ", "cp1250"),
+    ("Árvíztűrő tükörfúrógép. Talpra magyar, hí a haza, itt az idő, most vagy soha. ", "cp1250"),
+    ("Litwo! Ojczyzno moja! ty jesteś jak zdrowie; Ile cię trzeba cenić, ten tylko ", "iso8859_2"),
+    ("Korkma, sönmez bu şafaklarda yüzen al sancak; sönmeden yurdumun üstünde tüten en son "
+     "ocak. Iğdır şehri.\n", "cp1254"),
+    ("Longtemps, je me suis couché de bonne heure. Parfois, à peine éteinte. L’été. ", "mac_roman"),
+    ("El ingenioso hidalgo don Quijote. ¿Qué será, será? Mañana señor niño. ", "cp1252")])
 @pytest.mark.parametrize("repeats", [4, 2000])
 def test_another_encoding_is_refused_by_its_name(text, encoding, repeats, tmp_path):
     path = _written(tmp_path / "text", (text * repeats).encode(encoding))
@@ -266,6 +277,7 @@ def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_pa
     ("für".encode() * 99 + b"\x93" + "für".encode(), None, "iconv -c -f utf-8"),
     ("für".encode() * 99 + b"\xc3", None, "iconv -c -f utf-8"),
     ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16-le"),
+    (b"Plain text.\n" * 99 + "café naïve".encode("cp1252"), None, "reads 'caf\xe9 na\xefve': give"),
     # One character that was cut, in English.
     (b"plain text, " * 99 + b"caf\xc3", None, "The rest is utf-8: correct it there"),
     (b"plain text, " * 99 + b"it\xe2\x80\ns. " * 2, None, "The rest is utf-8"),
