@@ -118,7 +118,7 @@ def _of_xz(raw: BinaryIO) -> Iterator[bytes]:
 
 
 def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder, is_marked = codecs.getincrementaldecoder(encoding)(), position > 0
     before = b""  # the end of the chunk before
     for chunk in itertools.chain(filter(None, chunks), [b""]):
         pending = len(decoder.getstate()[0])
@@ -130,7 +130,7 @@ def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) ->
             raise ValueError(
                 f"{name}: expected {encoding.upper()} text, got byte "
                 f"0x{error.object[error.start]:02x} at offset {position + start}. "
-                f"{_advice(sample, encoding)}") from None
+                f"{_advice(sample, encoding, is_marked)}") from None
         except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
             raise ValueError(f"{name}: expected {encoding.upper()} text ({error}). "
                              f"{_advice(_sample(chunk, 0), encoding)}") from None
@@ -147,9 +147,12 @@ def _sample(content: bytes, place: int) -> bytes:
     return content[start:start + _SAMPLE_BYTES]
 
 
-def _advice(sample: bytes, encoding: str = "utf-8") -> str:
-    """Returns what text that cannot be read in an encoding probably is, and what to do."""
-    likely = encodings.probable(sample)
+def _advice(sample: bytes, encoding: str = "utf-8", is_marked: bool = False) -> str:
+    """Returns what text that cannot be read in an encoding probably is, and what to do.
+
+    What a byte order mark says is not doubted.
+    """
+    likely = encoding if is_marked else encodings.probable(sample)
     if not likely:
         return "It is probably a binary file. Give a text."
     if codecs.lookup(likely).name == codecs.lookup(encoding).name:

@@ -277,6 +277,7 @@ def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_pa
     ("für".encode() * 99 + b"\x93" + "für".encode(), None, "iconv -c -f utf-8"),
     ("für".encode() * 99 + b"\xc3", None, "iconv -c -f utf-8"),
     ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16-le"),
+    ("plain text\n".encode("utf-16")[:-1], None, "The rest is utf-16-le: .*iconv -c -f utf-16-le"),
     (b"Plain text.\n" * 99 + "café naïve".encode("cp1252"), None, "reads 'caf\xe9 na\xefve': give"),
     # One character that was cut, in English.
     (b"plain text, " * 99 + b"caf\xc3", None, "The rest is utf-8: correct it there"),
