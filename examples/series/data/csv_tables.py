@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -61,8 +62,9 @@ def read(path: Path) -> tuple[pa.Table, int]:
     with pa.input_stream(str(path), "gzip" if is_compressed(path) else None) as stream:
         table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
     _check_quotes(path, form, table)
-    while table.num_columns == 1 and len(table) and not table.column(0)[-1].is_valid:
-        table = table.slice(0, len(table) - 1)  # empty lines at the end of the file
+    if table.num_columns == 1:  # without the empty lines at the end of the file
+        present = np.flatnonzero(pc.is_valid(table.column(0)).to_numpy())
+        table = table.slice(0, present[-1] + 1 if len(present) else 0)
     return _Plain(table, form)(table), form.read.skip_rows + 1
 
 
@@ -181,6 +183,8 @@ def _check_quotes(path: Path, form: _Form, table: pa.Table) -> None:
 class _Writing(NamedTuple):
     """How the numbers of a column are written."""
 
+    is_plain: bool = False  # as `float` reads them
+    is_boolean: bool = False  # as true and false
     unit: str = ""  # what stands before or behind each of them
     commas: str = ""  # "decimal", "thousands", or "" for none
     dots: str = ""  # "thousands" where commas are no part of the numbers and dots are
@@ -196,8 +200,8 @@ class _Plain:
         self._writings = {name: _writing(table[name], form.parse.delimiter)
                           for name in table.column_names}
         if any(one.commas == "decimal" for one in self._writings.values()):
-            self._writings = {name: one._replace(dots=_dots(table[name]))
-                              for name, one in self._writings.items()}
+            self._writings |= {name: _Writing(dots="thousands") for name in table.column_names
+                               if _are_dots_between_thousands(table[name])}
         dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
                          for pattern in (_DATE, _CLOCK))
         self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
@@ -266,14 +270,14 @@ def _is_value(text: str) -> bool:
 
 
 def _writing(column: pa.ChunkedArray, delimiter: str) -> _Writing:
+    if _all(column, _NUMBER) or _all(column, _BOOLEAN):
+        return _Writing(_all(column, _NUMBER), _all(column, _BOOLEAN))
     present = pc.drop_null(column)
-    if not len(present) or _all(present, _NUMBER):
-        return _Writing()
-    match = re.search(_UNIT, present[0].as_py())
+    match = re.search(_UNIT, present[0].as_py()) if len(present) else None
     unit = match[1] or match[2] if match else ""
     if not pc.all(pc.match_substring(present, unit)).as_py():
         unit = ""
-    return _Writing(unit, _commas(_bare(column, unit), delimiter))
+    return _Writing(unit=unit, commas=_commas(_bare(column, unit), delimiter))
 
 
 def _bare(column: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
@@ -301,17 +305,18 @@ def _commas(column: pa.ChunkedArray, delimiter: str) -> str:
     return ""
 
 
-def _dots(column: pa.ChunkedArray) -> str:
-    """Returns "thousands" for whole numbers such as 1.000, beside a column of decimal commas."""
-    return "thousands" if _all(column, _DOTTED_THOUSANDS) and _any(column, r"\.") else ""
+def _are_dots_between_thousands(column: pa.ChunkedArray) -> bool:
+    """Whether numbers beside a column of decimal commas are whole ones, such as 1.000."""
+    return _all(column, _DOTTED_THOUSANDS) and _any(column, r"[1-9]\d*\.") and not _any(
+        column, r"^\s*[+-]?0\d*\.")
 
 
 def _rewritten(column: pa.ChunkedArray, writing: _Writing) -> pa.ChunkedArray:
     """Returns the numbers of a column as `float` reads them; another column as it is."""
-    if _all(column, _BOOLEAN):
-        return pc.if_else(pc.match_substring_regex(column, "[Tt](rue|RUE)"), "1", "0")
-    if _all(column, _NUMBER) and not writing.dots:
+    if writing.is_plain:
         return column
+    if writing.is_boolean and _all(column, _BOOLEAN):
+        return pc.if_else(pc.match_substring_regex(column, "[Tt](rue|RUE)"), "1", "0")
     plain = _bare(column, writing.unit)
     if writing.commas == "decimal" and _all(plain, _DECIMAL_COMMAS):
         plain = pc.replace_substring(pc.replace_substring(plain, ".", ""), ",", ".")
