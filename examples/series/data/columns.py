@@ -37,6 +37,7 @@ _MEGABYTE = 1_000_000
 # Columns of these names hold moments, not parts of them.
 MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
+_BOOLEAN, _TRUE = r"(?i)^\s*(true|false)\s*$", pa.array(["true"])
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
 
@@ -89,6 +90,16 @@ class Columns:
         sample = values.slice(0, 1000).to_pylist()
         return sum(map(csv_tables.is_number, sample)) < _MOSTLY * len(sample)
 
+    def is_boolean(self, name: str) -> bool:
+        """Whether a column holds true and false as texts, which are 1 and 0 as numbers."""
+        column = self.table[name]
+        if not _holds_text(column) or column.null_count == len(column):
+            return False
+        present = pc.drop_null(column)
+        return all(
+            pc.all(pc.match_substring_regex(part, _BOOLEAN)).as_py()
+            for part in (present.slice(0, 1), present))
+
     def is_time(self, name: str) -> bool:
         """Whether a column holds times, as Parquet stores them."""
         return _is_time(self.table[name])
@@ -140,7 +151,11 @@ class Columns:
         column = self.table[name]
         if _is_time(column):
             raise UsageError(f"{self.where(name)}: expected numbers, got times.")
-        if _holds_text(column):
+        if self.is_boolean(name):
+            numbers = pc.cast(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), _TRUE),
+                              pa.float64())
+            numbers = pc.if_else(pc.is_valid(column), numbers, None)
+        elif _holds_text(column):
             try:
                 numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64())
             except pa.ArrowInvalid:
@@ -186,6 +201,11 @@ class Columns:
         return times_lib.local_to_utc(times, names, zone, self.where(name), self.first_row)
 
     def _times(self, name: str) -> np.ndarray | None:
+        if name not in self.names:
+            raise UsageError(f"{self.name!r}, after row {self.first_row}: expected a date by the "
+                             "columns year, month and so on in every row, got none.")
+        if self.other_kind(name):
+            return None
         column = self.table[name]
         if _is_time(column):
             values = pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)))
@@ -199,7 +219,7 @@ class Columns:
             if np.isnan(numbers).any():
                 self._check_no_missing_time(name, column)
                 return None
-            parsed = times_lib.parse_numbers(numbers)
+            parsed = times_lib.parse_numbers(numbers, is_week="week" in name.lower())
             if parsed is None and not (numbers % 1).any():
                 raise self.unreadable_time(name)
             return parsed
@@ -299,6 +319,8 @@ def _parts(path: Path) -> Iterator[Columns]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
+        if "straddling" in line:  # as long as a part, which a closed quotation is not
+            csv_tables.check_quotes(path)
         what = csv_tables.uneven_row(path) if " columns, got " in line else (
             csv_tables.what_it_is(path) if "utf" in line.lower() else "")
         what = what or f"{short_repr(line, 200)}."
@@ -344,18 +366,22 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _with_dates(table: pa.Table) -> pa.Table:
+    """Adds the column "date" to a table without times but with years and months."""
+    columns = Columns("", table)
     names = {str(name).lower(): name for name in reversed(table.column_names)}
-    if not names.keys() >= {"year", "month"} or names.keys() & MOMENT_NAMES:
+    if not names.keys() >= {"year", "month"} or names.keys() & MOMENT_NAMES or any(
+            columns.is_time(name) or columns.begins_with_time(name)
+            for name in columns.names):
         return table
     present = itertools.takewhile(names.__contains__, ("year", "month", "day", "hour", "minute"))
     try:
-        columns = [pc.cast(pc.cast(table[names[part]], pa.float64()), pa.int64())
-                   for part in present]
+        arrays = [pc.cast(pc.cast(table[names[part]], pa.float64()), pa.int64())
+                  for part in present]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return table
-    if not len(table) or any(column.null_count for column in columns):
+    if not len(table) or any(array.null_count for array in arrays):
         return table
-    parts = [column.to_numpy() for column in columns]
+    parts = [array.to_numpy() for array in arrays]
     dates = times_lib.of_parts(parts) if times_lib.look_like_dates(parts) else None
     return table if dates is None else table.append_column("date", pa.chunked_array([dates]))
 

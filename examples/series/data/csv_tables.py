@@ -3,9 +3,9 @@
 
 The delimiter is found (`,` `;` `|` or a tab) or named by a first line `sep=;`, and lines before the
 names that are empty or begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other
-files are UTF-8. Where a column leaves no doubt, its numbers lose what programs write around and
-into them (%, a currency, decimal commas, separators of thousands), and true and false become 1 and
-0. A column of dates beside one of clock times becomes one column.
+files are UTF-8. Where a column, or another one beside it, leaves no doubt, its numbers lose what
+programs write around and into them (%, a currency, decimal commas, separators of thousands). A
+column of dates beside one of clock times becomes one column.
 """
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _NULLS = ["", " ", "NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "<NA
           "#NUM!", "#NULL!", "?", "-", "--", ".", "..", ":"]
 _LONGEST_LINE = 1 << 20
 _SAMPLE_BYTES = 1 << 14
+_CHUNK_BYTES = 1 << 22
 _SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which no table shows
 _DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
 _CLOCK = (r"^\s*(\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?|([01]?\d|2[0-3])\.[0-5]\d\.[0-5]\d)\s*$")
@@ -48,7 +49,8 @@ _SPACED = r"^\s*[+-]?\d{1,3}([ \x{a0}\x{202f}'\x{2019}]\d{3})*([.,]\d+)?\s*$"
 _SPACES = r"[ \x{a0}\x{202f}'\x{2019}]"
 _MINUS = "\u2212"
 _UNIT = r"^\s*[+-]?\s*([$\u20ac\u00a3\u00a5])|([%$\u20ac\u00a3\u00a5])\s*$"
-_BOOLEAN = r"^\s*([Tt]rue|[Ff]alse|TRUE|FALSE)\s*$"
+_DOTTED_CLOCK = r"^\s*\d+\.\d+\.\d+"
+_CLOCK_NAMES = ("time", "hour", "clock", "zeit", "uhr", "heure", "hora", "ora")
 
 
 def read(path: Path) -> tuple[pa.Table, int]:
@@ -63,8 +65,8 @@ def read(path: Path) -> tuple[pa.Table, int]:
         table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
     _check_quotes(path, form, table)
     if table.num_columns == 1:  # without the empty lines at the end of the file
-        present = np.flatnonzero(pc.is_valid(table.column(0)).to_numpy())
-        table = table.slice(0, present[-1] + 1 if len(present) else 0)
+        written = np.flatnonzero(pc.fill_null(pc.not_equal(table.column(0), ""), True).to_numpy())
+        table = table.slice(0, written[-1] + 1 if len(written) else 0)
     return _Plain(table, form)(table), form.read.skip_rows + 1
 
 
@@ -140,10 +142,12 @@ def _form(path: Path) -> _Form:
     return _Form(
         pa.csv.ReadOptions(column_names=names, skip_rows=skip_rows, encoding=encoding),
         # In a single column, an empty line is a missing value.
-        pa.csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=len(names) > 1),
+        pa.csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=len(names) > 1,
+                            newlines_in_values=_has_quotes(path)),
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
-            null_values=_NULLS))
+            # Those of a single column are told from empty lines at the end first.
+            null_values=_NULLS[len(names) == 1:]))
 
 
 def _delimiter(line: str, following: str) -> str:
@@ -152,18 +156,31 @@ def _delimiter(line: str, following: str) -> str:
         count = len(_cells(line, delimiter))
         return count == len(_cells(following, delimiter)) > 1, count
 
-    return max(",;\t|", key=key)
+    return max("\t;|,", key=key)  # commas are in names and numbers, too
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
+def _has_quotes(path: Path) -> bool:
+    """Whether values of a file may be quoted; then rows cannot be told by their lines alone."""
+    if is_compressed(path):
+        return True
+    with open(path, "rb") as file:
+        return any(b'"' in chunk for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""))
+
+
 def _check_quotes(path: Path, form: _Form, table: pa.Table) -> None:
     """Raises UsageError where a quoted value, which the last row ends with, is never closed."""
     last = table.slice(max(0, len(table) - 1)).to_pylist()
-    if not any("\n" in value for row in last for value in row.values() if value):
-        return
+    if any("\n" in value for row in last for value in row.values() if value):
+        check_quotes(path, form)
+
+
+def check_quotes(path: Path, form: _Form | None = None) -> None:
+    """Raises UsageError where a quoted value is never closed."""
+    form = form or _form(path)
     line = form.read.skip_rows + 1
     with _opened(path) as content, io.TextIOWrapper(
             content, form.read.encoding, newline="") as file:
@@ -181,11 +198,10 @@ def _check_quotes(path: Path, form: _Form, table: pa.Table) -> None:
 
 
 class _Writing(NamedTuple):
-    """How the numbers of a column are written."""
+    """How the values of a column are written."""
 
-    is_plain: bool = False  # as `float` reads them
-    is_boolean: bool = False  # as true and false
-    unit: str = ""  # what stands before or behind each of them
+    is_plain: bool  # numbers as `float` reads them, or texts
+    unit: str = ""  # what stands before or behind each number
     commas: str = ""  # "decimal", "thousands", or "" for none
     dots: str = ""  # "thousands" where commas are no part of the numbers and dots are
 
@@ -197,18 +213,24 @@ class _Plain:
     """
 
     def __init__(self, table: pa.Table, form: _Form):
-        self._writings = {name: _writing(table[name], form.parse.delimiter)
-                          for name in table.column_names}
-        if any(one.commas == "decimal" for one in self._writings.values()):
-            self._writings |= {name: _Writing(dots="thousands") for name in table.column_names
-                               if _are_dots_between_thousands(table[name])}
+        writings = {name: _writing(table[name], form.parse.delimiter)
+                    for name in table.column_names}
+        if any(one.commas == "decimal" for one in writings.values()):  # so they are in all columns
+            writings = {name: _beside_decimal_commas(table[name], one)
+                        for name, one in writings.items()}
+        self._writings = writings
         dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
                          for pattern in (_DATE, _CLOCK))
+        clocks = [name for name in clocks if not _any(table[name], _DOTTED_CLOCK)
+                  or any(word in name.lower() for word in _CLOCK_NAMES)]
         self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
 
     def __call__(self, table: pa.Table) -> pa.Table:
         columns = {name: _rewritten(table[name], writing)
                    for name, writing in self._writings.items()}
+        if table.num_columns == 1:
+            columns = {name: pc.if_else(pc.equal(column, ""), None, column)
+                       for name, column in columns.items()}
         if self._times is not None:
             date, clock = (pc.utf8_trim_whitespace(table[name]) for name in self._times)
             clock = pc.replace_substring_regex(clock, r"^(\d+)\.(\d+)\.(\d+)$", r"\1:\2:\3")
@@ -270,14 +292,31 @@ def _is_value(text: str) -> bool:
 
 
 def _writing(column: pa.ChunkedArray, delimiter: str) -> _Writing:
-    if _all(column, _NUMBER) or _all(column, _BOOLEAN):
-        return _Writing(_all(column, _NUMBER), _all(column, _BOOLEAN))
     present = pc.drop_null(column)
-    match = re.search(_UNIT, present[0].as_py()) if len(present) else None
+    with contextlib.suppress(pa.ArrowInvalid):
+        pc.cast(present, pa.float64())
+        return _Writing(is_plain=True)
+    first = present[0].as_py()
+    if not re.search(r"\d", first) and first:
+        return _Writing(is_plain=True)
+    match = re.search(_UNIT, first)
     unit = match[1] or match[2] if match else ""
     if not pc.all(pc.match_substring(present, unit)).as_py():
         unit = ""
-    return _Writing(unit=unit, commas=_commas(_bare(column, unit), delimiter))
+    bare = _bare(column, unit)
+    # Behind a currency, 1.000 is rather a thousand: a column beside it has to tell.
+    is_in_doubt = bool(unit) and _are_dots_between_thousands(bare)
+    return _Writing(is_in_doubt, unit, _commas(bare, delimiter))
+
+
+def _beside_decimal_commas(column: pa.ChunkedArray, writing: _Writing) -> _Writing:
+    """Returns how a column is written in a file with decimal commas in another column."""
+    bare = _bare(column, writing.unit)
+    if _are_dots_between_thousands(bare):
+        return _Writing(False, writing.unit, dots="thousands")
+    if not writing.is_plain and _all(bare, _DECIMAL_COMMAS) and _any(bare, ","):
+        return writing._replace(commas="decimal")
+    return writing
 
 
 def _bare(column: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
@@ -299,14 +338,16 @@ def _commas(column: pa.ChunkedArray, delimiter: str) -> str:
         return "decimal"
     if pc.any(has_comma).as_py() and _all(column, _THOUSANDS) and (
             _any(column, _SURELY_THOUSANDS)
-            # Programs that write decimal commas do not delimit by commas.
-            or (delimiter == "," and _all(column, _WHOLE_THOUSANDS))):
+            # Programs that write decimal commas hardly delimit by commas, and then write as many
+            # decimals everywhere.
+            or (delimiter == "," and _all(column, _WHOLE_THOUSANDS)
+                and not pc.all(has_comma).as_py())):
         return "thousands"
     return ""
 
 
 def _are_dots_between_thousands(column: pa.ChunkedArray) -> bool:
-    """Whether numbers beside a column of decimal commas are whole ones, such as 1.000."""
+    """Whether numbers may be whole ones, such as 1.000, with dots between thousands."""
     return _all(column, _DOTTED_THOUSANDS) and _any(column, r"[1-9]\d*\.") and not _any(
         column, r"^\s*[+-]?0\d*\.")
 
@@ -315,8 +356,6 @@ def _rewritten(column: pa.ChunkedArray, writing: _Writing) -> pa.ChunkedArray:
     """Returns the numbers of a column as `float` reads them; another column as it is."""
     if writing.is_plain:
         return column
-    if writing.is_boolean and _all(column, _BOOLEAN):
-        return pc.if_else(pc.match_substring_regex(column, "[Tt](rue|RUE)"), "1", "0")
     plain = _bare(column, writing.unit)
     if writing.commas == "decimal" and _all(plain, _DECIMAL_COMMAS):
         plain = pc.replace_substring(pc.replace_substring(plain, ".", ""), ",", ".")

@@ -115,11 +115,18 @@ def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
     without them the rows could be in any order.
     """
     names = [name for name in columns.names if name not in chosen]
-    # Texts that are dates come before numbers such as a year.
+    # Texts that are dates come before numbers such as a year, and days before months.
     texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
     by_name = [n for n in names if _bare(n) in _TIME_NAMES]
-    first = [n for n in texts if n in by_name] + texts + by_name
-    readable = (n for n in first if columns.times(n) is not None)
+    called_so = [n for n in texts if _bare(n) in MOMENT_NAMES]
+    distinct = {}
+    for name in called_so or texts:
+        times = columns.times(name)
+        if times is not None:
+            distinct[name] = len(np.unique(times))
+    readable = itertools.chain(
+        sorted(distinct, key=lambda name: -distinct[name]),
+        (n for n in texts + by_name if columns.times(n) is not None))
     wrong = (n for n in by_name if not ignore_times and (columns.begins_with_time(n) or (
         _bare(n) in MOMENT_NAMES and columns.is_text(n))))
     return next(itertools.chain(readable, wrong), "")
@@ -172,7 +179,7 @@ def _why_ignored(columns: Columns, name: str, has_time: bool) -> str:
         return columns.other_kind(name)
     if columns.is_empty(name):
         return "empty"
-    if columns.is_text(name):
+    if columns.is_text(name) and not columns.is_boolean(name):
         row, text = columns.no_number(name)
         return f"text, such as {short_repr(text, 40)} in row {row + columns.first_row}"
     if columns.is_time(name):

@@ -33,13 +33,17 @@ _FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y/%m", "%m/
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _ZONED = r"(:\d\d[.\d]*|T\d{4,6}) ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$"
 _PLAINER = (  # what Arrow does not read, and what it does
-    (r" ?(UTC|GMT)$", "Z"), (r"(\.\d{6})\d+", r"\1"),
+    (r" ?(UTC|GMT)$", "Z"), (r"(:\d\d),(\d+)$", r"\1.\2"), (r"(\.\d{6})\d+", r"\1"),
     (r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)", r"\1-\2-\3T\4:\5"), (r"(T\d\d:\d\d)(\d\d)", r"\1:\2"))
 _PERIODS = re.compile(r"(?P<year>\d{4}) ?-?(Q(?P<quarter>[1-4])|W(?P<week>\d\d))"
                       r"|Q(?P<quarter_first>[1-4])[ -]?(?P<year_last>\d{4})")
 # The bounds of year, month, day, hour, minute and second in a number such as 202012312359.
 _BOUNDS = ((1900, 2199), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _FIRST_YEAR = 1000
+_WEEKS = 53
+_LAST_SHORT_YEAR = 2040  # of two digits: 40 is 2040, and 41 is 1941
+_FEW = 1000  # values that tell the kind of all
+_FISCAL = re.compile(r"(\d\d)(\d\d)/(\d\d)")
 _NEAR_MONTH = 0.02  # months that a decimal year may be off
 _NUMBERS = re.compile(r"[1-9]\d*")  # without leading zeros
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
@@ -215,11 +219,12 @@ def _duration(microseconds: int) -> str:
     return f"{microseconds / _SECOND:g} s"
 
 
-def parse_numbers(numbers: np.ndarray) -> np.ndarray | None:
+def parse_numbers(numbers: np.ndarray, *, is_week: bool = False) -> np.ndarray | None:
     """Reads numbers as times, `datetime64[us] [N]`, or int64 where they count steps.
 
     19580329, 195803 and 195803291200 are dates, 1958 is a year, 1958.25 the fourth month of one,
-    and large numbers are seconds, milliseconds or microseconds since 1970.
+    and large numbers are seconds, milliseconds or microseconds since 1970. With `is_week` 195803 is
+    the third week.
 
     Returns None if all look like dates and some are not in the calendar, or if they are fractions
     of another kind.
@@ -229,6 +234,8 @@ def parse_numbers(numbers: np.ndarray) -> np.ndarray | None:
     whole = numbers.astype(np.int64)
     if ((whole >= 1500) & (whole <= 2200)).all():
         return (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
+    if is_week and look_like_dates([whole // 100]) and (whole % 100 <= _WEEKS).all():
+        return _weeks((whole // 100).tolist(), (whole % 100).tolist())
     for digits in (8, 6, 10, 12, 14):
         parts = [whole // 10 ** (digits - 4)]
         parts += [whole // 10 ** (digits - end) % 100 for end in range(6, digits + 1, 2)]
@@ -267,7 +274,7 @@ def _parse_fractions(numbers: np.ndarray) -> np.ndarray | None:
     if ((numbers >= 10**9) & (numbers < 4 * 10**9)).all():
         return np.round(numbers * _SECOND).astype(np.int64).view("datetime64[us]")
     months = np.round((numbers - 1970) * 12)
-    if ((numbers >= 1500) & (numbers < 2200)).all() and (
+    if ((numbers >= 1700) & (numbers < 2100)).all() and (
             abs((numbers - 1970) * 12 - months) < _NEAR_MONTH).all():
         return months.astype(np.int64).astype("datetime64[M]").astype("datetime64[us]")
     return None
@@ -304,13 +311,24 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
         return _periods(values)
     if _NUMERIC_DATE.match(first):
         return _numeric_dates(values, where)
+    fiscal = [_FISCAL.fullmatch(text) for text in values[:_FEW].to_pylist()]
+    if all(match and int(match[3]) == (int(match[2]) + 1) % 100 for match in fiscal):
+        return None  # 1999/00 is no month
     for date, clock in itertools.product(_FORMATS, _CLOCKS):
         if _strptime(values[:1], date + clock).null_count:
             continue  # a fraction of the time that all values take
         parsed = _strptime(values, date + clock)
         if not parsed.null_count and _exist(values, parsed, date):
-            return _as_numpy(parsed)
+            return _of_this_century(_as_numpy(parsed)) if "%y" in date else _as_numpy(parsed)
     return None
+
+
+def _of_this_century(times: np.ndarray) -> np.ndarray:
+    """Returns the times of years of two digits, which `strptime` puts between 1969 and 2068."""
+    months = times.astype("datetime64[M]")
+    late = months >= np.datetime64(str(_LAST_SHORT_YEAR + 1), "M")
+    earlier = (months - 1200).astype("datetime64[us]") + (times - months)
+    return np.where(late, earlier, times)
 
 
 def _strptime(values: pa.ChunkedArray, form: str) -> pa.ChunkedArray:
@@ -338,20 +356,24 @@ def _exist(values: pa.ChunkedArray, parsed: pa.ChunkedArray, date: str) -> bool:
 
 def _periods(values: pa.ChunkedArray) -> np.ndarray | None:
     """Reads quarters, such as 2020Q3 and Q3 2020, and ISO weeks, such as 2020-W40."""
-    dates = []
-    for match in map(_PERIODS.fullmatch, values.to_pylist()):
-        if not match:
-            return None
-        year = int(match["year"] or match["year_last"])
-        if match["week"]:
-            try:
-                dates.append(datetime.date.fromisocalendar(year, int(match["week"]), 1))
-            except ValueError:
-                return None
-        else:
-            quarter = int(match["quarter"] or match["quarter_first"])
-            dates.append(datetime.date(year, 3 * quarter - 2, 1))
-    return np.array(dates, "datetime64[us]")
+    matches = [match for match in map(_PERIODS.fullmatch, values.to_pylist()) if match]
+    years = [int(match["year"] or match["year_last"]) for match in matches]
+    if len(matches) < len(values) or len({bool(match["week"]) for match in matches}) > 1:
+        return None
+    if matches[0]["week"]:
+        return _weeks(years, [int(match["week"]) for match in matches])
+    quarters = [int(match["quarter"] or match["quarter_first"]) for match in matches]
+    return np.array([datetime.date(year, 3 * quarter - 2, 1)
+                     for year, quarter in zip(years, quarters)], "datetime64[us]")
+
+
+def _weeks(years: Sequence[int], weeks: Sequence[int]) -> np.ndarray | None:
+    """Returns the Mondays of ISO weeks; None if a year has no such week."""
+    try:
+        return np.array([datetime.date.fromisocalendar(year, week, 1)
+                         for year, week in zip(years, weeks)], "datetime64[us]")
+    except ValueError:
+        return None
 
 
 def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:

@@ -28,7 +28,7 @@ def _quarter(moment):
 
 
 FORMS = {  # what writes so: a format, the moments, and what is read of each
-    "R, months": ("{:%b-%y}", MONTHS), "Excel, months": ("{:%b-%Y}", MONTHS),
+    "Excel, short": ("{:%b-%y}", MONTHS), "Excel, months": ("{:%b-%Y}", MONTHS),
     "IMF": ("{0.year}M{0.month:02d}", MONTHS), "months, numbers": ("{:%Y%m}", MONTHS),
     "month first": ("{:%m/%Y}", MONTHS), "year first": ("{:%Y/%m}", MONTHS),
     "MetaTrader": ("{:%Y.%m.%d %H:%M}", HOURS), "Oracle": ("{:%d-%b-%Y %H:%M:%S}", HOURS),
@@ -37,7 +37,9 @@ FORMS = {  # what writes so: a format, the moments, and what is read of each
     "BigQuery": ("{:%Y-%m-%d %H:%M:%S} UTC", HOURS),
     "nanoseconds": ("{:%Y-%m-%d %H:%M:%S}.000000000", HOURS),
     ".NET": ("{:%Y-%m-%dT%H:%M:%S}.0000000+00:00", HOURS),
-    "ISO 8601, basic": ("{:%Y%m%dT%H%M%S}Z", HOURS), "hours, numbers": ("{:%Y%m%d%H}", HOURS),
+    "Python's logs": ('"{:%Y-%m-%d %H:%M:%S},000"', HOURS),
+    "ISO 8601, basic": ("{:%Y%m%dT%H%M%S}Z", HOURS),
+    "hours, numbers": ("{:%Y%m%d%H}", HOURS),
     "minutes, numbers": ("{:%Y%m%d%H%M}", HOURS), "seconds, numbers": ("{:%Y%m%d%H%M%S}", HOURS),
 }
 
@@ -117,6 +119,7 @@ NUMBERS = {  # the values of a column, and the numbers that they are
     "minus": (["\u22121.5", "2", "\u22123"], [-1.5, 2, -3]),
     "exponents": (["1,23E+02", "4,5E-01", "6,0e0"], [123, 0.45, 6]),
     "truth": (["True", "false", "TRUE"], [1, 0, 1]),
+    "few commas": (["0", "1,50", "2,5"], [0, 1.5, 2.5]),
     "nothing": (["#DIV/0!", "2", "n.a."], [np.nan, 2, np.nan]),
     "spaces alone": ([" ", "2", ".."], [np.nan, 2, np.nan]),
 }
@@ -142,7 +145,7 @@ def test_dots_are_thousands_only_beside_decimal_commas(tmp_path):
 
 @pytest.mark.parametrize("texts", [
     ["1,234,5", "7", "8"], ["1.5%", "2", "3"], ["$1", "2 €", "3"], ["3 p", "4 p", "5 p"],
-    ["1 23", "4", "5"]])
+    ["1 23", "4", "5"], ["1,050", "1,060", "1,070"], ["1.000 €", "1.007 €", "1.010 €"]])
 def test_numbers_in_doubt_stay_text_and_the_reason_is_told(texts, tmp_path):
     path = csv(tmp_path, lines("month,v", ((m, f'"{text}"') for m, text in zip(MONTHS, texts))))
     message = r"to model, found none.*v \(text, such as '.*' in row 2\)"
@@ -232,6 +235,104 @@ def test_arrays_of_any_byte_order_and_lengths_of_any_kind(tmp_path):
     (tmp_path / "a.npy").rename(tmp_path / "b.npz")
     with pytest.raises(UsageError, match="expected an NPZ archive"):
         columns.read(tmp_path / "b.npz")
+
+
+DAYS = np.arange("2024-01-01", "2024-04-15", dtype="datetime64[D]")
+
+
+@pytest.mark.parametrize("other", ["{0:%G-W%V}", "{0:%b-%y}", "Q{1} 2024"])
+def test_days_are_times_before_weeks_months_and_quarters(other, tmp_path):
+    rows = [(day, other.format(day.item(), _quarter(day.item())), f"{day.item():%a}", n)
+            for n, day in enumerate(DAYS)]
+    read = build(csv(tmp_path, lines("order_date,week,weekday,sales", rows)))
+    assert (read.roles.time, len(read.series), read.step.unit) == ("order_date", 1, "D")
+    rows = [(contract, day, n) for contract in ("Dec-24", "Mar-25") for n, day in enumerate(DAYS)]
+    read = build(csv(tmp_path, lines("contract,trade_date,price", rows)))
+    assert (read.roles.time, read.roles.series, len(read.series)) == ("trade_date", "contract", 2)
+
+
+def test_parts_of_a_time_are_joined_only_without_a_time(tmp_path):
+    rows = [(h.isoformat(), h.year, h.month, n) for n, h in enumerate(HOURS.tolist())]
+    for name in ("datetime_utc", "Zeitpunkt"):
+        read = build(csv(tmp_path, lines(f"{name},year,month,load", rows)))
+        assert (read.roles.time, read.roles.targets) == (name, ("load",))
+        assert len(read.series[0].values) == len(HOURS)
+
+
+def test_a_part_without_a_date_is_told(tmp_path, monkeypatch):
+    rows = [(d.year, d.month, d.day if n < 90 else "", n) for n, d in enumerate(DAYS.tolist())]
+    path = csv(tmp_path, lines("year,month,day,v", rows))
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 10)
+    monkeypatch.setattr(columns, "PART_BYTES", 400)
+    with pytest.raises(UsageError, match="expected a date by the columns year, month and so on"):
+        build(path)
+
+
+@pytest.mark.parametrize("delimiter, texts, numbers", [
+    (";", ["1.000 €|0,00 %", "1.007 €|1,10 %"], [[1000, 0], [1007, 1.1]]),
+    (",", ["1,050|0,5", "1,060|0,75"], [[1.05, 0.5], [1.06, 0.75]]),
+    (";", ["1,769|0,5", "0|1,5"], [[1.769, 0.5], [0, 1.5]])])
+def test_a_column_in_doubt_is_told_by_the_ones_beside_it(delimiter, texts, numbers, tmp_path):
+    quoted = (delimiter.join(f'"{part}"' for part in text.split("|")) for text in texts)
+    path = csv(tmp_path, delimiter.join(["month", "a", "b"]) + "\n" + "".join(
+        f"{month}{delimiter}{text}\n" for month, text in zip(MONTHS, quoted)))
+    read = columns.read(path)
+    np.testing.assert_array_equal(np.stack([read.numbers("a"), read.numbers("b")], 1), numbers)
+
+
+def test_truth_is_a_number_of_targets_and_a_text_of_covariates(tmp_path):
+    rows = [(day, ["True", "False", "Unknown"][n % 3], n) for n, day in enumerate(DAYS)]
+    read = columns.read(csv(tmp_path, lines("day,promo,v", rows)))
+    trained = table.build([read], roles.find(read, Options(known=("promo",))))
+    assert trained.levels["promo"] == ("False", "True", "Unknown")
+    read = columns.read(csv(tmp_path, lines("day,promo,v", rows[::3] + rows[1::3])))
+    later = table.build([read], trained.roles, levels=trained.levels)
+    known = later.series[0].known[:, 0]
+    assert set(known[np.isfinite(known)]) == {0.0, 1.0}  # none is unknown, which is -1
+    rows = [(day, ["true", ""][n % 2]) for n, day in enumerate(DAYS)]
+    read = columns.read(csv(tmp_path, lines("day,v", rows)))
+    assert roles.find(read).targets == ("v",)
+    np.testing.assert_array_equal(read.numbers("v")[:3], [1, np.nan, 1])
+
+
+def test_two_digits_of_a_year_are_of_the_last_hundred_years(tmp_path):
+    months = np.arange("1959-01", "2024-01", dtype="datetime64[M]")
+    rows = [(f"{month.item():%b-%y}", n) for n, month in enumerate(months)]
+    times, _ = _times_read(csv(tmp_path, lines("date,v", rows)))
+    np.testing.assert_array_equal(times, months.astype("datetime64[us]"))
+
+
+def test_numbers_of_weeks_and_fiscal_years_are_no_months(tmp_path):
+    mondays = np.arange("2024-01-01", "2024-03-20", 7, dtype="datetime64[D]")
+    rows = [("{0.year}{0.week:02d}".format(day.item().isocalendar()), 1) for day in mondays]
+    times, _ = _times_read(csv(tmp_path, lines("week,v", rows)))
+    np.testing.assert_array_equal(times, mondays.astype("datetime64[us]"))
+    rows = [(f"{year}/{(year + 1) % 100:02d}", year) for year in range(1998, 2012)]
+    assert build(csv(tmp_path, lines("year,v", rows))).roles.time == ""
+    rows = [(1500 + n / 4, n) for n in range(9)]  # seconds
+    assert build(csv(tmp_path, lines("time,v", rows))).roles.time == ""
+    rows = [(day, "1.02.03", n) for n, day in enumerate(DAYS)]
+    assert build(csv(tmp_path, lines("Date,Version,v", rows))).step.unit == "D"
+
+
+def test_missing_values_at_the_end_of_a_single_column_stay(tmp_path):
+    assert len(columns.read(csv(tmp_path, "v\n1\n2\nNA\nNA\n\n"))) == 4
+
+
+def test_a_comma_in_a_name_does_not_divide_the_rows(tmp_path):
+    text = "Datum;Temperatur, °C\n2024-01-01;0,5\n2024-01-02;1,5\n"
+    read = columns.read(csv(tmp_path, text))
+    np.testing.assert_array_equal(read.numbers("Temperatur, °C"), [0.5, 1.5])
+
+
+def test_quoted_lines_and_open_quotes_in_large_files(tmp_path):
+    count = 60_000  # several blocks of Arrow's
+    moments = np.datetime64("2024-01-01") + np.arange(count).astype("timedelta64[m]")
+    rows = [(moment, n, '"two\nlines, one value"') for n, moment in enumerate(moments)]
+    assert len(columns.read(csv(tmp_path, lines("time,v,note", rows)))) == count
+    rows = [(moment, n, '"5 pipe' if n == 3 else "ok") for n, moment in enumerate(moments)]
+    with pytest.raises(UsageError, match="line 5: expected a quotation mark"):
+        columns.read(csv(tmp_path, lines("time,v,note", rows)))
 
 
 def test_later_parts_are_read_like_the_first(tmp_path, monkeypatch):
