@@ -119,14 +119,11 @@ def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
     texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
     by_name = [n for n in names if _bare(n) in _TIME_NAMES]
     called_so = [n for n in texts if _bare(n) in MOMENT_NAMES]
-    distinct = {}
-    for name in called_so or texts:
-        times = columns.times(name)
-        if times is not None:
-            distinct[name] = len(np.unique(times))
-    readable = itertools.chain(
-        sorted(distinct, key=lambda name: -distinct[name]),
-        (n for n in texts + by_name if columns.times(n) is not None))
+    found = {name: times for name in called_so or texts
+             if (times := columns.times(name)) is not None}
+    if len(found) > 1:
+        return max(found, key=lambda name: len(np.unique(found[name])))
+    readable = itertools.chain(found, (n for n in texts + by_name if columns.times(n) is not None))
     wrong = (n for n in by_name if not ignore_times and (columns.begins_with_time(n) or (
         _bare(n) in MOMENT_NAMES and columns.is_text(n))))
     return next(itertools.chain(readable, wrong), "")

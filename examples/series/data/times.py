@@ -291,7 +291,8 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
     """
     values = pc.utf8_trim_whitespace(values)
     for pattern, plainer in _PLAINER:
-        values = pc.replace_substring_regex(values, pattern, plainer)
+        if any(re.search(pattern, text) for text in values[:_FEW].to_pylist()):
+            values = pc.replace_substring_regex(values, pattern, plainer)
     first = values[0].as_py()
     zoned = pc.match_substring_regex(values, _ZONED)
     number = pc.sum(zoned).as_py() or 0
