@@ -44,8 +44,9 @@ RECIPES = {
     "acrobot": Recipe("game=Acrobot-v1", 10_000, -100, "tuned DQN 100,000"),
     "mountaincar": Recipe("game=MountainCar-v0", 12_000, -110, "tuned DQN 120,000"),
     "lunarlander": Recipe(
-        "game=LunarLander-v3,first_steps=1000,action_temperature=1,entropy=0.0003,end_share=0.25,"
-        "reward_unit=quantiles,policy_rate_half=20000,learning_rate_half=20000",
+        "game=LunarLander-v3,first_steps=1000,max_game_steps=400,action_temperature=1,"
+        "end_share=0.25,reward_unit=quantiles,policy_average=0.9995,policy_rate_half=20000,"
+        "learning_rate_half=20000",
         60_000, 200, "tuned DQN 500,000; PPO 1,000,000"),
 }
 _NUM_OBSERVED, _HORIZON, _SHOWN = 10, 50, (5, 20, 50)  # steps observed, predicted, in the table
