@@ -96,13 +96,11 @@ def build(
         step = _step_of(rows, roles, freq)
     if levels is None:
         levels = _levels(rows, roles, categories)
-    indices = {name: _index(rows[name], step, files, roles) for name in sorted(rows)}
-    filled = sum(int(index[-1] - index[0]) + 1 - len(index) for index in indices.values())
-    if filled:
-        _check_gaps(filled, indices, rows, step, gaps)
+    filled = _check_gaps(rows, step, files, roles, gaps)
     series: list[Series] = []
     left_out = 0
-    for name, index in indices.items():
+    for name in sorted(rows):
+        index = _index(rows[name], step, files, roles)
         cuts = np.flatnonzero(np.diff(index) > 1) + 1 if gaps == "split" else np.array([], int)
         pieces = np.split(np.arange(len(index)), cuts)
         for number, piece in enumerate(pieces):
@@ -120,32 +118,50 @@ def build(
     return Table(tuple(series), step, roles, levels, tuple(notes))
 
 
+class _Gap(NamedTuple):
+    """Steps without a row."""
+
+    steps: int  # their number, and 1
+    series: str
+    place: int  # the number of the row before, among the sorted ones of the series
+    first: str  # the time before
+    last: str  # the time after
+
+
 def _check_gaps(
-    filled: int, indices: Mapping[str, np.ndarray], rows: Mapping[str, _Rows], step: Step,
-    gaps: str,
-) -> None:
-    """Raises UsageError where gaps are refused, or too large to be filled."""
-    if gaps == "error":
-        name, index = next((name, index) for name, index in indices.items()
-                           if (np.diff(index) > 1).any())
-        at = int(np.flatnonzero(np.diff(index) > 1)[0])
-        raise UsageError(
-            f"{_of(name)}: expected a row for each step, got none after "
-            f"{step.format(index[at:at + 1])[0]}. --gaps missing fills gaps with missing values.")
-    total = filled + sum(map(len, indices.values()))
+    rows: Mapping[str, _Rows], step: Step, files: Sequence[Columns], roles: Roles, gaps: str
+) -> int:
+    """Returns the number of steps without a row.
+
+    Raises:
+      UsageError: they are refused, or too many to be filled.
+    """
+    filled, total, longest = 0, 0, _Gap(0, "", 0, "", "")
+    for name in sorted(rows):
+        index = _index(rows[name], step, files, roles)
+        size = int(index[-1] - index[0]) + 1
+        filled, total = filled + size - len(index), total + size
+        if size > len(index):
+            changes = np.diff(index)
+            at = int(np.argmax(changes > 1) if gaps == "error" else np.argmax(changes))
+            ends = step.format(index[at:at + 2])
+            if gaps == "error":
+                raise UsageError(
+                    f"{_of(name)}: expected a row for each step, got none after {ends[0]}. --gaps "
+                    "missing fills gaps with missing values.")
+            longest = max(longest, _Gap(int(changes[at]), name, at, *ends))
     is_wrong = gaps == "auto" and filled > _MOST_GAPS * total
-    if gaps == "split" or not (is_wrong or filled > _MOST_FILLED):
-        return
-    name = max(indices, key=lambda name: int(np.diff(indices[name]).max(initial=0)))
-    at = int(np.diff(indices[name]).argmax())
-    one, ends = rows[name], step.format(indices[name][at:at + 2])
-    row = int(one.numbers[at + 1]) + one.file.first_row
-    limit, also = ("half", ", or --gaps missing to go on,") if is_wrong else (
-        f"{_MOST_FILLED:,}", "")
-    raise UsageError(
-        f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than {limit}; "
-        f"the longest gap is from {ends[0]} to {ends[1]}, {one.file.name!r}, row {row}. Is a time "
-        f"wrong there? Otherwise give the step by --freq{also} or --gaps split.")
+    if gaps != "split" and (is_wrong or filled > _MOST_FILLED):
+        one = rows[longest.series]
+        row = int(one.numbers[longest.place + 1]) + one.file.first_row
+        limit, also = ("half", ", or --gaps missing to go on,") if is_wrong else (
+            f"{_MOST_FILLED:,}", "")
+        raise UsageError(
+            f"{filled:,} of {total:,} steps of {step.name} have no row, which is more than "
+            f"{limit}; the longest gap is from {longest.first} to {longest.last}, "
+            f"{one.file.name!r}, row {row}. Is a time wrong there? Otherwise give the step by "
+            f"--freq{also} or --gaps split.")
+    return filled
 
 
 class _Rows(NamedTuple):
