@@ -430,5 +430,5 @@ def test_a_channel_is_silenced_once_at_a_tick():
         assert len(notes.pitch) == num_sounding
         return time.process_time() - start
 
-    # 1.0 measured; a scan of all that sounds for each message took 4 times as long.
+    # A scan of all that sounds for each message takes more than twice as long.
     assert min(seconds(128), seconds(128)) < 2 * max(seconds(1), seconds(1))

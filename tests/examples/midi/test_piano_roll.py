@@ -120,11 +120,11 @@ def test_times_are_rounded_and_no_note_is_lost():
 
 @pytest.mark.oracle
 def test_thousands_of_notes_without_an_end_are_written_once():
-    track = [(1, on(60, channel)) for _ in range(500) for channel in range(9)]
+    track = [(1, on(60, channel)) for _ in range(2000) for channel in range(9)]
     notes = midi_reader.read(file([*track, (10_000_000, tempo(120))]))
     start = time.process_time()
     roll = piano_roll.from_notes(notes, Grid(rate=12.5))
-    assert time.process_time() - start < 2  # 0.2 measured; a copy for each note took 6
+    assert time.process_time() - start < 2  # a copy for each note takes several times as long
     assert len(roll) > 100_000 and roll[:, 39].all() and roll.sum() == len(roll)
 
 
