@@ -12,8 +12,8 @@ _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _SPACES = b"\t\n\r\f\x1b"  # control characters of texts
 _WRONG = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, decoded with surrogateescape
-# What is left of a character of UTF-8 that was cut. It is more than one byte, or the first of a
-# Latin letter: single bytes are rather letters or quotation marks of another encoding.
+# The rest of a truncated UTF-8 character: several bytes, or the first byte of a Latin letter. Other
+# single bytes are more probably letters or quotation marks of another encoding.
 _CUT = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}|[\x80-\xbf]{2,3}")
 _EXCERPT = 40  # characters
 _MOST_CUTS = 2  # in a text that is otherwise ASCII
@@ -60,11 +60,11 @@ def _guessed(sample: bytes) -> str:
     sample = sample if lines.isascii() else lines
     matches = from_bytes(sample, cp_isolation=_COMMON)
     best = matches.best()
-    if best and best.encoding in _CYRILLIC:  # in the others' eyes the cases of letters are swapped
+    if best and best.encoding in _CYRILLIC:  # in the wrong one most letters are capitals
         return max(_CYRILLIC, key=lambda name: sum(
             map(str.islower, sample.decode(name, "replace"))))
     runs = re.findall(rb"[\x80-\xff]+", sample)
-    is_latin = sum(map(len, runs)) < 2 * len(runs)  # most others stand alone, among ASCII's
+    is_latin = sum(map(len, runs)) < 2 * len(runs)  # accented letters stand among ASCII letters
     fitting = [name for name in _LETTERS if is_latin and _has_its_letters(sample, name)]
     if fitting and not (best and best.encoding not in _LETTERS and best.coherence >= _SURE):
         scores = {name: match.coherence - match.chaos
@@ -74,17 +74,17 @@ def _guessed(sample: bytes) -> str:
 
 
 def _has_its_letters(sample: bytes, encoding: str) -> bool:
-    """Returns whether a text has no letters but ASCII's and those of an encoding's languages."""
+    """Returns whether all letters are ASCII or belong to a language of the encoding."""
     letters = {c for c in sample.decode(encoding, "replace").lower()
                if c > "\x7f" and (c.isalpha() or c < "\xa0" or c in "\ufffd\u0307¹³±¶¼¾")}
-    if encoding == "cp1252" and letters >= {*"õû"}:  # what is read of Hungarian's ő and ű
+    if encoding == "cp1252" and letters >= {*"õû"}:  # Hungarian's ő and ű
         return False
     return letters <= {*_LETTERS[encoding]} and (
         encoding != "cp1254" or bool(letters & {*"ğış"}))
 
 
 def excerpt(sample: bytes, encoding: str) -> str:
-    """Returns some of a text, read in an encoding, from the first line that is not ASCII."""
+    """Decodes a few characters around the first one that is not ASCII."""
     lines = sample.decode(encoding, "replace").splitlines()
     line = next((line for line in lines if not line.isascii()), "")
     start = max(0, next((i for i, c in enumerate(line) if c > "\x7f"), 0) - _EXCERPT // 4)

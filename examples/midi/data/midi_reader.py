@@ -134,7 +134,7 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
     releases: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
     for number, track in enumerate(tracks):
         sounding: dict[int, dict[int, list[_Press]]] = collections.defaultdict(dict)
-        silenced: dict[int, int] = {}  # the tick at which each channel was silenced last
+        last_silence: dict[int, int] = {}  # the tick of the last one of each channel
         for tick, status, data in track.events:
             kind, channel = status & 0xF0, status & 0x0F
             if kind == _NOTE_ON and data[1]:
@@ -149,9 +149,9 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
                          for start, velocity in earlier]
                 if len(earlier) < len(presses):
                     sounding[channel][data[0]] = presses[len(earlier):]
-            elif kind == _CONTROL and silenced.get(channel) != tick and (
+            elif kind == _CONTROL and last_silence.get(channel) != tick and (
                     data[0] == _ALL_SOUND_OFF or data[0] >= _ALL_NOTES_OFF):
-                silenced[channel] = tick
+                last_silence[channel] = tick
                 keys += [_Key(start, tick, channel, pitch, velocity, number)
                          for pitch, (start, velocity) in _silence(sounding[channel], tick)]
         unended += [_Key(start, track.end, channel, pitch, velocity, number)

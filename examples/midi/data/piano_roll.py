@@ -116,11 +116,11 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     values = notes.velocity[included] if grid.velocity else np.ones(len(columns), np.uint8)
     length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
     onsets, on = np.zeros([2, length, grid.parts, grid.pitches], np.uint8)
-    # Thousands of notes of one pitch may overlap: each frame is written once.
-    written = np.zeros([grid.parts, grid.pitches], int)
+    # Thousands of notes of one pitch may overlap, so each frame is set only once.
+    ends_of = np.zeros([grid.parts, grid.pitches], int)  # the frame up to which `on` is set
     for start, end, part, column, value in zip(starts, ends, parts, columns, values):
-        on[max(start, written[part, column]):end, part, column] = 1
-        written[part, column] = max(end, written[part, column])
+        on[max(start, ends_of[part, column]):end, part, column] = 1
+        ends_of[part, column] = max(end, ends_of[part, column])
         onsets[start, part, column] = max(onsets[start, part, column], value)
     return _join(onsets, on, grid)
 

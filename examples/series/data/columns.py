@@ -306,20 +306,20 @@ def _parts(path: Path) -> Iterator[Columns]:
                     path, PART_BYTES)
                 done = 0
                 for table, row, position in read:
-                    yield Columns(name, _plain(table), row)
+                    yield Columns(name, _with_plain_types(table), row)
                     progress.advance(position // _MEGABYTE - done, len(table))
                     done = position // _MEGABYTE
         elif is_parquet:
-            yield Columns(name, _plain(pa.parquet.read_table(path)))
+            yield Columns(name, _with_plain_types(pa.parquet.read_table(path)))
         else:
             table, row = csv_tables.read(path)
-            yield Columns(name, _plain(table), row)
+            yield Columns(name, _with_plain_types(table), row)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
             OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
-        if "straddling" in line:  # as long as a part, which a closed quotation is not
+        if "straddling" in line:  # a value longer than a part of the file
             csv_tables.check_quotes(path)
         what = csv_tables.uneven_row(path) if " columns, got " in line else (
             csv_tables.what_it_is(path) if "utf" in line.lower() else "")
@@ -346,11 +346,11 @@ def of_mapping(columns: Mapping[str, Any], name: str = "the table") -> Columns:
         if array.dtype.kind == "M":
             array = array.astype("datetime64[us]")
         arrays[str(column)] = pa.chunked_array([pa.array(array, from_pandas=True)])
-    return _checked(Columns(name, _plain(pa.table(arrays))))
+    return _checked(Columns(name, _with_plain_types(pa.table(arrays))))
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Returns a table with plain types, and a column "date" of those of year, month, day, hour."""
+def _with_plain_types(table: pa.Table) -> pa.Table:
+    """Decodes dictionaries and views, truncates nanoseconds, and adds a "date" (`_with_dates`)."""
     for place, field in enumerate(table.schema):
         kind, column = field.type, table.column(place)
         if pa.types.is_dictionary(kind):
@@ -366,7 +366,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _with_dates(table: pa.Table) -> pa.Table:
-    """Adds the column "date" to a table without times but with years and months."""
+    """Adds a column "date" made of year, month, day, hour and minute to a table without times."""
     columns = Columns("", table)
     names = {str(name).lower(): name for name in reversed(table.column_names)}
     if not names.keys() >= {"year", "month"} or names.keys() & MOMENT_NAMES or any(

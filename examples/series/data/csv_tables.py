@@ -3,9 +3,9 @@
 
 The delimiter is found (`,` `;` `|` or a tab) or named by a first line `sep=;`, and lines before the
 names that are empty or begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other
-files are UTF-8. Where a column, or another one beside it, leaves no doubt, its numbers lose what
-programs write around and into them (%, a currency, decimal commas, separators of thousands). A
-column of dates beside one of clock times becomes one column.
+files are UTF-8. Numbers are rewritten without a unit (% or a currency), separators of thousands and
+decimal commas, where the values of the column or of another column leave no doubt. A column of
+dates and one of clock times are joined.
 """
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def read(path: Path) -> tuple[pa.Table, int]:
     form = _form(path)
     with pa.input_stream(str(path), "gzip" if is_compressed(path) else None) as stream:
         table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
-    _check_quotes(path, form, table)
-    if table.num_columns == 1:  # without the empty lines at the end of the file
-        written = np.flatnonzero(pc.fill_null(pc.not_equal(table.column(0), ""), True).to_numpy())
-        table = table.slice(0, written[-1] + 1 if len(written) else 0)
+    _check_last_row(path, form, table)
+    if table.num_columns == 1:  # drops the empty lines at the end of the file
+        rows = np.flatnonzero(pc.fill_null(pc.not_equal(table.column(0), ""), True).to_numpy())
+        table = table.slice(0, rows[-1] + 1 if len(rows) else 0)
     return _Plain(table, form)(table), form.read.skip_rows + 1
 
 
@@ -90,7 +90,7 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
             row += len(table)
             yield plain(table), first, raw.tell()
         if plain:
-            _check_quotes(path, form, table)
+            _check_last_row(path, form, table)
 
 
 def is_compressed(path: Path) -> bool:
@@ -117,20 +117,20 @@ def _form(path: Path) -> _Form:
     encoding = marked[:6] if marked.startswith(("utf-16", "utf-32")) else "utf-8-sig"
     with _opened(path) as content, io.TextIOWrapper(content, encoding, newline="") as file:
         lines = [file.readline(_LONGEST_LINE)]
-        named = re.fullmatch(_SEPARATOR, lines[0])
+        separator = re.fullmatch(_SEPARATOR, lines[0])
         while lines[-1] and (lines[-1].startswith("#") or not lines[-1].strip()
-                             or (named and len(lines) == 1)):
+                             or (separator and len(lines) == 1)):
             lines.append(file.readline(_LONGEST_LINE))
-        following = file.readline(_LONGEST_LINE)
+        next_line = file.readline(_LONGEST_LINE)
     if not lines[-1].strip():
         raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
                          "empty file.")
-    delimiter = named[1] if named else _delimiter(lines[-1], following)
+    delimiter = separator[1] if separator else _delimiter(lines[-1], next_line)
     skip_rows, names = len(lines), _cells(lines[-1], delimiter)
     comments = [line for line in lines if line.startswith("#")]
     if all(map(_is_value, names)) and comments:  # the last comment may be the names
         skip_rows, names = skip_rows - 1, _cells(comments[-1].lstrip("# "), delimiter)
-    if all(map(_is_value, names)) and following:
+    if all(map(_is_value, names)) and next_line:
         raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
                          f"{short_repr(lines[-1].strip())}.")
     names = [name if name.strip() or not place else f"unnamed: {place}"
@@ -146,15 +146,15 @@ def _form(path: Path) -> _Form:
                             newlines_in_values=_has_quotes(path)),
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
-            # Those of a single column are told from empty lines at the end first.
+            # In a single column, `read` first drops the empty lines at the end.
             null_values=_NULLS[len(names) == 1:]))
 
 
-def _delimiter(line: str, following: str) -> str:
-    """Returns what divides the line of names, as it divides the next one if possible."""
+def _delimiter(line: str, next_line: str) -> str:
+    """Returns the delimiter of a line of names; prefers one that gives the next line as many."""
     def key(delimiter: str) -> tuple[bool, int]:
         count = len(_cells(line, delimiter))
-        return count == len(_cells(following, delimiter)) > 1, count
+        return count == len(_cells(next_line, delimiter)) > 1, count
 
     return max("\t;|,", key=key)  # commas are in names and numbers, too
 
@@ -164,15 +164,15 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _has_quotes(path: Path) -> bool:
-    """Whether values of a file may be quoted; then rows cannot be told by their lines alone."""
+    """Returns whether values may be quoted, so that a row may have several lines."""
     if is_compressed(path):
         return True
     with open(path, "rb") as file:
         return any(b'"' in chunk for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""))
 
 
-def _check_quotes(path: Path, form: _Form, table: pa.Table) -> None:
-    """Raises UsageError where a quoted value, which the last row ends with, is never closed."""
+def _check_last_row(path: Path, form: _Form, table: pa.Table) -> None:
+    """Raises UsageError if the last row ends within a quoted value, which swallows all lines."""
     last = table.slice(max(0, len(table) - 1)).to_pylist()
     if any("\n" in value for row in last for value in row.values() if value):
         check_quotes(path, form)
@@ -215,8 +215,9 @@ class _Plain:
     def __init__(self, table: pa.Table, form: _Form):
         writings = {name: _writing(table[name], form.parse.delimiter)
                     for name in table.column_names}
-        if any(one.commas == "decimal" for one in writings.values()):  # so they are in all columns
-            writings = {name: _beside_decimal_commas(table[name], one)
+        # A file with decimal commas in one column has them in all.
+        if any(one.commas == "decimal" for one in writings.values()):
+            writings = {name: _with_decimal_commas(table[name], one)
                         for name, one in writings.items()}
         self._writings = writings
         dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
@@ -304,12 +305,12 @@ def _writing(column: pa.ChunkedArray, delimiter: str) -> _Writing:
     if not pc.all(pc.match_substring(present, unit)).as_py():
         unit = ""
     bare = _bare(column, unit)
-    # Behind a currency, 1.000 is rather a thousand: a column beside it has to tell.
+    # With a currency 1.000 may be a thousand: only decimal commas in another column decide.
     is_in_doubt = bool(unit) and _are_dots_between_thousands(bare)
     return _Writing(is_in_doubt, unit, _commas(bare, delimiter))
 
 
-def _beside_decimal_commas(column: pa.ChunkedArray, writing: _Writing) -> _Writing:
+def _with_decimal_commas(column: pa.ChunkedArray, writing: _Writing) -> _Writing:
     """Returns how a column is written in a file with decimal commas in another column."""
     bare = _bare(column, writing.unit)
     if _are_dots_between_thousands(bare):

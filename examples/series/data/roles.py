@@ -111,19 +111,20 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
 def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
     """Returns the column of times, or "".
 
-    It may be unreadable: texts in a column that is called so, or that begin so, are times, and
-    without them the rows could be in any order.
+    Its times may be unreadable: a text column is not ignored if its name or its first value says
+    that it holds times, because without them the order of the rows is unknown.
     """
     names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year, and days before months.
     texts = [n for n in names if columns.is_text(n) or columns.is_time(n)]
     by_name = [n for n in names if _bare(n) in _TIME_NAMES]
     called_so = [n for n in texts if _bare(n) in MOMENT_NAMES]
-    found = {name: times for name in called_so or texts
-             if (times := columns.times(name)) is not None}
-    if len(found) > 1:
-        return max(found, key=lambda name: len(np.unique(found[name])))
-    readable = itertools.chain(found, (n for n in texts + by_name if columns.times(n) is not None))
+    times_of = {name: times for name in called_so or texts
+                if (times := columns.times(name)) is not None}
+    if len(times_of) > 1:
+        return max(times_of, key=lambda name: len(np.unique(times_of[name])))
+    readable = itertools.chain(
+        times_of, (n for n in texts + by_name if columns.times(n) is not None))
     wrong = (n for n in by_name if not ignore_times and (columns.begins_with_time(n) or (
         _bare(n) in MOMENT_NAMES and columns.is_text(n))))
     return next(itertools.chain(readable, wrong), "")

@@ -134,7 +134,7 @@ def test_numbers_are_read_as_programs_write_them(name, tmp_path):
     np.testing.assert_array_equal(read.numbers("v"), numbers * 3)
 
 
-def test_dots_are_thousands_only_beside_decimal_commas(tmp_path):
+def test_dots_are_thousands_only_in_files_with_decimal_commas(tmp_path):
     texts, numbers = ["990", "1.000", "1.010"], [990, 1000, 1010]
     path = csv(tmp_path, "month;v;w\n" + "".join(
         f"{month};{text};{number % 3},5\n" for month, text, number in zip(MONTHS, texts, numbers)))
@@ -146,7 +146,7 @@ def test_dots_are_thousands_only_beside_decimal_commas(tmp_path):
 @pytest.mark.parametrize("texts", [
     ["1,234,5", "7", "8"], ["1.5%", "2", "3"], ["$1", "2 €", "3"], ["3 p", "4 p", "5 p"],
     ["1 23", "4", "5"], ["1,050", "1,060", "1,070"], ["1.000 €", "1.007 €", "1.010 €"]])
-def test_numbers_in_doubt_stay_text_and_the_reason_is_told(texts, tmp_path):
+def test_ambiguous_numbers_stay_text_and_the_error_shows_one(texts, tmp_path):
     path = csv(tmp_path, lines("month,v", ((m, f'"{text}"') for m, text in zip(MONTHS, texts))))
     message = r"to model, found none.*v \(text, such as '.*' in row 2\)"
     with pytest.raises(UsageError, match=message):
@@ -187,7 +187,7 @@ def test_utf_16_without_a_mark_is_named(tmp_path):
         columns.read(path)
 
 
-def test_a_wrong_year_is_told_before_the_gap_is_filled(tmp_path):
+def test_a_wrong_year_is_an_error_before_the_grid_is_allocated(tmp_path):
     start = datetime.datetime(2024, 1, 1)
     rows = [(start + datetime.timedelta(seconds=n), n) for n in range(500)]
     rows[0] = (start.replace(year=1970), 0)
@@ -214,7 +214,7 @@ def test_columns_of_other_types_are_left_out_and_plain_ones_are_read(tmp_path):
         assert dict(read.roles.ignored) == {
             "tags": "list<element: int64>", "raw": "binary",
             "__index_level_0__": "number of the row"}
-    # What nobody asked for is not read.
+    # With --targets the other columns are not read.
     path = csv(tmp_path, lines("month,v,id", ((m, 1, 1 << 60) for m in MONTHS)))
     assert build(path, Options(targets=("v",))).roles.targets == ("v",)
 
@@ -259,7 +259,7 @@ def test_parts_of_a_time_are_joined_only_without_a_time(tmp_path):
         assert len(read.series[0].values) == len(HOURS)
 
 
-def test_a_part_without_a_date_is_told(tmp_path, monkeypatch):
+def test_a_part_without_a_date_is_an_error(tmp_path, monkeypatch):
     rows = [(d.year, d.month, d.day if n < 90 else "", n) for n, d in enumerate(DAYS.tolist())]
     path = csv(tmp_path, lines("year,month,day,v", rows))
     monkeypatch.setattr(columns, "MOST_AT_ONCE", 10)
@@ -272,7 +272,7 @@ def test_a_part_without_a_date_is_told(tmp_path, monkeypatch):
     (";", ["1.000 €|0,00 %", "1.007 €|1,10 %"], [[1000, 0], [1007, 1.1]]),
     (",", ["1,050|0,5", "1,060|0,75"], [[1.05, 0.5], [1.06, 0.75]]),
     (";", ["1,769|0,5", "0|1,5"], [[1.769, 0.5], [0, 1.5]])])
-def test_a_column_in_doubt_is_told_by_the_ones_beside_it(delimiter, texts, numbers, tmp_path):
+def test_decimal_commas_in_one_column_decide_for_others(delimiter, texts, numbers, tmp_path):
     quoted = (delimiter.join(f'"{part}"' for part in text.split("|")) for text in texts)
     path = csv(tmp_path, delimiter.join(["month", "a", "b"]) + "\n" + "".join(
         f"{month}{delimiter}{text}\n" for month, text in zip(MONTHS, quoted)))
