@@ -38,6 +38,7 @@ _MEGABYTE = 1_000_000
 MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _BOOLEAN, _TRUE = r"(?i)^\s*(true|false)\s*$", pa.array(["true"])
+_BLOCK = 1000  # rows that are searched at once
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
 
@@ -117,7 +118,9 @@ class Columns:
         Raises:
           StopIteration: there is none.
         """
-        return next((row, text) for row, text in enumerate(self.table[name].to_pylist())
+        column = self.table[name]
+        return next((start + row, text) for start in range(0, len(column), _BLOCK)
+                    for row, text in enumerate(column.slice(start, _BLOCK).to_pylist())
                     if text is not None and not csv_tables.is_number(text))
 
     def is_empty(self, name: str) -> bool:
