@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MODULE = "benchmarks.quality.dynamics"
 _RESULTS = Path(__file__).parents[1] / "results" / "dynamics"
+_MAX_MINUTES = 30.0
 NAMES = ("linear_gaussian", "recovery", "lorenz", "oscillator", "memory", "pendulum", "box",
          "balls", "chorales", "weights", "strokes")
 
@@ -53,7 +54,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
     add("--updates", type=arguments.whole(1, 1 << 40), metavar="N",
         help="number of updates (default: the table's); with other --results for a trial")
-    add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
+    add("--max-minutes", type=arguments.minutes, default=_MAX_MINUTES, metavar="M",
         help="limit of the training of one run")
     add("--data", type=arguments.readable_file, metavar="FILE",
         help="piano rolls or pen strokes (.npz), for the tables of music and of strokes")
@@ -104,6 +105,8 @@ def _command(options: argparse.Namespace, model: str, seed: int) -> str:
     """Returns the command that repeats a run."""
     words = [f"python -m {_MODULE} run {options.name} --models {model} --seeds {seed}"]
     words += [f"--updates {options.updates}"] if options.updates else []
+    words += ([f"--max-minutes {options.max_minutes:g}"]
+              if options.max_minutes != _MAX_MINUTES else [])
     words += [f"--data {options.data.name}"] if options.data else []
     return " ".join(words)
 

@@ -55,6 +55,8 @@ _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
 _TRANSFORMER = ("cell=transformer,rnn_hidden_sizes=[128,128],attention_window=160,dropout=0.2,"
                 "decoder_dropout=0.2,warmup_steps=50")
 _MASKED = "decoder=masked,relative_channels=10"
+_SRNN = ("vae_type=SRNN,relative_channels=8,rnn_hidden_sizes=[200],latent_size=64,"
+         "latent_decoder_fc_layers=[200],dropout=0.2,divergence_strength_half=400")
 # Small, because it runs in the loop over time, once for every particle.
 _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],latent_size=32,"
          "relative_channels=4,dropout=0.2,divergence_strength_half=100")
@@ -62,10 +64,14 @@ _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],la
 # In the order in which they run.
 RECIPES = {
     "rnn-masked": Recipe(f"{_DROPPED},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+    "rnn-masked-weight-dropout": Recipe(
+        "rnn_hidden_sizes=[256],dropout=0.25,weight_dropout=0.5,weight_average=0.998,"
+        f"decoder_dropout=0.2,{_MASKED}", 5000, 0.0, "elbo", 1, "5.19 RNN-NADE"),
     "srnn": Recipe(
-        "vae_type=SRNN,relative_channels=8,rnn_hidden_sizes=[200],latent_size=64,"
-        "latent_decoder_fc_layers=[200],dropout=0.2,divergence_strength_half=400",
-        2000, 0.2, "fivo", 128, "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
+        _SRNN, 2000, 0.2, "fivo", 128, "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
+    "srnn-weight-dropout": Recipe(
+        f"{_SRNN},weight_dropout=0.5", 4000, 0.2, "fivo", 128,
+        "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
     "rnn": Recipe(
         f"{_DROPPED},relative_channels=8", 1000, 0.0, "elbo", 1, "8.71 RNN, 8.45 LSTM, 8.10 TCN"),
     "vrnn-fivo": Recipe(

@@ -222,6 +222,13 @@ def test_the_page_of_a_program_names_every_option(name):
         assert missing <= {"--help-hparams", "--debug", "--help"}, (command, missing)
 
 
+@pytest.mark.parametrize("name", sorted(vae.VAE_TYPES))
+def test_every_model_has_a_page_that_the_overview_links(name):
+    page = f"models/{name.lower()}.md"
+    assert (pages.ROOT / "docs" / page).is_file()
+    assert f"[`{name}`]({page})" in (pages.ROOT / "docs" / "models.md").read_text()
+
+
 def _resolve(name):
     """The object of a dotted name; an AttributeError says which part is missing."""
     matches, *rest = importlib.import_module("vaeseq"), *name.split(".")[1:]

@@ -21,12 +21,14 @@ from benchmarks.quality.polyphonic_models import Recipe
 from examples.midi.data import archives
 
 _RECALL = "recall=160,beats=16"
-_COMMON = ("transpose=0,transpose_share=0.0,relative_channels=8,rnn_hidden_sizes=[128],"
-           "latent_decoder_fc_layers=[128],dropout=0.2,divergence_strength_half=100")
+_COMMON = ("transpose=0,transpose_share=0.0,relative_channels=8,latent_decoder_fc_layers=[128],"
+           "divergence_strength_half=100")
+_SIZES = "rnn_hidden_sizes=[128],dropout=0.2"
+_FIVO = "train_bound=fivo,train_samples=8,weight_dropout=0.5"
 
 
-def _without_recall(overrides: str, latents: int = 32) -> str:
-    return f"{_COMMON},latent_size={latents},recall=0,beats=0,{overrides}"
+def _without_recall(overrides: str, latents: int = 32, sizes: str = _SIZES) -> str:
+    return f"{_COMMON},{sizes},latent_size={latents},recall=0,beats=0,{overrides}"
 
 
 MODELS = {
@@ -40,13 +42,18 @@ MODELS = {
     "kvae": _without_recall("vae_type=KVAE,kvae_state_size=16", 16),
     "dsae": _without_recall("vae_type=DSAE"),
     "tdvae": _without_recall("vae_type=TDVAE", 16),
-    "srnn-recall": f"{_COMMON},latent_size=32,{_RECALL},vae_type=SRNN",
+    "srnn-recall": f"{_COMMON},{_SIZES},latent_size=32,{_RECALL},vae_type=SRNN",
     "dmm-st-lr": _without_recall("vae_type=DMM,dmm_inference=ST-LR"),
     "dmm-st-l": _without_recall("vae_type=DMM,dmm_inference=ST-L"),
     "dmm-mf-lr": _without_recall("vae_type=DMM,dmm_inference=MF-LR"),
     "dmm-flows-1": _without_recall("vae_type=DMM,posterior_flows=1"),
     "dmm-flows-2": _without_recall("vae_type=DMM,posterior_flows=2"),
     "iseq": _without_recall("vae_type=ISEQ"),
+    "vrnn-fivo": _without_recall(
+        f"vae_type=VRNN,{_FIVO}",
+        sizes="rnn_hidden_sizes=[160],dropout=0.4,context_dropout=0.2"),
+    "dmm-aug-fivo": _without_recall(
+        f"vae_type=DMM,dmm_augmented=true,dmm_inference=ST-L,{_FIVO}"),
 }
 
 

@@ -104,6 +104,8 @@ TABLE = Table(
     {"dmm": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3",
      "dmm-st-lr": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3,dmm_inference=ST-LR",
      "kvae-wide": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8",
+     "kvae-wider": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=16,"
+                   "kvae_dynamics=8",
      "kvae": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=2,kvae_state_size=4",
      "tdvae": f"{_COMMON},{_QUICK},vae_type=TDVAE,latent_size=3,tdvae_layers=1",
      "srnn": f"{_COMMON},{_QUICK},vae_type=SRNN,latent_size=3",
