@@ -19,8 +19,8 @@ HOURS = np.arange("2019-12-30T20", "2020-01-03T05", dtype="datetime64[h]")
 def _times_read(path, options=None):
     """Returns the times of the only series, microseconds, and the names of its targets."""
     read = columns.read(path)
-    found = roles.find(read, options or Options())
-    return read.times(found.time), found.targets
+    columns_by_role = roles.find(read, options or Options())
+    return read.times(columns_by_role.time), columns_by_role.targets
 
 
 def _quarter(moment):
