@@ -142,12 +142,22 @@ def test_a_ball_on_a_line_is_interpolated_exactly():
 
 
 def test_the_bob_is_where_the_state_says():
-    states, frames = pendulum.draw(5, np.random.default_rng(0))
+    states, frames, _ = pendulum.draw(5, np.random.default_rng(0))
     rows, columns = np.mgrid[:16, :16]
     mass = frames.sum((2, 3))
     x = (frames * columns).sum((2, 3)) / mass - 7.5
     y = 7.5 - (frames * rows).sum((2, 3)) / mass
     np.testing.assert_allclose(np.stack([x, y], -1), 5 * states[..., :2], atol=0.15)
+
+
+def test_the_torque_before_a_frame_is_what_the_motion_lacks():
+    states, _, torques = pendulum.draw(200, np.random.default_rng(0))
+    sine, _, velocity = np.moveaxis(states, -1, 0)
+    free = 0.1 * (9.81 * sine - 0.5 * velocity)
+    forced = velocity[:, 1:] - velocity[:, :-1] - (free[:, 1:] + free[:, :-1]) / 2
+    assert np.corrcoef(forced.ravel(), torques[:, 1:, 0].ravel())[0, 1] > 0.95
+    assert abs(np.corrcoef(forced.ravel(), torques[:, :-1, 0].ravel())[0, 1]) < 0.1
+    assert not torques[:, 0].any()
 
 
 def test_least_squares_and_logistic_regression_find_what_is_linear():

@@ -149,6 +149,6 @@ def test_controls_need_contexts():
     core = small.gen_core("KVAE", kvae_controls=True).core
     with pytest.raises(ValueError, match="expects their contexts"):
         core.smooth(X[None])
-    moved, unmoved = (core.smooth(X[None], contexts=tf.fill([1, 5, 3], value)).log_prob
+    moved, unmoved = (core.smooth(X[None], contexts=np.full([1, 5, 3], value, np.float32)).log_prob
                     for value in (1.0, 0.0))
     assert not np.allclose(moved, unmoved)

@@ -137,22 +137,30 @@ def _mean(weights: Tensor, values: Tensor, num_particles: int) -> Tensor:
     return tf.reduce_sum(tf.reshape(weights, shape) * values, 1)
 
 
-def draw_latents(model: vaeseq.Model, observed: np.ndarray, seed: int) -> np.ndarray:
-    """Draws latents `[B, T, Z]` of whole sequences `[B, T, *E]` of one length from the posterior.
+def draw_latents(
+    model: vaeseq.Model, observed: np.ndarray, seed: int, inputs: Nest = ()
+) -> np.ndarray:
+    """Draws latents `[B, T, Z]` of whole sequences of one length from the posterior.
+
+    Args:
+      model: the model.
+      observed: `[B, T, *E]`.
+      seed: for the samples.
+      inputs: of the agent, a nest of `[B, T, ...]`.
     """
     agent, core = model.gen_core.agent, model.gen_core.core
     batch = data.as_tensors(data.pad(list(observed), observed.shape[1]), core.observation_spec)
 
     @tf.function(jit_compile=True, autograph=False)
-    def latents(observed: Nest, seed: Seed) -> Tensor:
+    def latents(observed: Nest, inputs: Nest, seed: Seed) -> Tensor:
         rows = nest.leading_dim(observed)
-        contexts, _ = agent.contexts(observed, agent.initial_state(rows), seed=seed)
+        contexts, _ = agent.contexts(observed, agent.initial_state(rows), inputs, seed=seed)
         state = core.initial_state(rows)
         context_features, _ = core.encode_contexts(contexts, state.context)
         features = core.encode_observed(context_features, observed)
         return core.infer(context_features, features, state.latent, seed=seed).latents
 
-    return latents(batch.observed, seeds.make(seed)).numpy()
+    return latents(batch.observed, inputs, seeds.make(seed)).numpy()
 
 
 def r_squared(
