@@ -49,7 +49,7 @@ class Recipe(NamedTuple):
 # each update. KL annealing starts at 0: a decoder that sees so much of the past would otherwise
 # learn to ignore the latents (posterior collapse).
 _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,"
-         "learning_rate_final=0.01,recall=160,beats=16,context_skip=true,transpose_share=0.8,"
+         "learning_rate_final=0.01,beats=16,context_skip=true,transpose_share=0.8,"
          "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
 _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
 _TRANSFORMER = ("cell=transformer,rnn_hidden_sizes=[128,128],attention_window=160,dropout=0.2,"

@@ -65,7 +65,7 @@ class MidiHParams(HParams):
         (), "sizes of layers that encode the context", _SIZE)
 
     recall: int = fields.declare(
-        160, "frames that are searched for an earlier occurrence of the latest ones; 0: none (not "
+        1024, "frames that are searched for an earlier occurrence of the latest ones; 0: none (not "
         "used by decoder=scores)", Range(0, 4096))
     beats: int = fields.declare(
         0, "frames in a measure, whose place in it is observed; 0: it is not", Range(0, 4096))

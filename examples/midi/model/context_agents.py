@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq import nest
@@ -29,10 +30,10 @@ _STEPS = (1, 2, 3, 4, 6, 9, 13)  # thresholds of the features of a match's lengt
 class RecallState(NamedTuple):
     """The latest frames, oldest first."""
 
-    frames: Tensor  # `[B, N, P]`
-    valid: Tensor  # bool `[B, N]`, false before the beginning of the piece
+    frames: Tensor  # which notes sound, bool `[B, N, P]`
+    hashes: Tensor  # of the frames for each key, int64 `[B, N, K]`; 0 before the piece begins
     # For each key, the length of the match between the frames that end at each place and the latest
-    # frames, `[B, K, N]`; 0 for the last place itself
+    # frames, int32 `[B, K, N]`; 0 for the last place itself
     matches: Tensor
 
 
@@ -57,9 +58,9 @@ class Recall(Agent):
         return len(_KEYS) * (self._columns + len(_STEPS))
 
     def initial_state(self, batch_size: int | Tensor) -> RecallState:
-        spec = RecallState(tf.TensorSpec([self._window, self._columns]),
-                           tf.TensorSpec([self._window], tf.bool),
-                           tf.TensorSpec([len(_KEYS), self._window]))
+        spec = RecallState(tf.TensorSpec([self._window, self._columns], tf.bool),
+                           tf.TensorSpec([self._window, len(_KEYS)], tf.int64),
+                           tf.TensorSpec([len(_KEYS), self._window], tf.int32))
         return nest.zeros(spec, batch_size)
 
     def context(self, state: RecallState, inputs: Nest = (), *, seed: Seed) -> Tensor:
@@ -69,10 +70,11 @@ class Recall(Agent):
     def observe(self, observation: Nest, context: Tensor, state: RecallState) -> RecallState:
         del context
         new = _notes(observation)[:, None]
-        same = _same(new, state.frames, state.valid)[:, 0]
+        hashes = _hashes(new)
+        same = _same(hashes, state.hashes)[:, 0]
         return RecallState(
             tf.concat([state.frames[:, 1:], new], 1),
-            tf.concat([state.valid[:, 1:], tf.ones_like(state.valid[:, :1])], 1),
+            tf.concat([state.hashes[:, 1:], hashes], 1),
             tf.pad(_extend(state.matches, same)[..., 1:], [[0, 0], [0, 0], [0, 1]]))
 
     def contexts(
@@ -82,34 +84,36 @@ class Recall(Agent):
         del inputs, seed
         new = _notes(observed)
         steps = new.shape[1]
+        new_hashes = _hashes(new)
         frames = tf.concat([state.frames, new], 1)  # [B, N + T, P]
-        valid = tf.pad(state.valid, [[0, 0], [0, steps]], constant_values=True)
+        hashes = tf.concat([state.hashes, new_hashes], 1)
 
         def step(same: Tensor, matches: Tensor) -> tuple[Tensor, Tensor]:
             return matches, _extend(matches, same)
 
         before, after = unroll.scan(
-            step, _same(new, frames, valid), tf.pad(state.matches, [[0, 0], [0, 0], [0, steps]]),
+            step, _same(new_hashes, hashes), tf.pad(state.matches, [[0, 0], [0, 0], [0, steps]]),
             lengths)  # before each step [B, T, K, N + T]; after the last [B, K, N + T]
         count = tf.fill([tf.shape(new)[0]], steps) if lengths is None else lengths
         latest = tf.cast(count, tf.int32)[:, None] + tf.range(self._window)  # [B, N]
         matches = tf.gather(tf.transpose(after, [0, 2, 1]), latest, batch_dims=1)
         last = tf.range(self._window) == self._window - 1
         return self._lookup(frames, before), RecallState(
-            tf.gather(frames, latest, batch_dims=1), tf.gather(valid, latest, batch_dims=1),
-            tf.where(last, 0.0, tf.transpose(matches, [0, 2, 1])))
+            tf.gather(frames, latest, batch_dims=1), tf.gather(hashes, latest, batch_dims=1),
+            tf.where(last, 0, tf.transpose(matches, [0, 2, 1])))
 
     def _lookup(self, frames: Tensor, matches: Tensor) -> Tensor:
         """Returns contexts `[B, T, F]` from frames `[B, W, P]` and matches `[B, T, K, W]`."""
-        places, first = tf.range(frames.shape[1]), tf.range(matches.shape[1])[:, None]
+        count = frames.shape[1]
+        places, first = tf.range(count), tf.range(matches.shape[1])[:, None]
         # At step t the window begins at place t; its last frame has none that follows.
         candidates = (places >= first) & (places <= first + self._window - 2)
-        matches = tf.where(candidates[:, None], matches, 0.0)
-        best = tf.argmax(
-            matches * frames.shape[1] + tf.cast(places, tf.float32), axis=3, output_type=tf.int32)
-        length = tf.gather(matches, best, batch_dims=3)[..., None]  # [B, T, K, 1]
-        followed = tf.gather(frames, tf.minimum(best + 1, frames.shape[1] - 1), batch_dims=1)
-        parts = [followed * length / (length + _TRUST),
+        matches = tf.where(candidates[:, None], matches, 0)
+        # The longest, and of equal ones the latest; faster than argmax.
+        best = tf.reduce_max(matches * count + places, 3)  # [B, T, K]
+        length, place = tf.cast(best // count, tf.float32)[..., None], best % count
+        followed = tf.gather(frames, tf.minimum(place + 1, count - 1), batch_dims=1)
+        parts = [tf.cast(followed, tf.float32) * length / (length + _TRUST),
                  tf.cast(length >= tf.constant(_STEPS, tf.float32), tf.float32)]
         contexts = tf.concat(parts, -1)
         return tf.reshape(contexts, [*nest.shape_of(contexts)[:2], self.context_size])
@@ -200,30 +204,36 @@ class EncodedContext(Agent):
 
 
 def _notes(frames: Tensor) -> Tensor:
-    """Returns frames with ones in the place of velocities, which are not compared."""
-    return tf.minimum(tf.cast(frames, tf.float32), 1.0)
+    """Returns which notes sound; how hard they are struck is not compared."""
+    return tf.cast(frames, tf.bool)
 
 
-def _highest(frames: Tensor) -> Tensor:
-    """Returns frames `[..., P]` with their highest notes alone."""
-    above = tf.cumsum(frames, axis=-1, exclusive=True, reverse=True)
-    return tf.where(above > 0, 0.0, frames)
+def _highest(notes: Tensor) -> Tensor:
+    """Returns notes, bool `[..., P]`, with the highest of each frame alone."""
+    above = tf.cumsum(tf.cast(notes, tf.int32), axis=-1, exclusive=True, reverse=True)
+    return notes & (above == 0)
 
 
 _KEYS = (tf.identity, _highest)
 
 
-def _same(new: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
-    """Returns 1 where new frames `[B, T, P]` equal valid ones `[B, W, P]`, `[B, T, K, W]`."""
-    differences = []
-    for key in _KEYS:
-        one, other = key(new), key(frames)
-        both = tf.matmul(one, other, transpose_b=True)  # notes in common
-        differences.append(tf.reduce_sum(one, -1)[..., None] - both
-                           + tf.reduce_sum(other, -1)[:, None] - both)
-    return tf.cast((tf.stack(differences, 2) < 0.5) & valid[:, None, None], tf.float32)
+def _hashes(notes: Tensor) -> Tensor:
+    """Returns a number for each frame `[..., P]` and key, int64 `[..., K]`.
+
+    Two unequal frames have the same one, and a frame has 0, with a probability of 2 ** -63.
+    """
+    size = notes.shape[-1]
+    weights = np.random.default_rng(0).integers(-1 << 63, 1 << 63, size + 1, dtype=np.int64)
+    return tf.stack([tf.reduce_sum(tf.where(key(notes), weights[:size], 0), -1) + weights[size]
+                     for key in _KEYS], -1)
+
+
+def _same(new: Tensor, hashes: Tensor) -> Tensor:
+    """Returns 1 where hashes `[B, T, K]` equal others `[B, W, K]`, int32 `[B, T, K, W]`."""
+    new, hashes = new[..., tf.newaxis], tf.transpose(hashes, [0, 2, 1])
+    return tf.cast(new == hashes[:, tf.newaxis], tf.int32)
 
 
 def _extend(matches: Tensor, same: Tensor) -> Tensor:
     """Returns the matches `[B, K, W]` after one more frame, which is the `same` at some places."""
-    return same * (tf.pad(matches[..., :-1], [[0, 0], [0, 0], [1, 0]]) + 1.0)
+    return same * (tf.pad(matches[..., :-1], [[0, 0], [0, 0], [1, 0]]) + 1)
