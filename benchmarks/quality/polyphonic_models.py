@@ -52,11 +52,11 @@ _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,
          "learning_rate_final=0.01,beats=16,context_skip=true,transpose_share=0.8,"
          "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
 _DROPPED = "rnn_hidden_sizes=[256],dropout=0.4,decoder_dropout=0.2"
+_WEIGHT_DROPPED = ("rnn_hidden_sizes=[256],dropout=0.25,weight_dropout=0.5,weight_average=0.998,"
+                   "decoder_dropout=0.2")
 _TRANSFORMER = ("cell=transformer,rnn_hidden_sizes=[128,128],attention_window=160,dropout=0.2,"
                 "decoder_dropout=0.2,warmup_steps=50")
 _MASKED = "decoder=masked,relative_channels=10"
-_WIDE = ("rnn_hidden_sizes=[512],dropout=0.15,weight_dropout=0.3,weight_average=0.998,"
-         f"decoder_dropout=0.1,{_MASKED}")
 _SRNN = ("vae_type=SRNN,relative_channels=8,rnn_hidden_sizes=[200],latent_size=64,"
          "latent_decoder_fc_layers=[200],dropout=0.2,divergence_strength_half=400")
 # Small, because it runs in the loop over time, once for every particle.
@@ -67,14 +67,15 @@ _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],la
 RECIPES = {
     "rnn-masked": Recipe(f"{_DROPPED},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
     "rnn-masked-weight-dropout": Recipe(
-        "rnn_hidden_sizes=[256],dropout=0.25,weight_dropout=0.5,weight_average=0.998,"
-        f"decoder_dropout=0.2,{_MASKED}", 5000, 0.0, "elbo", 1, "5.19 RNN-NADE"),
-    # For larger sets of longer pieces: Nottingham, and MuseData.
+        f"{_WEIGHT_DROPPED},{_MASKED}", 5000, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+    # For the larger sets: Nottingham, and MuseData with its long pieces.
     "rnn-masked-wide": Recipe(
-        f"{_WIDE},sequence_size=256,batch_size=10", 5000, 0.2, "elbo", 1, "2.31 RNN-NADE"),
-    "rnn-masked-wide-long": Recipe(
-        f"{_WIDE},sequence_size=640,batch_size=4,recall=4096", 5000, 0.2, "elbo", 1,
-        "5.60 RNN-NADE"),
+        "rnn_hidden_sizes=[512],dropout=0.15,weight_dropout=0.3,weight_average=0.998,"
+        f"decoder_dropout=0.1,{_MASKED},sequence_size=256,batch_size=10", 5000, 0.2, "elbo", 1,
+        "2.31 RNN-NADE"),
+    "rnn-masked-long": Recipe(
+        f"{_WEIGHT_DROPPED},{_MASKED},sequence_size=640,batch_size=4,recall=4096", 5000, 0.0,
+        "elbo", 1, "5.60 RNN-NADE"),
     "srnn": Recipe(
         _SRNN, 2000, 0.2, "fivo", 128, "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
     "srnn-weight-dropout": Recipe(
