@@ -45,9 +45,9 @@ class Recipe(NamedTuple):
         return max(1, round(self.steps * scale_steps))
 
 
-# Defaults of all rows. All the music is in one key, so most training pieces are transposed, anew in
-# each update. KL annealing starts at 0: a decoder that sees so much of the past would otherwise
-# learn to ignore the latents (posterior collapse).
+# Defaults of all rows. The chorales are all in one key, so most training pieces are transposed,
+# anew in each update. KL annealing starts at 0: a decoder that sees so much of the past would
+# otherwise learn to ignore the latents (posterior collapse).
 _BASE = ("decoder=bernoulli,batch_size=16,sequence_size=160,learning_rate=0.002,"
          "learning_rate_final=0.01,beats=16,context_skip=true,transpose_share=0.8,"
          "context_dropout=0.1,decoder_dropout=0.0,weight_decay=0.1,divergence_strength_start=0.0")
