@@ -104,7 +104,7 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
         np.save(log_dir / _FRAMES, result.nats)
     row = {"model": name, "seed": seed, **result.figures, **settings, **provenance(_MODULE),
            "command": f"python -m {_MODULE} run {options.archive.name} --models {name} "
-                      f"--seeds {seed}"}
+                      f"--seeds {seed} --max-minutes {options.max_minutes:g}"}
     _write(path, row)
     return row
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import vaeseq
+from benchmarks.report import add_seconds
 from vaeseq import data, nest, seeds
 from vaeseq.bounds import resampling
 from vaeseq.nn.scan import unroll
@@ -50,13 +51,13 @@ def train(
     """Trains a model and restores the weights with the best validation score.
 
     Returns:
-      The number of updates, the best one, and the seconds of training.
+      The number of updates, the best one, and the seconds of training in all sessions.
     """
     start = time.monotonic()
     trained = model.train(
         sequences, num_steps=settings.updates, valid=valid, max_minutes=settings.max_minutes,
         periods=Periods(valid=valid_every))
-    seconds = time.monotonic() - start
+    seconds = add_seconds(settings.log_dir / "seconds.json", time.monotonic() - start)
     return {"updates": trained.step, "best_step": model.restore(),
             "train_seconds": round(seconds)}
 
