@@ -36,6 +36,7 @@ from vaeseq.cli.program import Command, Program
 
 _MODULE = "benchmarks.quality.polyphonic"
 _RESULTS = Path(__file__).parents[1] / "results" / "polyphonic"
+_MAX_MINUTES = 30.0
 _FRAMES = "test.npy"  # in the log directory of a run: log p of each frame
 
 
@@ -53,7 +54,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--models", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
         help="models to run (default: all)")
     add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
-    add("--max-minutes", type=arguments.minutes, default=30.0, metavar="M",
+    add("--max-minutes", type=arguments.minutes, default=_MAX_MINUTES, metavar="M",
         help="limit of the training of one run")
     add("--scale-steps", type=float, default=1.0, metavar="X",
         help="multiplies every number of updates, for a trial with other --results")
@@ -102,9 +103,11 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
         scale_steps=options.scale_steps)
     if result.nats is not None:
         np.save(log_dir / _FRAMES, result.nats)
+    command = f"python -m {_MODULE} run {options.archive.name} --models {name} --seeds {seed}"
+    if options.max_minutes != _MAX_MINUTES:
+        command += f" --max-minutes {options.max_minutes:g}"
     row = {"model": name, "seed": seed, **result.figures, **settings, **provenance(_MODULE),
-           "command": f"python -m {_MODULE} run {options.archive.name} --models {name} "
-                      f"--seeds {seed} --max-minutes {options.max_minutes:g}"}
+           "command": command}
     _write(path, row)
     return row
 

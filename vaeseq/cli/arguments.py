@@ -229,10 +229,9 @@ MODEL_MODULE = "--model-module"
 def module_in(arguments: Sequence[str], option: str) -> str | None:
     """Returns the value of `option`, the name of a module, before the options are parsed."""
     for number, word in enumerate(arguments):
-        if word == option:
-            return arguments[number + 1] if number + 1 < len(arguments) else None
-        if word.startswith(f"{option}="):
-            return word.partition("=")[2]
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") == option:
+            return value if equals else next(iter(arguments[number + 1:]), None)
     return None
 
 

@@ -32,8 +32,22 @@ _PANELS = (
     ("longest_copy", "longest copy, {unit}s"))
 
 
-def check_plot(args: argparse.Namespace) -> None:
-    """Raises UsageError where `--plot` is given and cannot be drawn."""
+def check_options(args: argparse.Namespace, *of_scores: str) -> None:
+    """Checks the options of `evaluate` before the model is loaded.
+
+    Args:
+      args: with `samples` and `plot`.
+      of_scores: names of options that `--samples` does without.
+
+    Raises:
+      UsageError: an option would have no effect, or `--plot` needs a library.
+    """
+    if args.plot and not args.samples:
+        raise UsageError("--plot draws the metrics of samples: expected --samples N, too.")
+    for name in of_scores if args.samples else ():
+        if getattr(args, name):
+            raise UsageError(f"--{name.replace('_', '-')} has no effect with --samples; give one "
+                             "of the two.")
     if args.plot and importlib.util.find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib: pip install vaeseq[plot].")
 

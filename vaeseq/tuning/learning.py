@@ -6,6 +6,7 @@ accuracy of the reward that `tune` follows.
 """
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -162,6 +163,10 @@ def _listeners(
 
 def table(learnt: Learnt) -> str:
     """Returns the accuracy of each model on held-out choices, as lines."""
+    if not learnt.accuracy.pairs:
+        return ("No held-out choice is of one of both, so that nothing can be measured: choose "
+                "more, and fewer of neither.")
+
     def row(label: str, accuracy: Accuracy) -> str:
         return (f"{label:28} {accuracy.accuracy:8.1%} +- {accuracy.standard_error:5.1%} "
                 f"{accuracy.nats:8.3f}")
@@ -174,10 +179,13 @@ def table(learnt: Learnt) -> str:
 
 
 def as_dict(learnt: Learnt) -> dict[str, Any]:
-    """Returns the accuracies as `--json` prints them."""
+    """Returns the accuracies as `--json` prints them; None for what cannot be measured."""
+    def numbers(accuracy: Accuracy | None) -> dict[str, Any] | None:
+        return accuracy and {name: None if math.isnan(value) else value
+                             for name, value in accuracy._asdict().items()}
+
     return {
         "choices": len(learnt.train) + len(learnt.held_out),
         "listeners": len(by_listener(learnt.train, learnt.train)),
-        "one_reward": learnt.accuracy._asdict(),
-        "reward_of_each_listener":
-            None if learnt.listeners_accuracy is None else learnt.listeners_accuracy._asdict()}
+        "one_reward": numbers(learnt.accuracy),
+        "reward_of_each_listener": numbers(learnt.listeners_accuracy)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
-from vaeseq.cli.program import log
+from vaeseq.cli.program import log, one_line
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
@@ -92,6 +92,8 @@ def write_samples(
     if folder.is_symlink() and not args.out_dir:
         raise UsageError(f"{short_repr(str(folder))}: expected a folder, not a link. Give an "
                          "--out-dir.")
-    count = html.write(folder, samples, grid, title=title, subtitle=subtitle)
+    count = html.write(
+        folder, (sample._replace(caption=one_line(sample.caption)) for sample in samples), grid,
+        title=title, subtitle=one_line(subtitle))
     print(f"{count} written, each as MIDI, MusicXML, WAV and PNG. Open "
           f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options, program, sample_report
 from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import log
 from vaeseq.evaluate.likelihood import Score
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if args.histograms and args.histograms.suffix != ".png":
         raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
                          f"{short_repr(str(args.histograms))}.")
+    sample_report.check_options(args, "histograms")
     model = load_model(args)
     if args.samples:
         samples.run(model, args)

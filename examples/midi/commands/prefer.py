@@ -18,4 +18,5 @@ def run(args: argparse.Namespace) -> None:
     domain = rewards.domain(model)
     learnt = learning.learn(
         learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=log)
-    print(json.dumps(learning.as_dict(learnt)) if args.json else learning.table(learnt))
+    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
+          else learning.table(learnt))

@@ -25,7 +25,6 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
     A symbol is the set of notes that sound in a frame, if it occurs in the training music; all
     other sets are one symbol.
     """
-    sample_report.check_plot(args)
     grid = model.hparams.frames
 
     def sounding(rolls: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -273,8 +273,8 @@ def _find_track(content: bytes, position: int) -> int:
         end = _end_of_chunk(content, position)
         if not _CHUNK.match(content, position) or not (
                 end == len(content) or _is_chunk(content, end)):
-            track, header = content.find(b"MTrk", position), content.find(b"MThd", position)
-            return -1 if 0 <= header < track else track
+            track = content.find(b"MTrk", position)
+            return track if content.find(b"MThd", position, track) < 0 else -1
         position = end
     return position
 

@@ -72,7 +72,8 @@ def save_roll(
                       color="#c0392b", va="top")
     labelled = [p for p in range(low, high + 1) if p % 12 in (0, 4, 7)]
     axes.set_yticks(labelled, [pitch_name(p) for p in labelled])
-    axes.set(xlim=(0, max(seconds, 1e-3)), ylim=(low, high), xlabel="seconds", title=title)
+    axes.set(xlim=(0, max(seconds, 1e-3)), ylim=(low, high), xlabel="seconds")
+    axes.set_title(title, parse_math=False)  # a file's name may contain dollar signs
     axes.grid(alpha=0.25)
     figure.savefig(path, format="png", dpi=_DPI)
     area = axes.get_position()

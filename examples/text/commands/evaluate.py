@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq.cli import options, program
+from vaeseq.cli import options, program, sample_report
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
@@ -44,6 +44,7 @@ class _Row(NamedTuple):
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
+    sample_report.check_options(args, "per_character")
     model = load_model(args)
     if args.samples:
         samples.run(model, args)

@@ -21,7 +21,6 @@ _MOST_COUNTED = 1 << 22  # symbols of training and of held-out text that are cou
 
 def run(model: TextModel, args: argparse.Namespace) -> None:
     """Draws samples, and prints and draws their metrics beside those of real text."""
-    sample_report.check_plot(args)
     tokens = model.vocabulary
     if args.eval_corpus:
         real = open_corpus(args.eval_corpus, args.encoding).encode(tokens)

@@ -407,7 +407,8 @@ def test_damage_is_read_or_refused_but_never_a_crash(content, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [
-    b"MTrk", b"MTrk\0\0\0\1", b"MTrk\0\0\0\7\0\xc0", b"MTrk\0\0\1\0\0", b"\0\x90\x3c\x40", b"\0",
+    b"MTrk", b"MTrk\0\0\0\0z", b"MTrk\0\0\0\1", b"MTrk\0\0\0\7\0\xc0",
+    b"MTrk\0\0\1\0\0", b"\0\x90\x3c\x40", b"\0",
     b"\0\xb0\x7b\0", b"\0\xf0\1a", b"\0\xf7\1a", b"\x81", b"\0\xf0\0",
     b"MTrk\0\0\0\1\0\xff\1\xff\xff\x7f",
     b"\0\xf0\x0a\x41\x10\x42\x12\x40\0\x7f\0\0\xf7"])

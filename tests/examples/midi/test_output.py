@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Samples as MusicXML and pictures."""
+"""Samples as MusicXML, pictures and a page."""
 
+import argparse
 from collections import Counter
 from xml.etree import ElementTree
 
@@ -8,9 +9,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from examples.midi.commands._shared import write_samples
 from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
-from examples.midi.output import musicxml, plots
+from examples.midi.output import html, musicxml, plots
 from tests.examples.midi import midi_files
 
 
@@ -108,6 +110,14 @@ def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
                 - pixels[:, round(picture.left * picture.width + width * share), 0]).max()
                for share in (1 / 4, 3 / 4)]  # how blue they are
     assert colours[0] > 0.3 and colours[1] < 0.2
+
+
+def test_names_that_are_not_utf8_or_formulas_are_shown(tmp_path):
+    name = "caf\udce9 $x_$"  # as os.fsdecode reads Latin-1
+    write_samples(argparse.Namespace(out_dir=tmp_path / "out", log_dir=tmp_path),
+                  [html.Sample("a", name, np.ones([4, 88]))], Grid(rate=4), "Samples", name)
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert page.count("caf\\udce9 $x_$") == 3
 
 
 def test_a_picture_says_where_its_frames_are(tmp_path):

@@ -216,6 +216,8 @@ def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
         (["harmonise", "--log-dir", log_dir, "--melody", tmp_path / "no.mid"], "no such file"),
         (["evaluate", "--log-dir", log_dir, "--eval-files", music / "bad.mid"], "found none"),
         (["evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.json"], "FILE.png"),
+        (["evaluate", "--log-dir", log_dir, "--samples", 2, "--histograms", tmp_path / "h.png"],
+         "--histograms has no effect with --samples"),
         (["train", "--log-dir", tmp_path / "new", "--train-files", music / "b*"], "found none"),
         (["train", "--log-dir", tmp_path / "new", "--hparams", "decoder=mask"], "'masked'"),
         (["latent", "--log-dir", log_dir, "--dimension", "2"], "one of the 2 from 0 to 1; got 2"),

@@ -46,7 +46,8 @@ def test_a_registered_core_trains_and_is_scored(run, module, tmp_path):
     assert ended.status == 0, ended.err
     assert f"generate --log-dir log --model-module {module}\n" in ended.out
     assert json.loads((tmp_path / "log" / "hparams.json").read_text())["mine_depth"] == 3
-    assert run("evaluate", "--log-dir", "log", f"--model-module={module}").status == 0
+    for option in (f"--model-module={module}", f"--model_module={module}"):
+        assert run("evaluate", "--log-dir", "log", option).status == 0
     listed = run("train", "--log-dir", "x", "--model-module", module, "--help-hparams").out
     assert "mine_depth=2" in listed
     del hparams_lib._CORE_OPTIONS["mine_depth"]  # as in a new process

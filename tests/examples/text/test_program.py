@@ -15,7 +15,7 @@ from examples.text.commands import train as train_command
 from examples.text.data import Vocabulary
 from examples.text.hparams import TextHParams
 from examples.text.model import TextModel
-from tests.in_process import assert_refused, saved
+from tests.in_process import assert_one_line, assert_refused, saved
 from tests.tiny_text import SMALL, TEXT
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.train.metrics import MultiWriter
@@ -355,6 +355,13 @@ def test_several_texts_are_listed_best_first(run, trained, tmp_path):
     assert first.endswith(str(trained.corpus)) and second.endswith("noise\\nfile")
     lines = run(*words, "--json").out.splitlines()
     assert [json.loads(line)["corpus"] for line in lines] == list(map(str, texts))
+
+
+def test_options_without_an_effect_are_refused(run, trained, tmp_path):
+    words = ("evaluate", "--log-dir", trained.log_dir)
+    assert_one_line(run(*words, "--plot", tmp_path / "p.png"), "--plot draws the metrics of")
+    assert_one_line(run(*words, "--samples", 2, "--per-character", tmp_path / "p.html"),
+                    "--per-character has no effect with --samples")
 
 
 def test_the_held_out_end_is_scored_by_default(run, trained):

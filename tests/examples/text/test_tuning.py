@@ -69,6 +69,17 @@ def test_prefer_measures_rewards_on_held_out_choices(trained, run, choices):
     assert "Learning a reward for each of 2 listeners" in ended.err
 
 
+def test_choices_of_neither_measure_nothing(trained, run, choices, tmp_path):
+    neither = tmp_path / "neither.jsonl"
+    neither.write_text("".join(
+        json.dumps({**json.loads(line), "choice": "neither"}) + "\n"
+        for line in choices.read_text().splitlines()))
+    prefer = ["prefer", "--log-dir", trained.log_dir, "--choices", neither]
+    learnt = json.loads(run(*prefer, "--json", status=0).out, parse_constant=pytest.fail)
+    assert (learnt["one_reward"]["accuracy"], learnt["one_reward"]["pairs"]) == (None, 0)
+    assert "No held-out choice is of one of both" in run(*prefer, status=0).out
+
+
 def test_tune_and_prefer_refuse_what_they_cannot_follow(trained, run, choices, tmp_path):
     few, bad, strange = (tmp_path / name for name in ("few", "bad", "strange"))
     few.write_text("".join(choices.read_text().splitlines(keepends=True)[:3]))
