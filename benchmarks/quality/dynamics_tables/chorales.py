@@ -5,8 +5,8 @@ Every model sees what the published ones saw: the 229 training pieces in their k
 no more than its core keeps (no place in the bar, no search for earlier occurrences), but for the
 rows whose names end in "-recall". The decoder is factorised over notes, with weights that depend on
 intervals alone. Recurrences have 128 units, networks 128, and there are 32 latents, 16 in KVAE and
-in each layer of TDVAE; the recipes of `dmm-wide`, with 200 units and 64 latents, and of the rows whose
-names end in "-fivo" were chosen on the validation pieces.
+in each layer of TDVAE. `dmm-wide` has 200 units and 64 latents; its recipe and those of the rows
+whose names end in "-fivo" were chosen on the validation pieces.
 
 Figures are of the test split, pooled, with the weights of the best validation score: a bound of 128
 samples (a particle filter's; exact for the RNN) and the ELBO of 16. Statistics of 64 free-running
