@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import bounds, data, dtypes, vae
-from vaeseq.evaluate import Sampler, export
+from vaeseq import autoencoder, bounds, data, dtypes, vae
+from vaeseq.evaluate import Sampler, clamping, export, imputation
 from vaeseq.train.loss import SequenceLoss
 
 BATCH = data.pad(list(np.asarray(small.reals(2, 4))), 4)
@@ -69,6 +69,23 @@ def test_one_hyperparameter_makes_a_whole_model_float64(tmp_path):
     (imputed,) = loaded.impute([sequence], num_samples=1, num_particles=2)
     (generated,) = loaded.generate(length=3)
     assert imputed.dtype == generated.dtype == np.float64
+
+
+def test_float64_sequences_are_encoded_and_decoded():
+    with dtypes.float_dtype(tf.float64):
+        lines = autoencoder.Autoencoder(small.gen_core("SEQAE"))
+    z = lines.encode([np.asarray(small.reals(4))] * 3).mean
+    (decoded, *_) = lines.decode(z, length=4)
+    assert decoded.dtype == lines.log_prob([decoded] * 3, z).dtype == np.float64
+
+
+def test_float64_sequences_are_completed_without_training_for_it():
+    with dtypes.float_dtype(tf.float64):
+        model = clamping.with_missing_values(small.gen_core("SRNN"))
+    values = tf.cast(small.reals(4), tf.float64)[tf.newaxis]
+    imputed = imputation.impute(
+        model, data.Masked(values, tf.ones(values.shape, tf.bool)), num_particles=2, seed=0)
+    assert dtypes_of((imputed.values, imputed.log_prob)) == {tf.float64}
 
 
 def test_float64_is_exported(tmp_path):

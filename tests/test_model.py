@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A whole model of a real-valued sequence: trained, stopped, resumed, scored, sampled."""
 
+import itertools
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tests import small
 from vaeseq import agent, seeds
 from vaeseq.codec import decoders, encoders
+from vaeseq.evaluate import validation
 from vaeseq.model import Model
 from vaeseq.train.trainer import Periods
 
@@ -107,6 +109,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
     assert (trained.step, trained.stop_reason) == (3, "stopped")
     resumed, trained = train(tmp_path / "waves")
     assert (trained.step, trained.stop_reason) == (6, "done")
+    assert resumed.restore(best=False) == model.restore(best=False) == 6
     small.same(weights(resumed), weights(model))
     assert metrics(tmp_path / "waves") == metrics(log_dir)
 
@@ -162,6 +165,37 @@ def test_a_new_object_scores_and_samples_what_was_trained(run):
     assert score.nats == best.evaluate(waves(3), seed=1).nats
     assert (score.steps, score.bound, score.num_samples) == (72, "elbo", 4)
     assert Waves(HPARAMS, log_dir).restore(best=False) == 6
+
+
+def test_a_model_is_used_with_its_best_weights_after_training(monkeypatch, tmp_path):
+    """The first of two validations is made the better one."""
+    scores = iter([2.0, 1.0])
+    monkeypatch.setattr(validation, "interruptible_score",
+                        lambda evaluator, batches, *_, **__: evaluator.score(
+                            batches, seed=0)._replace(nats=next(scores)))
+    model, trained = train(tmp_path / "run", num_steps=8)
+    loaded = Waves.load(tmp_path / "run")
+    assert loaded.restore() == model.step == 4 and trained.step == 8
+    small.same(weights(model), weights(loaded))
+    loaded.restore(best=False)
+    assert any(np.any(one != other) for one, other in zip(weights(model), weights(loaded)))
+
+
+def test_validation_may_take_some_batches_only(tmp_path):
+    class First(Waves):
+        def validation_batches(self, sequences):
+            return itertools.islice(super().validation_batches(sequences), 1)
+
+    model = First(HPARAMS.replace(batch_size=1), tmp_path)
+    trained = model.train(waves(4), num_steps=2, valid=waves(2), periods=Periods(valid=1))
+    assert np.isfinite(trained.best)
+    assert [line["step"] for line in metrics(tmp_path) if "valid_nats_per_step" in line] == [1, 2]
+
+
+def test_validation_on_nothing_is_refused_before_a_run_is_made(tmp_path):
+    with pytest.raises(ValueError, match="valid: expected sequences of at least one step"):
+        Waves(HPARAMS, tmp_path / "new").train(waves(4), num_steps=1, valid=[np.zeros([0, 1])])
+    assert not (tmp_path / "new").exists()
 
 
 def test_another_bound(run):

@@ -54,6 +54,7 @@ def test_integers_of_every_kind_are_one_seed(number):
     for same in (np.int64(number), np.array(number), tf.constant(number, tf.int64), pair,
                  pair.numpy(), seeds.as_number(pair)):
         small.same(seeds.make(same), pair)
+        assert 0 <= seeds.as_number(same) == seeds.as_number(pair) < 2 ** 62
     small.same(tf.function(seeds.make)(tf.constant(number, tf.int64)), pair)
 
 

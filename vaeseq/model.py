@@ -217,7 +217,7 @@ class Model(abc.ABC):
             `data.TFDataSet`).
           num_steps: number of updates, including those of earlier sessions.
           valid: held-out sequences; the checkpoint with their best score is kept, as for early
-            stopping, and later used for scores and samples.
+            stopping, and used for scores and samples, also of this object.
           valid_steps: largest number of steps to validate on. Of more, every validation takes the
             same sample, evenly spread (`evaluate.validation.spread_sample`); 0 takes all.
           max_minutes: time limit of this session.
@@ -233,8 +233,8 @@ class Model(abc.ABC):
           The number of updates, why training stopped, and the best validation score.
 
         Raises:
-          ValueError: there is too little data, `log_dir` is locked by another session or is
-            damaged, or the replicas cannot share a batch evenly.
+          ValueError: there is too little data, `valid` has no step, `log_dir` is locked by another
+            session or is damaged, or the replicas cannot share a batch evenly.
           NumericsError: a loss or gradient is not finite.
           LostWorkerError: another worker was lost.
         """
@@ -247,6 +247,9 @@ class Model(abc.ABC):
         sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
         # Before the directory is made: wrong data and hyperparameters leave none behind.
         first = data.batch(0)
+        num_valid = validation.num_steps(sample)
+        if len(valid) and not num_valid:
+            raise ValueError("valid: expected sequences of at least one step in all, got none.")
         first_valid = itertools.islice(self.validation_batches(sample), 1) if len(valid) else ()
         for batch in (first, *first_valid):
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
@@ -257,7 +260,6 @@ class Model(abc.ABC):
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
                 self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
-            num_valid = validation.num_steps(sample)
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
                 validate=(lambda should_stop: validation.interruptible_score(
@@ -282,7 +284,10 @@ class Model(abc.ABC):
                         "(--valid-steps) sets how many.")
                 result = trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                      should_stop=should_stop)
-            if ops.average is not None:
+            self.step = result.step
+            if strategy.is_chief and self._checkpoints.steps("best"):
+                self.restore()
+            elif ops.average is not None:
                 ops.average.assign_to_weights()
             return result
 

@@ -41,9 +41,9 @@ def make(seed: int | Seed) -> Seed:
 
 
 def as_number(seed: int | Seed) -> int:
-    """Returns a seed as a Python integer, for which `make` returns the same pair."""
+    """Returns a seed as a Python integer under 2^62, for which `make` returns the same pair."""
     if isinstance(seed, (int, np.integer)):
-        return int(seed)
+        return int(seed) & ((1 << 62) - 1)
     low, high = make(seed).numpy().tolist()
     return low | high << 31
 

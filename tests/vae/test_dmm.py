@@ -121,5 +121,6 @@ def test_a_dmm_without_observations_to_infer_from_is_refused():
     with pytest.raises(ValueError, match="expected a recurrence over the past, the future"):
         dmm.DMM(decoders.Normal(SPEC), encoders.Flatten(SPEC), dmm.GatedTransition(1, 3),
                 dmm.Combiner(1, 3, structured=True), MLP(()), latent_size=1, past=None, future=None)
-    with pytest.raises(ValueError, match="expected at least one layer"):
-        small.gen_core("DMM", latent_decoder_fc_layers=())
+    for name in ("latent_decoder_fc_layers", "rnn_hidden_sizes"):
+        with pytest.raises(ValueError, match=f"expected at least one layer.*{name}"):
+            small.gen_core("DMM", **{name: ()})

@@ -103,6 +103,11 @@ def test_storn_generates_as_iseq_and_rvae_without_feedback():
     assert isinstance(core.initial_state(1).latent, rvae.State)
 
 
+def test_flows_need_a_decoder_with_single_steps():
+    with pytest.raises(ValueError, match="posterior_flows run in a loop over steps"):
+        small.gen_core("RVAE", rvae_decoder="noncausal", posterior_flows=1)
+
+
 def test_the_noncausal_decoder_reads_all_latents_and_has_no_single_step():
     core = small.gen_core("RVAE").core
     noncausal = rvae.NoncausalRVAE(core, RecurrentStack((4,), name="e_core"))

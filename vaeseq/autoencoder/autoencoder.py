@@ -142,7 +142,7 @@ class Autoencoder:
         for first in range(0, len(z), self._batch_size):
             part = z[first:first + self._batch_size]
             size = self._num_rows(len(z))
-            padded = np.concatenate([part, np.zeros([size - len(part), z.shape[1]], np.float32)])
+            padded = np.concatenate([part, np.zeros([size - len(part), z.shape[1]], z.dtype)])
             results += self._sampler.generate(
                 num_samples=size, length=length, temperature=temperature, truncation=truncation,
                 seed=seed + (first << 31), state=self.begin(padded))[:len(part)]
@@ -166,7 +166,7 @@ class Autoencoder:
     def begin(self, z: np.ndarray) -> GenState:
         """Returns the state, for a `Sampler`, of sequences whose latents are z, `[B, Z]`."""
         state = self._gen_core.initial_state(len(z))
-        return state._replace(core=self._core.begin(tf.constant(z, tf.float32)))
+        return state._replace(core=self._core.begin(tf.constant(z, self._core.dtype)))
 
     def log_prob(self, sequences: Sequence[Nest], z: np.ndarray) -> np.ndarray:
         """Returns log p(x_1:T | z) of each sequence, teacher-forced, in nats, float64 `[N]`.
@@ -182,7 +182,7 @@ class Autoencoder:
             self._batches(sequences), self._as_latents(z, num_rows=len(sequences)))
 
     def _as_latents(self, z: np.ndarray, num_rows: int | None = None) -> np.ndarray:
-        z = np.asarray(z, np.float32)
+        z = np.asarray(z, self._core.dtype.as_numpy_dtype)
         if z.ndim != 2 or z.shape != (len(z) if num_rows is None else num_rows, self.latent_size):
             raise ValueError(f"expected latents of shape [{num_rows or 'N'}, {self.latent_size}], "
                              f"got {list(z.shape)}.")
@@ -191,7 +191,7 @@ class Autoencoder:
     def _log_prob(self, batches: Iterable[tuple[np.ndarray, Batch]], z: np.ndarray) -> np.ndarray:
         nats = np.zeros(len(z))
         for rows, batch in batches:
-            latents = np.zeros([len(batch.lengths), z.shape[1]], np.float32)
+            latents = np.zeros([len(batch.lengths), z.shape[1]], z.dtype)
             latents[:len(rows)] = z[rows]
             nats[rows] = self._score(
                 batch.observed, batch.lengths, tf.constant(latents)).numpy()[:len(rows)]

@@ -87,6 +87,7 @@ class _PriorProposal(VAECore):
     def __init__(self, core: VAECore, temperature: float) -> None:
         decoder = core.decoder if temperature == 1 else _TemperedDecoder(core.decoder, temperature)
         super().__init__(MaskedDecoder(decoder), name="prior_proposal")
+        self.dtype = core.dtype
         self._core = core
 
     @property

@@ -20,11 +20,11 @@ parts of a nested observation have their own names, such as `observed_count`.
     observe        state_..., observed [B, T, ...], lengths [B], seed
                    -> log_density [B, T] (with one sample of the latents); the next state_...
 
-With equal seeds, `generate` equals `Sampler.generate`, and `score` equals `Evaluator` for batches
-of `rows` rows in windows of `window` steps (a single row is a batch of its own), bit for bit on one
-machine. A decoder that defines no `temper` is sampled at temperature 1 only. A seed belongs to a
-whole sequence: calls of `step` from `initial_state` on with one seed sample the same sequence as
-one call of `generate`.
+With equal seeds, `generate` equals `Sampler.generate` of up to 63 samples, and `score` equals
+`Evaluator` for batches of `rows` rows in windows of `window` steps (a single row is a batch of its
+own), bit for bit on one machine. A decoder that defines no `temper` is sampled at temperature 1
+only. A seed belongs to a whole sequence: calls of `step` from `initial_state` on with one seed
+sample the same sequence as one call of `generate`.
 """
 from __future__ import annotations
 

@@ -60,18 +60,26 @@ def interruptible_score(
     evaluator: Evaluator, batches: Iterable[Batch], total: int, *,
     should_stop: Callable[[], bool], unit: str,
 ) -> Score | None:
-    """Returns the pooled score of batches of `total` steps, showing progress.
+    """Returns the pooled score of batches, showing progress towards `total` steps.
 
-    Calls `should_stop` after every batch; returns None if it was stopped.
+    Calls `should_stop` before every batch but the first; returns None if it was stopped.
     """
+    is_stopped = False
+
+    def before_stop() -> Iterator[Batch]:
+        nonlocal is_stopped
+        for number, batch in enumerate(batches):
+            if number and should_stop():
+                is_stopped = True
+                return
+            yield batch
+
     def windows(progress: Progress) -> Iterator[Window]:
-        for window in evaluator.windows(batches, seed=seeds.make(0)):
+        for window in evaluator.windows(before_stop(), seed=seeds.make(0)):
             steps = int(window.lengths.sum())
             progress.advance(steps, steps)
             yield window
-            if should_stop():
-                return
 
     with Progress("validate", total=total, unit=unit, is_brief=True) as progress:
         score = evaluator.pool(windows(progress))
-    return score if score.steps == total else None
+    return None if is_stopped else score

@@ -49,7 +49,8 @@ class TrainMetrics(NamedTuple):
 
     Attributes:
       loss: the minimised value: negative objective plus regularization and extra loss.
-      nats_per_step: the negative bound with a KL weight of 1.
+      nats_per_step: the negative bound with a KL weight of 1; of IWAE and FIVO, whose weights
+        contain it, with the KL weight of this update.
       log_prob: log-density of the observations given the latents.
       kl: KL divergence of the posterior from the prior.
       gradient_norm: global norm of the gradient before clipping.

@@ -206,8 +206,11 @@ class DMM(VAECore):
         have the size of the first of them.
 
         Raises:
-          ValueError: `latent_decoder_fc_layers` is empty.
+          ValueError: `latent_decoder_fc_layers` or `rnn_hidden_sizes` is empty.
         """
+        if not hparams.rnn_hidden_sizes:
+            raise ValueError("DMM infers its latents by recurrences; expected at least one layer "
+                             "in rnn_hidden_sizes, got []. Try rnn_hidden_sizes=[128].")
         if not hparams.latent_decoder_fc_layers:
             raise ValueError(
                 "DMM has networks of the size latent_decoder_fc_layers for its transition and its "

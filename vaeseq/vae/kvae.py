@@ -32,8 +32,9 @@ which nothing was seen (`Masked`) is inferred from the prediction alone: q(a_t) 
 
 Deviations: Q and R are diagonal and learnt, from the paper's values; d_1 reads zeros in place of a
 learnt a_0; matrices start near the identity (A) and from N(0, 1 / Z) (C); controls B_t c_t are read
-only with `controls`, c_t being the context. The authors' code weighs log p(x_t | a_t) by 0.3 in
-training and in the bound that it reports; here nothing is weighed but by the annealing of the KL.
+only with `controls`, c_t being the context, and then the mean of z_1 is B_1 c_1. The authors' code
+weighs log p(x_t | a_t) by 0.3 in training and in the bound that it reports; here nothing is weighed
+but by the annealing of the KL.
 """
 from __future__ import annotations
 

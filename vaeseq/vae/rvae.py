@@ -114,7 +114,15 @@ class RVAE(VAECore):
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> VAECore:
-        """Builds the core from hyperparameters; with `rvae_decoder=noncausal`, `NoncausalRVAE`."""
+        """Builds the core from hyperparameters; with `rvae_decoder=noncausal`, `NoncausalRVAE`.
+
+        Raises:
+          ValueError: `posterior_flows` with that decoder, which has no loop over steps for them.
+        """
+        if hparams.posterior_flows and hparams.rvae_decoder == "noncausal":
+            raise ValueError(
+                "posterior_flows run in a loop over steps, which rvae_decoder=noncausal has not; "
+                f"expected posterior_flows=0, got {hparams.posterior_flows}.")
         past = None
         if hparams.rvae_inference == "noncausal":
             past = _builders.recurrent_stack(hparams, "past")
