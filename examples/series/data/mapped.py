@@ -29,7 +29,7 @@ class Pile:
 
     def add(self, part: np.ndarray) -> None:
         """Adds elements at the end."""
-        if self._in_file and part.dtype != object:
+        if self._in_file and part.dtype != object and part.size:
             self._file = self._file or _file()
             self._file.write(np.ascontiguousarray(part).view(np.uint8).data)
             part = part[:0].copy()  # the type and the sizes; a view would keep the elements
@@ -46,12 +46,12 @@ class Pile:
         return {part.dtype.kind for part in self._parts}
 
     def array(self) -> np.ndarray:
-        """Returns all elements; one that is mapped cannot be changed."""
+        """Returns all elements; to change some of a mapped array changes the file."""
         if self._file is None:
             return np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0]
         self._file.flush()
         empty = np.concatenate(self._parts)
-        pages = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        pages = mmap.mmap(self._file.fileno(), 0)
         return np.frombuffer(pages, empty.dtype).reshape([-1, *empty.shape[1:]])
 
 

@@ -67,14 +67,21 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
     """Finds the role of each column; what `options` gives stays.
 
     Raises:
-      UsageError: a column of `options` is missing or of the wrong kind, there is no target, or
-        times repeat and no column tells series apart.
+      UsageError: a column of `options` is missing, of the wrong kind or has two roles, there is
+        no target, or times repeat and no column tells series apart.
     """
+    option_of: dict[str, str] = {}
     for option in ("time", "series", "targets", "known", "static"):
         chosen = getattr(options, option)
         for name in (chosen,) if isinstance(chosen, str) else chosen:
             if name:
                 columns.require(name, f"--{option}")
+                if name in option_of:
+                    raise UsageError(
+                        f"--{option}: expected a column without another role, got "
+                        f"{short_repr(name)}, which --{option_of[name]} names as well. Leave it "
+                        "out of one of them.")
+                option_of[name] = option
     given_names = {options.series, *options.targets, *options.known, *options.static}
     time = options.time or _find_time(columns, given_names, options.ignore_times)
     times = columns.times(time, options.zone, options.series) if time else None

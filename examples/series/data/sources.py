@@ -201,17 +201,11 @@ def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[s
     Raises:
       UsageError: a covariate is missing for a step that is to be forecast.
     """
-    roles = dataclasses.replace(layout.roles, targets=layout.roles.known, known=(), static=(),
-                                ignored=())
-    columns = columns_lib.read(path)
-    future = {}
-    numeric = [name for name in layout.roles.known if not columns.is_text(name)]
-    if not numeric:
-        raise UsageError(f"{columns.name!r}: expected at least one numeric column among "
-                         f"{', '.join(layout.roles.known)}.")
-    roles = dataclasses.replace(roles, targets=(numeric[0],), known=layout.roles.known)
+    roles = dataclasses.replace(layout.roles, targets=(), static=(), ignored=())
     rows = {one.name: one for one in table_lib.build(
-        [columns], roles, gaps="missing", step=layout.step, levels=layout.levels).series}
+        [columns_lib.read(path)], roles, gaps="missing", step=layout.step,
+        levels=layout.levels).series}
+    future = {}
     for one in table.series:
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import short_repr
+from vaeseq.fields import short_repr, suggestion
 
 from . import mapped
 from .columns import Columns
@@ -88,8 +88,9 @@ def build(
 
     Raises:
       UsageError: a time repeats within a series, there is no common step or another one than
-        `step`, gaps are refused, or a column is missing.
+        `step`, gaps are refused, a column is missing, or one of `categories` is no covariate.
     """
+    _check_categories(roles, categories)
     notes: list[str] = []
     rows = _merged(files, roles, notes)
     if step is None:
@@ -239,7 +240,9 @@ def _arrays(columns: Columns, roles: Roles, label: str) -> tuple[list[np.ndarray
                     raise part.unreadable_time(roles.time)
                 times = read
             num_rows += len(part)
-            values = np.stack([part.numbers(name) for name in roles.targets], -1)
+            values = np.empty([len(part), len(roles.targets)])
+            for d, name in enumerate(roles.targets):
+                values[:, d] = part.numbers(name)
             covariates = [_covariate(part, *each) for each in is_text]
             arrays: list[np.ndarray] = [codes, times, values, *covariates]
             for pile, array in zip(piles, arrays):
@@ -314,6 +317,16 @@ def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np
     return index
 
 
+def _check_categories(roles: Roles, categories: Sequence[str]) -> None:
+    covariates = *roles.known, *roles.static
+    for name in categories:
+        if name not in covariates:
+            raise UsageError(
+                f"--categories: expected columns of --known or --static, {short_repr(name)} is "
+                f"none of them.{suggestion(name, covariates)} They are: "
+                f"{', '.join(covariates) or 'none'}.")
+
+
 def _levels(
     rows: Mapping[str, _Rows], roles: Roles, categories: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
@@ -321,18 +334,18 @@ def _levels(
     for position, name in enumerate((*roles.known, *roles.static)):
         arrays = [[*one.known, *one.static][position] for one in rows.values()]
         if arrays[0].dtype == object or name in categories:
-            categories = sorted(
+            texts = sorted(
                 {_level(value) for array in arrays for value in array.tolist()} - {""})
-            if len(categories) > _MOST_LEVELS:
+            if len(texts) > _MOST_LEVELS:
                 raise UsageError(f"column {name!r}: expected at most {_MOST_LEVELS} different "
-                                 f"texts in a covariate, got {len(categories):,}.")
-            levels[name] = tuple(categories)
+                                 f"texts in a covariate, got {len(texts):,}.")
+            levels[name] = tuple(texts)
     return levels
 
 
 def _level(value: object) -> str:
     if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:g}"
+        return "" if np.isnan(value) else repr(value).removesuffix(".0")
     return str(value)
 
 

@@ -210,6 +210,33 @@ def test_roles_are_found_and_can_be_given(tmp_path):
     np.testing.assert_array_equal(built.series[0].known[:2], [[0, 0], [1, 0]])
 
 
+def test_numbers_of_several_covariates_are_categories(tmp_path):
+    rows = [(day, n, n % 3 + 1000001, n % 2 + 1.5) for n, day in enumerate(DAYS)]
+    path = csv(tmp_path, lines("date,sales,weather,shop", rows))
+    options = Options(known=("weather", "shop"))
+    assert build(path, options, categories=("weather", "shop")).levels == {
+        "weather": ("1000001", "1000002", "1000003"), "shop": ("1.5", "2.5")}
+    later = build(path, options, levels={"shop": ("2.5", "1.5"), "weather": ("1000002",)})
+    np.testing.assert_array_equal(later.series[0].known[:3], [[-1, 1], [0, 0], [-1, 1]])
+    with pytest.raises(UsageError, match="'wether' is none of them. Did you mean 'weather'.* They "
+                       "are: weather, shop.$"):
+        build(path, options, categories=("wether",))
+
+
+@pytest.mark.parametrize("texts", ["yes no", "true false"])
+@pytest.mark.parametrize("most_at_once", [100, 1 << 20])
+def test_covariates_of_text_may_be_the_only_ones_ahead(tmp_path, monkeypatch, texts, most_at_once):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", most_at_once)
+    promo = [texts.split()[n % 3 > 0] for n in range(len(DAYS))]
+    data = csv(tmp_path, lines("date,y,promo", zip(DAYS[:50], range(50), promo)))
+    trained = sources.read_training([data], SeriesHParams(horizon=5), Options(known=("promo",)))
+    coming = csv(tmp_path, lines("date,promo", list(zip(DAYS, promo))[50:]), "coming.csv")
+    ahead = sources.read_known(trained.layout, coming, trained.table, 5)
+    np.testing.assert_array_equal(
+        ahead[""][:, 0], [trained.table.levels["promo"].index(text) for text in promo[50:55]])
+
+
 def _bad(message, text, **options):
     return pytest.param(text, options, message, id=message[:40])
 
@@ -271,6 +298,8 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          lines("date,y", [("2024-01-01", 1), ("soon", 2)]), time="date"),
     _bad("--targets: expected a column of .*, got 'sale'. Did you mean 'sales'\\?",
          lines("date,sales", DATED), targets=("sale",)),
+    _bad("--known: expected a column without another role, got 'y', which --targets names as well",
+         lines("date,y", DATED), targets=("y",), known=("y",)),
     _bad("expected a first line of column names, got '1,2'", "1,2\n3,4\n"),
     _bad("columns of different names, got 'y' twice", "date,y,y\n2024-01-01,1,2\n"),
     _bad("expected a first line of column names, got '2024-01-01,2'", "2024-01-01,2\n2024-01-02,4"),
@@ -400,3 +429,12 @@ def test_training_hides_some_values_of_series_with_gaps(tmp_path):
                                             for n in range(1500)]))
     trained = sources.read_training([path], SeriesHParams(horizon=50), Options(), valid_windows=2)
     assert not trained.layout.num_hidden and not np.isnan(trained.table.series[0].values).any()
+
+
+def test_values_of_a_large_table_can_be_hidden_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 100)
+    path = csv(tmp_path, lines("time,y", [(n, "" if n == 40 else n % 7) for n in range(1000)]))
+    trained = sources.read_training([path], SeriesHParams(horizon=10), Options())
+    assert trained.layout.num_hidden == 39
+    assert trained.table.num_missing == 40
