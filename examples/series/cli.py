@@ -12,6 +12,7 @@ from vaeseq.fields import Range, short_repr
 from .hparams import SeriesHParams
 
 _MOST_STEPS = 1 << 14
+_GAPS = ("auto", "missing", "split", "error")
 _LEVELS = "0.025,0.1,0.25,0.5,0.75,0.9,0.975"
 
 
@@ -44,7 +45,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps of a season (default: by the step: 24 for h, 7 for D, 12 for MS)")
     add("--horizon", type=arguments.whole(1, _MOST_STEPS), metavar="N",
         help="steps of a forecast (default: by the step: 48 for h, 30 for D, 12 for MS)")
-    _add_gaps(parser)
+    add("--gaps", choices=_GAPS, default="auto",
+        help="steps without a row: missing values, the start of a new series, or an error (auto: "
+             "missing, unless they are most of the steps)")
     options.add_init_from(parser)
     options.add_training(parser, SeriesHParams, valid_every=200)
     options.add_strategy(parser)
@@ -196,9 +199,8 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
 
 def _add_gaps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--gaps", choices=("auto", "missing", "split", "error"), default="auto",
-        help="steps without a row: missing values, the start of a new series, or an error (auto: "
-             "missing, unless they are most of the steps)")
+        "--gaps", choices=_GAPS,
+        help="steps without a row, as in `train` (default: what was chosen there)")
 
 
 def _table(text: str) -> Path:

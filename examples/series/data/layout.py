@@ -55,6 +55,7 @@ class Layout:
     valid_windows: int  # the windows at the end of each series that training holds out
     sample_rate: int = 0  # of WAV files, samples per second; 0 for tables
     num_hidden: int = 0  # values that training does not see (`hidden_steps`)
+    gaps: str = "auto"  # how training read steps without a row (`table.build`)
 
     @property
     def num_targets(self) -> int:
@@ -114,7 +115,7 @@ class Layout:
         codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
         whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate",
-                                                   "num_hidden") if name in values}
+                                                   "num_hidden", "gaps") if name in values}
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
         layout = cls(roles=Roles(**roles), step=step, levels=levels, codes=codes,
                      covariates=pairs, **whole, **tuples)
@@ -127,11 +128,11 @@ class Layout:
 
 def describe(
     table: Table, *, held_out: int, valid_windows: int, files: Sequence[str],
-    sample_rate: int = 0,
+    sample_rate: int = 0, gaps: str = "auto",
 ) -> Layout:
     """Returns the layout of training data, whose last `held_out` steps are not trained on.
 
-    These steps are for `valid_windows` windows.
+    These steps are for `valid_windows` windows. The table was built with `gaps`.
 
     Raises:
       UsageError: a target has no values or never changes.
@@ -171,7 +172,7 @@ def describe(
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
         valid_windows=valid_windows, sample_rate=sample_rate,
-        num_hidden=_num_hidden(table, parts))
+        num_hidden=_num_hidden(table, parts), gaps=gaps)
 
 
 def _num_hidden(table: Table, parts: Sequence[np.ndarray]) -> int:

@@ -17,6 +17,8 @@ import numpy as np
 
 from vaeseq.runs.cache_folder import cache_folder
 
+_BLOCK = 1 << 20  # numbers that are written at once
+
 
 class Pile:
     """An array `[N, ...]` that is made of parts, one after the other."""
@@ -65,14 +67,12 @@ def joined(parts: Iterable[np.ndarray], in_file: bool) -> np.ndarray:
 
 def missing(shape: Sequence[int], in_file: bool) -> np.ndarray:
     """Returns an array of NaN, float64, mapped from a file with `in_file`."""
-    size = 8 * math.prod(shape)
-    if not in_file or not size:
+    if not in_file or not math.prod(shape):
         return np.full(shape, np.nan)
-    with _file() as file:
-        file.truncate(size)
-        array = np.frombuffer(mmap.mmap(file.fileno(), size), np.float64).reshape(shape)
-    array[:] = np.nan
-    return array
+    rows = max(1, _BLOCK // math.prod(shape[1:]))
+    # Written, not only mapped: a full disk is then an error, not the end of the process.
+    return joined((np.full([min(rows, shape[0] - first), *shape[1:]], np.nan)
+                   for first in range(0, shape[0], rows)), in_file=True)
 
 
 def _file() -> BinaryIO:

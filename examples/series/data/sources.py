@@ -77,7 +77,8 @@ def read_training(
                      f"{', '.join(map(repr, short[:5]))}{' ...' if len(short) > 5 else ''}.")
     layout = layout_lib.describe(
         table, held_out=held_out, valid_windows=valid_windows,
-        files=[str(path.absolute()) for path in paths], sample_rate=files[0].sample_rate)
+        files=[str(path.absolute()) for path in paths], sample_rate=files[0].sample_rate,
+        gaps=gaps)
     ends = [end - one.start for one, end in zip(table.series, layout.ends)]
     valid: list[Places] = []
     if valid_path:
@@ -103,9 +104,9 @@ def read_training(
 
 
 def read_for(
-    layout: Layout, paths: Sequence[Path], gaps: str = "auto"
+    layout: Layout, paths: Sequence[Path], gaps: str | None = None
 ) -> Table:
-    """Reads tables for a trained model, columns by name.
+    """Reads tables for a trained model, columns by name, by default with the gaps of training.
 
     Raises:
       UsageError: a column is missing, times have another step, or values are far outside of the
@@ -166,11 +167,12 @@ def _training_files(layout: Layout) -> list[Path]:
     return [Path(name) for name in layout.files]
 
 
-def _read_as(layout: Layout, paths: Sequence[Path], gaps: str = "auto") -> Table:
+def _read_as(layout: Layout, paths: Sequence[Path], gaps: str | None = None) -> Table:
     files = [columns_lib.read(path, layout.num_targets) for path in paths]
     _check_rates(files, layout.sample_rate)
     table = table_lib.build(
-        files, layout.roles, gaps=gaps, step=layout.step, levels=layout.levels)
+        files, layout.roles, gaps=gaps or layout.gaps, step=layout.step, levels=layout.levels,
+        by_file=len(layout.files) > 1)
     for d, name in enumerate(layout.roles.targets):
         far = _FAR * max(layout.high[d] - layout.low[d], 1e-12)
         for one in table.series:
@@ -198,6 +200,9 @@ def _check_rates(files: Sequence[columns_lib.Columns], rate: int) -> None:
 def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[str, np.ndarray]:
     """Reads the covariates of the steps after each series, `[horizon, K]` by its name.
 
+    Without a series column they are those of all series, and a piece of a series, split at gaps,
+    has those of the whole.
+
     Raises:
       UsageError: a covariate is missing for a step that is to be forecast.
     """
@@ -209,8 +214,9 @@ def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[s
     for one in table.series:
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)
-        if one.name in rows:
-            covariates = rows[one.name]
+        name = one.name if layout.roles.series else ""
+        covariates = rows.get(name, rows.get(table_lib.whole(name)))
+        if covariates is not None:
             inside = (needed >= covariates.start) & (needed < covariates.end)
             values[inside] = covariates.known[needed[inside] - covariates.start]
         check_known(layout, one.name, needed, values)

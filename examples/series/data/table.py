@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -72,12 +73,13 @@ class Table:
 def build(
     files: Sequence[Columns], roles: Roles, *, freq: str = "auto", gaps: str = "missing",
     step: Step | None = None, levels: Mapping[str, tuple[str, ...]] | None = None,
-    categories: Sequence[str] = (),
+    categories: Sequence[str] = (), by_file: bool = False,
 ) -> Table:
     """Places the rows of tables on a grid of steps.
 
     Args:
-      files: tables with the columns of `roles`. Without a series column, each file is a series.
+      files: tables with the columns of `roles`. Without a series column, each file is a series,
+        by its name if there are several of them.
       roles: of the columns.
       freq: "auto", "none" or a step (`times.read_step`).
       gaps: "missing" fills steps without a row with missing values, "split" begins a new series
@@ -85,6 +87,7 @@ def build(
       step: of the training data, which later data must have.
       levels: the categories of the training data; by default those found here.
       categories: covariates whose numbers are categories.
+      by_file: whether the series of a single file has its name, too.
 
     Raises:
       UsageError: a time repeats within a series, there is no common step or another one than
@@ -92,7 +95,7 @@ def build(
     """
     _check_categories(roles, categories)
     notes: list[str] = []
-    rows = _merged(files, roles, notes)
+    rows = _merged(files, roles, notes, by_file or len(files) > 1)
     if step is None:
         step = _step_of(rows, roles, freq)
     if levels is None:
@@ -117,6 +120,11 @@ def build(
         if unknown:
             notes.append(f"{unknown:,} values of categories are unknown to the model.")
     return Table(tuple(series), step, roles, levels, tuple(notes))
+
+
+def whole(name: str) -> str:
+    """Returns the name of the series that was split at gaps, by that of one of its pieces."""
+    return re.sub(r"#\d+$", "", name)
 
 
 class _Gap(NamedTuple):
@@ -176,7 +184,9 @@ class _Rows(NamedTuple):
     file: Columns
 
 
-def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[str, _Rows]:
+def _merged(
+    files: Sequence[Columns], roles: Roles, notes: list[str], by_file: bool
+) -> dict[str, _Rows]:
     parts: dict[str, list[_Rows]] = {}
     for columns in files:
         for option in ("time", "series", "targets", "known", "static"):
@@ -184,7 +194,7 @@ def _merged(files: Sequence[Columns], roles: Roles, notes: list[str]) -> dict[st
             for name in (names,) if isinstance(names, str) else names:
                 if name:
                     columns.require(name, f"the role {option!r}")
-        arrays, labels = _arrays(columns, roles, Path(columns.name).stem if len(files) > 1 else "")
+        arrays, labels = _arrays(columns, roles, Path(columns.name).stem if by_file else "")
         order = None
         if np.count_nonzero(np.diff(arrays[0])) >= len(labels):  # a series' rows are apart
             order = np.argsort(arrays[0], kind="stable")

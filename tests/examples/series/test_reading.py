@@ -1,18 +1,25 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Tables of vaeseq-series: files, times, roles, grids, and what bad input is told."""
 
+import dataclasses
+import errno
+import functools
 import gzip
 import itertools
+import json
+import pathlib
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from examples.series.data import Options, columns, roles, sources, table
+from examples.series.data import Options, columns, mapped, roles, sources, table
+from examples.series.data.layout import Layout
 from examples.series.data.times import Step, infer_step, parse_text
 from examples.series.hparams import SeriesHParams
 from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.log_dir import LogDir
 
 DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
 
@@ -438,3 +445,61 @@ def test_values_of_a_large_table_can_be_hidden_too(tmp_path, monkeypatch):
     trained = sources.read_training([path], SeriesHParams(horizon=10), Options())
     assert trained.layout.num_hidden == 39
     assert trained.table.num_missing == 40
+
+
+def test_gaps_are_read_later_as_in_training(tmp_path):
+    rows = [(day, n, n % 2) for n, day in enumerate(DAYS) if n not in (30, 31)]
+    path = csv(tmp_path, lines("date,y,promo", rows))
+    trained = sources.read_training(
+        [path], SeriesHParams(horizon=5), Options(known=("promo",)), gaps="split")
+    log_dir = LogDir(tmp_path)
+    trained.layout.save(log_dir)
+    layout = Layout.load(log_dir)
+    assert layout == trained.layout
+    later = sources.read_for(layout, [])
+    assert tuple(one.name for one in later.series) == layout.names == ("#1", "#2")
+    assert len(sources.held_out(layout, later)) == 2
+    assert [one.name for one in sources.read_for(layout, [], "missing").series] == [""]
+    # A piece has the covariates of the whole.
+    first = dataclasses.replace(later, series=later.series[:1])
+    coming = csv(tmp_path, lines("date,promo", [(day, 1) for day in DAYS[30:35]]), "coming.csv")
+    assert sources.read_known(layout, coming, first, 5)["#1"].tolist() == [[1]] * 5
+    fields = layout.as_dict()
+    del fields["gaps"]  # a run of an earlier version
+    log_dir.write("series.json", json.dumps(fields))
+    assert Layout.load(log_dir).gaps == "auto"
+
+
+def test_a_file_alone_is_the_series_that_it_was_among_others(tmp_path):
+    paths = [csv(tmp_path, lines("date,y,promo", [(day, n * k, n % 2)
+                                                  for n, day in enumerate(DAYS)]), f"s{k}.csv")
+             for k in (1, 2)]
+    layout = sources.read_training(
+        paths, SeriesHParams(horizon=5), Options(known=("promo",))).layout
+    alone = sources.read_for(layout, paths[1:])
+    assert layout.names == ("s1", "s2") and [one.name for one in alone.series] == ["s2"]
+    assert len(sources.held_out(layout, alone)) == 1
+    days = np.arange("2024-03-01", "2024-03-06", dtype="datetime64[D]")
+    coming = csv(tmp_path, lines("date,promo", [(day, 1) for day in days]), "coming.csv")
+    ahead = sources.read_known(layout, coming, sources.read_for(layout, []), 5)
+    assert {name: values.tolist() for name, values in ahead.items()} == {
+        "s1": [[1]] * 5, "s2": [[1]] * 5}
+    single = sources.read_training(paths[:1], SeriesHParams(horizon=5), Options()).layout
+    assert [one.name for one in sources.read_for(single, paths[1:]).series] == [""]
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_is_an_error_of_the_system(monkeypatch):
+    monkeypatch.setattr(mapped, "_file", functools.partial(open, "/dev/full", "w+b"))
+    with pytest.raises(OSError) as error:
+        mapped.missing([1000, 3], in_file=True)
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_missing_values_are_mapped_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(mapped, "_BLOCK", 7)
+    array = mapped.missing([10, 3], in_file=True)
+    assert array.shape == (10, 3) and np.isnan(array).all()
+    array[9] = 1
+    assert np.isfinite(array).sum() == 3
