@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 from vaeseq.cli import arguments, options
@@ -211,10 +212,15 @@ def _table(text: str) -> Path:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names) or len(set(names)) < len(names):
+    try:
+        cells = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        cells = []
+    names = tuple(name.strip() for name in cells)
+    if not names or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
-            f"expected different names of columns, such as a,b; got {short_repr(text)}")
+            "expected different names of columns, such as a,b, in quotation marks where one holds "
+            f"a comma; got {short_repr(text)}")
     return names
 
 

@@ -12,6 +12,7 @@ import functools
 import itertools
 import wave
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _PARQUET, _PARQUET_MAGIC = (".parquet", ".pq"), b"PAR1"
 _MEGABYTE = 1_000_000
 # Columns of these names hold moments, not parts of them.
 MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
+_MOST_OCTETS = 4  # of a sample of a WAV file
 FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
 _BOOLEAN, _TRUE = r"(?i)^\s*(true|false)\s*$", pa.array(["true"])
 _BLOCK = 1000  # rows that are searched at once
@@ -238,6 +240,12 @@ class Columns:
             return getattr(column.type, "tz", None) is not None
         return times_lib.is_zoned(pc.drop_null(column)[0].as_py())
 
+    def are_dates(self, name: str) -> bool:
+        """Returns whether all times of a column are at midnight, without an offset."""
+        times = self.times(name)
+        return times is not None and times.dtype.kind == "M" and not self._has_zone(name) and bool(
+            (times.astype("datetime64[D]") == times).all())
+
     def begins_with_time(self, name: str) -> bool:
         """Returns whether the first value of a column of text is a time."""
         first = pc.drop_null(self.table[name])[:1].to_pylist() if self.is_text(name) else []
@@ -318,7 +326,7 @@ def _parts(path: Path) -> Iterator[Columns]:
             table, row = csv_tables.read(path)
             yield Columns(name, _with_plain_types(table), row)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error, EOFError,
-            OSError) as error:
+            zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
@@ -402,11 +410,15 @@ def _read_npz(path: Path, split: str) -> Columns:
             values = archive[key]
             lengths_key = f"{split}_lengths" if split else "lengths"
             lengths = archive[lengths_key] if lengths_key in keys else None
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, UsageError):
+    except Exception as error:  # NumPy and the decompressors raise many types
+        if isinstance(error, UsageError) or (isinstance(error, OSError) and error.errno):
             raise
-        raise UsageError(f"{name!r}: expected an NPZ archive of arrays without pickled objects; "
-                         f"{error}") from None
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{name!r}: expected an NPZ archive of arrays that memory holds, without "
+                         f"pickled objects; {reason.splitlines()[0]}") from None
+    for member, array in ((key, values), (lengths_key, lengths)):
+        if isinstance(array, bytes):  # what NumPy returns of a member that is no array
+            raise UsageError(f"{name!r}: expected an array {member!r}, got another kind of file.")
     if values.dtype.kind not in "fiub" or values.ndim not in (1, 2, 3) or not values.size:
         raise UsageError(f"{name!r}: expected numbers [series, time, dimensions] in {key!r}, got "
                          f"{values.dtype} {list(values.shape)}.")
@@ -425,17 +437,21 @@ def _read_wav(path: Path, frame: int) -> Columns:
         with open(path, "rb") as raw, wave.open(raw, "rb") as file:
             width, channels, rate = (
                 file.getsampwidth(), file.getnchannels(), file.getframerate())
+            if width > _MOST_OCTETS:
+                raise wave.Error(f"its samples have {8 * width} bits, more than "
+                                 f"{8 * _MOST_OCTETS}")
             content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise UsageError(f"{name!r}: expected a WAV file of whole numbers (PCM); "
-                         f"{error or 'it ends too early'}.") from None
+    except (wave.Error, EOFError, RuntimeError) as error:  # some have no text
+        reason = str(error) or "it is damaged, or ends too early"
+        raise UsageError(
+            f"{name!r}: expected a WAV file of whole numbers (PCM); {reason}.") from None
     octets = np.frombuffer(content, np.uint8)
     octets = octets[:len(octets) // (width * channels) * width * channels].reshape(-1, width)
     if width == 1:
         samples = (octets[:, 0].astype(np.float64) - 128) / 128
     else:  # little-endian, the last octet has the sign
-        signed = np.zeros([len(octets), 4], np.uint8)
-        signed[:, 4 - width:] = octets
+        signed = np.zeros([len(octets), _MOST_OCTETS], np.uint8)
+        signed[:, _MOST_OCTETS - width:] = octets
         samples = signed.view("<i4")[:, 0] / 2.0 ** 31
     mono = samples.reshape(-1, channels).mean(1)
     rows = len(mono) // frame

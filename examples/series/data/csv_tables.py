@@ -121,19 +121,23 @@ def _form(path: Path) -> _Form:
         while lines[-1] and (lines[-1].startswith("#") or not lines[-1].strip()
                              or (separator and len(lines) == 1)):
             lines.append(file.readline(_LONGEST_LINE))
-        next_line = file.readline(_LONGEST_LINE)
+        # Names in quotation marks may have several lines.
+        following = io.StringIO(file.read(_LONGEST_LINE), newline="").readlines()
     if not lines[-1].strip():
         raise UsageError(f"{str(path)!r}: expected a table with a line of column names, got an "
                          "empty file.")
-    delimiter = separator[1] if separator else _delimiter(lines[-1], next_line)
-    skip_rows, names = len(lines), _cells(lines[-1], delimiter)
+    table_lines = [lines[-1], *following]
+    delimiter = separator[1] if separator else _delimiter(table_lines)
+    names, num_lines = _cells(table_lines, delimiter)
+    skip_rows = len(lines) - 1 + num_lines
     comments = [line for line in lines if line.startswith("#")]
     if all(map(_is_value, names)) and comments:  # the last comment may be the names
-        skip_rows, names = skip_rows - 1, _cells(comments[-1].lstrip("# "), delimiter)
-    if all(map(_is_value, names)) and next_line:
+        skip_rows, (names, _) = len(lines) - 1, _cells([comments[-1].lstrip("# ")], delimiter)
+    if all(map(_is_value, names)) and following:
         raise UsageError(f"{str(path)!r}: expected a first line of column names, got "
                          f"{short_repr(lines[-1].strip())}.")
-    names = [name if name.strip() or not place else f"unnamed: {place}"
+    names = [re.sub(r"\s*[\r\n]\s*", " ", name.strip()) for name in names]
+    names = [name if name or not place else f"unnamed: {place}"
              for place, name in enumerate(names)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -150,17 +154,23 @@ def _form(path: Path) -> _Form:
             null_values=_NULLS[len(names) == 1:]))
 
 
-def _delimiter(line: str, next_line: str) -> str:
-    """Returns the delimiter of a line of names; prefers one that gives the next line as many."""
+def _delimiter(lines: list[str]) -> str:
+    """Returns the delimiter of a table; prefers one that gives the first row a cell per name."""
     def key(delimiter: str) -> tuple[bool, int]:
-        count = len(_cells(line, delimiter))
-        return count == len(_cells(next_line, delimiter)) > 1, count
+        names, num_lines = _cells(lines, delimiter)
+        values, _ = _cells(lines[num_lines:], delimiter)
+        return len(names) == len(values) > 1, len(names)
 
     return max("\t;|,", key=key)  # commas are in names and numbers, too
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+def _cells(lines: list[str], delimiter: str) -> tuple[list[str], int]:
+    """Returns the cells of the first row, and how many lines it has."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        return next(reader, []), reader.line_num
+    except csv.Error:  # a quotation mark that nothing ends is one of the text
+        return next(csv.reader(lines[:1], delimiter=delimiter), []), 1
 
 
 def _has_quotes(path: Path) -> bool:

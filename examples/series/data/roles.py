@@ -84,6 +84,10 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                 option_of[name] = option
     given_names = {options.series, *options.targets, *options.known, *options.static}
     time = options.time or _find_time(columns, given_names, options.ignore_times)
+    # Dates have no hour that a clock could change; of a table that is read in parts, the first
+    # one does not tell whether all times are dates.
+    if options.zone and time and columns.following is None and columns.are_dates(time):
+        options = dataclasses.replace(options, zone="")
     times = columns.times(time, options.zone, options.series) if time else None
     if time and times is None:
         raise columns.unreadable_time(time)

@@ -40,6 +40,7 @@ _PERIODS = re.compile(r"(?P<year>\d{4}) ?-?(Q(?P<quarter>[1-4])|W(?P<week>\d\d))
 # The bounds of year, month, day, hour, minute and second in a number such as 202012312359.
 _BOUNDS = ((1900, 2199), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _FIRST_YEAR = 1000
+_MOST_UNITS = 10**6  # of a step
 _WEEKS = 53
 _LAST_SHORT_YEAR = 2040  # of two digits: 40 is 2040, and 41 is 1941
 _FEW = 1000  # values that tell the kind of all
@@ -131,10 +132,12 @@ def read_step(text: str, times: np.ndarray) -> Step:
     Raises:
       UsageError: it is no step, or the times are numbers.
     """
-    match = re.fullmatch(r"(\d*)(s|min|h|D|W|B|MS|ME|QS|YS)", text)
-    if not match or times.dtype.kind != "M" or (match[2] == "B" and match[1]):
+    match = re.fullmatch(r"(\d{0,7})(s|min|h|D|W|B|MS|ME|QS|YS)", text)
+    if not match or times.dtype.kind != "M" or (match[2] == "B" and match[1]) or not (
+            1 <= int(match[1] or 1) <= _MOST_UNITS):
         raise UsageError(f"--freq: expected auto, none or a step such as 30min, h, D, B, W, MS, QS "
-                         f"or YS for a column of dates; got {short_repr(text)}.")
+                         f"or YS, of 1 to {_MOST_UNITS:,} units, for a column of dates; got "
+                         f"{short_repr(text)}.")
     unit, count = match[2].replace("ME", "MS"), int(match[1] or 1)
     if unit in _MONTHS:
         return _month_step(times, count * _MONTHS[unit])

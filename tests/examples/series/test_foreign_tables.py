@@ -162,6 +162,26 @@ def test_the_delimiter_is_what_divides_the_rows_too(tmp_path):
         assert columns.read(csv(tmp_path, text)).names == names
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_names_are_without_spaces_around_them_and_of_one_line(end, tmp_path):
+    text = ['date ,"sales', 'net","hum, mean", promo', "2024-01-01,1,2,3", "2024-01-02,4,5,6"]
+    path = tmp_path / "a.csv"
+    path.write_bytes("".join(line + end for line in text).encode())
+    read = columns.read(path)
+    assert read.names == ["date", "sales net", "hum, mean", "promo"] and read.first_row == 3
+    np.testing.assert_array_equal(read.numbers("sales net"), [1, 4])
+    path.write_bytes(path.read_bytes().replace(b",6", b",6,7"))
+    with pytest.raises(UsageError, match="Line 4 has 5 values for 4 columns"):
+        columns.read(path)
+
+
+def test_a_quotation_mark_among_names_that_nothing_ends_is_of_one_line(tmp_path):
+    read = columns.read(csv(tmp_path, 'date,"v\n2024-01-01,1\n2024-01-02,2\n'))
+    assert read.names == ["date", "v"] and len(read) == 2
+    with pytest.raises(UsageError, match="expected columns of different names, got 'y' twice"):
+        columns.read(csv(tmp_path, "date,y, y\n2024-01-01,1,2\n"))
+
+
 def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path):
     read = columns.read(csv(tmp_path, "v\n1\n\n3\n\n\n"))
     np.testing.assert_array_equal(read.numbers("v"), [1, np.nan, 3])

@@ -182,11 +182,20 @@ def test_wrong_use_of_training(run, trained, tmp_path):
             (("--targets", "sale"), "Did you mean 'sales'?"),
             (("--freq", "7x"), "--freq: expected auto, none or a step"),
             (("--valid-windows", "40"), "expected a series of more than 161 steps"),
-            (("--targets", "a,a"), "expected different names of columns")):
+            (("--targets", "a,a"), "expected different names of columns"),
+            (("--targets", '"a'), "in quotation marks where one holds a comma; got")):
         ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *WORDS,
                     *words)
         assert_one_line(ended, message)
         assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("text, names", [
+    ("a, b", ("a", "b")), ('"sales, net", b', ("sales, net", "b")), ('5" pipe', ('5" pipe',))])
+def test_names_of_columns_are_given_as_csv(text, names, tmp_path):
+    args = program.parse(["train", "--log-dir", str(tmp_path / "log"), "--train-data", __file__,
+                          "--known", text])
+    assert args.known == names
 
 
 @pytest.mark.parametrize("name, text, message", [

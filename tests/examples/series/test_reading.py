@@ -8,6 +8,8 @@ import gzip
 import itertools
 import json
 import pathlib
+import struct
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ import pytest
 
 from examples.series.data import Options, columns, mapped, roles, sources, table
 from examples.series.data.layout import Layout
-from examples.series.data.times import Step, infer_step, parse_text
+from examples.series.data.times import Step, infer_step, parse_text, read_step
 from examples.series.hparams import SeriesHParams
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
@@ -169,6 +171,15 @@ def test_local_times_with_a_zone_pass_both_changes_of_the_clock(tmp_path):
     spring = ["2024-03-31 01:00", "2024-03-31 03:00", "2024-03-31 04:00"]
     one = build(csv(tmp_path, lines("time,y", zip(spring, "123"))), Options(zone="Europe/Berlin"))
     assert len(one.series[0].values) == 3 and not one.notes  # no hour is missing
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo"])
+def test_dates_are_those_of_every_zone(tmp_path, zone):
+    # both changes of the clock; in São Paulo, that of November 2018 skips midnight
+    days = np.arange("2018-01-01", "2019-03-01", dtype="datetime64[D]")
+    one = build(csv(tmp_path, lines("date,y", zip(days, range(len(days))))), Options(zone=zone))
+    assert (one.step.name, one.roles.zone) == ("D", "")
+    assert one.step.format(np.array([one.series[0].start])) == ["2018-01-01"]
 
 
 def test_an_irregular_step_names_the_first_place():
@@ -363,6 +374,58 @@ def test_files_that_are_no_tables(tmp_path):
             columns.read(tmp_path / name)
 
 
+def _archive(path, header, content, method=0, is_cut=False):
+    """Writes a zip archive with an array "values", whose header and content may be wrong."""
+    head = repr(header).encode().ljust(117) + b"\n"
+    member = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + content
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("values.npy", member)
+    octets = bytearray(path.read_bytes())
+    if method:  # in the entry of the file, and in the directory
+        for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+            octets[octets.index(mark) + place] = method
+    if is_cut:
+        octets[40:60] = b"\xff" * 20  # after the entry's header
+    path.write_bytes(octets)
+    return path
+
+
+def _sound(path, width=2, size=None):
+    """Writes a WAV file of 200 samples, whose form may claim another size."""
+    form = struct.pack("<HHIIHH", 1, 1, 8000, 8000 * width, width, 8 * width)
+    content = bytes(200 * width)
+    octets = b"WAVEfmt " + struct.pack("<I", size or len(form)) + form
+    octets += b"data" + struct.pack("<I", len(content)) + content
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(octets)) + octets)
+    return path
+
+
+FLOATS = {"descr": "<f8", "fortran_order": False, "shape": (10,)}
+
+
+def test_damaged_files_are_told_in_one_line(tmp_path):
+    packed = bytearray(gzip.compress(lines("date,y", DATED).encode()))
+    packed[30:60] = bytes(30)
+    (tmp_path / "a.csv.gz").write_bytes(packed)
+    with zipfile.ZipFile(tmp_path / "bytes.npz", "w") as archive:
+        archive.writestr("values", b"no array")
+    for path, message in (
+            (tmp_path / "a.csv.gz",
+             "expected a table as CSV in UTF-8 .*Error -3 while decompressing"),
+            (_archive(tmp_path / "cut.npz", FLOATS, bytes(80), is_cut=True),
+             "expected an NPZ archive of .*Error -3 while decompressing"),
+            (_archive(tmp_path / "method.npz", FLOATS, bytes(80), method=99),
+             "expected an NPZ archive of .* compression method"),
+            (_archive(tmp_path / "huge.npz", {**FLOATS, "shape": (10**14,)}, bytes(80)),
+             "expected an NPZ archive of arrays that memory holds.* Unable to allocate"),
+            (tmp_path / "bytes.npz", "expected an array 'values', got another kind of file"),
+            (_sound(tmp_path / "a.wav", size=1 << 30), "expected a WAV file .* damaged"),
+            (_sound(tmp_path / "b.wav", width=5), "its samples have 40 bits, more than 32")):
+        with pytest.raises(UsageError, match=message) as error:
+            columns.read(path)
+        assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("by_time", [False, True])
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
 def test_a_large_table_is_read_in_parts_to_the_same_series(tmp_path, monkeypatch, kind, by_time):
@@ -503,3 +566,9 @@ def test_missing_values_are_mapped_in_blocks(tmp_path, monkeypatch):
     assert array.shape == (10, 3) and np.isnan(array).all()
     array[9] = 1
     assert np.isfinite(array).sum() == 3
+
+
+@pytest.mark.parametrize("freq", ["0D", "1000001h", "9" * 22 + "min", "0YS"])
+def test_a_step_has_units_that_can_be_counted(freq):
+    with pytest.raises(UsageError, match="of 1 to 1,000,000 units, for a column of dates; got"):
+        read_step(freq, times("2024-01-01", "2024-01-02"))
