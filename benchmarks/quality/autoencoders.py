@@ -303,7 +303,6 @@ def train_model(model: vaeseq.Model, log_dir: Path, data: Data, num_steps: int) 
     model.train(train, num_steps=num_steps, valid=valid,
                 periods=Periods(valid=max(1, num_steps // 4)))
     seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
-    model.restore()
     return seconds
 
 

@@ -21,7 +21,7 @@ def run(
 ) -> None:
     """Forecasts held-out windows and writes the factors of the spread (`model.spread`).
 
-    Restores the best checkpoint. `should_stop` ends the work early, without factors.
+    `should_stop` ends the work early, without factors.
     """
     hparams, table = model.hparams, model.table
     if hparams.output not in _OUTPUTS or hparams.scaling != "history" or table is None:
@@ -33,7 +33,6 @@ def run(
                for run in runs)
     if not origins or size < spread.LEAST_VALUES:
         return
-    model.restore()
     if model.spread.horizon == hparams.horizon and model.spread.values:
         return  # a session that made no update
     chosen = [origins[i] for i in np.unique(

@@ -61,7 +61,6 @@ def run(
           flush=True)
     other.train(train, num_steps=steps, valid=valid,
                 periods=Periods(valid=max(1, min(200, steps // 5))))
-    other.restore()
     print("held-out nats per step, mean and worst tenth:")
     for name, one in (("before", model), ("after", other)):
         scores = [-part for part in one.log_densities(table, valid)]
