@@ -297,13 +297,12 @@ def as_json(report: measures.Report) -> dict[str, Any]:
 
 
 def train_model(model: vaeseq.Model, log_dir: Path, data: Data, num_steps: int) -> float:
-    """Trains a model and restores its best weights; returns the seconds of all sessions."""
+    """Trains a model, which then has its best weights; returns the seconds of all sessions."""
     train, valid, _ = data.splits
     start = time.perf_counter()
     model.train(train, num_steps=num_steps, valid=valid,
                 periods=Periods(valid=max(1, num_steps // 4)))
-    seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
-    return seconds
+    return add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
 
 
 def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:
