@@ -98,7 +98,8 @@ def naive(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """Returns samples of the seasonal naive forecast, evenly spread quantiles `[M, H]`.
 
     The mean repeats the last season (missing values those of the season before it). The errors are
-    normal with the variance of the changes over a season, and grow with each season ahead.
+    normal with the variance of the changes over a season, and grow with each season ahead. A
+    history without a value has a forecast of NaN.
     """
     mean = np.full(horizon, np.nan)
     finite = np.flatnonzero(np.isfinite(history))
@@ -106,7 +107,10 @@ def naive(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
         place = len(history) - season + h % season
         while place >= 0 and not np.isfinite(history[place]):
             place -= season
-        mean[h] = history[place] if place >= 0 else history[finite[-1]]
+        if place < 0 and len(finite):
+            place = finite[-1]
+        if place >= 0:
+            mean[h] = history[place]
     change = history[season:] - history[:-season]
     change = change[np.isfinite(change)]
     deviation = math.sqrt(np.mean(change ** 2)) if len(change) else 0.0
@@ -119,6 +123,8 @@ def naive(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
 def score(items: Sequence[Item], *, of_naive: bool = False, seed: int = 0) -> Scores:
     """Returns the scores of forecasts of one horizon, or of their seasonal naive forecasts.
 
+    Where a forecast is NaN, the observation is left out.
+
     The seed is for places among equals in the PIT.
     """
     samples = [item.naive if of_naive else item.samples for item in items]
@@ -127,6 +133,7 @@ def score(items: Sequence[Item], *, of_naive: bool = False, seed: int = 0) -> Sc
     quantiles = np.stack([np.quantile(s, _LEVELS, axis=0) for s in samples], 1)  # [Q, I, H]
     at = {level: quantiles[q] for q, level in enumerate(_LEVELS)}
     median = at[0.5]
+    observed = np.where(np.isnan(median), np.nan, observed)
     bounds = [(at[(1 - c) / 2], at[(1 + c) / 2]) for c in COVERAGES]
     inside = np.stack([np.where(np.isfinite(observed), (low <= observed) & (observed <= high),
                                 np.nan) for low, high in bounds])
@@ -143,7 +150,7 @@ def score(items: Sequence[Item], *, of_naive: bool = False, seed: int = 0) -> Sc
         msis=_mean([forecasts.mean_scaled_interval_score(y, low, high, 0.05, s)
                     for y, low, high, s in zip(observed, *bounds[-1], seasonal)]),
         coverage=tuple(_mean(row) for row in inside),
-        width=tuple(float((high - low).mean()) for low, high in bounds),
+        width=tuple(_mean(high - low) for low, high in bounds),
         coverage_by_step=np.array([[_mean(row[:, h]) for h in range(row.shape[1])]
                                    for row in inside]),
         pit=classes / max(1, classes.sum()))

@@ -55,6 +55,10 @@ def run(args: argparse.Namespace) -> None:
     if model.layout.num_targets > 1:
         energy = backtest.energy_score(groups, model.layout.spread)
     undefined = sum(math.isnan(item.seasonal) for item in items)
+    no_past = sum(bool(np.isnan(item.naive).all()) for item in items)
+    if no_past:
+        log(f"  {no_past:,} of {len(items):,} forecasts of a target have no value of it before "
+            "them; the scores of the seasonal naive forecast leave them out.")
     if args.json:
         print(json.dumps(_as_dict(scores, nats, energy, season, total, undefined)))
     else:
@@ -131,7 +135,7 @@ def _print_table(
     if not math.isnan(energy):
         notes.append(f"energy score {energy:.4f}")
     if undefined:
-        notes.append(f"MASE undefined for {undefined:,} (their history never changes)")
+        notes.append(f"MASE undefined for {undefined:,} (their history has no change)")
     print("; ".join(notes))
 
 

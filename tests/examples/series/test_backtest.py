@@ -67,6 +67,19 @@ def test_the_seasonal_naive_forecast():
     np.testing.assert_allclose(ahead.std(0)[[3, 8]] / ahead.std(0)[0], [2, 3], rtol=1e-6)
 
 
+def test_a_target_without_a_past_has_no_naive_forecast():
+    empty = np.full(20, np.nan)
+    assert np.isnan(backtest.naive(empty, 3, 2)).all()
+    one = table_of(a=np.arange(30) % 4, b=np.arange(30) % 5)
+    items = items_of(NormalForecaster(0.0), one)
+    alone = backtest.score(items, of_naive=True)
+    late = items[0]._replace(naive=backtest.naive(empty, 5, 1), seasonal=np.nan)
+    both = backtest.score([*items, late], of_naive=True)
+    for name in ("mase", "wql", "crps", "smape", "msis", "coverage", "width"):
+        np.testing.assert_allclose(getattr(both, name), getattr(alone, name))
+    assert np.isfinite(backtest.score([*items, late]).crps)
+
+
 def test_a_constant_series_has_no_mase_and_the_mean_is_of_the_others():  # report 2
     one = table_of(a=np.arange(30), b=np.full(30, 4))
     items = items_of(NormalForecaster(0.0), one)
