@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from vaeseq.cli import arguments, options
@@ -14,6 +15,7 @@ from .hparams import SeriesHParams
 
 _MOST_STEPS = 1 << 14
 _GAPS = ("auto", "missing", "split", "error")
+_TABLES = (".csv", ".parquet", ".pq")  # what tables of results are written as
 _LEVELS = "0.025,0.1,0.25,0.5,0.75,0.9,0.975"
 
 
@@ -69,7 +71,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         help="lag of the seasonal naive forecast and of MASE (default: that of training)")
     _add_paths(parser)
     options.add_scoring(parser, "table")
-    add("--per-series", type=arguments.output_file, metavar="FILE.csv",
+    add("--per-series", type=_table_file, metavar="FILE.csv",
         help="write the scores of each series")
     add("--plot", type=arguments.output_file, metavar="FILE.png",
         help="draw forecasts, coverage and the PIT")
@@ -88,7 +90,7 @@ def _forecast_arguments(parser: argparse.ArgumentParser) -> None:
     _add_paths(parser)
     add("--quantiles", type=_quantiles, default=_quantiles(_LEVELS), metavar="Q,Q",
         help=f"levels of the quantiles in the output (default: {_LEVELS})")
-    add("--output", type=arguments.output_file, metavar="FILE",
+    add("--output", type=_table_file, metavar="FILE",
         help="write the forecast as CSV, or as Parquet if the name ends so (default: the "
              "terminal)")
     add("--paths", type=arguments.output_file, metavar="FILE.npz",
@@ -116,7 +118,7 @@ def _impute_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps after a gap that count")
     add("--no-bridge", action="store_true",
         help="completions of the model alone, without straight lines")
-    add("--output", type=arguments.output_file, metavar="FILE",
+    add("--output", type=_table_file, metavar="FILE",
         help="write the filled table as CSV, or as Parquet (default: the terminal)")
     add("--plot", type=arguments.output_file, metavar="FILE.png",
         help="draw fan charts of the first gaps")
@@ -138,7 +140,7 @@ def _anomalies_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps whose mean score counts; more find long, faint anomalies")
     add("--labels", metavar="COLUMN", default="",
         help="column that is 1 for anomalies: prints the average precision")
-    add("--output", type=arguments.output_file, metavar="FILE",
+    add("--output", type=_table_file, metavar="FILE",
         help="write the scores of all steps as CSV, or as Parquet (default: the terminal)")
     add("--plot", type=arguments.output_file, metavar="FILE.png", help="draw series and scores")
     add("--retrain", choices=("leave-out", "weigh-up"),
@@ -169,7 +171,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         help="table whose first series all sequences continue")
     add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
         help="below 1 more predictable, above 1 more surprising")
-    add("--output", type=arguments.output_file, metavar="FILE",
+    add("--output", type=_table_or_archive_file, metavar="FILE",
         help="write CSV, Parquet or NPZ (default: CSV on the terminal, unless a picture or sound "
              "is written)")
     add("--svg", type=arguments.output_file, metavar="FILE.svg", help="draw pen strokes as SVG")
@@ -209,6 +211,19 @@ def _table(text: str) -> Path:
     archive, colon, _ = text.partition(".npz:")
     arguments.readable_file(f"{archive}.npz" if colon else text)
     return Path(text)
+
+
+def _table_file(text: str, suffixes: Sequence[str] = _TABLES) -> Path:
+    """Returns the path of a table to write; without a suffix, as of a pipe, it is CSV."""
+    path = arguments.output_file(text)
+    if path.suffix.lower() not in ("", *suffixes):
+        raise argparse.ArgumentTypeError(
+            f"expected a name that ends with {', '.join(suffixes)}; got {short_repr(text)}")
+    return path
+
+
+def _table_or_archive_file(text: str) -> Path:
+    return _table_file(text, (*_TABLES, ".npz"))
 
 
 def _names(text: str) -> tuple[str, ...]:

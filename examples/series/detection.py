@@ -25,22 +25,25 @@ class Threshold(NamedTuple):
 def smooth(scores: np.ndarray, window: int) -> np.ndarray:
     """Returns the mean of each score and those of the `window - 1` steps before it, `[N]`.
 
-    Missing scores are left out; NaN where all of a window are missing.
+    Missing scores are left out; NaN where all of a window are missing. Infinite ones make the mean
+    infinite.
     """
     finite = np.isfinite(scores)
     sums = np.cumsum(np.concatenate([[0.0], np.where(finite, scores, 0.0)]))
     counts = np.cumsum(np.concatenate([[0], finite]))
+    infinite = np.cumsum(np.concatenate([[0], np.isposinf(scores)]))
     first = np.maximum(np.arange(len(scores)) + 1 - window, 0)
     last = np.arange(len(scores)) + 1
     number = counts[last] - counts[first]
-    return np.where(number > 0, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
+    means = np.where(number > 0, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
+    return np.where(infinite[last] > infinite[first], np.inf, means)
 
 
 def threshold(calibration: np.ndarray, rate: float) -> Threshold:
     """Returns the threshold that a share `rate` of normal steps exceeds at most.
 
     Args:
-      calibration: scores of normal steps, `[n]`; NaN are left out.
+      calibration: scores of normal steps, `[n]`; NaN and infinity are left out.
       rate: where n scores cannot tell so small a rate, the threshold is their maximum.
 
     Raises:
@@ -58,7 +61,7 @@ def tail_probability(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     """Returns (1 + #{c >= s}) / (1 + n) of each score s, NaN where it is missing."""
     sorted_scores = np.sort(calibration[np.isfinite(calibration)])
     above = len(sorted_scores) - np.searchsorted(sorted_scores, scores, "left")
-    return np.where(np.isfinite(scores), (1 + above) / (1 + len(sorted_scores)), np.nan)
+    return np.where(~np.isnan(scores), (1 + above) / (1 + len(sorted_scores)), np.nan)
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -73,13 +76,14 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     Returns:
       NaN if there is no anomaly.
     """
-    finite = np.isfinite(scores) & np.isfinite(labels)
-    labels, scores = labels[finite] > 0, scores[finite]
+    is_scored = ~np.isnan(scores) & np.isfinite(labels)
+    labels, scores = labels[is_scored] > 0, scores[is_scored]
     if not labels.any():
         return math.nan
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(labels[order])
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    scores = scores[order]
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(order) - 1)
     recall = hits[last] / hits[-1]
     precision = hits[last] / (last + 1)
     return float((np.diff(np.concatenate([[0.0], recall])) * precision).sum())

@@ -23,6 +23,8 @@ from ..output import files, plots
 from . import retraining
 from .loading import load_model
 
+_COMPUTED = ("score", "tail_probability", "anomaly")  # columns of the output
+
 
 class _Scored(NamedTuple):
     """The scores of a table: smoothed, their tail probabilities and flags, each of each series."""
@@ -39,22 +41,33 @@ def run(args: argparse.Namespace) -> None:
     if args.retrain and args.data:
         raise UsageError("--retrain: expected the training data, which it weighs anew; got --data. "
                          "Leave --data out.")
+    if args.num_steps and not args.retrain:
+        raise UsageError("--num-steps: expected it together with --retrain, whose updates it "
+                         "counts. Leave it out.")
     model = load_model(args)
     if args.plot:
         plots.pyplot()
     table, labels = _read(args, model)
+    is_written = bool(args.output or not (args.plot or args.retrain))
+    if is_written:
+        files.check_targets(
+            model.layout.roles.targets, [*files.place_columns(table), *_COMPUTED])
     for note in table.notes:
         print(f"  {note}", file=sys.stderr)
     calibration = _calibration(args, model)
     limit = detection.threshold(calibration, args.rate)
     _print_threshold(args, limit)
     places = positions([len(one.values) for one in table.series])
-    raw = _scores(args, model, table, places, "anomalies")
+    impossible = [_impossible(model, one.values) for one in table.series]
+    raw = _scores(args, model, _without(table, impossible), places, "anomalies")
+    for score, steps in zip(raw, impossible, strict=True):
+        score[steps.any(1)] = np.inf
     scores = [detection.smooth(each, args.window) for each in raw]
     scored = _Scored(scores, [detection.tail_probability(s, calibration) for s in scores],
                      [np.nan_to_num(s, nan=-np.inf) > limit.value for s in scores])
+    _print_impossible(impossible)
     _print_found(model, table, scored, labels)
-    if args.output or not (args.plot or args.retrain):
+    if is_written:
         files.write_table(args.output, _columns(model, table, scored))
     if args.plot:
         plots.anomalies(args.plot, [plots.Scored(
@@ -70,14 +83,29 @@ def _read(
 ) -> tuple[Table, list[np.ndarray] | None]:
     """Returns the table and, with `--labels`, the labels of each series."""
     if not args.labels:
-        return sources.read_for(model.layout, args.data, args.gaps), None
+        return sources.read_for(model.layout, args.data, args.gaps, allow_far=True), None
     known = model.layout.roles.known
     roles = dataclasses.replace(model.layout.roles, known=(*known, args.labels))
     table = sources.read_for(
-        dataclasses.replace(model.layout, roles=roles), args.data, args.gaps)
+        dataclasses.replace(model.layout, roles=roles), args.data, args.gaps, allow_far=True)
     labels = [one.known[:, len(known)] for one in table.series]
     series = tuple(one._replace(known=one.known[:, :len(known)]) for one in table.series)
     return dataclasses.replace(table, series=series), labels
+
+
+def _impossible(model: SeriesModel, values: np.ndarray) -> np.ndarray:
+    """Returns which values `[N, D]` the model does not allow for, or are far outside of training.
+
+    Far values would be the level and scale of what comes after them.
+    """
+    return ~model.maker.is_possible(values) | sources.is_far(model.layout, values)
+
+
+def _without(table: Table, impossible: Sequence[np.ndarray]) -> Table:
+    """Returns the table without impossible values: the model reads them as missing."""
+    return dataclasses.replace(table, series=tuple(
+        one._replace(values=np.where(each, np.nan, one.values)) if each.any() else one
+        for one, each in zip(table.series, impossible)))
 
 
 def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
@@ -86,11 +114,12 @@ def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
         table = sources.read_for(model.layout, args.calibrate, args.gaps)
         places = positions([len(one.values) for one in table.series])
     else:
-        table = sources.read_for(model.layout, [], args.gaps)
+        table = sources.read_for(model.layout, [], args.gaps, allow_far=True)
         places = sources.held_out(model.layout, table)
         if not places:
             raise UsageError("expected held-out steps to calibrate the false-alarm rate on, but "
                              "training held out none of this table. Give --calibrate FILE.")
+    table = _without(table, [_impossible(model, one.values) for one in table.series])
     scores = _scores(args, model, table, places, "calibrate")
     return np.concatenate([detection.smooth(each, args.window) for each in scores])
 
@@ -120,12 +149,21 @@ def _print_threshold(args: argparse.Namespace, limit: Threshold) -> None:
               file=sys.stderr)
 
 
+def _print_impossible(impossible: Sequence[np.ndarray]) -> None:
+    count = sum(int(each.any(1).sum()) for each in impossible)
+    if count:
+        print(f"  {count:,} steps have a value that the model's output cannot have or far outside "
+              "of the training data: their score is infinite.", file=sys.stderr)
+
+
 def _print_found(
     model: SeriesModel, table: Table, scored: _Scored, labels: list[np.ndarray] | None
 ) -> None:
-    total = sum(int(np.isfinite(score).sum()) for score in scored.scores)
+    total = sum(int((~np.isnan(score)).sum()) for score in scored.scores)
     flagged = sum(int(flags.sum()) for flags in scored.flags)
     print(f"{flagged:,} of {total:,} steps are anomalies.", file=sys.stderr)
+    if not total:
+        return
     highest = int(np.argmax([np.nanmax(s, initial=-np.inf) for s in scored.scores]))
     one, at = table.series[highest], int(np.nanargmax(scored.scores[highest]))
     place = model.layout.step.format(np.array([one.start + at]))[0]
@@ -154,7 +192,6 @@ def _columns(model: SeriesModel, table: Table, scored: _Scored) -> dict[str, lis
         columns["time"] += model.layout.step.format(one.start + np.arange(size))
         for d, target in enumerate(model.layout.roles.targets):
             columns[target] += one.values[:, d].tolist()
-        columns["score"] += score.tolist()
-        columns["tail_probability"] += tail.tolist()
-        columns["anomaly"] += flags.astype(int).tolist()
+        for name, computed in zip(_COMPUTED, (score, tail, flags.astype(int)), strict=True):
+            columns[name] += computed.tolist()
     return columns

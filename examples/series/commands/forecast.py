@@ -49,9 +49,10 @@ def run(args: argparse.Namespace) -> None:
           f"{' (of the longest series)' if len(lasts) > 1 else ''}.", file=sys.stderr)
     files.write_table(args.output, _columns(model, table, paths, args.quantiles))
     if args.paths:
-        np.savez_compressed(
-            args.paths, paths=np.stack(paths), series=[one.name for one in table.series],
-            targets=list(model.layout.roles.targets))
+        with open(args.paths, "wb") as file:  # NumPy would add .npz to a name without it
+            np.savez_compressed(
+                file, paths=np.stack(paths), series=[one.name for one in table.series],
+                targets=list(model.layout.roles.targets))
     if args.plot:
         plots.fans(args.plot, _charts(model, table, paths, horizon))
 

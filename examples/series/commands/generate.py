@@ -32,11 +32,14 @@ def run(args: argparse.Namespace) -> None:
     if args.wav and not rate:
         raise UsageError("--wav: expected a model that was trained on WAV files, got one of "
                          f"{', '.join(roles.targets[:5])}.")
+    is_written = bool(args.output or not (args.svg or args.plot or args.wav))
+    if is_written:
+        files.check_targets(roles.targets, ("series", "time"))
     series, dropped = _beginning(args, model)
     length = args.length or _usual_length(model)
     samples = _sample(args, model, series, dropped + length)[:, dropped:]
     index = series.end + dropped + np.arange(length)
-    if args.output or not (args.svg or args.plot or args.wav):
+    if is_written:
         _write(args, model, samples, index)
     drawings = list(samples) if is_drawing else []
     if args.svg:
@@ -68,7 +71,7 @@ def _beginning(args: argparse.Namespace, model: SeriesModel) -> tuple[Series, in
 
 def _usual_length(model: SeriesModel) -> int:
     if model.hparams.scaling == "training":
-        return max(1, int(np.median(model.layout.ends)))
+        return model.layout.usual_length or model.hparams.sequence_size
     return model.hparams.horizon
 
 
@@ -96,8 +99,9 @@ def _sample(
 def _write(
     args: argparse.Namespace, model: SeriesModel, samples: np.ndarray, index: np.ndarray
 ) -> None:
-    if args.output and args.output.name.endswith(".npz"):
-        np.savez_compressed(args.output, values=samples, targets=list(model.layout.roles.targets))
+    if args.output and args.output.suffix.lower() == ".npz":
+        with open(args.output, "wb") as file:  # NumPy would add .npz to a name with .NPZ
+            np.savez_compressed(file, values=samples, targets=list(model.layout.roles.targets))
         return
     count, size, _ = samples.shape
     digits = len(str(count))

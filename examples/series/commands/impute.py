@@ -33,6 +33,10 @@ def run(args: argparse.Namespace) -> None:
         print(f"  {note}", file=sys.stderr)
     if not table.num_missing:
         raise UsageError("expected a table with missing values to fill, got one without.")
+    targets = model.layout.roles.targets
+    files.check_targets(targets, [*files.place_columns(table), *(
+        f"{target}_{suffix}" for target in targets
+        for suffix in ("lower", "upper", "filled", *_draws(args)))])
     bridge = _bridge(model, table, args)
     total = sum(len(gaps.groups(one.values, args.lookahead)) for one in table.series)
     completed = []
@@ -91,9 +95,13 @@ def _columns(
             columns[f"{target}_lower"] += lower[:, d].tolist()
             columns[f"{target}_upper"] += upper[:, d].tolist()
             columns[f"{target}_filled"] += filled[:, d].astype(int).tolist()
-            for number in range(args.draws):
-                columns[f"{target}_draw{number + 1}"] += samples[number, :, d].tolist()
+            for suffix, sample in zip(_draws(args), samples):
+                columns[f"{target}_{suffix}"] += sample[:, d].tolist()
     return columns
+
+
+def _draws(args: argparse.Namespace) -> list[str]:
+    return [f"draw{number + 1}" for number in range(args.draws)]
 
 
 def _charts(

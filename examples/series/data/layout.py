@@ -56,6 +56,9 @@ class Layout:
     sample_rate: int = 0  # of WAV files, samples per second; 0 for tables
     num_hidden: int = 0  # values that training does not see (`hidden_steps`)
     gaps: str = "auto"  # how training read steps without a row (`table.build`)
+    # Of separate validation data, "" without them; None in runs of earlier versions
+    valid_checksum: str | None = None
+    usual_length: int = 0  # the median of the series' training steps; 0 in runs of earlier versions
 
     @property
     def num_targets(self) -> int:
@@ -84,6 +87,19 @@ class Layout:
             raise UsageError(
                 f"{', '.join(map(repr, self.files))}: expected the data that the run was trained "
                 "on, but they have changed. Give the same files again, or another --log-dir.")
+        if ((other.ends, other.valid_windows) != (self.ends, self.valid_windows)
+                or self.valid_checksum not in (None, other.valid_checksum)):
+            raise UsageError(
+                f"expected the validation steps of the run to resume, {self._valid_text()}, got "
+                f"{other._valid_text()}. Give the same --valid-windows and --valid-data again, or "
+                "another --log-dir.")
+
+    def _valid_text(self) -> str:
+        """Returns the options that chose the validation steps."""
+        data = "" if self.valid_checksum is None else " without --valid-data"
+        if self.valid_checksum:
+            data = f" and --valid-data with the checksum {self.valid_checksum}"
+        return f"--valid-windows {self.valid_windows}{data}"
 
     def save(self, log_dir: LogDir) -> None:
         """Writes `series.json` into a log directory."""
@@ -115,7 +131,8 @@ class Layout:
         codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
         whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate",
-                                                   "num_hidden", "gaps") if name in values}
+                                                   "num_hidden", "gaps", "valid_checksum",
+                                                   "usual_length") if name in values}
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
         layout = cls(roles=Roles(**roles), step=step, levels=levels, codes=codes,
                      covariates=pairs, **whole, **tuples)
@@ -141,6 +158,7 @@ def describe(
     low, high = (function.reduce([function.reduce(part, 0) for part in parts], 0)
                  for function in (np.fmin, np.fmax))
     ends = tuple(one.start + len(part) for one, part in zip(table.series, parts))
+    usual_length = int(np.median([len(part) for part in parts]))
     # Of a large table, every n-th row tells the rest.
     stride = 1 + sum(map(len, parts)) // _MOST_SAMPLED
     parts = [part[::stride] for part in parts]
@@ -172,7 +190,8 @@ def describe(
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
         valid_windows=valid_windows, sample_rate=sample_rate,
-        num_hidden=_num_hidden(table, parts), gaps=gaps)
+        num_hidden=_num_hidden(table, parts), gaps=gaps, valid_checksum="",
+        usual_length=usual_length)
 
 
 def _num_hidden(table: Table, parts: Sequence[np.ndarray]) -> int:

@@ -83,6 +83,7 @@ def read_training(
     valid: list[Places] = []
     if valid_path:
         other = _read_as(layout, [valid_path])
+        layout = dataclasses.replace(layout, valid_checksum=layout_lib.checksum(other))
         notes += other.notes
         offset = len(table.series)
         valid = [dataclasses.replace(places, series=places.series + offset) for places in positions(
@@ -104,15 +105,23 @@ def read_training(
 
 
 def read_for(
-    layout: Layout, paths: Sequence[Path], gaps: str | None = None
+    layout: Layout, paths: Sequence[Path], gaps: str | None = None, *, allow_far: bool = False
 ) -> Table:
     """Reads tables for a trained model, columns by name, by default with the gaps of training.
 
     Raises:
       UsageError: a column is missing, times have another step, or values are far outside of the
-        training data.
+        training data (`is_far`), unless that is allowed.
     """
-    return _read_as(layout, paths or _training_files(layout), gaps)
+    return _read_as(layout, paths or _training_files(layout), gaps, allow_far=allow_far)
+
+
+def is_far(layout: Layout, values: np.ndarray) -> np.ndarray:
+    """Returns whether values `[N, D]` are so far outside of the training data as of another unit.
+    """
+    low, high = np.array(layout.low), np.array(layout.high)
+    far = _FAR * np.maximum(high - low, 1e-12)
+    return (values > high + far) | (values < low - far)
 
 
 def held_out(layout: Layout, table: Table) -> list[Places]:
@@ -167,22 +176,23 @@ def _training_files(layout: Layout) -> list[Path]:
     return [Path(name) for name in layout.files]
 
 
-def _read_as(layout: Layout, paths: Sequence[Path], gaps: str | None = None) -> Table:
+def _read_as(
+    layout: Layout, paths: Sequence[Path], gaps: str | None = None, *, allow_far: bool = False
+) -> Table:
     files = [columns_lib.read(path, layout.num_targets) for path in paths]
     _check_rates(files, layout.sample_rate)
     table = table_lib.build(
         files, layout.roles, gaps=gaps or layout.gaps, step=layout.step, levels=layout.levels,
         by_file=len(layout.files) > 1)
-    for d, name in enumerate(layout.roles.targets):
-        far = _FAR * max(layout.high[d] - layout.low[d], 1e-12)
-        for one in table.series:
-            finite = one.values[:, d][np.isfinite(one.values[:, d])]
-            if len(finite) and (finite.max() > layout.high[d] + far
-                              or finite.min() < layout.low[d] - far):
-                worst = finite[np.argmax(np.abs(finite))]
-                raise UsageError(
-                    f"column {name!r}: expected values like those of training, {layout.low[d]:g} "
-                    f"to {layout.high[d]:g}, got {worst:g}: is the unit another one?")
+    for one in table.series:
+        far = is_far(layout, one.values)
+        if far.any() and not allow_far:
+            d = int(far.any(0).argmax())
+            values = one.values[far[:, d], d]
+            raise UsageError(
+                f"column {layout.roles.targets[d]!r}: expected values like those of training, "
+                f"{layout.low[d]:g} to {layout.high[d]:g}, got "
+                f"{values[np.argmax(np.abs(values))]:g}: is the unit another one?")
     return table
 
 

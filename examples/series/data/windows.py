@@ -180,6 +180,20 @@ class WindowMaker:
         values = np.asarray(values, np.float64) * scale + loc
         return np.exp(np.minimum(values, 700.0)) if self.space.log else values
 
+    def is_possible(self, values: np.ndarray) -> np.ndarray:
+        """Returns whether the output can have values `[N, D]`; True where one is missing."""
+        if self.space.kind == "classes":
+            possible = np.stack([np.isin(values[:, d], classes)
+                                 for d, classes in enumerate(self._layout.codes)], -1)
+        elif self.space.kind == "bits":
+            possible = np.isin(values, (0, 1))
+        elif self.space.kind == "counts":
+            possible = values >= 0
+        else:
+            possible = values > 0 if self.space.log else np.ones(values.shape, bool)
+            possible[:, self._binary] = np.isin(values[:, self._binary], (0, 1))
+        return possible | np.isnan(values)
+
     def _in_units(self, values: np.ndarray) -> np.ndarray:
         """Returns values `[N, D]` in unscaled units of the model, NaN where there are none."""
         if self.space.kind == "classes":

@@ -12,13 +12,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from vaeseq.cli.arguments import UsageError
+
+from ..data import Table
+
+
+def check_targets(targets: Sequence[str], others: Sequence[str]) -> None:
+    """Raises UsageError where a target has the name of another column of the output."""
+    for target in targets:
+        if target in others:
+            raise UsageError(
+                f"column {target!r}: expected a target with a name of its own, got one that the "
+                "output needs for another column. Rename the target and train a new run.")
+
+
+def place_columns(table: Table) -> list[str]:
+    """Returns the columns that tell the rows of an output apart: the series, if any, and the time.
+    """
+    return ["series", "time"] if len(table.series) > 1 or table.series[0].name else ["time"]
+
 
 def write_table(path: Path | None, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
     """Writes columns of one length; NaN becomes an empty cell.
 
-    Writes Parquet if the name ends with .parquet, otherwise CSV; prints it without a path.
+    Writes Parquet if the name ends with .parquet, otherwise CSV; prints it without a path. Numbers
+    are as short as they can be without another value.
     """
-    if path is not None and path.name.endswith((".parquet", ".pq")):
+    if path is not None and path.suffix.lower() in (".parquet", ".pq"):
         pa.parquet.write_table(pa.table({
             name: pa.array(values, from_pandas=True) for name, values in columns.items()}), path)
         return
@@ -32,11 +52,11 @@ def write_table(path: Path | None, columns: Mapping[str, Sequence[Any] | np.ndar
 def _write_csv(file: Any, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    for row in zip(*columns.values()):
+    for row in zip(*columns.values(), strict=True):
         writer.writerow([_cell(value) for value in row])
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else f"{value:.7g}"
+        return "" if np.isnan(value) else str(value).removesuffix(".0")
     return value

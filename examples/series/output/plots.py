@@ -111,7 +111,7 @@ def anomalies(path: Path, charts: Sequence[Scored]) -> None:
                 ax.axvline(time, color="tab:red", alpha=0.3, linewidth=1.5)
         bottom.plot(chart.times, chart.scores, color="tab:blue", linewidth=0.8)
         bottom.axhline(chart.threshold, color="tab:red", linestyle=":", label="threshold")
-        top.set_title(chart.title, fontsize=10)
+        top.set_title(chart.title, fontsize=10, parse_math=False)
         bottom.set_ylabel("nats", fontsize=8)
         for ax in (top, bottom):
             ax.tick_params(labelsize=8)
@@ -128,7 +128,7 @@ def lines(path: Path, samples: np.ndarray, times: np.ndarray, names: Sequence[st
                                 layout="constrained", squeeze=False)
     for d, (name, ax) in enumerate(zip(names, axes[:, 0])):
         ax.plot(times, samples[:20, :, d].T, linewidth=0.9)
-        ax.set_title(name, fontsize=10)
+        ax.set_title(name, fontsize=10, parse_math=False)
         ax.tick_params(labelsize=8)
     figure.savefig(path, dpi=110, format="png")
     plt.close(figure)
@@ -148,5 +148,5 @@ def _fan(ax: Any, chart: Fan) -> None:
     if len(chart.observed):
         ax.plot(chart.times, chart.observed, ".", color="tab:red", markersize=4,
                 label="observed")
-    ax.set_title(chart.title, fontsize=10)
+    ax.set_title(chart.title, fontsize=10, parse_math=False)
     ax.tick_params(labelsize=8)

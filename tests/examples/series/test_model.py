@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples.series.commands import calibrating
+from examples.series.commands import calibrating, generate
 from examples.series.data import columns, layout, roles, sources, table, windows
 from examples.series.hparams import SeriesHParams
 from examples.series.model import SeriesModel
@@ -37,6 +37,16 @@ def model_of(one, folder, overrides=""):
     hparams = sources.resolve(hparams, one)
     described = layout.describe(one, held_out=0, valid_windows=0, files=["f"])
     return SeriesModel(hparams, described, folder / "log", table=one)
+
+
+def test_new_sequences_are_as_long_as_the_training_series(tmp_path):
+    one = table_of(*(np.sin(np.arange(size)) for size in (20, 24, 30)))
+    late = dataclasses.replace(one, series=tuple(
+        each._replace(start=19000) for each in one.series))  # days since 1970
+    model = model_of(late, tmp_path, "scaling=training")
+    assert generate._usual_length(model) == 24
+    model.layout = dataclasses.replace(model.layout, usual_length=0)  # an earlier version's
+    assert generate._usual_length(model) == model.hparams.sequence_size
 
 
 class TestSeriesAgent(AgentContract):

@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-series in this process: training, scores, forecasts, and wrong use."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -14,13 +15,15 @@ import tensorflow as tf
 
 from examples.series.cli import program
 from examples.series.commands import train as train_command
-from examples.series.data import columns, sources
+from examples.series.data import Options, columns, sources
 from examples.series.data.windows import Places, stack
+from examples.series.hparams import SeriesHParams
 from examples.series.model import SeriesModel
 from examples.series.model.spread import Spread
 from examples.series.output import files
 from tests.examples.series.series_data import SMALL, csv, rows
 from tests.in_process import assert_one_line, runner
+from vaeseq.cli.arguments import UsageError
 from vaeseq.train.trainer import TrainResult
 
 WORDS = ("--horizon", "4", "--known", "promo", "--hparams", SMALL)
@@ -87,6 +90,41 @@ def test_training_resumes_and_refuses_other_data(run, trained, tmp_path):
     assert_one_line(ended, "but they have changed. Give the same files again")
 
 
+@pytest.mark.parametrize("words, message", [
+    (("--valid-windows", "0"), "the run to resume, --valid-windows 1 without --valid-data, got "
+     "--valid-windows 0 without --valid-data. Give the same --valid-windows"),
+    (("--valid-data", "data"), "got --valid-windows 1 and --valid-data with the checksum"),
+])
+def test_training_refuses_to_resume_with_other_validation_steps(run, trained, words, message):
+    words = [trained.data if word == "data" else word for word in words]
+    assert_one_line(run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, *WORDS,
+                        *words), message)
+
+
+def test_a_run_of_an_earlier_version_resumes(run, trained, tmp_path):
+    shutil.copytree(trained.log_dir, tmp_path / "log")
+    saved = tmp_path / "log" / "series.json"
+    values = json.loads(saved.read_text())
+    del values["valid_checksum"], values["usual_length"]
+    saved.write_text(json.dumps(values))
+    ended = run("train", "--log-dir", tmp_path / "log", "--train-data", trained.data, *WORDS,
+                "--num-steps", "60", status=0)
+    assert "nothing to do" in ended.out
+
+
+def test_another_validation_table_is_told_from_the_first(tmp_path):
+    for name, days in (("train", 60), ("first", 50), ("second", 40)):
+        (tmp_path / name).write_text(csv(rows(days=days)))
+    hparams = SeriesHParams().parse(SMALL).replace(horizon=4)
+    first, second = (sources.read_training(
+        [tmp_path / "train"], hparams, Options(), valid_path=tmp_path / name).layout
+        for name in ("first", "second"))
+    first.check_same(first)
+    with pytest.raises(UsageError, match=f"{first.valid_checksum}, got .* {second.valid_checksum}"):
+        first.check_same(second)
+    dataclasses.replace(first, valid_checksum=None).check_same(second)  # an earlier version's
+
+
 def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path):
     ended = run("evaluate", "--log-dir", trained.log_dir, "--num-paths", "50", "--json",
                 "--per-series", tmp_path / "s.csv", "--plot", tmp_path / "p.png", status=0)
@@ -105,7 +143,7 @@ def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path)
 @pytest.mark.xla
 def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_path):
     ended = forecast(run, trained, tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--paths",
-                     tmp_path / "f.npz", "--quantiles", "0.1,0.5,0.9")
+                     tmp_path / "paths", "--quantiles", "0.1,0.5,0.9")
     assert "The forecast begins after the last row, 2024-04-09." in ended.err
     header, *data_rows = read_rows(tmp_path / "f.csv")
     assert header == ["series", "time", "target", "mean", "q0.1", "q0.5", "q0.9"]
@@ -113,7 +151,7 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
         [name, f"2024-04-{day}", "sales"] for name in "ab" for day in (10, 11, 12, 13)]
     assert np.mean([float(row[5]) for row in data_rows[:4]]) < 150
     assert np.mean([float(row[5]) for row in data_rows[4:]]) > 150
-    with np.load(tmp_path / "f.npz") as archive:
+    with np.load(tmp_path / "paths") as archive:
         assert archive["paths"].shape == (2, 50, 4, 1)
         assert archive["series"].tolist() == ["a", "b"]
         np.testing.assert_allclose(archive["paths"][0, :, 0, 0].mean(), float(data_rows[0][3]),
@@ -131,6 +169,25 @@ def test_tables_of_results_are_csv_or_parquet(tmp_path, capsys):
         "name": ["a", "b"], "x": [1.5, None]}
     files.write_table(None, table)
     assert capsys.readouterr().out == "name,x\na,1.5\nb,\n"
+    files.write_table(tmp_path / "T.PARQUET", table)
+    assert pyarrow.parquet.read_table(tmp_path / "T.PARQUET").num_rows == 2
+    files.write_table(tmp_path / "x.csv", {"x": [12345682.47, 3.0, math.inf, np.float32(0.1)]})
+    assert (tmp_path / "x.csv").read_text() == "x\n12345682.47\n3\ninf\n0.1\n"  # not rounded
+
+
+@pytest.mark.parametrize("command, target", [
+    ("anomalies", "score"), ("impute", "time"), ("generate", "series")])
+def test_a_target_with_the_name_of_another_column_is_refused(
+        run, trained, tmp_path, command, target):
+    shutil.copytree(trained.log_dir, tmp_path / "log")
+    saved = tmp_path / "log" / "series.json"
+    saved.write_text(saved.read_text().replace('"sales"', f'"{target}"'))
+    (tmp_path / "data.csv").write_text(
+        Path(trained.data).read_text().replace("sales", target, 1))
+    words = () if command == "generate" else ("--data", tmp_path / "data.csv")
+    ended = run(command, "--log-dir", tmp_path / "log", *words)
+    assert_one_line(ended, f"column {target!r}: expected a target with a name of its own")
+    assert not ended.out
 
 
 def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp_path):  # report 7
@@ -282,6 +339,38 @@ def test_anomalies_are_flagged_at_a_calibrated_rate(run, trained, tmp_path, eage
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_steps_far_outside_of_the_training_data_are_anomalies(run, trained, tmp_path, eagerly):
+    (tmp_path / "data.csv").write_text(csv([
+        (day, shop, 1e9 if (day.isoformat(), shop) == ("2024-03-01", "b") else sales, promo)
+        for day, shop, sales, promo in rows()]))
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--data", tmp_path / "data.csv",
+                "--output", tmp_path / "s.csv", "--plot", tmp_path / "s.png", status=0)
+    assert "1 steps have a value that the model's output cannot have or far outside" in ended.err
+    assert "The highest score, inf nats, is at 2024-03-01 of series 'b'." in ended.err
+    odd = [row for row in read_rows(tmp_path / "s.csv")[1:] if row[3] == "inf"]
+    assert [(*row[:3], row[5]) for row in odd] == [("b", "2024-03-01", "1000000000", "1")]
+    assert float(odd[0][4]) == pytest.approx(1 / 9)  # of eight held-out steps
+
+
+def test_a_table_without_values_has_no_anomalies(run, trained, tmp_path, eagerly):
+    (tmp_path / "data.csv").write_text(csv([
+        (day, shop, "", promo) for day, shop, _, promo in rows(days=20)]))
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--data", tmp_path / "data.csv",
+                "--output", tmp_path / "s.csv", status=0)
+    assert "0 of 0 steps are anomalies." in ended.err and "highest" not in ended.err
+
+
+def test_names_and_options_that_would_be_ignored_are_refused(run, trained, tmp_path):
+    for command, name, message in (
+            ("forecast", "f.npz", "expected a name that ends with .csv, .parquet, .pq; got"),
+            ("anomalies", "f.txt", "expected a name that ends with .csv, .parquet, .pq; got"),
+            ("generate", "f.json", "expected a name that ends with .csv, .parquet, .pq, .npz")):
+        ended = run(command, "--log-dir", trained.log_dir, "--output", tmp_path / name)
+        assert_one_line(ended, message)
+    ended = run("anomalies", "--log-dir", trained.log_dir, "--num-steps", "3")
+    assert_one_line(ended, "--num-steps: expected it together with --retrain")
+
+
 def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
     ended = run("anomalies", "--log-dir", trained.log_dir, "--rate", "0.2", "--retrain",
                 "leave-out", "--retrain-dir", tmp_path / "log", "--num-steps", "2", status=0)
@@ -302,8 +391,8 @@ def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
 
 def test_new_sequences(run, trained, tmp_path, eagerly):
     words = ("generate", "--log-dir", trained.log_dir, "--num-samples", "3", "--length", "2")
-    ended = run(*words, "--output", tmp_path / "g.npz", "--plot", tmp_path / "g.png", status=0)
-    with np.load(tmp_path / "g.npz") as archive:
+    ended = run(*words, "--output", tmp_path / "g.NPZ", "--plot", tmp_path / "g.png", status=0)
+    with np.load(tmp_path / "g.NPZ") as archive:
         assert archive["values"].shape == (3, 2, 1) and archive["targets"].tolist() == ["sales"]
         assert np.isfinite(archive["values"]).all()
     ended = run(*words, "--prime", trained.data, "--temperature", "0.5")

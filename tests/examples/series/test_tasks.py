@@ -13,7 +13,7 @@ from examples.series.data.times import Step
 from examples.series.data.windows import Places
 from examples.series.model import spread
 from examples.series.model.spread import Spread
-from examples.series.output import sound, strokes
+from examples.series.output import plots, sound, strokes
 from vaeseq.cli.arguments import UsageError
 
 NAN = float("nan")
@@ -165,6 +165,8 @@ def test_average_precision_of_a_case_worked_by_hand():
     tied = detection.average_precision(np.array([1, 0, 1, 0]), np.array([1, 1, 1, 1.0]))
     assert tied == 0.5  # the chance level
     assert detection.average_precision(np.array([1, 0, 0]), np.array([NAN, 2, 1])) != 1  # NaN
+    infinite = np.array([np.inf, np.inf, 1])
+    assert detection.average_precision(np.array([1, 0, 0]), infinite) == 0.5  # one threshold
     assert np.isnan(detection.average_precision(np.zeros(3), np.arange(3)))
 
 
@@ -188,6 +190,9 @@ def test_tail_probabilities_and_smoothing():
         [1.0, 0.75, 0.25, NAN])
     scores = np.array([1.0, NAN, 3.0, 5.0, NAN, NAN])
     np.testing.assert_allclose(detection.smooth(scores, 2), [1, 1, 3, 4, 5, NAN])
+    impossible = np.array([1.0, np.inf, 3.0, 5.0, NAN, NAN])
+    np.testing.assert_allclose(detection.smooth(impossible, 2), [1, np.inf, np.inf, 4, 5, NAN])
+    np.testing.assert_allclose(detection.tail_probability(impossible[:2], calibration), [1, 0.25])
     assert detection.stretches(np.array([0, 1, 1, 0, 1, 0, 0, 0, 1]) > 0, 2) == [(1, 5), (8, 9)]
     assert detection.worst_tenth([np.arange(15.0), np.array([NAN, 99.0])]) == 99.0
 
@@ -230,6 +235,18 @@ def test_strokes_are_lines_between_lifts(tmp_path):
     assert text.count("<polyline") == 5 and text.startswith("<svg") and "nan" not in text
     strokes.write_png(tmp_path / "s.png", [drawing] * 3)
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_titles_are_the_names_as_they_are(tmp_path):
+    title, none = r"AAPL$ close_$ \$", np.array([])
+    times, values = np.arange(5), np.arange(5.0)
+    plots.fans(tmp_path / "f.png", [plots.Fan(
+        title, times, values, times + 5, np.ones([9, 5]), none, none)])
+    plots.lines(tmp_path / "l.png", np.ones([2, 5, 1]), times, [title])
+    plots.anomalies(tmp_path / "a.png", [plots.Scored(
+        title, times, values[:, None], values, values > 3, 3.0)])
+    for name in "fla":
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def write_wav(path, content, width, channels):

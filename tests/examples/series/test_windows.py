@@ -48,6 +48,24 @@ def test_nothing_after_the_origin_reaches_a_window(output):
                               maker.window(one.series[0], 40, 75).values[20:])
 
 
+@pytest.mark.parametrize("output, values, impossible", [
+    ("normal", [-500, 0, 500], []), ("lognormal", [-500, 0, 500], [-500, 0]),
+    ("negative_binomial", [-1, 0, 500], [-1]), ("bernoulli", [0, 1, 2], [2]),
+    ("categorical", [0, 3, 1.5], [1.5])])
+def test_values_that_an_output_cannot_have(output, values, impossible):
+    maker = maker_of(table_of(np.arange(40) % 4), output)
+    values = np.array([*values, np.nan])
+    assert values[~maker.is_possible(values[:, None])[:, 0]].tolist() == impossible
+
+
+def test_the_pen_of_strokes_is_0_or_1():
+    one = table_of(WAVE)
+    described = layout.describe(one, held_out=0, valid_windows=0, files=["f"])
+    maker = windows.WindowMaker(described, SPACES["strokes"], season=7, lags=(1,), binary=[2])
+    values = np.array([[5.0, -5, 0], [5, -5, 0.5]])
+    assert maker.is_possible(values).tolist() == [[True] * 3, [True, True, False]]
+
+
 def test_a_window_is_scaled_by_the_history_before_it_alone():
     one = table_of(WAVE)
     changed = WAVE.copy()
