@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +35,25 @@ def place_columns(table: Table) -> list[str]:
 def write_table(path: Path | None, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
     """Writes columns of one length; NaN becomes an empty cell.
 
-    Writes Parquet if the name ends with .parquet, otherwise CSV; prints it without a path. Numbers
-    are as short as they can be without another value.
+    Writes Parquet if the name ends with .parquet or .pq, otherwise CSV; prints it without a path,
+    with numbers of ten digits. In a file they are as short as they can be without another value.
     """
     if path is not None and path.suffix.lower() in (".parquet", ".pq"):
         pa.parquet.write_table(pa.table({
             name: pa.array(values, from_pandas=True) for name, values in columns.items()}), path)
         return
     if path is None:
-        _write_csv(sys.stdout, columns)
+        _write_csv(sys.stdout, columns, "{:.10g}".format)
         return
     with open(path, "w", encoding="utf-8", newline="") as file:
-        _write_csv(file, columns)
+        _write_csv(file, columns, lambda value: str(value).removesuffix(".0"))
 
 
-def _write_csv(file: Any, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
+def _write_csv(
+    file: Any, columns: Mapping[str, Sequence[Any] | np.ndarray], number: Callable[[Any], str]
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
-        writer.writerow([_cell(value) for value in row])
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else str(value).removesuffix(".0")
-    return value
+        writer.writerow([("" if np.isnan(value) else number(value))
+                         if isinstance(value, (float, np.floating)) else value for value in row])

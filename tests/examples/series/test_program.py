@@ -167,8 +167,8 @@ def test_tables_of_results_are_csv_or_parquet(tmp_path, capsys):
     assert (tmp_path / "t.csv").read_text() == "name,x\na,1.5\nb,\n"
     assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pydict() == {
         "name": ["a", "b"], "x": [1.5, None]}
-    files.write_table(None, table)
-    assert capsys.readouterr().out == "name,x\na,1.5\nb,\n"
+    files.write_table(None, {**table, "y": [1 / 3, 12345682.47]})
+    assert capsys.readouterr().out == "name,x,y\na,1.5,0.3333333333\nb,,12345682.47\n"
     files.write_table(tmp_path / "T.PARQUET", table)
     assert pyarrow.parquet.read_table(tmp_path / "T.PARQUET").num_rows == 2
     files.write_table(tmp_path / "x.csv", {"x": [12345682.47, 3.0, math.inf, np.float32(0.1)]})
