@@ -234,3 +234,7 @@ def test_only_decoders_of_classes_are_truncated():
     with pytest.raises(ValueError, match="top_p: expected"):
         next(model.stream(model.initial_state(1), chunk=1, truncation=Truncation(top_p=2.0),
                           seed=small.SEED))
+    real = decoders.Normal(tf.TensorSpec([1], tf.float32))
+    group = decoders.Group({"a": real, "b": decoders.Group([real])})
+    with pytest.raises(NotImplementedError, match="Group has none"):
+        group.truncate(group(tf.zeros([1, 2])), Truncation(top_k=1))

@@ -63,10 +63,15 @@ class Group(DistModule):
                            for decoder, part in self._zip(params)])
 
     def truncate(self, params: Nest, truncation: Truncation) -> Nest:
-        """Truncates the parts that are decoders of classes; the others stay as they are."""
-        return self._pack([
-            decoder.truncate(part, truncation) if isinstance(decoder, (Categorical, Group))
-            else part for decoder, part in self._zip(params)])
+        """Truncates the parts that are decoders of classes; the others stay as they are.
+
+        Raises:
+          NotImplementedError: no part is a decoder of classes.
+        """
+        if not _has_classes(self):
+            return super().truncate(params, truncation)
+        return self._pack([decoder.truncate(part, truncation) if _has_classes(decoder) else part
+                           for decoder, part in self._zip(params)])
 
     def _pack(self, flat: list[Any]) -> Nest:
         return tf.nest.pack_sequence_as(self._structure(), flat)
@@ -74,6 +79,11 @@ class Group(DistModule):
     def _zip(self, params: Nest) -> list[tuple[DistModule, Nest]]:
         parts = tree.flatten_up_to(self._structure(), params, check_types=False)
         return list(zip(self._decoders, parts, strict=True))
+
+
+def _has_classes(decoder: DistModule) -> bool:
+    return isinstance(decoder, Categorical) or (
+        isinstance(decoder, Group) and any(map(_has_classes, decoder._decoders)))
 
 
 class GroupDistribution(tfd.Distribution):
