@@ -125,13 +125,12 @@ def run(
         pieces["train"], num_steps=recipe.num_steps(scale_steps), valid=pieces["valid"],
         max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY))
     seconds = add_seconds(log_dir / "seconds.json", time.monotonic() - start)
-    best_step = model.restore()
     score, nats = _score(model, pieces["test"], recipe)
     samples = model.compose(num_samples=_SAMPLES, length=_SAMPLE_FRAMES, seed=seed)
     return Run({
         "split": "test", **score.as_dict(), "divergence": score.kl,
         "active_units": score.active_units, "valid_nats_per_step": trained.best,
-        "best_step": best_step, "step": trained.step, "train_seconds": round(seconds),
+        "best_step": model.step, "step": trained.step, "train_seconds": round(seconds),
         "free_running": free_running.compare(samples, pieces["train"]),
     }, nats if score.bound == "exact" else None)
 

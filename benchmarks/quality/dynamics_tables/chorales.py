@@ -24,8 +24,8 @@ from examples.midi.data import archives
 
 _RECALL = "recall=160,beats=16"
 _COMMON = "transpose=0,transpose_share=0.0,relative_channels=8"
-_SHORT = "latent_decoder_fc_layers=[128],divergence_strength_half=100"
-_SIZES = f"{_SHORT},rnn_hidden_sizes=[128],dropout=0.2"
+_NARROW = "latent_decoder_fc_layers=[128],divergence_strength_half=100"
+_SIZES = f"{_NARROW},rnn_hidden_sizes=[128],dropout=0.2"
 _WIDE = ("latent_decoder_fc_layers=[200],divergence_strength_half=1500,rnn_hidden_sizes=[200],"
          "dropout=0.2")
 _FIVO = "train_bound=fivo,train_samples=8,weight_dropout=0.5"
@@ -56,7 +56,7 @@ MODELS = {
     "iseq": _without_recall("vae_type=ISEQ"),
     "vrnn-fivo": _without_recall(
         f"vae_type=VRNN,{_FIVO}",
-        sizes=f"{_SHORT},rnn_hidden_sizes=[160],dropout=0.4,context_dropout=0.2"),
+        sizes=f"{_NARROW},rnn_hidden_sizes=[160],dropout=0.4,context_dropout=0.2"),
     "dmm-aug-fivo": _without_recall(
         f"vae_type=DMM,dmm_augmented=true,dmm_inference=ST-L,{_FIVO}"),
 }

@@ -48,7 +48,7 @@ def train(
     model: vaeseq.Model, settings: Settings, sequences: Sequence[Nest], valid: Sequence[Nest],
     valid_every: int = 200,
 ) -> dict[str, Any]:
-    """Trains a model and restores the weights with the best validation score.
+    """Trains a model, which then has the weights with the best validation score.
 
     Returns:
       The number of updates, the best one, and the seconds of training in all sessions.
@@ -58,7 +58,7 @@ def train(
         sequences, num_steps=settings.updates, valid=valid, max_minutes=settings.max_minutes,
         periods=Periods(valid=valid_every))
     seconds = add_seconds(settings.log_dir / "seconds.json", time.monotonic() - start)
-    return {"updates": trained.step, "best_step": model.restore(),
+    return {"updates": trained.step, "best_step": model.step,
             "train_seconds": round(seconds)}
 
 

@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
     _print_threshold(args, limit)
     places = positions([len(one.values) for one in table.series])
     impossible = [_impossible(model, one.values) for one in table.series]
-    raw = _scores(args, model, _without(table, impossible), places, "anomalies")
+    possible = _without(table, impossible)
+    raw = _scores(args, model, possible, places, "anomalies")
     for score, steps in zip(raw, impossible, strict=True):
         score[steps.any(1)] = np.inf
     scores = [detection.smooth(each, args.window) for each in raw]
@@ -69,11 +70,12 @@ def run(args: argparse.Namespace) -> None:
     _print_found(model, table, scored, labels)
     if is_written:
         files.write_table(args.output, _columns(model, table, scored))
-    if args.plot:
+    if args.plot:  # an impossible value is a line across; drawn, it would flatten the others
         plots.anomalies(args.plot, [plots.Scored(
             one.name or ", ".join(model.layout.roles.targets),
             model.layout.step.time(one.start + np.arange(len(one.values))), one.values, score,
-            flags, limit.value) for one, score, flags in zip(table.series, scores, scored.flags)])
+            flags, limit.value)
+            for one, score, flags in zip(possible.series, scores, scored.flags)])
     if args.retrain:
         retraining.run(args, model, table, scored.flags)
 
