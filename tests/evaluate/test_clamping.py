@@ -107,3 +107,8 @@ def test_all_values_fixed_give_the_density_of_the_sequence():
         Masked(tf.constant(X[None]), tf.ones([1, *X.shape], tf.bool)), num_particles=2, seed=0)
     np.testing.assert_allclose(
         imputed.log_prob, tf.reduce_sum(toy.core.log_prob(outputs, X[None]), 1), rtol=1e-5)
+
+
+def test_a_model_of_whole_sequences_is_refused():
+    with pytest.raises(ValueError, match="by particles needs a model that generates step by step"):
+        clamping.with_missing_values(small.gen_core("GAUSSDIFF"))

@@ -109,6 +109,14 @@ def test_shorter_rows_give_what_they_give_alone(gen_core):
     assert np.isfinite(alone.log_prob).all() and np.isfinite(padded.log_prob).all()
 
 
+def test_rows_of_several_lengths(gen_core):
+    whole, ragged = run(gen_core, 2, 4), run(gen_core, 2, 4, lengths=tf.constant([7, 5]))
+    np.testing.assert_allclose(ragged.values[0], whole.values[0], rtol=1e-5)
+    np.testing.assert_allclose(ragged.log_prob[0], whole.log_prob[0], rtol=1e-5)
+    np.testing.assert_array_equal(ragged.values[1, :, 5:], 0)
+    assert np.isfinite(ragged.log_prob).all()
+
+
 @pytest.mark.slow
 def test_compiled_equals_its_shapes(gen_core):
     compiled = tf.function(lambda: run(gen_core, 2, 3), jit_compile=True, autograph=False)

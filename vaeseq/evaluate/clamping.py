@@ -23,7 +23,7 @@ from vaeseq.codec.missing import MaskedDecoder
 from vaeseq.data import Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import CoreState, VAECore
+from vaeseq.vae.base import CoreState, VAECore, require_steps
 from vaeseq.vae.gen_core import GenCore
 
 
@@ -34,8 +34,12 @@ def with_missing_values(gen_core: GenCore, *, temperature: float = 1.0) -> GenCo
       gen_core: a model of complete observations. The density of its decoder factorises over the
         dimensions of an observation, or has a method `sample_given`, as `MaskedBernoulli`'s.
       temperature: above 0, of the decoder's distribution: below 1 sharpens, above 1 flattens.
+
+    Raises:
+      ValueError: the core has no single steps.
     """
-    return GenCore(_ValuesAgent(gen_core.agent), _PriorProposal(gen_core.core, temperature))
+    core = require_steps(gen_core.core, "drawing sequences around fixed values by particles")
+    return GenCore(_ValuesAgent(gen_core.agent), _PriorProposal(core, temperature))
 
 
 class _ValuesAgent(Agent):

@@ -27,6 +27,7 @@ from vaeseq.codec.missing import MaskedDecoder
 from vaeseq.data import Masked
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
+from vaeseq.vae.base import require_steps
 from vaeseq.vae.gen_core import GenCore, complete
 
 
@@ -62,9 +63,10 @@ def impute(
       seed: a number or int32 `[2]`.
 
     Raises:
-      ValueError: the decoder is no `MaskedDecoder`, or a number is out of its range.
+      ValueError: the core has no single steps, the decoder is no `MaskedDecoder`, or a number is
+        out of its range.
     """
-    agent, core = gen_core.agent, gen_core.core
+    agent, core = gen_core.agent, require_steps(gen_core.core, "imputation by particles")
     if not isinstance(core.decoder, MaskedDecoder):
         raise ValueError(
             "imputation needs a model of missing values; expected a MaskedDecoder, got "
@@ -81,7 +83,8 @@ def impute(
 
     def step(step_inputs: tuple, particles: tuple) -> tuple[tuple, tuple]:
         x, feature, external, step_seed = step_inputs
-        agent_state, state, log_weights = particles
+        *states, log_weights = particles
+        agent_state, state = nest.merge_leading(states)
         agent_seed, z_seed, x_seed, resample_seed = seeds.split(step_seed[0], 4)
         x, feature, external = nest.merge_leading(
             nest.repeat_rows((x, feature, external), num_particles))
@@ -96,17 +99,17 @@ def impute(
         ancestors = tf.where(
             resample[:, None], resampling.systematic(log_weights, seed=resample_seed),
             tf.range(num_particles))
-        states = nest.split_samples(
-            (agent_state, state), num_particles)
-        states = nest.merge_leading(tf.nest.map_structure(
-            lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states))
+        states = nest.split_samples((agent_state, state), num_particles)
+        states = tf.nest.map_structure(
+            lambda leaf: tf.gather(leaf, ancestors, batch_dims=1), states)
         values = nest.split_samples(completed.observed.values, num_particles)
         outputs_t = (values, ancestors, log_weights, increments)
         return outputs_t, (*states, nest.mask(~resample, log_weights))
 
     rows = batch_size * num_particles
-    start = (agent.initial_state(rows), core.initial_state(rows),
-             tf.zeros([batch_size, num_particles], core.dtype))
+    start = (*nest.split_samples(
+        (agent.initial_state(rows), core.initial_state(rows)), num_particles),
+        tf.zeros([batch_size, num_particles], core.dtype))
     (values, ancestors, log_weights, increments), _ = unroll.scan(
         step, (observed, features, inputs, seeds.per_step(scan_seed, num_steps)), start, lengths)
     last = tf.fill([batch_size], num_steps) if lengths is None else tf.cast(lengths, tf.int32)
