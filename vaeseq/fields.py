@@ -234,6 +234,11 @@ class Field:
         """The accepted values in words: "a whole number, at least 1 and at most 4096"."""
         return self.kind.expected + (f", {self.allowed}" if self.allowed else "")
 
+    def is_like(self, other: Field) -> bool:
+        """Returns whether another declaration has the same default and accepts the same values."""
+        return (self.default, self.expected, self.is_fixed) == (
+            other.default, other.expected, other.is_fixed)
+
     def read(self, text: str) -> Any:
         """Parses a value; raises ValueError."""
         return self._checked(self.kind.read, text)

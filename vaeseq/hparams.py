@@ -72,14 +72,22 @@ def declare_core_options(vae_type: str, options: type) -> None:
       options: a dataclass of declared fields (`fields.declare`).
 
     Raises:
-      ValueError: a name is that of a field of `HParams`.
+      ValueError: a name is that of a field of `HParams`, or of another core's option that is
+        declared differently.
     """
     for name, field in fields.of(options).items():
         if name in fields.of(HParams):
             raise ValueError(
                 f"{options.__qualname__}.{name}: expected another name than those of HParams. "
                 f"Prefix it with the core's name, or read hparams.{name}.")
-        _CORE_OPTIONS[name] = field
+        others = [core for core, names in _OPTIONS_OF.items() if core != vae_type and name in names]
+        # A subclass may inherit options: they are the same if they are declared alike.
+        if others and not field.is_like(_CORE_OPTIONS[name]):
+            raise ValueError(
+                f"{options.__qualname__}.{name}: expected another name than the options of "
+                f"{', '.join(others)}, or the same default and values. Prefix it with the core's "
+                "name.")
+    _CORE_OPTIONS.update(fields.of(options))
     _OPTIONS_OF[vae_type] = tuple(fields.of(options))
 
 

@@ -66,6 +66,23 @@ def test_names_are_given_once():
     assert "OTHER" not in vae.VAE_TYPES
 
 
+def test_an_option_of_another_core_is_not_changed():
+    @dataclasses.dataclass(frozen=True)
+    class Deeper:
+        mine_depth: int = fields.declare(5, "how deep", fields.Range(1, 9))
+
+    @dataclasses.dataclass(frozen=True)
+    class Wider(Mine.Options):
+        mine_width: int = fields.declare(4, "how wide", fields.Range(1, 9))
+
+    vae.register("MINE", Mine)
+    with pytest.raises(ValueError, match="Deeper.mine_depth: .* than the options of MINE"):
+        vae.register("DEEPER", Mine, Deeper)
+    assert HParams(vae_type="MINE").mine_depth == 2
+    vae.register("WIDER", Mine, Wider)
+    assert HParams(vae_type="WIDER").mine_width == 4
+
+
 def test_an_unknown_core_is_refused():
     with pytest.raises(ValueError, match="vae_type: expected one of RNN, .*got 'MINE'.*register"):
         vae.make(HParams(vae_type="MINE"), *reversed(small.real_codec()))

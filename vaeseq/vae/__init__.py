@@ -75,7 +75,7 @@ def register(
 
     Raises:
       ValueError: a core of this name is registered, or an option has the name of a
-        hyperparameter.
+        hyperparameter or of another core's option with another default or other values.
     """
     if name in VAE_TYPES:
         raise ValueError(f"expected another name than {', '.join(VAE_TYPES)}; got {name!r}, which "
