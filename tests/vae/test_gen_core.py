@@ -6,10 +6,11 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tests import small
 from vaeseq import agent, vae
-from vaeseq.codec import decoders
+from vaeseq.codec import decoders, missing
 from vaeseq.dist_module import DistModule
 from vaeseq.truncation import Truncation
 
@@ -225,6 +226,32 @@ def test_truncated_frequencies_are_the_renormalised_probabilities():
     assert (counts[expected == 0] == 0).all()
     errors = np.sqrt(expected * (1 - expected) / rows)
     assert (np.abs(counts - expected) <= 4 * errors).all()
+
+
+class Classes(DistModule):
+    """Three classes, by the contract alone."""
+
+    event_spec = tf.TensorSpec([], tf.int32)
+
+    def __call__(self, features):
+        return features
+
+    def dist(self, params):
+        return tfd.Categorical(logits=params)
+
+    def truncate(self, params, truncation):
+        return truncation(params)
+
+
+def test_a_group_truncates_every_part_that_has_classes():
+    parts = {"own": Classes(), "real": decoders.Normal(tf.TensorSpec([1], tf.float32)),
+             "masked": missing.MaskedDecoder(Classes())}
+    group = decoders.Group(parts)
+    params = group(tf.constant([[0.0, 2.0, 1.0]]))
+    truncated = group.truncate(params, Truncation(top_k=1))
+    for name in ("own", "masked"):
+        np.testing.assert_array_equal(truncated[name], [[-np.inf, 2.0, -np.inf]])
+    assert truncated["real"] is params["real"]
 
 
 def test_only_decoders_of_classes_are_truncated():

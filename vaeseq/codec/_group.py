@@ -11,7 +11,6 @@ import tensorflow_probability as tfp
 import tree
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec._discrete import Categorical
 from vaeseq.dist_module import DistModule
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
@@ -68,10 +67,14 @@ class Group(DistModule):
         Raises:
           NotImplementedError: no part is a decoder of classes.
         """
-        if not _has_classes(self):
-            return super().truncate(params, truncation)
-        return self._pack([decoder.truncate(part, truncation) if _has_classes(decoder) else part
-                           for decoder, part in self._zip(params)])
+        parts, has_classes = [], False
+        for decoder, part in self._zip(params):
+            try:
+                parts.append(decoder.truncate(part, truncation))
+                has_classes = True
+            except NotImplementedError:
+                parts.append(part)
+        return self._pack(parts) if has_classes else super().truncate(params, truncation)
 
     def _pack(self, flat: list[Any]) -> Nest:
         return tf.nest.pack_sequence_as(self._structure(), flat)
@@ -79,11 +82,6 @@ class Group(DistModule):
     def _zip(self, params: Nest) -> list[tuple[DistModule, Nest]]:
         parts = tree.flatten_up_to(self._structure(), params, check_types=False)
         return list(zip(self._decoders, parts, strict=True))
-
-
-def _has_classes(decoder: DistModule) -> bool:
-    return isinstance(decoder, Categorical) or (
-        isinstance(decoder, Group) and any(map(_has_classes, decoder._decoders)))
 
 
 class GroupDistribution(tfd.Distribution):
