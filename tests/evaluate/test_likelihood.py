@@ -9,6 +9,7 @@ import pytest
 from tests import small
 from vaeseq import data, seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
+from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate import likelihood
 from vaeseq.evaluate.likelihood import Evaluator, Window, pool
 
@@ -147,6 +148,21 @@ def test_what_has_no_probability_is_named():
     with pytest.raises(ValueError, match=r"expected whole numbers, .* got 0\.5"):
         evaluator(small.gen_core("RNN", small.symbol_codec)).score(
             data.windows([np.array([1.0, 0.5])], 1, 2), seed=small.SEED)
+
+
+class NeverTwo(decoders.Categorical):
+    """Three classes, of which the last has no probability."""
+
+    def __call__(self, features):
+        return super().__call__(features) + [0.0, 0.0, -math.inf]
+
+
+@pytest.mark.parametrize("bound", [IWAE(2), FIVO(2)])
+def test_a_step_without_probability_is_named_and_not_the_one_after_it(bound):
+    model = small.gen_core("SRNN", lambda: (encoders.Embed(3, 3), NeverTwo(3)))
+    with pytest.raises(ValueError, match=r"row 0, step 1 of .*, got 2, whose score is -inf"):
+        evaluator(model, bound).score(
+            data.windows([np.array([0, 2, 1, 1])], 1, 4), seed=small.SEED)
 
 
 @pytest.mark.parametrize("rows", [[], [np.zeros([0, 2], np.float32)]])

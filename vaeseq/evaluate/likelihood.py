@@ -195,13 +195,17 @@ class Evaluator:
 
 
 def _check_numbers(increments: np.ndarray, batch: Batch) -> None:
-    """Raises ValueError for the first score, of `[B, T]`, that is NaN."""
-    if np.isnan(increments).any():
-        row, step = np.argwhere(np.isnan(increments))[0].tolist()
+    """Raises ValueError if a score, of `[B, T]`, is NaN; it names the step that made it so."""
+    is_wrong = np.isnan(increments).any(1)
+    if is_wrong.any():
+        row = int(np.argmax(is_wrong))
+        # After a step without probability, the scores of a row may be NaN: the first one counts.
+        step = int(np.argmin(np.isfinite(increments[row])))
         value = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.observed)
+        score = str(increments[row, step]).replace("nan", "NaN")
         raise ValueError(
             f"row {row}, step {step} of a batch: expected an observation in the support of the "
-            f"decoder's distribution, got {value!r:.200}, whose score is NaN. Classes, for "
+            f"decoder's distribution, got {value!r:.200}, whose score is {score}. Classes, for "
             "example, are below the decoder's number of classes.")
 
 
