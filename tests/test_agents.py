@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import agent, seeds, testing
+from vaeseq import agent, dtypes, seeds, testing
 from vaeseq.codec import encoders
 
 pytestmark = pytest.mark.contract
@@ -118,6 +118,15 @@ def test_a_chain_is_finished_when_one_is():
         np.testing.assert_array_equal(chain.finished(state), [expected, expected])
         context = chain.context(state, seed=small.SEED)
         state = chain.observe(small.symbols(2), context, state)
+
+
+def test_a_chain_has_the_dtype_of_the_model():
+    """An agent need not know it: a one-hot vector is float32."""
+    with dtypes.float_dtype(tf.float64):
+        chain = agent.Chain([agent.Constant([1.0]), Countdown()])
+    state = chain.initial_state(2)
+    contexts, _ = chain.contexts(small.symbols(2, 3), state, seed=small.SEED)
+    assert chain.context(state, seed=small.SEED).dtype == contexts.dtype == tf.float64
 
 
 def test_wrong_arguments_are_refused():

@@ -253,7 +253,7 @@ class EncodeObserved(Agent):
 
 
 class Chain(Agent):
-    """Concatenates the contexts of several agents.
+    """Concatenates the contexts of several agents, in the dtype of the model.
 
     A sequence is finished when one of the agents reports it finished.
     """
@@ -265,6 +265,7 @@ class Chain(Agent):
             raise ValueError("Chain concatenates the contexts of agents; expected at least one, "
                              "got none. For an empty context use agent.Constant().")
         self._agents = tuple(agents)
+        self._dtype = dtypes.default_dtype()
 
     @property
     def context_size(self) -> int:
@@ -275,7 +276,7 @@ class Chain(Agent):
 
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         agent_seeds = seeds.split(seed, len(self._agents))
-        return concat_parts(
+        return self._joined(
             [agent.context(agent_state, inputs, seed=agent_seed)
              for agent, agent_state, agent_seed in zip(self._agents, state, agent_seeds)])
 
@@ -295,4 +296,9 @@ class Chain(Agent):
         agent_seeds = seeds.split(seed, len(self._agents))
         parts = [agent.contexts(observed, agent_state, inputs, lengths, seed=agent_seed)
                  for agent, agent_state, agent_seed in zip(self._agents, state, agent_seeds)]
-        return concat_parts([part for part, _ in parts]), tuple(after for _, after in parts)
+        return self._joined([part for part, _ in parts]), tuple(after for _, after in parts)
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        # A cast, even to the same dtype, would gather the rows of a `Lookup`.
+        return concat_parts([part if part.dtype == self._dtype else tf.cast(part, self._dtype)
+                             for part in parts])

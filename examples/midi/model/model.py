@@ -178,7 +178,8 @@ class MidiModel(Model):
                              "be kept. Train with decoder=masked or bernoulli.")
         self._ensure_weights()
         clamped = clamping.with_missing_values(self.gen_core, temperature=temperature)
-        observed = Masked(tf.constant(line.roll[None], tf.float32), tf.constant(line.mask[None]))
+        observed = Masked(tf.constant(line.roll[None], self.gen_core.core.dtype),
+                          tf.constant(line.mask[None]))
 
         @compiled
         def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

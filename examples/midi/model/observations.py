@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import vae
+from vaeseq import dtypes, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -186,6 +186,7 @@ class Centred(Encoder):
         """Creates the encoder, which subtracts the mean `[P]`."""
         super().__init__(name=name)
         self._mean = mean
+        self._dtype = dtypes.default_dtype()
 
     @property
     def input_spec(self) -> tf.TensorSpec:
@@ -196,4 +197,4 @@ class Centred(Encoder):
         return len(self._mean)
 
     def __call__(self, observation: tf.Tensor) -> tf.Tensor:
-        return tf.cast(observation, tf.float32) - tf.constant(self._mean, tf.float32)
+        return tf.cast(observation, self._dtype) - tf.constant(self._mean, self._dtype)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from vaeseq import nest
+from vaeseq import dtypes, nest
 from vaeseq.agent import Agent
 from vaeseq.codec.encoders import Embed
 from vaeseq.codec.missing import MaskedEncoder
@@ -46,7 +46,7 @@ class SeriesAgent(Agent):
         """
         super().__init__(name=name)
         self._encoder = encoder
-        self._spec = spec
+        self._spec = dtypes.cast_specs(spec)
         self._lags = tuple(lags)
         self._num_floats = num_floats
         self._embed_size = embed_size
@@ -100,13 +100,14 @@ class SeriesAgent(Agent):
     def _context(self, inputs: StepInputs, own: Masked) -> Tensor:
         """Computes contexts `[..., F]` from inputs `[..., *]` and lags `[..., L, D]`."""
         is_past = inputs.lags_given
-        lags = Masked(nest.where(is_past, inputs.lags, own.values),
+        given = tf.cast(inputs.lags, own.values.dtype)
+        lags = Masked(nest.where(is_past, given, own.values),
                       nest.where(is_past, inputs.lags_seen, self._per_value(own)))
         mask = lags.mask if self._spec.mask.shape.rank else tf.reduce_all(lags.mask, -1)
         encoded = self._encoder(Masked(lags.values, mask))
         leading = nest.shape_of(encoded)[:-2]
         flat = tf.reshape(encoded, [*leading, len(self._lags) * self._encoder.output_size])
-        parts = [inputs.floats, flat]
+        parts = [tf.cast(inputs.floats, flat.dtype), flat]
         parts += [tf.convert_to_tensor(embed(inputs.codes[..., number]))
                   for number, embed in enumerate(self._embeddings)]
         return tf.concat(parts, -1)

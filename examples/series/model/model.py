@@ -169,7 +169,7 @@ class SeriesModel(Model):
         size = self.hparams.context
         before = _cut(window, 0, past)
         after = _cut(window, past, past + horizon)
-        prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.decoder.event_spec)
+        prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.observation_spec)
         inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
         # Paths differ in what was missing and in latents before the origin, if there are any.
         early = bool(self.gen_core.core.latent_size) or not before.is_observed.all()
@@ -208,7 +208,7 @@ class SeriesModel(Model):
         # The size of a window with all its history: gaps near the beginning compile nothing anew.
         size = bucket(self.hparams.context + stop - start + lookahead)
         batch = as_tensors(
-            stack([window], 1, size), self.gen_core.core.decoder.event_spec)
+            stack([window], 1, size), self.gen_core.core.observation_spec)
         completions = self._complete(
             batch.observed, batch.lengths, num_samples, num_particles, lookahead, seeds.make(seed),
             batch.inputs).numpy()
@@ -263,7 +263,7 @@ class LossInDataUnits(SequenceLoss):
             batch, state, seed=seed, kl_weight=kl_weight, is_training=is_training)
         steps = nest.leading_dim(batch.inputs.log_jacobian, 1)
         valid = tf.sequence_mask(batch.lengths, steps)
-        log_jacobian = nest.mask(valid, tf.convert_to_tensor(batch.inputs.log_jacobian))
+        log_jacobian = nest.mask(valid, tf.cast(batch.inputs.log_jacobian, output.loss.dtype))
         increments = output.result.increments + log_jacobian
         nats = -tf.reduce_sum(increments) / tf.maximum(output.num_steps, 1.0)
         return output._replace(

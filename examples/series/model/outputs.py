@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import seeds
+from vaeseq import dtypes, seeds
 from vaeseq.codec import decoders
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
@@ -78,6 +78,7 @@ class ValueEncoder(Encoder):
         self._kind = kind
         self._spec = spec
         self._num_classes = num_classes
+        self._dtype = dtypes.default_dtype()
 
     @property
     def input_spec(self) -> Spec:
@@ -89,11 +90,11 @@ class ValueEncoder(Encoder):
 
     def __call__(self, observation: Tensor) -> Tensor:
         if self._kind == "classes":
-            one_hot = tf.one_hot(observation, self._num_classes)
+            one_hot = tf.one_hot(observation, self._num_classes, dtype=self._dtype)
             leading = one_hot.shape[:-2].as_list()
             return tf.reshape(one_hot, [-1 if n is None else n for n in leading]
                               + [self.output_size])
-        values = tf.cast(observation, tf.float32)
+        values = tf.cast(observation, self._dtype)
         if self._kind == "counts":
             return tf.math.log1p(tf.maximum(values, 0.0))
         return _SQUASH * tf.asinh(values / _SQUASH) if self._kind == "scaled" else values

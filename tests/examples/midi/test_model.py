@@ -17,7 +17,8 @@ from examples.midi.model.fixed_latents import FixedLatents
 from examples.midi.model.observations import Scored
 from examples.midi.output import audio, plots, roll_statistics
 from tests import small
-from vaeseq import seeds, vae
+from vaeseq import data, seeds, vae
+from vaeseq.bounds import ELBO
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=63,rnn_hidden_sizes=[5],masked_hidden_size=8,most_notes=2,"
@@ -46,6 +47,16 @@ def test_the_probabilities_of_all_frames_sum_to_one(overrides):
     log_prob = decoder.dist(params).log_prob(frames).numpy()
     assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
     assert log_prob.std() > 0.1
+
+
+def test_a_model_in_float64_is_so_throughout(tmp_path):
+    hparams = TINY.parse("precision=float64,decoder=bernoulli,recall=4,beats=4")
+    model = MidiModel(hparams, tmp_path / "log", mean=MEAN)
+    loss = model.make_loss(ELBO())
+    batch = data.pad([np.eye(4, dtype=np.float32)], 4)
+    out, _ = loss(batch, loss.initial_state(1), seed=0)
+    generated, _ = model.gen_core.generate(2, model.gen_core.initial_state(1), seed=small.SEED)
+    assert out.loss.dtype == generated.observed.dtype == tf.float64
 
 
 def test_the_density_of_scores_is_beta_times_categorical():

@@ -15,8 +15,9 @@ from examples.series.model.agent import SeriesAgent
 from examples.series.model.outputs import ValueEncoder, make_decoder, observation_spec
 from examples.series.model.spread import Spread
 from tests.examples.series.series_data import SMALL
+from vaeseq.bounds import ELBO
 from vaeseq.codec.missing import MaskedEncoder, masked_spec
-from vaeseq.data import Masked
+from vaeseq.data import Masked, as_tensors
 from vaeseq.testing import AgentContract
 
 PHI, NOISE = 0.8, 0.5
@@ -47,6 +48,18 @@ def test_new_sequences_are_as_long_as_the_training_series(tmp_path):
     assert generate._usual_length(model) == 24
     model.layout = dataclasses.replace(model.layout, usual_length=0)  # an earlier version's
     assert generate._usual_length(model) == model.hparams.sequence_size
+
+
+@pytest.mark.parametrize("output", ["normal", "categorical"])
+def test_a_model_in_float64_is_so_throughout(tmp_path, output):
+    one = table_of(np.arange(30) % 3, np.arange(30) % 2)
+    model = model_of(one, tmp_path, f"precision=float64,output={output},sequence_size=6")
+    loss = model.make_loss(ELBO())
+    batch = as_tensors(model.data_set(windows.positions([30, 30])).batch(0),
+                       model.gen_core.core.observation_spec)
+    out, _ = loss(batch, loss.initial_state(len(batch.lengths)), seed=0)
+    assert out.loss.dtype == out.nats_per_step.dtype == tf.float64
+    assert np.isfinite(model.forecast(one.series[0], 25, horizon=1, num_paths=2)).all()
 
 
 class TestSeriesAgent(AgentContract):
