@@ -100,8 +100,8 @@ class SeriesAgent(Agent):
     def _context(self, inputs: StepInputs, own: Masked) -> Tensor:
         """Computes contexts `[..., F]` from inputs `[..., *]` and lags `[..., L, D]`."""
         is_past = inputs.lags_given
-        given = tf.cast(inputs.lags, own.values.dtype)
-        lags = Masked(nest.where(is_past, given, own.values),
+        past = tf.cast(inputs.lags, own.values.dtype)
+        lags = Masked(nest.where(is_past, past, own.values),
                       nest.where(is_past, inputs.lags_seen, self._per_value(own)))
         mask = lags.mask if self._spec.mask.shape.rank else tf.reduce_all(lags.mask, -1)
         encoded = self._encoder(Masked(lags.values, mask))
