@@ -159,6 +159,20 @@ def test_export_overwrites_nothing(gen_core, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_empty_directories_are_replaced_also_behind_links_but_not_the_working_one(
+        gen_core, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "link").symlink_to("model")
+    export.save_signatures(gen_core, ELBO(), tmp_path / "link", {})
+    assert (tmp_path / "model" / "saved_model.pb").exists() and (tmp_path / "link").is_symlink()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in (".", tmp_path / "here"):
+        with pytest.raises(ValueError, match="not the working directory"):
+            export.save_signatures(gen_core, ELBO(), name, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "link", "here"}
+
+
 def test_full_disk_leaves_no_files(gen_core, tmp_path, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")

@@ -4,6 +4,7 @@
 import gc
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -149,6 +150,22 @@ def test_an_interrupted_save_leaves_the_saved_checkpoints(tmp_path, monkeypatch,
     assert restored(checkpoints) == 1
     save(checkpoints, 2)
     assert restored(checkpoints) == 2
+
+
+def test_an_interrupted_replacement_leaves_a_checkpoint_of_the_step(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1)
+
+    def stop(path, **_):
+        data_file(path, ".").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", stop)
+        save(checkpoints, 1)
+    assert restored(checkpoints) == 1
+    save(checkpoints, 2)
+    assert checkpoints.steps() == [1, 2] and not list(tmp_path.glob("writing-*"))
 
 
 def test_a_checkpoint_that_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):

@@ -263,9 +263,14 @@ def add_hparams(parser: argparse.ArgumentParser, hparams_class: type[HParams]) -
         "--hparams", type=converter(hparams_class.parse_overrides), default={},
         metavar="KEY=VALUE,...",
         help='hyperparameters, such as "vae_type=SRNN,rnn_hidden_sizes=[256,256]"')
+    add_model_module(parser)
+    parser.add_argument(
+        "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit")
+
+
+def add_model_module(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model-module`, which `Program.run` reads before the options are parsed."""
     parser.add_argument(
         MODEL_MODULE, metavar="MODULE",
         help="a Python module that registers models for vae_type (vaeseq.vae.register): of another "
              "package, or a file here")
-    parser.add_argument(
-        "--help-hparams", action=_Help, nargs=0, help="list the hyperparameters and exit")

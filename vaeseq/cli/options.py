@@ -81,7 +81,8 @@ def add_export(
         add("--window", type=arguments.whole(1, 1 << 16), default=window, metavar="N",
             help="steps that `score` processes at once")
     add("--no-xla", action="store_true",
-        help="for servers without XLA: slower, and results differ in the last digits")
+        help="for servers without XLA: slower; exact scores differ in the last digits, and a "
+             "seed gives other samples")
 
 
 def add_truncation(parser: argparse.ArgumentParser, *, top_k: int = 0) -> None:

@@ -37,6 +37,7 @@ def add_tune(parser: argparse.ArgumentParser, settings: type, rewards: str) -> N
              "all. The report scores all")
     add("--seed", type=arguments.seed, default=None, help="of all random numbers (default: 0)")
     add("--json", action="store_true", help="print one JSON object, and nothing else")
+    arguments.add_model_module(parser)
 
 
 def add_prefer(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace, tuning: Any, program_name: str, length: str) -
         return
     if report:
         print(report.table(tuning.model.unit, length))
-    options.print_end(result, args.log_dir, program_name, tuning.model.unit)
+    options.print_end(result, args, program_name, tuning.model.unit)
 
 
 def _number(field: Field) -> Callable[[str], Any]:

@@ -64,7 +64,7 @@ def save(
       rows: number of sequences scored at once.
       window: number of steps scored in one compiled call.
       jit_compile: compile with XLA, as evaluation and sampling do. Without XLA, any server can run
-        the model, and results differ in the last digits.
+        the model; exact scores differ in the last digits, and the same seed gives other samples.
       truncation: which classes `generate` and `step` may draw (top-k, top-p, min-p).
       check: adds assertions about observations `[B, T, ...]` to a graph and returns them.
       description: further entries of `model.json`.
@@ -106,8 +106,8 @@ def save_signatures(
       ValueError: `directory` is not free.
       OSError: the model cannot be written.
     """
-    target = Path(directory)
-    check_free(target)
+    check_free(Path(directory))
+    target = Path(os.path.realpath(directory))  # a link cannot be replaced by a directory
     functions = {name: _trace(signature) for name, signature in signatures.items()}
     has_latents = gen_core.core.latent_size > 0
     model = {
@@ -126,11 +126,12 @@ def about(program: str, step: int, unit: str, hparams: HParams) -> dict[str, Any
 
 
 def check_free(directory: Path) -> None:
-    """Raises ValueError unless a directory does not exist or is empty."""
-    if os.path.lexists(directory) and not (directory.is_dir() and not any(directory.iterdir())):
+    """Raises ValueError unless a directory does not exist, or is empty and can be replaced."""
+    if os.path.lexists(directory) and (
+            not directory.is_dir() or any(directory.iterdir()) or directory.samefile(os.curdir)):
         raise ValueError(
-            f"{str(directory)!r}: expected a directory to make, or an empty one; something is "
-            "there. Give another directory, or remove it first.")
+            f"{str(directory)!r}: expected a directory to make, or an empty one that is not "
+            "the working directory. Give another directory, or remove this one first.")
 
 
 def _write(

@@ -148,8 +148,12 @@ class Checkpoints:
         damage = _damage(aside)
         if damage:
             raise OSError(f"{path}: the checkpoint cannot be read back: {damage}")
-        _remove(path)
+        # An interrupted removal leaves damaged files, so an old one is first moved aside.
+        replaced = path.with_name(f"writing-replaced-{path.name}")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(replaced)
         aside.rename(path)
+        _remove(replaced)
 
 
 def _remove(path: Path) -> None:

@@ -21,6 +21,8 @@ from ..model import TextModel
 from .loading import load_model
 
 _MOST_FITTED = 20_000  # sequences that a model of latents is fitted to
+_MOST_PADDED = 1 << 26  # characters of an array of texts, its padding included
+_MOST_PADDING = 8  # times the characters of the texts, where these are more
 
 
 def load_autoencoder(args: argparse.Namespace) -> tuple[TextModel, Autoencoder]:
@@ -84,12 +86,27 @@ def encode(args: argparse.Namespace) -> None:
     sequences = read(model, args)
     with working("encode"):
         encoded = autoencoder.encode(sequences)
-    texts = np.array([model.vocabulary.decode(symbols) for symbols in sequences])
+    texts = text_array([model.vocabulary.decode(symbols) for symbols in sequences])
+    width = texts.itemsize // np.dtype("U1").itemsize
+    num_cut = sum(len(text) > width for text in texts)
     with open(args.output, "wb") as file:
         np.savez(file, text=texts, mean=encoded.mean, stddev=encoded.stddev)
     print(f"{program.one_line(str(args.output))}: the latents of "
           f"{program.counted(len(sequences), model.hparams.unit)}, "
           f"{autoencoder.latent_size} numbers each.")
+    if num_cut:
+        print(f"The array text has the first {width:,} characters of "
+              f"{program.counted(num_cut, model.hparams.unit)} that would need too much memory.")
+
+
+def text_array(texts: Sequence[str]) -> np.ndarray:
+    """Returns texts, at least one, as strings of one width, `[N]`.
+
+    NumPy pads each text to the longest. Where one of them is so long that the padding would exceed
+    the texts by far, the end of long ones is left out.
+    """
+    most = max(_MOST_PADDED, _MOST_PADDING * sum(map(len, texts)))
+    return np.array(texts, f"U{min(max(map(len, texts)), most // len(texts))}")
 
 
 def reconstruct(args: argparse.Namespace) -> None:

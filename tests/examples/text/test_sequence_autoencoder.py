@@ -109,6 +109,15 @@ def test_encode_writes_latents_that_anything_can_read(run, lines, tmp_path):
         np.testing.assert_allclose(arrays["mean"][0], arrays["mean"][5], atol=1e-5)
 
 
+def test_one_very_long_text_does_not_pad_all_others_to_its_length(monkeypatch):
+    texts = ["a\n"] * 99 + ["b" * 10_000]
+    assert autoencoding.text_array(texts).tolist() == texts
+    monkeypatch.setattr(autoencoding, "_MOST_PADDED", 100)
+    array = autoencoding.text_array(texts)
+    assert array.nbytes <= 4 * 8 * sum(map(len, texts))
+    assert array.tolist() == ["a\n"] * 99 + ["b" * 815]  # 8 * 10,198 // 100
+
+
 @pytest.fixture(scope="module")
 def loaded(lines):
     """The model and its autoencoder, whose functions are compiled once."""

@@ -2,12 +2,18 @@
 """vaeseq-text tune and prefer: rewards, choices, resumed runs, refused options."""
 
 import json
+import math
+import types
 
 import numpy as np
 import pytest
 
+from examples.midi.cli import program as midi_program
+from examples.text.cli import program as text_program
 from examples.text.model import TextModel
 from tests.in_process import assert_one_line
+from vaeseq.cli import tuning_options
+from vaeseq.train.trainer import TrainResult
 from vaeseq.tuning.choices import ChoicesFile
 
 TUNE = ["--length", 12, "--batch-size", 8, "--report-samples", 8, "--save-every", 2,
@@ -55,6 +61,20 @@ def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choice
         np.testing.assert_array_equal(one, other)
     line = json.loads((tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()[-1])
     assert {"reward", "kl", "strength", "reward/discriminator", "valid_nats_per_step"} <= set(line)
+
+
+def test_the_end_of_tuning_names_commands_that_find_the_model(tmp_path, capsys):
+    class Tuned:
+        model = types.SimpleNamespace(unit="character")
+
+        def run(self, **_):
+            return TrainResult(3, "stopped", math.inf, 1.0), None
+
+    options = ["tune", "--log-dir", str(tmp_path / "log"), "--model-module", "my_models"]
+    for program in (text_program, midi_program):
+        tuning_options.run(program.parse(options), Tuned(), program.name, "12 characters")
+        assert (f"{program.name} generate --log-dir {tmp_path}/log --model-module my_models\n"
+                in capsys.readouterr().out)
 
 
 def test_prefer_measures_rewards_on_held_out_choices(trained, run, choices):
