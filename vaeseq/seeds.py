@@ -87,11 +87,20 @@ def normal(
 ) -> Tensor:
     """Draws standard normal numbers, or takes them from `presampled_noise`."""
     noise = trace_context.current().noise
-    static = tf.get_static_value(shape)
-    if noise and static is not None and noise[0].dtype == dtype and (
-            list(static) == [1, *noise[0].shape]):
+    if noise and noise[0].dtype == dtype and _may_be(shape, [1, *noise[0].shape]):
         return noise.pop()[tf.newaxis]
     return tf.random.stateless_normal(shape, make(seed), dtype=dtype, alg="philox")
+
+
+def _may_be(shape: Sequence[int] | Tensor, expected: Sequence[int | None]) -> bool:
+    """Returns whether a shape equals another, as far as a graph's shapes are known.
+
+    Exported models have an unknown number of rows.
+    """
+    static = tf.get_static_value(shape)
+    if static is None:
+        return tf.convert_to_tensor(shape).shape == [len(expected)] and None in expected
+    return list(static) == list(expected)
 
 
 def presampled_noise(normals: Tensor) -> AbstractContextManager[None]:

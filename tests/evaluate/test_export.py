@@ -14,6 +14,7 @@ from vaeseq.bounds import ELBO, Reconstruction
 from vaeseq.dist_module import DistModule
 from vaeseq.evaluate import export
 from vaeseq.evaluate.likelihood import Evaluator
+from vaeseq.evaluate.sampler import Sampler
 from vaeseq.evaluate.signatures import Signatures, flatten_named, pack_named
 from vaeseq.nn.networks import MLP
 
@@ -204,6 +205,20 @@ class Counts(DistModule):
 
     def dist(self, params):
         return tfd.Independent(tfd.Normal(params, 1.0), 1)
+
+
+def test_samples_with_latents_equal_the_samplers_after_a_prime():
+    """The latents of the prime are drawn from the same noise, whose number of rows is unknown."""
+    model = small.gen_core("VRNN", small.symbol_codec)
+    signatures = Signatures(model, ELBO(), rows=1, window=4, jit_compile=False,
+                            check=lambda observed: ())
+    prime, seed = small.symbols(3), seeds.make(5)
+    primed = tf.function(
+        lambda rows: signatures._primed(prime[tf.newaxis], rows, seed), autograph=False)
+    expected = Sampler(model).primed(prime.numpy(), 3, seed=seed)
+    tf.nest.map_structure(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6),
+        primed(tf.constant(3)), expected)
 
 
 def test_a_decoder_without_temper_is_exported_for_temperature_1():
