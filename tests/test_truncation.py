@@ -43,6 +43,11 @@ def test_the_nucleus_is_the_smallest_set_that_is_probable_enough(p):
     assert support(Truncation(top_p=p), PROBS)[0] == smallest_set_of(PROBS, p)
 
 
+def test_the_nucleus_of_next_to_no_probability_is_the_most_likely_class():
+    logits = Truncation(top_p=1e-300)(tf.constant(np.log(PROBS), tf.float32))
+    np.testing.assert_array_equal(np.isfinite(logits), PROBS.max() == PROBS)
+
+
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.3, 0.6, 1.0])
 def test_min_p_is_relative_to_the_most_likely(p):
     assert support(Truncation(min_p=p), PROBS)[0] == {

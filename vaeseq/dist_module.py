@@ -14,6 +14,8 @@ from vaeseq.description import Described
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Tensor, attribute
 
+_COLDEST = 1e-20  # float32 has no quotient of a logit and a much smaller temperature
+
 
 @snt.allow_empty_variables  # Some decoders have no variables.
 class DistModule(Described, snt.Module, abc.ABC):
@@ -113,7 +115,7 @@ class DistModule(Described, snt.Module, abc.ABC):
 
 
 def check_temperature(temperature: float | Tensor, dtype: tf.DType) -> Tensor:
-    """Returns a sampling temperature as a scalar of `dtype`.
+    """Returns a sampling temperature as a scalar of `dtype`, at least `_COLDEST`.
 
     Raises:
       ValueError: a number that is not above 0 and finite (tensors are not checked).
@@ -121,4 +123,4 @@ def check_temperature(temperature: float | Tensor, dtype: tf.DType) -> Tensor:
     if not tf.is_tensor(temperature) and not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected a temperature above 0, got {temperature}. Below 1 sharpens, "
                          "above 1 flattens; try 0.1 for nearly the most likely.")
-    return tf.cast(temperature, dtype)
+    return tf.maximum(tf.cast(temperature, dtype), tf.cast(_COLDEST, dtype))

@@ -63,8 +63,10 @@ class Truncation:
         if self.top_p < 1:
             descending = tf.sort(tf.nn.softmax(logits), direction="DESCENDING")
             before = tf.cumsum(descending, axis=-1, exclusive=True)
-            # The least probability among the classes that are needed to reach top_p.
-            needed = tf.where(before < self.top_p, descending, tf.ones_like(descending))
+            # The least probability among the classes that are needed to reach top_p. The first is
+            # needed always, also where float32 rounds top_p to 0.
+            is_needed = (before < self.top_p) | (before == 0)
+            needed = tf.where(is_needed, descending, tf.ones_like(descending))
             logits = _keep(
                 tf.nn.softmax(logits) >= tf.reduce_min(needed, -1, keepdims=True), logits)
         if self.min_p > 0:

@@ -114,6 +114,16 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
         decoder.temper(tf.zeros([3]), temperature)
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40, 1e-300, tf.constant(1e-40)])
+def test_next_to_no_temperature_draws_the_most_likely(temperature):
+    decoder = decoders.Categorical(3)
+    params = decoder.temper(tf.constant([-9.0, 9.0, 8.9]), temperature)
+    assert np.isfinite(params).all() and decoder.dist(params).sample(seed=1) == 1
+    masked = decoders.MaskedBernoulli(spec(3), (4,))
+    params = masked.temper(masked(tf.ones([5])), temperature)
+    assert np.isfinite(masked.dist(params).log_prob(tf.zeros([3])))
+
+
 @pytest.mark.parametrize("temperature", [0.5, np.float64(0.5), tf.constant(0.5)])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
 def test_a_temperature_takes_the_dtype_of_the_parameters(temperature, dtype):
