@@ -69,6 +69,11 @@ def test_wrong_use_of_fill(folder, midi, words, message):
     assert_one_line(ended, message)
 
 
+def test_a_line_is_not_kept_by_a_model_of_whole_sequences(folder, midi):
+    words = ["harmonise", "--log-dir", folder / "log", "--melody", folder / "3.mid"]
+    assert_one_line(midi(*words), "step by step; MaskDiff generates a sequence as a whole")
+
+
 def test_latents_need_a_model_that_has_them(folder, midi):
     assert_one_line(midi("latent", "--log-dir", folder / "log"),
                     "expected a model with latents, found vae_type=MASKDIFF")
