@@ -90,7 +90,7 @@ def read(content: bytes) -> Notes:
     if not content:
         raise BadMidi("the file is empty")
     if len(content) > MAX_BYTES:
-        raise BadMidi(f"{len(content):,} bytes; at most {MAX_BYTES:,} are read")
+        raise BadMidi(f"it is too large; at most {MAX_BYTES:,} bytes are read")
     file = midi_events.parse(content)
     tracks = _one_after_another(file.tracks) if file.format == 2 else file.tracks
     repairs = list(file.repairs)

@@ -378,7 +378,7 @@ REFUSED = {
     "months": (file([(0, on(60)), (0x0FFFFFFF, off(60))], division=1), "claims .* hours"),
     "ages": (file([(0x0FFFFFFF, on(60))] * 5000), "claims more music than there is time"),
     "tracks": (midi_files.header() + b"MTrk" * 200_000, "it holds more than 65,535 tracks"),
-    "large": (b"MThd" + bytes(midi_reader.MAX_BYTES), "at most"),
+    "large": (b"MThd" + bytes(midi_reader.MAX_BYTES), "too large; at most 2,097,152 bytes"),
     "beats": (file([(0, tempo(60_000_000)), (0, on(60)), (0x0FFFFFFF, off(60))]), "beats"),
 }
 
