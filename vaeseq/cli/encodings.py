@@ -84,9 +84,9 @@ def _has_its_letters(sample: bytes, encoding: str) -> bool:
 
 
 def excerpt(sample: bytes, encoding: str) -> str:
-    """Decodes a few characters around the first one that is not ASCII."""
+    """Decodes a few characters around the first one that is not ASCII, or the first ones."""
     lines = sample.decode(encoding, "replace").splitlines()
-    line = next((line for line in lines if not line.isascii()), "")
+    line = next((line for line in lines if not line.isascii()), next(filter(str.strip, lines), ""))
     start = max(0, next((i for i, c in enumerate(line) if c > "\x7f"), 0) - _EXCERPT // 4)
     return line[start:start + _EXCERPT].strip()
 

@@ -237,6 +237,13 @@ def test_a_binary_file_is_refused_by_its_kind(content, kind, tmp_path):
             list(reading.read_file(path, "latin-1"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_text_of_ascii_without_its_mark_is_shown_in_its_encoding(encoding, tmp_path):
+    path = _written(tmp_path / "text", "\n \nTo be, or not\nto be".encode(encoding))
+    with pytest.raises(ValueError, match="in which it reads 'To be, or not': give"):
+        list(reading.read_file(path))
+
+
 @pytest.mark.parametrize("module", [gzip, lzma], ids=["gzip", "xz"])
 def test_a_compressed_file_is_read_and_its_damage_reported(module, tmp_path):
     text = "".join(SCRIPTS.values()) * 99
