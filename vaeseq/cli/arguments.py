@@ -14,7 +14,7 @@ import os
 import pathlib
 import stat
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 from absl import flags
@@ -179,6 +179,17 @@ def output_file(text: str) -> pathlib.Path:
     if not os.access(path if mode is not None else parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"no permission to write {short_repr(text)}")
     return path
+
+
+def check_output(
+    option: str, output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
+) -> None:
+    """Raises UsageError where `option` would write a file over one that the command reads."""
+    for name in inputs:
+        if os.path.exists(output) and os.path.exists(name) and os.path.samefile(output, name):
+            raise UsageError(f"{option}: {short_repr(os.fspath(output))} would replace "
+                             f"{short_repr(os.fspath(name))}, which the command reads. Give "
+                             "another name.")
 
 
 def directory(text: str) -> pathlib.Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from vaeseq.cli import options
-from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.arguments import UsageError, check_output
 from vaeseq.cli.program import log, one_line
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
@@ -22,6 +22,7 @@ from ..output import html
 from ..output.html import Sample
 
 _LARGEST_BATCH = 16  # samples drawn at once
+_PIECES = ("prime", "melody", "piece", "start", "goal", "end")  # arguments that name a file
 _SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first sample
 
 
@@ -87,13 +88,23 @@ def numbered_samples(
 def write_samples(
     args: argparse.Namespace, samples: Iterable[Sample], grid: Grid, title: str, subtitle: str
 ) -> None:
-    """Writes samples and their page into --out-dir, by default a folder of the run."""
+    """Writes samples and their page into --out-dir, by default a folder of the run.
+
+    Raises:
+      UsageError: the folder is a link, or a sample would replace a piece that the command reads.
+      OSError: it cannot be created or written.
+    """
     folder = args.out_dir or args.log_dir / "samples"
     if folder.is_symlink() and not args.out_dir:
         raise UsageError(f"{short_repr(str(folder))}: expected a folder, not a link. Give an "
                          "--out-dir.")
-    count = html.write(
-        folder, (sample._replace(caption=one_line(sample.caption)) for sample in samples), grid,
-        title=title, subtitle=one_line(subtitle))
+    pieces = [name for name in map(vars(args).get, _PIECES) if name]
+
+    def checked() -> Iterator[Sample]:
+        for sample in samples:
+            check_output("--out-dir", folder / f"{sample.name}.mid", pieces)
+            yield sample._replace(caption=one_line(sample.caption))
+
+    count = html.write(folder, checked(), grid, title=title, subtitle=one_line(subtitle))
     print(f"{count} written, each as MIDI, MusicXML, WAV and PNG. Open "
           f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq.cli import options, program, sample_report
+from vaeseq.cli import arguments, options, program, sample_report
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
@@ -55,10 +55,12 @@ def run(args: argparse.Namespace) -> None:
     if args.per_character and len(corpora) > 1:
         raise UsageError(
             f"--per-character colours one text; expected one --eval-corpus, got {len(corpora)}.")
-    texts = ((HeldOut(corpus, corpus.encode(tokens)) for corpus in corpora) if corpora
-             else [held_out(model.log_dir, tokens)])
+    texts = ((HeldOut(corpus, corpus.encode(tokens), corpus.files) for corpus in corpora)
+             if corpora else [held_out(model.log_dir, tokens)])
     rows = []
-    for corpus, encoded in texts:
+    for corpus, encoded, files in texts:
+        if args.per_character:
+            arguments.check_output("--per-character", args.per_character, files)
         symbols = encoded.symbols
         score, surprises = model.score_text(
             encoded.parts(0, len(symbols)), bound=args.bound, num_samples=args.num_samples,

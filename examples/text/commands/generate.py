@@ -36,10 +36,10 @@ def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     # VAE-Seq set the length of samples by the hyperparameter of the BPTT window.
     length = args.length or args.hparams.pop("sequence_size", None) or 1000
-    if args.fill and (args.prime or args.length):
+    if args.fill is not None and (args.prime or args.length):
         raise UsageError("--fill: expected a text with gaps alone, got a --prime or a --length, "
                          "too. The text has both.")
-    if args.fill and GAP not in args.fill:
+    if args.fill is not None and GAP not in args.fill:
         raise UsageError(f"--fill: expected a text with gaps, one {GAP} for each character to "
                          f"draw, such as 'To be ____ to be'; got {short_repr(args.fill)}.")
     batch = max(1, min(_LARGEST_BATCH, _MOST_BUFFERED // length))

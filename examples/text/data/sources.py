@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,6 +151,7 @@ class HeldOut(NamedTuple):
 
     corpus: Corpus  # the text; of a part of a text, only where symbols are characters
     encoded: Encoded  # its symbols
+    files: tuple[Path, ...]  # that it is read from
 
 
 def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
@@ -173,7 +175,7 @@ def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
         raise UsageError(f"{short_repr(corpus.name, _LONGEST_PATH)} has changed since the run "
                          "began, so its held-out part is unknown. Name a text with --eval-corpus.")
     if saved.valid_corpus is not None:
-        return HeldOut(corpus, encoded)
+        return HeldOut(corpus, encoded, corpus.files)
     if not saved.valid_fraction:
         raise UsageError("the run held out no text to score. Name one with --eval-corpus.")
     size = len(encoded.symbols)
@@ -181,7 +183,7 @@ def held_out(log_dir: LogDir, tokens: Tokens) -> HeldOut:
     parts = encoded.parts(start, size)
     end = dataclasses.replace(corpus.part(start, size), name=f"{corpus.name} (the held-out end)")
     return HeldOut(end, encoded._replace(
-        symbols=parts.values, sizes=sizes(parts)))
+        symbols=parts.values, sizes=sizes(parts)), corpus.files)
 
 
 def training_text(log_dir: LogDir, tokens: Tokens) -> Encoded:

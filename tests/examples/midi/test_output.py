@@ -14,6 +14,7 @@ from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.output import html, musicxml, plots
 from tests.examples.midi import midi_files
+from vaeseq.cli.arguments import UsageError
 
 
 def _without_ties(score):
@@ -118,6 +119,18 @@ def test_names_that_are_not_utf8_or_formulas_are_shown(tmp_path):
                   [html.Sample("a", name, np.ones([4, 88]))], Grid(rate=4), "Samples", name)
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert page.count("caf\\udce9 $x_$") == 3
+
+
+@pytest.mark.parametrize("argument", ["prime", "melody", "piece", "start", "goal", "end"])
+def test_a_sample_does_not_replace_the_piece_that_it_is_made_of(argument, tmp_path):
+    piece = tmp_path / "samples" / "sample-2.mid"
+    piece.parent.mkdir()
+    piece.write_bytes(b"a piece")
+    args = argparse.Namespace(out_dir=None, log_dir=tmp_path, **{argument: str(piece)})
+    samples = [html.Sample(f"sample-{number}", "", np.ones([4, 88])) for number in (1, 2)]
+    with pytest.raises(UsageError, match="--out-dir: .* would replace .*sample-2.mid', which the"):
+        write_samples(args, samples, Grid(rate=4), "Samples", "")
+    assert piece.read_bytes() == b"a piece"
 
 
 def test_a_picture_says_where_its_frames_are(tmp_path):

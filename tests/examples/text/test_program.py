@@ -217,6 +217,7 @@ EVALUATE, GENERATE = "evaluate --log-dir {run} ", "generate --log-dir {run} "
     (GENERATE + "--length 1000000000000", "at most 1000000000; got"),
     (GENERATE + "--prime the\u72d0\udcff", "got '\u72d0', '\\udcff'. The vocabulary is '\\n .abc"),
     (GENERATE + "--hparams rnn_hidden_sizes=[9]", "rnn_hidden_sizes"),
+    (GENERATE + "--fill=", "--fill: expected a text with gaps"),
     (GENERATE + "--top-k -1", "--top-k: expected"),
     (GENERATE + "--top-p 0", "--top-p: expected"),
     (GENERATE + "--min-p 2", "--min-p: expected"),
@@ -229,6 +230,20 @@ def test_wrong_use_is_refused_in_a_line(run, trained, tmp_path, words, message):
     names = {"tmp": tmp_path, "corpus": trained.corpus, "run": trained.log_dir}
     assert_refused(run(*(word.format(**names) for word in words.split())), message)
     assert not (tmp_path / "log").exists()
+
+
+def test_a_page_does_not_replace_the_text_that_it_shows(run, copy, trained, tmp_path):
+    text = tmp_path / "text.txt"
+    for words in (["--eval-corpus", text], []):  # without, it is the held-out end
+        text.write_text(trained.corpus.read_text())
+        description = json.loads((copy / "corpus.json").read_text())
+        (copy / "corpus.json").write_text(json.dumps({**description, "train_corpus": str(text)}))
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(text)
+        for page in (text, tmp_path / "link"):
+            assert_refused(run("evaluate", "--log-dir", copy, *words, "--per-character", page),
+                           "text.txt', which the command reads. Give another name")
+            assert text.read_text() == trained.corpus.read_text()
 
 
 def test_a_log_directory_that_cannot_be_written(run, trained):
