@@ -76,6 +76,8 @@ def imagine(
 def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
     """Infers the belief after each step of recorded windows, batches of `World.batch`.
 
+    A window of one terminal step, a whole game, has the belief before it instead.
+
     Returns:
       Beliefs `[B * T, ...]`, and bool `[B * T]`: false for padding and for terminated episodes.
     """
@@ -90,6 +92,11 @@ def infer_beliefs(world: World, batch: Batch) -> tuple[Belief, Tensor]:
     beliefs, _ = unroll.scan(step, (controls.action, observed), first)
     steps = tf.range(nest.leading_dim(controls, 1))
     valid = (steps < batch.lengths[:, None]) & (observed.continues > 0.5)
+    over = ~tf.reduce_any(valid, 1)  # nothing could be imagined from such a window
+    beliefs = tf.nest.map_structure(
+        lambda before, after: tf.concat([before[:, None], after[:, 1:]], 1),
+        nest.where(over, first, tf.nest.map_structure(lambda x: x[:, 0], beliefs)), beliefs)
+    valid |= over[:, None] & (steps == 0)
     return nest.merge_leading((beliefs, valid))
 
 

@@ -38,6 +38,7 @@ from ..envs.replay import Transitions
 from ..hparams import PlayHParams
 from .statistics import LinearBaseline, Standardizer
 
+_PART = 1 << 23  # numbers of pictures whose statistics are computed at once
 _MIN_RESIDUAL = 0.05  # of a change's deviation: residuals are not modelled more exactly
 
 
@@ -148,21 +149,29 @@ class World(snt.Module):
 
     def fit_statistics(self, data: Transitions) -> None:
         """Fits the linear baseline and the standardisation to recorded steps."""
-        x, x_next = self._flat(data.before), self._flat(data.after)
-        self._observations.fit(x)
-        self._changes.fit(x_next - x)
+        # Without a baseline the numbers are independent, and those of pictures fit in memory as
+        # float64 in parts only.
+        width = self.size if self._baseline.is_used else max(2, _PART // len(data.rewards))
+        for start in range(0, self.size, width):
+            self._fit_part(data, slice(start, start + width))
         self._rewards.fit(
             data.rewards, by_quantiles=self._hparams.reward_unit == "quantiles")
-        changes = self._changes.of_array(x_next - x)
+        size = np.sqrt(np.mean(np.square(data.rewards, dtype=np.float64)))
+        self._reward_size.assign(size if size > 0 else 1.0)
+        self._reward_bounds.assign([min(0.0, data.rewards.min()), max(0.0, data.rewards.max())])
+
+    def _fit_part(self, data: Transitions, part: slice) -> None:
+        """Fits the statistics of a part of an observation's numbers, and their baseline."""
+        x, x_next = self._flat(data.before, part), self._flat(data.after, part)
+        self._observations.fit(x, part)
+        self._changes.fit(x_next - x, part)
+        changes = self._changes.of_array(x_next - x, part)
         if self._baseline.is_used:
             controls = np.concatenate([
                 self._observations.of_array(x), self.game.actions.encode(data.actions)], -1)
             self._baseline.fit(controls, changes)
             changes -= self._baseline.of_array(controls)
-        self._residuals.fit(changes)
-        size = np.sqrt(np.mean(np.square(data.rewards, dtype=np.float64)))
-        self._reward_size.assign(size if size > 0 else 1.0)
-        self._reward_bounds.assign([min(0.0, data.rewards.min()), max(0.0, data.rewards.max())])
+        self._residuals.fit(changes, part)
 
     def train_ops(self, seed: Seed) -> TrainOps:
         """Creates the operations that train the model."""
@@ -252,11 +261,11 @@ class World(snt.Module):
         """Returns l_t of a context, standardised like changes, `[..., D]`."""
         return context[..., -self.size:]
 
-    def _flat(self, observations: np.ndarray) -> np.ndarray:
-        """Flattens observations to float64 `[..., D]`."""
+    def _flat(self, observations: np.ndarray, part: slice = slice(None)) -> np.ndarray:
+        """Flattens observations to float64 `[..., D]`, or to a part of their numbers."""
         leading = observations.ndim - len(self.game.observation_shape)
         return np.reshape(
-            observations, [*observations.shape[:leading], self.size]).astype(np.float64)
+            observations, [*observations.shape[:leading], self.size])[..., part].astype(np.float64)
 
     @property
     def _transition_spec(self) -> Transition:

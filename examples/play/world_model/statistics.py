@@ -5,6 +5,8 @@ Axes: [...] any leading dimensions, D numbers of an observation.
 """
 from __future__ import annotations
 
+from types import EllipsisType
+
 import numpy as np
 import tensorflow as tf
 
@@ -29,8 +31,10 @@ class Standardizer(tf.Module):
         self._mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")
         self._deviation = tf.Variable(tf.ones(shape), trainable=False, name="deviation")
 
-    def fit(self, data: np.ndarray, *, by_quantiles: bool = False) -> None:
-        """Computes the statistics of data `[N, *shape]`.
+    def fit(
+        self, data: np.ndarray, part: slice | EllipsisType = ..., *, by_quantiles: bool = False
+    ) -> None:
+        """Computes the statistics of data `[N, *shape]`, or those of a part of its numbers.
 
         With `by_quantiles` the deviation is that of a normal distribution with as much between the
         5 % and 95 % quantiles, which a few large numbers do not change.
@@ -39,16 +43,21 @@ class Standardizer(tf.Module):
         deviation = (np.diff(np.quantile(data, [0.05, 0.95], 0), axis=0)[0] / _NORMAL_RANGE
                      if by_quantiles else data.std(0))
         deviation = np.maximum(deviation, self._min_deviation)
-        self._mean.assign(data.mean(0))
-        self._deviation.assign(np.where(deviation > _CONSTANT, deviation, 1.0))
+        for variable, numbers in (
+                (self._mean, data.mean(0)),
+                (self._deviation, np.where(deviation > _CONSTANT, deviation, 1.0))):
+            values = np.array(variable.numpy())
+            values[part] = numbers
+            variable.assign(values)
 
     def __call__(self, numbers: Tensor) -> Tensor:
         """Standardises numbers `[..., *shape]`."""
         return (numbers - self._mean) / self._deviation
 
-    def of_array(self, numbers: np.ndarray) -> np.ndarray:
-        """Applies `__call__` to an array; float32."""
-        return np.float32((numbers - self._mean.numpy()) / self._deviation.numpy())
+    def of_array(self, numbers: np.ndarray, part: slice | EllipsisType = ...) -> np.ndarray:
+        """Applies `__call__` to an array, or to the array of a part of the numbers; float32."""
+        mean, deviation = (np.array(v.numpy()) for v in (self._mean, self._deviation))
+        return np.float32((numbers - mean[part]) / deviation[part])
 
     def inverse(self, standardised: Tensor) -> Tensor:
         """Inverts `__call__`."""
@@ -81,7 +90,9 @@ class LinearBaseline(tf.Module):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """`[..., F]` -> `[..., D]`."""
-        return tf.tensordot(inputs[..., :self._inputs], self._weights[:-1], 1) + self._weights[-1]
+        if not self.is_used:  # a compiled product over no inputs ends the process in oneDNN
+            return tf.zeros(tf.concat([tf.shape(inputs)[:-1], self._weights.shape[1:]], 0))
+        return tf.tensordot(inputs, self._weights[:-1], 1) + self._weights[-1]
 
     def of_array(self, inputs: np.ndarray) -> np.ndarray:
         """Applies `__call__` to an array; float32."""

@@ -86,6 +86,19 @@ def test_no_rollout_starts_from_a_terminal_state():
         imagination.infer_beliefs(world, batch)[1], [True, False, False])
 
 
+def test_a_game_of_one_step_is_imagined_from_its_beginning():
+    world, observations = _world(), np.float32([[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
+    batch = world.batch(Transitions(
+        observations, np.ones([2, 2], np.int32), observations + 1, np.ones([2, 2], np.float32),
+        np.array([[True, False], [False, True]])), np.int32([1, 2]))
+    beliefs, valid = imagination.infer_beliefs(world, batch)
+    np.testing.assert_array_equal(valid, [True, False, True, False])
+    np.testing.assert_allclose(beliefs.observation[::2], [[1, 2], [6, 7]], rtol=1e-5)
+    np.testing.assert_array_equal(beliefs.steps, [0, 2, 1, 2])
+    core = tf.nest.flatten(beliefs.core)[0]
+    assert not np.any(core[0]) and np.all(np.any(core[1:], 1))
+
+
 def test_a_rollout_with_recorded_actions_repeats_single_steps():
     world = _world()
     belief = world.first_belief(tf.constant([[1.0, 2.0]]))
