@@ -25,14 +25,14 @@ EVALUATION_SEED = 1 << 32
 
 def make_game_and_player(options: argparse.Namespace) -> tuple[Game, Player]:
     """Returns the game and the player; a random one needs no --log-dir."""
-    if options.agent == "trained" or (
-            options.log_dir is not None and LogDir(options.log_dir, PROGRAM).exists):
+    check_temperature(options)
+    if options.agent == "trained":
         if options.log_dir is None:
             raise UsageError("--agent trained: expected --log-dir DIR of a training run, got none. "
                              "--agent random plays without one.")
-        if options.agent == "trained":
-            agent = load_agent(options)
-            return agent.game, make_player(options, agent)
+        agent = load_agent(options)
+        return agent.game, make_player(options, agent)
+    if options.log_dir is not None:
         hparams = run_options.resolve_hparams(
             LogDir(options.log_dir, PROGRAM), PlayHParams, options.hparams)
     else:
@@ -53,6 +53,12 @@ def load_agent(options: argparse.Namespace) -> TrainedAgent:
     log_dir = LogDir(options.log_dir, PROGRAM)
     run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
     return trained_agent.load(log_dir)
+
+
+def check_temperature(options: argparse.Namespace) -> None:
+    if options.agent == "random" and options.temperature is not None:
+        raise UsageError("--temperature: of the trained agent's choices; leave it out with --agent "
+                         "random, which chooses uniformly.")
 
 
 def check_gif(path: Path | None) -> None:

@@ -18,12 +18,20 @@ from ..envs.rollout import play
 from ..envs.vector_env import VectorEnv
 from ..output import gif, painters
 from ..output.gif import Film
-from ._shared import EVALUATION_SEED, HOLD_SECONDS, check_gif, load_agent, make_player
+from ._shared import (
+    EVALUATION_SEED,
+    HOLD_SECONDS,
+    check_gif,
+    check_temperature,
+    load_agent,
+    make_player,
+)
 
 
 def dream(options: argparse.Namespace) -> None:
     """Plays an episode, imagines its continuation, and films both side by side."""
     check_gif(options.film)
+    check_temperature(options)
     agent = load_agent(options)
     player = make_player(options, agent)
     seed = EVALUATION_SEED + options.seed

@@ -10,6 +10,7 @@ C channels.
 """
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import warnings
@@ -69,8 +70,9 @@ class Actions(NamedTuple):
         return np.float32(middle + half * encoded)
 
     def _middle_and_half(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = (np.array(bound, np.float32) for bound in (self.low, self.high))
-        return (low + high) / 2, (high - low) / 2
+        low, high = (np.array(bound, np.float32) / 2 for bound in (self.low, self.high))
+        half = high - low  # of halves, as the whole range may exceed float32
+        return low + high, np.where(half > 0, half, 1)
 
 
 class Game(NamedTuple):
@@ -111,7 +113,7 @@ def game(name: str, observed_indices: Sequence[int] = ()) -> Game:
             int(env.spec.max_episode_steps or 0), tuple(env.metadata.get("render_modes") or ()),
             float(env.metadata.get("render_fps") or _FRAME_RATE))
     finally:
-        env.close()
+        close(env)
 
 
 def make(
@@ -136,8 +138,17 @@ def make(
         raise UsageError(f"game={name} cannot be made: {describe_error(error)}") from error
     if env.spec is None or not env.spec.max_episode_steps:
         env = gymnasium.wrappers.TimeLimit(env, MAX_STEPS)
+    if not all(hasattr(env, space) for space in ("observation_space", "action_space")):
+        raise UsageError(f"game={name} cannot be made: expected an environment with an "
+                         "observation_space and an action_space.")
     env = _with_plain_actions(name, _with_plain_observations(name, env))
     return _with_visible(name, env, observed_indices) if observed_indices else env
+
+
+def close(env: gymnasium.Env) -> None:
+    """Closes an environment; ignores an error of it, as all results are there by then."""
+    with contextlib.suppress(Exception):
+        env.close()
 
 
 def hide_windows() -> None:
@@ -194,8 +205,10 @@ def _with_plain_actions(name: str, env: gymnasium.Env) -> gymnasium.Env:
             and 0 < math.prod(space.shape) <= _MAX_ACTIONS and space.is_bounded()):
         shape, dtype = space.shape, space.dtype
         plain = len(shape) == 1 and dtype == np.float32
+        # float32 rounds a bound such as 0.1 beyond it, which environments may refuse.
         return env if plain else gymnasium.wrappers.TransformAction(
-            env, lambda action: action.astype(dtype).reshape(shape),
+            env, lambda action: np.clip(
+                action.astype(dtype).reshape(shape), space.low, space.high),
             spaces.Box(space.low.ravel(), space.high.ravel(), dtype=dtype.type))
     raise UsageError(
         f"game={name}: its actions are not supported. Expected one of at most {_MAX_ACTIONS} "

@@ -20,7 +20,7 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
-from .env import Game, describe_error, hide_windows, make
+from .env import Game, close, describe_error, hide_windows, make
 
 
 class GameError(ValueError):
@@ -95,8 +95,11 @@ class VectorEnv(contextlib.AbstractContextManager):
         return self._observations.copy(), rewards, ended[0], ended[1]
 
     def frame(self) -> np.ndarray:
-        """Renders the first environment, uint8 `[H, W, 3]`."""
-        picture: Any = self._camera.render()
+        """Renders the first environment, uint8 `[H, W, 3]`; raises GameError if that fails."""
+        try:
+            picture: Any = self._camera.render()
+        except Exception as error:
+            raise self._failure(0, f"cannot be rendered, raised {describe_error(error)}") from error
         if not (isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[2] == 3):
             raise self._failure(
                 0, f"should render a picture [H, W, 3], but rendered {short_repr(picture)}")
@@ -104,14 +107,15 @@ class VectorEnv(contextlib.AbstractContextManager):
 
     def __exit__(self, *error: object) -> None:
         for env in self._envs:
-            env.close()
+            close(env)
 
     def _store(self, row: int, observation: Any) -> None:
         array, expected = np.asarray(observation), self.game.observation_shape
         if array.shape != expected:
             raise self._failure(row, f"returned an observation of shape {array.shape}, not "
                                 f"{expected} as its space says")
-        self._observations[row] = array
+        with np.errstate(over="ignore"):  # the check for finite numbers refuses them
+            self._observations[row] = array
 
     def _check_finite(self, rows: Sequence[int], rewards: np.ndarray) -> None:
         if np.isfinite(self._observations).all() and np.isfinite(rewards).all():

@@ -131,7 +131,7 @@ class _Rendered(Painter):
         return gif.fitted(picture)
 
     def close(self) -> None:
-        self._env.close()
+        env.close(self._env)
 
 
 class _Curves(Painter):

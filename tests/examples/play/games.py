@@ -53,10 +53,10 @@ def length(number):
 
 
 class Failing(Count):
-    """Fails in the third step."""
+    """Fails in the third step, or when it is rendered or closed."""
 
-    def __init__(self, failure):
-        super().__init__(endless=True)
+    def __init__(self, failure, render_mode=None):
+        super().__init__(render_mode, endless=True)
         self._failure = failure
 
     def step(self, action):
@@ -70,7 +70,24 @@ class Failing(Count):
                 reward = np.inf
             if self._failure == "shape":
                 observation = observation[:1]
+            if self._failure == "overflow":
+                observation = np.array([3, 1e300])
         return observation, reward, *rest
+
+    def render(self):
+        if self._failure == "picture":
+            raise ZeroDivisionError("no paint")
+        return super().render()
+
+    def close(self):
+        if self._failure == "close":
+            raise ZeroDivisionError("the door is stuck")
+
+
+class Bare(gymnasium.Env):
+    """Does not say what it observes."""
+
+    action_space = spaces.Discrete(2)
 
 
 class Samples(gymnasium.Env):
@@ -149,6 +166,10 @@ RAISES = _register("Raises", Failing, failure="raises")
 NAN = _register("Nan", Failing, failure="nan")
 INFINITE_REWARD = _register("InfiniteReward", Failing, failure="infinite reward")
 OTHER_SHAPE = _register("OtherShape", Failing, failure="shape")
+OVERFLOW = _register("Overflow", Failing, failure="overflow")
+PICTURE_FAILS = _register("PictureFails", Failing, 2, failure="picture")
+CLOSE_FAILS = _register("CloseFails", Failing, 2, failure="close")
+BARE = _register("Bare", Bare)
 PICTURES = _register("Pictures", Samples, observations=_bytes(5, 6, 3))
 GREY = _register("Grey", Samples, observations=_bytes(5, 6))
 NAMED = _register(
@@ -160,6 +181,9 @@ MANY_BUTTONS = _register(
 UNBOUNDED = _register("Unbounded", Samples, observations=_NUMBERS,
                       actions=spaces.Box(-np.inf, np.inf, (2,), np.float32))
 MATRIX = _register("Matrix", Samples, observations=_NUMBERS, actions=_MATRIX)
+# float32 rounds these bounds away from 0.
+TENTHS = _register("Tenths", Samples, observations=_NUMBERS,
+                   actions=spaces.Box(-0.1, 0.1, (1,), np.float64))
 CORRIDOR = _register("Corridor", Corridor, 3 * CELLS)
 MEMORY = _register("Memory", Memory, 10)
 

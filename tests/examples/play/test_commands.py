@@ -94,6 +94,8 @@ def test_a_film_has_one_frame_for_each_observation(run, tmp_path):
     (["run"], "--agent trained: expected --log-dir"),
     (["run", "--agent", "random", "--film", "a.png"], "FILE.gif; got 'a.png'"),
     (["run", "--agent", "clever"], "clever"),
+    (["run", "--agent", "random", "--temperature", "2"], "--temperature: of the trained agent's"),
+    (["run", "--agent", "random", "--log-dir", "."], "found no run.json"),
     (["run", "--agent", "random", "--hparams", "game=CartPole-v7"], "`v0`, `v1`"),
     (["run", "--agent", "random", "--hparams", "gane=CartPole-v1"], "Did you mean 'game'?"),
     (["run", "--agent", "random", "--hparams", f"game={games.UNEVEN}"], "are not supported"),

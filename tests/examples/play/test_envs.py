@@ -127,6 +127,12 @@ def test_continuous_actions_are_clipped_and_recorded_as_clipped():
     np.testing.assert_array_equal(episode.rewards, np.float32([4.5] * 5))
 
 
+@pytest.mark.parametrize("bound", [-0.1, 0.1])
+def test_a_bound_that_float32_rounds_is_not_exceeded(bound):
+    (episode,) = _play(games.TENTHS, 1, _Recording([bound]), num_episodes=1)
+    np.testing.assert_allclose(episode.rewards, [bound] * 5, rtol=1e-6)
+
+
 @pytest.mark.parametrize("actions, encoded", [
     (env.Actions(False, 2, (-2.0, 0.0), (2.0, 1.0)), [[-1, 1], [0.25, -0.5]]),
     (env.Actions(True, 3), [[0, 0, 1], [1, 0, 0]])])
@@ -134,6 +140,12 @@ def test_decode_inverts_encode(actions, encoded):
     taken = np.array([2, 0]) if actions.discrete else np.float32([[-2.0, 1.0], [0.5, 0.25]])
     np.testing.assert_allclose(actions.encode(taken), encoded)
     np.testing.assert_allclose(actions.decode(actions.encode(taken)), taken)
+
+
+def test_a_number_with_one_value_only_and_one_with_all_of_float32_are_encoded():
+    actions = env.Actions(False, 2, (2.0, -3e38), (2.0, 3e38))
+    np.testing.assert_allclose(actions.encode(np.float32([2, 3e38])), [0, 1])
+    np.testing.assert_allclose(actions.decode(np.float32([0, -1])), np.float32([2, -3e38]))
 
 
 @pytest.mark.parametrize("name, shape, image", [
@@ -164,6 +176,7 @@ def test_environments_pass_gymnasiums_checker(name, indices):
     ("cartpole-v1", (), "game: expected a Gymnasium environment.*cartpole-v1.*CartPole"),
     ("No/Such-v0", (), "game: expected a Gymnasium environment.*--game-module"),
     (games.UNEVEN, (), "observations are not supported. Expected numbers.*Sequence"),
+    (games.BARE, (), "cannot be made: expected an environment with an observation_space"),
     (games.LARGE, (), "observations are not supported.*128 x 128.*210"),
     (games.MANY_BUTTONS, (), "actions are not supported. Expected one of.*MultiBinary"),
     (games.UNBOUNDED, (), "actions are not supported.*finite bounds.*Box"),
@@ -187,11 +200,23 @@ def test_a_missing_dependency_is_named_with_its_extra(monkeypatch):
 @pytest.mark.parametrize("name, message", [
     (games.RAISES, "raised ZeroDivisionError: .*fell over.* in step 3 of the episode"),
     (games.NAN, r"returned an observation that is not finite, \[3.0, nan\], in step 3"),
+    (games.OVERFLOW, r"returned an observation that is not finite, \[3.0, inf\], in step 3"),
     (games.INFINITE_REWARD, "returned a reward that is not finite, inf, in step 3"),
     (games.OTHER_SHAPE, r"shape \(1,\), not \(2,\).* in step 3")])
 def test_a_failure_within_an_episode_names_its_step(name, message):
     with pytest.raises(GameError, match=message):
         _play(name, 2, num_episodes=2)
+
+
+def test_a_failing_picture_names_the_game():
+    with VectorEnv(env.game(games.PICTURE_FAILS), 1, frames=True) as envs:
+        envs.reset(0, seed=1)
+        with pytest.raises(GameError, match="PictureFails-v0 cannot be rendered.*no paint"):
+            envs.frame()
+
+
+def test_an_error_of_closing_loses_no_episode():
+    assert [e.score for e in _play(games.CLOSE_FAILS, 2, num_episodes=3)] == [3, 3, 3]
 
 
 def test_actions_that_are_not_finite_are_refused():
