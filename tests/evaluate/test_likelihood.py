@@ -151,7 +151,7 @@ def test_what_has_no_probability_is_named():
 
 
 class NeverTwo(decoders.Categorical):
-    """Three classes, of which the last has no probability."""
+    """Three classes; the last has no probability."""
 
     def __call__(self, features):
         return super().__call__(features) + [0.0, 0.0, -math.inf]

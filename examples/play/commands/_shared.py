@@ -56,6 +56,7 @@ def load_agent(options: argparse.Namespace) -> TrainedAgent:
 
 
 def check_temperature(options: argparse.Namespace) -> None:
+    """Raises UsageError for a --temperature of a random agent."""
     if options.agent == "random" and options.temperature is not None:
         raise UsageError("--temperature: of the trained agent's choices; leave it out with --agent "
                          "random, which chooses uniformly.")

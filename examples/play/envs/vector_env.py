@@ -31,7 +31,7 @@ class VectorEnv(contextlib.AbstractContextManager):
     """Environments of one game; leaving the `with` block closes them."""
 
     def __init__(self, game: Game, num_envs: int, *, window: bool = False, frames: bool = False):
-        """Creates n environments, the first of which is shown in a `window` or provides `frame`.
+        """Creates n environments; the first is shown in a `window` or provides `frame`.
 
         Raises:
           UsageError: the environment cannot be rendered so, or there is no display.
