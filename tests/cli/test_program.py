@@ -3,6 +3,7 @@
 
 import argparse
 import errno
+import itertools
 import os
 import pathlib
 import signal
@@ -25,6 +26,8 @@ def _train_arguments(parser):
     parser.add_argument("--num-steps", "--iters", type=arguments.whole(1, 10**9), default=7)
     parser.add_argument("--eval-corpus", nargs="+", type=arguments.readable_file)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--output", type=arguments.output_file)
+    parser.add_argument("--plot", type=arguments.output_file)
     parser.add_argument("--seed", type=arguments.seed, default=0, help="seed of all randomness")
     parser.add_argument("--temperature", type=arguments.temperature, help="100 %% is 1")
     parser.add_argument("--prime", default="", help="the beginning")
@@ -79,6 +82,23 @@ def test_an_option_takes_several_values(tmp_path):
     for file in files:
         file.touch()
     assert _parse("--eval_corpus", *map(str, files), "--json").eval_corpus == files
+
+
+def test_an_output_is_no_file_that_another_option_names(tmp_path):
+    for name in ("text", "other"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "text")
+    corpora = ["--eval-corpus", str(tmp_path / "other"), str(tmp_path / "text")]
+    for option, name in itertools.product(("--output", "--plot"), ("text", "link", "other")):
+        with pytest.raises(arguments.UsageError, match=f"{option}: .* would replace .*/{name}"
+                           if name == "other" else f"{option}: .* would replace .*/text"):
+            _parse(*corpora, option, str(tmp_path / name))
+    with pytest.raises(arguments.UsageError, match="reads or writes"):
+        _parse("--output", str(tmp_path / "text"), "--plot", str(tmp_path / "text"))
+    (tmp_path / "older").write_text("a result of before")
+    parsed = _parse(*corpora, "--output", str(tmp_path / "older"), "--plot", str(tmp_path / "new"))
+    assert parsed.output.with_suffix(".csv") == tmp_path / "older.csv"
+    assert _parse("--output", "/dev/null", "--plot", "/dev/null").output
 
 
 def test_some_of_splits_a_list_of_known_names():

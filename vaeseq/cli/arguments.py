@@ -31,6 +31,10 @@ class UsageError(ValueError):
     """A command was used wrongly; the message states what it expected."""
 
 
+class OutputFile(pathlib.PosixPath):
+    """The path of a file that a command writes."""
+
+
 class _Formatter(argparse.HelpFormatter):
     """Shows defaults, except of switches and of options whose default is empty."""
 
@@ -58,9 +62,11 @@ class ArgumentParser(argparse_flags.ArgumentParser):
         self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parses as argparse does, after `_normalised`."""
+        """Parses as argparse does, after `_normalised`; no output may replace an input."""
         arguments = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(self._normalised(arguments), namespace)
+        parsed, rest = super().parse_known_args(self._normalised(arguments), namespace)
+        self._check_outputs(parsed)
+        return parsed, rest
 
     def error(self, message: str) -> NoReturn:
         """Raises the UsageError for an error of argparse."""
@@ -70,6 +76,19 @@ class ArgumentParser(argparse_flags.ArgumentParser):
         """Raises the UsageError for an unknown argument."""
         hint = suggestion(argument.partition("=")[0], self._option_string_actions)
         self.error(f"unknown argument {short_repr(argument)}.{hint}")
+
+    def _check_outputs(self, parsed: argparse.Namespace) -> None:
+        """Raises UsageError where an output is a file that another option names, too."""
+        named = []
+        for action in self._actions:
+            value = getattr(parsed, action.dest, None)
+            named += [(action, item) for item in (value if isinstance(value, list) else [value])
+                      if isinstance(item, (str, os.PathLike))]
+        for action, output in named:
+            if isinstance(output, OutputFile):
+                check_output(
+                    action.option_strings[0], output,
+                    (name for other, name in named if other is not action))
 
     def _normalised(self, arguments: list[str]) -> list[str]:
         """Turns `--an_option -value` into `--an-option=-value`, unless the value is an option."""
@@ -165,7 +184,7 @@ def readable_file(text: str) -> pathlib.Path:
     return path
 
 
-def output_file(text: str) -> pathlib.Path:
+def output_file(text: str) -> OutputFile:
     """Returns the path of a writable file, which need not exist, in an existing directory."""
     path, mode = _status(text)
     if mode is not None and stat.S_ISDIR(mode):
@@ -178,18 +197,20 @@ def output_file(text: str) -> pathlib.Path:
         )
     if not os.access(path if mode is not None else parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"no permission to write {short_repr(text)}")
-    return path
+    return OutputFile(path)
 
 
 def check_output(
     option: str, output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
 ) -> None:
-    """Raises UsageError where `option` would write a file over one that the command reads."""
+    """Raises UsageError where `option` would write a file over one that the command uses."""
+    if not os.path.isfile(output):  # a pipe, or nothing that could be lost
+        return
     for name in inputs:
-        if os.path.exists(output) and os.path.exists(name) and os.path.samefile(output, name):
+        if os.path.isfile(name) and os.path.samefile(output, name):
             raise UsageError(f"{option}: {short_repr(os.fspath(output))} would replace "
-                             f"{short_repr(os.fspath(name))}, which the command reads. Give "
-                             "another name.")
+                             f"{short_repr(os.fspath(name))}, which the command reads or writes, "
+                             "too. Give another name.")
 
 
 def directory(text: str) -> pathlib.Path:

@@ -80,7 +80,7 @@ def test_a_target_without_a_past_has_no_naive_forecast():
     assert np.isfinite(backtest.score([*items, late]).crps)
 
 
-def test_a_constant_series_has_no_mase_and_the_mean_is_of_the_others():  # report 2
+def test_a_constant_series_has_no_mase_and_the_mean_is_of_the_others():
     one = table_of(a=np.arange(30), b=np.full(30, 4))
     items = items_of(NormalForecaster(0.0), one)
     undefined = [item.series for item in items if np.isnan(item.seasonal)]

@@ -285,7 +285,7 @@ def test_training_reports_nats_of_the_datas_units(autoregression, eagerly):
     assert abs(shift) > 0.5
 
 
-def test_a_spike_among_zeros_has_a_finite_gradient(tmp_path, eagerly):  # report 8
+def test_a_spike_among_zeros_has_a_finite_gradient(tmp_path, eagerly):
     one = table_of(np.where(np.arange(90) == 70, 1e5, 0.0))
     model = model_of(one, tmp_path)
     model.build()
@@ -294,7 +294,7 @@ def test_a_spike_among_zeros_has_a_finite_gradient(tmp_path, eagerly):  # report
     assert np.isfinite(metrics.loss) and np.isfinite(metrics.gradient_norm)
 
 
-def test_a_series_of_bits_has_the_same_forecast_alone_and_in_a_batch(tmp_path, eagerly):  # report 7
+def test_a_series_of_bits_has_the_same_forecast_alone_and_in_a_batch(tmp_path, eagerly):
     bits = np.random.default_rng(3).integers(0, 2, [2, 60]).astype(float)
     batch = table_of(*bits)
     model = model_of(batch, tmp_path, "output=bernoulli")

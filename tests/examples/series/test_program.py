@@ -190,7 +190,7 @@ def test_a_target_with_the_name_of_another_column_is_refused(
     assert not ended.out
 
 
-def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp_path):  # report 7
+def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp_path):
     header, *lines = Path(trained.data).read_text().splitlines()
     lines = [line for line in lines if ",b," in line]
     order = np.random.default_rng(0).permutation(len(lines))
@@ -203,7 +203,7 @@ def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp
 
 def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, tmp_path):
     text = Path(trained.data).read_text()
-    for day, shop in ((day, shop) for day in ("08", "09") for shop in "ab"):  # report 6
+    for day, shop in ((day, shop) for day in ("08", "09") for shop in "ab"):
         at = text.index(f"2024-04-{day},{shop},")
         value = text[at:].split(",")[2]
         text = text.replace(f"2024-04-{day},{shop},{value},", f"2024-04-{day},{shop},,")
@@ -216,7 +216,7 @@ def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, 
 @pytest.mark.parametrize("text, words, message", [
     (None, (), "expected --known FILE with promo of the 4 steps to forecast"),
     ("short", (), "column 'promo', series 'b': expected values until 2024-04-13, as it is known "
-     "ahead, got none after 2024-04-12. Give them by --known FILE"),  # report 9
+     "ahead, got none after 2024-04-12. Give them by --known FILE"),
     ("known", ("--quantiles", "0.5,0.1"), "levels in increasing order"),
     ("known", ("--data", "columns"), "the role 'series': expected a column of"),
     ("known", ("--data", "unit"), "expected values like those of training"),

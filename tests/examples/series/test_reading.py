@@ -127,7 +127,6 @@ def test_dates_and_clocks_in_two_columns_or_of_twelve_hours(tmp_path, written):
 
 
 @pytest.mark.parametrize("texts, name, following", [
-    # report 5
     (["2024-01-01T17:34", "2024-01-01T17:39", "2024-01-01T17:44"], "5min", "2024-01-01T17:49"),
     (["1939 Jan", "1939 Feb", "1939 Mar"], "MS", "1939-04-01"),
     (["19580329", "19580405", "19580412"], "W", "1958-04-19"),
@@ -280,7 +279,6 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
     _bad("Line 3 has 3 values for 2 columns: '2024-01-02,1,5'. Give each column a name, and quote "
          "values that hold a ','",
          lines("date,y", [(DAYS[0], 0.5), (DAYS[1], "1,5")])),
-    # report 4
     _bad("Is the column 'store' the series\\? Give --series store",
          lines("date,store,y", [(d, s, y) for s in (1, 2) for d, y in DATED])),
     _bad("got 2023-10-29T02:00:00.* Does daylight saving time end there\\? Give the zone",

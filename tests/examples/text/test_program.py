@@ -242,7 +242,7 @@ def test_a_page_does_not_replace_the_text_that_it_shows(run, copy, trained, tmp_
         (tmp_path / "link").symlink_to(text)
         for page in (text, tmp_path / "link"):
             assert_refused(run("evaluate", "--log-dir", copy, *words, "--per-character", page),
-                           "text.txt', which the command reads. Give another name")
+                           "text.txt', which the command reads or writes, too. Give another name")
             assert text.read_text() == trained.corpus.read_text()
 
 
