@@ -36,11 +36,13 @@ class OutputFile(pathlib.PosixPath):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Shows defaults, except of switches and of options whose default is empty."""
+    """Shows defaults, except of switches, of those that are empty, and where the help says them."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
         if action.nargs == 0 or action.default in (None, argparse.SUPPRESS, {}, "", (), []):
+            return text
+        if "(default: " in text:
             return text
         return f"{text} (default: %(default)s)"
 

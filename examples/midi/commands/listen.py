@@ -31,11 +31,8 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [rewards.from_roll(roll) for roll in rolls]
 
-    collect.serve(
-        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
-        lambda content: _shown(content, grid), rewards.domain(model), total=args.pairs,
-        is_active=args.active, seed=args.seed, title="Which music is better?", port=args.port,
-        program_name=PROGRAM)
+    collect.serve(args, draw, lambda content: _shown(content, grid), rewards.domain(model),
+                  title="Which music is better?", program_name=PROGRAM)
 
 
 def _shown(content: Any, grid: Grid) -> Shown:

@@ -29,8 +29,5 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [args.prime + model.vocabulary.decode(sample) for sample in samples]
 
-    collect.serve(
-        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
-        lambda text: Shown(text, text), rewards.domain(model), total=args.pairs,
-        is_active=args.active, seed=args.seed, title="Which text is better?", port=args.port,
-        program_name=PROGRAM)
+    collect.serve(args, draw, lambda text: Shown(text, text), rewards.domain(model),
+                  title="Which text is better?", program_name=PROGRAM)
