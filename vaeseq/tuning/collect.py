@@ -2,7 +2,6 @@
 """Collects choices between samples of a model on a page: for the commands `listen` and `read`."""
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import shlex
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vaeseq.cli import options, program
+from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.tuning.choices import Choice, ChoicesFile, check_listener
 from vaeseq.tuning.learning import Domain
@@ -78,16 +77,21 @@ class SamplePairs:
 
 
 def serve(
-    args: argparse.Namespace, draw: Callable[[int, int], Sequence[Any]],
-    show: Callable[[Any], Shown], domain: Domain, *, title: str, program_name: str,
+    path: str | os.PathLike[str], listener: str, draw: Callable[[int, int], Sequence[Any]],
+    show: Callable[[Any], Shown], domain: Domain, *, total: int, is_active: bool, seed: int,
+    title: str, port: int, print_next: Callable[[str], None],
 ) -> None:
     """Serves the page until Ctrl-C, and prints its address and, at the end, what to do next.
 
     Args:
-      args: the options of `vaeseq.cli.tuning_options.add_page`, `log_dir` and `seed`.
-      draw: as of `SamplePairs`, as are `show` and `domain`.
+      path: the file of choices.
+      listener: who chooses.
+      draw: as of `SamplePairs`, as are `show`, `domain`, `is_active` and `seed`.
+      total: number of pairs.
       title: of the page.
-      program_name: of the program that learns from the choices.
+      port: 0 for a free one.
+      print_next: prints the command that learns from the choices, given its name and options but
+        those of the trained model.
 
     Raises:
       OSError: the file or the port cannot be opened.
@@ -95,21 +99,19 @@ def serve(
         name is not one.
     """
     try:
-        check_listener(args.listener)
+        check_listener(listener)
     except ValueError as error:
         raise UsageError(f"--listener: {error}") from None
-    path = args.choices or args.log_dir / "choices.jsonl"
     with program.stop_on_signal() as should_stop, ChoicesFile(path) as file:
-        pairs = SamplePairs(draw, show, domain=domain, choices=lambda: file.choices(args.listener),
-                            is_active=args.active, seed=args.seed)
-        comparison = Comparison(file, args.listener, pairs, args.pairs)
-        server = PageServer(comparison, title=title, port=args.port)
+        pairs = SamplePairs(draw, show, domain=domain, choices=lambda: file.choices(listener),
+                            is_active=is_active, seed=seed)
+        server = PageServer(Comparison(file, listener, pairs, total), title=title, port=port)
         with server.serving():
             print(f"Open {server.url} in a browser on this machine. Every choice is saved at once; "
                   "Ctrl-C ends.", flush=True)
             while not should_stop():
                 time.sleep(0.2)
-        count = len(file.choices(args.listener))
+        count = len(file.choices(listener))
     name = program.one_line(shlex.quote(os.fspath(path)))
-    print(f"{count} choices are in {name}.")
-    options.print_next_steps(program_name, args, f"prefer --choices {name}")
+    print(f"{program.counted(count, 'choice')} saved in {name}.")
+    print_next(f"prefer --choices {name}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from vaeseq.cli import options
 from vaeseq.tuning import collect
 from vaeseq.tuning.page import Shown
 
@@ -31,8 +33,11 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [rewards.from_roll(roll) for roll in rolls]
 
-    collect.serve(args, draw, lambda content: _shown(content, grid), rewards.domain(model),
-                  title="Which music is better?", program_name=PROGRAM)
+    collect.serve(
+        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
+        lambda content: _shown(content, grid), rewards.domain(model), total=args.pairs,
+        is_active=args.active, seed=args.seed, title="Which music is better?", port=args.port,
+        print_next=functools.partial(options.print_next_steps, PROGRAM, args))
 
 
 def _shown(content: Any, grid: Grid) -> Shown:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
+from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError
 from vaeseq.tuning import collect
 from vaeseq.tuning.page import Shown
@@ -29,5 +31,8 @@ def run(args: argparse.Namespace) -> None:
             seed=args.seed + (batch << _SEED_BITS))
         return [args.prime + model.vocabulary.decode(sample) for sample in samples]
 
-    collect.serve(args, draw, lambda text: Shown(text, text), rewards.domain(model),
-                  title="Which text is better?", program_name=PROGRAM)
+    collect.serve(
+        args.choices or args.log_dir / "choices.jsonl", args.listener, draw,
+        lambda text: Shown(text, text), rewards.domain(model), total=args.pairs,
+        is_active=args.active, seed=args.seed, title="Which text is better?", port=args.port,
+        print_next=functools.partial(options.print_next_steps, PROGRAM, args))
