@@ -32,6 +32,7 @@ def _train_arguments(parser):
     parser.add_argument("--temperature", type=arguments.temperature, help="100 %% is 1")
     parser.add_argument("--prime", default="", help="the beginning")
     parser.add_argument("--known", default=(), help="columns")
+    parser.add_argument("--port", default=0, help="a port (default: a free one)")
     arguments.add_hparams(parser, HParams)
 
 
@@ -151,6 +152,7 @@ def test_help_shows_commands_defaults_and_aliases(capsys):
     assert "--iters" in out and "seed of all randomness (default: 0)" in out
     assert "None" not in out and "verbosity" not in out and "100 % is 1" in out
     assert "(default: )" not in out and "()" not in out
+    assert "a port (default: a free one)\n" in out
 
 
 def test_help_hparams_lists_every_hyperparameter(capsys):
