@@ -36,7 +36,7 @@ class OutputFile(pathlib.PosixPath):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Shows defaults, except of switches, of those that are empty, and where the help says them."""
+    """Shows defaults, except of switches, empty ones and those that the help states itself."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
@@ -81,16 +81,16 @@ class ArgumentParser(argparse_flags.ArgumentParser):
 
     def _check_outputs(self, parsed: argparse.Namespace) -> None:
         """Raises UsageError where an output is a file that another option names, too."""
-        named = []
+        paths = []
         for action in self._actions:
             value = getattr(parsed, action.dest, None)
-            named += [(action, item) for item in (value if isinstance(value, list) else [value])
+            paths += [(action, item) for item in (value if isinstance(value, list) else [value])
                       if isinstance(item, (str, os.PathLike))]
-        for action, output in named:
+        for action, output in paths:
             if isinstance(output, OutputFile):
                 check_output(
                     action.option_strings[0], output,
-                    (name for other, name in named if other is not action))
+                    (path for other, path in paths if other is not action))
 
     def _normalised(self, arguments: list[str]) -> list[str]:
         """Turns `--an_option -value` into `--an-option=-value`, unless the value is an option."""
