@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests import small
 from vaeseq import seeds
 from vaeseq.bounds import FIVO
-from vaeseq.codec import latent
+from vaeseq.codec import distributions, latent
 
 SEED = seeds.make(5)
 
@@ -28,6 +28,32 @@ def test_one_sample_takes_the_presampled_noise(compiled):
     np.testing.assert_array_equal(ahead, 10 + 2 * normals)
     np.testing.assert_array_equal(by_seed, after)
     assert np.all(ahead != after)
+
+
+@pytest.mark.parametrize("size, expected", [(2, True), (3, False)])
+def test_noise_of_an_unknown_number_of_rows_is_taken_by_draws_of_its_size(size, expected):
+    @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([None, size])])
+    def draw(normals, loc):
+        params = latent.NormalParams(loc, tf.ones_like(loc))
+        with seeds.presampled_noise(normals):
+            return latent.normal(params).sample(seed=SEED)
+
+    normals = small.reals(4)
+    drawn = draw(normals, tf.zeros([4, size]))
+    assert drawn.shape == [4, size]
+    assert expected == (size == 2 and np.array_equal(drawn, normals))
+
+
+def test_correlated_normals_are_drawn_by_philox_or_take_the_presampled_noise():
+    factor = tf.constant([[2.0, 0.0], [1.0, 0.5]])
+    dist = distributions.MultivariateNormalTriL(tf.ones([3, 2]), factor)
+    normals = small.reals(3)
+    with seeds.presampled_noise(normals):
+        sample = dist.sample(seed=SEED)
+    np.testing.assert_allclose(sample, 1 + normals @ tf.transpose(factor), rtol=1e-6)
+    np.testing.assert_allclose(
+        dist.sample(5, seed=SEED), 1 + seeds.normal([5, 3, 2], SEED) @ tf.transpose(factor),
+        rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape,dtype", [

@@ -130,7 +130,8 @@ class HParams(metaclass=_AcceptsCoreOptions):
         128, "transformer: past steps that each layer attends to", _SIZE)
     residual: bool = declare(False, "add each recurrent layer's input to its output")
     context_skip: bool = declare(
-        False, "skip connection: feed the inputs of the recurrence to its readers, too"
+        False, "skip connection: feed the inputs of the recurrence to its readers, too; without "
+        "effect on DMM, DSAE, KVAE and TDVAE"
     )
     obs_encoder_fc_layers: tuple[int, ...] = declare((), "layers of the observation encoder", _SIZE)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = declare(
@@ -177,7 +178,10 @@ class HParams(metaclass=_AcceptsCoreOptions):
     free_bits_per: Literal["total", "dimension"] = declare(
         "total", "whether free_bits are of all dimensions of z_t together or of each"
     )
-    use_monte_carlo_kl: bool = declare(False, "estimate the KL from one sample, not in closed form")
+    use_monte_carlo_kl: bool = declare(
+        False, "estimate the KL from one sample, not in closed form; without effect on "
+        "free_bits_per=dimension"
+    )
     log_prob_samples: int = declare(
         16, "samples of the bound in evaluation", Range(1, 1 << 16), is_fixed=False
     )

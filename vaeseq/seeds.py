@@ -3,8 +3,8 @@
 
 A seed is an integer, of Python, NumPy or a scalar tensor, or an int32 `[2]` tensor, which is split
 for each use; there is no global generator. Large draws use Philox: in programs that XLA compiles
-for a CPU, TensorFlow's default generator takes a hundred times longer (some 300 ns a number) and
-gives other numbers than eager execution.
+for a CPU, TensorFlow's default generator takes a hundred times longer (some 300 ns a number).
+Compiled by XLA, a seed gives other numbers than in eager execution.
 """
 
 from __future__ import annotations
@@ -83,24 +83,25 @@ def uniform(
 
 
 def normal(
-    shape: Sequence[int] | Tensor, seed: int | Seed, dtype: tf.DType = tf.float32
+    shape: Sequence[int] | Tensor, seed: int | Seed, dtype: tf.DType = tf.float32, *,
+    known: tf.TensorShape | None = None,
 ) -> Tensor:
-    """Draws standard normal numbers, or takes them from `presampled_noise`."""
-    noise = trace_context.current().noise
-    if noise and noise[0].dtype == dtype and _may_be(shape, [1, *noise[0].shape]):
-        return noise.pop()[tf.newaxis]
-    return tf.random.stateless_normal(shape, make(seed), dtype=dtype, alg="philox")
+    """Draws standard normal numbers, or takes them from `presampled_noise`.
 
-
-def _may_be(shape: Sequence[int] | Tensor, expected: Sequence[int | None]) -> bool:
-    """Returns whether a shape equals another, as far as a graph's shapes are known.
-
-    Exported models have an unknown number of rows.
+    Args:
+      shape: of the numbers.
+      seed: a number or int32 `[2]`.
+      dtype: of the numbers.
+      known: what is known of the shape while tracing; by default all or nothing. Exported models
+        have an unknown number of rows.
     """
-    static = tf.get_static_value(shape)
-    if static is None:
-        return tf.convert_to_tensor(shape).shape == [len(expected)] and None in expected
-    return list(static) == list(expected)
+    noise = trace_context.current().noise
+    if noise and noise[0].dtype == dtype:
+        if known is None:
+            known = tf.TensorShape(tf.get_static_value(shape))
+        if known.rank is not None and known.is_compatible_with([1, *noise[0].shape]):
+            return noise.pop()[tf.newaxis]
+    return tf.random.stateless_normal(shape, make(seed), dtype=dtype, alg="philox")
 
 
 def presampled_noise(normals: Tensor) -> AbstractContextManager[None]:

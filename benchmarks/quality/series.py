@@ -15,7 +15,7 @@ command.
     elecdemand   half-hourly electricity demand, horizon 48, 28 windows; elecdemand_alone does
                  without the known temperature and working days
     employment   148 monthly series of unequal length, horizon 24, one window
-    co2          weekly CO2 with 59 gaps; a fifth of the other values is taken out, imputed, and
+    co2          weekly CO2 with 59 missing values; a fifth of the others is taken out, imputed, and
                  compared with linear interpolation
     bleeding     the UCR series InternalBleeding16: scores of the test file, whose one event is
                  labelled

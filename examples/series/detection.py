@@ -1,9 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Anomalies: surprising steps of series, with a false-alarm rate that held-out data calibrate.
 
-The score s of a step is -log p(x_t | all before it) in nats, averaged over a window of steps. Its
-tail probability compares it with n calibration scores c: (1 + #{c >= s}) / (1 + n). If normal steps
-are exchangeable with those of the calibration, at most a share p of them has one of p or less.
+The score s of a step is -log p(x_t | all before it) in nats, or what a bound gives for it (see
+`model.SeriesModel.log_densities`), averaged over a window of steps. Its tail probability compares
+it with n calibration scores c: (1 + #{c >= s}) / (1 + n). If normal steps are exchangeable with
+those of the calibration, at most a share p of them has one of p or less.
 """
 from __future__ import annotations
 

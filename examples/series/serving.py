@@ -2,14 +2,16 @@
 """The signatures of an exported model of series.
 
 The arrays of a window are those that `data.windows.WindowMaker` and `stack` make, in the model's
-units: B rows of T = context + horizon steps for `score`; one row of `context` steps before the
-origin, padded, and the inputs of the steps after it for `forecast`.
+units. Rows have `context` steps T before an origin, padded, and H steps after it: the horizon that
+the model was trained with in `score`, that of the export in `forecast`.
 
-    score      values [B, T, D], seen [B, T, D], lengths [B], the inputs of each step, seed
-               -> log_density [B, T] of each step given the previous ones, in nats of the data's
-               units (a lower bound for models with latents), zeros where a step is not scored
+    score      values [B, T, D], seen [B, T, D], lengths [B], the inputs of each step, and the same
+               of the steps after the origin (future_...), seed
+               -> log_density [B, H] of each of these given the previous ones, in nats of the data's
+               units, zeros in padding (for models with latents, what a bound gives: see
+               `model.model.ScoredSteps`)
     forecast   values [1, T, D], seen [1, T, D], lengths [1], the inputs of each step, those of the
-               steps ahead (future_...), num_paths, seed
+               steps after the origin (future_input_...), num_paths, seed
                -> paths [num_paths, horizon, D]: times scale plus loc they are in the data's units
 
 The calibration of the spread (`model.spread`) is not part of `forecast`; `model.json` has the
@@ -41,43 +43,50 @@ def signatures(
     context = model.hparams.context
     masked = gen_core.core.decoder.event_spec
 
-    def window(size: int, steps: int) -> dict[str, Any]:
+    def window(prefix: str, size: int, steps: int) -> dict[str, Any]:
         specs = _with_leading((masked, model.input_spec), size, steps)
-        return {**flatten_named("values", specs[0].values), **flatten_named("seen", specs[0].mask),
-                **flatten_named("input", specs[1]._asdict()),
-                "lengths": tf.TensorSpec([size], tf.int32)}
+        return {f"{prefix}values": specs[0].values, f"{prefix}seen": specs[0].mask,
+                f"{prefix}lengths": tf.TensorSpec([size], tf.int32),
+                **flatten_named(f"{prefix}input", specs[1]._asdict())}
 
-    def unpacked(tensors: dict[str, Tensor]) -> tuple[Masked, Nest]:
-        observed = Masked(tensors["values"], tensors["seen"])
-        inputs = pack_named(model.input_spec._asdict(), "input", tensors)
-        return observed, type(model.input_spec)(**inputs)
+    def batch_of(tensors: dict[str, Tensor], prefix: str) -> Batch:
+        lengths = tensors[f"{prefix}lengths"]
+        return Batch(
+            Masked(tensors[f"{prefix}values"], tensors[f"{prefix}seen"]), lengths,
+            tf.fill([lengths.shape[0]], not prefix), inputs_of(tensors, prefix))
+
+    def inputs_of(tensors: dict[str, Tensor], prefix: str) -> Nest:
+        return type(model.input_spec)(
+            **pack_named(model.input_spec._asdict(), f"{prefix}input", tensors))
 
     scored = Evaluator(gen_core.agent, gen_core.core, evaluator.bound, jit_compile=jit_compile)
 
     def score(seed: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
-        observed, inputs = unpacked(tensors)
-        batch = Batch(observed, tensors["lengths"], tf.ones([rows], tf.bool), inputs)
-        (increments, *_), _ = scored.score_batch(
-            batch, scored.initial_state(rows), seeds.fold_in(seeds.from_number(seed), 0))
-        valid = tf.sequence_mask(tensors["lengths"], nest.leading_dim(increments, 1))
-        return {"log_density": tf.where(
-            inputs.scored & valid, increments + inputs.log_jacobian, 0.0)}
+        before_seed, after_seed = (
+            seeds.fold_in(seeds.from_number(seed), number) for number in (0, 1))
+        _, state = scored.score_batch(
+            batch_of(tensors, ""), scored.initial_state(rows), before_seed)
+        batch = batch_of(tensors, "future_")
+        (increments, *_), _ = scored.score_batch(batch, state, after_seed)
+        valid = tf.sequence_mask(batch.lengths, nest.leading_dim(increments, 1))
+        return {"log_density": tf.where(valid, increments + batch.inputs.log_jacobian, 0.0)}
 
     sampler = tf.function(sample_paths, jit_compile=jit_compile, autograph=False)
 
     def forecast(num_paths: Tensor, seed: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
-        observed, inputs = unpacked(tensors)
-        future = pack_named(model.input_spec._asdict(), "future", tensors)
+        batch = batch_of(tensors, "")
         return {"paths": sampler(
-            gen_core, observed, tensors["lengths"], inputs, type(model.input_spec)(**future),
+            gen_core, batch.observed, batch.lengths, batch.inputs, inputs_of(tensors, "future_"),
             num_paths, True, 1.0, seeds.from_number(seed))}
 
-    future = flatten_named("future", _with_leading(model.input_spec, 1, horizon)._asdict())
+    future = flatten_named(
+        "future_input", _with_leading(model.input_spec, 1, horizon)._asdict())
     return {
         "score": Signature(score, {
-            **window(rows, context + model.hparams.horizon), "seed": _SEED}),
+            **window("", rows, context), **window("future_", rows, model.hparams.horizon),
+            "seed": _SEED}),
         "forecast": Signature(forecast, {
-            **window(1, context), **future, "num_paths": tf.TensorSpec([], tf.int32),
+            **window("", 1, context), **future, "num_paths": tf.TensorSpec([], tf.int32),
             "seed": _SEED})}
 
 

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq.hparams import HParams
+from vaeseq.nn import parallel
 from vaeseq.train import schedules
-from vaeseq.train.ops import TrainOps
+from vaeseq.train.ops import TrainOps, shards_of
 
 SCHEDULES = {
     "annealing": lambda step: schedules.kl_weight(step, start=0.2, half=30.0),
@@ -84,6 +85,22 @@ def test_every_run_charges_the_whole_kl_at_its_end():
     for num_steps in (10, 300, 5000, 10**6):
         ops = TrainOps.from_hparams(gen_core, HParams(), num_steps=num_steps, seed=0)
         assert ops.kl_weight(0) < 0.001 and ops.kl_weight(num_steps) > 0.999
+
+
+@pytest.mark.parametrize(("overrides", "cores", "replicas", "expected"), [
+    ("", 24, 1, 24), ("num_shards=3", 24, 1, 3), ("train_bound=mmd", 24, 1, 2),
+    ("train_bound=mmd", 2, 1, 2), ("train_bound=mmd", 24, 2, 1),
+    ("train_bound=mmd,batch_size=6", 24, 1, 1), ("train_bound=mmd,num_shards=8", 2, 1, 8)])
+def test_shards_leave_mmd_rows_to_compare(monkeypatch, overrides, cores, replicas, expected):
+    monkeypatch.setattr(parallel, "default_shards", lambda: cores)
+    assert shards_of(HParams().parse(overrides), replicas) == expected
+
+
+@pytest.mark.parametrize("overrides", ["batch_size=1", "num_shards=16", "num_shards=9"])
+def test_mmd_refuses_shards_of_one_row(overrides):
+    hparams = HParams().parse(f"train_bound=mmd,{overrides}")
+    with pytest.raises(ValueError, match="compares the rows of a shard; expected at least 2"):
+        shards_of(hparams)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])

@@ -191,6 +191,19 @@ def test_layers_and_gaps_reach_the_distributions():
         {**blocks, highest: z[:, 4:6]}).log_prob(blocks[0])
 
 
+def test_blocks_behind_flows_may_have_an_unknown_number_of_rows():
+    model = small.gen_core("TDVAE", posterior_flows=1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3, 2])], autograph=False)
+    def prime(observed):
+        state = model.initial_state(tf.shape(observed)[0])
+        return model.prime(observed, state, seed=small.SEED).core
+
+    observed = small.reals(2, 3)
+    small.close(prime(observed), model.prime(
+        observed, model.initial_state(2), seed=small.SEED).core)
+
+
 def test_contexts_must_be_encodings_and_jumps_need_a_tdvae():
     core = make_core()
     with pytest.raises(ValueError, match="expected contexts of 2 numbers, .* got 3"):

@@ -168,20 +168,28 @@ def densities_of(
     Raises:
       ValueError: the posterior's samples are not reparameterized.
     """
-    num_samples = z.shape[1]
-    context_features, features, observed = nest.merge_leading(nest.repeat_rows(
-        (encoded.context_features, encoded.features, encoded.observed), num_samples))
-    z = tf.stop_gradient(nest.merge_leading(z))
+    num_samples, num_steps = z.shape[1], nest.leading_dim(z, 2)
     row_lengths = None if lengths is None else tf.repeat(lengths, num_samples)
-    inferred = core.infer_given(
-        context_features, features, z, nest.merge_leading(latent), row_lengths)
-    kind = inferred.posterior.reparameterization_type
-    if kind != tfd.FULLY_REPARAMETERIZED:
-        raise ValueError(
-            f"doubly reparameterized gradients need a reparameterized posterior; that of "
-            f"{type(core).__name__} is {kind!r}. Train without them.")
-    scores = (core.log_prob(inferred.outputs, observed), inferred.prior.log_prob(z),
-              inferred.posterior.log_prob(z))
+
+    def score_segment(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[tuple, Nest]:
+        context_features, features, observed, z = inputs
+        with segment_dropout(number):  # the masks with which the samples were drawn
+            inferred = core.infer_given(
+                context_features, features, z, state,
+                unroll.segment_lengths(row_lengths, num_steps, number))
+            p_x = core.log_prob(inferred.outputs, observed)
+        kind = inferred.posterior.reparameterization_type
+        if kind != tfd.FULLY_REPARAMETERIZED:
+            raise ValueError(
+                f"doubly reparameterized gradients need a reparameterized posterior; that of "
+                f"{type(core).__name__} is {kind!r}. Train without them.")
+        return (p_x, inferred.prior.log_prob(z), inferred.posterior.log_prob(z)), inferred.state
+
+    rows = nest.merge_leading(nest.repeat_rows(
+        (encoded.context_features, encoded.features, encoded.observed), num_samples))
+    scores, _ = unroll.by_segments(
+        score_segment, (*rows, tf.stop_gradient(nest.merge_leading(z))),
+        nest.merge_leading(latent))
     return Densities(*nest.split_samples(scores, num_samples))
 
 

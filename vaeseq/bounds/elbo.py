@@ -33,7 +33,8 @@ class ELBO(AveragedBound):
           free_bits: bits a step of KL that are free: the objective charges at least this much, so
             that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934).
           free_bits_per: "total": max(KL, free) of all dimensions together; "dimension":
-            sum_j max(KL_j, free), so that no dimension gains by being unused.
+            sum_j max(KL_j, free), so that no dimension gains by being unused; these KL_j are in
+            closed form, also with `monte_carlo`.
 
         Raises:
           ValueError: `num_samples` is below 1, `samples_at_once` does not divide it, or

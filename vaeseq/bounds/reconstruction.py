@@ -12,7 +12,8 @@ draws of the prior:
                      in the same update to tell draws of the prior (1) from latents (0): an
                      adversarial autoencoder (arXiv:1511.05644) with the non-saturating loss
 
-They charge a sequence at its first step. `mmd` compares the sequences of one shard of a batch.
+They charge a sequence at its first step. `mmd` compares the sequences of one shard of a batch,
+which `train.ops.shards_of` keeps large.
 """
 from __future__ import annotations
 

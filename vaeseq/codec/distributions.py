@@ -2,9 +2,9 @@
 """TFP distributions with samplers that are fast under XLA on a CPU.
 
 TFP samples with TensorFlow's default stateless generator, which XLA compiles for CPUs to code that
-takes a hundred times longer (some 300 ns a number), and whose numbers differ from eager execution.
-These subclasses sample with `vaeseq.seeds` (Philox) instead; everything else is TFP's. Use them in
-a decoder of your own wherever samples are drawn in compiled loops.
+takes a hundred times longer (some 300 ns a number). These subclasses sample with `vaeseq.seeds`
+(Philox) instead; everything else is TFP's. Use them in a decoder of your own wherever samples are
+drawn in compiled loops.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Normal(tfd.Normal):
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)
-        return self.loc + self.scale * seeds.normal(shape, seed, self.dtype)
+        known = tf.TensorShape([tf.get_static_value(n)]).concatenate(self.batch_shape)
+        return self.loc + self.scale * seeds.normal(shape, seed, self.dtype, known=known)
 
 
 class Categorical(tfd.Categorical):
@@ -165,10 +166,14 @@ def _first(accepted: Tensor, proposals: Tensor) -> Tensor:
 class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     """tfd.MultivariateNormalTriL, sampled by Philox; its KL from independent normals is known."""
 
+    # TFP's transforms the samples of a standard normal of its own, and does not call `_sample_n`.
+    _call_sample_n = tfd.Distribution._call_sample_n
+
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None, **kwargs: Any) -> Tensor:
         del kwargs
         shape = tf.concat([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0)
-        return self.loc + self.scale.matvec(seeds.normal(shape, seed, self.dtype))
+        known = tf.TensorShape([tf.get_static_value(n), *self.batch_shape, *self.event_shape])
+        return self.loc + self.scale.matvec(seeds.normal(shape, seed, self.dtype, known=known))
 
 
 @tfd.RegisterKL(tfd.Independent, MultivariateNormalTriL)

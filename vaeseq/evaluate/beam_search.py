@@ -109,9 +109,7 @@ class BeamSearch:
         agent, core = self._gen_core.agent, self._gen_core.core
         seed = seeds.make(0)  # nothing is drawn
         context = agent.context(state.agent, (), seed=seed)
-        features, context_state = core.encode_contexts(context[:, None], state.core.context)
-        h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], features),
-                        state.core.latent)
+        h, context_state = core.begin_step(context, state.core)
         outputs, latent_state = core.update(h, tf.zeros([scores.shape[0], 0], context.dtype))
         log_probs = tf.nn.log_softmax(core.decoder(outputs))  # [W, V]
         num_symbols = log_probs.shape[1]

@@ -81,5 +81,5 @@ def interruptible_score(
             yield window
 
     with Progress("validate", total=total, unit=unit, is_brief=True) as progress:
-        score = evaluator.pool(windows(progress))
-    return None if is_stopped else score
+        scores = list(windows(progress))
+    return None if is_stopped else evaluator.pool(scores)

@@ -68,6 +68,9 @@ class TrainMetrics(NamedTuple):
     num_steps: int
 
 
+_COMPARED_ROWS = 8  # of a shard, at least, where a bound compares rows
+
+
 class NumericsError(ArithmeticError):
     """A loss or a gradient is not finite; the weights were not changed."""
 
@@ -78,6 +81,29 @@ def training_bound(hparams: HParams) -> Bound:
         hparams.train_bound, hparams.train_samples, monte_carlo=hparams.use_monte_carlo_kl,
         free_bits=hparams.free_bits if hparams.train_bound == bounds.ELBO.name else 0.0,
         free_bits_per=hparams.free_bits_per)
+
+
+def shards_of(hparams: HParams, num_replicas: int = 1) -> int:
+    """Returns the number of shards that `hparams` ask for, of the batch of one replica.
+
+    "auto" is a shard for each core. `mmd` compares the rows of a shard with each other: there,
+    shards keep 8 rows at least, so that the penalty does not depend on the number of cores above 2
+    for the default batch size.
+
+    Raises:
+      ValueError: shards of one row, which `mmd` could compare with nothing.
+    """
+    number = parallel.default_shards() if hparams.num_shards == "auto" else hparams.num_shards
+    if hparams.train_bound != bounds.MMD.name:
+        return number
+    rows = hparams.batch_size // num_replicas
+    if hparams.num_shards == "auto":
+        number = min(number, max(1, rows // _COMPARED_ROWS))
+    if rows * hparams.train_samples < 2 * number:
+        raise ValueError(
+            "train_bound=mmd compares the rows of a shard; expected at least 2 of them, got "
+            f"batch_size={hparams.batch_size} in {number * num_replicas} shards.")
+    return number
 
 
 def _schedule(value: Schedule | float) -> Schedule:
@@ -290,7 +316,7 @@ class TrainOps(snt.Module):
             "weight_cost": h.weight_cost, "num_data_steps": num_data_steps,
             "encoder_updates": h.seqae_encoder_updates, "encoder_steps": h.seqae_encoder_steps,
             "check_numerics": h.check_numerics,
-            "num_shards": parallel.default_shards() if h.num_shards == "auto" else h.num_shards,
+            "num_shards": shards_of(h, strategy.num_replicas),
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
             "strategy": strategy}
         bound = training_bound(h)

@@ -40,6 +40,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import sonnet as snt
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import dtypes, nest, seeds
@@ -287,6 +288,17 @@ class VAECore(SequenceCore):
         """Returns p(x_t | h_t, z_t) and the next `CoreState.latent`."""
         outputs, state = self.update(h, z)
         return self.decoder.distribution(outputs), state
+
+    def begin_step(self, context: Tensor, state: CoreState) -> tuple[Nest, Nest]:
+        """Returns h_t of a single step, a nest of `[B, ...]`, and the next `CoreState.context`.
+
+        Args:
+          context: c_t, `[B, F]`.
+          state: the core's state before the step.
+        """
+        context_features, context_state = self.encode_contexts(context[:, None], state.context)
+        context_feature = tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features)
+        return self.hidden(context_feature, state.latent), context_state
 
     def infer(
         self, context_features: Nest, features: Nest, state: Nest, lengths: Tensor | None = None, *,

@@ -108,8 +108,7 @@ def draw(
     Raises:
       ValueError: a temperature that is not above 0 (tensors are not checked).
     """
-    context_features, context_state = core.encode_contexts(context[:, None], state.context)
-    h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
+    h, context_state = core.begin_step(context, state)
     prior = core.prior(h)
     z = prior.sample(seed=seeds.make(latent_seed))
     outputs, latent_state = core.update(h, z)
@@ -157,8 +156,7 @@ def complete(
     Returns:
       The completed step and the core's next state.
     """
-    context_features, context_state = core.encode_contexts(context[:, None], state.context)
-    h = core.hidden(tf.nest.map_structure(lambda leaf: leaf[:, 0], context_features), state.latent)
+    h, context_state = core.begin_step(context, state)
     prior, posterior = core.prior(h), core.posterior(h, feature)
     z = posterior.sample(seed=latent_seed)
     outputs, latent_state = core.update(h, z)

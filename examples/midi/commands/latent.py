@@ -128,6 +128,6 @@ def _decode(
 
     temperature = tf.constant(args.temperature, tf.float32)
     for number, (caption, z) in enumerate(zip(captions, latents), 1):
-        decoded = decode(tf.constant(z[None], tf.float32), temperature)
+        decoded = decode(tf.constant(z[None], model.gen_core.core.dtype), temperature)
         observed = tf.nest.map_structure(lambda leaf: leaf[0].numpy(), decoded)
         yield Sample(f"step-{number:03}", caption, observations.to_roll(observed, model.hparams))

@@ -22,6 +22,7 @@ class FixedLatents(VAECore):
     def __init__(self, core: VAECore, latents: Tensor, name: str | None = None):
         """Fixes the latents of a core for all steps that will be drawn, `[B, T, Z]`."""
         super().__init__(core.decoder, name=name)
+        self.dtype = core.dtype
         self._core = core
         self._latents = latents
 

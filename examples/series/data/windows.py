@@ -36,7 +36,6 @@ class StepInputs(NamedTuple):
     lags_seen: np.ndarray  # False where such a value is missing or not given, bool `[..., L, D]`
     # False where it is to be taken from the sequence itself, bool `[..., L]`
     lags_given: np.ndarray
-    scored: np.ndarray  # whether the step counts in a score, bool `[...]`
     # What turns the log-density of the model's units into that of the data's, float32 `[...]`, nats
     log_jacobian: np.ndarray
 
@@ -120,8 +119,7 @@ class WindowMaker:
 
     def window(
         self, series: Series, start: int, stop: int, *, origin: int | None = None,
-        scored_from: int | None = None, own_from: int | None = None,
-        known: np.ndarray | None = None,
+        own_from: int | None = None, known: np.ndarray | None = None,
     ) -> Window:
         """Returns the steps from `start` to `stop` of a series.
 
@@ -130,7 +128,6 @@ class WindowMaker:
           start: the first step, counted from the first of the series.
           stop: the step after the last; it may lie after the series.
           origin: values from this step on are unknown; `stop` by default.
-          scored_from: the first step that counts in a score; by default all do.
           own_from: lagged values from this step on are taken from the sequence itself, observed or
             sampled; by default those from `origin` on.
           known: covariates of the steps from the series' end on, `[N, K]`.
@@ -166,11 +163,9 @@ class WindowMaker:
         if self.space.kind == "scaled":
             per_value = -np.log(scale) - (np.nan_to_num(raw) if self.space.log else 0.0)
             log_jacobian = np.where(is_observed, per_value, 0.0).sum(1)
-        scored = steps >= (start if scored_from is None else scored_from)
         return Window(values, is_observed, StepInputs(
             floats, codes, np.nan_to_num((lags - loc) / scale).astype(self.space.dtype),
-            np.isfinite(lags), is_past, scored,
-            np.where(scored, log_jacobian, 0.0).astype(np.float32)), loc, scale)
+            np.isfinite(lags), is_past, log_jacobian.astype(np.float32)), loc, scale)
 
     def to_data(self, values: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Returns values in the data's units from those of the model, `[..., D]`."""
@@ -247,8 +242,15 @@ class WindowMaker:
         return loc, scale
 
 
-def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
-    """Pads windows to a batch of `rows` rows of `size` steps."""
+def cut(window: Window, start: int, stop: int | None = None) -> Window:
+    """Returns the steps of a window from `start` to `stop`, by default its end."""
+    return window._replace(
+        values=window.values[start:stop], is_observed=window.is_observed[start:stop],
+        inputs=StepInputs(*(leaf[start:stop] for leaf in window.inputs)))
+
+
+def stack(windows: Sequence[Window], rows: int, size: int, *, is_start: bool = True) -> Batch:
+    """Pads windows to a batch of `rows` rows of `size` steps; `is_start`: they begin sequences."""
     def padded(*arrays: np.ndarray) -> np.ndarray:
         result = np.zeros([rows, size, *arrays[0].shape[1:]], arrays[0].dtype)
         for row, array in zip(result, arrays):
@@ -258,7 +260,7 @@ def stack(windows: Sequence[Window], rows: int, size: int) -> Batch:
     lengths = np.zeros([rows], np.int32)
     lengths[:len(windows)] = [len(window.values) for window in windows]
     inputs = StepInputs(*(padded(*parts) for parts in zip(*(w.inputs for w in windows))))
-    return Batch(padded(*(w.values for w in windows)), lengths, np.ones([rows], bool), inputs,
+    return Batch(padded(*(w.values for w in windows)), lengths, np.full([rows], is_start), inputs,
                  padded(*(w.is_observed for w in windows)))
 
 
@@ -330,9 +332,11 @@ def scoring_batches(
     maker: WindowMaker, table: Table, sequences: Sequence[Places], context: int, horizon: int,
     batch_size: int,
 ) -> Iterator[Batch]:
-    """Yields windows that score each place once, after `context` steps that are read only.
+    """Yields two batches in turn: the `context` steps before places at most, and the places.
 
-    Runs of more than `horizon` steps are split.
+    The rows of the second continue those of the first (`Batch.is_start`), so that a posterior which
+    reads ahead tells nothing of the places to latents before them. Runs of more than `horizon`
+    steps are split.
     """
     windows = []
     for places in sequences:
@@ -341,7 +345,9 @@ def scoring_batches(
             origin = part.start
             series = table.series[places.series]
             start = max(min(maker.first(series), origin), origin - context)
-            windows.append(maker.window(
-                series, start, origin + len(part), scored_from=origin))
+            window = maker.window(series, start, origin + len(part))
+            windows.append((cut(window, 0, origin - start), cut(window, origin - start)))
     for first in range(0, len(windows), batch_size):
-        yield stack(windows[first:first + batch_size], batch_size, context + horizon)
+        before, after = zip(*windows[first:first + batch_size])
+        yield stack(before, batch_size, context)
+        yield stack(after, batch_size, horizon, is_start=False)

@@ -25,7 +25,7 @@ def input_spec(
         tf.TensorSpec([num_floats], tf.float32), tf.TensorSpec([num_codes], tf.int32),
         tf.TensorSpec([num_lags, dims], observation.dtype),
         tf.TensorSpec([num_lags, dims], tf.bool), tf.TensorSpec([num_lags], tf.bool),
-        tf.TensorSpec([], tf.bool), tf.TensorSpec([], tf.float32))
+        tf.TensorSpec([], tf.float32))
 
 
 class SeriesAgent(Agent):

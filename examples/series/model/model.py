@@ -2,9 +2,9 @@
 """A model of series of numbers: reads past values and what is known ahead, gives the next ones."""
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -35,10 +35,10 @@ from ..data.windows import (
     Places,
     RandomWindows,
     WindowMaker,
+    cut,
     scoring_batches,
     stack,
 )
-from ..data.windows import Window as TableWindow
 from ..hparams import SeriesHParams
 from .agent import SeriesAgent, input_spec
 from .outputs import ValueEncoder, make_decoder, observation_spec
@@ -167,8 +167,7 @@ class SeriesModel(Model):
             series, start, origin + horizon, origin=origin, known=known)
         past = origin - start
         size = self.hparams.context
-        before = _cut(window, 0, past)
-        after = _cut(window, past, past + horizon)
+        before, after = cut(window, 0, past), cut(window, past)
         prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.observation_spec)
         inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
         # Paths differ in what was missing and in latents before the origin, if there are any.
@@ -221,26 +220,21 @@ class SeriesModel(Model):
     ) -> Iterator[np.ndarray]:
         """Scores steps one by one, each given all before it; bound and samples as for `evaluate`.
 
+        With latents, what the bound gives for the steps of a run of at most `horizon` adds up to a
+        bound of them all; of a posterior that reads ahead, a step's part depends on later ones.
+
         Yields:
           Log-densities of the next steps in the order of `places`, in nats of the data's units,
           `[N]`; NaN where nothing was observed.
         """
-        evaluator = self.evaluator(bound, num_samples)
-        waiting: collections.deque[Batch] = collections.deque()
-
-        def batches() -> Iterator[Batch]:
-            for batch in scoring_batches(
-                    self.maker, table, places, self.hparams.context, self.hparams.horizon,
-                    self.hparams.batch_size):
-                waiting.append(batch)
-                yield batch
-
-        for window in evaluator.windows(batches(), seed=seed):
-            batch = waiting.popleft()
-            valid = np.arange(batch.inputs.scored.shape[1]) < batch.lengths[:, None]
-            scored = batch.inputs.scored & valid
-            observed = batch.observed_mask.reshape([*scored.shape, -1]).any(-1)
-            yield np.where(observed, window.increments, np.nan)[scored]
+        batches, again = itertools.tee(scoring_batches(
+            self.maker, table, places, self.hparams.context, self.hparams.horizon,
+            self.hparams.batch_size))
+        windows = self.evaluator(bound, num_samples).windows(batches, seed=seed)
+        for batch, window in zip(itertools.islice(again, 1, None, 2), windows):
+            valid = np.arange(window.increments.shape[1]) < batch.lengths[:, None]
+            observed = batch.observed_mask.any(-1)
+            yield np.where(observed, window.increments, np.nan)[valid]
 
     def _table(self) -> Table:
         if self.table is None:
@@ -271,33 +265,21 @@ class LossInDataUnits(SequenceLoss):
 
 
 class ScoredSteps(Evaluator):
-    """Scores the steps of windows that count, in nats of the data's units."""
+    """Scores the second of each two batches of `scoring_batches`, in nats of the data's units.
+
+    The ELBO of these steps is a bound given latents of the steps before that are drawn from their
+    posterior, as in a forecast. IWAE and FIVO weigh these latents: the score is a difference of two
+    bounds, which comes close to the log-density as samples become many.
+    """
 
     def windows(self, batches: Iterable[Batch], *, seed: int | Seed) -> Iterator[Window]:
-        waiting: collections.deque[Batch] = collections.deque()
-
-        def tapped() -> Iterator[Batch]:
-            for batch in batches:
-                waiting.append(batch)
-                yield batch
-
-        for window in super().windows(tapped(), seed=seed):
-            batch = waiting.popleft()
-            valid = np.arange(batch.inputs.scored.shape[1]) < batch.lengths[:, None]
-            scored = batch.inputs.scored & valid
-            missing = (~batch.observed_mask & scored[..., None]).sum()
+        batches, again = itertools.tee(batches)
+        parts = zip(again, super().windows(batches, seed=seed))
+        for (_, before), (batch, window) in zip(parts, parts):
+            # A latent of a whole sequence is drawn at its first step: `latent_kl` has that, too.
             yield window._replace(
-                increments=np.where(scored, window.increments + batch.inputs.log_jacobian, 0.0),
-                kl=np.where(scored, window.kl, 0.0),
-                latent_kl=window.latent_kl * scored[..., None],
-                effective_sample_size=np.where(scored, window.effective_sample_size, 0.0),
-                lengths=scored.sum(1).astype(np.int32), num_missing=int(missing))
-
-
-def _cut(window: TableWindow, start: int, stop: int) -> TableWindow:
-    return window._replace(
-        values=window.values[start:stop], is_observed=window.is_observed[start:stop],
-        inputs=type(window.inputs)(*(leaf[start:stop] for leaf in window.inputs)))
+                increments=window.increments + batch.inputs.log_jacobian,
+                latent_kl=np.concatenate([before.latent_kl, window.latent_kl], 1))
 
 
 def sample_paths(

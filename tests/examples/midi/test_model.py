@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The model of music: exact densities by enumeration, the history agent, given latents, sound."""
 
+import argparse
 import itertools
 import wave
 
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
+from examples.midi.commands import latent
 from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
@@ -57,6 +59,14 @@ def test_a_model_in_float64_is_so_throughout(tmp_path):
     out, _ = loss(batch, loss.initial_state(1), seed=0)
     generated, _ = model.gen_core.generate(2, model.gen_core.initial_state(1), seed=small.SEED)
     assert out.loss.dtype == generated.observed.dtype == tf.float64
+
+
+def test_latents_of_a_model_in_float64_are_so_too(tmp_path):
+    hparams = TINY.parse("precision=float64,vae_type=VRNN,latent_size=3")
+    model = MidiModel(hparams, tmp_path / "log", mean=MEAN)
+    args = argparse.Namespace(seed=0, temperature=1.0)
+    samples = list(latent._decode(model, ["a", "b"], np.zeros([2, 3, 3], np.float32), args))
+    assert [sample.caption for sample in samples] == ["a", "b"]
 
 
 def test_the_density_of_scores_is_beta_times_categorical():

@@ -83,7 +83,7 @@ class TestSeriesAgent(AgentContract):
 
         return windows.StepInputs(
             uniform(4), tf.cast(2 * uniform(2), tf.int32), uniform(3, 2), uniform(3, 2) < 0.7,
-            uniform(3) < 0.5, uniform() < 2, uniform())
+            uniform(3) < 0.5, uniform())
 
 
 class TestSeriesAgentOfWholeObservations(TestSeriesAgent):
@@ -192,8 +192,8 @@ def autoregression(tmp_path_factory):
 
 def test_the_score_equals_numpys(autoregression):
     model, one = autoregression
-    (window,) = model.validation_batches([windows.positions([120])[0][100:103]])
-    score = model.evaluator().score([window], seed=0)
+    batches = model.validation_batches([windows.positions([120])[0][100:103]])
+    score = model.evaluator().score(batches, seed=0)
     start = 100 - model.hparams.context
     cut = model.maker.window(one.series[0], start, 103)
     values, scale = cut.values[:, 0].astype(float), cut.scale[0]
@@ -272,6 +272,24 @@ def test_log_densities_are_those_of_the_score_step_by_step(autoregression, eager
         model.maker, gappy, places, model.hparams.context, model.hparams.horizon, 4)
     score = model.evaluator().score(batches, seed=0)
     assert np.nansum(densities) == pytest.approx(score.nats, rel=1e-5)
+
+
+def test_the_latents_before_a_place_do_not_read_it(tmp_path, eagerly):
+    one = table_of(np.arange(24) % 3 > 0)
+    model = model_of(one, tmp_path, "vae_type=DSAE,output=bernoulli,context=4")
+    model.build()
+    evaluator = model.evaluator("elbo", 2)
+    latent_kls = []
+    for value in (0.0, 1.0):
+        values = np.concatenate([one.series[0].values[:20], [[value]]])
+        model.table = dataclasses.replace(one, series=(one.series[0]._replace(values=values),))
+        batches = model.validation_batches([windows.Places(0, 20, 21)])
+        (window,) = evaluator.windows(batches, seed=0)
+        assert window.lengths.sum() == 1
+        latent_kls.append(window.latent_kl[0, :5])
+    np.testing.assert_array_equal(latent_kls[0][:4], latent_kls[1][:4])
+    assert latent_kls[0][0].any()  # the latent of the sequence, drawn at its first step
+    assert (latent_kls[0][4] != latent_kls[1][4]).any()
 
 
 def test_training_reports_nats_of_the_datas_units(autoregression, eagerly):

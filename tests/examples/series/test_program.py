@@ -16,7 +16,7 @@ import tensorflow as tf
 from examples.series.cli import program
 from examples.series.commands import train as train_command
 from examples.series.data import Options, columns, sources
-from examples.series.data.windows import Places, stack
+from examples.series.data.windows import Places, cut, scoring_batches, stack
 from examples.series.hparams import SeriesHParams
 from examples.series.model import SeriesModel
 from examples.series.model.spread import Spread
@@ -417,27 +417,24 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
     def named(prefix, inputs):
         return {f"{prefix}_{name}": tf.constant(leaf) for name, leaf in inputs._asdict().items()}
 
-    def part(first, last):
-        return stack([window._replace(
-            values=window.values[first:last], is_observed=window.is_observed[first:last],
-            inputs=type(window.inputs)(*(leaf[first:last] for leaf in window.inputs)))],
-            1, last - first)
-
-    past, ahead = part(0, 14), part(14, 18)
+    past, ahead = (stack([cut(window, *ends)], 1, size)
+                   for ends, size in (((0, 14), 14), ((14, 18), 4)))
     common = {"seed": tf.constant(3, tf.int64)}
     paths = served["forecast"](
         values=tf.constant(past.observed), seen=tf.constant(past.observed_mask),
         lengths=tf.constant(past.lengths), num_paths=tf.constant(5), **common,
-        **named("input", past.inputs), **named("future", ahead.inputs))["paths"]
+        **named("input", past.inputs), **named("future_input", ahead.inputs))["paths"]
     np.testing.assert_allclose(
         model.maker.to_data(paths.numpy(), window.loc, window.scale),
         model.forecast(series, origin, horizon=4, num_paths=5, seed=3), rtol=1e-4)
-    whole = stack([model.maker.window(series, start, 100, scored_from=origin)], 1, 18)
-    data_rows = served["score"](
-        values=tf.constant(whole.observed), seen=tf.constant(whole.observed_mask),
-        lengths=tf.constant(whole.lengths), **common, **named("input", whole.inputs))
     places = [Places(1, origin, 100)]
-    np.testing.assert_allclose(data_rows["log_density"][0, 14:],
+    before, after = scoring_batches(model.maker, table, places, 14, 4, 1)
+    data_rows = served["score"](
+        values=tf.constant(before.observed), seen=tf.constant(before.observed_mask),
+        lengths=tf.constant(before.lengths), **named("input", before.inputs),
+        future_values=tf.constant(after.observed), future_seen=tf.constant(after.observed_mask),
+        future_lengths=tf.constant(after.lengths), **named("future_input", after.inputs), **common)
+    np.testing.assert_allclose(data_rows["log_density"][0],
                                np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
     extra = tmp_path / "1" / "assets.extra"
     assert json.loads((extra / "series.json").read_text())["roles"]["targets"] == ["sales"]

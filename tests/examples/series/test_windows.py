@@ -163,9 +163,14 @@ def test_each_place_is_scored_once_after_its_context():
     one = table_of(WAVE)
     places = [windows.positions([90])[0][60:]]
     batches = list(windows.scoring_batches(maker_of(one), one, places, 20, 12, 2))
-    assert sum(int((b.inputs.scored & (np.arange(32) < b.lengths[:, None])).sum())
-               for b in batches) == 30
-    assert batches[0].lengths.tolist() == [32, 32] and batches[1].lengths.tolist() == [26, 0]
+    assert [batch.lengths.tolist() for batch in batches] == [[20, 20], [12, 12], [20, 0], [6, 0]]
+    assert [batch.is_start.all() for batch in batches] == [True, False, True, False]
+    maker = maker_of(one)
+    whole = maker.window(one.series[0], 52, 84)  # of the second row
+    np.testing.assert_array_equal(
+        np.concatenate([batches[0].observed[1], batches[1].observed[1]]), whole.values)
+    for parts, leaf in zip(zip(batches[0].inputs, batches[1].inputs), whole.inputs):
+        np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), leaf)
 
 
 def test_what_the_data_decide_and_what_they_suit():

@@ -151,3 +151,22 @@ def test_latents_in_segments(short_segments, vae_type):
 
     # By XLA other random numbers would be drawn than eagerly.
     small.close(run_as("graph", lambda: run(whole))(), run(by_parts), rtol=2e-5, atol=2e-5)
+
+
+def test_fixed_samples_have_the_dropout_of_those_drawn(short_segments):
+    model = small.gen_core("VRNN", dropout=0.5)
+    observed = small.reals(3, 5)
+    state = ELBO(2).initial_state(model.core, 3)
+
+    def densities():
+        contexts, _ = model.agent.contexts(
+            observed, model.agent.initial_state(3), seed=seeds.make(1))
+        with enable_dropout(seeds.make(4)):
+            features = _importance.encode(model.core, contexts, observed, state, None)
+            drawn = _importance.importance_weights(
+                model.core, features, state.latent, 2, None, samples_at_once=None, analytic=True,
+                seed=small.SEED)
+            fixed = _importance.densities_of(model.core, features, drawn.z, state.latent, None)
+        return (drawn.log_prob, drawn.log_ratio), (fixed.p_x, fixed.q_z - fixed.p_z)
+
+    small.close(*run_as("graph", densities)(), rtol=1e-5, atol=1e-5)
