@@ -199,6 +199,16 @@ def test_windows_visit_every_step_once(batch_size, size):
     assert sorted(visited) == sorted(np.concatenate(unequal))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_of_different_dtypes_keep_their_values(order):
+    rows = [np.array([[1], [2]]), np.array([[0.5], [0.7]], np.float32)][::order]
+    batch = data.pad(rows, 3)
+    for row, expected in zip(batch.observed, rows):
+        np.testing.assert_array_equal(row[:2], expected)
+    with pytest.raises(ValueError, match=r"one shape in all sequences, got \(1,\) and \(3,\)"):
+        data.pad([rows[0], np.zeros([2, 3])], 3)
+
+
 def test_as_tensors_takes_the_dtypes_of_the_spec():
     batch = data.pad([np.arange(3), np.arange(2)], 4)
     tensors = data.as_tensors(batch, tf.TensorSpec([], tf.uint8))

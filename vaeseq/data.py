@@ -270,7 +270,9 @@ class ScheduledDataSet(DataSet):
     """Switches from one data set to another at a step, for example to end augmentation."""
 
     def __init__(self, first: DataSet, then: DataSet, step: int):
-        """Creates a data set that takes batches from `then` from `step` on.
+        """Creates a data set that takes batches from `then` from number `step` on.
+
+        With the hyperparameter `accumulate` an update takes several batches.
 
         Raises:
           ValueError: the data sets have different batch sizes.
@@ -319,6 +321,7 @@ class TFDataSet(tf.Module, DataSet):
         self._last: tuple[int, Batch] | None = None
         # What a checkpoint holds: batches are asked for in order, from 0 or from here on.
         self._next = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self.batch_size = 0
         self.batch_size = len(self.batch(0).lengths)
 
     @property
@@ -329,7 +332,8 @@ class TFDataSet(tf.Module, DataSet):
         """Returns the next batch, or the last one again.
 
         Raises:
-          ValueError: `step` is neither the next nor the last one.
+          ValueError: `step` is neither the next nor the last one, or the batch has fewer or more
+            rows than the first.
         """
         if self._last is not None and self._last[0] == step:
             return self._last[1]
@@ -344,6 +348,10 @@ class TFDataSet(tf.Module, DataSet):
         except StopIteration:
             raise ValueError(
                 "expected a tf.data.Dataset of at least one batch, got an empty one.") from None
+        if self.batch_size not in (0, len(batch.lengths)):
+            raise ValueError(
+                f"expected batches of {self.batch_size} rows, as the first, got one of "
+                f"{len(batch.lengths)}. Batch with drop_remainder=True.")
         self._num_read = step + 1
         self._last = step, batch
         self._next.assign(step + 1)
@@ -496,9 +504,16 @@ def pad(sequences: Sequence[Nest], size: int, *, masked: bool | None = None) -> 
       sequences: each a nest of arrays `[N, ...]`, or of masked arrays.
       size: T.
       masked: whether the batch has masks; by default if a sequence has.
+
+    Raises:
+      ValueError: sequences whose observations have different shapes.
     """
     def stack(*arrays: np.ndarray) -> np.ndarray:
-        padded = np.zeros([len(arrays), size, *arrays[0].shape[1:]], arrays[0].dtype)
+        shapes = {array.shape[1:] for array in arrays}
+        if len(shapes) > 1:
+            raise ValueError("expected observations of one shape in all sequences, got "
+                             f"{' and '.join(map(str, sorted(shapes)))}.")
+        padded = np.zeros([len(arrays), size, *shapes.pop()], np.result_type(*arrays))
         for row, array in zip(padded, arrays):
             row[:len(array)] = np.ma.filled(array, 0)
         return padded

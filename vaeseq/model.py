@@ -429,6 +429,7 @@ class Model(abc.ABC):
         """
         self._ensure_weights()
         if isinstance(self.gen_core.core, vae.Diffusion):
+            data_lib.check_finite(sequences)
             return [self._fill(sequence, num_samples, seeds.fold_in(seeds.make(seed), number))
                     for number, sequence in enumerate(sequences)]
         size = data_lib.bucket(int(data_lib.sizes(sequences).max(initial=1)))
@@ -449,11 +450,11 @@ class Model(abc.ABC):
         leaves = tf.nest.flatten(sequence)
         missing = [np.ma.getmaskarray(leaf).reshape(len(leaf), -1).any(1) for leaf in leaves]
         is_known = ~np.any(missing, 0)
+        batch = data_lib.pad(
+            [tf.nest.map_structure(lambda leaf: np.ma.filled(leaf, 0), sequence)], len(is_known))
         values = tf.nest.map_structure(
-            lambda leaf, spec: np.repeat(
-                np.ma.filled(leaf, 0)[np.newaxis].astype(spec.dtype.as_numpy_dtype), num_samples,
-                0),
-            sequence, self.gen_core.core.observation_spec)
+            lambda leaf: np.repeat(leaf, num_samples, 0),
+            data_lib.as_tensors(batch, self.gen_core.core.observation_spec).observed)
         return self.sampler.fill(values, np.repeat(is_known[np.newaxis], num_samples, 0), seed=seed)
 
     def summary(self) -> str:

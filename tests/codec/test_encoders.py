@@ -29,6 +29,13 @@ def test_embed_looks_up_rows():
     np.testing.assert_array_equal(features, encoder.embeddings.numpy()[symbols])
 
 
+def test_embed_takes_bytes():
+    encoder = encoders.Embed(256, 3)
+    symbols = np.array([0, 255, 7], np.uint8)
+    np.testing.assert_array_equal(
+        encoder(tf.constant(symbols)), encoder(tf.constant(symbols.astype(np.int32))))
+
+
 def test_embed_has_a_dense_gradient_that_counts_repeated_symbols():
     encoder = encoders.Embed(4, 2)
     symbols = tf.constant([1, 1, 3, 1], tf.int64)

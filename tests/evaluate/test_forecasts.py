@@ -61,6 +61,21 @@ def test_scores_worked_by_hand():
         y, f - 1, f + 1, 0.2, 2.0) == pytest.approx((2 + (2 + 10 * 1) + 2) / 3 / 2)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_forecasts_that_are_no_numbers_do_not_improve_a_score(wrong):
+    y, f = np.array([1.0, 2.0, np.nan]), np.array([1.5, wrong, 0.0])
+    for score in (
+            forecasts.mase(y, f, 1.0), forecasts.smape(y, f),
+            forecasts.weighted_quantile_loss(y, f[None], [0.5]),
+            forecasts.mean_scaled_interval_score(y, y - 1, f, 0.1, 1.0)):
+        assert np.isnan(score)
+    if np.isnan(wrong):
+        assert np.isnan(forecasts.coverage(y, y - 1, f))
+        assert np.isnan(forecasts.pit(np.stack([f, f], -1), y)).tolist() == [False, True, True]
+    f[1] = 2.5
+    assert forecasts.mase(y, f, 1.0) == 0.5
+
+
 def test_what_is_undefined_is_nan():
     assert np.isnan(forecasts.seasonal_error(np.ones(9)))
     assert np.isnan(forecasts.seasonal_error(np.ones(2), 7))

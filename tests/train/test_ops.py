@@ -254,6 +254,14 @@ def test_values_that_are_not_finite_are_named_and_change_nothing():
     step, _ = ops(Batch(observed, np.array([3, 1], np.int32), good.is_start),
                   ops.initial_state(2))
     assert step.num_steps == 4
+    # Each gradient is finite, the norm of them all is not, and would clip them to NaN.
+    steep = make_ops(extra_loss=lambda: 1e30 * tf.reduce_sum(steep.variables_to_train[0]))
+    before = values(steep)
+    with pytest.raises(NumericsError, match="the norm of the gradient is not finite"):
+        steep(good, steep.initial_state(2))
+    for variable, value in zip(steep.variables, before, strict=True):
+        if "learning_rate" not in variable.name:
+            np.testing.assert_array_equal(variable, value, variable.name)
     careless = make_ops(check_numerics=False)
     step, _ = careless(good._replace(observed=observed), careless.initial_state(2))
     assert np.isnan(step.loss)

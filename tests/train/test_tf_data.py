@@ -32,6 +32,13 @@ def test_batches_come_in_order_and_again():
         batches.batch(9)
 
 
+def test_a_smaller_last_batch_is_refused():
+    batches = data.TFDataSet(tf.data.Dataset.from_tensor_slices(WINDOWS).batch(3))
+    batches.batch(1)
+    with pytest.raises(ValueError, match="batches of 3 rows, as the first, got one of 1. .*drop_r"):
+        batches.batch(2)
+
+
 def test_observations_alone_are_whole_sequences():
     batch = data.TFDataSet(tf.data.Dataset.from_tensor_slices(WINDOWS).batch(2)).batch(0)
     np.testing.assert_array_equal(batch.observed, WINDOWS[:2])

@@ -152,6 +152,20 @@ HPARAMS = small.HPARAMS.replace(
     vae_type="GAUSSDIFF", rnn_hidden_sizes=(16,), learning_rate=0.01, gaussdiff_noise=0.01)
 
 
+@pytest.mark.parametrize("call, message", [
+    (lambda model, x: model.impute([np.ma.array(x, mask=[[True, True], [False] * 2, [False] * 2])]),
+     "sequence 0, step 1, dimension 0: expected a number, got NaN"),
+    (lambda model, x: model.generate(length=2, prime=x), "step 1, dimension 0: expected a number"),
+    (lambda model, x: model.generate(length=2, prime=np.ma.masked_invalid(x)),
+     "the data have missing values, and the model takes none")])
+def test_what_is_no_number_is_refused(tmp_path, call, message):
+    model = small.Reals(HPARAMS, tmp_path)
+    model.build()
+    model._ready = True
+    with pytest.raises(ValueError, match=message):
+        call(model, np.array([[0.5, 1.0], [np.nan, 2.0], [1.0, 0.0]], np.float32))
+
+
 def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
     levels = RNG.normal(size=[40, 1, 2])
     lines = list((levels + 0.1 * RNG.normal(size=[40, 8, 2])).astype(np.float32))

@@ -116,7 +116,11 @@ class Normal(StateModel):
 
 
 class Mixture(StateModel):
-    """A mixture of normal distributions with full covariances, by expectation maximisation."""
+    """A mixture of normal distributions with full covariances, by expectation maximisation.
+
+    The means of latents decide which component each belongs to; the covariances of components also
+    hold the variances of the posteriors.
+    """
 
     name = "mixture"
 
@@ -159,8 +163,8 @@ class Mixture(StateModel):
         for share, count, mean in zip(shares.T, counts, self._means):
             centred = states - mean
             covariance = (share[:, None] * centred).T @ centred + np.diag(share @ variances)
-            # One pseudo-count of the data's own variances, so that a component cannot shrink to
-            # a point.
+            # A tenth of a pseudo-count of the data's own variances, so that a component cannot
+            # shrink to a point.
             covariance += np.diag(states.var(0) + variances.mean(0)) * 0.1
             choleskys.append(_cholesky(covariance / (count + 0.1)))
         self._choleskys = np.stack(choleskys)

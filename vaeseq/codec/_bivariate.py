@@ -42,7 +42,8 @@ class MixtureOfBivariateNormals(heads.TensorDecoder):
     on a circle of radius `initial_scale`.
 
     Parameters: `BivariateMixtureParams`. `temper` is an approximation: it tempers each component
-    exactly and divides their logits by the temperature, as if components did not overlap.
+    exactly and divides their logits by the temperature, which keeps the shares of components
+    of unlike scales; the power of the density would shift them towards the narrow ones.
     """
 
     def __init__(self, num_components: int, event_spec: Spec, *,

@@ -234,7 +234,8 @@ class MixtureOfNormals(heads.TensorDecoder):
     evenly within initial_loc +- initial_scale, to break the symmetry between them.
 
     Parameters: `MixtureParams`. `temper` is an approximation: it tempers each component exactly and
-    divides their logits by the temperature, as if components did not overlap.
+    divides their logits by the temperature, which keeps the shares of components of unlike
+    scales; the power of the density would shift them towards the narrow ones.
     """
 
     def __init__(self, num_components: int, event_spec: Spec, *,

@@ -91,6 +91,8 @@ class Embed(Encoder):
             raise TypeError(f"Embed expects integers, got {observation.dtype.name} of shape "
                             f"{observation.shape}. Cast the symbols with tf.cast(x, tf.int32).")
         self._initialize()
+        if observation.dtype not in (tf.int32, tf.int64):  # the others cannot count to every V
+            observation = tf.cast(observation, tf.int32)
         # While a function is traced, layers multiply the table instead of its rows.
         features = Lookup(self.embeddings, observation)
         return features.to_tensor() if tf.executing_eagerly() else features

@@ -34,7 +34,12 @@ class Normal(tfd.Normal):
 
 
 class Categorical(tfd.Categorical):
-    """tfd.Categorical, sampled by the Gumbel-max trick with Philox."""
+    """tfd.Categorical of any integers, sampled by the Gumbel-max trick with Philox."""
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        if value.dtype.is_integer and value.dtype not in (tf.int32, tf.int64):
+            value = tf.cast(value, tf.int32)
+        return super()._log_prob(value)
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         logits = self.logits_parameter()

@@ -3,7 +3,7 @@
 
 Forecasts are M samples of each number, `[..., M]`, or quantiles. Observations `[...]` may be NaN
 for what was not observed; such numbers are left out of every score. What a score cannot be computed
-for (a history without change, say) is NaN, never 0 or infinity.
+for (a history without change, or a forecast that is no number) is NaN, never 0 or infinity.
 
     crps                      continuous ranked probability score, from samples, unbiased
     weighted_quantile_loss    WQL, of several quantile levels, divided by the sum of |y|
@@ -91,9 +91,9 @@ def weighted_quantile_loss(
     total = np.nansum(np.abs(observed))
     if not total > 0:
         return float("nan")
-    losses = [np.nansum(quantile_loss(observed, forecast, level))
+    losses = [np.where(np.isnan(observed), 0.0, quantile_loss(observed, forecast, level)).sum()
               for forecast, level in zip(quantiles, levels, strict=True)]
-    return float(2.0 * np.mean(losses) / total)
+    return _finite(2.0 * np.mean(losses) / total)
 
 
 def seasonal_error(history: np.ndarray, season: int = 1) -> np.ndarray:
@@ -121,7 +121,7 @@ def mase(observed: np.ndarray, forecast: np.ndarray, seasonal: np.ndarray | floa
       forecast: the medians, `[H]`.
       seasonal: of the history before the window (`seasonal_error`); NaN gives NaN.
     """
-    return float(_mean(np.abs(np.asarray(observed) - forecast)) / seasonal)
+    return float(_mean(np.abs(np.asarray(observed) - forecast), observed) / seasonal)
 
 
 def smape(observed: np.ndarray, forecast: np.ndarray) -> float:
@@ -131,8 +131,9 @@ def smape(observed: np.ndarray, forecast: np.ndarray) -> float:
     """
     observed, forecast = np.asarray(observed, np.float64), np.asarray(forecast, np.float64)
     size = np.abs(observed) + np.abs(forecast)
-    ratio = 2.0 * np.abs(observed - forecast) / np.where(size > 0, size, np.nan)
-    return _mean(ratio)
+    with np.errstate(invalid="ignore"):  # infinity over infinity
+        ratio = 2.0 * np.abs(observed - forecast) / np.where(size == 0, np.nan, size)
+    return _mean(ratio, np.where(size == 0, np.nan, observed))
 
 
 def interval_score(
@@ -149,14 +150,14 @@ def mean_scaled_interval_score(
     seasonal: np.ndarray | float,
 ) -> float:
     """Returns MSIS: the mean interval score over the seasonal error, as `mase`."""
-    return float(_mean(interval_score(observed, lower, upper, alpha)) / seasonal)
+    return float(_mean(interval_score(observed, lower, upper, alpha), observed) / seasonal)
 
 
 def coverage(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
     """Returns the share of observations with lower <= y <= upper."""
-    observed = np.asarray(observed, np.float64)
-    inside = np.where(np.isnan(observed), np.nan, (lower <= observed) & (observed <= upper))
-    return _mean(inside)
+    inside = np.where(np.isnan(lower) | np.isnan(upper), np.nan,
+                      (lower <= np.asarray(observed)) & (observed <= np.asarray(upper)))
+    return _mean(inside, observed)
 
 
 def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -167,7 +168,7 @@ def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarr
 
     Args:
       samples: `[..., M]`.
-      observed: `[...]`; NaN gives NaN.
+      observed: `[...]`; NaN gives NaN, as does one of the samples.
       seed: for the random places.
     """
     observed = np.asarray(observed, np.float64)
@@ -175,13 +176,17 @@ def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarr
     equal = (samples == observed[..., None]).sum(-1)
     uniform = np.random.default_rng(seed).random(observed.shape)
     rank = (below + uniform * (equal + 1)) / (np.asarray(samples).shape[-1] + 1)
-    return np.where(np.isnan(observed), np.nan, rank)
+    return np.where(np.isnan(observed) | np.isnan(samples).any(-1), np.nan, rank)
 
 
-def _mean(values: np.ndarray) -> float:
-    """Returns the mean without NaN; NaN for no values."""
-    finite = np.isfinite(values)
-    return float(np.asarray(values)[finite].mean()) if finite.any() else float("nan")
+def _mean(values: np.ndarray, observed: np.ndarray) -> float:
+    """Returns the mean of values where something was observed; NaN for none."""
+    values = np.asarray(values)[~np.isnan(observed)]
+    return _finite(values.mean()) if len(values) else float("nan")
+
+
+def _finite(value: float) -> float:
+    return float(value) if np.isfinite(value) else float("nan")
 
 
 def _num_samples(samples: np.ndarray) -> int:

@@ -127,8 +127,10 @@ class Sampler:
         values = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, size + length))
         if size:
+            data.check_finite([prime])
+            beginning = data.as_tensors(data.pad([prime], size), self._spec).observed
             tf.nest.map_structure(
-                lambda array, beginning: np.copyto(array[:, :size], beginning), values, prime)
+                lambda array, given: np.copyto(array[:, :size], given), values, beginning)
         is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
         filled = self.fill(
             values, is_known, temperature=temperature, truncation=truncation, seed=seed)

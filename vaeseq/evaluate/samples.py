@@ -376,14 +376,16 @@ def compare(
         before = 0
         for length in short_enough:
             cut = [sample[:length] for sample in group]
-            latest = [sample[before:length] for sample in group if len(sample) > before]
+            nats = -model.log_probs(cut)
+            latest = np.concatenate([each[before:] for each in np.split(
+                nats, np.cumsum([len(sample) for sample in cut])[:-1])])
             copies = longest_copies(cut, train)
             texts = [decode(sample) for sample in cut] if decode else []
             scored = texts if has_bleu() else []
             references = [decode(sample) for sample in _excerpts(
                 held_out, len(cut), length, np.random.default_rng(seed + 1))] if decode else []
             yield Row(
-                length, model.nats_per_symbol(cut), model.nats_per_symbol(latest),
+                length, float(nats.mean()), float(latest.mean()),
                 NGram([sample[:length] for sample in of_reverse], vocabulary_size,
                       order).nats_per_symbol(held_out),
                 distinct(cut, n), repetition(cut, n), float(np.median(copies)), max(copies),

@@ -494,7 +494,8 @@ class TrainOps(snt.Module):
             gradients = [gradient + more for gradient, more in zip(gradients, tape.gradient(
                 extra, self._parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO))]
         norm = tf.linalg.global_norm(gradients)
-        finite = tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in (loss, *gradients)])
+        # Finite gradients can have an infinite norm, which would clip them to NaN.
+        finite = tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in (loss, norm, *gradients)])
         if self._clip_gradient_norm:
             gradients, _ = tf.clip_by_global_norm(
                 gradients, self._clip_gradient_norm, use_norm=norm)
@@ -549,10 +550,11 @@ class TrainOps(snt.Module):
         return self._l1_regularization * tf.sign(weight) + self._l2_regularization * weight
 
     def _raise_numerics_error(self, step: int, loss: float, finite: Tensor) -> NoReturn:
-        loss_is_finite, *gradients_are_finite = finite.numpy()
+        loss_is_finite, norm_is_finite, *gradients_are_finite = finite.numpy()
         names = [weight.name for weight, is_finite in zip(
             self._parameters, gradients_are_finite) if not is_finite]
-        culprits = f"the gradient of {', '.join(names[:3])}" if names else ""
+        culprits = f"the gradient of {', '.join(names[:3])}" if names else (
+            "" if norm_is_finite else "the norm of the gradient")
         if len(names) > 3:
             culprits += f" and {len(names) - 3} more"
         if not loss_is_finite:
