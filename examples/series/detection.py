@@ -26,8 +26,9 @@ class Threshold(NamedTuple):
 def smooth(scores: np.ndarray, window: int) -> np.ndarray:
     """Returns the mean of each score and those of the `window - 1` steps before it, `[N]`.
 
-    Missing scores are left out; NaN where all of a window are missing. Infinite ones make the mean
-    infinite.
+    Missing scores are left out; NaN where all of a window are missing, and where there are fewer
+    steps before: means of unlike numbers of steps exceed a threshold at unlike rates. Infinite ones
+    make the mean infinite.
     """
     finite = np.isfinite(scores)
     sums = np.cumsum(np.concatenate([[0.0], np.where(finite, scores, 0.0)]))
@@ -36,7 +37,8 @@ def smooth(scores: np.ndarray, window: int) -> np.ndarray:
     first = np.maximum(np.arange(len(scores)) + 1 - window, 0)
     last = np.arange(len(scores)) + 1
     number = counts[last] - counts[first]
-    means = np.where(number > 0, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
+    is_full = (number > 0) & (last >= window)
+    means = np.where(is_full, (sums[last] - sums[first]) / np.maximum(number, 1), np.nan)
     return np.where(infinite[last] > infinite[first], np.inf, means)
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from vaeseq.evaluate import forecasts
 
-from .data.layout import LEAST_HIDDEN
+from .data.sources import LEAST_HIDDEN
 from .data.table import Series, Table
 from .data.windows import Places
 
@@ -72,6 +72,8 @@ class Bridge(NamedTuple):
                 continue  # no line; the model's completions stay
             line, errors = lines(column), functools.cache(functools.partial(line_error, column))
             for start, stop in _runs(np.isnan(column)):
+                if start == 0 or stop == len(column):
+                    continue  # a line needs both ends; the model's completions stay
                 level, spread = (np.interp(np.log(stop - start), np.log(self.sizes), factors)
                                  for factors in (self.levels, self.spreads))
                 completions = samples[:, start:stop, d]
@@ -96,12 +98,13 @@ def line_error(column: np.ndarray, size: int) -> float:
     """
     column = column[-_MOST_COMPARED:]
     before, after = column[:-size - 1], column[size + 1:]
-    errors = np.concatenate([
-        np.abs(before + (after - before) * (step / (size + 1)) - column[step:-(size + 1 - step)])
-        for step in range(1, size + 1)])
-    if not np.isfinite(errors).any():
-        errors = np.abs(column - np.nanmedian(column))
-    return float(np.nanmean(errors))
+    total, count = 0.0, 0
+    for step in range(1, size + 1):  # one at a time: gaps and series may be long
+        errors = np.abs(
+            before + (after - before) * (step / (size + 1)) - column[step:-(size + 1 - step)])
+        total += float(np.nansum(errors))
+        count += int(np.isfinite(errors).sum())
+    return total / count if count else float(np.nanmean(np.abs(column - np.nanmedian(column))))
 
 
 class HiddenGap(NamedTuple):

@@ -96,6 +96,10 @@ def test_an_output_is_no_file_that_another_option_names(tmp_path):
             _parse(*corpora, option, str(tmp_path / name))
     with pytest.raises(arguments.UsageError, match="reads or writes"):
         _parse("--output", str(tmp_path / "text"), "--plot", str(tmp_path / "text"))
+    archive = tmp_path / "music.npz"
+    archive.touch()
+    with pytest.raises(arguments.UsageError, match="--output: .* would replace .*music.npz:test'"):
+        arguments.check_output("--output", archive, [f"{archive}:test"])
     (tmp_path / "older").write_text("a result of before")
     parsed = _parse(*corpora, "--output", str(tmp_path / "older"), "--plot", str(tmp_path / "new"))
     assert parsed.output.with_suffix(".csv") == tmp_path / "older.csv"

@@ -124,3 +124,19 @@ def test_hacking_is_reported_only_where_the_reward_rose():
     (alike,) = warnings(distinct=(0.5, 0.4))
     assert "20% fewer distinct 4-grams" in alike
     assert warnings(reward=(1.0, 1.0), nats_per_step=(2.0, 4.0)) == []
+    # A reward that learns cannot be compared, so it silences nothing.
+    (forgets,) = warnings(reward=(None, None), nats_per_step=(2.0, 4.0))
+    assert forgets.startswith("the model was tuned, and held-out data cost 100% more")
+
+
+def test_rewards_that_learn_are_not_compared():
+    fixed = rewards.Function(lambda content: 1.0, "fixed")
+
+    class Learns(rewards.Function):
+        def update(self, samples, references):
+            pass
+
+    learns = Learns(lambda content: 5.0, "learns")
+    both = rewards.RewardSum([(2.0, fixed), (1.0, learns)])
+    assert both.fixed_total({"fixed": 3.0, "learns": 5.0}) == 6.0
+    assert rewards.RewardSum([(1.0, learns)]).fixed_total({"learns": 5.0}) is None

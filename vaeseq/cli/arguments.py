@@ -205,11 +205,16 @@ def output_file(text: str) -> OutputFile:
 def check_output(
     option: str, output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
 ) -> None:
-    """Raises UsageError where `option` would write a file over one that the command uses."""
+    """Raises UsageError where `option` would write a file over one that the command uses.
+
+    An input may be an array of an archive, `FILE.npz:NAME`.
+    """
     if not os.path.isfile(output):  # a pipe, or nothing that could be lost
         return
     for name in inputs:
-        if os.path.isfile(name) and os.path.samefile(output, name):
+        archive, is_array, _ = os.fspath(name).partition(".npz:")
+        file = f"{archive}.npz" if is_array else name
+        if os.path.isfile(file) and os.path.samefile(output, file):
             raise UsageError(f"{option}: {short_repr(os.fspath(output))} would replace "
                              f"{short_repr(os.fspath(name))}, which the command reads or writes, "
                              "too. Give another name.")

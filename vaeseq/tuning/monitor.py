@@ -37,27 +37,28 @@ def distinct(sequences: Sequence[Nest], order: int = ORDER) -> float:
 
 
 def hacking_warnings(
-    *, reward: tuple[float, float], nats_per_step: tuple[float | None, float | None],
+    *, reward: tuple[float | None, float | None], nats_per_step: tuple[float | None, float | None],
     distinct: tuple[float, float],
 ) -> list[str]:
     """Returns warnings where the mean reward of a sample rose at the cost of something else.
 
     The nats of held-out data (None without any) and the diversity of samples are, like the reward,
-    those before and after.
+    those before and after. The reward is None where it learns and so cannot be compared.
     """
-    if not reward[1] > reward[0]:
+    if reward[0] is not None and reward[1] is not None and not reward[1] > reward[0]:
         return []
+    rose = "the model was tuned" if reward[0] is None else "the reward rose"
     warnings = []
     before, after = nats_per_step
     if before is not None and after is not None and before > 0:
         lost = after / before - 1
         if lost > WORSE_NATS:
             warnings.append(
-                f"the reward rose, and held-out data cost {lost:.0%} more nats: the model forgets "
+                f"{rose}, and held-out data cost {lost:.0%} more nats: the model forgets "
                 "its data. Try a larger --likelihood or a smaller --strength.")
     lost = 1 - distinct[1] / distinct[0] if distinct[0] > 0 else 0.0
     if lost > WORSE_DISTINCT:
         warnings.append(
-            f"the reward rose, and samples have {lost:.0%} fewer distinct {ORDER}-grams: they "
+            f"{rose}, and samples have {lost:.0%} fewer distinct {ORDER}-grams: they "
             "become alike. Look at them; try a smaller --strength or a --kl-budget.")
     return warnings

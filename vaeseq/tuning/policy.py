@@ -260,12 +260,14 @@ class TuneOps(snt.Module):
         prompt = self._prompt(tensors, prefix)
         rollouts = self._draw(prompt, self._length - prefix, draw_seed)
         reward = self._rewards(self._samples(batch, prompt, prefix, rollouts))[:, prefix:]
-        kl = float(tf.reduce_sum(rollouts.log_ratio) / _count(rollouts.lengths))
+        kl = float(tf.reduce_sum(rollouts.log_ratio)
+                   / _count(rollouts.lengths, rollouts.log_ratio.dtype))
         strength = self.control.update(kl)
         with np.errstate(over="ignore"):  # an overflow gives a gradient that is not finite, below
+            log_ratio = rollouts.log_ratio.numpy()
             advantage = tf.constant(advantages(
-                strength * reward - rollouts.log_ratio.numpy(), self._discount, self._group
-            ).astype(np.float32))
+                strength * reward - log_ratio, self._discount, self._group
+            ).astype(log_ratio.dtype))
         for epoch in range(self._epochs):
             nats, norm, finite = self._update(
                 rollouts, advantage, tensors, prompt, draw_seed,
@@ -332,7 +334,8 @@ class TuneOps(snt.Module):
             log_p = _density(self._policy, rollouts.observed, rollouts.latents, rollouts.lengths,
                              prompt, draw_seed)
             objective = tf.reduce_sum(clipped_objective(
-                log_p, rollouts.log_prob, advantage, self._clip_ratio)) / _count(rollouts.lengths)
+                log_p, rollouts.log_prob, advantage, self._clip_ratio))
+            objective /= _count(rollouts.lengths, objective.dtype)
             nats, likelihood = self._likelihood_terms(batch, seed)
             loss = -objective - self._likelihood * likelihood
         return nats, *self._apply(tape, loss)
@@ -354,7 +357,7 @@ class TuneOps(snt.Module):
             result = self._bound(
                 core, contexts, batch.observed, self._bound.initial_state(core, rows),
                 batch.lengths, seed=bound_seed)
-        count = _count(batch.lengths)
+        count = _count(batch.lengths, result.objective.dtype)
         return (-tf.reduce_sum(result.increments) / count,
                 tf.reduce_sum(result.objective) / count)
 
@@ -385,5 +388,5 @@ def _density(
     return log_density(gen_core, observed, latents, lengths, state)
 
 
-def _count(lengths: Tensor) -> Tensor:
-    return tf.maximum(tf.cast(tf.reduce_sum(lengths), tf.float32), 1.0)
+def _count(lengths: Tensor, dtype: tf.DType) -> Tensor:
+    return tf.cast(tf.maximum(tf.reduce_sum(lengths), 1), dtype)

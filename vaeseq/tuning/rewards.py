@@ -13,7 +13,7 @@ import abc
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -200,6 +200,15 @@ class RewardSum(tf.Module):
             parts[reward.label] = float(values.sum(axis=1).mean())
             total += weight * values
         return Scored(total, parts)
+
+    def fixed_total(self, parts: Mapping[str, float]) -> float | None:
+        """Returns the weighted sum of `Scored.parts` over the rewards that do not learn.
+
+        Only it can be compared between updates; None where every reward learns.
+        """
+        fixed = [weight * parts[reward.label] for weight, reward in zip(
+            self._weights, self._rewards) if type(reward).update is Reward.update]
+        return sum(fixed) if fixed else None
 
     def update(self, samples: Sequence[Sample], references: Sequence[Sample]) -> None:
         """Lets each reward learn from the samples of an update."""

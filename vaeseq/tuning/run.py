@@ -39,7 +39,6 @@ from vaeseq.tuning.policy import Samples, TuneMetrics, TuneOps
 from vaeseq.tuning.rewards import RewardSum, Sample
 from vaeseq.tuning.settings import TuningRecord
 from vaeseq.types import Nest
-from vaeseq.vae import GenCore
 
 _REPORT = "report.json"
 _WARMUP_STEPS = 50  # Adam's first steps are large
@@ -113,7 +112,8 @@ class Tuning:
           log_dir: the directory of the run.
           record: the model before tuning, the names of the rewards, and the settings.
           rewards: what the record names.
-          make_model: creates the model, whose log directory is `log_dir`.
+          make_model: creates the model, whose log directory is `log_dir`; without
+            `weight_average`, which tuning does not continue.
           train: the sequences that the model was trained on.
           valid: the sequences that it was validated on; may be none.
           length: steps of a sample.
@@ -190,7 +190,8 @@ class Tuning:
             after = self.measure()
             report = Report(result.step, self._record.settings.report_samples, before, after,
                             hacking_warnings(
-                                reward=(before.reward, after.reward),
+                                reward=(self._score.fixed_total(before.parts),
+                                        self._score.fixed_total(after.parts)),
                                 nats_per_step=(before.nats_per_step, after.nats_per_step),
                                 distinct=(before.distinct or math.nan, after.distinct or 0.0)))
             self._write(report)
@@ -230,7 +231,7 @@ class Tuning:
         step = self._checkpoints.restore(self._objects) if exists else None
         if step is None:
             for model in (self.model, self._prior):
-                _restore_original(model.gen_core, self._record, self._log_dir)
+                _restore_original(model, self._record, self._log_dir)
             if not exists:
                 self._record.save(self._log_dir)
                 self.model.save_files()
@@ -337,7 +338,7 @@ def original_features(
       ValueError: the checkpoints are damaged, or of another model.
     """
     model.build()
-    _restore_original(model.gen_core, record, log_dir)
+    _restore_original(model, record, log_dir)
     return SequenceFeatures(model.gen_core)
 
 
@@ -359,12 +360,16 @@ def read_report(log_dir: LogDir) -> Report:
             "directory is damaged; start again in another.") from None
 
 
-def _restore_original(gen_core: GenCore, record: TuningRecord, log_dir: LogDir) -> None:
+def _restore_original(model: Model, record: TuningRecord, log_dir: LogDir) -> None:
     """Restores the model before tuning: from checkpoints of its tuning, else from where it begins.
     """
-    if log_dir.exists and Checkpoints(log_dir.checkpoints).restore({"prior": gen_core}) is not None:
+    saved = Checkpoints(log_dir.checkpoints)
+    if log_dir.exists and saved.restore({"prior": model.gen_core}) is not None:
         return
-    start = Checkpoints(LogDir(record.start, log_dir.program).checkpoints)
-    if start.restore({"gen_core": gen_core}, best=True) is None:
+    if not Checkpoints(LogDir(record.start, log_dir.program).checkpoints).steps():
         raise UsageError(f"--from: expected a checkpoint in {record.start!r}, found none. Train "
                          "first.")
+    original = type(model).load(record.start)  # with averaged weights, if the run has them
+    for ours, theirs in zip(
+            model.gen_core.variables, original.gen_core.variables, strict=True):
+        ours.assign(theirs)

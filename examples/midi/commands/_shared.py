@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -99,10 +100,13 @@ def write_samples(
         raise UsageError(f"{short_repr(str(folder))}: expected a folder, not a link. Give an "
                          "--out-dir.")
     pieces = [name for name in map(vars(args).get, _PIECES) if name]
+    pieces += getattr(args, "input", None) or []
 
     def checked() -> Iterator[Sample]:
         for sample in samples:
-            check_output("--out-dir", folder / f"{sample.name}.mid", pieces)
+            file = f"{sample.name}.mid"
+            check_output("--out-dir", folder / file, [
+                os.path.join(piece, file) if os.path.isdir(piece) else piece for piece in pieces])
             yield sample._replace(caption=one_line(sample.caption))
 
     count = html.write(folder, checked(), grid, title=title, subtitle=one_line(subtitle))

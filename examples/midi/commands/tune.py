@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         (rewards.COUNTERPOINT,))
     assert isinstance(record.settings, MidiTuneSettings)
     source = log_dir if log_dir.exists else LogDir(record.start, PROGRAM)
-    hparams = source.hparams(MidiHParams)
+    hparams = source.hparams(MidiHParams).replace(weight_average=0.0)
     grid = hparams.frames
     seed = options.resolve_seed(log_dir, args.seed)
     mean = saved_mean(source, hparams)

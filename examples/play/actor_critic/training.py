@@ -60,7 +60,9 @@ def run(
     """
     game = env.game(hparams.game, hparams.observed_indices)
     with log_dir.locked():
-        if not log_dir.exists:
+        if log_dir.exists:
+            log_dir.check_same(hparams, seed)
+        else:
             log_dir.create(hparams, seed)
         session = _Session(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
         restored = session.restore()

@@ -123,7 +123,11 @@ def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
                              "training held out none of this table. Give --calibrate FILE.")
     table = _without(table, [_impossible(model, one.values) for one in table.series])
     scores = _scores(args, model, table, places, "calibrate")
-    return np.concatenate([detection.smooth(each, args.window) for each in scores])
+    means = np.concatenate([detection.smooth(each, args.window) for each in scores])
+    if np.isnan(means).all() and args.window > 1:
+        raise UsageError(f"--window: expected at most {max(map(len, scores))}, the steps in a row "
+                         f"that there are to calibrate on, got {args.window}.")
+    return means
 
 
 def _scores(

@@ -35,8 +35,9 @@ def run(
         return
     if model.spread.horizon == hparams.horizon and model.spread.values:
         return  # a session that made no update
+    most = max(_MOST_FORECASTS, 2 * spread.LEAST_VALUES // hparams.horizon)
     chosen = [origins[i] for i in np.unique(
-        np.linspace(0, len(origins) - 1, _MOST_FORECASTS).astype(int))]
+        np.linspace(0, len(origins) - 1, most).astype(int))]
     samples, observed = [], []
     with Progress("calibrate", total=len(chosen), unit="forecast", counted="forecasts") as progress:
         for number, origin in chosen:
@@ -46,12 +47,15 @@ def run(
             paths = model.forecast(
                 series, origin, horizon=hparams.horizon, num_paths=_PATHS, seed=origin)
             after = series.values[origin:origin + hparams.horizon]
+            if model.maker.space.log:  # whose spread `Spread.apply` changes
+                paths = np.log(paths)
+                after = np.log(np.where(after > 0, after, np.nan))
             samples += [paths[:, :, d] for d in range(paths.shape[-1])]
             observed += [after[:, d] for d in range(paths.shape[-1])]
             progress.advance()
     model.spread = spread.fit(samples, observed, model.step)
     model.spread.save(model.log_dir)
-    if model.spread.values:
+    if model.spread.values >= spread.LEAST_VALUES:
         print(f"Spread of forecasts calibrated on {size:,} held-out values: "
               f"{model.spread.first:.2f} at the first step to {model.spread.last:.2f} at step "
               f"{hparams.horizon}, CRPS {100 * model.spread.gain:.1f} % lower there.", flush=True)

@@ -12,6 +12,7 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.progress import Progress
 
 from ..data import Table, sources
+from ..data.table import num_unknown
 from ..model import SeriesModel
 from ..output import files, plots
 from .loading import load_model
@@ -35,6 +36,11 @@ def run(args: argparse.Namespace) -> None:
                 f"expected --known FILE with {', '.join(model.layout.roles.known)} of the "
                 f"{horizon} steps to forecast, as the model reads them ahead; got none.")
         known = sources.read_known(model.layout, args.known, table, horizon)
+        unknown = sum(num_unknown(model.layout.roles.known, model.layout.levels, values)
+                      for values in known.values())
+        if unknown:
+            print(f"  {unknown:,} categories in {args.known} are unknown to the model.",
+                  file=sys.stderr)
     paths = []
     with Progress("forecast", total=len(table.series), unit="forecast",
                   counted="series") as progress:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.arguments import UsageError, check_output
 from vaeseq.runs.progress import Progress
 
 from ..data import Series, sources
@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
     if args.wav and not rate:
         raise UsageError("--wav: expected a model that was trained on WAV files, got one of "
                          f"{', '.join(roles.targets[:5])}.")
+    for name in sound.names(args.wav, args.num_samples) if args.wav else ():
+        check_output("--wav", name, [*model.layout.files, *([args.prime] if args.prime else [])])
     is_written = bool(args.output or not (args.svg or args.plot or args.wav))
     if is_written:
         files.check_targets(roles.targets, ("series", "time"))

@@ -13,7 +13,7 @@ from vaeseq.runs.progress import Progress
 
 from .. import gaps
 from ..data import Table, sources
-from ..data.layout import LEAST_HIDDEN
+from ..data.sources import LEAST_HIDDEN
 from ..gaps import Completed
 from ..model import SeriesModel
 from ..output import files, plots

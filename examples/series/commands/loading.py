@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vaeseq.cli import options
+from vaeseq.cli.arguments import OutputFile, check_output
 from vaeseq.runs.log_dir import LogDir
 
 from ..hparams import SeriesHParams
@@ -12,7 +13,16 @@ from ..model import PROGRAM, SeriesModel
 
 
 def load_model(args: argparse.Namespace) -> SeriesModel:
-    """Restores the model in `args.log_dir`; raises ValueError where --hparams contradict it."""
+    """Restores the model in `args.log_dir`.
+
+    Raises:
+      ValueError: --hparams contradict it.
+      UsageError: an output would replace a file that the model was trained on.
+    """
     options.resolve_hparams(LogDir(args.log_dir, PROGRAM), SeriesHParams, args.hparams)
-    return SeriesModel.load(args.log_dir, **args.hparams)
+    model = SeriesModel.load(args.log_dir, **args.hparams)
+    for name, value in vars(args).items():
+        if isinstance(value, OutputFile):
+            check_output(f"--{name.replace('_', '-')}", value, model.layout.files)
+    return model
 

@@ -24,9 +24,6 @@ FILE = "series.json"
 _MOST_CHARACTERS = 1 << 26
 _MOST_EMBEDDED = 20_000  # series
 _MOST_SAMPLED = 1 << 21  # rows that the statistics of targets are computed from
-LEAST_HIDDEN = 32  # values, below which what is fitted to them would be noise
-_MOST_HIDDEN = 128
-_HIDDEN_SHARE = 0.04
 _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31,
           "day of year": 366, "weekday of month": 12 * 5 * 7}
 
@@ -54,7 +51,8 @@ class Layout:
     checksum: str  # of the training data
     valid_windows: int  # the windows at the end of each series that training holds out
     sample_rate: int = 0  # of WAV files, samples per second; 0 for tables
-    num_hidden: int = 0  # values that training does not see (`hidden_steps`)
+    # Steps that training does not see: the series, and the number of the step
+    hidden: tuple[tuple[str, int], ...] = ()
     gaps: str = "auto"  # how training read steps without a row (`table.build`)
     # Of separate validation data, "" without them; None in runs of earlier versions
     valid_checksum: str | None = None
@@ -131,11 +129,13 @@ class Layout:
         codes = tuple(tuple(map(float, entries)) for entries in values.pop("codes"))
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
         whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate",
-                                                   "num_hidden", "gaps", "valid_checksum",
+                                                   "gaps", "valid_checksum",
                                                    "usual_length") if name in values}
+        hidden = tuple((str(name), int(number)) for name, number in values.pop("hidden", ()))
+        values.pop("num_hidden", None)  # an earlier version's
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
         layout = cls(roles=Roles(**roles), step=step, levels=levels, codes=codes,
-                     covariates=pairs, **whole, **tuples)
+                     covariates=pairs, hidden=hidden, **whole, **tuples)
         sizes = {len(getattr(layout, name)) for name in ("center", "spread", "low", "high",
                                                          "unit")}
         if sizes != {layout.num_targets} or len(layout.names) != len(layout.ends):
@@ -190,14 +190,7 @@ def describe(
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
         valid_windows=valid_windows, sample_rate=sample_rate,
-        num_hidden=_num_hidden(table, parts), gaps=gaps, valid_checksum="",
-        usual_length=usual_length)
-
-
-def _num_hidden(table: Table, parts: Sequence[np.ndarray]) -> int:
-    """Returns how many values are hidden from training: none where no value is missing."""
-    count = min(_MOST_HIDDEN, int(_HIDDEN_SHARE * sum(map(len, parts))))
-    return count if count >= LEAST_HIDDEN and table.num_missing else 0
+        gaps=gaps, valid_checksum="", usual_length=usual_length)
 
 
 def rounding_unit(values: np.ndarray) -> float:

@@ -26,6 +26,9 @@ _MANY_ZEROS = 0.2
 _MOST_SAMPLED = 1 << 21  # rows that tell what suits a large table
 _FAR = 1000.0  # times the training range, beyond which data are of another unit
 _HELD_OUT_SERIES = 0.1
+LEAST_HIDDEN = 32  # values, below which what is fitted to them would be noise
+_MOST_HIDDEN = 128
+_HIDDEN_SHARE = 0.04
 _TRIES = 16  # steps that are tried for each one to hide
 
 
@@ -94,13 +97,16 @@ def read_training(
             :max(1, int(_HELD_OUT_SERIES * len(ends)))]
         valid = [positions(ends)[number] for number in sorted(chosen)]
         ends = [0 if number in chosen else end for number, end in enumerate(ends)]
+        layout = dataclasses.replace(layout, ends=tuple(
+            one.start + end for one, end in zip(table.series, ends)))
         notes.append(f"{len(chosen)} of {len(ends)} series are held out for validation.")
     elif held_out:
         valid = [Places(number, end, end + held_out) for number, end in enumerate(ends)]
+    layout = dataclasses.replace(layout, hidden=tuple(_to_hide(table, ends)))
     hide(layout, table)
-    if layout.num_hidden:
-        notes.append(f"{layout.num_hidden} values are hidden from training; they tell `impute` how "
-                     "far completions are off.")
+    if layout.hidden:
+        notes.append(f"{len(layout.hidden)} values are hidden from training; they tell `impute` "
+                     "how far completions are off.")
     return Data(table, layout, hparams, positions(ends), valid, notes)
 
 
@@ -133,7 +139,7 @@ def held_out(layout: Layout, table: Table) -> list[Places]:
     places = []
     for number, one in enumerate(table.series):
         first = ends.get(one.name, one.end) - one.start
-        if 0 < first < len(one.values):
+        if 0 <= first < len(one.values):
             places.append(Places(number, first, len(one.values)))
     return places
 
@@ -145,27 +151,39 @@ def hide(layout: Layout, table: Table) -> None:
 
 
 def hidden_steps(layout: Layout, table: Table) -> list[Places]:
-    """Returns the steps of a table that training did not see, if it is the training table.
+    """Returns the steps of a table that training did not see, although it saw those around."""
+    numbers = {one.name: number for number, one in enumerate(table.series)}
+    places = []
+    for name, step in layout.hidden:
+        if name in numbers:
+            one = table.series[numbers[name]]
+            first = step - one.start
+            if 0 < first < len(one.values) and np.isfinite(one.values[first]).all():
+                places.append(Places(numbers[name], first, first + 1))
+    return places
 
-    They are single steps with all values, spread at random over what the run was trained on, and
-    not the first of a series. A model that is trained on a value may complete its neighbours with
-    too much confidence; of these steps it knows no more than of a gap.
+
+def _to_hide(table: Table, ends: Sequence[int]) -> list[tuple[str, int]]:
+    """Chooses steps to hide from training: none where no value is missing.
+
+    They are single steps with all values, spread at random over the steps before `ends` of each
+    series, and not the first of a series. A model that is trained on a value may complete its
+    neighbours with too much confidence; of these steps it knows no more than of a gap.
     """
-    if not layout.num_hidden:
+    starts = np.cumsum([0, *ends])
+    count = min(_MOST_HIDDEN, int(_HIDDEN_SHARE * starts[-1]))
+    if count < LEAST_HIDDEN or not table.num_missing:
         return []
-    ends = dict(zip(layout.names, layout.ends))
-    sizes = [max(0, min(ends.get(one.name, one.end), one.end) - one.start) for one in table.series]
-    starts = np.cumsum([0, *sizes])
     rng = np.random.default_rng(0)
-    places: dict[int, Places] = {}
-    for step in rng.integers(starts[-1], size=_TRIES * layout.num_hidden).tolist():
+    chosen: dict[int, tuple[str, int]] = {}
+    for step in rng.integers(starts[-1], size=_TRIES * count).tolist():
         number = int(np.searchsorted(starts, step, "right")) - 1
-        first = step - int(starts[number])
-        if first and np.isfinite(table.series[number].values[first]).all():
-            places.setdefault(step, Places(number, first, first + 1))
-        if len(places) == layout.num_hidden:
+        one, first = table.series[number], step - int(starts[number])
+        if first and np.isfinite(one.values[first]).all():
+            chosen.setdefault(step, (one.name, one.start + first))
+        if len(chosen) == count:
             break
-    return [places[step] for step in sorted(places)]
+    return [chosen[step] for step in sorted(chosen)]
 
 
 def _training_files(layout: Layout) -> list[Path]:

@@ -24,6 +24,7 @@ _MOST_GAPS = 0.5  # share of steps without a row, above which filling them is pr
 _MOST_LEVELS = 100
 _MOST_FILLED = 1 << 27  # steps without a row
 _BLOCK = 1 << 20  # rows
+_UNKNOWN = -1  # the number of a category that training did not have
 
 
 class Series(NamedTuple):
@@ -115,10 +116,10 @@ def build(
         notes.append(f"{filled:,} steps without a row are missing values.")
     if left_out:
         notes.append(f"{left_out:,} steps before the first value of their series are left out.")
-    if levels:
-        unknown = sum(int((one.known == -1).sum() + (one.static == -1).sum()) for one in series)
-        if unknown:
-            notes.append(f"{unknown:,} values of categories are unknown to the model.")
+    unknown = sum(num_unknown(columns, levels, values) for one in series
+                  for columns, values in ((roles.known, one.known), (roles.static, one.static)))
+    if unknown:
+        notes.append(f"{unknown:,} values of categories are unknown to the model.")
     return Table(tuple(series), step, roles, levels, tuple(notes))
 
 
@@ -327,6 +328,14 @@ def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np
     return index
 
 
+def num_unknown(
+    names: Sequence[str], levels: Mapping[str, tuple[str, ...]], values: np.ndarray
+) -> int:
+    """Returns how many categories among covariates `[..., K]` training did not see."""
+    return sum(int((values[..., k] == _UNKNOWN).sum())
+               for k, name in enumerate(names) if name in levels)
+
+
 def _check_categories(roles: Roles, categories: Sequence[str]) -> None:
     covariates = *roles.known, *roles.static
     for name in categories:
@@ -372,8 +381,9 @@ def _on_grid(
                 raise UsageError(f"column {column!r}: expected numbers as in training, got "
                                  f"{short_repr(array[0])}.")
             return array
-        codes = {level: number for number, level in enumerate(levels[column])}
-        return np.array([codes.get(_level(value), -1) for value in array.tolist()], np.float64)
+        codes = {"": np.nan, **{level: number for number, level in enumerate(levels[column])}}
+        return np.array(
+            [codes.get(_level(value), _UNKNOWN) for value in array.tolist()], np.float64)
 
     in_file = one.file.following is not None
     if size == len(rows):

@@ -99,7 +99,9 @@ class Step:
                 "datetime64[M]")
             if self.day == 0:
                 return ((months + 1).astype("datetime64[D]") - 1).astype("datetime64[us]")
-            return (months.astype("datetime64[D]") + (self.day - 1)).astype("datetime64[us]")
+            last = (months + 1).astype("datetime64[D]") - 1
+            days = np.minimum(months.astype("datetime64[D]") + (self.day - 1), last)
+            return days.astype("datetime64[us]")
         if self.unit == "B":
             return np.busday_offset("1970-01-01", index, "forward").astype("datetime64[us]")
         numbers = index * self.count * _FIXED.get(self.unit, 1) + self.phase
@@ -140,7 +142,8 @@ def read_step(text: str, times: np.ndarray) -> Step:
                          f"{short_repr(text)}.")
     unit, count = match[2].replace("ME", "MS"), int(match[1] or 1)
     if unit in _MONTHS:
-        return _month_step(times, count * _MONTHS[unit])
+        step = _month_step(times, count * _MONTHS[unit])
+        return dataclasses.replace(step, day=0) if match[2] == "ME" else step
     phase = 0 if unit == "B" else int(times[0].astype(np.int64) % (count * _FIXED[unit]))
     return Step(unit, count, phase)
 
@@ -195,11 +198,14 @@ def _check_regular(
 
 
 def _months(times: np.ndarray) -> int:
-    """Returns the months of a step, 0 if the days of the month do not fit."""
+    """Returns the months of a step, 0 if the days of the month do not fit.
+
+    They are one day of the month, or its last day where it is shorter.
+    """
     days = times.astype("datetime64[D]")
     of_month = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(int)
     ends = (days + 1).astype("datetime64[M]") != days.astype("datetime64[M]")
-    if np.ptp(of_month) and not ends.all():
+    if not (ends | (of_month == of_month.max())).all():
         return 0
     change = np.diff(np.unique(times.astype("datetime64[M]").astype(np.int64)))
     return int(np.gcd.reduce(change)) if len(change) else 1
@@ -210,7 +216,7 @@ def _month_step(times: np.ndarray, months: int) -> Step:
     first = times.astype("datetime64[M]")
     ends = ((days + 1).astype("datetime64[M]") != first).all()
     unit = next(unit for unit in ("YS", "QS", "MS") if not months % _MONTHS[unit])
-    day = 0 if ends else int((days[0] - first[0].astype("datetime64[D]")).astype(int)) + 1
+    day = 0 if ends else int((days - first.astype("datetime64[D]")).astype(int).max()) + 1
     phase = int(first[0].astype(np.int64) % months)
     return Step(unit, months // _MONTHS[unit], phase, day)
 

@@ -111,11 +111,14 @@ class WindowMaker:
         """F, with two numbers for each scaled target if its window's level and scale are inputs."""
         return self.inputs.num_floats + 2 * self._layout.num_targets * self._level_inputs
 
-    def first(self, series: Series) -> int:
-        """Returns the first step that a window can start at: it needs some history."""
+    def first(self, stop: int) -> int:
+        """Returns the first step that a window can start at: it needs some history.
+
+        Of the steps before `stop` it takes half at most.
+        """
         if self.space.kind != "scaled" or not self.space.history:
             return 0
-        return min(max(self._season, _LEAST_HISTORY), len(series.values) // 2)
+        return min(max(self._season, _LEAST_HISTORY), stop // 2)
 
     def window(
         self, series: Series, start: int, stop: int, *, origin: int | None = None,
@@ -301,7 +304,7 @@ class RandomWindows(DataSet):
         self._maker, self._table, self._size, self._seed = maker, table, size, seed
         self._runs = []
         for places in sequences:
-            first = max(places.start, maker.first(table.series[places.series]))
+            first = max(places.start, maker.first(places.stop))
             if places.stop > first:
                 self._runs.append((places.series, first, places.stop))
         if not self._runs:
@@ -344,7 +347,7 @@ def scoring_batches(
             part = places[first:first + horizon]
             origin = part.start
             series = table.series[places.series]
-            start = max(min(maker.first(series), origin), origin - context)
+            start = max(maker.first(origin), origin - context)
             window = maker.window(series, start, origin + len(part))
             windows.append((cut(window, 0, origin - start), cut(window, origin - start)))
     for first in range(0, len(windows), batch_size):

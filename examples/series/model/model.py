@@ -162,7 +162,7 @@ class SeriesModel(Model):
           NotImplementedError: the output can be sampled at temperature 1 only.
         """
         self._ensure_weights()
-        start = max(min(self.maker.first(series), origin), origin - self.hparams.context)
+        start = max(self.maker.first(origin), origin - self.hparams.context)
         window = self.maker.window(
             series, start, origin + horizon, origin=origin, known=known)
         past = origin - start
@@ -201,7 +201,7 @@ class SeriesModel(Model):
           it is this value with the noise of its rounding unit.
         """
         self._ensure_weights()
-        begin = max(min(self.maker.first(series), start), start - self.hparams.context)
+        begin = max(self.maker.first(start), start - self.hparams.context)
         end = min(stop + lookahead, len(series.values))
         window = self.maker.window(series, begin, end, own_from=begin)
         # The size of a window with all its history: gaps near the beginning compile nothing anew.

@@ -106,6 +106,8 @@ def fit(samples: Sequence[np.ndarray], observed: Sequence[np.ndarray], step: int
             [forecasts.crps(factor * deviation, truth) for factor in _FACTORS]))
     least, best = before, (1.0, 1.0)
     for first, last in itertools.product(_FACTORS.tolist(), repeat=2):
+        if horizon == 1:
+            last = first
         total = sum(float(np.interp(factor, _FACTORS, scores[:, h])) for h, factor in enumerate(
             _factors(first, last, horizon, horizon)))
         if total < least:

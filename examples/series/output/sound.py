@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 
 
-def save_all(path: Path, sounds: np.ndarray, rate: int) -> None:
-    """Writes sounds `[S, N]` in [-1, 1] as WAV files of 16 bits; values beyond are clipped.
+def names(path: Path, count: int) -> list[Path]:
+    """Returns the files of `count` sounds: of several NAME-1.wav, NAME-2.wav and so on."""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
 
-    For several sounds, NAME.wav becomes NAME-1.wav, NAME-2.wav and so on.
+
+def save_all(path: Path, sounds: np.ndarray, rate: int) -> None:
+    """Writes sounds `[S, N]` in [-1, 1] as WAV files `names(path, S)` of 16 bits.
+
+    Values beyond are clipped.
     """
-    for number, samples in enumerate(sounds, 1):
-        name = path if len(sounds) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+    for name, samples in zip(names(path, len(sounds)), sounds, strict=True):
         with open(name, "wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
         {"start": args.start and os.path.abspath(args.start), "reward": args.reward, **chosen})
     assert isinstance(record.settings, TextTuneSettings)
     source = log_dir if log_dir.exists else LogDir(record.start, PROGRAM)
-    hparams = source.hparams(TextHParams)
+    hparams = source.hparams(TextHParams).replace(weight_average=0.0)
     vocabulary = saved_vocabulary(source)
     seed = options.resolve_seed(log_dir, args.seed)
     texts = _read(source, vocabulary)

@@ -160,6 +160,15 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
     assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
 
 
+@pytest.mark.parametrize("command, option", [
+    ("impute", "--output"), ("anomalies", "--output"), ("evaluate", "--per-series")])
+def test_no_output_replaces_the_table_of_training(run, trained, command, option):
+    before = Path(trained.data).read_bytes()
+    ended = run(command, "--log-dir", trained.log_dir, option, trained.data)
+    assert_one_line(ended, f"{option}: '{trained.data}' would replace '{trained.data}'")
+    assert Path(trained.data).read_bytes() == before
+
+
 def test_tables_of_results_are_csv_or_parquet(tmp_path, capsys):
     table = {"name": ["a", "b"], "x": [1.5, float("nan")]}
     for name in ("t.csv", "t.parquet"):

@@ -488,7 +488,7 @@ def test_training_hides_some_values_of_series_with_gaps(tmp_path):
     trained = sources.read_training([path], SeriesHParams(horizon=50), Options(), valid_windows=2)
     whole = sources.read_for(trained.layout, [path])
     hidden = [one.start for one in sources.hidden_steps(trained.layout, whole)]
-    assert trained.layout.num_hidden == len(set(hidden)) == 1400 * 0.04
+    assert len(trained.layout.hidden) == len(set(hidden)) == 1400 * 0.04
     is_missing = np.isnan(trained.table.series[0].values).any(1)
     assert np.flatnonzero(is_missing).tolist() == sorted([40, *hidden])
     assert min(hidden) > 0 and max(hidden) < 1400  # the last windows are held out
@@ -496,7 +496,7 @@ def test_training_hides_some_values_of_series_with_gaps(tmp_path):
     path = csv(tmp_path, lines("time,a,b", [(1700000000 + 3600 * n, n % 7, n % 5)
                                             for n in range(1500)]))
     trained = sources.read_training([path], SeriesHParams(horizon=50), Options(), valid_windows=2)
-    assert not trained.layout.num_hidden and not np.isnan(trained.table.series[0].values).any()
+    assert not trained.layout.hidden and not np.isnan(trained.table.series[0].values).any()
 
 
 def test_values_of_a_large_table_can_be_hidden_too(tmp_path, monkeypatch):
@@ -504,7 +504,7 @@ def test_values_of_a_large_table_can_be_hidden_too(tmp_path, monkeypatch):
     monkeypatch.setattr(columns, "MOST_AT_ONCE", 100)
     path = csv(tmp_path, lines("time,y", [(n, "" if n == 40 else n % 7) for n in range(1000)]))
     trained = sources.read_training([path], SeriesHParams(horizon=10), Options())
-    assert trained.layout.num_hidden == 39
+    assert len(trained.layout.hidden) == 39
     assert trained.table.num_missing == 40
 
 
@@ -564,6 +564,76 @@ def test_missing_values_are_mapped_in_blocks(tmp_path, monkeypatch):
     assert array.shape == (10, 3) and np.isnan(array).all()
     array[9] = 1
     assert np.isfinite(array).sum() == 3
+
+
+@pytest.mark.parametrize("freq, expected", [
+    ("ME", ["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30"]),
+    ("MS", ["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30"])])
+def test_the_last_weekdays_of_months_are_monthly(freq, expected):
+    days = times("2020-01-31", "2020-02-28", "2020-03-31", "2020-04-30", "2020-05-29")
+    step = read_step(freq, days)
+    index = step.index(days)
+    assert np.diff(index).tolist() == [1] * 4
+    assert step.format(index[:4]) == expected
+    assert step.format(step.index(times("2020-05-29"))) == ["2020-05-31"]
+
+
+def test_a_day_of_the_month_is_the_last_one_of_shorter_months():
+    days = times("2021-01-30", "2021-02-28", "2021-03-30", "2021-04-30")
+    step = infer_step([days], "date")
+    assert step.format(step.index(days)) == np.datetime_as_string(days, unit="D").tolist()
+    without = infer_step([days[2:]], "date")  # of a part without February
+    assert without.format(without.index(times("2021-02-28"))) == ["2021-02-28"]
+    with pytest.raises(UsageError, match="expected times a constant step apart"):
+        infer_step([times("2021-01-30", "2021-02-27", "2021-03-30")], "date")
+
+
+@pytest.mark.parametrize("others", [[], ["short"]])
+def test_the_hidden_steps_are_found_in_other_tables(tmp_path, others):
+    days = np.datetime64("2020-01-01") + np.arange(1000)
+    rows = [(day, name, "" if n == 40 else n % 7)
+            for name in ["a", "b"] for n, day in enumerate(days)]
+    rows += [(day, name, 1) for name in others for day in DAYS[:4]]
+    path = csv(tmp_path, lines("date,shop,y", rows))
+    trained = sources.read_training([path], SeriesHParams(horizon=30), Options())
+    assert len(trained.layout.hidden) > 32
+    hidden = set()
+    for one in trained.table.series:
+        missing = np.flatnonzero(np.isnan(one.values[:, 0])).tolist()
+        hidden |= {(one.name, step) for step in missing if step != 40}
+    whole = sources.read_for(trained.layout, [path])
+    assert {(whole.series[place.series].name, place.start)
+            for place in sources.hidden_steps(trained.layout, whole)} == hidden
+    alone = csv(tmp_path, lines("date,shop,y", [row for row in rows if row[1] == "b"]), "b.csv")
+    table = sources.read_for(trained.layout, [alone])
+    assert {("b", place.start) for place in sources.hidden_steps(trained.layout, table)} == {
+        one for one in hidden if one[0] == "b"}
+
+
+def test_series_that_are_held_out_as_a_whole_are_known_again(tmp_path):
+    rows = [(day, name, n % 5 + number) for number, name in enumerate("abcdefghijkl")
+            for n, day in enumerate(DAYS[:20])]
+    path = csv(tmp_path, lines("date,shop,y", rows))
+    trained = sources.read_training(
+        [path], SeriesHParams(horizon=4, scaling="training"), Options())
+    places = sources.held_out(trained.layout, sources.read_for(trained.layout, []))
+    assert [(place.series, len(place)) for place in places] == [
+        (place.series, len(place)) for place in trained.valid] and places
+
+
+def test_an_empty_category_ahead_is_missing(tmp_path):
+    rows = [(day, n, ["x", "y"][n % 2]) for n, day in enumerate(DAYS[:50])]
+    trained = sources.read_training(
+        [csv(tmp_path, lines("date,y,promo", rows))], SeriesHParams(horizon=3),
+        Options(known=("promo",)))
+    ahead = [(DAYS[50], "x"), (DAYS[51], ""), (DAYS[52], "z")]
+    coming = csv(tmp_path, lines("date,promo", ahead), "coming.csv")
+    with pytest.raises(UsageError, match="as it is known ahead, got none after"):
+        sources.read_known(trained.layout, coming, trained.table, 3)
+    coming = csv(tmp_path, lines("date,promo", [ahead[0], (DAYS[51], "y"), ahead[2]]), "coming.csv")
+    (values,) = sources.read_known(trained.layout, coming, trained.table, 3).values()
+    assert values[:, 0].tolist() == [0, 1, -1]
+    assert table.num_unknown(("promo",), trained.layout.levels, values) == 1
 
 
 @pytest.mark.parametrize("freq", ["0D", "1000001h", "9" * 22 + "min", "0YS"])

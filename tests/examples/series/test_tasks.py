@@ -132,6 +132,14 @@ def test_a_gap_between_two_sizes_takes_factors_between_theirs():
     np.testing.assert_allclose(width, 1.5 * gaps.line_error(values[:, 0], 2))
 
 
+def test_gaps_at_the_ends_keep_the_models_completions():
+    values = np.array([NAN, 0.0, 3, NAN, 1, 2, NAN, NAN])[:, None]
+    samples = np.random.default_rng(0).normal(size=[5, 8, 1])
+    changed = gaps.Bridge((1, 4), (0.0, 0.0), (1.0, 1.0), (99, 99)).apply(samples, values)
+    np.testing.assert_array_equal(changed[:, [0, 6, 7]], samples[:, [0, 6, 7]])
+    assert np.median(changed[:, 3, 0]) == 2.0
+
+
 def one_table(values):
     return Table((Series("", 0, values, np.empty([len(values), 0]), np.empty([0])),), Step("row"),
                  roles.Roles("", "", ("y",)), {}, ())
@@ -189,9 +197,12 @@ def test_tail_probabilities_and_smoothing():
         detection.tail_probability(np.array([0.0, 2.0, 9.0, NAN]), calibration),
         [1.0, 0.75, 0.25, NAN])
     scores = np.array([1.0, NAN, 3.0, 5.0, NAN, NAN])
-    np.testing.assert_allclose(detection.smooth(scores, 2), [1, 1, 3, 4, 5, NAN])
+    np.testing.assert_allclose(detection.smooth(scores, 2), [NAN, 1, 3, 4, 5, NAN])
+    np.testing.assert_array_equal(detection.smooth(scores, 1), scores)
     impossible = np.array([1.0, np.inf, 3.0, 5.0, NAN, NAN])
-    np.testing.assert_allclose(detection.smooth(impossible, 2), [1, np.inf, np.inf, 4, 5, NAN])
+    np.testing.assert_allclose(
+        detection.smooth(impossible, 2), [NAN, np.inf, np.inf, 4, 5, NAN])
+    assert detection.smooth(impossible, 4)[1] == np.inf
     np.testing.assert_allclose(detection.tail_probability(impossible[:2], calibration), [1, 0.25])
     assert detection.stretches(np.array([0, 1, 1, 0, 1, 0, 0, 0, 1]) > 0, 2) == [(1, 5), (8, 9)]
     assert detection.worst_tenth([np.arange(15.0), np.array([NAN, 99.0])]) == 99.0
@@ -208,6 +219,23 @@ def test_the_spread_is_found_and_makes_intervals_hold():
     paths = fitted.apply(rng.normal(size=[4000, horizon, 1]), "scaled")
     np.testing.assert_allclose(paths.std(0)[:, 0] / true, 1, atol=0.2)
     np.testing.assert_allclose(np.median(paths, 0), 0, atol=0.1)
+
+
+def test_a_horizon_of_one_step_has_one_factor():
+    rng = np.random.default_rng(0)
+    fitted = spread.fit(
+        list(rng.normal(size=[300, 200, 1])), list(2.0 * rng.normal(size=[300, 1])), 7)
+    assert fitted.first == fitted.last == pytest.approx(2.0, abs=0.25)
+
+
+@pytest.mark.parametrize("step", range(1, 13))
+def test_false_alarms_have_the_rate_whatever_the_length_of_runs(step):
+    rng = np.random.default_rng(step)
+    calibration = np.concatenate([
+        detection.smooth(run, 12) for run in rng.normal(size=[40, 60])])
+    scores = np.concatenate([detection.smooth(run, 12) for run in rng.normal(size=[200, 20])])
+    alarms = scores > detection.threshold(calibration, 0.05).value
+    assert alarms[~np.isnan(scores)].mean() < 0.12  # means overlap: few are independent
 
 
 def test_true_paths_keep_their_spread_and_few_values_fit_none():

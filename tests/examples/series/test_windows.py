@@ -159,6 +159,17 @@ def test_the_training_windows_are_a_function_of_the_step():
         windows.RandomWindows(maker, one, [], 6, 30, seed=3)
 
 
+def test_what_follows_an_origin_does_not_choose_where_its_window_begins():
+    place = windows.Places(0, 12, 24)
+    starts = []
+    for size in (24, 80):
+        one = table_of(WAVE[:size])
+        before, after = windows.scoring_batches(maker_of(one), one, [place], 20, 12, 1)
+        starts.append(before.lengths.tolist())
+        assert after.lengths.tolist() == [12]
+    assert starts == [[6], [6]]
+
+
 def test_each_place_is_scored_once_after_its_context():
     one = table_of(WAVE)
     places = [windows.positions([90])[0][60:]]

@@ -13,6 +13,7 @@ from examples.text.cli import program as text_program
 from examples.text.model import TextModel
 from tests.in_process import assert_one_line
 from vaeseq.cli import tuning_options
+from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.train.trainer import TrainResult
 from vaeseq.tuning.choices import ChoicesFile
 
@@ -61,6 +62,21 @@ def test_text_is_tuned_towards_a_sum_of_rewards_and_resumed(trained, run, choice
         np.testing.assert_array_equal(one, other)
     line = json.loads((tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()[-1])
     assert {"reward", "kl", "strength", "reward/discriminator", "valid_nats_per_step"} <= set(line)
+
+
+@pytest.mark.slow
+def test_tuning_begins_with_the_averaged_weights(trained, run, tmp_path):
+    run("train", "--log-dir", tmp_path / "log", "--train-corpus", trained.corpus, "--hparams",
+        "rnn_hidden_sizes=[12],weight_average=0.9,precision=float64", "--num-steps", 40, status=0)
+    averaged = _weights(tmp_path / "log")
+    begin = ["tune", "--from", tmp_path / "log", *TUNE, "--reward", "lines:.*e.*"]
+    for steps in (1, 2):  # begun, and resumed
+        run(*begin, "--log-dir", tmp_path / "tuned", "--num-steps", steps, status=0)
+    model = TextModel.load(tmp_path / "tuned")
+    assert model.hparams.weight_average == 0
+    assert Checkpoints(tmp_path / "tuned" / "checkpoints").restore({"prior": model.gen_core}) == 2
+    for one, other in zip(model.gen_core.trainable_variables, averaged, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_end_of_tuning_names_commands_that_find_the_model(tmp_path, capsys):
