@@ -15,10 +15,11 @@ existing ones are kept.
 
 Symbols are characters, or whole frames: those of the training set, and one for all others. Forward
 and reverse nats are per symbol under n-gram models (`vaeseq.evaluate.samples`) and under an LSTM
-(`benchmarks.quality.lstm_judge`); `real` is as many training sequences as samples. The Frechet
-distance is that of the LSTM's features, of samples and test set. Unevenness is that of paths
-between test sequences: the largest share of the edits of a path that one step makes, minus the
-share of an even step.
+(`benchmarks.quality.lstm_judge`). `real` is as many sequences of the data as there are samples: of
+the validation set where models of the training set judge them (forward, Frechet), else of the
+training set. The Frechet distance is that of the LSTM's features, of samples and test set.
+Unevenness is that of paths between test sequences: the largest share of the edits of a path that
+one step makes, minus the share of an even step.
 """
 from __future__ import annotations
 
@@ -210,9 +211,8 @@ def results(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _run(options: argparse.Namespace) -> None:
     data = data_of(options)
-    train, _, test = data.splits
     judges = _Judges(data, options)
-    real = judges.figures(train[::max(1, len(train) // len(test))][:len(test)])
+    real = judges.figures_of_data()
     measure_all(
         options, data, options.regularizers,
         lambda name, seed: {**_measure(name, seed, data, judges, options), "real": real})
@@ -232,6 +232,17 @@ class _Judges:
             data.num_symbols, longest, num_steps=times * options.judge_steps) for times in (4, 1))
         self._fixed.fit(data.symbols(train))
         self._features = self._fixed.features(self._test)
+
+    def figures_of_data(self) -> dict[str, float | None]:
+        """Returns what the figures of samples can reach: those of the data themselves.
+
+        The judges of samples are fitted to the training set, so that they judge the validation set.
+        """
+        of_train, held_out = (
+            self.figures(split[::max(1, len(split) // len(self._test))][:len(self._test)])
+            for split in self._data.splits[:2])
+        judged = ("forward_nats", "lstm_forward_nats", "frechet")
+        return {**of_train, **{name: held_out[name] for name in judged}}
 
     def figures(self, generated: Sequence[np.ndarray]) -> dict[str, float | None]:
         """Returns the figures of samples."""

@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.report import provenance
+from benchmarks.report import add_seconds, provenance
 from examples.series import backtest, detection
 from examples.series.data import columns, roles, sources, table
 from examples.series.data.windows import positions
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> None:
         start = time.perf_counter()
         _program("train", "--log-dir", log_dir, "--train-data", train_data, "--horizon",
                  row.horizon, "--seed", seed, "--max-minutes", options.max_minutes, *row.options)
-        seconds = time.perf_counter() - start
+        seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
         scores = json.loads(_program(
             "evaluate", "--log-dir", log_dir, "--eval-data", options.data, "--windows",
             row.windows, "--season", row.season, "--json", "--plot",
@@ -152,7 +152,7 @@ def _run_task(options: argparse.Namespace, seed: int) -> None:
     start = time.perf_counter()
     _program("train", "--log-dir", log_dir, "--train-data", *train_data, "--seed", seed,
              "--max-minutes", options.max_minutes, *TASKS[name])
-    seconds = time.perf_counter() - start
+    seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
     scorer = _omniglot_scores if name.startswith("omniglot") else {
         "co2": _imputation_scores, "bleeding": _anomaly_scores, "vowels": _speaker_scores}[name]
     scores = scorer(log_dir, data, options.out_dir / f"{name}-{seed}")

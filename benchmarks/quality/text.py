@@ -131,6 +131,10 @@ def _run(options: argparse.Namespace) -> None:
 def _ours(name: str, row: Row, options: argparse.Namespace) -> dict[str, Any]:
     """Trains and scores a row; returns its curve of [seconds, nats], their steps, the score."""
     log_dir = options.log_dir / name
+    if log_dir.exists():
+        raise arguments.UsageError(
+            f"--log-dir: expected no run in {str(log_dir)!r}, as the curve has the seconds of "
+            "one session. Remove it first.")
     num_steps, valid_every = (
         max(1, round(steps * options.scale_steps)) for steps in (row.num_steps, row.valid_every))
     command = [sys.executable, "-c", _PROGRAM, "train", "--log-dir", str(log_dir),

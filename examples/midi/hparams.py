@@ -34,12 +34,13 @@ class MidiHParams(HParams):
     parts: int = fields.declare(
         1, "parts kept apart, by track and program", Range(1, MAX_PARTS))
     programs: tuple[int, ...] = fields.declare(
-        (), "MIDI number of the sound of each part, 128 for drums; (): the commonest of the "
-        "training music", Range(0, DRUMS), is_fixed=False)
+        (), "MIDI number of the sound of each part, 128 for drums; (): of several parts the "
+        "commonest of the training music, of one a piano", Range(0, DRUMS), is_fixed=False)
     drums: bool = fields.declare(False, "include drums")
     sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
     transpose: int = fields.declare(
-        6, "maximum transposition of training pieces, up or down, in semitones", Range(0, 24))
+        6, "maximum transposition of training pieces, up or down, in semitones; not of parts of "
+        "drums, nor of one part with drums", Range(0, 24))
     transpose_share: float = fields.declare(
         1.0, "share of training pieces that are transposed", Range(0, 1))
     transpose_steps: int = fields.declare(

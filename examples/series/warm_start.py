@@ -31,16 +31,19 @@ def initialize_from(source: Path, model: SeriesModel, strategy: Strategy) -> Non
         return
     with warm_start.as_init_from_error():
         other = SeriesModel.load(source)
+    embed = other.maker.inputs.embeds_series and model.maker.inputs.embeds_series
     model.origin = warm_start.begin(
         model.log_dir, source, other.step, other.gen_core, model.gen_core,
-        by_name(other.layout, model.layout, len(model.maker.inputs.code_sizes) - 1))
+        by_name(other.layout, model.layout,
+                len(model.maker.inputs.code_sizes) - 1 if embed else None))
     print(model.origin.summary())
 
 
-def by_name(theirs: Layout, ours: Layout, number: int) -> Adapt:
+def by_name(theirs: Layout, ours: Layout, number: int | None) -> Adapt:
     """Returns a function that copies the embedding of each series from that of the same name.
 
-    The code of series is number `number` among the new model's codes.
+    The code of series is number `number` among the new model's codes; None where not both models
+    have one.
     """
     rows = {name: row for row, name in enumerate(theirs.names, 1)}
     source = np.array([0, *(rows.get(name, 0) for name in ours.names)])  # 0 is an unknown series

@@ -243,14 +243,23 @@ def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:
 
 
 def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """Returns the roll moved by a random number of semitones, up to `most`, with all its notes."""
-    columns = np.flatnonzero(sounding(roll, grid).any(axis=0))
+    """Returns the roll moved by a random number of semitones, up to `most`, with all its notes.
+
+    Parts of drums stay, as does a part that may mix drums with notes.
+    """
+    split = _split(roll, grid)
+    moves = [program != parts_lib.DRUMS for program in grid.programs or [0] * grid.parts]
+    if grid.drums and grid.parts == 1:
+        moves = [False]
+    columns = np.flatnonzero((split[:, moves] > 0.5).any(axis=(0, 1, 2)))
     if not len(columns) or not most:
         return roll
     low = -min(most, int(columns[0]))
     high = min(most, grid.pitches - 1 - int(columns[-1]))
     shift = int(rng.integers(low, high + 1))
-    return np.roll(_split(roll, grid), shift, axis=-1).reshape(roll.shape)
+    moved = split.copy()
+    moved[:, moves] = np.roll(split[:, moves], shift, axis=-1)
+    return moved.reshape(roll.shape)
 
 
 def to_midi(roll: np.ndarray, grid: Grid) -> Any:

@@ -57,6 +57,7 @@ class Layout:
     # Of separate validation data, "" without them; None in runs of earlier versions
     valid_checksum: str | None = None
     usual_length: int = 0  # the median of the series' training steps; 0 in runs of earlier versions
+    frame: int = 0  # samples of a step of sound; 0 for tables, and in runs of earlier versions
 
     @property
     def num_targets(self) -> int:
@@ -130,7 +131,7 @@ class Layout:
         pairs = tuple((float(mean), float(spread)) for mean, spread in values.pop("covariates"))
         whole = {name: values.pop(name) for name in ("checksum", "valid_windows", "sample_rate",
                                                    "gaps", "valid_checksum",
-                                                   "usual_length") if name in values}
+                                                   "usual_length", "frame") if name in values}
         hidden = tuple((str(name), int(number)) for name, number in values.pop("hidden", ()))
         values.pop("num_hidden", None)  # an earlier version's
         tuples: dict[str, Any] = {name: tuple(value) for name, value in values.items()}
@@ -145,7 +146,7 @@ class Layout:
 
 def describe(
     table: Table, *, held_out: int, valid_windows: int, files: Sequence[str],
-    sample_rate: int = 0, gaps: str = "auto",
+    sample_rate: int = 0, gaps: str = "auto", frame: int = 0,
 ) -> Layout:
     """Returns the layout of training data, whose last `held_out` steps are not trained on.
 
@@ -190,7 +191,8 @@ def describe(
         codes=tuple(_classes(values[:, d]) for d in range(values.shape[1])),
         covariates=tuple(covariates), files=tuple(files), checksum=checksum(table),
         valid_windows=valid_windows, sample_rate=sample_rate,
-        gaps=gaps, valid_checksum="", usual_length=usual_length)
+        gaps=gaps, valid_checksum="", usual_length=usual_length,
+        frame=frame if sample_rate else 0)
 
 
 def rounding_unit(values: np.ndarray) -> float:
@@ -228,7 +230,12 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 
 
 class Inputs:
-    """Computes the inputs of each step: the calendar, covariates and the series itself."""
+    """Computes the inputs of each step: the calendar, covariates and the series itself.
+
+    Attributes:
+      code_sizes: the numbers of values of the codes.
+      embeds_series: whether the last code is the series.
+    """
 
     def __init__(self, layout: Layout, season: int, *, embed_series: bool = True):
         """Creates the inputs for a season in steps; with `embed_series` each series has a code."""
@@ -237,8 +244,8 @@ class Inputs:
         self._calendar = layout.calendar()
         self._numbers = {name: number for number, name in enumerate(layout.names, 1)}
         self.code_sizes = list(self._calendar.values())
-        self._embed_series = embed_series and 1 < len(layout.names) <= _MOST_EMBEDDED
-        if self._embed_series:
+        self.embeds_series = embed_series and 1 < len(layout.names) <= _MOST_EMBEDDED
+        if self.embeds_series:
             self.code_sizes.append(len(layout.names) + 1)  # 0 is an unknown series
         self._harmonics = min(3, season // 2) if season > 1 else 0
         self._yearly = 3 if layout.step.unit in ("D", "h", "min", "W") else 0
@@ -275,7 +282,7 @@ class Inputs:
             else:
                 floats.append(np.nan_to_num((row - mean) / spread))
         codes = [_CALENDAR[name](times) for name in self._calendar]
-        if self._embed_series:
+        if self.embeds_series:
             codes.append(np.full(len(index), self._numbers.get(name, 0)))
         return (np.array(floats, np.float32).reshape(-1, len(index)).T,
                 np.array(codes, np.int32).reshape(-1, len(index)).T)

@@ -81,7 +81,7 @@ def read_training(
     layout = layout_lib.describe(
         table, held_out=held_out, valid_windows=valid_windows,
         files=[str(path.absolute()) for path in paths], sample_rate=files[0].sample_rate,
-        gaps=gaps)
+        gaps=gaps, frame=frame)
     ends = [end - one.start for one, end in zip(table.series, layout.ends)]
     valid: list[Places] = []
     if valid_path:
@@ -197,7 +197,7 @@ def _training_files(layout: Layout) -> list[Path]:
 def _read_as(
     layout: Layout, paths: Sequence[Path], gaps: str | None = None, *, allow_far: bool = False
 ) -> Table:
-    files = [columns_lib.read(path, layout.num_targets) for path in paths]
+    files = [columns_lib.read(path, layout.frame or layout.num_targets) for path in paths]
     _check_rates(files, layout.sample_rate)
     table = table_lib.build(
         files, layout.roles, gaps=gaps or layout.gaps, step=layout.step, levels=layout.levels,

@@ -98,6 +98,18 @@ def test_all_parts_are_transposed_alike():
     assert moved == {(3 + shift, 19 + shift) for shift in range(-2, 3)}
 
 
+@pytest.mark.parametrize("options, columns", [
+    ({"parts": 2, "programs": (0, 128)}, {(3 + shift, 19) for shift in range(-2, 3)}),
+    ({"parts": 1}, {(3,)})])
+def test_drums_are_not_transposed(options, columns):
+    grid = Grid(lowest=60, highest=71, drums=True, **options)
+    roll = np.zeros([1, grid.columns], np.uint8)
+    roll[0, [3, 19][:grid.parts]] = 1
+    rng = np.random.default_rng(0)
+    moved = {tuple(np.flatnonzero(piano_roll.transpose(roll, 2, grid, rng))) for _ in range(50)}
+    assert moved == columns
+
+
 def test_a_picture_has_a_colour_for_each_part(tmp_path):
     roll = np.zeros([8, *GRID.shape], np.uint8)
     for part in range(4):
