@@ -19,7 +19,8 @@ class Threshold(NamedTuple):
     """A threshold of scores."""
 
     value: float  # scores above it are anomalies
-    rate: float  # the share of false alarms that it stands for, at least 1 / (n + 1)
+    # The share of false alarms that it stands for, at least 1 / (n + 1) for n independent scores
+    rate: float
     size: int  # n, the number of calibration scores
 
 
@@ -42,12 +43,13 @@ def smooth(scores: np.ndarray, window: int) -> np.ndarray:
     return np.where(infinite[last] > infinite[first], np.inf, means)
 
 
-def threshold(calibration: np.ndarray, rate: float) -> Threshold:
+def threshold(calibration: np.ndarray, rate: float, window: int = 1) -> Threshold:
     """Returns the threshold that a share `rate` of normal steps exceeds at most.
 
     Args:
       calibration: scores of normal steps, `[n]`; NaN and infinity are left out.
       rate: where n scores cannot tell so small a rate, the threshold is their maximum.
+      window: of `smooth`; means of windows that overlap count as one.
 
     Raises:
       ValueError: there are no scores.
@@ -56,8 +58,9 @@ def threshold(calibration: np.ndarray, rate: float) -> Threshold:
     if not len(scores):
         raise ValueError("expected scores of normal steps to calibrate with, got none.")
     size = len(scores)
-    place = min(size, math.ceil((size + 1) * (1 - rate)))
-    return Threshold(float(scores[place - 1]), max(rate, 1 / (size + 1)), size)
+    least = 1 / (max(1, size // window) + 1)
+    place = size if rate < least else min(size, math.ceil((size + 1) * (1 - rate)))
+    return Threshold(float(scores[place - 1]), max(rate, least), size)
 
 
 def tail_probability(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     for note in table.notes:
         print(f"  {note}", file=sys.stderr)
     calibration = _calibration(args, model)
-    limit = detection.threshold(calibration, args.rate)
+    limit = detection.threshold(calibration, args.rate, args.window)
     _print_threshold(args, limit)
     places = positions([len(one.values) for one in table.series])
     impossible = [_impossible(model, one.values) for one in table.series]
@@ -151,7 +151,8 @@ def _print_threshold(args: argparse.Namespace, limit: Threshold) -> None:
           f"on {limit.size:,} {what}.", file=sys.stderr)
     if limit.rate > args.rate:
         print(f"  {limit.size:,} scores cannot tell a rate of {args.rate:g}; the threshold is "
-              f"their maximum. --calibrate FILE with {int(1 / args.rate):,} normal steps can.",
+              "their maximum. --calibrate FILE with "
+              f"{int(args.window / args.rate):,} normal steps can.",
               file=sys.stderr)
 
 

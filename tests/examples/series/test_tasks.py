@@ -187,6 +187,8 @@ def test_the_false_alarm_rate_is_that_of_the_calibration():
         total += 50
     # Scores are exchangeable: exactly 3 of 60 are above the place of the threshold.
     assert abs(flagged / total - rate) < 4 * 0.029 / np.sqrt(300)
+    overlapping = detection.threshold(np.arange(39.0), 0.05, 4)
+    assert (overlapping.value, overlapping.rate, overlapping.size) == (38.0, 0.1, 39)
     few = detection.threshold(np.arange(9.0), 0.01)
     assert few == (8.0, 0.1, 9)  # nine scores tell a rate of a tenth
 
@@ -234,7 +236,7 @@ def test_false_alarms_have_the_rate_whatever_the_length_of_runs(step):
     calibration = np.concatenate([
         detection.smooth(run, 12) for run in rng.normal(size=[40, 60])])
     scores = np.concatenate([detection.smooth(run, 12) for run in rng.normal(size=[200, 20])])
-    alarms = scores > detection.threshold(calibration, 0.05).value
+    alarms = scores > detection.threshold(calibration, 0.05, 12).value
     assert alarms[~np.isnan(scores)].mean() < 0.12  # means overlap: few are independent
 
 
