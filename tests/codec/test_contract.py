@@ -25,7 +25,6 @@ def floats(*shape):
 DECODERS = {
     "Categorical": lambda: decoders.Categorical(5, hidden_sizes=(7,)),
     "CategoricalVector": lambda: decoders.Categorical(4, tf.TensorSpec([3], tf.int64)),
-    "CategoricalBytes": lambda: decoders.Categorical(256, tf.TensorSpec([], tf.uint8)),
     "Bernoulli": lambda: decoders.Bernoulli(tf.TensorSpec([2, 3], tf.bool), hidden_sizes=(7, 7)),
     "Binomial": lambda: decoders.Binomial(10, floats(3)),
     "MaskedBernoulli": lambda: decoders.MaskedBernoulli(tf.TensorSpec([6], tf.uint8), (20, 11)),

@@ -53,6 +53,17 @@ def test_the_initial_components_of_a_mixture_are_spread():
     np.testing.assert_array_equal(params.logits, np.zeros([2, 3]))
 
 
+def test_classes_may_be_bytes():
+    x = tf.random.stateless_normal([3, 5], [0, 1])
+    symbols = np.array([0, 255, 7])
+    decoder = decoders.Categorical(256, tf.TensorSpec([], tf.uint8))
+    dist = decoder.distribution(x)
+    log_probs = tf.nn.log_softmax(decoder(x)).numpy()
+    np.testing.assert_allclose(
+        dist.log_prob(tf.constant(symbols, tf.uint8)), log_probs[range(3), symbols], rtol=1e-5)
+    assert dist.sample(seed=[0, 1]).dtype == tf.uint8
+
+
 @pytest.mark.parametrize("dtype", [tf.bool, tf.int32, tf.uint8, tf.float32])
 @pytest.mark.parametrize("make", [decoders.Bernoulli, decoders.MaskedBernoulli])
 def test_binary_events_have_any_dtype(make, dtype):

@@ -153,6 +153,7 @@ def test_latents_in_segments(short_segments, vae_type):
     small.close(run_as("graph", lambda: run(whole))(), run(by_parts), rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_fixed_samples_have_the_dropout_of_those_drawn(short_segments):
     model = small.gen_core("VRNN", dropout=0.5)
     observed = small.reals(3, 5)
