@@ -84,7 +84,7 @@ def uniform(
 
 def normal(
     shape: Sequence[int] | Tensor, seed: int | Seed, dtype: tf.DType = tf.float32, *,
-    known: tf.TensorShape | None = None,
+    static_shape: tf.TensorShape | None = None,
 ) -> Tensor:
     """Draws standard normal numbers, or takes them from `presampled_noise`.
 
@@ -92,14 +92,15 @@ def normal(
       shape: of the numbers.
       seed: a number or int32 `[2]`.
       dtype: of the numbers.
-      known: what is known of the shape while tracing; by default all or nothing. Exported models
-        have an unknown number of rows.
+      static_shape: what is known of the shape while tracing; by default all or nothing. Exported
+        models have an unknown number of rows.
     """
     noise = trace_context.current().noise
     if noise and noise[0].dtype == dtype:
-        if known is None:
-            known = tf.TensorShape(tf.get_static_value(shape))
-        if known.rank is not None and known.is_compatible_with([1, *noise[0].shape]):
+        if static_shape is None:
+            static_shape = tf.TensorShape(tf.get_static_value(shape))
+        if static_shape.rank is not None and static_shape.is_compatible_with(
+                [1, *noise[0].shape]):
             return noise.pop()[tf.newaxis]
     return tf.random.stateless_normal(shape, make(seed), dtype=dtype, alg="philox")
 

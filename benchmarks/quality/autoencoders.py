@@ -241,8 +241,8 @@ class _Judges:
         of_train, held_out = (
             self.figures(split[::max(1, len(split) // len(self._test))][:len(self._test)])
             for split in self._data.splits[:2])
-        judged = ("forward_nats", "lstm_forward_nats", "frechet")
-        return {**of_train, **{name: held_out[name] for name in judged}}
+        by_judges = ("forward_nats", "lstm_forward_nats", "frechet")
+        return {**of_train, **{name: held_out[name] for name in by_judges}}
 
     def figures(self, generated: Sequence[np.ndarray]) -> dict[str, float | None]:
         """Returns the figures of samples."""

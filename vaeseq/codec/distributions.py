@@ -29,8 +29,9 @@ class Normal(tfd.Normal):
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)
-        known = tf.TensorShape([tf.get_static_value(n)]).concatenate(self.batch_shape)
-        return self.loc + self.scale * seeds.normal(shape, seed, self.dtype, known=known)
+        static_shape = tf.TensorShape([tf.get_static_value(n)]).concatenate(self.batch_shape)
+        return self.loc + self.scale * seeds.normal(
+            shape, seed, self.dtype, static_shape=static_shape)
 
 
 class Categorical(tfd.Categorical):
@@ -177,8 +178,10 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None, **kwargs: Any) -> Tensor:
         del kwargs
         shape = tf.concat([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0)
-        known = tf.TensorShape([tf.get_static_value(n), *self.batch_shape, *self.event_shape])
-        return self.loc + self.scale.matvec(seeds.normal(shape, seed, self.dtype, known=known))
+        static_shape = tf.TensorShape(
+            [tf.get_static_value(n), *self.batch_shape, *self.event_shape])
+        return self.loc + self.scale.matvec(seeds.normal(
+            shape, seed, self.dtype, static_shape=static_shape))
 
 
 @tfd.RegisterKL(tfd.Independent, MultivariateNormalTriL)

@@ -130,7 +130,7 @@ class Sampler:
             data.check_finite([prime])
             beginning = data.as_tensors(data.pad([prime], size), self._spec).observed
             tf.nest.map_structure(
-                lambda array, given: np.copyto(array[:, :size], given), values, beginning)
+                lambda array, start: np.copyto(array[:, :size], start), values, beginning)
         is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
         filled = self.fill(
             values, is_known, temperature=temperature, truncation=truncation, seed=seed)

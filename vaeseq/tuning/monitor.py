@@ -47,18 +47,18 @@ def hacking_warnings(
     """
     if reward[0] is not None and reward[1] is not None and not reward[1] > reward[0]:
         return []
-    rose = "the model was tuned" if reward[0] is None else "the reward rose"
+    event = "the model was tuned" if reward[0] is None else "the reward rose"
     warnings = []
     before, after = nats_per_step
     if before is not None and after is not None and before > 0:
         lost = after / before - 1
         if lost > WORSE_NATS:
             warnings.append(
-                f"{rose}, and held-out data cost {lost:.0%} more nats: the model forgets "
+                f"{event}, and held-out data cost {lost:.0%} more nats: the model forgets "
                 "its data. Try a larger --likelihood or a smaller --strength.")
     lost = 1 - distinct[1] / distinct[0] if distinct[0] > 0 else 0.0
     if lost > WORSE_DISTINCT:
         warnings.append(
-            f"{rose}, and samples have {lost:.0%} fewer distinct {ORDER}-grams: they "
+            f"{event}, and samples have {lost:.0%} fewer distinct {ORDER}-grams: they "
             "become alike. Look at them; try a smaller --strength or a --kl-budget.")
     return warnings

@@ -230,8 +230,8 @@ class Tuning:
         exists = self._log_dir.exists
         step = self._checkpoints.restore(self._objects) if exists else None
         if step is None:
-            for model in (self.model, self._prior):
-                _restore_original(model, self._record, self._log_dir)
+            _restore_original(self._prior, self._record, self._log_dir)
+            _copy_weights(self._prior, self.model)
             if not exists:
                 self._record.save(self._log_dir)
                 self.model.save_files()
@@ -369,7 +369,11 @@ def _restore_original(model: Model, record: TuningRecord, log_dir: LogDir) -> No
     if not Checkpoints(LogDir(record.start, log_dir.program).checkpoints).steps():
         raise UsageError(f"--from: expected a checkpoint in {record.start!r}, found none. Train "
                          "first.")
-    original = type(model).load(record.start)  # with averaged weights, if the run has them
-    for ours, theirs in zip(
-            model.gen_core.variables, original.gen_core.variables, strict=True):
+    # A loaded model has averaged weights, if the run has them.
+    _copy_weights(type(model).load(record.start), model)
+
+
+def _copy_weights(source: Model, target: Model) -> None:
+    for theirs, ours in zip(
+            source.gen_core.variables, target.gen_core.variables, strict=True):
         ours.assign(theirs)

@@ -248,17 +248,17 @@ def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator)
     Parts of drums stay, as does a part that may mix drums with notes.
     """
     split = _split(roll, grid)
-    moves = [program != parts_lib.DRUMS for program in grid.programs or [0] * grid.parts]
+    is_pitched = [program != parts_lib.DRUMS for program in grid.programs or [0] * grid.parts]
     if grid.drums and grid.parts == 1:
-        moves = [False]
-    columns = np.flatnonzero((split[:, moves] > 0.5).any(axis=(0, 1, 2)))
+        is_pitched = [False]
+    columns = np.flatnonzero((split[:, is_pitched] > 0.5).any(axis=(0, 1, 2)))
     if not len(columns) or not most:
         return roll
     low = -min(most, int(columns[0]))
     high = min(most, grid.pitches - 1 - int(columns[-1]))
     shift = int(rng.integers(low, high + 1))
     moved = split.copy()
-    moved[:, moves] = np.roll(split[:, moves], shift, axis=-1)
+    moved[:, is_pitched] = np.roll(split[:, is_pitched], shift, axis=-1)
     return moved.reshape(roll.shape)
 
 

@@ -165,10 +165,9 @@ class SeriesModel(Model):
         start = max(self.maker.first(origin), origin - self.hparams.context)
         window = self.maker.window(
             series, start, origin + horizon, origin=origin, known=known)
-        past = origin - start
-        size = self.hparams.context
-        before, after = cut(window, 0, past), cut(window, past)
-        prime = as_tensors(stack([before], 1, max(1, size)), self.gen_core.core.observation_spec)
+        before, after = cut(window, 0, origin - start), cut(window, origin - start)
+        prime = as_tensors(
+            stack([before], 1, self.hparams.context), self.gen_core.core.observation_spec)
         inputs = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[None]), after.inputs)
         # Paths differ in what was missing and in latents before the origin, if there are any.
         early = bool(self.gen_core.core.latent_size) or not before.is_observed.all()

@@ -46,6 +46,12 @@ def test_a_run_finds_the_best_policy_and_resumes_to_the_same_bits(tmp_path):
     assert int(first.name.removeprefix("step-")) < resumed.real_steps
 
 
+def test_a_run_of_other_hyperparameters_is_not_resumed(tmp_path):
+    LogDir(tmp_path / "log", training.PROGRAM).create(HPARAMS, 1)
+    with pytest.raises(ValueError, match="holds a run with learning_rate=.* was given"):
+        _run(tmp_path / "log", HPARAMS.replace(learning_rate=0.5), 220)
+
+
 @pytest.mark.parametrize("end_share", [0.0, 1.0])
 def test_a_learner_trains_on_the_ends_of_episodes_as_often_as_asked(end_share, monkeypatch):
     hparams = HPARAMS.replace(end_share=end_share, first_updates=1, sequence_size=1)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from examples.series.commands import calibrating, generate
 from examples.series.data import columns, layout, roles, sources, table, windows
 from examples.series.hparams import SeriesHParams
-from examples.series.model import SeriesModel
+from examples.series.model import SeriesModel, spread
 from examples.series.model.agent import SeriesAgent
 from examples.series.model.outputs import ValueEncoder, make_decoder, observation_spec
 from examples.series.model.spread import Spread
@@ -319,6 +319,24 @@ def test_a_series_of_bits_has_the_same_forecast_alone_and_in_a_batch(tmp_path, e
     alone = model.forecast(table_of(bits[0]).series[0]._replace(name="s0"), 60, horizon=3)
     np.testing.assert_array_equal(alone, model.forecast(batch.series[0], 60, horizon=3))
     assert 0 < alone.mean() < 1
+
+
+def test_the_spread_of_lognormal_values_is_that_of_their_logarithms(autoregression, monkeypatch):
+    model, one = autoregression
+    model.log_dir.path.mkdir(parents=True, exist_ok=True)
+    logs = np.random.default_rng(0).normal(size=[200, 1])
+    wide = dataclasses.replace(one, series=(one.series[0]._replace(values=np.exp(logs)),))
+    paths = np.random.default_rng(1).normal(size=[100, 3, 1])
+    fitted = []
+    monkeypatch.setattr(model, "table", wide)
+    monkeypatch.setattr(model, "spread", Spread())
+    monkeypatch.setattr(model, "forecast", lambda *arguments, **options: np.exp(paths))
+    monkeypatch.setattr(model.maker, "space", windows.SPACES["lognormal"])
+    monkeypatch.setattr(spread, "fit", lambda *arguments: fitted.append(arguments) or Spread())
+    calibrating.run(model, windows.positions([200]), lambda: False)
+    ((samples, observed, _),) = fitted
+    np.testing.assert_allclose(samples[0], paths[:, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(observed[0], logs[:3, 0], rtol=1e-6)
 
 
 def test_the_spread_is_calibrated_on_held_out_windows(autoregression, monkeypatch):
