@@ -273,7 +273,8 @@ class Model(abc.ABC):
             # The line of a step is written after its validation.
             num_written = num_done - trainer.is_validation_pending(num_steps)
             writer = self.make_writer(num_written) if strategy.is_chief else MultiWriter([])
-            with writer, Progress("train", total=num_steps, initial=num_done, unit=self.unit,
+            unit = "time step" if self.unit == "step" else self.unit  # beside training steps
+            with writer, Progress("train", total=num_steps, initial=num_done, unit=unit,
                                   hidden=not strategy.is_chief) as progress:
                 if num_done:
                     progress.write(f"step {num_done}: going on from here")

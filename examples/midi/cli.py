@@ -57,7 +57,7 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of samples")
     add("--prime", metavar="FILE.mid", help="a piece that each sample continues")
     add("--prime-length", type=_seconds, metavar="SECONDS",
-        help="use only so much of the piece's beginning")
+        help="use only so much of the piece's beginning, as long as the sample plays it")
 
 
 def _harmonise_arguments(parser: argparse.ArgumentParser) -> None:

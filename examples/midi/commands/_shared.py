@@ -42,16 +42,15 @@ def check_installed() -> None:
         raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
 
 
-def read_piece(name: str, seconds: float, grid: Grid) -> np.ndarray:
-    """Returns the roll of the first `seconds` of a piece, at least one frame.
+def read_piece(name: str, grid: Grid, length: int | None = None) -> np.ndarray:
+    """Returns the roll of a piece, or of its first `length` frames.
 
     Logs how many of its notes a model with this grid does not have.
     """
     loaded = loading.load([name], grid)
     if loaded.outside:
         log(f"{short_repr(name)}: {loaded.outside}")
-    roll = loaded.pieces[0].roll
-    return roll[:max(1, round(min(seconds / grid.frame_seconds, len(roll))))]
+    return loaded.pieces[0].roll[:length]
 
 
 def playing_grid(rate: float | None, grid: Grid) -> Grid:
@@ -62,11 +61,11 @@ def playing_grid(rate: float | None, grid: Grid) -> Grid:
         raise UsageError(f"--rate: {error}.") from None
 
 
-def count_frames(seconds: float, grid: Grid) -> int:
-    """Returns the number of frames of --length; raises UsageError where it is less than one."""
+def count_frames(seconds: float, grid: Grid, option: str = "--length") -> int:
+    """Returns the number of frames of `option`; raises UsageError where it is less than one."""
     frames = round(seconds / grid.frame_seconds)
     if frames < 1:
-        raise UsageError(f"--length: expected at least a frame, {grid.frame_seconds:g} seconds; "
+        raise UsageError(f"{option}: expected at least a frame, {grid.frame_seconds:g} seconds; "
                          f"got {seconds:g}.")
     return frames
 

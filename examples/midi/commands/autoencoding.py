@@ -18,7 +18,7 @@ from ..data import sources
 from ..model import MidiModel, observations, phrases
 from ..model.observations import ObservedRolls
 from ..output.html import Sample
-from ._shared import load_model, playing_grid, read_piece, write_samples
+from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
 
 
 class PhraseCoder:
@@ -55,11 +55,10 @@ class PhraseCoder:
                 z, length=self.size, temperature=self._temperature, seed=self._seed)
         return [observations.to_roll(one, self.model.hparams) for one in observed]
 
-    def read(self, name: str, seconds: float) -> list[np.ndarray]:
-        """Returns the whole phrases in the first seconds of a piece, at least one phrase."""
-        grid = self.model.hparams.frames
-        seconds = max(seconds, self.size * grid.frame_seconds)
-        rolls = phrases.split([read_piece(name, seconds, grid)], self.model.hparams)
+    def read(self, name: str, length: int) -> list[np.ndarray]:
+        """Returns the whole phrases in the first `length` frames of a piece, at least one."""
+        roll = read_piece(name, self.model.hparams.frames, max(length, self.size))
+        rolls = phrases.split([roll], self.model.hparams)
         whole = [roll for roll in rolls if len(roll) == self.size]
         if not whole:
             raise UsageError(
@@ -115,7 +114,8 @@ def interpolate(args: argparse.Namespace) -> None:
     """Plays what lies between two pieces, phrase by phrase."""
     coder = PhraseCoder(args)
     grid = playing_grid(args.rate, coder.model.hparams.frames)
-    start, end = (coder.read(name, args.length) for name in (args.start, args.end))
+    length = count_frames(args.length, grid)
+    start, end = (coder.read(name, length) for name in (args.start, args.end))
     count = min(len(start), len(end))
     ends = (coder.encode(rolls[:count]).mean for rolls in (start, end))
     paths = np.stack([spherical(a, b, args.num_samples) for a, b in zip(*ends)], 1)  # [S, N, Z]
@@ -134,7 +134,7 @@ def vary(args: argparse.Namespace) -> None:
     """Plays variations of a piece, each with all phrases moved in one random direction."""
     coder = PhraseCoder(args)
     grid = playing_grid(args.rate, coder.model.hparams.frames)
-    rolls = coder.read(args.piece, args.length)
+    rolls = coder.read(args.piece, count_frames(args.length, grid))
     means = coder.encode(rolls).mean
     moves = np.random.default_rng(args.seed).standard_normal(
         [args.num_samples, 1, means.shape[1]])

@@ -12,6 +12,7 @@ from vaeseq.fields import short_repr
 
 from ..hparams import MAX_SECONDS
 from ._shared import (
+    count_frames,
     load_model,
     numbered_samples,
     playing_grid,
@@ -25,7 +26,8 @@ def run(args: argparse.Namespace) -> None:
     if args.last < args.first:
         raise UsageError(f"--to: expected a bar from --from {args.first} on, got {args.last}.")
     model = load_model(args)
-    roll = read_piece(args.piece, MAX_SECONDS, model.hparams.frames)
+    grid = playing_grid(args.rate, model.hparams.frames)
+    roll = read_piece(args.piece, model.hparams.frames, count_frames(MAX_SECONDS, grid))
     bar = model.hparams.frames.bar
     start, end = (args.first - 1) * bar, args.last * bar
     if start >= len(roll):
@@ -37,4 +39,4 @@ def run(args: argparse.Namespace) -> None:
     subtitle = (f"{args.log_dir}, bars {args.first} to {args.last} of {args.piece}, temperature "
                 f"{args.temperature:g}, seed {args.seed}")
     write_samples(args, numbered_samples(args, functools.partial(model.fill, roll, is_known)),
-                  playing_grid(args.rate, model.hparams.frames), "Filled", subtitle)
+                  grid, "Filled", subtitle)

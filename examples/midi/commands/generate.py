@@ -24,8 +24,8 @@ from ._shared import (
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     model = load_model(args)
-    prime = _read_prime(args, model.hparams.frames)
     grid = playing_grid(args.rate, model.hparams.frames)
+    prime = _read_prime(args, model.hparams.frames, grid)
     length = count_frames(args.length, grid)
     prime_seconds = 0.0 if prime is None else len(prime) * grid.frame_seconds
     if prime_seconds + args.length > MAX_SECONDS:
@@ -37,9 +37,11 @@ def run(args: argparse.Namespace) -> None:
     write_samples(args, numbered_samples(args, draw, prime), grid, "Samples", subtitle)
 
 
-def _read_prime(args: argparse.Namespace, grid: Grid) -> np.ndarray | None:
+def _read_prime(args: argparse.Namespace, grid: Grid, playing: Grid) -> np.ndarray | None:
+    length = (count_frames(args.prime_length, playing, "--prime-length") if args.prime_length
+              else None)
     if args.prime:
-        return read_piece(args.prime, args.prime_length or float("inf"), grid)
-    if args.prime_length:
+        return read_piece(args.prime, grid, length)
+    if length:
         raise UsageError("--prime-length: expected a --prime to take it of, got none.")
     return None

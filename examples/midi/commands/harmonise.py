@@ -16,7 +16,7 @@ from ..data.lines import Line
 from ..hparams import MAX_SECONDS
 from ..model import MidiModel
 from ..output.html import Sample
-from ._shared import load_model, playing_grid, read_piece, write_samples
+from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
 
 
 def run(args: argparse.Namespace) -> None:
@@ -26,11 +26,12 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"{str(args.log_dir)!r}: expected a model with decoder=masked or "
                          "bernoulli, found decoder=scores, which draws all notes of a frame "
                          "together.")
-    grid = model.hparams.frames
-    roll = read_piece(args.melody, args.length or MAX_SECONDS, grid)
-    line = lines.keep(roll, args.keep, grid)
+    grid = playing_grid(args.rate, model.hparams.frames)
+    length = count_frames(args.length or MAX_SECONDS, grid)
+    roll = read_piece(args.melody, model.hparams.frames, length)
+    line = lines.keep(roll, args.keep, model.hparams.frames)
     title = f"{program.one_line(os.path.basename(args.melody))}, {args.keep} kept"
-    write_samples(args, _draw(model, line, args), playing_grid(args.rate, grid), title,
+    write_samples(args, _draw(model, line, args), grid, title,
                   f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}, "
                   f"{args.num_particles} particles; kept notes are grey")
 

@@ -103,8 +103,7 @@ def _norm(latents: np.ndarray) -> np.ndarray:
 
 def _infer(model: MidiModel, name: str, length: int, args: argparse.Namespace) -> np.ndarray:
     """Returns latents `[T, Z]` of at most `length` frames of a piece, from the posterior."""
-    grid = model.hparams.frames
-    roll = read_piece(name, length * grid.frame_seconds, grid)
+    roll = read_piece(name, model.hparams.frames, length)
     agent, core = model.gen_core.agent, model.gen_core.core
     observed = tf.nest.map_structure(
         lambda spec, array: tf.cast(array, spec.dtype)[None], model.observation_spec,

@@ -80,7 +80,7 @@ def build(
 
     Args:
       files: tables with the columns of `roles`. Without a series column, each file is a series,
-        by its name if there are several of them.
+        by its name if there are several of them; those of one name are parts of one series.
       roles: of the columns.
       freq: "auto", "none" or a step (`times.read_step`).
       gaps: "missing" fills steps without a row with missing values, "split" begins a new series

@@ -153,7 +153,7 @@ def test_a_prime_is_continued_at_another_rate_and_links_are_not_followed(
     elsewhere.mkdir()
     (tmp_path / "sample-1.mid").symlink_to(elsewhere / "file")
     words = ["generate", "--log-dir", log_dir, "--length", 2, "--out-dir", tmp_path, "--prime",
-             music / "3.mid", "--prime-length", 3, "--rate"]
+             music / "3.mid", "--prime-length", 1.5, "--rate"]  # 12 frames
     assert midi(*words, 8).status == 0
     whole = _roll(tmp_path / "sample-1.mid", GRID)
     assert len(whole) == 12 + 16
