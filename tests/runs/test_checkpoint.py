@@ -168,6 +168,25 @@ def test_an_interrupted_replacement_leaves_a_checkpoint_of_the_step(tmp_path, mo
     assert checkpoints.steps() == [1, 2] and not list(tmp_path.glob("writing-*"))
 
 
+def test_a_save_killed_between_its_renames_leaves_the_replaced_checkpoint(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    save(checkpoints, 1)
+    rename = pathlib.Path.rename
+
+    def stop(path, target):
+        if path.name == "writing-step-000000001":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pathlib.Path, "rename", stop)
+        save(checkpoints, 1)
+    assert not (tmp_path / "step-000000001").exists()
+    assert checkpoints.steps() == [1] and restored(checkpoints) == 1
+    save(checkpoints, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000002"]
+
+
 def test_a_checkpoint_that_cannot_be_read_back_is_an_error(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)

@@ -29,7 +29,8 @@ from vaeseq.runs import checkpoint_index
 from vaeseq.types import Nest
 
 _FILES = "state"
-_NAME = re.compile(r"(step|best)-(\d{9,})")
+_REPLACED = "writing-replaced-"  # before the name, while another of the same name is put there
+_NAME = re.compile(rf"(?:{_REPLACED})?(step|best)-(\d{{9,}})")
 
 
 def _warn(line: str) -> None:
@@ -84,7 +85,7 @@ class Checkpoints:
         if not self._directory.exists():
             return []
         names = (_NAME.fullmatch(path.name) for path in self._directory.iterdir())
-        return sorted(int(name[2]) for name in names if name and name[1] == kind)
+        return sorted({int(name[2]) for name in names if name and name[1] == kind})
 
     def save(self, step: int, objects: dict[str, tf.Module], *, best: bool = False) -> None:
         """Saves `objects` at `step`, and also as the best checkpoint if `best`.
@@ -99,6 +100,7 @@ class Checkpoints:
             keep = 1 if kind == "best" else self._keep
             for old in self.steps(kind)[:-keep]:
                 _remove(self._path(kind, old))
+                _remove(_replaced(self._path(kind, old)))
 
     def restore(
         self, objects: dict[str, tf.Module], *, best: bool = False,
@@ -119,6 +121,8 @@ class Checkpoints:
         saved = [(kind, step) for kind in kinds for step in reversed(self.steps(kind))]
         for kind, step in saved:
             path = self._path(kind, step)
+            if not path.exists():  # a save was killed between its two renames
+                path = _replaced(path)
             damage = _damage(path)
             if damage:
                 self._log(f"{path} is damaged ({damage}); trying another checkpoint.")
@@ -136,7 +140,9 @@ class Checkpoints:
 
     def _write(self, path: Path, objects: dict[str, tf.Module]) -> None:
         for partial in path.parent.glob("writing-*"):  # by a run killed while saving
-            _remove(partial)
+            whole = partial.with_name(partial.name.removeprefix(_REPLACED))
+            if whole == partial or whole.exists():
+                _remove(partial)
         aside = path.with_name(f"writing-{path.name}")
         aside.mkdir(parents=True)
         try:
@@ -149,11 +155,15 @@ class Checkpoints:
         if damage:
             raise OSError(f"{path}: the checkpoint cannot be read back: {damage}")
         # An interrupted removal leaves damaged files, so an old one is first moved aside.
-        replaced = path.with_name(f"writing-replaced-{path.name}")
+        replaced = _replaced(path)
         with contextlib.suppress(FileNotFoundError):
             path.rename(replaced)
         aside.rename(path)
         _remove(replaced)
+
+
+def _replaced(path: Path) -> Path:
+    return path.with_name(f"{_REPLACED}{path.name}")
 
 
 def _remove(path: Path) -> None:
