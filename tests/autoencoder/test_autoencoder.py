@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import small
 from vaeseq import autoencoder
@@ -134,6 +135,22 @@ def test_a_report_tells_a_decoder_that_ignores_its_latents(trained):
             v.assign(value)
     assert ignored.is_collapsed and abs(ignored.worth) < 1e-3
     assert ignored.active_units == 2  # the encoder alone does not show it
+
+
+def test_edits_of_sequences_that_the_agent_does_not_end(trained):
+    unequal = [word[:2 + number % 3] for number, word in enumerate(WORDS)]
+    report = measures.report(trained, unequal)
+    # Each word is of one symbol, so that only wrong symbols count, not where the copy stops.
+    assert report.edit_distance == pytest.approx(1 - report.accuracy)
+
+
+@pytest.mark.parametrize("decoder, dtype", [
+    (decoders.Bernoulli, tf.int32), (decoders.NegativeBinomial, tf.float32)])
+def test_numbers_without_classes_or_temperature_are_decoded(decoder, dtype):
+    spec = tf.TensorSpec([], dtype)
+    model = small.gen_core("SEQAE", lambda: (encoders.Flatten(spec), decoder(spec)), cell="gru")
+    decoded = autoencoder.Autoencoder(model).decode_greedily(np.zeros([3, 2]), length=4)
+    assert np.shape(decoded) == (3, 4) and np.min(decoded) >= 0
 
 
 def test_latents_of_another_shape_are_refused():

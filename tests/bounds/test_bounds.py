@@ -460,6 +460,12 @@ class Coin(Guided):
         return self.posterior(h, ())
 
 
+def test_doubly_reparameterized_gradients_need_all_samples_at_once():
+    for samples_at_once in (2, None):  # the masks of dropout would not be those of the samples
+        with pytest.raises(ValueError, match="expected samples_at_once=0, got"):
+            IWAE(4, samples_at_once=samples_at_once, doubly_reparameterized=True)
+
+
 def test_doubly_reparameterized_gradients_need_reparameterized_samples():
     with pytest.raises(ValueError, match="that of Coin is .*NOT_REPARAMETERIZED.* Train without"):
         filtered(Coin(1.0, 0.5), IWAE(2, doubly_reparameterized=True), 2)

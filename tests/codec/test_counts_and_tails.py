@@ -83,6 +83,26 @@ def test_samplers_follow_their_distribution(name, sample, law):
     assert stats.kstest(np.asarray(sample()), law.cdf).pvalue > 1e-3, name
 
 
+def binomial_counts(r, mean, zeros):
+    """Draws 20,000 counts, of which a share `zeros` more are 0."""
+    decoder = decoders.ZeroInflated(decoders.NegativeBinomial(spec()))
+    params = decoders.ZeroInflatedParams(
+        np.log(zeros / (1 - zeros)),
+        decoders.NegativeBinomialParams(np.log(np.float64(mean)), np.float64(r)))
+    return decoder.dist(params).sample(20000, seed=[0, 9]).numpy()
+
+
+@pytest.mark.parametrize("r, mean", [(0.3, 4.0), (2.0, 0.5), (15.0, 60.0)])
+@pytest.mark.parametrize("zeros", [1e-12, 0.4])
+def test_counts_follow_their_distribution(r, mean, zeros):
+    law = stats.nbinom(r, r / (r + mean))
+    x = binomial_counts(r, mean, zeros)
+    edges = np.unique(law.ppf(np.linspace(0, 1, 11)[1:-1]))
+    cumulative = np.array([0.0, *(zeros + (1 - zeros) * law.cdf(edges)), 1.0])
+    counts = np.bincount(np.searchsorted(edges, x), minlength=len(edges) + 1)
+    assert stats.chisquare(counts, np.diff(cumulative) * len(x)).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.3, 9.9, 10.1, 300.0, 1e7])
 def test_poisson_samples_follow_their_distribution(rate):
     x = distributions.poisson(tf.fill([20000], np.float64(rate)), 7).numpy()

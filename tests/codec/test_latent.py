@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.codec import latent
+from vaeseq.codec import distributions, latent
 
 
 def test_standard_normal_ignores_the_features():
@@ -80,3 +80,5 @@ def test_parameters_are_read_from_independent_normals_only():
                   tfd.Independent(latent.normal(params), 1),
                   tfd.MultivariateNormalDiag([0.0], [1.0])):
         assert latent.normal_params(other) == ()
+    one = latent.normal_params(tfd.Independent(distributions.Normal(tf.ones([2, 3]), 0.5), 1))
+    np.testing.assert_array_equal(one.scale, tf.fill([2, 3], 0.5))

@@ -79,7 +79,11 @@ def test_forecasts_that_are_no_numbers_do_not_improve_a_score(wrong):
 def test_what_is_undefined_is_nan():
     assert np.isnan(forecasts.seasonal_error(np.ones(9)))
     assert np.isnan(forecasts.seasonal_error(np.ones(2), 7))
-    assert np.isnan(forecasts.mase(np.ones(3), np.zeros(3), float("nan")))
+    assert np.isnan(forecasts.seasonal_error(np.array([1.0, np.inf, 2.0, 3.0])))
+    for seasonal in (float("nan"), 0.0, float("inf")):
+        assert np.isnan(forecasts.mase(np.ones(3), np.zeros(3), seasonal))
+        assert np.isnan(forecasts.mean_scaled_interval_score(
+            np.ones(3), np.zeros(3), np.ones(3), 0.1, seasonal))
     assert np.isnan(forecasts.weighted_quantile_loss(np.zeros(3), np.zeros([9, 3])))
     assert np.isnan(forecasts.coverage(np.full(2, np.nan), np.zeros(2), np.ones(2)))
     with pytest.raises(ValueError, match="at least two samples of each number, got 1"):

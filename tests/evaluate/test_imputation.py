@@ -10,7 +10,7 @@ from tests import small
 from vaeseq import agent, vae
 from vaeseq.codec import decoders, encoders, missing
 from vaeseq.data import Masked
-from vaeseq.evaluate import imputation
+from vaeseq.evaluate import clamping, imputation
 from vaeseq.nn.networks import MLP, RecurrentStack
 from vaeseq.vae import dmm
 
@@ -44,17 +44,18 @@ def gen_core():
     return toy
 
 
-def kalman():
-    """Means and variances [T] of the missing x_t given all that was seen, and the evidence."""
+def kalman(size=7):
+    """Means and variances [T] of the missing x_t given the first steps, and their evidence."""
+    x, seen = X[:size], SEEN[:size]
     model = tfd.LinearGaussianStateSpaceModel(
-        len(X), tf.linalg.LinearOperatorFullMatrix([[W]]),
+        size, tf.linalg.LinearOperatorFullMatrix([[W]]),
         tfd.MultivariateNormalDiag([B], [VARIANCE ** 0.5]),
         tf.linalg.LinearOperatorFullMatrix([[SCALE]]),
         tfd.MultivariateNormalDiag([OFFSET], [NOISE]), tfd.MultivariateNormalDiag([0.0], [1.0]))
-    filled = np.where(SEEN, X, 0)[:, None]
-    means, covariances = model.posterior_marginals(filled, mask=~SEEN)
+    filled = np.where(seen, x, 0)[:, None]
+    means, covariances = model.posterior_marginals(filled, mask=~seen)
     return (SCALE * means[:, 0] + OFFSET, SCALE ** 2 * covariances[:, 0, 0] + NOISE ** 2,
-            model.log_prob(filled, mask=~SEEN))
+            model.log_prob(filled, mask=~seen))
 
 
 def run(toy, rows, particles, **arguments):
@@ -65,48 +66,39 @@ def run(toy, rows, particles, **arguments):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("lag", [None, 6])
+@pytest.mark.parametrize("lag", [None, 1])
 def test_a_linear_model_imputes_as_the_kalman_smoother_does(gen_core, lag):
     rows = 60
-    means, variances, evidence = kalman()
+    _, _, evidence = kalman()
     imputed = run(gen_core, rows, 200, lag=lag)
     weights = tf.exp(imputed.log_weights).numpy()
     values = imputed.values.numpy()[..., 0]  # [B, S, T]
     mean = (weights * values).sum(1)
-    square = (weights * (values - means.numpy()) ** 2).sum(1)
-    for t in np.flatnonzero(~SEEN):
+    # The proposal reads the whole sequence: where the lag ignores the next value that was seen, the
+    # weights have few effective samples.
+    for t in np.flatnonzero(~SEEN) if lag is None else (3, 5):
+        means, variances, _ = kalman(len(X) if lag is None else min(t + lag + 1, len(X)))
+        square = (weights[..., t] * (values[..., t] - float(means[t])) ** 2).sum(1)
         assert abs(mean[:, t].mean() - means[t]) < 4 * mean[:, t].std() / np.sqrt(rows)
-        assert abs(square[:, t].mean() - variances[t]) < 5 * square[:, t].std() / np.sqrt(rows)
+        assert abs(square.mean() - variances[t]) < 5 * square.std() / np.sqrt(rows)
     ratios = np.exp(imputed.log_prob.numpy().astype(np.float64) - float(evidence))
     assert abs(ratios.mean() - 1) < 4 * ratios.std() / np.sqrt(rows)
 
 
 @pytest.mark.oracle
-def test_a_lag_of_0_filters(gen_core):
+@pytest.mark.parametrize("lag", [0, 1])
+def test_what_is_later_than_the_lag_is_ignored(gen_core, lag):
     means, *_ = kalman()
-    imputed = run(gen_core, 60, 100, lag=0)
+    imputed = run(gen_core, 60, 100, lag=lag)
     mean = (np.exp(imputed.log_weights) * imputed.values.numpy()[..., 0]).sum(1)
     # Before the fall to -1.4 is seen, nothing speaks of it.
-    assert mean[:, 3].mean() > means[3] + 0.3
+    assert mean[:, 3 - lag].mean() > means[3 - lag] + 0.3
 
 
 def test_seen_values_stay(gen_core):
     values = run(gen_core, 2, 5).values.numpy()[..., 0]
     np.testing.assert_array_equal(values[..., SEEN], np.broadcast_to(X[SEEN], [2, 5, SEEN.sum()]))
     assert np.isfinite(values).all()
-
-
-def test_shorter_rows_give_what_they_give_alone(gen_core):
-    values = np.where(SEEN, X, 0)[None, :, None].astype(np.float32)
-    long = Masked(tf.constant(values), tf.constant(SEEN[None, :, None]))
-    short = tf.nest.map_structure(lambda leaf: leaf[:, :5], long)
-    alone = imputation.impute(gen_core, short, num_particles=4, seed=1)
-    padded = imputation.impute(
-        gen_core, tf.nest.map_structure(lambda leaf: tf.pad(leaf, [[0, 0], [0, 0], [0, 0]]), long),
-        tf.constant([5]), num_particles=4, seed=1)
-    assert padded.values.shape == [1, 4, 7, 1]
-    np.testing.assert_array_equal(padded.values[:, :, 5:], 0)
-    assert np.isfinite(alone.log_prob).all() and np.isfinite(padded.log_prob).all()
 
 
 def test_rows_of_several_lengths(gen_core):
@@ -118,11 +110,21 @@ def test_rows_of_several_lengths(gen_core):
 
 
 @pytest.mark.slow
-def test_compiled_equals_its_shapes(gen_core):
+def test_compiled_equals_eager(gen_core):
     compiled = tf.function(lambda: run(gen_core, 2, 3), jit_compile=True, autograph=False)
-    tf.nest.map_structure(
-        lambda one, other: np.testing.assert_array_equal(one.shape, other.shape),
-        compiled(), run(gen_core, 2, 3))
+    for one, other in zip(compiled(), run(gen_core, 2, 3), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_what_stands_for_unseen_integers_means_nothing():
+    symbols = clamping.with_missing_values(small.gen_core("VRNN", small.symbol_codec))
+    x = tf.constant([[1, 0, 3, 2]])
+    mask = tf.constant([[True, False, True, False]])
+    one, other = (imputation.impute(
+        symbols, Masked(tf.where(mask, x, value), mask), num_particles=3, seed=1)
+        for value in (-1, 99))
+    np.testing.assert_array_equal(one.values, other.values)
+    assert np.all((one.values >= 0) & (one.values < 4))
 
 
 def test_a_model_without_missing_values_is_refused():

@@ -12,6 +12,7 @@ from vaeseq import seeds, vae
 from vaeseq.bounds import ELBO
 from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate.filling import Filler
+from vaeseq.evaluate.sampler import Sampler
 
 T = 4
 REAL = tf.TensorSpec([1], tf.float32)
@@ -182,6 +183,9 @@ def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
         gap[3] = np.ma.masked
     filled = np.stack(model.impute(gaps))[:, 0]
     assert np.all((filled == lines[:20]) | (np.arange(8) == 3)[:, np.newaxis])
+    (again,) = Sampler(model.gen_core).fill(
+        np.float64(lines[:1]), np.arange(8)[np.newaxis] != 3)
+    np.testing.assert_array_equal(again[np.arange(8) != 3], lines[0][np.arange(8) != 3])
     assert np.mean((filled[:, 3] - levels[:20, 0]) ** 2) < 0.7  # without the others: 2
 
 

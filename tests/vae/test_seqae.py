@@ -189,6 +189,16 @@ def test_the_mmd_of_the_rows_that_begin_is_charged_for_each_of_them():
     small.close(later.objective[0], later.log_prob[0])  # began in the window before
 
 
+def test_samples_of_one_sequence_are_not_compared_with_each_other():
+    model, observed = gen_core(), small.symbols(4, 3)
+    plain = run(model, bounds.make("reconstruction", 3), observed)
+    charged = run(model, bounds.make("mmd", 3), observed)
+    z = charged.state.latent.z
+    prior = bounds.reconstruction._prior(z, tf.constant([1, 2]))
+    penalty = np.mean([mmd.squared_mmd(z[:, s], prior[:, s]) for s in range(3)])
+    np.testing.assert_allclose((plain.objective - charged.objective)[:, 0], penalty, rtol=1e-4)
+
+
 @pytest.mark.oracle
 def test_critic_and_encoder_have_the_gradients_of_their_own_losses():
     model, observed = gen_core(train_bound="adversarial"), small.symbols(4, 3)

@@ -5,6 +5,7 @@ Axes: B batch, T time, N sequences, S samples, Z latent (see `vaeseq.types`).
 """
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -151,7 +152,8 @@ class Autoencoder:
     def decode_greedily(self, z: np.ndarray, *, length: int, seed: int = 0) -> list[Nest]:
         """Decodes latents `[N, Z]` with the most likely symbol at each step.
 
-        Observations that are no symbols are sampled at a temperature near 0.
+        Observations that are no symbols are sampled at a temperature near 0, at 1 if the decoder
+        has no other.
 
         Args:
           z: latents, `[N, Z]`.
@@ -160,8 +162,11 @@ class Autoencoder:
         """
         spec = self._core.observation_spec
         if isinstance(spec, tf.TensorSpec) and spec.shape.rank == 0 and spec.dtype.is_integer:
-            return self.decode(z, length=length, truncation=Truncation(top_k=1), seed=seed)
-        return self.decode(z, length=length, temperature=_COLD, seed=seed)
+            with contextlib.suppress(NotImplementedError):  # the decoder has no classes
+                return self.decode(z, length=length, truncation=Truncation(top_k=1), seed=seed)
+        with contextlib.suppress(NotImplementedError):
+            return self.decode(z, length=length, temperature=_COLD, seed=seed)
+        return self.decode(z, length=length, seed=seed)
 
     def begin(self, z: np.ndarray) -> GenState:
         """Returns the state, for a `Sampler`, of sequences whose latents are z, `[B, Z]`."""

@@ -164,6 +164,8 @@ def report(
         length = longest if shortest == longest else 2 * longest
         decoded = [frames.encode(one) for one in autoencoder.decode_greedily(
             encoded.mean[:num_decoded], length=length, seed=seed)]
+        if shortest < longest and min(map(len, decoded)) == length:  # the agent ends no sequence
+            decoded = [copy[:len(one)] for one, copy in zip(originals, decoded, strict=True)]
         sizes = sum(map(len, originals))
         pairs = list(zip(originals, decoded, strict=True))
         right = sum(accuracy(a, b) * len(a) for a, b in pairs) / sizes

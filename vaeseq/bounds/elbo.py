@@ -31,7 +31,8 @@ class ELBO(AveragedBound):
             them; None for as many as the sequences' size allows.
           monte_carlo: estimates the KL from the samples even where it has a closed form.
           free_bits: bits a step of KL that are free: the objective charges at least this much, so
-            that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934).
+            that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934). Where the KL is
+            estimated, each estimate is charged so, and a mean below the free bits may still gain.
           free_bits_per: "total": max(KL, free) of all dimensions together; "dimension":
             sum_j max(KL_j, free), so that no dimension gains by being unused; these KL_j are in
             closed form, also with `monte_carlo`.

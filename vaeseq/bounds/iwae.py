@@ -40,13 +40,17 @@ class IWAE(Bound):
             them; None for as many as the sequences' size allows.
           doubly_reparameterized: uses the DReG estimator of the gradient (Tucker et al.,
             arXiv:1810.04152): the same mean, a smaller variance for the posterior's parameters,
-            at the price of scoring each sample twice.
+            at the price of scoring each sample twice, all at once.
 
         Raises:
-          ValueError: `num_samples` is below 1, or `samples_at_once` does not divide it.
+          ValueError: `num_samples` is below 1, `samples_at_once` does not divide it, or it is not
+            0 where the DReG estimator is used.
         """
         super().__init__(num_samples)
         check_samples_at_once(num_samples, samples_at_once)
+        if doubly_reparameterized and samples_at_once != 0:
+            raise ValueError("doubly reparameterized gradients score all samples at once; expected "
+                             f"samples_at_once=0, got {samples_at_once}.")
         self._samples_at_once = samples_at_once
         self._doubly_reparameterized = doubly_reparameterized
 

@@ -55,7 +55,11 @@ class MMD(AveragedBound):
         lengths: Tensor | None, *, kl_weight: float | Tensor, seed: Seed,
     ) -> tuple[Tensor, Tensor]:
         z, begins = _sequence_latents(samples, state, lengths)
-        penalty = mmd.squared_mmd(z, _prior(z, seed), is_valid=begins)
+        prior = _prior(z, seed)
+        # Samples of one sequence are not independent draws of the aggregate posterior.
+        penalty = tf.add_n([
+            mmd.squared_mmd(z[:, s], prior[:, s], is_valid=begins[:, s])
+            for s in range(self.num_samples)]) / self.num_samples
         return samples.log_prob, _charge(samples.log_prob, begins, kl_weight * penalty)
 
 
@@ -74,10 +78,10 @@ class Adversarial(AveragedBound):
     ) -> tuple[Tensor, Tensor]:
         z, begins = _sequence_latents(samples, state, lengths)
         critic = _critic(core)
-        real = critic(_prior(z, seed))[:, 0]
+        real = critic(_prior(z, seed))[..., 0]
         # The critic learns from latents that are constants, the encoder from a critic that is: the
         # gradients of the weights in `logits` and in `fixed` cancel.
-        logits, fixed = critic(z)[:, 0], critic(tf.stop_gradient(z))[:, 0]
+        logits, fixed = critic(z)[..., 0], critic(tf.stop_gradient(z))[..., 0]
         critic_loss = tf.nn.softplus(-real) + tf.nn.softplus(fixed)
         encoder_loss = tf.nn.softplus(-(logits - fixed + tf.stop_gradient(fixed)))
         return samples.log_prob, _charge(
@@ -102,11 +106,11 @@ def _critic(core: SequenceCore) -> MLP:
 def _sequence_latents(
     samples: WeightedSamples, state: BoundState, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the latents of the first step, `[B * S, Z]`, and which rows begin there."""
+    """Returns the latents of the first step, `[B, S, Z]`, and which begin there, `[B, S]`."""
     begins = state.latent.has_begun[..., 0] == 0
     if lengths is not None:
         begins &= lengths[:, tf.newaxis] > 0
-    return nest.merge_leading((samples.z[:, :, 0], begins))
+    return samples.z[:, :, 0], begins
 
 
 def _prior(z: Tensor, seed: Seed) -> Tensor:
@@ -114,6 +118,6 @@ def _prior(z: Tensor, seed: Seed) -> Tensor:
 
 
 def _charge(log_prob: Tensor, begins: Tensor, penalty: Tensor) -> Tensor:
-    """Subtracts a penalty, a scalar or `[B * S]`, from the first steps of rows that begin."""
-    charged = tf.reshape(tf.where(begins, penalty, tf.zeros_like(penalty)), tf.shape(log_prob)[:2])
+    """Subtracts a penalty, a scalar or `[B, S]`, from the first steps of samples that begin."""
+    charged = tf.where(begins, penalty, tf.zeros_like(penalty))
     return tf.concat([log_prob[..., :1] - charged[..., tf.newaxis], log_prob[..., 1:]], -1)

@@ -30,8 +30,7 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import seeds
-from vaeseq.codec import _layers, heads
+from vaeseq.codec import _layers, distributions, heads
 from vaeseq.codec._relative import AlignedHead
 from vaeseq.dist_module import check_temperature
 from vaeseq.types import Seed, Spec, Tensor
@@ -188,7 +187,7 @@ class MaskedBernoulliDistribution(tfd.Distribution):
 
 def _logistic(shape: Tensor, seed: Seed | None, dtype: tf.DType) -> Tensor:
     """Draws logistic noise: a value is 1 where its logit exceeds it."""
-    uniform = seeds.uniform(shape, seed, dtype)
+    uniform = distributions.open_uniform(shape, seed, dtype)
     return tf.math.log(uniform) - tf.math.log1p(-uniform)
 
 

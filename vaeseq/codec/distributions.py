@@ -57,7 +57,7 @@ class Bernoulli(tfd.Bernoulli):
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         probs = self.probs_parameter()
         shape = tf.concat([[n], tf.shape(probs)], 0)
-        return tf.cast(seeds.uniform(shape, seed, probs.dtype) < probs, self.dtype)
+        return tf.cast(open_uniform(shape, seed, probs.dtype) < probs, self.dtype)
 
 
 class StudentT(tfd.StudentT):
@@ -67,7 +67,7 @@ class StudentT(tfd.StudentT):
         df = tf.convert_to_tensor(self.df)
         shape = tf.concat([[n], self.batch_shape_tensor()], 0)
         radius_seed, angle_seed = seeds.split(seed, 2)
-        radius = _open_uniform(shape, radius_seed, df.dtype)
+        radius = open_uniform(shape, radius_seed, df.dtype)
         angle = 2.0 * np.pi * seeds.uniform(shape, angle_seed, df.dtype)
         # u^(-2/df) - 1, without cancellation for large df.
         squared = df * tf.math.expm1(-2.0 / df * tf.math.log(radius))
@@ -106,10 +106,10 @@ def gamma(concentration: Tensor, seed: int | Seed) -> Tensor:
     x = seeds.normal(shape, normal_seed, dtype)
     v = (1.0 + x / tf.sqrt(9.0 * d)) ** 3
     log_v = tf.math.log(tf.maximum(v, np.finfo(dtype.as_numpy_dtype).tiny))
-    log_u = tf.math.log(_open_uniform(shape, uniform_seed, dtype))
+    log_u = tf.math.log(open_uniform(shape, uniform_seed, dtype))
     accepted = (v > 0.0) & (log_u < 0.5 * x * x + d * (1.0 - v + log_v))
     sample = d * _first(accepted, v)
-    boost = _open_uniform(tf.shape(concentration), boost_seed, dtype)
+    boost = open_uniform(tf.shape(concentration), boost_seed, dtype)
     return tf.where(concentration < 1.0, sample * boost ** (1.0 / concentration), sample)
 
 
@@ -134,7 +134,7 @@ def poisson(rate: Tensor, seed: int | Seed) -> Tensor:
     large = tf.maximum(tf.cast(rate, tf.float64), _POISSON_SPLIT)
     shape = tf.concat([[_POISSON_ATTEMPTS], tf.shape(rate)], 0)
     u = seeds.uniform(shape, u_seed, tf.float64) - 0.5
-    v = _open_uniform(shape, v_seed, tf.float64)
+    v = open_uniform(shape, v_seed, tf.float64)
     b = 0.931 + 2.53 * tf.sqrt(large)
     a = -0.059 + 0.02483 * b
     distance = 0.5 - tf.abs(u)
@@ -151,10 +151,10 @@ def poisson(rate: Tensor, seed: int | Seed) -> Tensor:
                    rate.dtype)
 
 
-def _open_uniform(shape: Tensor, seed: Seed, dtype: tf.DType) -> Tensor:
-    """Draws uniform numbers in (0, 1), whose logarithm is finite."""
-    tiny = np.finfo(dtype.as_numpy_dtype).tiny
-    return tf.maximum(seeds.uniform(shape, seed, dtype), tiny)
+def open_uniform(shape: Tensor, seed: Seed | None, dtype: tf.DType) -> Tensor:
+    """Draws uniform numbers in (0, 1): the centres of the intervals of the generator's."""
+    return seeds.uniform(shape, seed, dtype) + tf.constant(
+        np.finfo(dtype.as_numpy_dtype).epsneg, dtype)
 
 
 def _first(accepted: Tensor, proposals: Tensor) -> Tensor:

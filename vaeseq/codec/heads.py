@@ -84,7 +84,7 @@ class Head(snt.Module):
 
         Args:
           initial: for each output an array of its shape: its value for zero features before
-            training.
+            training, if the activation is 0 at 0 (those of `sigmoid` and `softplus` are not).
           hidden_sizes: units of the layers before the last.
           activation: of the layers before the last, a name as for `networks.MLP`.
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.

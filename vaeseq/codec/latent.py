@@ -99,7 +99,8 @@ def normal_params(dist: tfd.Distribution) -> NormalParams | tuple[()]:
     base = getattr(dist, "distribution", None)
     if not isinstance(base, distributions.Normal) or dist.event_shape.rank != 1:
         return ()
-    return NormalParams(base.loc, base.scale)
+    loc, scale = base.loc, base.scale  # of a core of one's own, of shapes that broadcast
+    return NormalParams(loc + tf.zeros_like(scale), scale + tf.zeros_like(loc))
 
 
 def residual(prior: NormalParams, delta: NormalParams) -> NormalParams:

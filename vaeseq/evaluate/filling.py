@@ -12,7 +12,7 @@ from vaeseq.compilation import compiled
 from vaeseq.dist_module import check_temperature
 from vaeseq.runs.progress import Progress
 from vaeseq.truncation import Truncation
-from vaeseq.types import Nest, Seed
+from vaeseq.types import Nest, Seed, Spec
 from vaeseq.vae.diffusion import MOST_STEPS, Diffusion, Noisy
 
 
@@ -51,8 +51,14 @@ class Filler:
         scalar = check_temperature(temperature, tf.float32)
         limits = dataclasses.astuple(truncation.check())
         begin_seed, step_seed = seeds.split(seeds.make(seed), 2)
+
+        def known(leaf: np.ndarray, spec: Spec) -> tf.Tensor:
+            mask = is_known.reshape([*is_known.shape, *[1] * spec.shape.rank])
+            return tf.cast(tf.where(mask, leaf, tf.zeros_like(leaf)), spec.dtype)
+
         noisy, numbers = self._core.begin(
-            tf.nest.map_structure(tf.convert_to_tensor, values), is_known, seed=begin_seed)
+            tf.nest.map_structure(known, values, self._core.observation_spec), is_known,
+            seed=begin_seed)
         with Progress("sample", total=len(numbers), is_brief=True) as progress:
             for number in numbers:
                 noisy = self._denoise(

@@ -104,13 +104,14 @@ def seasonal_error(history: np.ndarray, season: int = 1) -> np.ndarray:
       season: the lag m; 1 repeats the last value.
 
     Returns:
-      `[...]`; NaN where the history has no pair of observations m steps apart, or never changes.
+      `[...]`; NaN where the history has no pair of observations m steps apart, never changes, or
+      has an infinity.
     """
     history = np.asarray(history, np.float64)
     change = np.abs(history[season:] - history[:-season])
     count = np.isfinite(change).sum(0)
     error = np.nansum(change, 0) / np.maximum(count, 1)
-    return np.where(error > 0, error, np.nan)
+    return np.where((error > 0) & np.isfinite(error), error, np.nan)
 
 
 def mase(observed: np.ndarray, forecast: np.ndarray, seasonal: np.ndarray | float) -> float:
@@ -121,7 +122,7 @@ def mase(observed: np.ndarray, forecast: np.ndarray, seasonal: np.ndarray | floa
       forecast: the medians, `[H]`.
       seasonal: of the history before the window (`seasonal_error`); NaN gives NaN.
     """
-    return float(_mean(np.abs(np.asarray(observed) - forecast), observed) / seasonal)
+    return _scaled(_mean(np.abs(np.asarray(observed) - forecast), observed), seasonal)
 
 
 def smape(observed: np.ndarray, forecast: np.ndarray) -> float:
@@ -150,7 +151,7 @@ def mean_scaled_interval_score(
     seasonal: np.ndarray | float,
 ) -> float:
     """Returns MSIS: the mean interval score over the seasonal error, as `mase`."""
-    return float(_mean(interval_score(observed, lower, upper, alpha), observed) / seasonal)
+    return _scaled(_mean(interval_score(observed, lower, upper, alpha), observed), seasonal)
 
 
 def coverage(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
@@ -183,6 +184,10 @@ def _mean(values: np.ndarray, observed: np.ndarray) -> float:
     """Returns the mean of values where something was observed; NaN for none."""
     values = np.asarray(values)[~np.isnan(observed)]
     return _finite(values.mean()) if len(values) else float("nan")
+
+
+def _scaled(error: float, seasonal: np.ndarray | float) -> float:
+    return float(error / seasonal) if 0 < seasonal < np.inf else float("nan")
 
 
 def _finite(value: float) -> float:

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.codec.missing import MaskedDecoder
+from vaeseq.codec.missing import MaskedDecoder, fill
 from vaeseq.data import Masked
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
@@ -77,7 +77,7 @@ def impute(
                          f"num_particles={num_particles}, lag={lag}.")
     batch_size, num_steps = (nest.leading_dim(observed.values, axis) for axis in (0, 1))
     feature_seed, scan_seed, last_seed = seeds.split(seeds.make(seed), 3)
-    observed = nest.mask_time(observed, lengths)
+    observed = fill(nest.mask_time(observed, lengths))
     features = _features(gen_core, observed, inputs, lengths, feature_seed)
     criterion = resampling.when_ess_below(resample_below)
 

@@ -331,7 +331,7 @@ class Comparison(NamedTuple):
 
     Attributes:
       samples: of the model.
-      real: of held-out data; the reverse figures are those of training data.
+      real: of held-out data; the reverse figures and BLEU are those of training data.
     """
 
     samples: list[Row]
@@ -380,17 +380,18 @@ def compare(
             latest = np.concatenate([each[before:] for each in np.split(
                 nats, np.cumsum([len(sample) for sample in cut])[:-1])])
             copies = longest_copies(cut, train)
-            texts = [decode(sample) for sample in cut] if decode else []
-            scored = texts if has_bleu() else []
-            references = [decode(sample) for sample in _excerpts(
-                held_out, len(cut), length, np.random.default_rng(seed + 1))] if decode else []
+            others = [sample[:length] for sample in of_reverse]
+            scored = list(map(decode, others)) if decode and has_bleu() else []
+            references = list(map(decode, _excerpts(
+                held_out, len(cut), length,
+                np.random.default_rng(seed + 1)))) if decode and scored else []
             yield Row(
                 length, float(nats.mean()), float(latest.mean()),
-                NGram([sample[:length] for sample in of_reverse], vocabulary_size,
-                      order).nats_per_symbol(held_out),
+                NGram(others, vocabulary_size, order).nats_per_symbol(held_out),
                 distinct(cut, n), repetition(cut, n), float(np.median(copies)), max(copies),
                 bleu(scored, references) if scored else None,
-                self_bleu(scored) if len(scored) > 1 else None, *line_lengths(texts))
+                self_bleu(scored) if len(scored) > 1 else None,
+                *line_lengths([decode(sample) for sample in cut] if decode else []))
             before = length
             advance()
 
@@ -400,11 +401,16 @@ def compare(
 def _excerpts(
     texts: Sequence[np.ndarray], count: int, length: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Returns `count` random passages of `length` symbols of all texts joined."""
+    """Returns `count` random passages of `length` symbols of all texts joined.
+
+    They overlap only where the texts are too short for as many.
+    """
     sizes = np.cumsum([0, *map(len, texts)])
-    last = max(0, int(sizes[-1]) - length)
+    step = length if count * length <= sizes[-1] else 0
+    last = max(0, int(sizes[-1]) - length - (count - 1) * step)
+    starts = np.sort(rng.integers(last + 1, size=count)) + step * np.arange(count)
     results = []
-    for start in rng.integers(last + 1, size=count).tolist():
+    for start in starts.tolist():
         first = int(np.searchsorted(sizes, start, side="right")) - 1
         parts, left, offset = [], length, start - int(sizes[first])
         while left > 0 and first < len(texts):
