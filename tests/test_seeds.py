@@ -101,3 +101,10 @@ def test_models_and_bounds_take_numbers_as_seeds(vae_type):
                          FIVO(2).initial_state(model.core, 2), seed=seed)
         results.append((generated, result))
     small.same(*results)
+
+
+def test_seeds_of_split_are_numbers():
+    for pair in [(-3, 5), (7, -9), *seeds.split(5, 4)]:
+        number = seeds.as_number(tf.constant(pair))
+        assert 0 <= number < 1 << 62
+        np.testing.assert_array_equal(seeds.make(number), np.array(pair) & 0x7FFFFFFF)

@@ -255,7 +255,8 @@ class EncodeObserved(Agent):
 class Chain(Agent):
     """Concatenates the contexts of several agents, in the dtype of the model.
 
-    A sequence is finished when one of the agents reports it finished.
+    A sequence is finished when one of the agents reports it finished. Agents whose contexts are
+    random draw other numbers for whole sequences than step by step.
     """
 
     def __init__(self, agents: Sequence[Agent], name: str | None = None):

@@ -41,10 +41,13 @@ def make(seed: int | Seed) -> Seed:
 
 
 def as_number(seed: int | Seed) -> int:
-    """Returns a seed as a Python integer under 2^62, for which `make` returns the same pair."""
+    """Returns a seed as a Python integer under 2^62, for which `make` returns the same pair.
+
+    Of a pair with negative numbers, such as half of those of `split`, the signs are left out.
+    """
     if isinstance(seed, (int, np.integer)):
         return int(seed) & ((1 << 62) - 1)
-    low, high = make(seed).numpy().tolist()
+    low, high = (number & 0x7FFFFFFF for number in make(seed).numpy().tolist())
     return low | high << 31
 
 

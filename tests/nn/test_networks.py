@@ -166,3 +166,5 @@ def test_a_stack_of_no_layers_is_the_identity():
     outputs, final = stack(x, stack.initial_state(3))
     np.testing.assert_array_equal(outputs, x)
     assert final == ()
+    outputs, _ = stack(x, (), tf.constant([5, 2, 0]))
+    np.testing.assert_array_equal(outputs[1], tf.concat([x[1, :2], tf.zeros([3, 2])], 0))

@@ -251,14 +251,15 @@ def test_collapse_of_the_posterior_is_said_once(ops, tmp_path, capsys, kls, is_t
 
 @pytest.mark.parametrize("vae_type, weight, minutes, is_told", [
     ("ISEQ", 0.3, 0.0, True), ("ISEQ", 0.95, 0.0, False), ("RNN", 0.3, 0.0, False),
-    ("ISEQ", 0.3, math.inf, False)])
+    ("ISEQ", 0.3, math.inf, False), ("ISEQ", 1.0, 0.0, False)])
 def test_time_that_is_up_within_kl_annealing_is_said(
         tmp_path, eagerly, vae_type, weight, minutes, is_told):
     model = small.gen_core(vae_type)
     ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 0.01,
-                   kl_weight=lambda step: weight, jit_compile=False, seed=small.SEED)
+                   kl_weight=lambda step: 0.2 * (1 if step == 2 else weight),
+                   jit_compile=False, seed=small.SEED)
     ops.build(data().batch(0))
     log = io.StringIO()
     with Progress("train", total=2, unit="step", file=log) as progress:
         make(ops, tmp_path).run(2, Recorder(), progress, max_minutes=minutes)
-    assert ("time is up at a KL weight of 0.30" in log.getvalue()) == is_told
+    assert ("time is up at 0.30 of the last KL weight" in log.getvalue()) == is_told

@@ -69,6 +69,13 @@ def test_a_decoder_that_is_reset_keeps_its_initial_weights():
     assert not any("not in this model" in line for line in origin.not_taken)
 
 
+def test_updates_of_the_encoder_need_a_core_that_names_it():
+    model = gen_core("VRNN", latent_size=2)
+    with pytest.raises(ValueError, match="without inference_variables, got 2 for VRNN"):
+        TrainOps(model.agent, model.core, bounds.make("elbo"), learning_rate=0.1,
+                 encoder_updates=2, seed=0)
+
+
 def test_the_encoder_is_updated_alone_before_each_update_of_all_weights():
     model = gen_core("SEQAE", cell="gru")
     ops = TrainOps(model.agent, model.core, bounds.make("elbo"), optimizer=Adam(0.01),

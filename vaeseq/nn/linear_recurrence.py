@@ -207,9 +207,11 @@ class ParallelCell(Cell):
         # The variables are created outside of the function that is being traced.
         with tf.init_scope():
             self._scale = tf.Variable(tf.ones([input_size], self._dtype), name="scale")
-            self._taps = tf.Variable(Glorot()([_WIDTH, self.units], self._dtype), name="taps")
             # Starts the convolution near the identity: the last tap is 1, the others are small.
-            self._taps[-1].assign(tf.ones([self.units], self._dtype))
+            # (A later assignment would reach one of several replicas alone.)
+            small = Glorot()([_WIDTH, self.units], self._dtype)[:-1]
+            self._taps = tf.Variable(
+                tf.concat([small, tf.ones([1, self.units], self._dtype)], 0), name="taps")
             self._shift = tf.Variable(tf.zeros([self.units], self._dtype), name="shift")
 
 

@@ -169,7 +169,7 @@ class RecurrentStack(Described, snt.Module):
             with segment_dropout(number):
                 outputs, state = self._run(
                     segment, state, lambda layer, x, s: layer(x, s, segment_lengths))
-            if self._residual or self._skip:
+            if self._residual or self._skip or not self._layers:
                 outputs = nest_lib.mask_time(outputs, segment_lengths)
             return outputs, state
 

@@ -42,7 +42,7 @@ def sending(cluster: Cluster) -> Iterator[Send]:
 
     Workers that connect before it is called wait for it, without a time limit. Its arguments are a
     function of the index of a worker, which returns the worker's `Part`, and how many seconds to
-    wait for workers that have not connected; it raises LostWorkerError where they do not.
+    wait for the next worker to connect; it raises LostWorkerError where none does.
 
     Raises:
       OSError: the port is in use.
@@ -52,19 +52,34 @@ def sending(cluster: Cluster) -> Iterator[Send]:
             waiting = set(range(1, len(cluster.addresses)))
             deadline = time.monotonic() + seconds
             while waiting:
-                if time.monotonic() > deadline:
-                    raise distribute.not_connected(cluster, sorted(waiting))
-                listening.settimeout(distribute.RETRY_SECONDS)
-                # Ignores other programs that connect; a worker that is cut off connects again.
-                with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                    peer, _ = listening.accept()
-                    with peer:
-                        task = distribute.receive_json(peer, distribute.REPLY_SECONDS)["task"]
-                        if task in waiting:
-                            _send_part(peer, part_of(task))
+                task, peer = _accept(listening)
+                if peer is None:
+                    if time.monotonic() > deadline:
+                        raise distribute.not_connected(cluster, sorted(waiting))
+                    continue
+                with peer:
+                    if task in waiting:
+                        part = part_of(task)
+                        with contextlib.suppress(OSError):  # it is cut off, and connects again
+                            _send_part(peer, part)
                             waiting.remove(task)
+                deadline = time.monotonic() + seconds
 
         yield send
+
+
+def _accept(listening: socket.socket) -> tuple[int, socket.socket | None]:
+    """Returns the index of a worker that connects soon and its connection; None for others."""
+    listening.settimeout(distribute.RETRY_SECONDS)
+    try:
+        peer, _ = listening.accept()
+    except OSError:
+        return 0, None
+    try:
+        return int(distribute.receive_json(peer, distribute.REPLY_SECONDS)["task"]), peer
+    except (OSError, ValueError, TypeError, KeyError):  # another program
+        peer.close()
+        return 0, None
 
 
 def _send_part(peer: socket.socket, part: Part) -> None:

@@ -23,6 +23,7 @@ restored. If a worker is lost, all of them exit; a new start resumes from the la
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -95,7 +96,8 @@ class Strategy:
 
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
         """Compiles `step`; each replica calls it with its `local_rows` and shared arguments."""
-        return tf.function(step, autograph=False)
+        # A partial, as in `compilation.compiled`.
+        return tf.function(functools.partial(step), autograph=False)
 
     def all_reduce_sum(self, nest: Nest) -> Nest:
         """Inside `function`: returns the sums of tensors over all replicas."""
@@ -155,8 +157,9 @@ class Replicas(Strategy):
             yield
 
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
-        return tf.function(
-            lambda *arguments: self._strategy.run(step, arguments), autograph=False)
+        def run(*arguments: Nest) -> Nest:
+            return self._strategy.run(step, arguments)
+        return tf.function(functools.partial(run), autograph=False)
 
     def all_reduce_sum(self, nest: Nest) -> Nest:
         # Arguments of a tf.function are not placed on a device, which an all-reduce requires.
@@ -479,8 +482,14 @@ def _create_on_each_replica(
 def _all_gather(rows: Nest) -> Nest:
     """Inside a replica: returns the rows of all replicas."""
     context = tf.distribute.get_replica_context()
-    return tf.nest.map_structure(
-        lambda x: tf.cast(context.all_gather(_as_sendable(x), axis=0), x.dtype), rows)
+
+    def gathered(x: Tensor | tf.Variable) -> Tensor:
+        if not x.shape.num_elements():  # TensorFlow's collective crashes, and nothing is sent
+            num_rows = x.shape[0] * context.num_replicas_in_sync
+            return tf.zeros([num_rows, *x.shape[1:]], x.dtype)
+        return tf.cast(context.all_gather(_as_sendable(x), axis=0), x.dtype)
+
+    return tf.nest.map_structure(gathered, rows)
 
 
 def _as_sendable(x: Tensor | tf.Variable) -> Tensor:

@@ -185,10 +185,11 @@ class TrainOps(snt.Module):
             arXiv:1901.05534).
           encoder_steps: number of updates, from the first, for which `encoder_updates` holds.
           clip_gradient_norm: largest global norm of a gradient; 0 disables clipping.
-          l1_regularization: weight of sum |w| over weight matrices (rank 2 and above).
-          l2_regularization: weight of sum w^2 / 2 over weight matrices.
-          weight_decay: decoupled weight decay of weight matrices as in AdamW
-            (arXiv:1711.05101), multiplied by the learning rate.
+          l1_regularization: weight of sum |w| over weights of rank 2 and above: matrices, and
+            the convolutions and log-rates of parallel cells.
+          l2_regularization: weight of sum w^2 / 2 over the same weights.
+          weight_decay: decoupled weight decay of the same weights as in AdamW (arXiv:1711.05101),
+            multiplied by the learning rate.
           context_dropout: dropout rate of the contexts; a given `loss` has its own.
           adam_beta2: decay of Adam's second-moment average (arXiv:1412.6980).
           precision: "bfloat16" computes the layers' matrix products in it (see
@@ -245,6 +246,10 @@ class TrainOps(snt.Module):
         self._weight_stddev = weight_stddev
         self._weight_cost = weight_cost
         self._num_data_steps = num_data_steps
+        if encoder_updates and not hasattr(type(self._core), "inference_variables"):
+            raise ValueError(
+                "expected encoder_updates=0 for a core without inference_variables, got "
+                f"{encoder_updates} for {type(self._core).__name__}.")
         self._encoder_updates = encoder_updates
         self._encoder_steps = encoder_steps
         self.weight_posterior: GaussianWeights | None = None
@@ -532,8 +537,13 @@ class TrainOps(snt.Module):
         """Returns the weights that not every update changes."""
         if not self._encoder_updates:
             return []
-        always = {id(v) for v in getattr(self._core, "inference_variables", ())}
-        return [v for v in self.variables_to_train if always and id(v) not in always]
+        always = {id(v) for v in self._core.inference_variables}
+        joint = [v for v in self.variables_to_train if id(v) not in always]
+        if self.weight_posterior is not None:
+            joint += [stddev for weight, stddev in zip(
+                self.variables_to_train, self.weight_posterior.log_stddevs, strict=True)
+                if id(weight) not in always]
+        return joint
 
     def _regularization(self, weights: tuple[tf.Variable, ...]) -> Tensor:
         total = tf.zeros([], self._core.dtype)

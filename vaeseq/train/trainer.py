@@ -33,7 +33,7 @@ from vaeseq.vae.base import VAECore
 Log = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
-_ANNEALED = 0.9  # KL weight at which annealing is nearly done
+_ANNEALED = 0.9  # share of the last KL weight at which annealing is nearly done
 # The metrics that are written: none depends on the clock, so a resumed run writes the same file.
 _AVERAGED = ("loss", "nats_per_step", "log_prob", "kl", "gradient_norm")
 
@@ -238,7 +238,7 @@ class Trainer:
                 (interrupted,) = self._strategy.any_worker(interrupted)
             pending = False
             if not interrupted and (validating or step % self._periods.log == 0):
-                is_best = self._report(step, writer, totals, score, progress.write)
+                is_best = self._report(step, num_steps, writer, totals, score, progress.write)
                 totals[:] = 0
                 if validating:
                     self._save(step, state, totals, best=is_best)
@@ -254,7 +254,7 @@ class Trainer:
         if step > saved_step:
             self._save(step, state, totals)
         if self._strategy.is_chief and stop_reason == "time":
-            self._warn_of_low_kl_weight(step, progress.write)
+            self._warn_of_low_kl_weight(step, num_steps, progress.write)
         self._strategy.any_worker(False)  # A barrier: the chief has saved its checkpoint.
         return TrainResult(step, stop_reason, float(self._best), first_step_seconds)
 
@@ -275,7 +275,8 @@ class Trainer:
         return contextlib.nullcontext() if average is None else average.as_weights()
 
     def _report(
-        self, step: int, writer: Writer, totals: np.ndarray, score: Score | None, log: Log
+        self, step: int, num_steps: int, writer: Writer, totals: np.ndarray, score: Score | None,
+        log: Log,
     ) -> bool:
         """Writes the averages since the last line; returns whether `score` is the best so far."""
         if not self._strategy.is_chief:
@@ -289,21 +290,26 @@ class Trainer:
             values["valid_kl"] = score.kl
             values["valid_active_units"] = score.active_units
             best = score.nats_per_step < float(self._best)
-            self._best.assign(np.float64(min(score.nats_per_step, float(self._best))))
+            if best:
+                self._best.assign(np.float64(score.nats_per_step))
             self._num_worse.assign(0 if best else int(self._num_worse.numpy()) + 1)
             log(f"step {step}: validation {score.nats_per_step:.4f} nats per {self._unit}"
                 + (", the best so far" if best else ""))
             if self._is_out_of_patience():
                 log(f"step {step}: stopping early: no improvement in {self._patience} validations. "
                     f"The best one ({float(self._best):.4f}) is kept.")
-            self._warn_of_collapse(step, score, log)
+            self._warn_of_collapse(step, num_steps, score, log)
         writer.scalars(step, values)
         writer.flush()
         return best
 
-    def _warn_of_collapse(self, step: int, score: Score, log: Log) -> None:
+    def _annealed(self, step: int, num_steps: int) -> float:
+        """Returns the KL weight as a share of that at the end of the run."""
+        return float(self._ops.kl_weight(step)) / (float(self._ops.kl_weight(num_steps)) or 1.0)
+
+    def _warn_of_collapse(self, step: int, num_steps: int, score: Score, log: Log) -> None:
         """Logs a line if the posterior has collapsed since the last validation."""
-        collapsed = score.is_collapsed and self._ops.kl_weight(step) > 0.5
+        collapsed = score.is_collapsed and self._annealed(step, num_steps) > 0.5
         if collapsed and not self._has_collapsed:
             has_free_bits = self._ops.loss.bound.name == ELBO.name
             log(f"step {step}: posterior collapse: no latent dimension carries more than "
@@ -311,13 +317,13 @@ class Trainer:
                 f"{', free_bits,' if has_free_bits else ''} or context_dropout.")
         self._has_collapsed = collapsed
 
-    def _warn_of_low_kl_weight(self, step: int, log: Log) -> None:
+    def _warn_of_low_kl_weight(self, step: int, num_steps: int, log: Log) -> None:
         """Logs a line if the time was up before KL annealing came near its end."""
-        weight = float(self._ops.kl_weight(step))
+        share = self._annealed(step, num_steps)
         core = self._ops.loss.core
-        if isinstance(core, VAECore) and core.latent_size and weight < _ANNEALED:
-            log(f"step {step}: time is up at a KL weight of {weight:.2f}: scores count the whole "
-                "KL, of which training has charged a part. Resume the run; or begin one with a "
+        if isinstance(core, VAECore) and core.latent_size and share < _ANNEALED:
+            log(f"step {step}: time is up at {share:.2f} of the last KL weight: scores count the "
+                "KL, of which training has charged less. Resume the run; or begin one with a "
                 f"--num-steps of about {step}, which the annealing follows, or with a smaller "
                 "divergence_strength_half.")
 

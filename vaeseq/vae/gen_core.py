@@ -18,7 +18,7 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import nest, seeds
+from vaeseq import nest, seeds, trace_context
 from vaeseq.agent import Agent
 from vaeseq.data import Masked
 from vaeseq.dist_module import check_temperature
@@ -179,7 +179,10 @@ class GenCore(snt.Module):
         super().__init__(name=name)
         self.agent = agent
         self.core = core
-        self._generate_compiled = tf.function(self._generate_sharded, autograph=False)
+        # A partial, as in `compilation.compiled`.
+        self._generate_compiled = tf.function(
+            functools.partial(self._generate_sharded, trace_context.current().xla),
+            autograph=False)
 
     @property
     def stepwise(self) -> VAECore:
@@ -198,7 +201,8 @@ class GenCore(snt.Module):
     ) -> GenState:
         """Returns the state after observed steps, with their latents sampled from the posterior.
 
-        Missing values (`Masked` observations) are sampled from the model, step by step.
+        A sequence is finished if the agent ends it at the last of them. Missing values (`Masked`
+        observations) are sampled from the model, step by step.
 
         Args:
           observed: a nest of `[B, T, ...]`.
@@ -234,11 +238,11 @@ class GenCore(snt.Module):
                 self.stepwise, context, feature, x, state.core, latent_seed=latent_seed,
                 observed_seed=observed_seed)
             agent_state = self.agent.observe(completed.observed, context, state.agent)
-            return (), GenState(agent_state, core_state,
-                                state.finished | self.agent.finished(agent_state), state.steps + 1)
+            return (), GenState(agent_state, core_state, state.finished, state.steps + 1)
 
         step_seeds = seeds.per_step(seed, nest.leading_dim(observed.values, 1))
-        return unroll.scan(step, (observed, features, inputs, step_seeds), state, lengths)[1]
+        _, state = unroll.scan(step, (observed, features, inputs, step_seeds), state, lengths)
+        return state._replace(finished=state.finished | self.agent.finished(state.agent))
 
     def generate(
         self, num_steps: int, state: GenState, inputs: Nest = (), *,
@@ -305,8 +309,8 @@ class GenCore(snt.Module):
             yield generated
 
     def _generate_sharded(
-        self, num_steps: int, state: GenState, limits: tuple, *, temperature: float | Tensor,
-        seed: Seed,
+        self, xla: bool, num_steps: int, state: GenState, limits: tuple, *,
+        temperature: float | Tensor, seed: Seed,
     ) -> tuple[Generated, GenState]:
         """Runs `generate` on shards of rows in parallel, each with its own seed.
 
@@ -322,7 +326,7 @@ class GenCore(snt.Module):
             return (), self.generate(num_steps, state, temperature=temperature,
                                      truncation=Truncation(*limits), seed=seed)
 
-        sharded = parallel.parallel(generate, num_shards)
+        sharded = parallel.parallel(generate, num_shards, jit_compile=xla)
         rows = state, tf.range(nest.leading_dim(state))
         return sharded(rows, temperature, seed)[1]
 

@@ -260,6 +260,28 @@ def test_gradients_reach_outside_of_the_function(compiled):
     assert_close(gradients(function), expected, tf.float64)
 
 
+def test_second_derivatives_are_right_or_refused():
+    stack = networks.RecurrentStack((3,))
+    x = tf.reshape(tf.linspace(-1.0, 1.0, 8), [1, 4, 2])
+
+    def second(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                total = tf.reduce_sum(stack(x, stack.initial_state(1))[0])
+            first = tape.gradient(total, x)
+        return first, outer.gradient(first, x)
+
+    first, gradient = second(x)
+    for change in (0.01, -0.01):
+        moved, _ = second(x + change)
+        small = tf.reduce_sum(moved) - tf.reduce_sum(first)
+        np.testing.assert_allclose(small, change * tf.reduce_sum(gradient), rtol=0.1)
+    with pytest.raises(NotImplementedError, match="second derivatives of a compiled scan"):
+        run_as("function", second)(x)
+
+
 @pytest.mark.parametrize("mode", ["compiled", "split"])
 def test_the_backward_pass_drops_the_same_units(mode):
     layer = networks.MLP((6, 2), dropout=0.5)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import tensorflow as tf
 
@@ -82,7 +82,7 @@ def attach_gradient(plan: Plan, residuals: Residuals, outputs: Tensors, final: T
             d_sources = plan.context.copy().run(
                 _run_loop, plan, residuals, differentiate, list(d_results[:num_outputs]),
                 list(d_results[num_outputs:]))
-            return [x for field in d_sources for x in field]
+            return _differentiated_once([x for field in d_sources for x in field])
         return [tf.stop_gradient(x) for x in floating(results)], gradient
 
     flat_sources = [x for field in sources for x in field]
@@ -91,6 +91,20 @@ def attach_gradient(plan: Plan, residuals: Residuals, outputs: Tensors, final: T
     differentiable = iter(attached(*flat_sources))
     results = [next(differentiable) if x.dtype.is_floating else x for x in results]
     return results[:len(outputs)], results[len(outputs):]
+
+
+def _differentiated_once(gradients: MaybeTensors) -> MaybeTensors:
+    """Returns the same gradients; theirs, which would lack what the loop stored, raise an error."""
+    @tf.custom_gradient
+    def once(*tensors: Tensor) -> tuple[Tensors, Callable[..., NoReturn]]:
+        def gradient(*_: Tensor) -> NoReturn:
+            raise NotImplementedError(
+                "second derivatives of a compiled scan are not implemented. Compute them eagerly, "
+                "outside of tf.function or with tf.config.run_functions_eagerly(True).")
+        return [tf.identity(x) for x in tensors], gradient
+
+    marked = iter(once(*(x for x in gradients if x is not None)))
+    return [None if x is None else next(marked) for x in gradients]
 
 
 def floating(tensors: Sequence[Tensor]) -> Tensors:
