@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 
-from vaeseq.cli import arguments, options, tuning_options
+from vaeseq.cli import arguments, encodings, options, tuning_options
 from vaeseq.cli.program import Program, deferred_commands
 from vaeseq.fields import short_repr
 
@@ -132,13 +131,12 @@ def _tokens(name: str) -> str:
 
 
 def _encoding(name: str) -> str:
-    try:
-        "a".encode(name)  # fails for codecs of bytes, such as hex
-        return codecs.lookup(name).name
-    except (LookupError, ValueError):
+    known = encodings.python_name(name)
+    if not known:
         raise argparse.ArgumentTypeError(
             f"expected an encoding that Python knows, such as utf-8, utf-16, cp1252 or gb18030; "
-            f"got {short_repr(name)}") from None
+            f"got {short_repr(name)}")
+    return known
 
 
 _COMMANDS = f"{__package__}.commands"

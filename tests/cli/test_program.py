@@ -85,6 +85,22 @@ def test_an_option_takes_several_values(tmp_path):
     assert _parse("--eval_corpus", *map(str, files), "--json").eval_corpus == files
 
 
+def test_two_outputs_have_two_names(tmp_path):
+    with pytest.raises(arguments.UsageError, match="--(output|plot): .*/new' is another output"):
+        _parse("--output", str(tmp_path / "new"), "--plot", str(tmp_path / "new"))
+
+
+def test_an_output_is_no_file_of_the_run(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("run.json", "hparams.json", "metrics.jsonl", "lock", "checkpoints/state",
+                 "forecast.csv"):
+        (tmp_path / name).touch()
+    for name in ("hparams.json", "metrics.jsonl", "lock", "checkpoints/state"):
+        with pytest.raises(arguments.UsageError, match=f"--output: .*{name}' would replace a file"):
+            _parse("--log-dir", str(tmp_path), "--output", str(tmp_path / name))
+    _parse("--log-dir", str(tmp_path), "--output", str(tmp_path / "forecast.csv"))
+
+
 def test_an_output_is_no_file_that_another_option_names(tmp_path):
     for name in ("text", "other"):
         (tmp_path / name).write_text(name)

@@ -85,6 +85,13 @@ def test_the_latest_is_restored_and_old_ones_are_removed(tmp_path):
     assert checkpoints.steps("best") == [2_000_000_001]
 
 
+def test_a_directory_may_have_a_name_that_looks_like_a_pattern(tmp_path):
+    for name in ("run[1]", "a*b?", "b\\s"):
+        checkpoints = Checkpoints(tmp_path / name)
+        save(checkpoints, 1)
+        assert restored(checkpoints) == 1
+
+
 def test_without_a_best_the_latest_is_restored(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1, 2)

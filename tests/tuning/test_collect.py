@@ -36,3 +36,23 @@ def test_a_choice_is_saved_and_the_next_command_printed(tmp_path, monkeypatch, c
         assert [(c.first, c.second, c.choice) for c in file.choices("me")] == [("0", "1", "second")]
     assert capsys.readouterr().out == (
         f"1 choice saved in '{path}'.\nprefer --choices '{path}'\n")
+
+
+@pytest.mark.parametrize("content", [b"MThd\0\0\0\6", b"notes of mine", b'{"name": "other"'])
+def test_a_file_of_something_else_stays_as_it_is(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ValueError, match="line 1: expected a JSON object of a choice"), (
+            ChoicesFile(tmp_path / "file")):
+        pass
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_the_part_of_a_line_that_a_crash_left_is_dropped(tmp_path):
+    with ChoicesFile(tmp_path / "file") as file:
+        file.append("me", "a", "b", "first")
+    whole = (tmp_path / "file").read_bytes()
+    for part in (b"{", b'{"id":"0a', b'{"undo":"', whole[:-3]):
+        (tmp_path / "file").write_bytes(whole + part)
+        with ChoicesFile(tmp_path / "file") as file:
+            assert len(file.choices("me")) == 1
+        assert (tmp_path / "file").read_bytes() == whole

@@ -16,7 +16,7 @@ from vaeseq.tuning import choices
 from vaeseq.tuning.choices import ChoicesFile
 from vaeseq.tuning.page import Comparison, PageServer, Shown
 
-LINE = {"id": "1", "listener": "ann", "first": "x", "second": "y", "choice": "first"}
+LINE = {"id":"1","listener": "ann", "first": "x", "second": "y", "choice": "first"}
 
 
 def _pair(number):
@@ -72,7 +72,7 @@ def test_a_second_process_is_refused(tmp_path):
 
 def test_an_unfinished_last_line_is_dropped(tmp_path):
     path = tmp_path / "choices.jsonl"
-    whole = json.dumps(LINE)
+    whole = json.dumps(LINE, separators=(",", ":"))
     for end, count in (("", 1), ("\n" + whole[:20], 1), ("\n" + whole.replace("1", "2"), 2)):
         path.write_text(whole + end)
         assert len(choices.read(path)) == count

@@ -80,7 +80,7 @@ class ArgumentParser(argparse_flags.ArgumentParser):
         self.error(f"unknown argument {short_repr(argument)}.{hint}")
 
     def _check_outputs(self, parsed: argparse.Namespace) -> None:
-        """Raises UsageError where an output is a file that another option names, too."""
+        """Raises UsageError where an output is a file that another option names or a run needs."""
         paths = []
         for action in self._actions:
             value = getattr(parsed, action.dest, None)
@@ -88,9 +88,15 @@ class ArgumentParser(argparse_flags.ArgumentParser):
                       if isinstance(item, (str, os.PathLike))]
         for action, output in paths:
             if isinstance(output, OutputFile):
-                check_output(
-                    action.option_strings[0], output,
-                    (path for other, path in paths if other is not action))
+                others = [path for other, path in paths if other is not action]
+                option = action.option_strings[0]
+                check_output(option, output, others)
+                for other in others:
+                    if isinstance(other, OutputFile) and (
+                            os.path.realpath(other) == os.path.realpath(output) != os.devnull):
+                        raise UsageError(f"{option}: {short_repr(os.fspath(output))} is another "
+                                         "output, too. Give another name.")
+                    _check_run(option, output, other)
 
     def _normalised(self, arguments: list[str]) -> list[str]:
         """Turns `--an_option -value` into `--an-option=-value`, unless the value is an option."""
@@ -218,6 +224,25 @@ def check_output(
             raise UsageError(f"{option}: {short_repr(os.fspath(output))} would replace "
                              f"{short_repr(os.fspath(name))}, which the command reads or writes, "
                              "too. Give another name.")
+
+
+def check_outputs(args: argparse.Namespace, inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Raises UsageError where an output of a command would replace one of the files `inputs`."""
+    for name, value in vars(args).items():
+        if isinstance(value, OutputFile):
+            check_output(f"--{name.replace('_', '-')}", value, inputs)
+
+
+def _check_run(option: str, output: OutputFile, folder: str | os.PathLike[str]) -> None:
+    """Raises UsageError where an output would replace a file of the run in a folder."""
+    root = os.path.realpath(folder)
+    if not (os.path.isfile(output) and os.path.isfile(os.path.join(root, "run.json"))):
+        return
+    first, *rest = os.path.relpath(os.path.realpath(output), root).split(os.sep)
+    if first in ("checkpoints", "events") if rest else (
+            first == "lock" or first.endswith((".json", ".jsonl"))):
+        raise UsageError(f"{option}: {short_repr(os.fspath(output))} would replace a file of the "
+                         f"run in {short_repr(os.fspath(folder))}. Give another name.")
 
 
 def directory(text: str) -> pathlib.Path:

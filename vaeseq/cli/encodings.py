@@ -10,6 +10,20 @@ _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BINARY_KINDS = (  # offset and content of the bytes that begin such files
+    (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
+    (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
+    (0, b"\x89PNG", "a PNG image"), (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"GIF87a", "a GIF image"), (0, b"GIF89a", "a GIF image"),
+    (0, b"PK\x05\x06", "an empty ZIP archive"), (257, b"ustar", "a tar archive"),
+    (0, b"Rar!\x1a", "a RAR archive"), (4, b"1AY&SY", "a bzip2 file"),
+    (0, b"\x1f\x9d", "a file of compress"), (0, b"\x04\x22\x4d\x18", "an LZ4 file"),
+    (0, b"\x5d\0\0", "an LZMA file"), (0, b"LZIP\1", "an lzip file"),
+    (0, b"\x1f\x8b", "a file compressed twice"),
+    (0, b"\xfd7zXZ\0", "a file compressed twice"),
+    (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (0, b"7z\xbc\xaf", "a 7z archive"), (0, b"\x7fELF", "a program"),
+    (0, b"SQLite format 3\0", "a database"), (0, b"MThd\0", "a MIDI file"))
 _SPACES = b"\t\n\r\f\x1b"  # control characters of texts
 _WRONG = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, decoded with surrogateescape
 # The rest of a truncated UTF-8 character: several bytes, or the first byte of a Latin letter. Other
@@ -29,6 +43,21 @@ _CENTRAL = "áâăąäćčçďđéęëěíîĺľłńňóôőöŕřśšşßťţú
 _LETTERS = {"cp1254": "âçğıîöşûü\u0307", "cp1252": _WESTERN, "mac_roman": _WESTERN,
             "cp1250": _CENTRAL, "iso8859_2": _CENTRAL, "cp1257": "āąäčēęėéģīįķļņōóõöšūųüžåæø"}
 _SURE = 0.2  # of charset-normalizer's coherence with a language, from 0 to 1
+
+
+def python_name(name: str) -> str:
+    """Returns Python's name of an encoding of text; "" for one that it does not know."""
+    try:
+        "a".encode(name)  # fails for codecs of bytes, such as hex
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return ""
+
+
+def kind_of_binary(head: bytes) -> str:
+    """Returns what a file that is no text is, by its first bytes; "" if they are not known."""
+    return next((kind for offset, magic, kind in _BINARY_KINDS if head.startswith(magic, offset)),
+                "")
 
 
 def marked(head: bytes) -> tuple[bytes, str]:

@@ -51,6 +51,7 @@ _WRONG_USE = 2
 _LONGEST_ERROR = 3000  # characters
 _PATIENCE = 0.5  # seconds that native code may keep an interrupt waiting
 _NO_SPACE = "no space left on the device: free some and run the same command again"
+_TOO_LARGE = "a file is larger than the system allows here: `ulimit -f` and quotas set limits"
 _NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
 
 
@@ -108,6 +109,7 @@ class Program:
 
     def main(self, argv: Sequence[str] | None = None) -> NoReturn:
         """Runs the command in `argv` (default: `sys.argv`) and exits; the console script."""
+        _open_closed_streams()
         if hasattr(sys.stdout, "reconfigure"):
             # The terminal's encoding may lack a character of the text.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -295,8 +297,11 @@ def as_cli_error(error: BaseException) -> tuple[int, str]:
         return _FAILURE, text or "interrupted"
     if isinstance(error, BrokenPipeError):
         return _FAILURE, ""  # the reader closed the pipe, as `| head` does
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or (
+            "No space left on device" in text):
         return _FAILURE, f"error: {_NO_SPACE}"
+    if getattr(error, "errno", None) == errno.EFBIG or "File too large" in text:
+        return _FAILURE, f"error: {_TOO_LARGE}"
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError"
            for cause in _causes(error)):
         return _FAILURE, f"error: {_NO_MEMORY}"
@@ -345,6 +350,20 @@ def _flush_stdout() -> Exception | None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return error
     return None
+
+
+def _open_closed_streams() -> None:
+    """Replaces standard streams that the caller closed, as `>&-` does, by the null device.
+
+    The next file that is opened would have their numbers, and native code would print into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w" if number else "r",  # noqa: SIM115 - for good
+                          encoding="utf-8")
+            if stream.fileno() != number:
+                os.dup2(stream.fileno(), number)
+            setattr(sys, name, stream)
 
 
 def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:

@@ -175,9 +175,10 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def utf8_path(directory: Path) -> Iterator[str]:
-    """Yields a name of an existing directory that is UTF-8, as TensorFlow requires."""
+    """Yields a name of a directory in UTF-8 that is no pattern, as TensorFlow requires."""
     name = str(directory)
-    if not any("\ud800" <= character <= "\udfff" for character in name):
+    if not any("\ud800" <= character <= "\udfff" or character in "*?[]\\"
+               for character in name):
         yield name
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vaeseq.fields import short_repr
 from vaeseq.hparams import MOST_CHARACTERS, HParams, written
 from vaeseq.version import __version__
 
@@ -233,4 +234,5 @@ def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
             inner = path if name == "class" else f"{path}.{name}" if path else name
             yield from differences(saved[name], current[name], inner)
     elif saved != current:
-        yield f"{path}: the run has {saved!r}, this model {current!r}"
+        what = f"{path}: " if path else ""
+        yield f"{what}the run has {short_repr(saved, 100)}, this model {short_repr(current, 100)}"

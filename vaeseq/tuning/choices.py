@@ -143,7 +143,7 @@ class ChoicesFile:
         end = content.rfind(b"\n") + 1
         if end == len(content):
             return
-        if _value(content[end:]) is None:
+        if _value(content[end:]) is None:  # as `read` has checked, a line of ours
             self._file.truncate(end)
         else:
             self._file.write(b"\n")
@@ -166,7 +166,8 @@ def _parse(file: Any, name: str) -> list[Choice]:
     choices: dict[str, Choice] = {}
     for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), 1):
         value = _value(line)
-        if value is None and not line.endswith(b"\n") and len(line) <= _LONGEST_LINE:
+        if value is None and not line.endswith(b"\n") and len(line) <= _LONGEST_LINE and any(
+                line.startswith(begin) or begin.startswith(line) for begin in _BEGINS):
             break  # the part of a line that a crash left
         choice = _choice(value)
         if isinstance(choice, Choice) and choice.id not in choices:
@@ -179,6 +180,9 @@ def _parse(file: Any, name: str) -> list[Choice]:
                 "first, second, and a choice of first, second or neither) or an undo of an earlier "
                 f"one; got {short_repr(line.decode(errors='replace'))}.")
     return list(choices.values())
+
+
+_BEGINS = (b'{"id":"', b'{"undo":"')  # of the lines that `ChoicesFile` writes
 
 
 def _value(line: bytes) -> Any:

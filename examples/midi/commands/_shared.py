@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -10,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from vaeseq.cli import options
-from vaeseq.cli.arguments import UsageError, check_output
+from vaeseq.cli.arguments import UsageError, check_output, check_outputs
 from vaeseq.cli.program import log, one_line
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
-from ..data import loading
+from ..data import loading, sources
 from ..data.piano_roll import Grid
 from ..hparams import MidiHParams
 from ..model import PROGRAM, MidiModel
@@ -28,9 +29,18 @@ _SEED_BITS = 31  # of --seed; higher bits hold the number of the batch's first s
 
 
 def load_model(args: argparse.Namespace) -> MidiModel:
-    """Restores the model in --log-dir; raises ValueError where --hparams contradict it."""
+    """Restores the model in --log-dir.
+
+    Raises:
+      ValueError: --hparams contradict it.
+      UsageError: an output would replace a file that the model was trained on.
+    """
     check_installed()
-    options.resolve_hparams(LogDir(args.log_dir, PROGRAM), MidiHParams, args.hparams)
+    log_dir = LogDir(args.log_dir, PROGRAM)
+    options.resolve_hparams(log_dir, MidiHParams, args.hparams)
+    with contextlib.suppress(ValueError):  # what is not recorded cannot be compared
+        music = sources.Description.load(log_dir)
+        check_outputs(args, [*music.train_files, *music.valid_files])
     return MidiModel.load(args.log_dir, **args.hparams)
 
 
@@ -50,6 +60,9 @@ def read_piece(name: str, grid: Grid, length: int | None = None) -> np.ndarray:
     loaded = loading.load([name], grid)
     if loaded.outside:
         log(f"{short_repr(name)}: {loaded.outside}")
+    if len(loaded.pieces) > 1:
+        raise UsageError(f"{short_repr(name)}: expected one piece, got {len(loaded.pieces)}. Name "
+                         "one of its files.")
     return loaded.pieces[0].roll[:length]
 
 

@@ -135,9 +135,10 @@ def _pieces(arrays: dict[str, np.ndarray], split: str, name: str) -> list[np.nda
     if frames.ndim != 2 or frames.shape[1] != NOTES:
         raise ValueError(f"{name}: expected {split!r} of shape [frames, {NOTES}], got "
                          f"{list(frames.shape)}.")
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
-        raise ValueError(f"{name}: expected '{split}_lengths' to be whole numbers above 0, one a "
-                         f"piece, got {lengths.dtype} {list(lengths.shape)}.")
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any() or (
+            lengths > len(frames)).any():
+        raise ValueError(f"{name}: expected '{split}_lengths' to be whole numbers from 1 to "
+                         f"{len(frames)}, one a piece, got {lengths.dtype} {list(lengths.shape)}.")
     if lengths.sum(dtype=np.int64) != len(frames):
         raise ValueError(f"{name}: '{split}_lengths' add up to {lengths.sum(dtype=np.int64)}, but "
                          f"{split!r} has {len(frames)} frames.")

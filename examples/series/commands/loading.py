@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vaeseq.cli import options
-from vaeseq.cli.arguments import OutputFile, check_output
+from vaeseq.cli.arguments import check_outputs
 from vaeseq.runs.log_dir import LogDir
 
 from ..hparams import SeriesHParams
@@ -21,8 +21,6 @@ def load_model(args: argparse.Namespace) -> SeriesModel:
     """
     options.resolve_hparams(LogDir(args.log_dir, PROGRAM), SeriesHParams, args.hparams)
     model = SeriesModel.load(args.log_dir, **args.hparams)
-    for name, value in vars(args).items():
-        if isinstance(value, OutputFile):
-            check_output(f"--{name.replace('_', '-')}", value, model.layout.files)
+    check_outputs(args, model.layout.files)
     return model
 

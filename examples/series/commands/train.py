@@ -92,7 +92,8 @@ def _print_data(strategy: Strategy, data: Data) -> None:
     held_out = sum(map(len, data.valid))
     lines = [
         f"Training on {data.table.describe()}; {held_out:,} steps held out for validation.",
-        *data.table.roles.describe(), *(f"  {program.one_line(note)}" for note in data.notes),
+        *map(program.one_line, data.table.roles.describe()),
+        *(f"  {program.one_line(note)}" for note in data.notes),
         f"  horizon {hparams.horizon}, season {hparams.season}, context {hparams.context}, lags "
         f"{','.join(map(str, hparams.lags))}, scaled by the {hparams.scaling}"]
     options.print_start(strategy, "\n".join(lines))

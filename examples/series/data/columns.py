@@ -213,7 +213,11 @@ class Columns:
             return None
         column = self.table[name]
         if _is_time(column):
-            values = pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)))
+            try:
+                values = pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)))
+            except pa.ArrowInvalid:
+                raise UsageError(f"{self.where(name)}: expected dates before the year 294,247, got "
+                                 "a later one.") from None
             array = pc.cast(values, pa.int64()).to_numpy()
             self._check_no_missing_time(name, column)
             return array.astype(np.int64).view("datetime64[us]")
@@ -330,7 +334,9 @@ def _parts(path: Path) -> Iterator[Columns]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; a damaged file has no number
         line = str(error).splitlines()[0]
-        if "straddling" in line:  # a value longer than a part of the file
+        if "Could not skip initial" in line:  # there is nothing after the names
+            raise _empty(name) from None
+        if "straddling" in line or " columns, got " in line:  # a value longer than a part, or a row
             csv_tables.check_quotes(path)
         what = csv_tables.uneven_row(path) if " columns, got " in line else (
             csv_tables.what_it_is(path) if "utf" in line.lower() else "")
@@ -440,11 +446,14 @@ def _read_wav(path: Path, frame: int) -> Columns:
             if width > _MOST_OCTETS:
                 raise wave.Error(f"its samples have {8 * width} bits, more than "
                                  f"{8 * _MOST_OCTETS}")
+            if not rate:
+                raise wave.Error("it claims to have no samples in a second")
             content = file.readframes(file.getnframes())
     except (wave.Error, EOFError, RuntimeError) as error:  # some have no text
         reason = str(error) or "it is damaged, or ends too early"
         raise UsageError(
-            f"{name!r}: expected a WAV file of whole numbers (PCM); {reason}.") from None
+            f"{name!r}: expected a WAV file of whole numbers (PCM); {reason}. Save the sound with "
+            "16 bits a sample, for example.") from None
     octets = np.frombuffer(content, np.uint8)
     octets = octets[:len(octets) // (width * channels) * width * channels].reshape(-1, width)
     if width == 1:
@@ -466,17 +475,16 @@ def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table
     """Returns arrays `[S, T, D]`, `[T, D]` or `[T]`, or concatenated series, as a long table."""
     if values.ndim == 3:
         sizes = np.full(len(values), values.shape[1]) if lengths is None else lengths.reshape(-1)
-        if len(sizes) != len(values) or (sizes < 0).any() or (sizes > values.shape[1]).any():
+        if len(sizes) != len(values) or not _are_within(sizes, values.shape[1]):
             raise UsageError(f"{name!r}: expected a length of 0 to {values.shape[1]} for each of "
                              f"{len(values)} series, got {len(sizes)} lengths.")
         values = np.concatenate([row[:size] for row, size in zip(values, sizes)])
     else:
         values = values.reshape(len(values), -1)
         sizes = np.array([len(values)]) if lengths is None else lengths.reshape(-1)
-        if (sizes < 0).any() or sizes.sum() != len(values):
+        if not _are_within(sizes, len(values)) or sizes.sum() != len(values):
             raise UsageError(f"{name!r}: expected lengths, none below 0, that add up to "
-                             f"{len(values)} rows, got lengths from {sizes.min()} that add up to "
-                             f"{sizes.sum()}.")
+                             f"{len(values)} rows, got {short_repr(sizes.tolist(), 60)}.")
     sizes = sizes.astype(np.int64)
     columns: dict[str, np.ndarray] = {}
     if len(sizes) > 1:
@@ -488,10 +496,18 @@ def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table
                      for key, array in columns.items()})
 
 
+def _are_within(sizes: np.ndarray, most: int) -> bool:
+    return bool((sizes >= 0).all() and (sizes <= most).all())
+
+
 def _checked(columns: Columns) -> Columns:
     if not len(columns):
-        raise UsageError(f"{columns.name!r}: expected a table with at least one row, got none.")
+        raise _empty(columns.name)
     return columns
+
+
+def _empty(name: str) -> UsageError:
+    return UsageError(f"{name!r}: expected a table with at least one row, got none.")
 
 
 def _holds_text(column: pa.ChunkedArray) -> bool:

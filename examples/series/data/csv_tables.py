@@ -265,7 +265,8 @@ def what_it_is(path: Path) -> str:
         sample = file.read(_SAMPLE_BYTES)
     encoding = encodings.probable(sample)
     if not encoding:
-        return "It is probably a binary file."
+        kind = encodings.kind_of_binary(sample)
+        return f"It is {kind}: save its table as CSV." if kind else "It is probably a binary file."
     if encoding == "utf-8":
         return ("Most of it is UTF-8: leave out what is not with "
                 f"{encodings.conversion(encoding, '-c ')}.")

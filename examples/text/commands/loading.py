@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from vaeseq.cli import options
-from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.arguments import UsageError, check_outputs
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from ..data import Corpus, tokenization
 from ..data.corpus import open_corpus
 from ..data.sources import Description
+from ..files import corpus_files
 from ..hparams import TextHParams
 from ..model import PROGRAM, TextModel, saved_vocabulary
 
 
 def load_model(args: argparse.Namespace) -> TextModel:
-    """Restores the model in `args.log_dir`; raises ValueError where other options contradict it."""
+    """Restores the model in `args.log_dir`.
+
+    Raises:
+      ValueError: other options contradict it.
+      UsageError: an output would replace a text that the model was trained on.
+    """
     log_dir = LogDir(args.log_dir, PROGRAM)
     overrides = {k: v for k, v in args.hparams.items() if k != "sequence_size"}
     hparams = options.resolve_hparams(log_dir, TextHParams, overrides)
@@ -25,7 +32,16 @@ def load_model(args: argparse.Namespace) -> TextModel:
         boundaries = Description.load(log_dir).file_boundaries
         check_vocabulary(
             log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding, boundaries))
+    check_outputs(args, _files(log_dir))
     return TextModel.load(args.log_dir, **overrides)
+
+
+def _files(log_dir: LogDir) -> list[Path]:
+    """Returns the texts of a run that still exist."""
+    try:
+        return corpus_files(Description.load(log_dir).names)
+    except (ValueError, argparse.ArgumentTypeError):  # not recorded, or gone
+        return []
 
 
 def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> None:

@@ -19,19 +19,6 @@ _CHUNK_BYTES = 1 << 22
 _SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
 _COMPRESSED_BYTES = 1 << 16  # of an xz file, read at once
 _XZ = b"\xfd7zXZ\0"
-_BINARY_KINDS = (  # offset and content of the bytes that begin such files
-    (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
-    (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
-    (0, b"\x89PNG", "a PNG image"), (0, b"\xff\xd8\xff", "a JPEG image"),
-    (0, b"GIF87a", "a GIF image"), (0, b"GIF89a", "a GIF image"),
-    (0, b"PK\x05\x06", "an empty ZIP archive"), (257, b"ustar", "a tar archive"),
-    (0, b"Rar!\x1a", "a RAR archive"), (4, b"1AY&SY", "a bzip2 file"),
-    (0, b"\x1f\x9d", "a file of compress"), (0, b"\x04\x22\x4d\x18", "an LZ4 file"),
-    (0, b"\x5d\0\0", "an LZMA file"), (0, b"LZIP\1", "an lzip file"),
-    (0, b"\x1f\x8b", "a file compressed twice"), (0, _XZ, "a file compressed twice"),
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-    (0, b"7z\xbc\xaf", "a 7z archive"), (0, b"\x7fELF", "a program"),
-    (0, b"SQLite format 3\0", "a database"), (0, b"MThd\0", "a MIDI file"))
 
 
 class EmptyFileError(ValueError):
@@ -66,10 +53,10 @@ def read_file(
             head = first[:_SAMPLE_BYTES]
             if not head:
                 raise EmptyFileError(f"{name}: expected text, got an empty file.")
-            for offset, magic, kind in _BINARY_KINDS:
-                if head.startswith(magic, offset):
-                    raise ValueError(f"{name}: expected text, got {kind}. Extract its text first, "
-                                     "or give another file.")
+            kind = encodings.kind_of_binary(head)
+            if kind:
+                raise ValueError(f"{name}: expected text, got {kind}. Extract its text first, or "
+                                 "give another file.")
             mark, detected = encodings.marked(head)
             if encoding is None and not detected and (
                     encodings.without_mark(head) or encodings.is_binary(head)):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaeseq.cli import encodings
 from vaeseq.cli.arguments import UsageError
 from vaeseq.data import sizes
 from vaeseq.fields import short_repr
@@ -39,6 +40,12 @@ class Description:
     valid_fraction: float  # the held-out fraction of the training text; 0 with a separate text
     encoding: str | None = None  # of the files, if it was given
     file_boundaries: str = "start"  # what stands between files; see `open_corpus`
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all files and patterns."""
+        return [name for names in (self.train_corpus, self.valid_corpus)
+                for name in ([names] if isinstance(names, str) else names or [])]
 
     @property
     def train_text(self) -> str:
@@ -70,7 +77,8 @@ class Description:
                 and type(self.train_checksum) is int
                 and (self.valid_checksum is None or type(self.valid_checksum) is int)
                 and type(self.valid_fraction) in (int, float) and 0 <= self.valid_fraction < 1
-                and (self.encoding is None or isinstance(self.encoding, str))
+                and (self.encoding is None or (
+                    isinstance(self.encoding, str) and bool(encodings.python_name(self.encoding))))
                 and self.file_boundaries in BOUNDARIES)
 
     def save(self, log_dir: LogDir) -> None:
@@ -118,6 +126,9 @@ def read_texts(
         train.boundaries)
     if valid is None:
         cut = split_at(size, valid_fraction)
+        if not cut:
+            raise UsageError(f"--valid-fraction: expected less, got {valid_fraction:g}, which "
+                             f"leaves nothing of {size:,} {tokens.name} to train on.")
         return Texts(encoded.parts(0, cut), encoded.parts(cut, size), description)
     other = valid.encode(tokens)
     if not len(other.symbols):

@@ -235,7 +235,7 @@ def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
     ({"train": np.full([6, 88], 2)}, "expected only 0 and 1 in 'train', found 2"),
     ({"train": None}, "expected the arrays 'train' and 'train_lengths'"),
     ({"train_lengths": np.array([2, 3])}, "add up to 5, but 'train' has 6 frames"),
-    ({"train_lengths": np.array([0, 6])}, "whole numbers above 0"),
+    ({"train_lengths": np.array([0, 6])}, "whole numbers from 1"),
     ({"train": np.zeros([6, 88], np.uint8)}, "its pieces hold no notes from 21 to 108"),
     ({"train": np.array([{}])}, "allow_pickle=False"),
 ])

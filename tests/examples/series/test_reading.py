@@ -357,11 +357,34 @@ def test_a_compressed_table_is_known_by_its_content(tmp_path):
     np.testing.assert_array_equal(build(path).series[0].values, expected)
 
 
-@pytest.mark.parametrize("lengths", [[160, -60], [50, 40]])
+@pytest.mark.parametrize("lengths", [
+    [160, -60], [50, 40], [], np.array([1 << 63, 1 << 63, 100], np.uint64)])
 def test_lengths_that_do_not_fit_are_refused(tmp_path, lengths):
     np.savez(tmp_path / "a.npz", values=np.zeros([100, 2]), lengths=lengths)
     with pytest.raises(UsageError, match="expected lengths, none below 0, that add up to 100"):
         columns.read(tmp_path / "a.npz")
+
+
+def test_a_line_of_names_alone_is_no_table(tmp_path):
+    for content in ("time,value", "time,value\n"):
+        (tmp_path / "a.csv").write_text(content)
+        with pytest.raises(UsageError, match="expected a table with at least one row, got none"):
+            columns.read(tmp_path / "a.csv")
+
+
+def test_spreadsheets_are_named(tmp_path):
+    for content in (b"PK\x03\x04\x14\0\x06\0\x08\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        (tmp_path / "a.xlsx").write_bytes(content + bytes(range(256)))
+        with pytest.raises(UsageError, match="office .*document.*: save its table as CSV"):
+            columns.read(tmp_path / "a.xlsx")
+
+
+def test_dates_that_microseconds_do_not_reach_are_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({
+        "time": pa.array([2 ** 31 - 200, 2 ** 31 - 199], pa.date32()), "y": [1.0, 2.0]}), path)
+    with pytest.raises(UsageError, match="'time': expected dates before the year 294,247"):
+        columns.read(path).times("time")
 
 
 def test_files_that_are_no_tables(tmp_path):
