@@ -10,7 +10,7 @@
         def make_decoder(self):
             return decoders.Normal(self.observation_spec)
 
-    model = Waves(HParams(vae_type="SRNN"), "/tmp/waves")
+    model = Waves(HParams(vae_type="SRNN"), "waves-log")
     model.train(sequences, num_steps=1000, valid=held_out)
     model.evaluate(held_out).nats_per_step
     model.generate(num_samples=3, length=200)

@@ -11,7 +11,7 @@ Every public docstring gives shapes in these letters:
     Z   latent dimensions
     E   the event dimensions of one observation (none, one or several)
     V   vocabulary: the number of symbols
-    N   window: a number of past observations
+    N   steps of a whole sequence, or a window of past observations
 
 `[...]` stands for any number of leading dimensions, including none. Sequences are batch-major,
 [B, T, ...], in every public function; only the loops inside `vaeseq.nn.scan` are time-major.

@@ -153,7 +153,7 @@ def _table(options: argparse.Namespace) -> None:
 def _figures(rows: list[dict[str, Any]]) -> str:
     """Returns the table of medians over seeds and published figures."""
     lines = ["| model | test nats per frame, median (seeds) | bound | best step | training | "
-             "published, JSB chorales |", "| --- | --- | --- | --- | --- | --- |"]
+             "published for JSB chorales |", "| --- | --- | --- | --- | --- | --- |"]
     for name, recipe in RECIPES.items():
         runs = [row for row in rows if row["model"] == name]
         if runs:

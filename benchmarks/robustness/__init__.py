@@ -1,2 +1,2 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Long runs, and runs that are killed."""
+"""Runs that are killed."""

@@ -1,2 +1,2 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""vaeseq-text: models of text, character by character."""
+"""vaeseq-text: models of text."""

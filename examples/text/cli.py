@@ -141,7 +141,7 @@ def _encoding(name: str) -> str:
 
 _COMMANDS = f"{__package__}.commands"
 program = Program(
-    "vaeseq-text", "Character-level models of text: train one, score texts, generate text.", (
+    "vaeseq-text", "Models of text: train one, score texts, generate text.", (
         *deferred_commands(
             _COMMANDS,
             ("train", "train a model on a text, or resume its training", _train_arguments)),

@@ -49,7 +49,7 @@ def check_options(args: argparse.Namespace, *of_scores: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} has no effect with --samples; give one "
                              "of the two.")
     if args.plot and importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib: pip install vaeseq[plot].")
+        raise UsageError("--plot needs matplotlib: pip install 'vaeseq[plot]'.")
 
 
 def report(

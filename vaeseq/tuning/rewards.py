@@ -130,7 +130,7 @@ class Overlap(Reward):
             from sacrebleu.metrics.chrf import CHRF
         except ImportError:
             raise ValueError(
-                f"the reward {metric!r} needs sacrebleu: pip install vaeseq[bleu].") from None
+                f"the reward {metric!r} needs sacrebleu: pip install 'vaeseq[bleu]'.") from None
         if metric not in ("bleu", "chrf"):
             raise ValueError(f"expected the metric 'bleu' or 'chrf'; got {metric!r}.")
         self._metric = (

@@ -49,7 +49,7 @@ def check_installed() -> None:
     missing = [name for name in ("pretty_midi", "matplotlib")
                if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install vaeseq[midi].")
+        raise UsageError(f"vaeseq-midi needs {' and '.join(missing)}: pip install 'vaeseq[midi]'.")
 
 
 def read_piece(name: str, grid: Grid, length: int | None = None) -> np.ndarray:

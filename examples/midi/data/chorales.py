@@ -36,7 +36,7 @@ def archive() -> Path:
     if importlib.util.find_spec("music21") is None:
         raise UsageError(
             "no files were named, and the Bach chorales come with music21, which is not installed. "
-            "Name files with --train-files, or `pip install vaeseq[chorales]`.")
+            "Name files with --train-files, or `pip install 'vaeseq[chorales]'`.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         directory = tempfile.TemporaryDirectory(dir=path.parent)

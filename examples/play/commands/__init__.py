@@ -92,7 +92,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], None]:
                    if importlib.util.find_spec(module) is None]
         if missing:
             raise UsageError(f"vaeseq-play needs {' and '.join(missing)}: "
-                             "pip install vaeseq[play].")
+                             "pip install 'vaeseq[play]'.")
         if options.game_module:
             arguments.import_module("--game-module", options.game_module)
         module = importlib.import_module(f".{name}", __name__)

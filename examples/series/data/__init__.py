@@ -5,7 +5,7 @@ from vaeseq.cli.arguments import UsageError
 try:
     import pyarrow  # noqa: F401 (the modules below need it)
 except ImportError:
-    raise UsageError("vaeseq-series needs pyarrow: pip install vaeseq[series].") from None
+    raise UsageError("vaeseq-series needs pyarrow: pip install 'vaeseq[series]'.") from None
 
 from .roles import Options, Roles
 from .table import Series, Table

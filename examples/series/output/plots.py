@@ -31,7 +31,7 @@ def pyplot() -> Any:
     try:
         import matplotlib
     except ImportError:
-        raise UsageError("plots need matplotlib: pip install vaeseq[series].") from None
+        raise UsageError("plots need matplotlib: pip install 'vaeseq[series]'.") from None
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -246,7 +246,7 @@ def test_an_archive_of_another_shape_is_refused(changes, message, tmp_path):
 
 def test_without_music21_the_error_names_the_package(monkeypatch):
     monkeypatch.setattr(chorales.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install vaeseq\[chorales\]"):
+    with pytest.raises(UsageError, match=r"pip install 'vaeseq\[chorales\]'"):
         chorales.archive()
 
 

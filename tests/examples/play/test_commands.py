@@ -117,7 +117,7 @@ def test_a_wrong_command_is_refused_in_one_line(run, tmp_path, monkeypatch, word
 def test_missing_packages_are_named(run, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert_refused(run("run", "--agent", "random"),
-                   "needs gymnasium and Pillow: pip install vaeseq[play]")
+                   "needs gymnasium and Pillow: pip install 'vaeseq[play]'")
 
 
 def test_game_module_registers_games(run, tmp_path, monkeypatch):
