@@ -32,7 +32,7 @@ _DOCS = ["sphinx>=7.4", "furo>=2024.8.6", "myst-nb>=1.1", "statsmodels>=0.14"]
 setuptools.setup(
     name="vaeseq",
     version=_VERSION.group(1),
-    description="Models of sequences with and without latent variables: text, music, games, numbers",
+    description="Models of sequences with and without latent variables: text, music, games, series",
     long_description=_README.read_text(encoding="utf-8") if _README.exists() else "",
     long_description_content_type="text/markdown",
     author="The vaeseq Authors",

@@ -224,6 +224,9 @@ class Columns:
         if not self.is_text(name):
             if column.null_count == len(column):
                 return None
+            moments = _nanoseconds(column)
+            if moments is not None:
+                return moments
             numbers = self.numbers(name)
             if np.isnan(numbers).any():
                 self._check_no_missing_time(name, column)
@@ -494,6 +497,19 @@ def _long(name: str, values: np.ndarray, lengths: np.ndarray | None) -> pa.Table
         columns[f"value{d}" if values.shape[1] > 1 else "value"] = values[:, d]
     return pa.table({key: pa.chunked_array([pa.array(array, from_pandas=True)])
                      for key, array in columns.items()})
+
+
+def _nanoseconds(column: pa.ChunkedArray) -> np.ndarray | None:
+    """Returns nanoseconds since 1970 as `datetime64[us] [N]`; None for other numbers."""
+    try:
+        whole = pc.cast(
+            pc.utf8_trim_whitespace(column) if _holds_text(column) else column, pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    ends = pc.min_max(whole).as_py()
+    if whole.null_count or not len(whole) or not 10**18 <= ends["min"] <= ends["max"] < 4 * 10**18:
+        return None
+    return (whole.to_numpy() // 1000).view("datetime64[us]")
 
 
 def _are_within(sizes: np.ndarray, most: int) -> bool:

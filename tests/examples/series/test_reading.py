@@ -365,6 +365,18 @@ def test_lengths_that_do_not_fit_are_refused(tmp_path, lengths):
         columns.read(tmp_path / "a.npz")
 
 
+def test_nanoseconds_since_1970_are_times(tmp_path):
+    path = tmp_path / "a.csv"
+    for moments, expected in (((1577836800, 1577836801), "2020-01-01T00:00:01"),
+                              ((1577836800, 5000000000), None)):
+        path.write_text("time,y\n" + "".join(f"{moment}000000000,1\n" for moment in moments))
+        if expected:
+            assert columns.read(path).times("time")[1] == np.datetime64(expected)
+        else:
+            with pytest.raises(UsageError, match="expected numbers up to 2.53"):
+                columns.read(path).times("time")
+
+
 def test_a_line_of_names_alone_is_no_table(tmp_path):
     for content in ("time,value", "time,value\n"):
         (tmp_path / "a.csv").write_text(content)
