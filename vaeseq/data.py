@@ -191,7 +191,7 @@ class Sequences(DataSet):
     def __init__(
         self, sequences: Sequence[Nest], batch_size: int, sequence_size: int, *, seed: int,
         transform: Callable[[Nest, np.random.Generator], Nest] | None = None,
-        shortest: int = 1,
+        shortest: int = 1, alignment: int = 1,
     ):
         """Creates the data set.
 
@@ -202,6 +202,7 @@ class Sequences(DataSet):
           seed: for the order, the windows and the transform.
           transform: augments one window of a sequence.
           shortest: the least length that a batch is padded to, so that fewer shapes are compiled.
+          alignment: windows begin at multiples of so many steps; the last may be shorter.
 
         Raises:
           ValueError: there are no sequences, one is empty, or one holds an unmasked NaN.
@@ -216,7 +217,7 @@ class Sequences(DataSet):
         self._sequences = sequences
         self._is_masked = has_masks(sequences)
         self._sequence_size = min(sequence_size, int(num_steps.max()))
-        self._shortest = shortest
+        self._shortest, self._alignment = shortest, alignment
         padded = np.array([self._bucket(size) for size in range(self._sequence_size + 1)])
         # NumPy sorts integers of 16 bits in linear time.
         self._padded = padded.astype(np.min_scalar_type(padded[-1]))[
@@ -255,7 +256,8 @@ class Sequences(DataSet):
     def _window(self, sequence: Nest, rng: np.random.Generator) -> Nest:
         steps = _num_steps(sequence)
         size = min(steps, self._sequence_size)
-        start = int(rng.integers(steps - size + 1))
+        last = min(-(-(steps - size) // self._alignment), (steps - 1) // self._alignment)
+        start = self._alignment * int(rng.integers(last + 1))
         window = _slice(sequence, start, start + size)
         return window if self._transform is None else self._transform(window, rng)
 

@@ -88,6 +88,11 @@ class Model(abc.ABC):
     unit = "step"
     hparams_class: type[HParams] = HParams
 
+    @property
+    def alignment(self) -> int:
+        """Parts of sequences begin at multiples of so many steps, a bar's if contexts count it."""
+        return 1
+
     def __init__(
         self, hparams: HParams, log_dir: str | os.PathLike[str], *, seed: int | Seed = 0
     ):
@@ -244,7 +249,8 @@ class Model(abc.ABC):
         num_data_steps = 0
         if self.hparams.weight_posterior != "none" and not isinstance(sequences, tf.data.Dataset):
             num_data_steps = validation.num_steps(sequences)
-        sample = validation.spread_sample(valid, valid_steps) if valid_steps else valid
+        sample = (validation.spread_sample(valid, valid_steps, self.alignment)
+                  if valid_steps else valid)
         # Before the directory is made: wrong data and hyperparameters leave none behind.
         first = data.batch(0)
         num_valid = validation.num_steps(sample)

@@ -23,10 +23,13 @@ def num_steps(sequences: Sequence[Nest]) -> int:
     return int(data_lib.sizes(sequences).sum())
 
 
-def spread_sample(sequences: Sequence[Nest], most: int) -> Sequence[Nest]:
+def spread_sample(
+    sequences: Sequence[Nest], most: int, alignment: int = 1
+) -> Sequence[Nest]:
     """Returns at most `most` steps, in windows spread evenly over the sequences.
 
-    Windows have `most / 32` steps, or fewer where a sequence ends; short sequences are whole.
+    Windows have `most / 32` steps, or fewer where a sequence ends; short sequences are whole. They
+    begin at multiples of `alignment` steps, of which the first window is not longer than `most`.
     Equal arguments give the same sample.
 
     Args:
@@ -39,6 +42,7 @@ def spread_sample(sequences: Sequence[Nest], most: int) -> Sequence[Nest]:
     if num_steps(sequences) <= most:
         return sequences
     size = -(-most // _NUM_WINDOWS)
+    size = min(most, -(-size // alignment) * alignment)
     sizes = data_lib.sizes(sequences)
     rows = np.repeat(np.arange(len(sizes)), -(-sizes // size))
     first = np.searchsorted(rows, rows)

@@ -126,7 +126,8 @@ class Tuning:
         self._log_dir, self._record, self._score = log_dir, record, rewards
         self._train, self._valid = train, valid
         self._valid_sample = (
-            validation.spread_sample(valid, valid_steps) if valid_steps and len(valid) else valid)
+            validation.spread_sample(valid, valid_steps, self.model.alignment)
+            if valid_steps and len(valid) else valid)
         self._seed, self._length, self._num_steps = seed, length, num_steps
         self._checkpoints = Checkpoints(log_dir.checkpoints)
         self.model.build()

@@ -4,6 +4,7 @@
 The notes of one track, channel and program are a voice. While there are more voices than parts, two
 of them are merged: of the same program if any two are, and of those the closest by mean pitch.
 Parts are ordered by mean pitch, the highest first; those of a piece with fewer voices are silent.
+With drums, the last part is theirs alone.
 
 Axes: N notes, V voices.
 """
@@ -18,31 +19,52 @@ from .midi_reader import Notes
 
 MAX_PARTS = 4
 DRUMS = 128  # the program of drum channels
+SILENT = -1  # that of a part without notes
 
 
 class Parts(NamedTuple):
     """The parts of a piece."""
 
     part: np.ndarray  # int `[N]`, the part of each note; the first is 0
-    # For each part that is not silent, its commonest program; DRUMS for drums
+    # The commonest program of each part up to the last that sounds: DRUMS, or SILENT for none
     programs: tuple[int, ...]
 
 
-def assign(notes: Notes, included: np.ndarray, count: int) -> Parts:
-    """Divides the included notes of a piece, bool `[N]`, into at most `count` parts, at least 1."""
+def assign(notes: Notes, included: np.ndarray, count: int, *, drums: bool = False) -> Parts:
+    """Divides the included notes of a piece, bool `[N]`, into at most `count` parts, at least 1.
+
+    Args:
+      notes: of the piece.
+      included: which of them count.
+      count: of parts; there is one for drums alone, if there are several.
+      drums: whether there is.
+    """
     pitch, voice = notes.pitch[included].astype(int), notes.voice[included]
     if count == 1 or not len(pitch):
         return Parts(np.zeros(len(pitch), int), ())
     programs = np.where(notes.drum, DRUMS, notes.program.astype(int))[included]
+    part = np.full(len(pitch), count - 1)
+    divided = ~notes.drum[included] if drums else np.ones(len(pitch), bool)
+    part[divided] = _divided(
+        pitch[divided], voice[divided], programs[divided], count - 1 if drums else count)
+    return Parts(part, tuple(
+        int(np.bincount(programs[part == one]).argmax()) if (part == one).any() else SILENT
+        for one in range(part.max() + 1)))
+
+
+def _divided(
+    pitch: np.ndarray, voice: np.ndarray, programs: np.ndarray, count: int
+) -> np.ndarray:
+    """Returns the part of each note, int `[N]`."""
+    if count == 1 or not len(pitch):
+        return np.zeros(len(pitch), int)
     kinds, labels = np.unique(np.stack([programs, voice]), axis=1, return_inverse=True)
     labels = _merged(labels.reshape(-1), pitch, kinds[0], count)
     # No two of more voices than parts have the same program now: any two may be merged.
     labels = _merged(labels, pitch, np.zeros(labels.max() + 1, int), count)
     means, (_, first) = _means(labels, pitch), np.unique(labels, return_index=True)
     number = np.argsort(np.lexsort((first, -means)))
-    part = number[labels]
-    return Parts(part, tuple(int(np.bincount(programs[part == one]).argmax())
-                             for one in range(len(number))))
+    return number[labels]
 
 
 def _merged(labels: np.ndarray, pitch: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:

@@ -112,7 +112,7 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
     starts = _round(times[included, 0] * scale)
     ends = np.maximum(_round(times[included, 2 if grid.pedal else 1] * scale), starts + 1)
     columns = notes.pitch[included].astype(int) - grid.lowest
-    parts = parts_lib.assign(notes, included, grid.parts).part
+    parts = parts_lib.assign(notes, included, grid.parts, drums=grid.drums).part
     values = notes.velocity[included] if grid.velocity else np.ones(len(columns), np.uint8)
     length = max(int(ends.max(initial=0)), _marked_end(notes, grid, scale))
     onsets, on = np.zeros([2, length, grid.parts, grid.pitches], np.uint8)
@@ -126,8 +126,9 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
 
 
 def programs(notes: Notes, grid: Grid) -> tuple[int, ...]:
-    """Returns the program of each part of a piece that is not silent; none for one part."""
-    return parts_lib.assign(notes, _included(notes, grid), grid.parts).programs
+    """Returns the program of each part of a piece (`parts.Parts`); none for one part."""
+    return parts_lib.assign(
+        notes, _included(notes, grid), grid.parts, drums=grid.drums).programs
 
 
 def count_outside(notes: Notes, grid: Grid) -> int:
@@ -245,12 +246,10 @@ def resample(roll: np.ndarray, before: Grid, after: Grid) -> np.ndarray:
 def transpose(roll: np.ndarray, most: int, grid: Grid, rng: np.random.Generator) -> np.ndarray:
     """Returns the roll moved by a random number of semitones, up to `most`, with all its notes.
 
-    Parts of drums stay, as does a part that may mix drums with notes.
+    With drums, the last part stays: theirs, or the only one, which may mix them with notes.
     """
     split = _split(roll, grid)
-    is_pitched = [program != parts_lib.DRUMS for program in grid.programs or [0] * grid.parts]
-    if grid.drums and grid.parts == 1:
-        is_pitched = [False]
+    is_pitched = [True] * (grid.parts - 1) + [not grid.drums]
     columns = np.flatnonzero((split[:, is_pitched] > 0.5).any(axis=(0, 1, 2)))
     if not len(columns) or not most:
         return roll

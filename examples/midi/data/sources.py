@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
 from . import archives, chorales, files, loading
 from .loading import Collection, Piece
+from .parts import SILENT
 from .piano_roll import Grid
 
 DEFAULT_RATE = 2.0  # frames per second of an archive that does not say
@@ -85,7 +87,8 @@ def read(
         return Music(train.pieces, valid.pieces, Description(
             names, checksum(train.rolls), [os.path.abspath(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
-    rest, held = split(train.pieces, valid_fraction)
+    rest, held = split(train.pieces, valid_fraction, grid)
+    rest = _without_copies(rest, held, log)
     return Music(rest, held, Description(
         names, checksum(train.rolls), [], 0, valid_fraction))
 
@@ -123,12 +126,17 @@ def programs(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
     if parts == 1:
         return ()
     return tuple(
-        int(np.bincount([piece.programs[part] for piece in pieces if len(piece.programs) > part]
-                        or [0]).argmax()) for part in range(parts))
+        int(np.bincount([program for piece in pieces for program in piece.programs[part:part + 1]
+                         if program != SILENT] or [0]).argmax()) for part in range(parts))
 
 
-def split(pieces: list[Piece], fraction: float) -> tuple[list[Piece], list[Piece]]:
-    """Returns pieces to train on and held-out ones, evenly spread; of a single piece, its end."""
+def split(
+    pieces: list[Piece], fraction: float, grid: Grid
+) -> tuple[list[Piece], list[Piece]]:
+    """Returns pieces to train on and held-out ones, evenly spread; of a single piece, its end.
+
+    The end of a piece begins with a bar, if that leaves something of it.
+    """
     if not fraction:
         return pieces, []
     if len(pieces) > 1:
@@ -140,8 +148,22 @@ def split(pieces: list[Piece], fraction: float) -> tuple[list[Piece], list[Piece
     if len(piece.roll) < 2:
         return pieces, []
     cut = min(len(piece.roll) - 1, max(1, int(len(piece.roll) * (1 - fraction))))
+    bar = -(-cut // grid.bar) * grid.bar
+    cut = bar if bar < len(piece.roll) else cut
     return ([piece._replace(roll=piece.roll[:cut])],
             [Piece(f"{piece.name} (the held-out end)", piece.roll[cut:])])
+
+
+def _without_copies(pieces: list[Piece], held: list[Piece], log: Log) -> list[Piece]:
+    """Returns the pieces to train on that are no copies of held-out ones."""
+    contents = {piece.roll.tobytes() for piece in held}
+    rest = [piece for piece in pieces if piece.roll.tobytes() not in contents]
+    if not rest:  # all pieces are the same
+        return pieces
+    if len(rest) < len(pieces):
+        log(f"{counted(len(pieces) - len(rest), 'piece')} to train on left out, as held-out ones "
+            "are the same.")
+    return rest
 
 
 def check_same(log_dir: LogDir, description: Description) -> None:
@@ -192,7 +214,7 @@ def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
             "began, so what was held out is not known. Name some with --eval-files.")
     if saved.valid_files:
         return collection.pieces
-    return split(collection.pieces, saved.valid_fraction)[1]
+    return split(collection.pieces, saved.valid_fraction, grid)[1]
 
 
 def checksum(rolls: Sequence[np.ndarray]) -> int:

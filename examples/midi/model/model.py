@@ -39,6 +39,8 @@ PROGRAM = "vaeseq-midi"
 _MEANS = "notes.json"
 _WINDOW = 160  # frames scored in one compiled call
 _ROWS = 8  # pieces scored at once
+_PHRASES = ("a model of phrases (bars={}) draws each without what comes before or after it; "
+            "expected bars=0, a model of whole pieces.")
 _SAMPLE_SECONDS = 16  # of the samples for TensorBoard
 
 
@@ -97,15 +99,20 @@ class MidiModel(Model):
         return EncodedContext(agent, self.hparams.history_encoder_fc_layers,
                               activation=self.hparams.activation)
 
+    @property
+    def alignment(self) -> int:
+        return self.hparams.phrase_frames or self.hparams.beats or 1
+
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
         sequences = phrases.split(sequences, self.hparams)
         transposed, original = (
             data_lib.Sequences(sequences, self.hparams.batch_size, self.hparams.sequence_size,
-                               seed=self._seed, transform=transform)
+                               seed=self._seed, transform=transform, alignment=self.alignment)
             for transform in (self._transpose, self._observe))
         if not self.hparams.transpose_steps:
             return transposed
-        return data_lib.ScheduledDataSet(transposed, original, self.hparams.transpose_steps)
+        return data_lib.ScheduledDataSet(
+            transposed, original, self.hparams.transpose_steps * self.hparams.accumulate)
 
     def _observe(self, roll: np.ndarray, rng: np.random.Generator) -> Nest:
         del rng
@@ -125,7 +132,8 @@ class MidiModel(Model):
     def evaluate(self, sequences: Sequence[np.ndarray], **options: Any) -> Score:
         """Scores rolls, uint8 `[N, P]` each; takes the options of `Model.evaluate`."""
         sequences = phrases.split(sequences, self.hparams)
-        options = {"batch_size": _ROWS, "window": _WINDOW, **options}
+        window = max(_WINDOW, self.hparams.phrase_frames)
+        options = {"batch_size": _ROWS, "window": window, **options}
         return super().evaluate(ObservedRolls(sequences, self.hparams), **options)
 
     def compose(
@@ -143,9 +151,14 @@ class MidiModel(Model):
 
         Returns:
           Rolls, uint8 `[length, P]`.
+
+        Raises:
+          ValueError: a prime of a model of phrases.
         """
         size = self.hparams.phrase_frames
-        if size and prime is None:  # phrases that are independent of each other
+        if size and prime is not None:
+            raise ValueError(_PHRASES.format(self.hparams.bars))
+        if size:  # phrases that are independent of each other
             count = -(-length // size)
             generated = self.generate(num_samples=num_samples * count, length=size,
                                   temperature=temperature, seed=seed)
@@ -171,8 +184,11 @@ class MidiModel(Model):
           seed: equal seeds give equal music.
 
         Raises:
-          ValueError: the decoder draws the notes of a frame together, so that none can be kept.
+          ValueError: the decoder draws the notes of a frame together, so that none can be kept, or
+            the model is of phrases.
         """
+        if self.hparams.phrase_frames:
+            raise ValueError(_PHRASES.format(self.hparams.bars))
         if self.hparams.decoder == "scores":
             raise ValueError("decoder=scores draws all notes of a frame together, so that none can "
                              "be kept. Train with decoder=masked or bernoulli.")
@@ -210,8 +226,10 @@ class MidiModel(Model):
           Rolls, uint8 `[N, P]`.
 
         Raises:
-          ValueError: the model has another `vae_type` than MASKDIFF.
+          ValueError: the model has another `vae_type` than MASKDIFF, or is of phrases.
         """
+        if self.hparams.phrase_frames:
+            raise ValueError(_PHRASES.format(self.hparams.bars))
         values = tf.nest.map_structure(
             lambda leaf, spec: np.repeat(
                 leaf[np.newaxis].astype(spec.dtype.as_numpy_dtype), num_samples, 0),

@@ -61,7 +61,11 @@ def test_drums_that_are_left_out_take_no_part():
     tracks = _track([70], 0), _track([50], 1), _track([36], 9)
     assert _parts(two, *tracks) == ([[70], [50]], (0, 0))
     with_drums = dataclasses.replace(GRID, drums=True)
-    assert _parts(with_drums, *tracks) == ([[70], [50], [36], []], (0, 0, 128))
+    assert _parts(with_drums, *tracks) == ([[70], [50], [], [36]], (0, 0, parts.SILENT, 128))
+    with_drums = dataclasses.replace(GRID, parts=2, drums=True)
+    assert _parts(with_drums, *tracks) == ([[50, 70], [36]], (0, 128))
+    assert _parts(with_drums, *tracks[:2]) == ([[50, 70], []], (0,))
+    assert _parts(with_drums, tracks[2]) == ([[], [36]], (parts.SILENT, 128))
 
 
 @pytest.mark.parametrize("velocity", [False, True])
@@ -99,7 +103,8 @@ def test_all_parts_are_transposed_alike():
 
 
 @pytest.mark.parametrize("options, columns", [
-    ({"parts": 2, "programs": (0, 128)}, {(3 + shift, 19) for shift in range(-2, 3)}),
+    *(({"parts": 2, "programs": programs}, {(3 + shift, 19) for shift in range(-2, 3)})
+      for programs in ((0, 128), (), (128, 0))),
     ({"parts": 1}, {(3,)})])
 def test_drums_are_not_transposed(options, columns):
     grid = Grid(lowest=60, highest=71, drums=True, **options)
