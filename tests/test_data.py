@@ -216,3 +216,15 @@ def test_as_tensors_takes_the_dtypes_of_the_spec():
     assert tensors.lengths.dtype == tf.int32
     assert tensors.is_start.dtype == tf.bool
     assert tensors.inputs == ()
+
+
+def test_windows_begin_at_multiples_of_the_alignment():
+    batches = data.Sequences([np.arange(0, 100, dtype=np.float32)], 1, 40, seed=0, alignment=16)
+    starts = set()
+    for step in range(60):
+        batch = batches.batch(step)
+        size = int(batch.lengths[0])
+        start = int(batch.observed[0, 0])
+        assert size == min(40, 100 - start)
+        starts.add(start)
+    assert starts == {0, 16, 32, 48, 64}  # the last is the first that reaches the end

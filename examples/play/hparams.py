@@ -16,6 +16,8 @@ _COUNT = Range(1, 1 << 20)
 _SIZE = Range(1, 1 << 14)
 _RATIO = Range(0, 1e3)
 _SHARE = Range(0, 1)
+_FIXED = {"accumulate": 1, "weight_average": 0.0, "weight_posterior": "none", "patience": 0,
+          "missing_values": "none"}  # what the training of games does not have
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,3 +118,14 @@ class PlayHParams(HParams):
     # With 16 steps, states late in long episodes were outside of the training distribution.
     sequence_size: int = fields.redeclare(HParams, "sequence_size", 32)
     num_shards: int | Literal["auto"] = fields.redeclare(HParams, "num_shards", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, default in _FIXED.items():
+            if getattr(self, name) != default:
+                raise ValueError(f"{name}: expected {default} in games, got {getattr(self, name)}")
+        if self.precision == "float64":
+            raise ValueError("precision: expected float32 or bfloat16 in games, got float64")
+        if self.cell == "transformer" or self.vae_type == "KVAE":
+            raise ValueError("expected a core whose state is vectors, which the policy reads; got "
+                             f"vae_type={self.vae_type}, cell={self.cell}")

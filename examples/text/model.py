@@ -99,6 +99,18 @@ class TextModel(Model):
         return units.split(
             texts, units.end_symbol(self.vocabulary), units.NEWLINES[self.hparams.unit])
 
+    def encode_prime(self, text: str) -> np.ndarray | None:
+        """Returns the symbols of a text that samples continue; None if they begin anew.
+
+        Of a model of lines or paragraphs they are those of the last one, unless that has ended.
+        """
+        symbols = self.vocabulary.encode(text)
+        if not len(symbols) or self.hparams.unit == "text":
+            return symbols if len(symbols) else None
+        last = self.split([symbols])[-1]
+        end = [units.end_symbol(self.vocabulary)] * units.NEWLINES[self.hparams.unit]
+        return None if last[-len(end):].tolist() == end else last
+
     def data_set(self, sequences: Sequence[np.ndarray]) -> DataSet:
         batch_size, sequence_size = self.hparams.batch_size, self.hparams.sequence_size
         if self.hparams.unit != "text":

@@ -34,3 +34,8 @@ def test_sample_of_long_and_of_many_sequences_is_spread_evenly():
         assert len(steps) > 1600
         counts, _ = np.histogram(steps, bins=8, range=(0, sum(sizes)))
         assert counts.max() < 1.5 * counts.min() + 200
+
+
+def test_windows_begin_at_multiples_of_the_alignment():
+    starts = [window["x"][0] for window in spread_sample(sequences([1000, 1000]), 300, 16)]
+    assert len(starts) > 5 and all(start % 1000 % 16 == 0 for start in starts)

@@ -132,7 +132,7 @@ def samples(
         seed=impute_seed)
     # With the same numbers at every step, so that without a lag whole paths are chosen.
     cumulative = tf.cumsum(tf.exp(imputed.log_weights[0]), 0)  # [S, T]
-    points = tf.sort(seeds.uniform([num_samples], choice_seed, cumulative.dtype))
+    points = seeds.uniform([num_samples], choice_seed, cumulative.dtype)
     points *= tf.reduce_min(cumulative[-1])
     index = tf.reduce_sum(tf.cast(
         cumulative[tf.newaxis] <= points[:, tf.newaxis, tf.newaxis], tf.int32), 1)

@@ -21,6 +21,7 @@ from vaeseq.compilation import compiled
 from vaeseq.data import Batch
 from vaeseq.nn import initializers
 from vaeseq.train import schedules
+from vaeseq.train.ops import NumericsError
 from vaeseq.types import Seed, Tensor
 
 from ..hparams import PlayHParams
@@ -88,14 +89,21 @@ class PolicyOps(snt.Module):
             average.assign(weight)
 
     def __call__(self, batch: Batch) -> PolicyStep:
-        """Makes one update on rollouts that start from a batch of `World.batch`."""
+        """Makes one update on rollouts that start from a batch of `World.batch`.
+
+        Raises:
+          NumericsError: a loss or gradient is not finite; the weights are lost.
+        """
         number = int(self.step)
         h = self._hparams
         factor = schedules.exponential(number, half=h.policy_rate_half)
         self._rate.assign(np.float32(h.policy_learning_rate * factor))
         self._value_rate.assign(np.float32(h.value_learning_rate * factor))
-        numbers = self._compiled(batch, seeds.fold_in(self._seed, number))
-        return PolicyStep(*numbers.numpy().tolist())
+        numbers = self._compiled(batch, seeds.fold_in(self._seed, number)).numpy()
+        if not np.isfinite(numbers).all():
+            raise NumericsError(f"update {number} of the policy is not finite. The last checkpoint "
+                                "is as it was; try a smaller policy_learning_rate.")
+        return PolicyStep(*numbers.tolist())
 
     def gradients(self, batch: Batch, seed: Seed) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Returns the gradients of the policy, those of the value, and metrics `[3]`."""

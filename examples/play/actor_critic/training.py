@@ -60,11 +60,13 @@ def run(
     """
     game = env.game(hparams.game, hparams.observed_indices)
     with log_dir.locked():
-        if log_dir.exists:
+        is_new = not log_dir.exists
+        if not is_new:
             log_dir.check_same(hparams, seed)
-        else:
+        learner = Learner(hparams, game, seed=seed)  # refuses what cannot be built
+        if is_new:
             log_dir.create(hparams, seed)
-        session = _Session(Learner(hparams, game, seed=seed), Checkpoints(log_dir.checkpoints))
+        session = _Session(learner, Checkpoints(log_dir.checkpoints))
         restored = session.restore()
         with Progress("train", total=num_steps, initial=min(restored, num_steps),
                       unit="step") as progress, _writer(log_dir, restored) as writer:

@@ -37,11 +37,14 @@ class Standardizer(tf.Module):
         """Computes the statistics of data `[N, *shape]`, or those of a part of its numbers.
 
         With `by_quantiles` the deviation is that of a normal distribution with as much between the
-        5 % and 95 % quantiles, which a few large numbers do not change.
+        5 % and 95 % quantiles, which a few large numbers do not change; where these are equal, the
+        usual one.
         """
         data = np.asarray(data, np.float64)
-        deviation = (np.diff(np.quantile(data, [0.05, 0.95], 0), axis=0)[0] / _NORMAL_RANGE
-                     if by_quantiles else data.std(0))
+        deviation = data.std(0)
+        if by_quantiles:
+            between = np.diff(np.quantile(data, [0.05, 0.95], 0), axis=0)[0] / _NORMAL_RANGE
+            deviation = np.where(between > _CONSTANT, between, deviation)
         deviation = np.maximum(deviation, self._min_deviation)
         for variable, numbers in (
                 (self._mean, data.mean(0)),

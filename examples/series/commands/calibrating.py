@@ -28,7 +28,8 @@ def run(
         return
     runs = [run for run in valid if len(run) >= hparams.horizon]
     origins = [(run.series, first) for run in runs
-               for first in range(run.start, run.stop - hparams.horizon + 1)]
+               # A table of its own begins without a history.
+               for first in range(run.start or hparams.context, run.stop - hparams.horizon + 1)]
     size = sum(int(np.isfinite(table.series[run.series].values[run.start:run.stop]).sum())
                for run in runs)
     if not origins or size < spread.LEAST_VALUES:

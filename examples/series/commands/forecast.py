@@ -41,6 +41,9 @@ def run(args: argparse.Namespace) -> None:
         if unknown:
             print(f"  {unknown:,} categories in {args.known} are unknown to the model.",
                   file=sys.stderr)
+    elif args.known:
+        raise UsageError("--known: the run has no covariates that are known ahead; expected no "
+                         "file of them.")
     paths = []
     with Progress("forecast", total=len(table.series), unit="forecast",
                   counted="series") as progress:

@@ -196,13 +196,17 @@ def describe(
 
 
 def rounding_unit(values: np.ndarray) -> float:
-    """Returns the unit that values are rounded to, 1 to 1e-4, if many of them are equal; else 0."""
+    """Returns the unit that values are rounded to, 1 to 1e-4, if many of them are equal; else 0.
+
+    Values that are all within one unit are not rounded to it.
+    """
     finite = values[np.isfinite(values)]
     if len(np.unique(finite)) > 0.98 * len(finite):
         return 0.0
     for decimals in range(5):
         if np.allclose(finite, np.round(finite, decimals), rtol=1e-9, atol=1e-7):
-            return float(10.0 ** -decimals)
+            unit = float(10.0 ** -decimals)
+            return unit if np.ptp(finite) > 0.5 * unit else 0.0
     return 0.0
 
 

@@ -64,6 +64,9 @@ def read_training(
     roles = roles_lib.find(files[0], dataclasses.replace(options, ignore_times=freq == "none"))
     table = table_lib.build(files, roles, freq=freq, gaps=gaps, categories=categories)
     notes = list(table.notes)
+    table, num_after = _without_ends(table)
+    if num_after:
+        notes.append(f"{num_after:,} steps after the last value of their series are left out.")
     hparams = resolve(hparams, table, fixed)
     series_held_out = hparams.scaling == "training" and len(table.series) > 1
     held_out = 0 if valid_path or series_held_out else valid_windows * hparams.horizon
@@ -110,6 +113,21 @@ def read_training(
     return Data(table, layout, hparams, positions(ends), valid, notes)
 
 
+def _without_ends(table: Table) -> tuple[Table, int]:
+    """Returns the table without the steps after each series' last value, and their number.
+
+    They are those of days to come, of which only covariates are known: nothing of them can be
+    learnt or scored.
+    """
+    series = []
+    for one in table.series:
+        observed = np.flatnonzero(np.isfinite(one.values).any(1))
+        size = int(observed[-1]) + 1 if len(observed) else len(one.values)
+        series.append(one._replace(values=one.values[:size], known=one.known[:size]))
+    num_after = sum(len(one.values) for one in table.series) - sum(len(o.values) for o in series)
+    return dataclasses.replace(table, series=tuple(series)), num_after
+
+
 def read_for(
     layout: Layout, paths: Sequence[Path], gaps: str | None = None, *, allow_far: bool = False
 ) -> Table:
@@ -152,7 +170,8 @@ def hide(layout: Layout, table: Table) -> None:
 
 def hidden_steps(layout: Layout, table: Table) -> list[Places]:
     """Returns the steps of a table that training did not see, although it saw those around."""
-    numbers = {one.name: number for number, one in enumerate(table.series)}
+    # Of equal names the first is of the training table; validation tables come behind it.
+    numbers = {one.name: number for number, one in reversed(list(enumerate(table.series)))}
     places = []
     for name, step in layout.hidden:
         if name in numbers:
@@ -229,25 +248,31 @@ def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[s
     """Reads the covariates of the steps after each series, `[horizon, K]` by its name.
 
     Without a series column they are those of all series, and a piece of a series, split at gaps,
-    has those of the whole.
+    has those of the whole. An empty category is one that is missing.
 
     Raises:
       UsageError: a covariate is missing for a step that is to be forecast.
     """
-    roles = dataclasses.replace(layout.roles, targets=(), static=(), ignored=())
+    file = columns_lib.read(path)
+    by_series = layout.roles.series if layout.roles.series in file.names else ""
+    roles = dataclasses.replace(
+        layout.roles, targets=(), static=(), ignored=(), series=by_series)
     rows = {one.name: one for one in table_lib.build(
-        [columns_lib.read(path)], roles, gaps="missing", step=layout.step,
-        levels=layout.levels).series}
+        [file], roles, gaps="missing", step=layout.step, levels=layout.levels).series}
+    is_category = np.array([name in layout.levels for name in layout.roles.known])
     future = {}
     for one in table.series:
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)
-        name = one.name if layout.roles.series else ""
+        name = one.name if by_series else ""
         covariates = rows.get(name, rows.get(table_lib.whole(name)))
         if covariates is not None:
             inside = (needed >= covariates.start) & (needed < covariates.end)
             values[inside] = covariates.known[needed[inside] - covariates.start]
-        check_known(layout, one.name, needed, values)
+        is_given = np.zeros(values.shape, bool)
+        if covariates is not None:
+            is_given = inside[:, np.newaxis] & is_category
+        check_known(layout, one.name, needed, np.where(is_given, 0.0, values))
         future[one.name] = values
     return future
 

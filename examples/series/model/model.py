@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -174,7 +175,7 @@ class SeriesModel(Model):
         scalar = 1.0 if temperature == 1 else tf.constant(temperature, tf.float32)
         paths = self._sample_paths(
             prime.observed, prime.lengths, prime.inputs, inputs, num_paths, early, scalar,
-            seeds.make(seed)).numpy()
+            _seed_of(series, seed)).numpy()
         if calibrated:
             paths = self.spread.apply(paths, self.maker.space.kind)
         return self.maker.to_data(paths, window.loc, window.scale)
@@ -208,8 +209,8 @@ class SeriesModel(Model):
         batch = as_tensors(
             stack([window], 1, size), self.gen_core.core.observation_spec)
         completions = self._complete(
-            batch.observed, batch.lengths, num_samples, num_particles, lookahead, seeds.make(seed),
-            batch.inputs).numpy()
+            batch.observed, batch.lengths, num_samples, num_particles, lookahead,
+            _seed_of(series, seed), batch.inputs).numpy()
         return self.maker.to_data(
             completions[:, start - begin:stop - begin], window.loc, window.scale)
 
@@ -240,6 +241,12 @@ class SeriesModel(Model):
             raise ValueError("expected a table, which the places of steps refer to, got none. Set "
                              "model.table.")
         return self.table
+
+
+def _seed_of(series: Series, seed: int) -> Seed:
+    """Returns the seed of one series of a table, so that those of one seed are independent."""
+    base = seeds.make(seed)
+    return seeds.fold_in(base, zlib.crc32(series.name.encode()) >> 1) if series.name else base
 
 
 class LossInDataUnits(SequenceLoss):

@@ -115,7 +115,7 @@ def _write_samples(
     state: GenState | None,
 ) -> None:
     """Draws `count` samples at once; writes the first while it is drawn, then the others."""
-    prime = model.vocabulary.encode(args.prime) if args.prime else None
+    prime = model.encode_prime(args.prime)
     decoders = [model.vocabulary.decoder() for _ in range(count)]
     others: list[list[str]] = [[] for _ in range(count - 1)]
     _write_beginning(args, file, first)

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
     unknown = model.vocabulary.unknown(args.prime)
     if unknown:
         raise UsageError(f"--prime: {unknown[0]!r} is not in the model's vocabulary.")
-    prime = model.vocabulary.encode(args.prime) if args.prime else None
+    prime = model.encode_prime(args.prime)
 
     def draw(count: int, batch: int) -> list[str]:
         samples = model.generate(

@@ -119,6 +119,10 @@ def read_texts(
       OSError: a file cannot be read.
       ValueError: a text is empty or has another encoding; see `read_file`.
     """
+    both = set(train.files) & set(valid.files if valid else ())
+    if both:
+        raise UsageError(f"--valid-corpus: {short_repr(str(min(both)))} is among the training "
+                         "texts, too. Leave it out of one of them.")
     encoded = train.encode(tokens)
     size = len(encoded.symbols)
     description = Description(

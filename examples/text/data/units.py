@@ -16,8 +16,16 @@ _SEARCHED_AT_ONCE = 1 << 22  # symbols
 
 
 def end_symbol(tokens: Tokens) -> int:
-    """Returns the symbol of a line break; raises UsageError if the vocabulary has none."""
+    """Returns the symbol of a line break.
+
+    Raises:
+      UsageError: the vocabulary has none, or symbols of line breaks and more.
+    """
     symbols = tokens.encode("\n")
+    if any(content and b"\n" in content and content != b"\n" for content in tokens.contents()):
+        raise UsageError("unit=line and unit=paragraph end sequences with single line breaks, and "
+                         f"the vocabulary has symbols of several; expected --tokens characters or "
+                         f"bytes, got {tokens.name}.")
     if len(symbols) != 1 or tokens.unknown("\n"):
         raise UsageError("unit=line and unit=paragraph end sequences with line breaks; expected a "
                          "text with line breaks, and the vocabulary has none.")

@@ -8,6 +8,7 @@ import pytest
 
 from examples.midi.cli import program
 from examples.midi.commands import autoencoding
+from examples.midi.data import sources
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, phrases
 from tests.examples.midi import midi_files
@@ -37,6 +38,25 @@ def test_pieces_are_split_at_multiples_of_a_phrase():
     np.testing.assert_array_equal(np.concatenate(parts[:3]), rolls[0])
     assert MidiHParams().parse("bars=3,beats=12").phrase_frames == 36
     assert phrases.split(rolls, MidiHParams()) is rolls
+
+
+def test_phrases_know_nothing_of_what_is_around_them(midi, folder, tmp_path):
+    piece = str(next((folder / "music").iterdir()))
+    for words in (["generate", "--prime", piece], ["harmonise", "--melody", piece]):
+        ended = midi(*words, "--log-dir", folder / "log", "--out-dir", tmp_path / "out")
+        assert ended.status == 2 and "a model of phrases (bars=2)" in ended.err
+
+
+def test_pieces_like_held_out_ones_are_not_trained_on(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    for path in (folder / "music").iterdir():
+        for copy in ("", "a copy of "):
+            (tmp_path / f"{copy}{path.name}").write_bytes(path.read_bytes())
+    lines = []
+    music = sources.read([str(tmp_path)], [], 0.15, MidiHParams().parse(SMALL).frames, lines.append)
+    held = {piece.roll.tobytes() for piece in music.valid}
+    assert held and not held & {piece.roll.tobytes() for piece in music.train}
+    assert any("left out, as held-out ones are the same" in line for line in lines)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from examples.midi.cli import program
 from examples.midi.data import lines, midi_reader, piano_roll, sources
 from examples.midi.data.loading import Piece
+from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import PROGRAM, saved_mean
 from tests.examples.midi import midi_files
@@ -256,9 +257,10 @@ def test_a_damaged_run_is_refused(name, log_dir, midi):
 
 def test_held_out_pieces_are_evenly_spread():
     pieces = [Piece(str(number), np.ones([10, 1])) for number in range(20)]
-    train, valid = sources.split(pieces, 0.1)
+    grid = Grid(note=4)
+    train, valid = sources.split(pieces, 0.1, grid)
     assert [piece.name for piece in valid] == ["5", "15"] and len(train) == 18
-    (train,), (valid,) = sources.split(pieces[:1], 0.25)
-    assert len(train.roll) == 7 and len(valid.roll) == 3
-    assert sources.split(pieces, 0.0) == (pieces, [])
-    assert [len(part) for part in sources.split(pieces[:2], 0.9)] == [1, 1]
+    (train,), (valid,) = sources.split(pieces[:1], 0.25, grid)
+    assert len(train.roll) == 8 and len(valid.roll) == 2  # from a bar on
+    assert sources.split(pieces, 0.0, grid) == (pieces, [])
+    assert [len(part) for part in sources.split(pieces[:2], 0.9, grid)] == [1, 1]

@@ -107,6 +107,19 @@ def test_quantiles_are_a_deviation_that_a_few_large_numbers_do_not_change():
     assert standard.of_array(numbers.mean() + 3) == pytest.approx(1.0, rel=0.02)
     standard.fit(numbers)
     assert standard.of_array(numbers.mean() + 3) < 0.2
+    rare = np.where(np.arange(1000) % 50 == 0, 100.0, -0.01)  # equal quantiles
+    standard.fit(rare, by_quantiles=True)
+    assert standard.of_array(rare.mean() + rare.std()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("overrides", [
+    {"accumulate": 2}, {"weight_average": 0.9}, {"weight_posterior": "gaussian"}, {"patience": 3},
+    {"missing_values": "values"}, {"precision": "float64"}, {"cell": "transformer"},
+    {"vae_type": "KVAE"}])
+def test_hyperparameters_that_games_do_not_have_are_refused(overrides):
+    (name,) = overrides
+    with pytest.raises(ValueError, match=f"{name}.*expected|expected.*{name}"):
+        HPARAMS.replace(**overrides)
 
 
 @pytest.mark.parametrize("unit, expected", [("deviation", 1 / 10), ("quantiles", 1)])

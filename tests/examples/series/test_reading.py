@@ -663,12 +663,31 @@ def test_an_empty_category_ahead_is_missing(tmp_path):
         Options(known=("promo",)))
     ahead = [(DAYS[50], "x"), (DAYS[51], ""), (DAYS[52], "z")]
     coming = csv(tmp_path, lines("date,promo", ahead), "coming.csv")
-    with pytest.raises(UsageError, match="as it is known ahead, got none after"):
-        sources.read_known(trained.layout, coming, trained.table, 3)
-    coming = csv(tmp_path, lines("date,promo", [ahead[0], (DAYS[51], "y"), ahead[2]]), "coming.csv")
     (values,) = sources.read_known(trained.layout, coming, trained.table, 3).values()
-    assert values[:, 0].tolist() == [0, 1, -1]
+    np.testing.assert_array_equal(values[:, 0], [0, np.nan, -1])
     assert table.num_unknown(("promo",), trained.layout.levels, values) == 1
+    coming = csv(tmp_path, lines("date,promo", ahead[:1]), "coming.csv")
+    with pytest.raises(UsageError, match="as it is known ahead, got none after 2.*Give them by"):
+        sources.read_known(trained.layout, coming, trained.table, 3)
+
+
+def test_steps_after_the_last_value_are_not_held_out(tmp_path):
+    rows = [(day, n if n < 40 else "", n % 2) for n, day in enumerate(DAYS[:50])]
+    data = sources.read_training([csv(tmp_path, lines("date,y,promo", rows))],
+                                 SeriesHParams(horizon=3), Options(known=("promo",)))
+    (valid,) = data.valid
+    assert (valid.start, valid.stop) == (37, 40) and len(data.table.series[0].values) == 40
+    assert any("10 steps after the last value" in note for note in data.notes)
+
+
+def test_covariates_ahead_without_a_series_column_are_those_of_all(tmp_path):
+    rows = [(day, name, n, n % 2) for name in "ab" for n, day in enumerate(DAYS[:30])]
+    data = sources.read_training([csv(tmp_path, lines("date,shop,y,promo", rows))],
+                                 SeriesHParams(horizon=2), Options(known=("promo",)))
+    coming = csv(tmp_path, lines("date,promo", [(DAYS[30], 5), (DAYS[31], 6)]), "coming.csv")
+    ahead = sources.read_known(data.layout, coming, data.table, 2)
+    assert {name: values[:, 0].tolist() for name, values in ahead.items()} == {
+        "a": [5, 6], "b": [5, 6]}
 
 
 @pytest.mark.parametrize("freq", ["0D", "1000001h", "9" * 22 + "min", "0YS"])

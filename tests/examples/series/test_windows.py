@@ -207,3 +207,4 @@ def test_targets_without_values_or_change_are_refused():
         layout.describe(table_of(np.full(20, 4)), held_out=2, valid_windows=1, files=[])
     assert layout.rounding_unit(np.array([1.1, 1.2, 1.1, 3.0])) == 0.1
     assert layout.rounding_unit(np.array([1.123456, 1.123456])) == 0.0
+    assert layout.rounding_unit(np.arange(9) % 5 * 1e-9) == 0.0

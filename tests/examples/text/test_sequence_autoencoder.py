@@ -12,6 +12,7 @@ from examples.text.cli import program
 from examples.text.commands import autoencoding
 from examples.text.commands.autoencoding import encode_text
 from examples.text.data import Vocabulary, units
+from examples.text.data.byte_tokens import ByteTokens
 from examples.text.ending_agent import EndingAgent
 from examples.text.model import TextModel
 from tests import tiny_text
@@ -175,6 +176,16 @@ def test_commands_that_save_nothing_before_their_end_may_be_interrupted_at_once(
 def test_a_vocabulary_without_line_breaks_has_no_lines():
     with pytest.raises(UsageError, match="the vocabulary has none"):
         units.end_symbol(Vocabulary("ab", 1))
+    assert units.end_symbol(ByteTokens("words", [b"ab"])) == ord("\n")
+    with pytest.raises(UsageError, match="symbols of several; expected --tokens characters or"):
+        units.end_symbol(ByteTokens("words", [b"ab", b"\n\n"]))
+
+
+def test_a_prime_of_several_lines_is_continued_from_the_last(lines):
+    model = TextModel.load(lines / "log")
+    np.testing.assert_array_equal(
+        model.encode_prime("one two.\nfo"), model.vocabulary.encode("fo"))
+    assert model.encode_prime("one two.\n") is None and model.encode_prime("") is None
 
 
 def test_the_defaults_train_every_objective_of_autoencoders(tmp_path):
