@@ -418,7 +418,7 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
     model = SeriesModel.load(trained.log_dir)
     model.spread = Spread()
     table = sources.read_for(model.layout, [])
-    series, origin = table.series[1], 96
+    series, origin = table.series[1]._replace(name=""), 96  # the program's numbers depend on names
     start = origin - model.hparams.context
     window = model.maker.window(series, start, 100, origin=origin)
     served = tf.saved_model.load(str(tmp_path / "1")).signatures
