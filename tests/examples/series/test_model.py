@@ -363,3 +363,14 @@ def test_the_spread_is_calibrated_on_held_out_windows(autoregression, monkeypatc
     assert Spread.load(model.log_dir, 0) == model.spread
     assert Spread.load(model.log_dir, 1) == Spread()  # of another checkpoint
     (model.log_dir.path / "spread.json").unlink()
+
+
+def test_series_of_a_table_draw_independently(autoregression):
+    model, table = autoregression
+    deviations = []
+    for name in ("a", "b", "a"):
+        paths = model.forecast(table.series[0]._replace(name=name), 60, horizon=2, num_paths=200,
+                               seed=1)[:, 0, 0]
+        deviations.append(paths - paths.mean())
+    np.testing.assert_array_equal(deviations[0], deviations[2])
+    assert abs(np.corrcoef(*deviations[:2])[0, 1]) < 0.3
