@@ -131,12 +131,12 @@ def _tokens(name: str) -> str:
 
 
 def _encoding(name: str) -> str:
-    known = encodings.python_name(name)
-    if not known:
+    canonical = encodings.python_name(name)
+    if not canonical:
         raise argparse.ArgumentTypeError(
             f"expected an encoding that Python knows, such as utf-8, utf-16, cp1252 or gb18030; "
             f"got {short_repr(name)}")
-    return known
+    return canonical
 
 
 _COMMANDS = f"{__package__}.commands"

@@ -226,11 +226,18 @@ def check_output(
                              "too. Give another name.")
 
 
-def check_outputs(args: argparse.Namespace, inputs: Sequence[str | os.PathLike[str]]) -> None:
-    """Raises UsageError where an output of a command would replace one of the files `inputs`."""
-    for name, value in vars(args).items():
-        if isinstance(value, OutputFile):
-            check_output(f"--{name.replace('_', '-')}", value, inputs)
+def check_outputs(
+    args: argparse.Namespace, find_inputs: Callable[[], Sequence[str | os.PathLike[str]]]
+) -> None:
+    """Raises UsageError where an output of a command would replace an input.
+
+    The inputs are found if there is a file that could be replaced.
+    """
+    outputs = {name: value for name, value in vars(args).items()
+               if isinstance(value, OutputFile) and os.path.isfile(value)}
+    inputs = find_inputs() if outputs else ()
+    for name, value in outputs.items():
+        check_output(f"--{name.replace('_', '-')}", value, inputs)
 
 
 def _check_run(option: str, output: OutputFile, folder: str | os.PathLike[str]) -> None:

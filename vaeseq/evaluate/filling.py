@@ -52,12 +52,12 @@ class Filler:
         limits = dataclasses.astuple(truncation.check())
         begin_seed, step_seed = seeds.split(seeds.make(seed), 2)
 
-        def known(leaf: np.ndarray, spec: Spec) -> tf.Tensor:
+        def cast_known(leaf: np.ndarray, spec: Spec) -> tf.Tensor:
             mask = is_known.reshape([*is_known.shape, *[1] * spec.shape.rank])
             return tf.cast(tf.where(mask, leaf, tf.zeros_like(leaf)), spec.dtype)
 
         noisy, numbers = self._core.begin(
-            tf.nest.map_structure(known, values, self._core.observation_spec), is_known,
+            tf.nest.map_structure(cast_known, values, self._core.observation_spec), is_known,
             seed=begin_seed)
         with Progress("sample", total=len(numbers), is_brief=True) as progress:
             for number in numbers:

@@ -29,7 +29,7 @@ def spread_sample(
     """Returns at most `most` steps, in windows spread evenly over the sequences.
 
     Windows have `most / 32` steps, or fewer where a sequence ends; short sequences are whole. They
-    begin at multiples of `alignment` steps, of which the first window is not longer than `most`.
+    begin at multiples of `alignment` steps, unless `most` is smaller.
     Equal arguments give the same sample.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,11 +11,11 @@ import numpy as np
 
 from vaeseq.cli import options
 from vaeseq.cli.arguments import UsageError, check_output, check_outputs
-from vaeseq.cli.program import log, one_line
+from vaeseq.cli.program import counted, log, one_line
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
 
-from ..data import loading, sources
+from ..data import files, loading, sources
 from ..data.piano_roll import Grid
 from ..hparams import MidiHParams
 from ..model import PROGRAM, MidiModel
@@ -38,10 +37,18 @@ def load_model(args: argparse.Namespace) -> MidiModel:
     check_installed()
     log_dir = LogDir(args.log_dir, PROGRAM)
     options.resolve_hparams(log_dir, MidiHParams, args.hparams)
-    with contextlib.suppress(ValueError):  # what is not recorded cannot be compared
-        music = sources.Description.load(log_dir)
-        check_outputs(args, [*music.train_files, *music.valid_files])
+    check_outputs(args, lambda: _files(log_dir))
     return MidiModel.load(args.log_dir, **args.hparams)
+
+
+def _files(log_dir: LogDir) -> list[str]:
+    """Returns the files of a run's music that still exist."""
+    try:
+        music = sources.Description.load(log_dir)
+        existing, _ = files.find([*music.train_files, *music.valid_files])
+    except ValueError:  # not recorded, or gone
+        return []
+    return [source.path for source in existing]
 
 
 def check_installed() -> None:
@@ -122,5 +129,5 @@ def write_samples(
             yield sample._replace(caption=one_line(sample.caption))
 
     count = html.write(folder, checked(), grid, title=title, subtitle=one_line(subtitle))
-    print(f"{count} written, each as MIDI, MusicXML, WAV and PNG. Open "
+    print(f"{counted(count, 'sample')} written, each as MIDI, MusicXML, WAV and PNG. Open "
           f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

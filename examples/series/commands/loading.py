@@ -21,6 +21,6 @@ def load_model(args: argparse.Namespace) -> SeriesModel:
     """
     options.resolve_hparams(LogDir(args.log_dir, PROGRAM), SeriesHParams, args.hparams)
     model = SeriesModel.load(args.log_dir, **args.hparams)
-    check_outputs(args, model.layout.files)
+    check_outputs(args, lambda: model.layout.files)
     return model
 

@@ -32,7 +32,7 @@ def load_model(args: argparse.Namespace) -> TextModel:
         boundaries = Description.load(log_dir).file_boundaries
         check_vocabulary(
             log_dir, hparams, open_corpus(args.vocab_corpus, args.encoding, boundaries))
-    check_outputs(args, _files(log_dir))
+    check_outputs(args, lambda: _files(log_dir))
     return TextModel.load(args.log_dir, **overrides)
 
 

@@ -47,6 +47,14 @@ def test_phrases_know_nothing_of_what_is_around_them(midi, folder, tmp_path):
         assert ended.status == 2 and "a model of phrases (bars=2)" in ended.err
 
 
+def test_no_output_replaces_music_of_training(midi, folder):
+    piece = next((folder / "music").iterdir())
+    before = piece.read_bytes()
+    ended = midi("encode", "--log-dir", folder / "log", "--output", piece)
+    assert ended.status == 2 and "--output: " in ended.err and "would replace" in ended.err
+    assert piece.read_bytes() == before
+
+
 def test_pieces_like_held_out_ones_are_not_trained_on(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     for path in (folder / "music").iterdir():
