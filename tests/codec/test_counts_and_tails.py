@@ -84,7 +84,7 @@ def test_samplers_follow_their_distribution(name, sample, law):
 
 
 def binomial_counts(r, mean, zeros):
-    """Draws 20,000 counts, of which a share `zeros` more are 0."""
+    """Draws 20,000 counts; beside those of the law, a share `zeros` is 0."""
     decoder = decoders.ZeroInflated(decoders.NegativeBinomial(spec()))
     params = decoders.ZeroInflatedParams(
         np.log(zeros / (1 - zeros)),

@@ -46,16 +46,16 @@ def gen_core():
 
 def kalman(size=7):
     """Means and variances [T] of the missing x_t given the first steps, and their evidence."""
-    x, seen = X[:size], SEEN[:size]
+    x, mask = X[:size], SEEN[:size]
     model = tfd.LinearGaussianStateSpaceModel(
         size, tf.linalg.LinearOperatorFullMatrix([[W]]),
         tfd.MultivariateNormalDiag([B], [VARIANCE ** 0.5]),
         tf.linalg.LinearOperatorFullMatrix([[SCALE]]),
         tfd.MultivariateNormalDiag([OFFSET], [NOISE]), tfd.MultivariateNormalDiag([0.0], [1.0]))
-    filled = np.where(seen, x, 0)[:, None]
-    means, covariances = model.posterior_marginals(filled, mask=~seen)
+    filled = np.where(mask, x, 0)[:, None]
+    means, covariances = model.posterior_marginals(filled, mask=~mask)
     return (SCALE * means[:, 0] + OFFSET, SCALE ** 2 * covariances[:, 0, 0] + NOISE ** 2,
-            model.log_prob(filled, mask=~seen))
+            model.log_prob(filled, mask=~mask))
 
 
 def run(toy, rows, particles, **arguments):

@@ -323,9 +323,9 @@ class Trainer:
         core = self._ops.loss.core
         if isinstance(core, VAECore) and core.latent_size and share < _ANNEALED:
             log(f"step {step}: time is up at {share:.2f} of the last KL weight: scores count the "
-                "KL, of which training has charged less. Resume the run; or begin one with a "
-                f"--num-steps of about {step}, which the annealing follows, or with a smaller "
-                "divergence_strength_half.")
+                "whole KL, and training has charged a part of it. Resume the run; or begin one "
+                f"with a --num-steps of about {step}, which the annealing follows, or with a "
+                "smaller divergence_strength_half.")
 
     def _save(
         self, step: int, state: TrainState, totals: np.ndarray, *, best: bool = False

@@ -39,8 +39,6 @@ PROGRAM = "vaeseq-midi"
 _MEANS = "notes.json"
 _WINDOW = 160  # frames scored in one compiled call
 _ROWS = 8  # pieces scored at once
-_PHRASES = ("a model of phrases (bars={}) draws each without what comes before or after it; "
-            "expected bars=0, a model of whole pieces.")
 _SAMPLE_SECONDS = 16  # of the samples for TensorBoard
 
 
@@ -156,8 +154,8 @@ class MidiModel(Model):
           ValueError: a prime of a model of phrases.
         """
         size = self.hparams.phrase_frames
-        if size and prime is not None:
-            raise ValueError(_PHRASES.format(self.hparams.bars))
+        if prime is not None:
+            self._require_whole_pieces()
         if size:  # phrases that are independent of each other
             count = -(-length // size)
             generated = self.generate(num_samples=num_samples * count, length=size,
@@ -187,8 +185,7 @@ class MidiModel(Model):
           ValueError: the decoder draws the notes of a frame together, so that none can be kept, or
             the model is of phrases.
         """
-        if self.hparams.phrase_frames:
-            raise ValueError(_PHRASES.format(self.hparams.bars))
+        self._require_whole_pieces()
         if self.hparams.decoder == "scores":
             raise ValueError("decoder=scores draws all notes of a frame together, so that none can "
                              "be kept. Train with decoder=masked or bernoulli.")
@@ -228,8 +225,7 @@ class MidiModel(Model):
         Raises:
           ValueError: the model has another `vae_type` than MASKDIFF, or is of phrases.
         """
-        if self.hparams.phrase_frames:
-            raise ValueError(_PHRASES.format(self.hparams.bars))
+        self._require_whole_pieces()
         values = tf.nest.map_structure(
             lambda leaf, spec: np.repeat(
                 leaf[np.newaxis].astype(spec.dtype.as_numpy_dtype), num_samples, 0),
@@ -240,6 +236,12 @@ class MidiModel(Model):
         return [observations.to_roll(
             tf.nest.map_structure(lambda leaf: leaf[row], filled), self.hparams)  # noqa: B023
             for row in range(num_samples)]
+
+    def _require_whole_pieces(self) -> None:
+        if self.hparams.phrase_frames:
+            raise ValueError(
+                f"a model of phrases (bars={self.hparams.bars}) draws each without what comes "
+                "before or after it; expected bars=0, a model of whole pieces.")
 
     def expect_notes(self, observed: Nest) -> list[tf.Operation]:
         """Returns assertions that a nest of `[B, T, ...]` has values of observations."""

@@ -29,15 +29,15 @@ def run(args: argparse.Namespace) -> None:
     for note in table.notes:
         print(f"  {note}", file=sys.stderr)
     horizon = args.horizon or model.hparams.horizon
-    known: dict[str, np.ndarray] = {}
+    ahead: dict[str, np.ndarray] = {}
     if model.layout.roles.known:
         if args.known is None:
             raise UsageError(
                 f"expected --known FILE with {', '.join(model.layout.roles.known)} of the "
                 f"{horizon} steps to forecast, as the model reads them ahead; got none.")
-        known = sources.read_known(model.layout, args.known, table, horizon)
+        ahead = sources.read_known(model.layout, args.known, table, horizon)
         unknown = sum(num_unknown(model.layout.roles.known, model.layout.levels, values)
-                      for values in known.values())
+                      for values in ahead.values())
         if unknown:
             print(f"  {unknown:,} categories in {args.known} are unknown to the model.",
                   file=sys.stderr)
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
         for one in table.series:
             paths.append(model.forecast(
                 one, len(one.values), horizon=horizon, num_paths=args.num_paths,
-                known=known.get(one.name), seed=args.seed))
+                known=ahead.get(one.name), seed=args.seed))
             progress.advance(1, 1)
     lasts = {one.end for one in table.series}
     last = model.layout.step.format(np.array([max(lasts) - 1]))[0]

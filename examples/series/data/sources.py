@@ -116,8 +116,7 @@ def read_training(
 def _without_ends(table: Table) -> tuple[Table, int]:
     """Returns the table without the steps after each series' last value, and their number.
 
-    They are those of days to come, of which only covariates are known: nothing of them can be
-    learnt or scored.
+    These are days to come: they have covariates alone, and can be neither learnt nor scored.
     """
     series = []
     for one in table.series:
