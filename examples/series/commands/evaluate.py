@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
     if args.plot:
         plots.pyplot()
     table = sources.read_for(model.layout, args.eval_data, args.gaps)
+    table, _ = sources.without_ends(table)  # days to come cannot be scored
     horizon = args.horizon or model.hparams.horizon
     season = args.season or model.hparams.season
     stride = args.stride or horizon

@@ -64,7 +64,7 @@ def read_training(
     roles = roles_lib.find(files[0], dataclasses.replace(options, ignore_times=freq == "none"))
     table = table_lib.build(files, roles, freq=freq, gaps=gaps, categories=categories)
     notes = list(table.notes)
-    table, num_after = _without_ends(table)
+    table, num_after = without_ends(table)
     if num_after:
         notes.append(f"{num_after:,} steps after the last value of their series are left out.")
     hparams = resolve(hparams, table, fixed)
@@ -113,7 +113,7 @@ def read_training(
     return Data(table, layout, hparams, positions(ends), valid, notes)
 
 
-def _without_ends(table: Table) -> tuple[Table, int]:
+def without_ends(table: Table) -> tuple[Table, int]:
     """Returns the table without the steps after each series' last value, and their number.
 
     These are days to come: they have covariates alone, and can be neither learnt nor scored.

@@ -160,6 +160,23 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
     assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
 
 
+def test_days_to_come_are_not_scored(run, trained, tmp_path):
+    lines = Path(trained.data).read_text().splitlines()
+    names = lines[0].split(",")
+    place = {name: number for number, name in enumerate(names)}
+    coming = []
+    for day in (1, 2, 3):
+        cells = lines[-1].split(",")
+        cells[place["date"]] = str(np.datetime64(cells[place["date"]]) + day)
+        cells[place["sales"]] = ""
+        coming.append(",".join(cells))
+    (tmp_path / "a.csv").write_text("\n".join([*lines, *coming]) + "\n")
+    words = "evaluate", "--log-dir", trained.log_dir, "--num-paths", "5", "--json"
+    one, other = (run(*words, "--eval-data", data).out for data in (
+        trained.data, tmp_path / "a.csv"))
+    assert one == other
+
+
 @pytest.mark.parametrize("command, option", [
     ("impute", "--output"), ("anomalies", "--output"), ("evaluate", "--per-series")])
 def test_no_output_replaces_the_table_of_training(run, trained, command, option):
