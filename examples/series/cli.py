@@ -39,7 +39,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--categories", type=_names, metavar="A,B", default=(),
         help="covariates whose numbers are categories")
     add("--zone", default="", metavar="ZONE",
-        help="time zone of local times, such as Europe/Berlin; they are read as UTC")
+        help="time zone of local times and of the calendar, such as Europe/Berlin")
     add("--frame", type=arguments.whole(1, 1 << 12), default=80, metavar="N",
         help="samples of a WAV file that make one step")
     add("--freq", default="auto", metavar="STEP",

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     if args.plot:  # an impossible value is a line across; drawn, it would flatten the others
         plots.anomalies(args.plot, [plots.Scored(
             one.name or ", ".join(model.layout.roles.targets),
-            model.layout.step.time(one.start + np.arange(len(one.values))), one.values, score,
+            model.layout.step.clock(one.start + np.arange(len(one.values))), one.values, score,
             flags, limit.value)
             for one, score, flags in zip(possible.series, scores, scored.flags)])
     if args.retrain:

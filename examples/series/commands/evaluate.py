@@ -166,7 +166,7 @@ def _charts(
         one = by_name[item.series]
         origin = item.origin - one.start
         past = np.arange(max(0, origin - _PAST * horizon), origin)
-        time = model.layout.step.time
+        time = model.layout.step.clock
         target = model.layout.roles.targets[item.target]
         charts.append(plots.Fan(
             f"{item.series} {target}".strip(), time(past + one.start),

@@ -25,21 +25,22 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args)
     if args.plot:
         plots.pyplot()
-    table = sources.read_for(model.layout, args.data, args.gaps)
-    for note in table.notes:
+    whole = sources.read_for(model.layout, args.data, args.gaps)
+    table, num_after = sources.without_ends(whole)
+    for note in whole.notes:
         print(f"  {note}", file=sys.stderr)
     horizon = args.horizon or model.hparams.horizon
     ahead: dict[str, np.ndarray] = {}
     if model.layout.roles.known:
-        if args.known is None:
+        if args.known is None and not num_after:
             raise UsageError(
                 f"expected --known FILE with {', '.join(model.layout.roles.known)} of the "
                 f"{horizon} steps to forecast, as the model reads them ahead; got none.")
-        ahead = sources.read_known(model.layout, args.known, table, horizon)
+        ahead = sources.known_ahead(model.layout, table, whole, args.known, horizon)
         unknown = sum(num_unknown(model.layout.roles.known, model.layout.levels, values)
                       for values in ahead.values())
         if unknown:
-            print(f"  {unknown:,} categories in {args.known} are unknown to the model.",
+            print(f"  {unknown:,} categories of the steps to forecast are unknown to the model.",
                   file=sys.stderr)
     elif args.known:
         raise UsageError("--known: the run has no covariates that are known ahead; expected no "
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
             progress.advance(1, 1)
     lasts = {one.end for one in table.series}
     last = model.layout.step.format(np.array([max(lasts) - 1]))[0]
-    print(f"The forecast begins after the last row, {last}"
+    print(f"The forecast begins after the last value, {last}"
           f"{' (of the longest series)' if len(lasts) > 1 else ''}.", file=sys.stderr)
     files.write_table(args.output, _columns(model, table, paths, args.quantiles))
     if args.paths:
@@ -89,7 +90,7 @@ def _columns(
 def _charts(
     model: SeriesModel, table: Table, paths: list[np.ndarray], horizon: int
 ) -> list[plots.Fan]:
-    time, none = model.layout.step.time, np.array([])
+    time, none = model.layout.step.clock, np.array([])
     charts = []
     for one, samples in zip(table.series, paths):
         past = np.arange(max(0, len(one.values) - _PAST * horizon), len(one.values))

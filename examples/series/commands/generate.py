@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     if args.plot and is_drawing:
         strokes.write_png(args.plot, drawings)
     elif args.plot:
-        plots.lines(args.plot, samples, model.layout.step.time(index), roles.targets)
+        plots.lines(args.plot, samples, model.layout.step.clock(index), roles.targets)
     if args.wav:
         sound.save_all(args.wav, samples.reshape(len(samples), -1), rate)
 

@@ -107,7 +107,7 @@ def _draws(args: argparse.Namespace) -> list[str]:
 def _charts(
     model: SeriesModel, table: Table, completed: list[Completed], lookahead: int
 ) -> list[plots.Fan]:
-    time, none = model.layout.step.time, np.array([])
+    time, none = model.layout.step.clock, np.array([])
     charts: list[plots.Fan] = []
     for one, (samples, filled) in zip(table.series, completed):
         for start, stop in gaps.groups(one.values, lookahead):

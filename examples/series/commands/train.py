@@ -110,10 +110,7 @@ def _choose_output(
     """
     start_time = time.monotonic()
     limit = (max_minutes or math.inf) * _TRIAL_SHARE
-    ends = [0] * len(data.table.series)
-    for places in data.train:
-        ends[places.series] = places.stop
-    outputs = sources.candidates(data.table, ends)
+    outputs = sources.candidates(data.table)
     if data.hparams.base != "none":
         relative = tuple(output for output in outputs if output in RELATIVE_OUTPUTS)
         if not relative:

@@ -183,29 +183,40 @@ class Columns:
                 f"are rounded, got {array[row]:g}. Divide the column by a power of ten.")
         return array
 
-    def times(self, name: str, zone: str = "", series: str = "") -> np.ndarray | None:
+    def times(
+        self, name: str, zone: str = "", series: str = "", *, by_clock: bool = False
+    ) -> np.ndarray | None:
         """Returns a column as times (`data.times`); None where it cannot be read as times.
 
         Args:
           name: of the column.
-          zone: an IANA name, if the column has local times, which become UTC. Of two equal times
-            of a series, where daylight saving time ends, the first row is the earlier one.
+          zone: an IANA name, of times without an offset, which become UTC; "" if they are left as
+            they are. Of two equal times of a series, where daylight saving time ends, the first
+            row is the earlier one.
           series: the column that tells series apart; "" for a single series.
+          by_clock: whether times remain, or become, what a clock shows in `zone`, or where it is
+            "", in the offset of each of them. Otherwise those with an offset become UTC.
 
         Raises:
           UsageError: a time is missing, zones are mixed, day and month cannot be told apart, or a
             local time does not exist.
         """
         times = self._times(name)
-        if not zone or times is None or times.dtype.kind != "M":
+        if times is None or times.dtype.kind != "M":
             return times
-        if self._has_zone(name):
-            raise UsageError(f"--zone: expected local times in {self.where(name)}, got times with "
-                             "an offset, which need no zone. Leave it out.")
-        names = self.texts(series).astype(str) if series else np.zeros(len(times), "U1")
-        return times_lib.local_to_utc(times, names, zone, self.where(name), self.first_row)
+        if not self.are_moments(name):
+            if not zone or by_clock:
+                return times
+            names = self.texts(series).astype(str) if series else np.zeros(len(times), "U1")
+            return times_lib.local_to_utc(times, names, zone, self.where(name), self.first_row)
+        if not by_clock:
+            return times
+        column = self.table[name]
+        if zone or _is_time(column):
+            return times_lib.to_clock(times, zone or column.type.tz)
+        return self._times(name, by_clock=True)
 
-    def _times(self, name: str) -> np.ndarray | None:
+    def _times(self, name: str, by_clock: bool = False) -> np.ndarray | None:
         if name not in self.names:
             raise UsageError(f"{self.name!r}, after row {self.first_row}: expected a date by the "
                              "columns year, month and so on in every row, got none.")
@@ -236,22 +247,26 @@ class Columns:
                 raise self.unreadable_time(name)
             return parsed
         present = pc.drop_null(column)
-        parsed = times_lib.parse_text(present, self.where(name), self.first_row)
+        parsed = times_lib.parse_text(present, self.where(name), self.first_row, by_clock)
         if parsed is not None:
             self._check_no_missing_time(name, column)
         return parsed
 
-    def _has_zone(self, name: str) -> bool:
+    def are_moments(self, name: str) -> bool:
+        """Returns whether the times of a column have an offset, or count from a moment in UTC."""
         column = self.table[name]
-        if not _holds_text(column):
+        if _is_time(column):
             return getattr(column.type, "tz", None) is not None
-        return times_lib.is_zoned(pc.drop_null(column)[0].as_py())
+        if self.is_text(name):
+            return times_lib.is_zoned(pc.drop_null(column)[0].as_py())
+        times = self._times(name)
+        return times is not None and times.dtype.kind == "M" and (
+            _nanoseconds(column) is not None or times_lib.since_epoch(self.numbers(name), times))
 
-    def are_dates(self, name: str) -> bool:
-        """Returns whether all times of a column are at midnight, without an offset."""
-        times = self.times(name)
-        return times is not None and times.dtype.kind == "M" and not self._has_zone(name) and bool(
-            (times.astype("datetime64[D]") == times).all())
+    def are_dates(self, name: str, zone: str = "") -> bool:
+        """Returns whether a clock, of `zone` if there is one, shows one time of day in all rows."""
+        times = self.times(name, zone, by_clock=True)
+        return times is not None and times.dtype.kind == "M" and times_lib.is_one_time_of_day(times)
 
     def begins_with_time(self, name: str) -> bool:
         """Returns whether the first value of a column of text is a time."""

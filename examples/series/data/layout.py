@@ -268,7 +268,7 @@ class Inputs:
           known: covariates, `[N, K]`.
           static: of the series, `[P]`.
         """
-        times = self._layout.step.time(index)
+        times = self._layout.step.clock(index)
         floats = []
         for k in range(1, self._harmonics + 1):
             floats += _waves(index * (k / self._season))

@@ -18,7 +18,8 @@ _TIME_NAMES = MOMENT_NAMES | {"month", "week", "day", "year", "quarter", "hour"}
 _SERIES_NAMES = {"series", "series_id", "unique_id", "item_id", "id"}
 _PARTS_OF_TIME = {"year", "month", "day", "hour", "minute", "second", "weekday", "dayofweek",
                   "day_of_week", "day_of_month", "day_of_year", "week"}
-_ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx", "__index_level_0__"}
+_ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx", "id",
+              "__index_level_0__"}
 _LABEL_NAMES = {"is_anomaly", "anomaly", "label", "labels", "is_outlier", "outlier"}
 _MOST_TARGETS = 100
 
@@ -33,11 +34,11 @@ class Roles:
     known: tuple[str, ...] = ()  # covariates that are known ahead
     static: tuple[str, ...] = ()  # properties of a series
     ignored: tuple[tuple[str, str], ...] = ()  # other columns, each with the reason
-    zone: str = ""  # of local times, an IANA name; "" for UTC, times with an offset, and dates
+    zone: str = ""  # of the clock, an IANA name; "" for UTC, the offset of dates, and none
 
     def describe(self) -> list[str]:
         """Returns lines that say the role of each column."""
-        local = f" (local times of {self.zone}, read as UTC)" if self.zone else ""
+        local = f" (the clock of {self.zone})" if self.zone else ""
         lines = [f"  time: {self.time or 'the number of the row'}{local}"]
         if self.series:
             lines.append(f"  series: {self.series}")
@@ -84,9 +85,8 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                 option_of[name] = option
     given_names = {options.series, *options.targets, *options.known, *options.static}
     time = options.time or _find_time(columns, given_names, options.ignore_times)
-    # Dates have no hour that a clock could change; of a table that is read in parts, the first
-    # one does not tell whether all times are dates.
-    if options.zone and time and columns.following is None and columns.are_dates(time):
+    zone = options.zone
+    if zone and time and columns.are_dates(time, zone):  # without an hour that a clock changes
         options = dataclasses.replace(options, zone="")
     times = columns.times(time, options.zone, options.series) if time else None
     if time and times is None:
@@ -116,7 +116,7 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
         raise UsageError(f"{columns.name!r}: expected at most {_MOST_TARGETS} columns of numbers, "
                          f"got {len(targets)}. Name those to model: --targets a,b.")
     return Roles(time, series, tuple(targets), options.known, options.static,
-                 tuple(ignored.items()), options.zone)
+                 tuple(ignored.items()), zone if time else "")
 
 
 def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:

@@ -243,35 +243,41 @@ def _check_rates(files: Sequence[columns_lib.Columns], rate: int) -> None:
                              f"{kind(file.sample_rate)}. Give files of one kind.")
 
 
-def read_known(layout: Layout, path: Path, table: Table, horizon: int) -> dict[str, np.ndarray]:
-    """Reads the covariates of the steps after each series, `[horizon, K]` by its name.
+def known_ahead(
+    layout: Layout, table: Table, whole: Table, path: Path | None, horizon: int
+) -> dict[str, np.ndarray]:
+    """Returns the covariates of the steps after each series, `[horizon, K]` by its name.
 
-    Without a series column they are those of all series, and a piece of a series, split at gaps,
-    has those of the whole. An empty category is one that is missing.
+    They are those of a file, if there is one, and otherwise of the rows of `whole` that `table`
+    lacks (`without_ends`). A file without a series column has those of all series, and a piece of
+    a series, split at gaps, has those of the whole. An empty category is one that is missing.
 
     Raises:
       UsageError: a covariate is missing for a step that is to be forecast.
     """
-    file = columns_lib.read(path)
-    by_series = layout.roles.series if layout.roles.series in file.names else ""
-    roles = dataclasses.replace(
-        layout.roles, targets=(), static=(), ignored=(), series=by_series)
-    rows = {one.name: one for one in table_lib.build(
-        [file], roles, gaps="missing", step=layout.step, levels=layout.levels).series}
+    tables, by_series = [whole], [True]
+    if path is not None:
+        file = columns_lib.read(path)
+        by_series.append(layout.roles.series in file.names)
+        roles = dataclasses.replace(layout.roles, targets=(), static=(), ignored=(),
+                                    series=layout.roles.series if by_series[1] else "")
+        tables.append(table_lib.build(
+            [file], roles, gaps="missing", step=layout.step, levels=layout.levels))
+    rows_of = [{one.name: one for one in each.series} for each in tables]
     is_category = np.array([name in layout.levels for name in layout.roles.known])
     future = {}
     for one in table.series:
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)
-        name = one.name if by_series else ""
-        covariates = rows.get(name, rows.get(table_lib.whole(name)))
-        if covariates is not None:
-            inside = (needed >= covariates.start) & (needed < covariates.end)
-            values[inside] = covariates.known[needed[inside] - covariates.start]
-        is_given = np.zeros(values.shape, bool)
-        if covariates is not None:
-            is_given = inside[:, np.newaxis] & is_category
-        check_known(layout, one.name, needed, np.where(is_given, 0.0, values))
+        has_value = np.zeros(values.shape, bool)
+        for rows, is_named in zip(rows_of, by_series):
+            name = one.name if is_named else ""
+            covariates = rows.get(name, rows.get(table_lib.whole(name)))
+            if covariates is not None:
+                inside = (needed >= covariates.start) & (needed < covariates.end)
+                values[inside] = covariates.known[needed[inside] - covariates.start]
+                has_value[inside] = is_category | np.isfinite(values[inside])
+        check_known(layout, one.name, needed, np.where(has_value, 0.0, np.nan))
         future[one.name] = values
     return future
 
@@ -343,9 +349,9 @@ def default_lags(season: int, unit: str, longest: int) -> tuple[int, ...]:
     return tuple(sorted(lag for lag in lags if lag == 1 or lag <= longest / 3))
 
 
-def candidates(table: Table, ends: Sequence[int]) -> tuple[str, ...]:
-    """Returns the outputs that suit the first `ends` steps of each series of the training data."""
-    parts = [one.values[:end] for one, end in zip(table.series, ends)]
+def candidates(table: Table) -> tuple[str, ...]:
+    """Returns the outputs that can have every value of a table, those held out as well."""
+    parts = [one.values for one in table.series]
     stride = 1 + sum(map(len, parts)) // _MOST_SAMPLED
     values = np.concatenate([part[::stride] for part in parts])
     finite = values[np.isfinite(values)]

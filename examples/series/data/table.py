@@ -96,9 +96,15 @@ def build(
     """
     _check_categories(roles, categories)
     notes: list[str] = []
-    rows = _merged(files, roles, notes, by_file or len(files) > 1)
+    by_clock = step.is_by_clock if step else bool(roles.time) and all(
+        file.are_dates(roles.time, roles.zone) for file in files)
+    reading = _Reading(by_file or len(files) > 1, by_clock, {*(levels or ()), *categories})
+    rows = _merged(files, roles, notes, reading)
     if step is None:
         step = _step_of(rows, roles, freq)
+        if not by_clock and not step.is_by_clock:
+            zone = roles.zone or ("UTC" if files[0].are_moments(roles.time) else "")
+            step = dataclasses.replace(step, zone=zone)
     if levels is None:
         levels = _levels(rows, roles, categories)
     filled = _check_gaps(rows, step, files, roles, gaps)
@@ -174,6 +180,14 @@ def _check_gaps(
     return filled
 
 
+class _Reading(NamedTuple):
+    """How the columns of files are read."""
+
+    by_file: bool  # whether series have the names of their files
+    by_clock: bool  # whether times are what a clock shows (`Columns.times`)
+    texts: set[str]  # covariates whose true and false are categories; others' are numbers
+
+
 class _Rows(NamedTuple):
     """The rows of one series, sorted by time."""
 
@@ -186,7 +200,7 @@ class _Rows(NamedTuple):
 
 
 def _merged(
-    files: Sequence[Columns], roles: Roles, notes: list[str], by_file: bool
+    files: Sequence[Columns], roles: Roles, notes: list[str], reading: _Reading
 ) -> dict[str, _Rows]:
     parts: dict[str, list[_Rows]] = {}
     for columns in files:
@@ -195,7 +209,7 @@ def _merged(
             for name in (names,) if isinstance(names, str) else names:
                 if name:
                     columns.require(name, f"the role {option!r}")
-        arrays, labels = _arrays(columns, roles, Path(columns.name).stem if by_file else "")
+        arrays, labels = _arrays(columns, roles, reading)
         order = None
         if np.count_nonzero(np.diff(arrays[0])) >= len(labels):  # a series' rows are apart
             order = np.argsort(arrays[0], kind="stable")
@@ -221,19 +235,25 @@ def _merged(
     return {name: _joined(name, arrays) for name, arrays in parts.items()}
 
 
-def _arrays(columns: Columns, roles: Roles, label: str) -> tuple[list[np.ndarray], list[str]]:
+def _arrays(
+    columns: Columns, roles: Roles, reading: _Reading
+) -> tuple[list[np.ndarray], list[str]]:
     """Returns the rows of a file in its order.
 
     Returns:
       The number of each row's series, times, targets `[N, D]`, and each covariate; and the names
-      of the series, `label` without a column of them.
+      of the series.
     """
     in_file = columns.following is not None
-    if in_file and roles.zone:
+    if in_file and roles.zone and not reading.by_clock and not columns.are_moments(roles.time):
         raise UsageError(f"--zone: expected a smaller table than {columns.name!r}, whose rows are "
                          "read in parts. Write its times with their offset.")
-    labels: dict[str, int] = {} if roles.series else {label: 0}
-    is_text = [(name, columns.is_text(name)) for name in (*roles.known, *roles.static)]
+    labels: dict[str, int] = {}
+    if not roles.series:
+        labels = {Path(columns.name).stem if reading.by_file else "": 0}
+    is_text = [(name, columns.is_text(name) and (
+        name in reading.texts or not columns.is_boolean(name)))
+        for name in (*roles.known, *roles.static)]
     with contextlib.ExitStack() as files:
         piles = [files.enter_context(contextlib.closing(mapped.Pile(in_file)))
                  for _ in range(3 + len(is_text))]
@@ -246,7 +266,8 @@ def _arrays(columns: Columns, roles: Roles, label: str) -> tuple[list[np.ndarray
                 codes = np.array(numbers, np.int32)[codes]
             times = np.arange(num_rows, num_rows + len(part))
             if roles.time:
-                read = part.times(roles.time, roles.zone, roles.series)
+                read = part.times(
+                    roles.time, roles.zone, roles.series, by_clock=reading.by_clock)
                 if read is None:
                     raise part.unreadable_time(roles.time)
                 times = read

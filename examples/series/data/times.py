@@ -62,6 +62,7 @@ class Step:
     count: int = 1  # how many units a step has
     phase: int = 0  # the time of step 0: microseconds, a month's number, or a number
     day: int = 1  # of the month, for months; 0 for the last day
+    zone: str = ""  # of the clock, an IANA name, if times are in UTC; "" if they have no zone
 
     @property
     def name(self) -> str:
@@ -79,6 +80,11 @@ class Step:
         if self.unit in ("min", "h") and not _DAY % (self.count * _FIXED[self.unit]):
             return _DAY // (self.count * _FIXED[self.unit])
         return _SEASONS.get(self.unit, 1) if self.count == 1 else 1
+
+    @property
+    def is_by_clock(self) -> bool:
+        """Whether steps are dates, whatever moments of UTC they begin at."""
+        return self.unit not in ("s", "min", "h")
 
     def index(self, times: np.ndarray) -> np.ndarray:
         """Returns the numbers of the steps at `times`, `[N]`, -1 << 62 between two steps."""
@@ -107,9 +113,17 @@ class Step:
         numbers = index * self.count * _FIXED.get(self.unit, 1) + self.phase
         return numbers if self.unit in ("int", "row") else numbers.astype("datetime64[us]")
 
-    def format(self, index: np.ndarray) -> list[str]:
-        """Returns the times of steps as text: dates where all of them are at midnight."""
+    def clock(self, index: np.ndarray) -> np.ndarray:
+        """Returns what the clock shows at steps: their times in the zone."""
         times = self.time(index)
+        return to_clock(times, self.zone) if self.zone else times
+
+    def format(self, index: np.ndarray) -> list[str]:
+        """Returns the times of steps as text: dates where all of them are at midnight.
+
+        Times in a zone have their offset from UTC.
+        """
+        times = self.clock(index)
         if times.dtype.kind != "M":
             return [str(number) for number in times.tolist()]
         whole = self.unit in ("D", "W", "B", *_MONTHS) and not np.any(
@@ -117,7 +131,17 @@ class Step:
         if whole:
             return np.datetime_as_string(times, unit="D").tolist()
         fine = np.any(times.astype(np.int64) % _MINUTE)
-        return np.datetime_as_string(times, unit="s" if fine else "m").tolist()
+        texts = np.datetime_as_string(times, unit="s" if fine else "m").tolist()
+        if not self.zone:
+            return texts
+        minutes = (times - self.time(index)).astype(np.int64) // _MINUTE
+        return [text + _offset(each) for text, each in zip(texts, minutes.tolist())]
+
+
+def _offset(minutes: int) -> str:
+    """Returns the offset of a clock from UTC as ISO 8601 writes it."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}" if minutes else "Z"
 
 
 _NO_STEP = -(1 << 62)
@@ -289,11 +313,13 @@ def _parse_fractions(numbers: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarray | None:
+def parse_text(
+    values: pa.ChunkedArray, where: str, first_row: int, by_clock: bool = False
+) -> np.ndarray | None:
     """Reads texts without nulls as times, `datetime64[us] [N]`; times with an offset become UTC.
 
     Returns None if the texts are not of one known format. Messages name the column by `where`, and
-    count rows from `first_row`.
+    count rows from `first_row`. With `by_clock` times are what a clock shows, without the offset.
 
     Raises:
       UsageError: some have a zone and others none, or day and month cannot be told apart.
@@ -310,6 +336,9 @@ def parse_text(values: pa.ChunkedArray, where: str, first_row: int) -> np.ndarra
         raise UsageError(
             f"{where}: expected all times with a zone or none, got {first!r} and, in row "
             f"{first_row + row}, {values[row].as_py()!r}. Write all of them in one way.")
+    if number and by_clock:
+        return parse_text(
+            pc.replace_substring_regex(values, _ZONED, r"\1"), where, first_row)
     if number or re.match(r"\d{4}-\d\d-\d\d", first):
         try:
             kind = pa.timestamp("us", "UTC") if number else pa.timestamp("us")
@@ -410,6 +439,37 @@ def is_zoned(text: str) -> bool:
     return re.search(_ZONED, text.strip()) is not None
 
 
+def is_one_time_of_day(times: np.ndarray) -> bool:
+    """Returns whether times `[N]`, a `datetime64`, are all at the same time of the day."""
+    of_day = times.astype(np.int64) % _DAY
+    return bool((of_day == of_day[:1]).all())
+
+
+def since_epoch(numbers: np.ndarray, times: np.ndarray) -> bool:
+    """Returns whether numbers `[N]` that were read as times `[N]` count from 1970 on."""
+    return any(np.array_equal(np.round(numbers * scale), times.astype(np.int64))
+               for scale in (1.0, 1e3, 1e6))
+
+
+def to_clock(times: np.ndarray, zone: str) -> np.ndarray:
+    """Returns what a clock in a zone, an IANA name or an offset, shows at times in UTC, `[N]`.
+
+    Raises:
+      UsageError: the zone is unknown.
+    """
+    zoned = pc.cast(pa.array(times.astype(np.int64)), pa.timestamp("us", zone))
+    try:
+        local = pc.local_timestamp(zoned)
+    except pa.ArrowInvalid:
+        raise _unknown_zone(zone) from None
+    return pc.cast(local, pa.int64()).to_numpy().view("datetime64[us]")
+
+
+def _unknown_zone(zone: str) -> UsageError:
+    return UsageError(f"--zone: expected a time zone such as Europe/Berlin or America/New_York, "
+                      f"got {short_repr(zone)}.")
+
+
 def local_to_utc(
     times: np.ndarray, series: np.ndarray, zone: str, where: str, first_row: int
 ) -> np.ndarray:
@@ -432,8 +492,7 @@ def local_to_utc(
         early, late = utc("earliest", "earliest"), utc("latest", "earliest")
         skipped = np.flatnonzero(early != utc("earliest", "latest"))
     except pa.ArrowInvalid:
-        raise UsageError(f"--zone: expected a time zone such as Europe/Berlin or America/New_York, "
-                         f"got {short_repr(zone)}.") from None
+        raise _unknown_zone(zone) from None
     if len(skipped):
         raise UsageError(
             f"{where}: expected local times of {zone}, got {times[skipped[0]]} in row "

@@ -144,7 +144,7 @@ def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path)
 def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_path):
     ended = forecast(run, trained, tmp_path / "f.csv", "--plot", tmp_path / "f.png", "--paths",
                      tmp_path / "paths", "--quantiles", "0.1,0.5,0.9")
-    assert "The forecast begins after the last row, 2024-04-09." in ended.err
+    assert "The forecast begins after the last value, 2024-04-09." in ended.err
     header, *data_rows = read_rows(tmp_path / "f.csv")
     assert header == ["series", "time", "target", "mean", "q0.1", "q0.5", "q0.9"]
     assert [row[:3] for row in data_rows] == [
@@ -158,6 +158,18 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
                                    rtol=1e-4)
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
     assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
+
+
+@pytest.mark.xla
+def test_days_to_come_may_stand_in_the_table(run, trained, tmp_path):
+    forecast(run, trained, tmp_path / "f.csv")
+    coming = [f"{day},{shop},,{promo}" for day, shop, promo in read_rows(
+        Path(trained.covariates))[1:]]
+    whole = tmp_path / "whole.csv"
+    whole.write_text("\n".join([Path(trained.data).read_text().strip(), *coming]))
+    run("forecast", "--log-dir", trained.log_dir, "--data", whole, "--num-paths", "50",
+        "--output", tmp_path / "g.csv", status=0)
+    assert (tmp_path / "g.csv").read_text() == (tmp_path / "f.csv").read_text()
 
 
 def test_days_to_come_are_not_scored(run, trained, tmp_path):
@@ -227,7 +239,7 @@ def test_a_series_has_the_same_forecast_alone_and_in_any_order(run, trained, tmp
     assert read_rows(tmp_path / "1.csv")[5:] == read_rows(tmp_path / "2.csv")[1:]
 
 
-def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, tmp_path):
+def test_a_forecast_begins_after_the_last_value(run, trained, tmp_path):
     text = Path(trained.data).read_text()
     for day, shop in ((day, shop) for day in ("08", "09") for shop in "ab"):
         at = text.index(f"2024-04-{day},{shop},")
@@ -236,7 +248,8 @@ def test_a_forecast_begins_after_the_last_row_even_if_it_is_empty(run, trained, 
     (tmp_path / "trailing.csv").write_text(text)
     forecast(run, trained, tmp_path / "f.csv", "--data", tmp_path / "trailing.csv")
     data_rows = read_rows(tmp_path / "f.csv")[1:]
-    assert data_rows[0][1] == "2024-04-10" and all(np.isfinite(float(row[3])) for row in data_rows)
+    assert [row[1] for row in data_rows[:4]] == [f"2024-04-{day:02}" for day in range(8, 12)]
+    assert all(np.isfinite(float(row[3])) for row in data_rows)
 
 
 @pytest.mark.parametrize("text, words, message", [

@@ -17,7 +17,8 @@ import pyarrow.parquet
 import pytest
 
 from examples.series.data import Options, columns, mapped, roles, sources, table
-from examples.series.data.layout import Layout
+from examples.series.data import times as times_lib
+from examples.series.data.layout import Inputs, Layout
 from examples.series.data.times import Step, infer_step, parse_text, read_step
 from examples.series.hparams import SeriesHParams
 from vaeseq.cli.arguments import UsageError
@@ -39,6 +40,10 @@ def build(path, options=None, **arguments):
 
 def times(*texts):
     return np.array(texts, "datetime64[us]")
+
+
+def known_ahead(layout, one, horizon, coming):
+    return sources.known_ahead(layout, one, one, coming, horizon)
 
 
 def lines(header, rows):
@@ -134,7 +139,7 @@ def test_dates_and_clocks_in_two_columns_or_of_twelve_hours(tmp_path, written):
     (["2020 Q1", "2020 Q2", "2020 Q3"], "QS", "2020-10-01"),
     (["1990", "1991", "1992"], "YS", "1993-01-01"),
     (["2024-03-10T01:00:00-05:00", "2024-03-10T03:00:00-04:00", "2024-03-10T04:00:00-04:00"],
-     "h", "2024-03-10T09:00"),
+     "h", "2024-03-10T09:00Z"),
     (["31/01/2024 10:00", "31/01/2024 10:30", "31/01/2024 11:00"], "30min", "2024-01-31T11:30"),
     (["7", "9", "11"], "2int", "13"),
 ])
@@ -163,7 +168,9 @@ def test_local_times_with_a_zone_pass_both_changes_of_the_clock(tmp_path):
     one = build(autumn, Options(zone="Europe/Berlin"))
     assert one.step.name == "h" and one.roles.zone == "Europe/Berlin"
     np.testing.assert_array_equal(one.series[0].values[:, 0], [5, 5, 6, 6])
-    assert one.step.format(np.array([one.series[0].start])) == ["2023-10-28T23:00"]
+    assert one.step.format(one.series[0].start + np.arange(4)) == [
+        "2023-10-29T01:00+02:00", "2023-10-29T02:00+02:00", "2023-10-29T02:00+01:00",
+        "2023-10-29T03:00+01:00"]
     rows = [(time, shop, y) for shop in "ab" for time, y in zip(FOLD, (1, 2, 3, 4))]
     both = build(csv(tmp_path, lines("time,shop,y", rows)), Options(zone="Europe/Berlin"))
     assert [series.values[:, 0].tolist() for series in both.series] == [[1, 2, 3, 4]] * 2
@@ -177,8 +184,52 @@ def test_dates_are_those_of_every_zone(tmp_path, zone):
     # both changes of the clock; in São Paulo, that of November 2018 skips midnight
     days = np.arange("2018-01-01", "2019-03-01", dtype="datetime64[D]")
     one = build(csv(tmp_path, lines("date,y", zip(days, range(len(days))))), Options(zone=zone))
-    assert (one.step.name, one.roles.zone) == ("D", "")
+    assert (one.step.name, one.step.zone) == ("D", "")
     assert one.step.format(np.array([one.series[0].start])) == ["2018-01-01"]
+
+
+def test_local_midnights_are_dates_however_they_are_written(tmp_path):
+    # six months, with both changes of the clock in Berlin among days
+    days = np.arange("2024-01-01", "2024-12-01", dtype="datetime64[D]")
+    utc = times_lib.local_to_utc(days.astype("datetime64[us]"), days.astype(str), "Europe/Berlin",
+                                 "", 0)
+    offsets = [f"{day}T00:00:00+0{1 + (moment < np.datetime64(day, 'us') - 3600_000_000)}:00"
+               for day, moment in zip(days, utc)]
+    values = np.arange(len(days))
+    pa.parquet.write_table(pa.table({"time": pa.array(utc, pa.timestamp("us", "Europe/Berlin")),
+                                     "y": values}), tmp_path / "zoned.parquet")
+    files = {
+        csv(tmp_path, lines("time,y", zip(offsets, values)), "offsets.csv"): "",
+        csv(tmp_path, lines("time,y", ((f"{time}Z", n) for n, time in enumerate(utc))),
+            "utc.csv"): "Europe/Berlin",
+        csv(tmp_path, lines("time,y", zip(utc.astype(int) // 1_000_000, values)),
+            "epoch.csv"): "Europe/Berlin",
+        tmp_path / "zoned.parquet": ""}
+    for path, zone in files.items():
+        one = build(path, Options(zone=zone))
+        assert (one.step, len(one.series[0].values)) == (Step("D"), len(days)), path
+        assert one.step.time(np.array([one.series[0].start])) == days[0]
+    months = np.flatnonzero(days.astype("datetime64[M]").astype("datetime64[D]") == days)
+    one = build(csv(tmp_path, lines("time,y", ((offsets[n], n) for n in months))))
+    assert one.step == Step("MS", 1, 0) and len(one.series[0].values) == 11
+
+
+def test_the_calendar_is_that_of_the_zone(tmp_path):
+    hours = np.arange("2024-03-29", "2024-04-02", dtype="datetime64[h]")
+    rows = [(f"{hour}:00Z", n % 7) for n, hour in enumerate(hours)]
+    path = csv(tmp_path, lines("time,y", rows))
+    for zone, shift in (("", [0, 0]), ("Europe/Berlin", [1, 2])):
+        one = sources.read_training([path], SeriesHParams(horizon=2), Options(zone=zone))
+        assert one.layout.step.zone == (zone or "UTC")
+        start = one.table.series[0].start
+        index = start + np.array([30, 70])  # before the change of the clock, and after it
+        _, codes = Inputs(one.layout, 24).compute("", index, np.zeros([2, 0]), np.zeros(0))
+        hour = list(one.layout.calendar()).index("hour")
+        np.testing.assert_array_equal(codes[:, hour], (np.array([30, 70]) + shift) % 24)
+    # What it writes is read again as the same steps, with the zone or without.
+    back = csv(tmp_path, lines("time,y", (
+        (text, n) for n, text in enumerate(one.layout.step.format(start + np.arange(96))))))
+    assert sources.read_for(one.layout, [back]).series[0].start == start
 
 
 def test_an_irregular_step_names_the_first_place():
@@ -249,9 +300,11 @@ def test_covariates_of_text_may_be_the_only_ones_ahead(tmp_path, monkeypatch, te
     data = csv(tmp_path, lines("date,y,promo", zip(DAYS[:50], range(50), promo)))
     trained = sources.read_training([data], SeriesHParams(horizon=5), Options(known=("promo",)))
     coming = csv(tmp_path, lines("date,promo", list(zip(DAYS, promo))[50:]), "coming.csv")
-    ahead = sources.read_known(trained.layout, coming, trained.table, 5)
-    np.testing.assert_array_equal(
-        ahead[""][:, 0], [trained.table.levels["promo"].index(text) for text in promo[50:55]])
+    ahead = known_ahead(trained.layout, trained.table, 5, coming)
+    # true and false are numbers, as Parquet has them
+    levels = trained.table.levels.get("promo", ("false", "true"))
+    assert ("promo" in trained.table.levels) == (texts == "yes no")
+    np.testing.assert_array_equal(ahead[""][:, 0], [levels.index(text) for text in promo[50:55]])
 
 
 def _bad(message, text, **options):
@@ -290,9 +343,8 @@ DATED = [(day, i + 0.5) for i, day in enumerate(DAYS)]
          zone="Europe/Berlin"),
     _bad("expected a time zone such as Europe/Berlin", lines("time,y", zip(FOLD, "1234")),
          zone="Berlin"),
-    _bad("got times with an offset, which need no zone",
-         lines("time,y", [("2024-03-31 01:00Z", 1), ("2024-03-31 02:00Z", 2)]),
-         zone="Europe/Berlin"),
+    _bad("expected a time zone such as Europe/Berlin",
+         lines("time,y", [("2024-03-31 01:00Z", 1), ("2024-03-31 02:00Z", 2)]), zone="Berlin"),
     _bad("times with a zone or none, got '2024-01-01 10:00' and, in row 3, '2024-01-02 10:00Z'",
          lines("date,y", [("2024-01-01 10:00", 1), ("2024-01-02 10:00Z", 2)])),
     _bad("whose day and month can be told apart, got '01/02/2024'",
@@ -559,7 +611,7 @@ def test_gaps_are_read_later_as_in_training(tmp_path):
     # A piece has the covariates of the whole.
     first = dataclasses.replace(later, series=later.series[:1])
     coming = csv(tmp_path, lines("date,promo", [(day, 1) for day in DAYS[30:35]]), "coming.csv")
-    assert sources.read_known(layout, coming, first, 5)["#1"].tolist() == [[1]] * 5
+    assert known_ahead(layout, first, 5, coming)["#1"].tolist() == [[1]] * 5
     fields = layout.as_dict()
     del fields["gaps"]  # a run of an earlier version
     log_dir.write("series.json", json.dumps(fields))
@@ -577,7 +629,7 @@ def test_a_file_alone_is_the_series_that_it_was_among_others(tmp_path):
     assert len(sources.held_out(layout, alone)) == 1
     days = np.arange("2024-03-01", "2024-03-06", dtype="datetime64[D]")
     coming = csv(tmp_path, lines("date,promo", [(day, 1) for day in days]), "coming.csv")
-    ahead = sources.read_known(layout, coming, sources.read_for(layout, []), 5)
+    ahead = known_ahead(layout, sources.read_for(layout, []), 5, coming)
     assert {name: values.tolist() for name, values in ahead.items()} == {
         "s1": [[1]] * 5, "s2": [[1]] * 5}
     single = sources.read_training(paths[:1], SeriesHParams(horizon=5), Options()).layout
@@ -663,12 +715,30 @@ def test_an_empty_category_ahead_is_missing(tmp_path):
         Options(known=("promo",)))
     ahead = [(DAYS[50], "x"), (DAYS[51], ""), (DAYS[52], "z")]
     coming = csv(tmp_path, lines("date,promo", ahead), "coming.csv")
-    (values,) = sources.read_known(trained.layout, coming, trained.table, 3).values()
+    (values,) = known_ahead(trained.layout, trained.table, 3, coming).values()
     np.testing.assert_array_equal(values[:, 0], [0, np.nan, -1])
     assert table.num_unknown(("promo",), trained.layout.levels, values) == 1
     coming = csv(tmp_path, lines("date,promo", ahead[:1]), "coming.csv")
     with pytest.raises(UsageError, match="as it is known ahead, got none after 2.*Give them by"):
-        sources.read_known(trained.layout, coming, trained.table, 3)
+        known_ahead(trained.layout, trained.table, 3, coming)
+
+
+def test_covariates_ahead_may_be_in_the_table_that_is_continued(tmp_path):
+    rows = [(day, n if n < 47 else "", n % 5) for n, day in enumerate(DAYS[:52])]
+    path = csv(tmp_path, lines("date,y,promo", rows))
+    layout = sources.read_training(
+        [path], SeriesHParams(horizon=3), Options(known=("promo",))).layout
+    whole = sources.read_for(layout, [])
+    table, num_after = sources.without_ends(whole)
+    assert num_after == 5 and table.series[0].end == whole.series[0].start + 47
+    (values,) = sources.known_ahead(layout, table, whole, None, 5).values()
+    assert values[:, 0].tolist() == [2, 3, 4, 0, 1]
+    # Those of a file replace them, and may begin later.
+    coming = csv(tmp_path, lines("date,promo", [(DAYS[n], 9) for n in (50, 51, 52)]), "coming.csv")
+    (values,) = sources.known_ahead(layout, table, whole, coming, 6).values()
+    assert values[:, 0].tolist() == [2, 3, 4, 9, 9, 9]
+    with pytest.raises(UsageError, match=f"until {DAYS[52]}.*got none after {DAYS[51]}"):
+        sources.known_ahead(layout, table, whole, None, 6)
 
 
 def test_steps_after_the_last_value_are_not_held_out(tmp_path):
@@ -685,7 +755,7 @@ def test_covariates_ahead_without_a_series_column_are_those_of_all(tmp_path):
     data = sources.read_training([csv(tmp_path, lines("date,shop,y,promo", rows))],
                                  SeriesHParams(horizon=2), Options(known=("promo",)))
     coming = csv(tmp_path, lines("date,promo", [(DAYS[30], 5), (DAYS[31], 6)]), "coming.csv")
-    ahead = sources.read_known(data.layout, coming, data.table, 2)
+    ahead = known_ahead(data.layout, data.table, 2, coming)
     assert {name: values[:, 0].tolist() for name, values in ahead.items()} == {
         "a": [5, 6], "b": [5, 6]}
 
