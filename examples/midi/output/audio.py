@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Sound of rolls: a piano if fluidsynth is installed, else plain tones."""
+"""Sound of rolls: instruments if fluidsynth is installed, else plain tones and drums."""
 from __future__ import annotations
 
 import importlib
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data import piano_roll
 from ..data.piano_roll import Grid
+from . import percussion
 
 RATE = 16_000  # samples per second
 _PEAK = 0.9  # amplitude of the loudest sample
@@ -17,7 +18,8 @@ _PEAK = 0.9  # amplitude of the loudest sample
 
 def synthesize(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """Synthesizes a roll with plain tones; returns float32 in [-1, 1], as long as its frames."""
-    parts = [part.synthesize(fs=RATE) for part in piano_roll.to_midi(roll, grid).instruments]
+    parts = [percussion.synthesize(part.notes, RATE) if part.is_drum else part.synthesize(fs=RATE)
+             for part in piano_roll.to_midi(roll, grid).instruments]
     samples = np.zeros(max(map(len, parts)))
     for part in parts:
         samples[:len(part)] += part
@@ -25,7 +27,7 @@ def synthesize(roll: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def play(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Synthesizes a roll with the piano of pretty_midi's soundfont, or else with plain tones."""
+    """Synthesizes a roll with the soundfont of pretty_midi, or else with plain tones."""
     if roll.any() and _has_fluidsynth():
         midi = piano_roll.to_midi(roll, grid)
         return _fit(midi.fluidsynth(fs=RATE), roll, grid)

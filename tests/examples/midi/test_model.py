@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 from examples.midi.commands import latent
-from examples.midi.data import piano_roll
+from examples.midi.data import parts, piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, observations
@@ -189,6 +189,23 @@ def test_the_sound_has_the_duration_and_the_pitches_of_the_roll(pitches, tmp_pat
         magnitude[np.abs(hertz - hertz[peak]) < 10] = 0
     np.testing.assert_allclose(
         sorted(loudest), [440 * 2 ** ((pitch - 69) / 12) for pitch in sorted(pitches)], atol=1)
+
+
+def test_drums_sound_where_they_are_hit():
+    grid = Grid(rate=4, parts=2, programs=(0, parts.DRUMS))
+    rolls = {pitch: np.zeros([16, 2 * 88], np.uint8) for pitch in (36, 42)}
+    for pitch, roll in rolls.items():
+        roll[[2, 10], 88 + pitch - 21] = 1
+    bass, hi_hat = (audio.synthesize(roll, grid) for roll in rolls.values())
+    for samples in (bass, hi_hat):
+        frames = np.abs(samples.reshape(16, -1)).max(1)
+        assert frames[[2, 10]].min() > 0.5 and not frames[[0, 1, 7, 8, 9]].any()
+
+    def mean_hertz(samples):
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        return (power * np.fft.rfftfreq(len(samples), 1 / audio.RATE)).sum() / power.sum()
+
+    assert mean_hertz(bass) < 300 and mean_hertz(hi_hat) > 3000
 
 
 def test_silence_is_silent():
