@@ -25,7 +25,8 @@ def statistics_of(pieces: Sequence[np.ndarray], lowest: int = LOWEST) -> dict[st
       A dictionary: `notes_per_frame`; `silent_frames`, their share; `density` [11], shares of
       frames by the number of notes (the last: ten or more); `pitch_classes` [12], shares of notes,
       C first; `intervals` [25], shares of the pairs of notes in a frame by their distance in
-      semitones (the last: two octaves or more); `held`, mean duration of a note in frames.
+      semitones (the last: two octaves or more); `held`, the mean number of frames that a pitch
+      sounds without a break.
     """
     frames = np.concatenate([np.asarray(piece) > 0.5 for piece in pieces])
     notes = frames.sum(axis=1)

@@ -18,6 +18,7 @@ from ..data import Table, sources
 from ..data.layout import checksum
 from ..data.windows import Places, positions
 from ..model import PROGRAM, SeriesModel
+from . import calibrating
 
 _COPIES = 3  # of a surprising stretch among the training windows, with weigh-up
 
@@ -61,6 +62,7 @@ def run(
           flush=True)
     other.train(train, num_steps=steps, valid=valid,
                 periods=Periods(valid=max(1, min(200, steps // 5))))
+    calibrating.run(other, valid, lambda: False)
     print("held-out nats per step, mean and worst tenth:")
     for name, one in (("before", model), ("after", other)):
         scores = [-part for part in one.log_densities(table, valid)]
