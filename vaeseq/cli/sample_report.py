@@ -37,14 +37,14 @@ def check_options(args: argparse.Namespace, *of_scores: str) -> None:
 
     Args:
       args: with `samples` and `plot`.
-      of_scores: names of options that `--samples` does without.
+      of_scores: names of options, beside `bound` and `num_samples`, that `--samples` does without.
 
     Raises:
       UsageError: an option would have no effect, or `--plot` needs a library.
     """
     if args.plot and not args.samples:
         raise UsageError("--plot draws the metrics of samples: expected --samples N, too.")
-    for name in of_scores if args.samples else ():
+    for name in ("bound", "num_samples", *of_scores) if args.samples else ():
         if getattr(args, name):
             raise UsageError(f"--{name.replace('_', '-')} has no effect with --samples; give one "
                              "of the two.")

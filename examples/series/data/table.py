@@ -96,13 +96,13 @@ def build(
     """
     _check_categories(roles, categories)
     notes: list[str] = []
-    by_clock = step.is_by_clock if step else bool(roles.time) and all(
+    by_clock = step.is_of_dates if step else bool(roles.time) and all(
         file.are_dates(roles.time, roles.zone) for file in files)
     reading = _Reading(by_file or len(files) > 1, by_clock, {*(levels or ()), *categories})
     rows = _merged(files, roles, notes, reading)
     if step is None:
         step = _step_of(rows, roles, freq)
-        if not by_clock and not step.is_by_clock:
+        if step.is_of_moments and not by_clock:
             zone = roles.zone or ("UTC" if files[0].are_moments(roles.time) else "")
             step = dataclasses.replace(step, zone=zone)
     if levels is None:

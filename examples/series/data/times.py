@@ -82,9 +82,14 @@ class Step:
         return _SEASONS.get(self.unit, 1) if self.count == 1 else 1
 
     @property
-    def is_by_clock(self) -> bool:
+    def is_of_dates(self) -> bool:
         """Whether steps are dates, whatever moments of UTC they begin at."""
-        return self.unit not in ("s", "min", "h")
+        return self.unit in ("D", "W", "B", *_MONTHS)
+
+    @property
+    def is_of_moments(self) -> bool:
+        """Whether steps are shorter than a day."""
+        return self.unit in ("s", "min", "h")
 
     def index(self, times: np.ndarray) -> np.ndarray:
         """Returns the numbers of the steps at `times`, `[N]`, -1 << 62 between two steps."""
@@ -116,7 +121,7 @@ class Step:
     def clock(self, index: np.ndarray) -> np.ndarray:
         """Returns what the clock shows at steps: their times in the zone."""
         times = self.time(index)
-        return to_clock(times, self.zone) if self.zone else times
+        return times if self.zone in ("", "UTC") else to_clock(times, self.zone)
 
     def format(self, index: np.ndarray) -> list[str]:
         """Returns the times of steps as text: dates where all of them are at midnight.

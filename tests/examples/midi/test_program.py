@@ -219,6 +219,8 @@ def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
         (["evaluate", "--log-dir", log_dir, "--histograms", tmp_path / "h.json"], "FILE.png"),
         (["evaluate", "--log-dir", log_dir, "--samples", 2, "--histograms", tmp_path / "h.png"],
          "--histograms has no effect with --samples"),
+        (["evaluate", "--log-dir", log_dir, "--samples", 2, "--bound", "elbo"],
+         "--bound has no effect with --samples"),
         (["train", "--log-dir", tmp_path / "new", "--train-files", music / "b*"], "found none"),
         (["train", "--log-dir", tmp_path / "new", "--hparams", "decoder=mask"], "'masked'"),
         (["latent", "--log-dir", log_dir, "--dimension", "2"], "one of the 2 from 0 to 1; got 2"),

@@ -172,6 +172,9 @@ def test_local_times_with_a_zone_pass_both_changes_of_the_clock(tmp_path):
         "2023-10-29T01:00+02:00", "2023-10-29T02:00+02:00", "2023-10-29T02:00+01:00",
         "2023-10-29T03:00+01:00"]
     rows = [(time, shop, y) for shop in "ab" for time, y in zip(FOLD, (1, 2, 3, 4))]
+    rows_alone = sources.read_training(
+        [autumn], SeriesHParams(horizon=1), Options(zone="Europe/Berlin"), freq="none")
+    assert len(sources.read_for(rows_alone.layout, [autumn]).series[0].values) == 4
     both = build(csv(tmp_path, lines("time,shop,y", rows)), Options(zone="Europe/Berlin"))
     assert [series.values[:, 0].tolist() for series in both.series] == [[1, 2, 3, 4]] * 2
     spring = ["2024-03-31 01:00", "2024-03-31 03:00", "2024-03-31 04:00"]
