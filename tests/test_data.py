@@ -180,6 +180,14 @@ def test_sequences_must_hold_something(items, message):
         data.Sequences(items, 2, 4, seed=0)
 
 
+@pytest.mark.parametrize("sequence", [
+    [[1.0], [2.0]], tf.ones([3, 1]), np.array([[1.0], [None]]), np.ones([2, 1], complex)])
+def test_sequences_are_arrays_of_numbers(sequence):
+    with pytest.raises(ValueError, match="sequence 0: expected NumPy arrays of numbers, got .*"
+                       "np.asarray"):
+        data.check_finite([sequence])
+
+
 @pytest.mark.parametrize(("batch_size", "size"), [(1, 3), (2, 4), (3, 100), (5, 1)])
 def test_windows_visit_every_step_once(batch_size, size):
     unequal = sequences(5, 0, 7, 1, 3)

@@ -30,6 +30,15 @@ class Waves(Model):
         return decoders.Normal(self.observation_spec)
 
 
+def test_a_decoder_of_other_observations_is_refused(tmp_path):
+    class Two(Waves):
+        def make_decoder(self):
+            return decoders.Normal(tf.TensorSpec([2], tf.float32))
+
+    with pytest.raises(ValueError, match=r"Two.make_decoder: expected .*\(1,\).*got one .*\(2,\)"):
+        Two(small.HPARAMS, tmp_path / "log")
+
+
 class Short(Waves):
     """Ends at an observation under -1e9, which a prime may hold."""
 

@@ -152,14 +152,24 @@ class ExternalInputs(_Stateless):
 
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del state, seed
-        return self._encoder(inputs)
+        return self._encoded(inputs)
 
     def contexts(
         self, observed: Nest, state: Nest, inputs: Nest = (), lengths: Tensor | None = None, *,
         seed: Seed,
     ) -> tuple[Tensor, Nest]:
         del observed, lengths, seed
-        return self._encoder(inputs), state
+        return self._encoded(inputs), state
+
+    def _encoded(self, inputs: Nest) -> Tensor:
+        if not tf.nest.flatten(inputs):
+            raise ValueError(
+                "the agent's ExternalInputs: expected batches with `inputs` like "
+                f"{self._encoder.input_spec}, got none, as those of arrays alone are. Train on a "
+                "tf.data.Dataset of batches, score batches with "
+                "model.make_evaluator(bound).score(batches, seed=0), and sample with "
+                "model.gen_core.generate(num_steps, state, inputs, seed=0).")
+        return self._encoder(inputs)
 
 
 class History(NamedTuple):
@@ -238,7 +248,8 @@ class EncodeObserved(Agent):
             state.observations, observed)  # [B, N + T, ...]
         steps = tf.nest.flatten(observed)[0].shape[1]
         mask = tf.pad(state.observed_mask, [[0, 0], [0, steps]], constant_values=True)
-        before = tf.nest.map_structure(lambda leaf: leaf[:, :-1], extended)
+        before = nest.fill(
+            mask[:, :-1], tf.nest.map_structure(lambda leaf: leaf[:, :-1], extended))
         features = self._features(History(before, mask[:, :-1]))  # [B, N + T - 1, F]
         contexts = concat_parts([features[:, i:i + steps] for i in range(self._window)])
         if lengths is None:

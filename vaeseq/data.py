@@ -472,6 +472,8 @@ def num_missing(batch: Batch) -> int:
 def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
     """Raises ValueError for the first NaN or infinity that is not masked, and names its place.
 
+    What is no array of numbers is refused, too.
+
     Args:
       sequences: each a nest of arrays `[N, ...]`.
       first: the number of the first of them, for the message.
@@ -480,6 +482,11 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
         return
     for number, sequence in enumerate(sequences, first):
         for array in tf.nest.flatten(sequence):
+            if not isinstance(array, np.ndarray) or array.dtype.kind in "OSUMmc":
+                kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+                raise ValueError(
+                    f"sequence {number}: expected NumPy arrays of numbers, got {kind}. Make one of "
+                    "it: np.asarray(sequence, np.float32).")
             if array.dtype.kind == "f" and not np.isfinite(np.ma.filled(array, 0)).all():
                 place = np.argwhere(~np.isfinite(np.ma.filled(array, 0)))[0].tolist()
                 value = str(array[tuple(place)]).replace("nan", "NaN")

@@ -104,9 +104,9 @@ class _AcceptsCoreOptions(type):
         declared = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         names = [name for name in values if name not in declared]
         declared_options = core_options() if names else {}
-        options = {
-            name: declared_options[name].accept(values.pop(name))
-            for name in names if name in declared_options}
+        # Raises ValueError for a name that is none, by `_field`.
+        options = {name: cls._field(name).accept(values.pop(name))  # type: ignore[attr-defined]
+                   for name in names}
         # Without those that have their default, so that it is the same to give it or not.
         values["options"] = tuple(sorted(
             (name, value) for name, value in options.items()
@@ -362,7 +362,8 @@ class HParams(metaclass=_AcceptsCoreOptions):
             raise ValueError(
                 f"unknown hyperparameter {short_repr(name)}.{fields.suggestion(name, all_fields)} "
                 f"A program's --help-hparams lists all {len(all_fields)}, as does "
-                "HParams.help_rows()."
+                "HParams.help_rows(). Those of a core of one's own exist once its module is "
+                "imported (--model-module)."
             )
         return all_fields[name]
 

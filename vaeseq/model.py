@@ -125,6 +125,13 @@ class Model(abc.ABC):
 
     def _make_gen_core(self) -> vae.GenCore:
         encoder, decoder = self.make_encoder(), self.make_decoder()
+        shapes, event_shapes = ([leaf.shape for leaf in tf.nest.flatten(specs)] for specs in (
+            self.observation_spec, decoder.event_spec))
+        if shapes != event_shapes:
+            raise ValueError(
+                f"{type(self).__name__}.make_decoder: expected a decoder of observations like "
+                f"observation_spec, {self.observation_spec}, got one with the event_spec "
+                f"{decoder.event_spec}.")
         if self.hparams.missing_values != "none":
             decoder = MaskedDecoder(
                 decoder, per_dimension=self.hparams.missing_values == "values")

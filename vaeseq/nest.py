@@ -52,6 +52,28 @@ def where(mask: Tensor, if_true: Nest, if_false: Nest) -> Nest:
     return tf.nest.map_structure(choose, if_true, if_false)
 
 
+def require_like(nest: Nest, other: Nest, message: str) -> None:
+    """Raises ValueError, with both, unless nests agree in structure, shapes and dtypes.
+
+    Args:
+      nest: of tensors.
+      other: what it must be like.
+      message: what was expected; "expected A" of "expected A like B, got C".
+    """
+    def specs(nest: Nest) -> Nest:
+        return tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), nest)
+
+    one, two = specs(nest), specs(other)
+    try:
+        tf.nest.assert_same_structure(one, two)
+        is_like = all(a.dtype == b.dtype and a.shape.is_compatible_with(b.shape)
+                      for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(two)))
+    except (TypeError, ValueError):
+        is_like = False
+    if not is_like:
+        raise ValueError(f"{message} like {two}, got {one}.")
+
+
 def zeros(specs: Nest, *leading: int | Tensor) -> Nest:
     """Returns zeros for a nest of specs: `zeros(spec, batch_size)` is [B, *spec.shape]."""
     return tf.nest.map_structure(
@@ -91,6 +113,42 @@ def split_samples(nest: Nest, num_samples: int) -> Nest:
 def mask(valid: Tensor, nest: Nest) -> Nest:
     """Zeroes a nest of [..., *] (False for bools) where `valid`, bool [...], is not set."""
     return where(valid, nest, tf.nest.map_structure(tf.zeros_like, nest))
+
+
+def fill(mask: Tensor, nest: Nest) -> Nest:
+    """Puts the first entry that a mask selects in place of those that it leaves out.
+
+    Zeros may be outside of the domain of what an encoder or a density computes, a logarithm say,
+    whose NaN would reach the gradients even of the entries that count. An entry of the data is not.
+
+    Args:
+      mask: bool `[A, B]`.
+      nest: nest of `[A, B, *]`.
+
+    Returns:
+      A nest of `[A, B, *]`, with zeros where the mask selects nothing; masks, which are of bools,
+      are False where the mask is.
+    """
+    flat = tf.reshape(mask, [-1])
+    first = tf.argmax(tf.cast(flat, tf.int32))
+
+    def choose(tensor: Tensor) -> Tensor:
+        entry = tf.gather(merge_leading(tensor), first)
+        is_entry = tf.reduce_any(flat) & (tensor.dtype != tf.bool)
+        return where(mask, tensor, tf.where(is_entry, entry, tf.zeros_like(entry)))
+    return tf.nest.map_structure(choose, nest)
+
+
+def fill_time(nest: Nest, lengths: Tensor | None) -> Nest:
+    """Puts a valid step, the first one, in place of the steps after each row's length.
+
+    Args:
+      nest: nest of `[B, T, *]`.
+      lengths: integer `[B]`, or None if every row has T valid steps.
+    """
+    if lengths is None:
+        return nest
+    return fill(mask_from_lengths(lengths, leading_dim(nest, 1)), nest)
 
 
 def mask_time(nest: Nest, lengths: Tensor | None, axis: int = 1) -> Nest:

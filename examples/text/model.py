@@ -32,6 +32,7 @@ from .data.sources import Description
 from .data.streams import TextStreams
 from .ending_agent import EndingAgent
 from .hparams import TextHParams
+from .output import page
 
 PROGRAM = "vaeseq-text"
 _VOCABULARY = "vocabulary.json"
@@ -234,7 +235,7 @@ def _places(parts: Sequence[np.ndarray], rows: int, size: int) -> Iterator[list[
 
 def _printable(text: str) -> str:
     """Replaces control characters, which could send commands to a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else UNKNOWN for c in text)
+    return "".join(c if page.is_text(c) else UNKNOWN for c in text)
 
 
 def saved_vocabulary(log_dir: LogDir) -> Tokens:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import nest, seeds
+from vaeseq import nest, seeds, trace_context
 from vaeseq.bounds.base import BoundState
+from vaeseq.codec import missing
+from vaeseq.data import Masked
 from vaeseq.nn.dropout import segment_dropout
 from vaeseq.nn.scan import lookup, unroll
 from vaeseq.types import Nest, Seed, Tensor
@@ -56,12 +58,29 @@ def check_density(core: SequenceCore, bound: str) -> SequenceCore:
     return core
 
 
+def check_gradient(core: SequenceCore, posterior: tfd.Distribution) -> tfd.Distribution:
+    """Returns the posterior.
+
+    Raises:
+      ValueError: while training, samples of a step's latents carry no gradient to the posterior.
+    """
+    is_training = trace_context.current().dropout is not None
+    kind = posterior.reparameterization_type
+    if is_training and isinstance(core, VAECore) and core.latent_size and (
+            kind != tfd.FULLY_REPARAMETERIZED):
+        raise ValueError(
+            f"expected a posterior of {type(core).__name__} whose samples carry its gradient, got "
+            f"{kind!r}, which the KL alone would train, and wrongly. Take a reparameterized "
+            "distribution, such as tfd.RelaxedOneHotCategorical for classes. Scores need none.")
+    return posterior
+
+
 class Features(NamedTuple):
     """The result of the whole-sequence passes, which see no latents."""
 
     context_features: Nest  # of `SequenceCore.encode_contexts`, a nest of `[B, T, ...]`
     features: Nest  # of `SequenceCore.encode_observed`, the same
-    observed: Nest  # the observations, zeros after a row's length
+    observed: Nest  # the observations, with another valid one where there is none
     context_state: Nest  # the next `CoreState.context`
 
 
@@ -70,9 +89,12 @@ def encode(
 ) -> Features:
     """Runs `encode_contexts` and `encode_observed`, once for all samples.
 
-    Padding is zeroed first, because a NaN in it would reach the gradients.
+    Padding is replaced first, because a NaN in it would reach the gradients.
     """
-    contexts, observed = lookup.mask_time(contexts, lengths), nest.mask_time(observed, lengths)
+    contexts, observed = lookup.mask_time(contexts, lengths), nest.fill_time(observed, lengths)
+    if isinstance(observed, Masked):
+        observed = observed._replace(
+            values=missing.fill_seen(*observed, core.observation_spec.values))
     context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
     features = core.encode_observed(context_features, observed, lengths)
     return Features(context_features, features, observed, context_state)
@@ -125,7 +147,7 @@ def importance_weights(
                     context_features, features, state,
                     unroll.segment_lengths(row_lengths, num_steps, number), seed=segment_seed)
                 log_prob = core.log_prob(inferred.outputs, observed)
-            q_z, p_z = inferred.posterior, inferred.prior
+            q_z, p_z = check_gradient(core, inferred.posterior), inferred.prior
             log_ratio = q_z.log_prob(inferred.latents) - p_z.log_prob(inferred.latents)
             kl = analytic_kl(q_z, p_z, log_ratio) if analytic else log_ratio
             densities = inferred.latents, log_prob, log_ratio, kl, kl_per_dimension(q_z, p_z)

@@ -9,11 +9,17 @@ import tensorflow as tf
 
 from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
-from vaeseq.bounds._importance import analytic_kl, check_density, encode, kl_per_dimension
+from vaeseq.bounds._importance import (
+    analytic_kl,
+    check_density,
+    check_gradient,
+    encode,
+    kl_per_dimension,
+)
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import SequenceCore, VAECore, require_steps
+from vaeseq.vae.base import SequenceCore, VAECore, require_one_each, require_steps
 
 
 class _FilterStep(NamedTuple):
@@ -99,10 +105,10 @@ class FIVO(Bound):
         context_feature, feature, observation = nest.repeat_rows(encoded, self.num_samples)
         sample_seed, resample_seed = seeds.split(step_seed[0], 2)
         h = core.hidden(context_feature, latent)
-        p_z, q_z = core.prior(h), core.posterior(h, feature)
+        p_z, q_z = core.prior(h), check_gradient(core, core.posterior(h, feature))
         z = q_z.sample(seed=sample_seed)
         p_x, latent = core.emit(h, z)
-        log_prob = p_x.log_prob(observation)  # [B, S]
+        log_prob = require_one_each(core.decoder, p_x.log_prob(observation))  # [B, S]
         log_ratio = q_z.log_prob(z) - p_z.log_prob(z)
         log_weights += log_prob - kl_weight * log_ratio
         increments = resampling.log_mean_exp(log_weights)

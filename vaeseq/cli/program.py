@@ -50,6 +50,7 @@ _FAILURE = 1
 _WRONG_USE = 2
 _LONGEST_ERROR = 3000  # characters
 _PATIENCE = 0.5  # seconds that native code may keep an interrupt waiting
+_stop_requested = threading.Event()  # by a signal, to a command that saves first
 _NO_SPACE = "no space left on the device: free some and run the same command again"
 _TOO_LARGE = "a file is larger than the system allows here: `ulimit -f` and quotas set limits"
 _NO_MEMORY = "out of memory: a smaller batch_size, sequence_size or network needs less"
@@ -120,7 +121,8 @@ class Program:
 
         def run(arguments: Sequence[str]) -> int:
             status = self.run(arguments[1:])
-            if status:  # at once: after Ctrl-C, a second in which TensorFlow unloads is long
+            # At once: after Ctrl-C, the seconds in which TensorFlow unloads are long.
+            if status or _stop_requested.is_set():
                 sys.stderr.flush()
                 os._exit(status)
             return status
@@ -210,6 +212,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         if requested.is_set():
             raise KeyboardInterrupt("stopped at once, without saving")
         requested.set()
+        _stop_requested.set()
 
     def late(number: signal.Signals) -> None:
         del number

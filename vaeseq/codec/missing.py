@@ -7,7 +7,7 @@ and samplers pass on like any other. Only its two ends look inside:
     encoder = missing.MaskedEncoder(encoder, spec)     features of the values and of the mask
     decoder = missing.MaskedDecoder(decoder)           the density of what was seen
 
-Where a value is unseen, 0 stands for it, and whatever stood there changes nothing. A mask is
+Where a value is unseen, the encoder reads 0, and whatever stood there changes nothing. A mask is
 either per dimension, of the shape of the values, or per leaf: the whole leaf is seen or not.
 """
 
@@ -46,6 +46,33 @@ def fill(observed: Masked) -> Masked:
         return tf.where(_broadcast(mask, values), values, tf.zeros_like(values))
     return observed._replace(
         values=tf.nest.map_structure(zero, observed.values, observed.mask))
+
+
+def fill_seen(values: Nest, mask: Nest, specs: Nest) -> Nest:
+    """Returns the values with a seen one of the same dimension in place of each unseen one.
+
+    It is the first one that is seen, which a decoder's distribution can have, as zero need not; a
+    NaN of its density would reach the gradients. Of a dimension without a seen value, what stands
+    there stays if it is finite.
+
+    Args:
+      values: a nest of `[..., *E]`.
+      mask: bool, a nest of `[..., *E]` or `[...]`.
+      specs: of the values of one observation.
+    """
+    def choose(values: Tensor, mask: Tensor, spec: Spec) -> Tensor:
+        size = spec.shape.num_elements()
+        columns = tf.reshape(values, [-1, size])
+        seen = tf.reshape(
+            tf.broadcast_to(_broadcast(mask, values), tf.shape(values)), [-1, size])
+        first = tf.argmax(tf.cast(seen, tf.int32), output_type=tf.int32)
+        filler = tf.gather_nd(columns, tf.stack([first, tf.range(size)], -1))
+        finite = columns
+        if values.dtype.is_floating:
+            finite = tf.where(tf.math.is_finite(columns), columns, tf.zeros_like(columns))
+        filler = tf.where(tf.reduce_any(seen, 0), filler, finite)
+        return tf.reshape(tf.where(seen, columns, filler), nest.shape_of(values))
+    return tf.nest.map_structure(choose, values, mask, specs)
 
 
 def all_seen(values: Nest, mask_spec: Nest, batch_rank: int) -> Masked:
@@ -200,8 +227,9 @@ class MaskedDistribution(tfd.Distribution):
             values, self._spec.mask, sample_rank + self._distribution.batch_shape.rank)
 
     def _log_prob(self, observed: Masked) -> Tensor:
-        observed = fill(Masked(*observed))
-        return _seen_log_prob(self._distribution, observed.values, observed.mask)
+        observed = Masked(*observed)
+        values = fill_seen(*observed, self._spec.values)
+        return _seen_log_prob(self._distribution, values, observed.mask)
 
 
 def _seen_log_prob(distribution: tfd.Distribution, values: Nest, mask: Nest) -> Tensor:

@@ -116,18 +116,29 @@ class SequenceLoss(snt.Module):
           kl_weight: weight of the KL term in the loss (KL annealing).
           is_training: whether units are dropped.
 
+        Raises:
+          ValueError: the state is of another batch size, bound or model; the contexts are not of
+            the agent's `context_size`; or the core's distributions do not fit its sizes.
+
         Returns:
           The loss, and the state after each row's last valid step.
         """
         batch = as_tensors(batch, self.core.observation_spec)
         agent_seed, bound_seed, dropout_seed = seeds.split(seeds.make(seed), 3)
-        observed, inputs = nest.mask_time((batch.observed, batch.inputs), batch.lengths)
+        observed, inputs = nest.fill_time((batch.observed, batch.inputs), batch.lengths)
         batch_size = nest.leading_dim(batch.lengths)
-        state = nest.where(batch.is_start, self.initial_state(batch_size), state)
+        initial = self.initial_state(batch_size)
+        nest.require_like(state, initial, "state: expected one of as many rows and samples")
+        state = nest.where(batch.is_start, initial, state)
         dropout = enable_dropout(dropout_seed) if is_training else contextlib.nullcontext()
         with dropout:
             contexts, agent_state = self.agent.contexts(
                 observed, state.agent, inputs, batch.lengths, seed=agent_seed)
+            if contexts.shape[-1] != self.agent.context_size:
+                raise ValueError(
+                    f"{type(self.agent).__name__}: expected contexts of context_size="
+                    f"{self.agent.context_size} numbers, got {contexts.shape[-1]}. An encoder's "
+                    "output_size must be the size of its features, too.")
             contexts = apply_dropout(self, contexts, self._context_dropout)
             result = self.bound(
                 self.core, contexts, observed, state.bound, batch.lengths,

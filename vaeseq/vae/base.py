@@ -234,9 +234,38 @@ class SequenceCore(Described, snt.Module, abc.ABC):
         def score(inputs: tuple, state: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
             outputs, observed = inputs
             with segment_dropout(number):
-                return self.decoder.distribution(outputs).log_prob(observed), state
+                log_prob = self.decoder.distribution(outputs).log_prob(observed)
+                return require_one_each(self.decoder, log_prob), state
 
         return unroll.by_segments(score, (outputs, observed))[0]
+
+
+def require_one_each(decoder: DistModule, log_prob: Tensor) -> Tensor:
+    """Returns log-densities `[B, T]`; raises ValueError if they have further axes."""
+    if log_prob.shape.rank != 2:
+        raise ValueError(
+            f"{type(decoder).__name__}.dist: expected a distribution with one log-density for each "
+            f"observation, got log-densities of shape {log_prob.shape}. Make the dimensions of an "
+            "observation one event: tfd.Independent(distribution, reinterpreted_batch_ndims="
+            f"{(log_prob.shape.rank or 3) - 2}).")
+    return log_prob
+
+
+def require_latent(
+    core: SequenceCore, method: str, distribution: tfd.Distribution, num_axes: int
+) -> tfd.Distribution:
+    """Returns a distribution of z_t for `num_axes` leading axes.
+
+    Raises:
+      ValueError: its event is not `[latent_size]`, or its batch shape has other axes.
+    """
+    batch, event = distribution.batch_shape, distribution.event_shape
+    if batch.rank not in (None, num_axes) or not event.is_compatible_with([core.latent_size]):
+        raise ValueError(
+            f"{type(core).__name__}.{method}: expected a distribution of event shape "
+            f"[{core.latent_size}], the latent_size, for each row or step, got event shape {event} "
+            f"and batch shape {batch}. tfd.Independent makes dimensions an event.")
+    return distribution
 
 
 def require_steps(core: SequenceCore, purpose: str) -> VAECore:
@@ -320,12 +349,15 @@ class VAECore(SequenceCore):
         def step(inputs: tuple, latent_state: Nest) -> tuple[tuple, Nest]:
             context_feature, feature, noise, step_seed = inputs
             h = self.hidden(context_feature, latent_state)
-            q_z = self.posterior(h, feature)
+            q_z = require_latent(self, "posterior", self.posterior(h, feature), 1)
             with seeds.presampled_noise(noise):
                 z = q_z.sample(seed=step_seed[0])
             record = self.record_posterior(q_z, z)
-            outputs, latent_state = self.update(h, z)
-            return (h, z, outputs, record), latent_state
+            outputs, after = self.update(h, z)
+            nest.require_like(
+                after, latent_state,
+                f"{type(self).__name__}.update: expected a next state, by state_spec,")
+            return (h, z, outputs, record), after
 
         batch_size, num_steps = (nest.leading_dim(context_features, axis) for axis in (0, 1))
         noise_seed, step_seed = seeds.split(seed, 2)
@@ -334,7 +366,7 @@ class VAECore(SequenceCore):
         steps = (context_features, features, noise, seeds.per_step(step_seed, num_steps))
         (h, z, outputs, record), state = unroll.scan(step, steps, state, lengths)
         q_z = self.recorded_posterior(record, h, features, z)
-        return Inferred(z, self.prior(h), q_z, outputs, state)
+        return Inferred(z, require_latent(self, "prior", self.prior(h), 2), q_z, outputs, state)
 
     def record_posterior(self, q_z: tfd.Distribution, z: Tensor) -> Nest:
         """Returns what `infer` keeps of a step's posterior, so as not to compute it twice.

@@ -8,7 +8,7 @@ Axes: B batch, T time.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,15 +106,24 @@ class Learner:
         self._fit_statistics()
         return episodes
 
-    def update(self) -> tuple[list[TrainMetrics], list[PolicyStep]]:
-        """Makes the updates that are due: first of the model, which the policy is trained in."""
+    def updates(self) -> Iterator[tuple[str, TrainMetrics | PolicyStep]]:
+        """Makes the updates that are due, one by one.
+
+        First come those of the model, in which the policy is trained. What is due follows from the
+        steps played and the updates made, so that it does no harm to leave some for later.
+
+        Yields:
+          "model" or "policy", and the metrics of the update.
+        """
         h = self.hparams
-        model, policy = (
-            round(h.first_updates + ratio * (self.real_steps - h.first_steps)) - int(ops.step)
-            for ratio, ops in ((h.model_ratio, self._model_ops),
-                               (h.policy_ratio, self._policy_ops)))
-        return ([self._update_model() for _ in range(model)],
-                [self._update_policy() for _ in range(policy)])
+        if not self.replay.episodes_added:
+            return
+        for name, ratio, ops, update in (
+                ("model", h.model_ratio, self._model_ops, self._update_model),
+                ("policy", h.policy_ratio, self._policy_ops, self._update_policy)):
+            total = round(h.first_updates + ratio * (self.real_steps - h.first_steps))
+            for _ in range(total - int(ops.step)):
+                yield name, update()
 
     def evaluate(self, envs: VectorEnv) -> np.ndarray:
         """Returns the scores of greedy episodes, `[N]`, which are not trained on."""

@@ -1,8 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The training loop: real episodes, updates, evaluations and checkpoints.
 
-A run is a series of rounds. Each plays whole episodes and makes the updates that are due. Between
-rounds no episode is open, so that a checkpoint needs no state of an environment.
+A run is a series of rounds. Each plays whole episodes and makes the updates that are due. A session
+ends between rounds or updates, where no episode is open, so that a checkpoint needs no state of an
+environment; the next one begins with the updates that are left.
 """
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def run(
     """Trains on a game; resumes the run in `log_dir` if there is one.
 
     The limit `num_steps` is of real steps over all sessions, and the last episode is played to its
-    end; that of `max_minutes` is of this session. `should_stop` is called after every round.
+    end; that of `max_minutes` is of this session. `should_stop` is called after every update.
 
     Raises:
       UsageError: the environment is not registered or not supported.
@@ -69,7 +70,7 @@ def run(
         session = _Session(learner, Checkpoints(log_dir.checkpoints))
         restored = session.restore()
         with Progress("train", total=num_steps, initial=min(restored, num_steps),
-                      unit="step") as progress, _writer(log_dir, restored) as writer:
+                      unit="step") as progress, _writer(log_dir, session.evaluated) as writer:
             if restored:
                 progress.write(f"step {restored}: resumed")
             return session.run(num_steps, writer, progress, max_minutes, should_stop)
@@ -87,44 +88,64 @@ class _Session:
                                       dtype=tf.float64)  # at which step, best, last
         self._objects = {
             **learner.objects, "averages": self._averages, "evaluated": self._evaluated}
-        self._saved = -1
+        self._is_saved = True
 
     def restore(self) -> int:
         """Restores the latest checkpoint, if there is one; returns its real step."""
-        self._saved = self._checkpoints.restore(self._objects) or -1
+        self._checkpoints.restore(self._objects)
         return self._learner.real_steps
+
+    @property
+    def evaluated(self) -> int:
+        """The real step of the last evaluation; 0 before the first."""
+        return int(self._evaluated.numpy()[0])
 
     def run(
         self, num_steps: int, writer: Writer, progress: Progress, max_minutes: float,
         should_stop: Callable[[], bool],
     ) -> TrainingResult:
         """Trains until `num_steps`, the time limit or a request to stop."""
-        game, began, reason = self._learner.game, time.monotonic(), "done"
-        nothing_to_do = self._learner.real_steps >= num_steps
-        rounds = max(_NUM_RANDOM_ENVS, self._hparams.games_per_round)
-        with VectorEnv(game, rounds) as games, VectorEnv(game, self._hparams.eval_games) as others:
-            while self._learner.real_steps < num_steps:
-                self._round(games, progress, num_steps)
+        learner, began = self._learner, time.monotonic()
+
+        def why_over() -> str:
+            """Returns why the session is to end before its last step; "" if it is not."""
+            late = time.monotonic() - began > 60 * max_minutes
+            return "stopped" if should_stop() else "time" if late else ""
+
+        nothing_to_do, reason = learner.real_steps >= num_steps, ""
+        envs = max(_NUM_RANDOM_ENVS, self._hparams.games_per_round)
+        with VectorEnv(learner.game, envs) as games, VectorEnv(
+                learner.game, self._hparams.eval_games) as others:
+            while not (reason := self._update(progress, why_over)):
                 if self._is_due(num_steps):
                     self._evaluate(others, writer, progress)
-                stopped = should_stop()
-                if (self._learner.real_steps < num_steps
-                        and (stopped or time.monotonic() - began > 60 * max_minutes)):
-                    reason = "stopped" if stopped else "time"
+                reason = "done" if learner.real_steps >= num_steps else why_over()
+                if reason:
                     break
-        if self._learner.real_steps > self._saved:
+                self._collect(games, progress, num_steps)
+        if not self._is_saved:
             self._save(best=False)
         _, best, last = self._evaluated.numpy().tolist()
         return TrainingResult(
-            self._learner.real_steps, reason, best if best > -math.inf else math.nan, last,
+            learner.real_steps, reason, best if best > -math.inf else math.nan, last,
             nothing_to_do)
 
-    def _round(self, games: VectorEnv, progress: Progress, num_steps: int) -> None:
+    def _update(self, progress: Progress, why_over: Callable[[], str]) -> str:
+        """Makes the updates that are due; returns why the session ends before the last of them."""
+        for number, (kind, metrics) in enumerate(self._learner.updates(), 1):
+            self._is_saved = False
+            self._averages.add(kind, [metrics])
+            progress.advance(0, 0, updates=number)
+            reason = why_over()
+            if reason:
+                return reason
+        return ""
+
+    def _collect(self, games: VectorEnv, progress: Progress, num_steps: int) -> None:
+        """Plays the episodes of a round."""
         learner, before = self._learner, self._learner.real_steps
+        self._is_saved = False
         self._averages.add("games", learner.collect(games))
-        model_metrics, policy_metrics = learner.update()
-        self._averages.add("model", model_metrics)
-        self._averages.add("policy", policy_metrics)
         new_steps = learner.real_steps - before
         progress.advance(min(new_steps, max(num_steps - before, 0)), new_steps,
                          score=self._averages.means()["score"])
@@ -132,8 +153,8 @@ class _Session:
     def _is_due(self, num_steps: int) -> bool:
         """Returns whether a multiple of `eval_every` was passed since the last evaluation."""
         step, every = self._learner.real_steps, self._hparams.eval_every
-        last = int(self._evaluated.numpy()[0])
-        return step // every > last // every or step >= num_steps
+        last = self.evaluated
+        return step > last and (step // every > last // every or step >= num_steps)
 
     def _evaluate(self, games: VectorEnv, writer: Writer, progress: Progress) -> None:
         """Plays greedily, writes the metrics and saves a checkpoint."""
@@ -152,8 +173,8 @@ class _Session:
                        + (", the best so far" if is_best else ""))
 
     def _save(self, *, best: bool) -> None:
-        self._saved = self._learner.real_steps
-        self._checkpoints.save(self._saved, self._objects, best=best)
+        self._checkpoints.save(self._learner.real_steps, self._objects, best=best)
+        self._is_saved = True
 
 
 class _Averages(tf.Module):

@@ -115,7 +115,7 @@ class Corpus:
     def _content(self) -> str:
         """The hash of the files' contents and of what else the text depends on."""
         with self._progress("hash") as advance:
-            digest = hashlib.sha256(f"{self.encoding} {self.boundaries}".encode())
+            digest = hashlib.sha256(f"{self.encoding} {self.boundaries} newlines".encode())
             for path in self.files:
                 digest.update(_hash(path, advance))
         return digest.hexdigest()[:32]

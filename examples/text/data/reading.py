@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import functools
 import gzip
+import io
 import itertools
 import lzma
 import os
@@ -29,9 +30,10 @@ def read_file(
     path: str | os.PathLike[str], encoding: str | None = None,
     advance: Callable[[int], None] = lambda num_bytes: None,
 ) -> Iterator[str]:
-    """Yields the text of a file in chunks, without a byte order mark.
+    """Yields the text of a file in chunks, without a byte order mark, with "\\n" after each line.
 
-    Files of gzip and xz are decompressed.
+    Files of gzip and xz are decompressed. Line ends of Windows and of old Macs are read as one
+    line break, as Python reads them.
 
     Args:
       path: of the file.
@@ -105,7 +107,8 @@ def _of_xz(raw: BinaryIO) -> Iterator[bytes]:
 
 
 def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) -> Iterator[str]:
-    decoder, is_marked = codecs.getincrementaldecoder(encoding)(), position > 0
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), True)
+    is_marked = position > 0
     before = b""  # the end of the chunk before
     for chunk in itertools.chain(filter(None, chunks), [b""]):
         pending = len(decoder.getstate()[0])

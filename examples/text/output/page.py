@@ -62,11 +62,17 @@ def _head(name: str, num_characters: int, mean: float) -> str:
                         steps=num_characters, mean=mean)
 
 
+def is_text(character: str) -> bool:
+    """Whether a character may stand in a page or a terminal: no control character.
+
+    Spaces of all widths may, and format characters, which join or direct their neighbours.
+    """
+    return character in "\n\t" or character.isprintable() or unicodedata.category(
+        character) in ("Zs", "Cf")
+
+
 def _visible(character: str) -> str:
     """Returns the character as HTML, with a mark before each line break."""
     if character == "\n":
         return "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}\n"
-    if character == "\t" or character.isprintable():
-        return html.escape(character)
-    # Format characters join or direct their neighbours; HTML forbids control characters.
-    return character if unicodedata.category(character) == "Cf" else "\ufffd"
+    return html.escape(character) if is_text(character) else "\ufffd"

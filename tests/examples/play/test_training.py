@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Runs on environments with a known best score."""
 
+import functools
 import json
 import shutil
 
@@ -44,6 +45,23 @@ def test_a_run_finds_the_best_policy_and_resumes_to_the_same_bits(tmp_path):
     for name, value in saved(killed).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
     assert int(first.name.removeprefix("step-")) < resumed.real_steps
+
+
+def test_a_session_that_ends_within_a_round_leaves_its_updates_to_the_next(tmp_path):
+    hparams = HPARAMS.replace(first_updates=4, first_steps=20, eval_every=20)
+    whole = _run(tmp_path / "whole", hparams, 60)
+    sessions, ended = 0, whole._replace(reason="")
+    while ended.reason != "done":
+        calls = iter([False, False, False])  # three updates in a session
+        ended = _run(tmp_path / "parts", hparams, 60,
+                     should_stop=functools.partial(next, calls, True))
+        sessions += 1
+    assert sessions > 5 and ended._replace(nothing_to_do=False) == whole
+    assert _lines(tmp_path / "parts") == _lines(tmp_path / "whole")
+    expected = saved(tmp_path / "whole")
+    for name, value in saved(tmp_path / "parts").items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    assert _run(tmp_path / "parts", hparams, 60).nothing_to_do
 
 
 def test_a_run_of_other_hyperparameters_is_not_resumed(tmp_path):

@@ -407,7 +407,7 @@ class _Page(html.parser.HTMLParser):
 
 
 def test_a_page_shows_each_character_with_its_surprise(run, trained, tmp_path):
-    text = "<script>alert('&amp;')</script>\n\tthe \x1b[31m fox\u200d\n"
+    text = "<script>alert('&amp;')</script>\n\tthe \x1b[31m fox\u200d\u00a0\u3000\n"
     name = tmp_path / "<b>\udcff&"
     name.write_text(text, encoding="utf-8")
     page = tmp_path / "page.html"
@@ -521,7 +521,7 @@ def test_any_script_and_any_path(run, tmp_path):
     vocabulary = json.loads((folder / "-log" / "vocabulary.json").read_text())
     assert len(vocabulary["characters"]) == 10 and vocabulary["oov_buckets"] == 4
     score = _score(run, "--log-dir", folder / "-log", "--eval-corpus", corpus)
-    assert score["steps"] == len(text) - 1
+    assert score["steps"] == len(text.replace("\r\n", "\n")) - 1
     assert run("generate", "--log-dir", folder / "-log", "--length", "9").status == 0
 
 
