@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from vaeseq.cli.program import log
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
 
-from ..data import piano_roll, sources
+from ..data import loading, piano_roll, sources
 from ..model import MidiModel
 from ..output import plots
 from ..output.roll_statistics import PITCH_CLASSES, statistics_of
@@ -25,6 +25,14 @@ from ._shared import load_model
 _HISTOGRAM_SAMPLES = 32
 _MAX_SAMPLE_FRAMES = 256
 _MAX_MUSIC_FRAMES = 1 << 18  # of the music that samples are compared with
+
+
+class _Corpus(NamedTuple):
+    """The music of a row."""
+
+    name: str  # from --eval-files
+    frames: int  # of all its pieces
+    load: Callable[[], list[np.ndarray]]  # returns its rolls, uint8 `[T, columns]` each
 
 
 class _Row(NamedTuple):
@@ -46,7 +54,8 @@ def run(args: argparse.Namespace) -> None:
         return
     music: list[np.ndarray] = []
     rows = []
-    for name, pieces in _corpora(model, args.eval_files):
+    for name, _, load in _corpora(model, args.eval_files):
+        pieces = load()
         score = model.evaluate(
             pieces, bound=args.bound, num_samples=args.num_samples, seed=args.seed)
         rows.append(_Row(name, score))
@@ -60,15 +69,23 @@ def run(args: argparse.Namespace) -> None:
         _compare(model, music, args)
 
 
-def _corpora(model: MidiModel, names: Sequence[str]) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Yields the name and the rolls of each row; only one row's rolls are in memory at a time."""
+def _corpora(model: MidiModel, names: Sequence[str]) -> list[_Corpus]:
+    """Returns the music of each row, and logs what it is.
+
+    Every name is read here, so that an error comes before the first is scored. They are read again
+    one by one, from the cache, as the rolls of all together may not fit in memory.
+    """
     grid = model.hparams.frames
     if not names:
-        pieces = sources.held_out(model.log_dir, grid, log)
-        yield "the held-out music", [piece.roll for piece in pieces]
-    for name in names:
-        yield name, sources.load(
-            [name], grid, log, f"to score in {program.one_line(name)}").rolls
+        rolls = [piece.roll for piece in sources.held_out(model.log_dir, grid, log)]
+        return [_Corpus("the held-out music", sum(map(len, rolls)), lambda: rolls)]
+
+    def corpus(name: str) -> _Corpus:
+        loaded = sources.load([name], grid, log, f"to score in {program.one_line(name)}")
+        return _Corpus(name, sum(map(len, loaded.rolls)),
+                       lambda: loading.load([name], grid, quiet=True).rolls)
+
+    return [corpus(name) for name in names]
 
 
 def _first_frames(pieces: Sequence[np.ndarray], count: int) -> list[np.ndarray]:

@@ -86,17 +86,19 @@ class Collection(NamedTuple):
         return "\n".join(lines)
 
 
-def load(names: Sequence[str], grid: Grid, *, jobs: int | None = None) -> Collection:
+def load(
+    names: Sequence[str], grid: Grid, *, jobs: int | None = None, quiet: bool = False
+) -> Collection:
     """Loads the piano rolls of files, folders, patterns and splits of archives (see `files`).
 
-    Reads with `jobs` worker processes, by default one per core.
+    Reads with `jobs` worker processes, by default one per core; shows progress unless `quiet`.
 
     Raises:
       UsageError: a name matches nothing, or none of the files holds music.
     """
     sources, skipped = find(names)
     loader = _Loader(grid, skipped)
-    for source, content in _read(sources, jobs or os.cpu_count() or 1):
+    for source, content in _read(sources, jobs or os.cpu_count() or 1, quiet):
         loader.add(source, content)
     collection = loader.collection()
     if not collection.pieces:
@@ -187,12 +189,15 @@ def _why_empty(notes: Notes, grid: Grid) -> str:
     return f"it holds no notes from {grid.lowest} to {grid.highest}"
 
 
-def _read(sources: Sequence[Source], jobs: int) -> Iterator[tuple[Source, _Content]]:
+def _read(
+    sources: Sequence[Source], jobs: int, quiet: bool
+) -> Iterator[tuple[Source, _Content]]:
     """Yields each source with its content, in their order."""
     uncached = [number for number, source in enumerate(sources)
            if not source.split and not source.path.endswith(".npz")
            and not _is_cached(source.path)]
-    with Progress("read", total=len(sources), unit="file") as progress:
+    with Progress("read", total=len(sources), unit="file", counted="files",
+                  hidden=quiet) as progress:
         results = iter(_parallel([sources[number].path for number in uncached], jobs))
         unread = set(uncached)
         for number, source in enumerate(sources):

@@ -112,6 +112,14 @@ def test_evaluate_scores_each_name_and_plots_histograms(log_dir, music, midi, tm
     assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
 
 
+def test_no_name_is_scored_before_all_are_read(log_dir, music, midi, tmp_path):
+    (tmp_path / "drums.mid").write_bytes(midi_files.melody(channel=9))
+    ended = midi("evaluate", "--log-dir", log_dir, "--json", "--eval-files", music / "3.mid",
+                 tmp_path / "drums.mid", music / "4.mid")
+    assert_one_line(ended, "it holds drums only")
+    assert ended.out == ""
+
+
 def test_samples_are_compared_with_music_over_lengths(log_dir, music, midi, tmp_path):
     words = ("evaluate", "--log-dir", log_dir, "--samples", 2)
     ended = midi(*words, "--eval-files", music, "--json", "--plot", tmp_path / "q.png", status=0)
