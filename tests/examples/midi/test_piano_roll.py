@@ -183,3 +183,21 @@ def test_a_line_is_what_is_kept_of_each_frame_with_notes(line, notes, mask):
                         Grid(lowest=60, highest=64, onsets=True))
     np.testing.assert_array_equal(onsets.mask, np.tile(fixed.mask, [1, 2]))
     np.testing.assert_array_equal(onsets.roll[:, :5] + onsets.roll[:, 5:], notes)
+
+
+@pytest.mark.parametrize("onsets", [False, True])
+@pytest.mark.parametrize("line, columns", [
+    ("melody", [4, 5, 10, 11]), ("bass", [0, 1, 2, 6, 7, 8]),
+    ("outer", [0, 1, 2, 4, 5, 6, 7, 8, 10, 11]), ("notes", [2, 4, 8, 10, 12, 17])])
+def test_drums_are_no_line(line, columns, onsets):
+    grid = Grid(lowest=60, highest=65, parts=3, drums=True, onsets=onsets)
+    roll = np.zeros([2, *grid.shape], np.uint8)
+    roll[0, [0, 1], 0, [4, 2]] = 1
+    roll[:, 2, 0, [0, 5]] = 1  # the lowest and the highest, and alone in the second frame
+    roll = roll.reshape([2, -1])
+    fixed = lines.keep(roll, line, grid)
+    mask = fixed.mask.reshape([2, 3, -1, 6])
+    assert (mask == mask[:, :, :1]).all()
+    assert np.flatnonzero(mask[0, :, 0]).tolist() == columns
+    np.testing.assert_array_equal(fixed.roll[:, fixed.mask[0]][0], roll[:, fixed.mask[0]][0])
+    assert np.flatnonzero(mask[1, :, 0]).tolist() == ([12, 17] if line == "notes" else [])
