@@ -100,6 +100,55 @@ def test_notes_are_spelled_by_the_key(pitches, fifths, names, tmp_path):
     assert octaves == [pitch // 12 - 1 for pitch in pitches]
 
 
+def test_drums_are_unpitched_and_no_part_of_the_key(tmp_path):
+    grid = Grid(note=16, parts=2, drums=True, programs=(40, 128))
+    roll = np.zeros([32, 2, 88], np.uint8)
+    roll[::2, 0, [60 - 21, 64 - 21, 67 - 21]] = 1  # C major
+    roll[::2, 1, 42 - 21] = 1  # closed hi-hat, more often than any pitch; 42 would be F sharp
+    roll[[0, 16], 1, 36 - 21] = 1
+    musicxml.save(tmp_path / "a.musicxml", roll.reshape([32, -1]), grid, title="")
+    root = ElementTree.parse(tmp_path / "a.musicxml")
+    assert root.findtext("part/measure/attributes/key/fifths") == "0"
+    violin, drums = root.findall("part-list/score-part")
+    assert [child.tag for child in violin] == ["part-name", "score-instrument", "midi-instrument"]
+    assert [child.tag for child in drums] == [
+        "part-name", *["score-instrument"] * 2, *["midi-instrument"] * 2]
+    assert [(child.tag, child.text) for child in violin.find("midi-instrument")] == [
+        ("midi-channel", "1"), ("midi-program", "41")]
+    assert [[(child.tag, child.text) for child in midi]
+            for midi in drums.findall("midi-instrument")] == [
+        [("midi-channel", "10"), ("midi-program", "1"), ("midi-unpitched", str(number))]
+        for number in (37, 43)]
+    pitched, part = root.findall("part")
+    assert [child.tag for child in pitched.find("measure/attributes")] == [
+        "divisions", "key", "time", "staves", "clef", "clef"]
+    assert pitched.find(".//unpitched") is None and part.find(".//pitch") is None
+    attributes = part.find("measure/attributes")
+    assert [child.tag for child in attributes] == ["divisions", "time", "clef"]
+    assert attributes.findtext("clef/sign") == "percussion" and part.find(".//backup") is None
+    bass, hi_hat = part.findall("measure/note")[:2]
+    assert [child.tag for child in hi_hat] == [
+        "chord", "unpitched", "duration", "instrument", "voice", "type", "notehead", "staff"]
+    assert [bass.find("unpitched")[0].text, hi_hat.find("unpitched")[1].text] == ["F", "5"]
+    names = {element.get("id"): element.findtext("instrument-name")
+             for element in drums.findall("score-instrument")}
+    assert [names[note.find("instrument").get("id")] for note in (bass, hi_hat)] == [
+        "Bass Drum 1", "Closed Hi Hat"]
+    for measure in part.findall("measure"):
+        assert sum(int(note.findtext("duration")) for note in measure.findall("note")
+                   if note.find("chord") is None) == 16
+
+
+def test_one_part_of_drums_has_their_name(tmp_path):
+    roll = np.zeros([4, 88], np.uint8)
+    roll[:, [0, 87]] = 1  # drums that General MIDI does not name
+    grid = Grid(note=4, drums=True, programs=(128,))
+    musicxml.save(tmp_path / "a.musicxml", roll, grid, title="")
+    part = ElementTree.parse(tmp_path / "a.musicxml").find("part-list/score-part")
+    assert part.findtext("part-name") == "Drums"
+    assert [name.text for name in part.iter("instrument-name")] == ["Drum 21", "Drum 108"]
+
+
 def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
     grid = Grid(rate=1, lowest=60, highest=60)
     is_kept = np.repeat([[0], [1]], 4, axis=0)
