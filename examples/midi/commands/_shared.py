@@ -14,6 +14,7 @@ from vaeseq.cli.arguments import UsageError, check_output, check_outputs
 from vaeseq.cli.program import counted, log, one_line
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
 
 from ..data import files, loading, sources
 from ..data.piano_roll import Grid
@@ -106,9 +107,12 @@ def numbered_samples(
 
 
 def write_samples(
-    args: argparse.Namespace, samples: Iterable[Sample], grid: Grid, title: str, subtitle: str
+    args: argparse.Namespace, samples: Iterable[Sample], grid: Grid, title: str, subtitle: str, *,
+    total: int,
 ) -> None:
     """Writes samples and their page into --out-dir, by default a folder of the run.
+
+    Shows progress towards `total` samples, which may be drawn as they are asked for.
 
     Raises:
       UsageError: the folder is a link, or a sample would replace a piece that the command reads.
@@ -121,13 +125,16 @@ def write_samples(
     pieces = [name for name in map(vars(args).get, _PIECES) if name]
     pieces += getattr(args, "input", None) or []
 
-    def checked() -> Iterator[Sample]:
+    def checked(progress: Progress) -> Iterator[Sample]:
         for sample in samples:
             file = f"{sample.name}.mid"
             check_output("--out-dir", folder / file, [
                 os.path.join(piece, file) if os.path.isdir(piece) else piece for piece in pieces])
             yield sample._replace(caption=one_line(sample.caption))
+            progress.advance()
 
-    count = html.write(folder, checked(), grid, title=title, subtitle=one_line(subtitle))
+    with Progress("draw", total=total, unit="sample", counted="samples", is_brief=True) as progress:
+        count = html.write(
+            folder, checked(progress), grid, title=title, subtitle=one_line(subtitle))
     print(f"{counted(count, 'sample')} written, each as MIDI, MusicXML, WAV and PNG. Open "
           f"{short_repr(str(folder / 'index.html'), 1000)} in a browser.")

@@ -107,7 +107,8 @@ def reconstruct(args: argparse.Namespace) -> None:
             yield Sample(f"phrase-{number:03}-decoded", f"phrase {number}, decoded", copy)
 
     write_samples(args, samples(), grid, "Phrases and their reconstructions",
-                  f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}")
+                  f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}",
+                  total=2 * len(shown))
 
 
 def interpolate(args: argparse.Namespace) -> None:
@@ -127,7 +128,8 @@ def interpolate(args: argparse.Namespace) -> None:
             np.concatenate(decoded[number * count:(number + 1) * count])))
     samples.append(Sample("to", f"the last piece, {args.end}", np.concatenate(end[:count])))
     write_samples(args, samples, grid, "Between two pieces",
-                  f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}")
+                  f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}",
+                  total=len(samples))
 
 
 def vary(args: argparse.Namespace) -> None:
@@ -146,4 +148,4 @@ def vary(args: argparse.Namespace) -> None:
         for number in range(args.num_samples)]
     write_samples(args, samples, grid, "Variations",
                   f"{args.log_dir}, distance {args.distance:g}, temperature "
-                  f"{args.temperature:g}, seed {args.seed}")
+                  f"{args.temperature:g}, seed {args.seed}", total=len(samples))

@@ -14,6 +14,7 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import log
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.fields import short_repr
+from vaeseq.runs.progress import Progress
 
 from ..data import loading, piano_roll, sources
 from ..model import MidiModel
@@ -54,15 +55,18 @@ def run(args: argparse.Namespace) -> None:
         return
     music: list[np.ndarray] = []
     rows = []
-    for name, _, load in _corpora(model, args.eval_files):
-        pieces = load()
-        score = model.evaluate(
-            pieces, bound=args.bound, num_samples=args.num_samples, seed=args.seed)
-        rows.append(_Row(name, score))
-        music += _first_frames(pieces, _MAX_MUSIC_FRAMES - sum(map(len, music)))
-        if args.json:
-            label = {"corpus": name} if len(args.eval_files) > 1 else {}
-            print(json.dumps({**label, **score.as_dict()}, allow_nan=False), flush=True)
+    corpora = _corpora(model, args.eval_files)
+    with Progress("evaluate", total=sum(corpus.frames for corpus in corpora), unit="frame",
+                  counted="frames", hidden=args.json, is_brief=True) as progress:
+        for corpus in corpora:
+            pieces = corpus.load()
+            score = model.evaluate(pieces, bound=args.bound, num_samples=args.num_samples,
+                                   seed=args.seed, progress=progress)
+            rows.append(_Row(corpus.name, score))
+            music += _first_frames(pieces, _MAX_MUSIC_FRAMES - sum(map(len, music)))
+            if args.json:
+                label = {"corpus": corpus.name} if len(corpora) > 1 else {}
+                print(json.dumps({**label, **score.as_dict()}, allow_nan=False), flush=True)
     if not args.json:
         _print_table(rows)
     if args.histograms:

@@ -39,4 +39,4 @@ def run(args: argparse.Namespace) -> None:
     subtitle = (f"{args.log_dir}, bars {args.first} to {args.last} of {args.piece}, temperature "
                 f"{args.temperature:g}, seed {args.seed}")
     write_samples(args, numbered_samples(args, functools.partial(model.fill, roll, is_known)),
-                  grid, "Filled", subtitle)
+                  grid, "Filled", subtitle, total=args.num_samples)

@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
             f"{prime_seconds:.0f} and {args.length:g}. Give a --prime-length.")
     subtitle = f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}"
     draw = functools.partial(model.compose, length=length, prime=prime)
-    write_samples(args, numbered_samples(args, draw, prime), grid, "Samples", subtitle)
+    write_samples(args, numbered_samples(args, draw, prime), grid, "Samples", subtitle,
+                  total=args.num_samples)
 
 
 def _read_prime(args: argparse.Namespace, grid: Grid, playing: Grid) -> np.ndarray | None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from vaeseq.cli import program
 from vaeseq.cli.arguments import UsageError
-from vaeseq.runs.progress import Progress
 
 from ..data import lines
 from ..data.lines import Line
@@ -31,25 +30,25 @@ def run(args: argparse.Namespace) -> None:
     roll = read_piece(args.melody, model.hparams.frames, length)
     line = lines.keep(roll, args.keep, model.hparams.frames)
     title = f"{program.one_line(os.path.basename(args.melody))}, {args.keep} kept"
-    write_samples(args, _draw(model, line, args), grid, title,
+    evidences: list[float] = []
+    write_samples(args, _draw(model, line, args, evidences), grid, title,
                   f"{args.log_dir}, temperature {args.temperature:g}, seed {args.seed}, "
-                  f"{args.num_particles} particles; kept notes are grey")
-
-
-def _draw(model: MidiModel, line: Line, args: argparse.Namespace) -> Iterator[Sample]:
-    """Draws the samples, and prints the log-evidence of each."""
-    digits = len(str(args.num_samples))
-    evidences = []
-    with Progress("harmonise", total=args.num_samples, unit="sample") as progress:
-        for number, (roll, log_evidence) in enumerate(model.harmonise(
-                line, num_samples=args.num_samples, num_particles=args.num_particles,
-                temperature=args.temperature, seed=args.seed), 1):
-            progress.advance()
-            evidences.append(log_evidence)
-            caption = (f"sample {number}: log-evidence of the kept notes "
-                       f"{log_evidence / len(roll):.3f} nats per frame")
-            yield Sample(f"sample-{number:0{digits}}", caption, roll, kept_notes=line.roll)
+                  f"{args.num_particles} particles; kept notes are grey", total=args.num_samples)
     peak = max(evidences)
     mean = peak + math.log(sum(math.exp(one - peak) for one in evidences) / len(evidences))
     print(f"log-evidence of the kept notes: {mean / len(line.roll):.4f} nats per frame, "
           f"{len(line.roll)} frames, {args.num_particles * args.num_samples} particles")
+
+
+def _draw(
+    model: MidiModel, line: Line, args: argparse.Namespace, evidences: list[float]
+) -> Iterator[Sample]:
+    """Draws the samples, and appends the log-evidence of each, in nats, to `evidences`."""
+    digits = len(str(args.num_samples))
+    for number, (roll, log_evidence) in enumerate(model.harmonise(
+            line, num_samples=args.num_samples, num_particles=args.num_particles,
+            temperature=args.temperature, seed=args.seed), 1):
+        evidences.append(log_evidence)
+        caption = (f"sample {number}: log-evidence of the kept notes "
+                   f"{log_evidence / len(roll):.3f} nats per frame")
+        yield Sample(f"sample-{number:0{digits}}", caption, roll, kept_notes=line.roll)

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
         title = "Exchanged latents" if args.swap else "A walk between two pieces"
     start = args.start or "latents drawn from the prior"
     write_samples(args, _decode(model, captions, latents, args), grid, title,
-                  f"{args.log_dir}, from {start}, seed {args.seed}")
+                  f"{args.log_dir}, from {start}, seed {args.seed}", total=len(captions))
 
 
 def _path(

@@ -38,7 +38,7 @@ def run(model: MidiModel, args: argparse.Namespace) -> None:
     frames = samples.FrameSymbols(train)
     length = min(_LENGTHS[-1], sum(map(len, real)))
     generated: list[np.ndarray] = []
-    with Progress("draw", total=args.samples, unit="sample") as progress:
+    with Progress("draw", total=args.samples, unit="sample", counted="samples") as progress:
         for first in range(0, args.samples, _BATCH):
             rows = min(_BATCH, args.samples - first)
             generated += sounding(model.compose(

@@ -59,7 +59,8 @@ def _rolls() -> list[np.ndarray]:
     # The list of 371 has some pieces more than once.
     names = list(dict.fromkeys(corpus.chorales.Iterator(returnType="filename")))
     rolls: dict[bytes, np.ndarray] = {}
-    with Progress("read the chorales", total=len(names), unit="piece") as progress:
+    with Progress("read the chorales", total=len(names), unit="piece",
+                  counted="pieces") as progress:
         for name in names:
             roll = _roll(corpus.parse(name))
             if roll is not None:

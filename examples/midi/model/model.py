@@ -19,9 +19,10 @@ from vaeseq.data import Batch, DataSet, Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.evaluate import clamping, imputation
-from vaeseq.evaluate.likelihood import Score
+from vaeseq.evaluate.likelihood import Score, Window
 from vaeseq.model import Model
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
 from vaeseq.runs.warm_start import Origin
 from vaeseq.train.metrics import Writer
 from vaeseq.types import Nest
@@ -127,12 +128,29 @@ class MidiModel(Model):
         return data_lib.windows(
             ObservedRolls(sequences, self.hparams), self.hparams.batch_size, size)
 
-    def evaluate(self, sequences: Sequence[np.ndarray], **options: Any) -> Score:
-        """Scores rolls, uint8 `[N, P]` each; takes the options of `Model.evaluate`."""
-        sequences = phrases.split(sequences, self.hparams)
-        window = max(_WINDOW, self.hparams.phrase_frames)
-        options = {"batch_size": _ROWS, "window": window, **options}
-        return super().evaluate(ObservedRolls(sequences, self.hparams), **options)
+    def evaluate(
+        self, sequences: Sequence[np.ndarray], *, bound: str | None = None,
+        num_samples: int | None = None, seed: int = 0, batch_size: int | None = None,
+        window: int | None = None, progress: Progress | None = None,
+    ) -> Score:
+        """Scores rolls, uint8 `[N, P]` each; takes the options of `Model.evaluate`.
+
+        Advances `progress`, if there is one, by the frames scored.
+        """
+        observed = ObservedRolls(phrases.split(sequences, self.hparams), self.hparams)
+        rows = min(batch_size or _ROWS, data_lib.bucket(len(observed)))
+        batches = data_lib.windows(
+            observed, rows, window or max(_WINDOW, self.hparams.phrase_frames))
+        evaluator = self.evaluator(bound, num_samples)
+
+        def windows() -> Iterator[Window]:
+            for scored in evaluator.windows(batches, seed=seeds.make(seed)):
+                frames = int(scored.lengths.sum())
+                if progress:
+                    progress.advance(frames, frames)
+                yield scored
+
+        return evaluator.pool(windows())
 
     def compose(
         self, *, num_samples: int = 1, length: int, prime: np.ndarray | None = None,

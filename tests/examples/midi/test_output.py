@@ -2,6 +2,7 @@
 """Samples as MusicXML, pictures and a page."""
 
 import argparse
+import functools
 from collections import Counter
 from xml.etree import ElementTree
 
@@ -9,12 +10,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from examples.midi.commands import _shared
 from examples.midi.commands._shared import write_samples
 from examples.midi.data import piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.output import html, musicxml, plots
 from tests.examples.midi import midi_files
 from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.progress import Progress
 
 
 def _without_ties(score):
@@ -165,9 +168,19 @@ def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
 def test_names_that_are_not_utf8_or_formulas_are_shown(tmp_path):
     name = "caf\udce9 $x_$"  # as os.fsdecode reads Latin-1
     write_samples(argparse.Namespace(out_dir=tmp_path / "out", log_dir=tmp_path),
-                  [html.Sample("a", name, np.ones([4, 88]))], Grid(rate=4), "Samples", name)
+                  [html.Sample("a", name, np.ones([4, 88]))], Grid(rate=4), "Samples", name,
+                  total=1)
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert page.count("caf\\udce9 $x_$") == 3
+
+
+def test_progress_counts_the_samples_that_are_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_shared, "Progress", functools.partial(Progress, every=0))
+    samples = (html.Sample(name, "", np.ones([4, 88])) for name in "ab")
+    write_samples(argparse.Namespace(out_dir=tmp_path, log_dir=tmp_path), samples, Grid(rate=4),
+                  "Samples", "", total=2)
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "draw 1/2 samples (50 %)", "draw 2/2 samples (100 %)"]
 
 
 @pytest.mark.parametrize("argument", ["prime", "melody", "piece", "start", "goal", "end"])
@@ -178,7 +191,7 @@ def test_a_sample_does_not_replace_the_piece_that_it_is_made_of(argument, tmp_pa
     args = argparse.Namespace(out_dir=None, log_dir=tmp_path, **{argument: str(piece)})
     samples = [html.Sample(f"sample-{number}", "", np.ones([4, 88])) for number in (1, 2)]
     with pytest.raises(UsageError, match="--out-dir: .* would replace .*sample-2.mid', which the"):
-        write_samples(args, samples, Grid(rate=4), "Samples", "")
+        write_samples(args, samples, Grid(rate=4), "Samples", "", total=2)
     assert piece.read_bytes() == b"a piece"
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """vaeseq-midi from end to end: every command but tune and export, and refused options."""
 
+import functools
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from examples.midi.cli import program
+from examples.midi.commands import evaluate
 from examples.midi.data import lines, midi_reader, piano_roll, sources
 from examples.midi.data.loading import Piece
 from examples.midi.data.piano_roll import Grid
@@ -20,6 +22,7 @@ from examples.midi.model import PROGRAM, saved_mean
 from tests.examples.midi import midi_files
 from tests.in_process import assert_one_line
 from vaeseq.runs.log_dir import LogDir
+from vaeseq.runs.progress import Progress
 
 SMALL = ("vae_type=ISEQ,latent_size=2,latent_decoder_fc_layers=[4],rnn_hidden_sizes=[6],"
          "lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,batch_size=4,"
@@ -110,6 +113,14 @@ def test_evaluate_scores_each_name_and_plots_histograms(log_dir, music, midi, tm
     numbers = json.loads((tmp_path / "h.json").read_text())
     assert numbers["data"]["notes_per_frame"] == 1.0
     assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
+
+
+def test_evaluate_shows_progress_in_frames_unless_it_prints_json(log_dir, music, midi, monkeypatch):
+    monkeypatch.setattr(evaluate, "Progress", functools.partial(Progress, every=0))
+    words = ["evaluate", "--log-dir", log_dir, "--eval-files", music / "3.mid", music / "4.mid"]
+    shown = re.findall(r"evaluate (.*) frames \(", midi(*words, status=0).err)
+    assert shown == ["20/40", "40/40"]
+    assert "frames (" not in midi(*words, "--json", status=0).err
 
 
 def test_no_name_is_scored_before_all_are_read(log_dir, music, midi, tmp_path):
