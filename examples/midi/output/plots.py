@@ -46,10 +46,10 @@ def save_roll(
     """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
     Parts have colours, and soft notes are paler than loud ones. The first `prime_frames` are
-    marked; notes of `kept_notes`, as `roll`, have the colour of a prime.
+    marked, and a note that is held beyond them changes its colour there; notes of `kept_notes`, as `roll`, have the colour of a prime.
     """
     from matplotlib.figure import Figure
-    notes = piano_roll.played(roll, grid)
+    notes = _divided(piano_roll.played(roll, grid), prime_frames)
     low = int(notes.pitch.min(initial=_MIDDLE_C)) - _MARGIN
     high = int(notes.pitch.max(initial=_MIDDLE_C)) + _MARGIN
     seconds = len(roll) * grid.frame_seconds
@@ -78,6 +78,15 @@ def save_roll(
     figure.savefig(path, format="png", dpi=_DPI)
     area = axes.get_position()
     return Picture(round(figure.get_figwidth() * _DPI), area.x0, area.x1)
+
+
+def _divided(notes: Played, frame: int) -> Played:
+    """Returns notes of which those that sound across the start of a frame are two each."""
+    is_across = (notes.start < frame) & (notes.end > frame)
+    before = notes._replace(end=np.where(is_across, frame, notes.end))
+    after = Played(*(field[is_across] for field in notes))
+    after = after._replace(start=np.full_like(after.start, frame))
+    return Played(*map(np.concatenate, zip(before, after)))
 
 
 def _draw_notes(axes: Any, notes: Played, colours: np.ndarray, grid: Grid) -> None:

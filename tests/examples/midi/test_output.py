@@ -152,17 +152,18 @@ def test_one_part_of_drums_has_their_name(tmp_path):
     assert [name.text for name in part.iter("instrument-name")] == ["Drum 21", "Drum 108"]
 
 
-def test_kept_notes_are_grey_where_a_drawn_note_began_before_them(tmp_path):
+@pytest.mark.parametrize("options, blue", [
+    ({"kept_notes": np.repeat([[0], [1]], 4, axis=0)}, 0), ({"prime_frames": 4}, 1)],
+    ids=["kept notes", "a prime"])
+def test_the_colour_of_a_note_changes_where_its_origin_does(options, blue, tmp_path):
     grid = Grid(rate=1, lowest=60, highest=60)
-    is_kept = np.repeat([[0], [1]], 4, axis=0)
-    picture = plots.save_roll(
-        tmp_path / "a.png", np.ones([8, 1]), grid, title="", kept_notes=is_kept)
+    picture = plots.save_roll(tmp_path / "a.png", np.ones([8, 1]), grid, title="", **options)
     pixels = matplotlib.image.imread(tmp_path / "a.png")
     width = picture.width * (picture.right - picture.left)
     colours = [(pixels[:, round(picture.left * picture.width + width * share), 2]
                 - pixels[:, round(picture.left * picture.width + width * share), 0]).max()
                for share in (1 / 4, 3 / 4)]  # how blue they are
-    assert colours[0] > 0.3 and colours[1] < 0.2
+    assert colours[blue] > 0.3 and colours[1 - blue] < 0.2
 
 
 def test_names_that_are_not_utf8_or_formulas_are_shown(tmp_path):
