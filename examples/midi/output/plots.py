@@ -46,7 +46,8 @@ def save_roll(
     """Writes a PNG of a roll with pitch names and seconds, and returns where its frames are.
 
     Parts have colours, and soft notes are paler than loud ones. The first `prime_frames` are
-    marked, and a note that is held beyond them changes its colour there; notes of `kept_notes`, as `roll`, have the colour of a prime.
+    marked, and a note that is held beyond them changes its colour there; notes of `kept_notes`, as
+    `roll`, have the colour of a prime.
     """
     from matplotlib.figure import Figure
     notes = _divided(piano_roll.played(roll, grid), prime_frames)
