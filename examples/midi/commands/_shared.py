@@ -18,7 +18,7 @@ from vaeseq.runs.progress import Progress
 
 from ..data import files, loading, sources
 from ..data.piano_roll import Grid
-from ..hparams import MidiHParams
+from ..hparams import MAX_SECONDS, MidiHParams
 from ..model import PROGRAM, MidiModel
 from ..output import html
 from ..output.html import Sample
@@ -72,6 +72,19 @@ def read_piece(name: str, grid: Grid, length: int | None = None) -> np.ndarray:
         raise UsageError(f"{short_repr(name)}: expected one piece, got {len(loaded.pieces)}. Name "
                          "one of its files.")
     return loaded.pieces[0].roll[:length]
+
+
+def read_whole_piece(name: str, grid: Grid, playing: Grid) -> np.ndarray:
+    """Returns the roll of a piece, uint8 `[T, columns]`, up to MAX_SECONDS as the sample plays it.
+
+    Logs where the piece is longer.
+    """
+    roll = read_piece(name, grid)
+    length = count_frames(MAX_SECONDS, playing)
+    if len(roll) > length:
+        log(f"{short_repr(name)}: cut to its first {length:,} of {len(roll):,} frames, as a sample "
+            f"has at most {MAX_SECONDS} seconds.")
+    return roll[:length]
 
 
 def playing_grid(rate: float | None, grid: Grid) -> Grid:

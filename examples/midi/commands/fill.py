@@ -10,13 +10,11 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
-from ..hparams import MAX_SECONDS
 from ._shared import (
-    count_frames,
     load_model,
     numbered_samples,
     playing_grid,
-    read_piece,
+    read_whole_piece,
     write_samples,
 )
 
@@ -27,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"--to: expected a bar from --from {args.first} on, got {args.last}.")
     model = load_model(args)
     grid = playing_grid(args.rate, model.hparams.frames)
-    roll = read_piece(args.piece, model.hparams.frames, count_frames(MAX_SECONDS, grid))
+    roll = read_whole_piece(args.piece, model.hparams.frames, grid)
     bar = model.hparams.frames.bar
     start, end = (args.first - 1) * bar, args.last * bar
     if start >= len(roll):

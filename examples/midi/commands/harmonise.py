@@ -12,10 +12,16 @@ from vaeseq.cli.arguments import UsageError
 
 from ..data import lines
 from ..data.lines import Line
-from ..hparams import MAX_SECONDS
 from ..model import MidiModel
 from ..output.html import Sample
-from ._shared import count_frames, load_model, playing_grid, read_piece, write_samples
+from ._shared import (
+    count_frames,
+    load_model,
+    playing_grid,
+    read_piece,
+    read_whole_piece,
+    write_samples,
+)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -26,8 +32,10 @@ def run(args: argparse.Namespace) -> None:
                          "bernoulli, found decoder=scores, which draws all notes of a frame "
                          "together.")
     grid = playing_grid(args.rate, model.hparams.frames)
-    length = count_frames(args.length or MAX_SECONDS, grid)
-    roll = read_piece(args.melody, model.hparams.frames, length)
+    if args.length:
+        roll = read_piece(args.melody, model.hparams.frames, count_frames(args.length, grid))
+    else:
+        roll = read_whole_piece(args.melody, model.hparams.frames, grid)
     line = lines.keep(roll, args.keep, model.hparams.frames)
     title = f"{program.one_line(os.path.basename(args.melody))}, {args.keep} kept"
     evidences: list[float] = []

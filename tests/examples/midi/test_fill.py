@@ -6,6 +6,7 @@ import pretty_midi
 import pytest
 
 from examples.midi.cli import program
+from examples.midi.commands import _shared
 from examples.midi.data import midi_reader, piano_roll
 from examples.midi.hparams import MidiHParams
 from tests.examples.midi import midi_files
@@ -57,6 +58,17 @@ def test_a_part_is_written_as_a_track_with_the_program_of_the_training_music(fol
     written = pretty_midi.PrettyMIDI(str(folder / "one" / "sample-1.mid"))
     assert [(part.name, part.program) for part in written.instruments] == [
         ("Part 1", 40), ("Part 2", 32)]
+
+
+def test_a_piece_that_is_cut_is_reported(folder, midi, monkeypatch):
+    words = ["fill", folder / "3.mid", "--log-dir", folder / "log", "--from", 1, "--to", 1,
+             "--out-dir", folder / "cut"]
+    assert "cut to" not in midi(*words, status=0).err
+    monkeypatch.setattr(_shared, "MAX_SECONDS", 6)
+    assert "3.mid': cut to its first 12 of 20 frames" in midi(*words, status=0).err
+    grid = MidiHParams().parse(SMALL).frames
+    filled = midi_reader.read((folder / "cut" / "sample-1.mid").read_bytes())
+    assert len(piano_roll.from_notes(filled, grid)) == 12
 
 
 @pytest.mark.parametrize(("words", "message"), [

@@ -13,7 +13,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from examples.midi.cli import program
-from examples.midi.commands import evaluate
+from examples.midi.commands import _shared, evaluate
 from examples.midi.data import lines, midi_reader, piano_roll, sources
 from examples.midi.data.loading import Piece
 from examples.midi.data.piano_roll import Grid
@@ -215,6 +215,17 @@ def test_a_melody_is_harmonised_below_it(log_dir, music, midi, tmp_path):
         assert (roll > 0).sum() > (melody > 0).sum()
         assert len(np.unique(roll[:, :25])) > 5  # velocities
     assert (rolls[0] != rolls[1]).any()
+
+
+def test_only_a_melody_without_a_length_is_reported_as_cut(
+    log_dir, music, midi, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(_shared, "MAX_SECONDS", 3)
+    words = ["harmonise", "--log-dir", log_dir, "--out-dir", tmp_path, "--melody", music / "3.mid",
+             "--num-particles", 4]
+    cut = midi(*words, status=0)
+    assert "3.mid': cut to its first 12 of 20 frames" in cut.err and "12 frames" in cut.out
+    assert "cut to" not in midi(*words, "--length", 3, status=0).err
 
 
 def test_an_error_is_one_line(log_dir, music, midi, tmp_path):
