@@ -30,6 +30,7 @@ _TYPES = ("whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th",
 _LETTERS = "FCGDAEB"  # the line of fifths; C is 0 on it
 _KEYS = range(-6, 7)  # major keys by their tonic on the line of fifths
 _DRUM_CHANNEL = 10
+_CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
 
 
 class _Clock(NamedTuple):
@@ -93,7 +94,8 @@ def save(path: str | os.PathLike[str], roll: np.ndarray, grid: Grid, *, title: s
     for number, (part_roll, program) in enumerate(zip(rolls, programs.tolist()), 1):
         part = _Part(f"P{number}", program, fifths)
         drums = np.unique(notes.pitch[notes.part == number - 1]).tolist() if part.is_drums else []
-        _add_instruments(part_list, part, f"Part {number}" if grid.parts > 1 else "", number, drums)
+        name, channel = f"Part {number}", _CHANNELS[(number - 1) % len(_CHANNELS)]
+        _add_instruments(part_list, part, name if grid.parts > 1 else "", channel, drums)
         element = SubElement(root, "part", id=part.id)
         _add_measures(element, part, part_roll, one, clock)
         if number == 1:
