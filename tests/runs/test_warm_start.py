@@ -2,6 +2,7 @@
 """Warm start: the weights of one model are the initial weights of another."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_a_run_takes_weights_until_it_has_a_checkpoint(tmp_path):
         warm_start.resolve_source(run, tmp_path / "third")
     with pytest.raises(ValueError, match="expected another run than that of --log-dir"):
         warm_start.resolve_source(run, tmp_path / "run" / "." / "")
+
+
+def test_a_relative_path_upwards_names_the_run_it_was_recorded_for(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    other = Path("../other")
+    origin = warm_start.take(other, 3, Layers(1, w=[2]), Layers(0, w=[2]))
+    assert warm_start.resolve_source(log_dir(tmp_path, origin), other) == tmp_path / "other"
 
 
 def test_a_run_with_random_weights_takes_no_others_later(tmp_path):

@@ -96,7 +96,8 @@ def resolve_source(log_dir: LogDir, init_from: Path | None) -> Path | None:
     if not log_dir.exists:
         return init_from
     origin = recorded(log_dir)
-    if init_from is not None and (origin is None or origin.log_dir != str(init_from.absolute())):
+    if init_from is not None and (
+            origin is None or origin.log_dir != os.path.abspath(init_from)):
         started = "random weights" if origin is None else repr(origin.log_dir)
         raise ValueError(
             f"{str(log_dir.path)!r} holds a run that started from {started}, but --init-from "
