@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Checkpoints: the latest intact one is restored, whatever happens to the files."""
 
+import errno
 import gc
 import os
 import pathlib
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vaeseq.runs import checkpoint, checkpoint_index
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 
 pytestmark = pytest.mark.contract
@@ -116,6 +118,75 @@ def test_after_a_damaged_best_the_latest_is_restored(tmp_path):
     flip(data_file(tmp_path, "best-000000002"))
     assert restored(checkpoints, best=True) == 3
     assert "best-000000002 is damaged" in lines[0]
+
+
+@pytest.mark.parametrize("moment", [(checkpoint, "_damage"), (tf.train.Checkpoint, "read")])
+def test_a_checkpoint_that_training_replaces_meanwhile_is_not_damaged(
+        tmp_path, monkeypatch, moment):
+    lines = []
+    checkpoints = Checkpoints(tmp_path, log=lines.append)
+    save(checkpoints, 1, best=[1])
+    function, training = getattr(*moment), iter((2, 3))
+
+    def train_first(*arguments):
+        with monkeypatch.context() as patched:
+            patched.setattr(*moment, function)
+            for step in training:
+                save(checkpoints, step, best=[step])
+                break
+        return function(*arguments)
+
+    monkeypatch.setattr(*moment, train_first)
+    assert restored(checkpoints, best=True) == 3
+    assert lines == []
+
+
+def test_a_dangling_link_is_a_damaged_checkpoint(tmp_path):
+    lines = []
+    (tmp_path / "step-000000002").symlink_to(tmp_path / "nowhere")
+    checkpoints = Checkpoints(tmp_path, log=lines.append)
+    save(checkpoints, 1)
+    assert restored(checkpoints) == 1
+    assert len(lines) == 1
+
+
+def test_an_old_checkpoint_is_removed_as_a_whole(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    save(checkpoints, 1)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    save(checkpoints, 2)
+    assert checkpoints.steps() == [2]
+    monkeypatch.undo()
+    save(checkpoints, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000003"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_file_that_the_system_refuses_to_read_is_not_damaged(tmp_path, monkeypatch, number):
+    lines = []
+    checkpoints = Checkpoints(tmp_path, log=lines.append)
+    save(checkpoints, 1, 2)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), "state.index")
+
+    monkeypatch.setattr(checkpoint_index, "damage", refuse)
+    with pytest.raises(OSError, match="state.index") as refused:
+        restored(checkpoints)
+    assert refused.value.errno == number and lines == []
+
+
+def test_data_that_the_system_refuses_to_read_are_not_damaged(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1)
+    flip(data_file(tmp_path, "step-000000001"))  # TensorFlow fails
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(checkpoint_index, "read_data", refuse)
+    with pytest.raises(OSError, match="Input/output error: '.*step-000000001'"):
+        restored(checkpoints)
 
 
 def test_only_damaged_checkpoints_are_an_error(tmp_path):

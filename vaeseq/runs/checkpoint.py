@@ -30,11 +30,17 @@ from vaeseq.types import Nest
 
 _FILES = "state"
 _REPLACED = "writing-replaced-"  # before the name, while another of the same name is put there
+_REMOVED = "writing-removed-"  # before the name, while it is removed
+_MOST_REMOVED = 20  # checkpoints that a training run may remove while one is being restored
 _NAME = re.compile(rf"(?:{_REPLACED})?(step|best)-(\d{{9,}})")
 
 
 def _warn(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+class _DamagedError(ValueError):
+    """The files of a checkpoint are damaged."""
 
 
 class SavedNest(tf.Module):
@@ -108,7 +114,8 @@ class Checkpoints:
     ) -> int | None:
         """Restores the latest or the best intact checkpoint.
 
-        Logs each damaged checkpoint and tries the one before it (after the best, the latest).
+        Logs each damaged checkpoint and tries the one before it (after the best, the latest). One
+        that a training run removes meanwhile is no damaged one: the next is looked up again.
         What the checkpoint lacks of the objects in `further` keeps its value.
 
         Returns:
@@ -116,24 +123,40 @@ class Checkpoints:
 
         Raises:
           ValueError: all checkpoints are damaged, or the checkpoint is of another model.
+          OSError: the system refuses to read a checkpoint, which need not be damaged.
         """
-        kinds = ("best", "step") if best else ("step",)
-        saved = [(kind, step) for kind in kinds for step in reversed(self.steps(kind))]
-        for kind, step in saved:
-            path = self._path(kind, step)
-            if not path.exists():  # a save was killed between its two renames
-                path = _replaced(path)
-            damage = _damage(path)
-            if damage:
-                self._log(f"{path} is damaged ({damage}); trying another checkpoint.")
-                continue
-            _read(path, objects, further or {})
-            return step
-        if saved:
+        damaged: set[Path] = set()
+        num_removed = 0
+        while saved := [entry for entry in self._saved(best) if entry[0] not in damaged]:
+            listed, step = saved[0]
+            # A save that is killed between its two renames leaves the replaced checkpoint.
+            path = listed if listed.exists() else _replaced(listed)
+            directory = _identity(path)
+            try:
+                _read(path, objects, further or {})
+                return step
+            except (OSError, ValueError) as error:
+                is_removed = directory is None or _identity(path) != directory
+                if is_removed and num_removed < _MOST_REMOVED:
+                    num_removed += 1
+                    continue
+                if isinstance(error, OSError):
+                    error.filename = error.filename or str(path)  # reading a file names none
+                if not isinstance(error, _DamagedError):
+                    raise
+                self._log(f"{path} is damaged ({error}); trying another checkpoint.")
+                damaged.add(listed)
+        if damaged:
             raise ValueError(
-                f"{self._directory}: expected an intact checkpoint; all {len(saved)} are damaged. "
-                "Give another --log-dir, or remove this one and train again.")
+                f"{self._directory}: expected an intact checkpoint; all {len(damaged)} are "
+                "damaged. Give another --log-dir, or remove this one and train again.")
         return None
+
+    def _saved(self, best: bool) -> list[tuple[Path, int]]:
+        """Returns the checkpoints and their steps in the order in which `restore` tries them."""
+        kinds = ("best", "step") if best else ("step",)
+        return [(self._path(kind, step), step)
+                for kind in kinds for step in reversed(self.steps(kind))]
 
     def _path(self, kind: str, step: int) -> Path:
         return self._directory / f"{kind}-{step:09d}"
@@ -166,11 +189,24 @@ def _replaced(path: Path) -> Path:
     return path.with_name(f"{_REPLACED}{path.name}")
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a directory from another of its name; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _remove(path: Path) -> None:
     """Removes a directory or file, if it exists."""
     with contextlib.suppress(OSError):
         path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
+    # All files go at once, so that another process never finds a part of them.
+    aside = path if path.name.startswith("writing-") else path.with_name(_REMOVED + path.name)
+    with contextlib.suppress(OSError):
+        path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -189,7 +225,11 @@ def utf8_path(directory: Path) -> Iterator[str]:
 
 
 def _damage(path: Path) -> str:
-    """Returns the damage to a checkpoint's files; "" if the checksum of every tensor is right."""
+    """Returns the damage to a checkpoint's files; "" if the checksum of every tensor is right.
+
+    Raises:
+      OSError: the system refuses to read a file.
+    """
     try:
         damage = checkpoint_index.damage(path / _FILES)
         if damage:
@@ -198,12 +238,23 @@ def _damage(path: Path) -> str:
             reader = tf.train.load_checkpoint(os.path.join(directory, _FILES))
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
-    except (OSError, tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, IndexError, KeyError, RuntimeError) as error:
+        # TensorFlow does not tell whether the system refused to read the data.
+        checkpoint_index.read_data(path / _FILES)
         return (str(getattr(error, "message", None) or error).splitlines() or ["unreadable"])[0]
     return ""
 
 
 def _read(path: Path, objects: dict[str, tf.Module], further: dict[str, tf.Module]) -> None:
+    """Restores `objects` from the checkpoint `path`.
+
+    Raises:
+      ValueError: it is damaged (`_DamagedError`), or of another model.
+      OSError: the system refuses to read a file.
+    """
+    damage = _damage(path)
+    if damage:
+        raise _DamagedError(damage)
     with _quiet_tensorflow():
         mismatch = _restore(path, objects, further)
         if mismatch:
@@ -224,6 +275,8 @@ def _restore(path: Path, objects: dict[str, tf.Module], further: dict[str, tf.Mo
             if further:
                 status = tf.train.Checkpoint(**further).read(os.path.join(directory, _FILES))
                 status.expect_partial()
+    except OSError:
+        raise
     except Exception as error:  # an invalid object graph can raise any exception
         return (str(getattr(error, "message", None) or error).splitlines()
                 or [type(error).__name__])[0]

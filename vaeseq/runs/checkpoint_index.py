@@ -32,6 +32,7 @@ _FOOTER = 48
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 _TRAILER = 5  # compression byte and checksum of a block
 _MOST_BYTES = 1 << 24  # of an index; about a hundred bytes per tensor are usual
+_CHUNK_BYTES = 1 << 22
 _MOST_VARINT_BYTES = 10
 
 
@@ -46,7 +47,7 @@ def damage(prefix: Path) -> str:
       OSError: a file cannot be read.
     """
     index = prefix.with_name(f"{prefix.name}.index")
-    tensors = prefix.with_name(f"{prefix.name}.data-00000-of-00001")
+    tensors = _data(prefix)
     for path in (index, tensors):
         if not path.is_file():  # reading a pipe would block
             return f"{path.name} is missing or not a file"
@@ -58,6 +59,17 @@ def damage(prefix: Path) -> str:
     except (IndexError, struct.error, DecodeError, TypeError):
         return f"{index.name}: invalid entry"
     return ""
+
+
+def read_data(prefix: Path) -> None:
+    """Reads the data file of the checkpoint files `prefix` to its end, for an OSError it raises."""
+    with open(_data(prefix), "rb") as file:
+        while file.read(_CHUNK_BYTES):
+            pass
+
+
+def _data(prefix: Path) -> Path:
+    return prefix.with_name(f"{prefix.name}.data-00000-of-00001")
 
 
 def _check(condition: bool, message: str) -> None:
