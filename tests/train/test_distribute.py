@@ -2,6 +2,7 @@
 """Replicas against one process; parsing of TF_CONFIG; the rendezvous of workers in threads."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from tests.in_process import free_addresses, saved
-from vaeseq.train import distribute
+from vaeseq.train import data_sharing, distribute
 from vaeseq.train.distribute import (
     SINGLE_PROCESS,
     Cluster,
@@ -269,3 +270,31 @@ def test_strangers_and_closed_connections_do_not_count(message):
     first, second, third = make_workers(3)
     assert rendezvous_errors(
         (first, {}), (third, {}), (second, {}), stranger=message) == [None] * 3
+
+
+def test_a_worker_that_waits_for_data_again_is_cut_off_at_the_rendezvous():
+    first, second = make_workers(2)
+    errors = []
+
+    def start_again():
+        try:
+            data_sharing.receive(second, lambda header: io.BytesIO(), 1)
+        except LostWorkerError as error:
+            errors.append(str(error))
+
+    worker = threading.Thread(target=start_again, daemon=True)
+    chief = threading.Thread(target=rendezvous_errors, args=((first, {}),), kwargs={"seconds": 8})
+    chief.start()
+    worker.start()
+    worker.join(6)
+    assert chief.is_alive()
+    assert errors and "did not answer in time" in errors[0]
+    chief.join()
+
+
+def test_a_worker_that_waits_for_data_probes_whether_the_chief_can_be_reached():
+    first, second = make_workers(2)
+    with distribute.listen(first), distribute.connect(second, time.monotonic() + 5) as chief:
+        data_sharing._wait_while_reachable(chief)
+        assert chief.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert chief.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60

@@ -23,6 +23,8 @@ from vaeseq.train.distribute import Cluster
 
 _CHUNK_BYTES = 1 << 22
 _STALLED_SECONDS = 60.0  # a chunk that takes longer never arrives
+_PROBE_SECONDS = 15
+_MOST_PROBES = 8  # without an answer
 _MAX_HEADER = 1 << 26  # bytes
 
 
@@ -106,6 +108,19 @@ def receive(
         time.sleep(distribute.RETRY_SECONDS)
 
 
+def _wait_while_reachable(chief: socket.socket) -> None:
+    """Lets reads wait as long as the chief takes to read the data, if its machine can be reached.
+
+    A machine that has vanished closes no connection; without probes a read would wait for ever.
+    """
+    chief.settimeout(None)
+    chief.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, number in ((socket.TCP_KEEPIDLE, _PROBE_SECONDS),
+                           (socket.TCP_KEEPINTVL, _PROBE_SECONDS),
+                           (socket.TCP_KEEPCNT, _MOST_PROBES)):
+        chief.setsockopt(socket.IPPROTO_TCP, option, number)
+
+
 def _receive(
     chief: socket.socket, task: int, open_file: Callable[[dict[str, Any]], BinaryIO]
 ) -> bool:
@@ -113,7 +128,7 @@ def _receive(
     with chief, chief.makefile("rb") as stream:
         try:
             distribute.send_json(chief, {"task": task})
-            chief.settimeout(None)
+            _wait_while_reachable(chief)
             header = json.loads(stream.readline(_MAX_HEADER))
             missing = int(header["size"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -395,13 +395,9 @@ def _collect_settings(
             if time.monotonic() > deadline:
                 raise not_connected(
                     cluster, [i for i in range(1, len(cluster.addresses)) if i not in peers])
-            server.settimeout(RETRY_SECONDS)
-            # Ignores other programs that connect, such as port scanners.
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                peer = stack.enter_context(server.accept()[0])
-                received = receive_json(peer, REPLY_SECONDS)
-                if int(received["task"]) > 0 and isinstance(received["settings"], dict):
-                    peers[int(received["task"])] = peer, received["settings"]
+            task, theirs, peer = _accept_settings(server)
+            if peer is not None:
+                peers[task] = stack.enter_context(peer), theirs
             # A peer sends nothing more: a readable socket means that it has hung up.
             closed, _, _ = select.select([peer for peer, _ in peers.values()], [], [], 0)
             peers = {task: entry for task, entry in peers.items() if entry[0] not in closed}
@@ -411,6 +407,25 @@ def _collect_settings(
             with contextlib.suppress(OSError):
                 send_json(peer, {"message": message})
     return message
+
+
+def _accept_settings(server: socket.socket) -> tuple[int, dict, socket.socket | None]:
+    """Returns the index, the settings and the connection of a worker that connects soon.
+
+    Others are cut off, and the connection is None: other programs, such as port scanners, and a
+    worker that was started again and waits for data (`data_sharing`), which it would do for ever.
+    """
+    server.settimeout(RETRY_SECONDS)
+    try:
+        peer, _ = server.accept()
+    except OSError:
+        return 0, {}, None
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        received = receive_json(peer, REPLY_SECONDS)
+        if int(received["task"]) > 0 and isinstance(received["settings"], dict):
+            return int(received["task"]), received["settings"], peer
+    peer.close()
+    return 0, {}, None
 
 
 def _send_settings(cluster: Cluster, settings: dict, deadline: float) -> str:
