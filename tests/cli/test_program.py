@@ -15,8 +15,9 @@ import time
 
 import pytest
 
-from vaeseq.cli import arguments, program
+from vaeseq.cli import arguments, options, program
 from vaeseq.hparams import HParams
+from vaeseq.train import distribute
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -437,3 +438,11 @@ def test_a_reader_that_closes_the_pipe_ends_the_process():
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait(timeout=60) == 1
+
+
+def test_the_number_of_replicas_is_said_on_a_line_of_its_own(capsys):
+    strategy = distribute.Strategy()
+    strategy.num_replicas = 2
+    options.print_start(strategy, "Training on 5 steps\n  scaled by the history")
+    assert capsys.readouterr().out.splitlines() == [
+        "Training on 5 steps", "  scaled by the history", "2 replicas share each batch."]

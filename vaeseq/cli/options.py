@@ -170,11 +170,11 @@ def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) ->
 
 
 def print_start(strategy: Strategy, line: str) -> None:
-    """Prints `line`, which describes the training data, and the number of replicas."""
+    """Prints `line`, which describes the training data, and a line on the number of replicas."""
     if not strategy.is_chief:
         line = "This worker is ready. The chief reports."
     elif strategy.num_replicas > 1:
-        line += f" {strategy.num_replicas} replicas share each batch."
+        line += f"\n{strategy.num_replicas} replicas share each batch."
     print(line, flush=True)
 
 
