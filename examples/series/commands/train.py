@@ -7,6 +7,8 @@ import math
 import tempfile
 import time
 
+import tensorflow as tf
+
 from vaeseq.cli import options, program
 from vaeseq.cli.arguments import UsageError
 from vaeseq.runs import warm_start
@@ -18,7 +20,7 @@ from ..data import sources
 from ..data.layout import Layout
 from ..data.roles import Options
 from ..data.sources import Data
-from ..hparams import RELATIVE_OUTPUTS, SeriesHParams
+from ..hparams import OUTPUTS, RELATIVE_OUTPUTS, SeriesHParams
 from ..model import PROGRAM, SeriesModel
 from ..warm_start import initialize_from
 from . import calibrating
@@ -55,10 +57,13 @@ def run(args: argparse.Namespace) -> None:
         valid_windows=args.valid_windows, fixed=fixed, frame=args.frame)
     if log_dir.exists:
         Layout.load(log_dir).check_same(data.layout)
-    strategy = options.start(args, data.hparams, seed, data=data.layout.checksum)
+    # Of the output the workers compare what was asked for: what became of it, the chief knows.
+    strategy = options.start(args, data.hparams, seed, data=data.layout.checksum,
+                             output=overrides.get("output", "auto"))
     _print_data(strategy, data)
     if data.hparams.output == "auto":
         data = data._replace(hparams=_choose_output(data, seed, strategy, args.max_minutes))
+    data = data._replace(hparams=_as_chief(data.hparams, strategy))
     model = SeriesModel(
         data.hparams, data.layout, args.log_dir, seed=seed, table=data.table)
     try:
@@ -77,6 +82,17 @@ def run(args: argparse.Namespace) -> None:
     if strategy.is_chief:
         options.print_end(result, args, PROGRAM, model.unit,
                           ("evaluate", "forecast"))
+
+
+def _as_chief(hparams: SeriesHParams, strategy: Strategy) -> SeriesHParams:
+    """Returns the hyperparameters with the chief's output; all workers must call it.
+
+    The chief alone reads the log directory, so it alone knows the output of a run that it resumes.
+    """
+    with strategy.scope(), strategy.peer_errors():
+        number = tf.Variable(OUTPUTS.index(hparams.output))
+        strategy.broadcast([number])
+    return hparams.replace(output=OUTPUTS[int(number.numpy())])
 
 
 def _minutes_left(max_minutes: float | None, start_time: float) -> float:
@@ -118,7 +134,8 @@ def _choose_output(
                              f"suit output={outputs[0]}.")
         outputs = relative
     if len(outputs) == 1 or not data.valid or strategy.num_replicas > 1:
-        print(f"The values suit output={outputs[0]}.", flush=True)
+        if strategy.is_chief:
+            print(f"The values suit output={outputs[0]}.", flush=True)
         return data.hparams.replace(output=outputs[0])
     if limit < _LEAST_MINUTES:
         print(f"Chosen output={outputs[0]} by the values alone: --max-minutes {max_minutes:g} "

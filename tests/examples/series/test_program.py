@@ -17,13 +17,14 @@ from examples.series.cli import program
 from examples.series.commands import train as train_command
 from examples.series.data import Options, columns, sources
 from examples.series.data.windows import Places, cut, scoring_batches, stack
-from examples.series.hparams import SeriesHParams
+from examples.series.hparams import OUTPUTS, SeriesHParams
 from examples.series.model import SeriesModel
 from examples.series.model.spread import Spread
 from examples.series.output import files
 from tests.examples.series.series_data import SMALL, csv, rows
 from tests.in_process import assert_one_line, runner
 from vaeseq.cli.arguments import UsageError
+from vaeseq.train import distribute
 from vaeseq.train.trainer import TrainResult
 
 WORDS = ("--horizon", "4", "--known", "promo", "--hparams", SMALL)
@@ -58,6 +59,32 @@ def trained(tmp_path_factory):
         "--num-steps", "60", "--valid-every", "30"])
     assert status == 0
     return Run(*(str(folder / name) for name in ("data.csv", "known.csv", "log")))
+
+
+def test_a_worker_without_the_log_directory_resumes_with_the_chiefs_output(
+        run, trained, tmp_path, monkeypatch):
+    started = []
+
+    def start(strategy, settings, *, seconds):
+        started.append(settings)
+        raise UsageError("stop")
+
+    monkeypatch.setattr(distribute, "start", start)
+    for log_dir in (trained.log_dir, tmp_path / "none"):
+        run("train", "--log-dir", log_dir, "--train-data", trained.data, *WORDS[:-1],
+            SMALL.replace("output=normal,", ""))
+    chiefs, workers = started
+    assert chiefs == workers
+
+    class Worker(distribute.Strategy):
+        is_chief = False
+
+        def broadcast(self, variables):
+            (variable,) = variables
+            variable.assign(OUTPUTS.index("mixture"))
+
+    assert train_command._as_chief(
+        SeriesHParams(output="student_t"), Worker()).output == "mixture"
 
 
 def forecast(run, trained, output, *words):
