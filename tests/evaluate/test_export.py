@@ -144,6 +144,18 @@ def test_wrong_request_is_an_error(served, signature, good, wrong, message):
     assert "Missing named input" in served(signature, missing)["error"]
 
 
+@pytest.mark.parametrize("signature,inputs", [
+    ("step", {"temperature": 1, "seed": 0}),
+    ("observe", {"observed": [[1], [2]], "lengths": [1, 1], "seed": 0}),
+])
+def test_states_of_different_numbers_of_rows_are_an_error(served, signature, inputs):
+    one, two = (served("initial_state", {"num_samples": number})["outputs"] for number in (1, 2))
+    assert "outputs" in served(signature, {**two, **inputs})
+    for name, row in one.items():
+        error = served(signature, {**two, name: row, **inputs})["error"]
+        assert "expected equal numbers of rows in all tensors" in error
+
+
 def test_nests_have_named_leaves():
     nest = {"b": (1, [2]), "a": 3}
     assert flatten_named("state", nest) == {"state_a": 3, "state_b_0": 1, "state_b_1_0": 2}

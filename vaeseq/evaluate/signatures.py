@@ -157,10 +157,10 @@ class Signatures:
         self, num_samples: Tensor, length: Tensor, temperature: Tensor, seed: Tensor,
         **prime: Tensor,
     ) -> Tensors:
-        num_samples, length = _assert_first(
+        num_samples, length = assert_first(
             (num_samples, length),
-            [_expect(num_samples > 0, "num_samples: expected at least 1"),
-             _expect(length > 0, "length: expected at least 1 step")])
+            [expect(num_samples > 0, "num_samples: expected at least 1"),
+             expect(length > 0, "length: expected at least 1 step")])
         temperature, seed = self._checked_temperature(temperature, seed)
         prime_row = self._prime_row(prime)
         prime_seed, draw_seed = seeds.split(seeds.from_number(seed), 2)
@@ -189,11 +189,11 @@ class Signatures:
         def row(spec: Spec, leaf: Tensor) -> Tensor:
             per_step = tf.reduce_prod(tf.shape(leaf)[1:])
             fits = tf.equal(tf.size(leaf), 0) | tf.equal(per_step, spec.shape.num_elements())
-            leaf = _assert_first(leaf, [_expect(
+            leaf = assert_first(leaf, [expect(
                 fits, f"prime: expected none, or steps of shape {spec.shape}")])
             return tf.reshape(leaf, [1, -1, *spec.shape])
         rows = tf.nest.map_structure(row, self._spec, pack_named(self._spec, "prime", prime))
-        return _assert_first(rows, self._check(rows))
+        return assert_first(rows, self._check(rows))
 
     def _primed(self, prime: Nest, num_samples: Tensor, seed: Seed) -> GenState:
         """Returns the state after `prime`, `[1, N, ...]`, as `Sampler` computes it."""
@@ -212,15 +212,17 @@ class Signatures:
         return tf.while_loop(lambda i, _: i < num_parts, prime_window, start)[1]
 
     def _initial_state(self, num_samples: Tensor) -> Tensors:
-        num_samples = _assert_first(
-            num_samples, [_expect(num_samples > 0, "num_samples: expected at least 1")])
+        num_samples = assert_first(
+            num_samples, [expect(num_samples > 0, "num_samples: expected at least 1")])
         return flatten_named("state", self._gen_core.initial_state(num_samples))
 
     def _step(self, temperature: Tensor, seed: Tensor, **state: Tensor) -> Tensors:
         temperature, seed = self._checked_temperature(temperature, seed)
         _, draw_seed = seeds.split(seeds.from_number(seed), 2)  # As in `generate`.
+        before = pack_named(self._state, "state", state)
         generated, next_state = self._draw(
-            1, pack_named(self._state, "state", state), temperature=temperature, seed=draw_seed)
+            1, _with_rows(before, nest.leading_dim(before)), temperature=temperature,
+            seed=draw_seed)
         observed, log_prob = tf.nest.map_structure(
             lambda leaf: leaf[:, 0], (generated.observed, generated.log_prob))
         return {**flatten_named("observed", observed), "log_prob": log_prob,
@@ -231,11 +233,11 @@ class Signatures:
     ) -> tuple[float | Tensor, Tensor]:
         """Returns the temperature and the seed, once the temperature is seen to be allowed."""
         if not self._can_temper:
-            only_one = _expect(tf.equal(temperature, 1.0), "temperature: this decoder has only 1")
-            return 1.0, _assert_first(seed, [only_one])
-        allowed = _expect((temperature > 0) & tf.math.is_finite(temperature),
+            only_one = expect(tf.equal(temperature, 1.0), "temperature: this decoder has only 1")
+            return 1.0, assert_first(seed, [only_one])
+        allowed = expect((temperature > 0) & tf.math.is_finite(temperature),
                           "temperature: expected above 0")
-        return _assert_first(temperature, [allowed]), seed
+        return assert_first(temperature, [allowed]), seed
 
     def _observe(self, lengths: Tensor, seed: Tensor, **tensors: Tensor) -> Tensors:
         sequences = self._checked(pack_named(self._sequence, "observed", tensors), lengths)
@@ -252,7 +254,8 @@ class Signatures:
 
         num_parts = tf.maximum(_num_windows(steps, _CHUNK), 1)
         scores = _window_array(num_parts, [None, _CHUNK], self._dtype)
-        start = (tf.constant(0), pack_named(self._state, "state", tensors), scores)
+        before = _with_rows(pack_named(self._state, "state", tensors), tf.shape(lengths)[0])
+        start = (tf.constant(0), before, scores)
         _, state, scores = tf.while_loop(lambda i, *_: i < num_parts, observe_part, start)
         return {"log_density": _join_windows(scores.stack())[:, :steps],
                 **flatten_named("state", state)}
@@ -277,12 +280,10 @@ class Signatures:
     def _checked(self, sequences: Nest, lengths: Tensor) -> Nest:
         """Returns the sequences after assertions that they fit `lengths` and the model."""
         size, steps = tf.shape(lengths)[0], nest.leading_dim(sequences, 1)
-        assertions = [
-            _expect(tf.equal(tf.shape(leaf)[0], size), "lengths: expected one for each row")
-            for leaf in tf.nest.flatten(sequences)]
-        assertions.append(_expect(tf.reduce_all((lengths >= 0) & (lengths <= steps)),
+        assertions = _rows_are(sequences, size, "lengths: expected one for each row")
+        assertions.append(expect(tf.reduce_all((lengths >= 0) & (lengths <= steps)),
                                   "lengths: expected 0 to the number of steps"))
-        return _assert_first(sequences, [*assertions, *self._check(sequences)])
+        return assert_first(sequences, [*assertions, *self._check(sequences)])
 
     def _shaped(self, state: GenState) -> GenState:
         """Returns the state with its static shapes."""
@@ -348,14 +349,27 @@ def _can_temper(gen_core: GenCore) -> bool:
     return True
 
 
-def _expect(condition: Tensor, message: str) -> tf.Operation:
+def expect(condition: Tensor, message: str) -> tf.Operation:
+    """Returns an assertion that a signature's inputs are right."""
     return tf.debugging.Assert(condition, [message])
 
 
-def _assert_first(tensors: Nest, assertions: Sequence[tf.Operation]) -> Nest:
+def assert_first(tensors: Nest, assertions: Sequence[tf.Operation]) -> Nest:
     """Returns the tensors with a control dependency on assertions."""
     with tf.control_dependencies(assertions):
         return tf.nest.map_structure(tf.identity, tensors)
+
+
+def _rows_are(tensors: Nest, size: Tensor, message: str) -> list[tf.Operation]:
+    """Returns assertions that all tensors have this number of rows."""
+    return [expect(tf.equal(tf.shape(leaf)[0], size), message)
+            for leaf in tf.nest.flatten(tensors)]
+
+
+def _with_rows(state: GenState, size: Tensor) -> GenState:
+    """Returns the state after assertions on its rows: a single one would be repeated for all."""
+    return assert_first(
+        state, _rows_are(state, size, "state: expected equal numbers of rows in all tensors"))
 
 
 def _with_leading(structure: Nest, *leading: int | None) -> Nest:
