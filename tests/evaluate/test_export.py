@@ -186,6 +186,18 @@ def test_empty_directories_are_replaced_also_behind_links_but_not_the_working_on
     assert {path.name for path in tmp_path.iterdir()} == {"model", "link", "here"}
 
 
+@pytest.mark.parametrize("function,answer,message", [
+    ("path.ismount", True, "got a mount point"), ("access", False, "that is not writable")])
+def test_an_empty_directory_that_cannot_be_replaced_is_refused(
+        tmp_path, monkeypatch, function, answer, message):
+    (tmp_path / "model").mkdir()
+    export.check_free(tmp_path / "model")
+    monkeypatch.setattr(f"os.{function}", lambda *_: answer)
+    with pytest.raises(ValueError, match=f"{message}.* --output .*model/1$"):
+        export.check_free(tmp_path / "model")
+    export.check_free(tmp_path / "model" / "1")
+
+
 def test_full_disk_leaves_no_files(gen_core, tmp_path, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")

@@ -60,7 +60,7 @@ def save(
     Args:
       gen_core: the core, and an agent without external inputs; built.
       bound: the bound that `score` computes.
-      directory: where to write; it must not exist or be empty.
+      directory: where to write; it must not exist, or be empty and no mount point.
       rows: number of sequences scored at once.
       window: number of steps scored in one compiled call.
       jit_compile: compile with XLA, as evaluation and sampling do. Without XLA, any server can run
@@ -97,7 +97,7 @@ def save_signatures(
     Args:
       gen_core: the agent and the core, whose weights are saved.
       bound: the bound of scores, for `model.json`.
-      directory: where to write; it must not exist or be empty.
+      directory: where to write; it must not exist, or be empty and no mount point.
       signatures: by name.
       description: further entries of `model.json`.
       files: contents of further text files by name.
@@ -132,6 +132,16 @@ def check_free(directory: Path) -> None:
         raise ValueError(
             f"{str(directory)!r}: expected a directory to make, or an empty one that is not "
             "the working directory. Give another directory, or remove this one first.")
+    path = os.path.realpath(directory)
+    if not os.path.lexists(path):
+        return
+    # The model is written beside the directory and renamed to it, as a whole.
+    is_mount = os.path.ismount(path)
+    if is_mount or not os.access(os.path.dirname(path), os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{str(directory)!r}: expected a directory that can be replaced, got "
+            f"{'a mount point' if is_mount else 'one in a directory that is not writable'}. Give "
+            f"one to make in it: --output {directory / '1'}")
 
 
 def _write(
