@@ -14,6 +14,9 @@ the model was trained with in `score`, that of the export in `forecast`.
                steps after the origin (future_input_...), num_paths, seed
                -> paths [num_paths, horizon, D]: times scale plus loc they are in the data's units
 
+Wrong requests are refused: lengths above T or H, codes that the model does not have, values that are
+not finite, or that its output cannot have, where they are seen.
+
 The calibration of the spread (`model.spread`) is not part of `forecast`; `model.json` has the
 factors.
 """
@@ -26,7 +29,13 @@ import tensorflow as tf
 from vaeseq import nest, seeds
 from vaeseq.data import Batch, Masked
 from vaeseq.evaluate.likelihood import Evaluator
-from vaeseq.evaluate.signatures import Signature, flatten_named, pack_named
+from vaeseq.evaluate.signatures import (
+    Signature,
+    assert_first,
+    expect,
+    flatten_named,
+    pack_named,
+)
 from vaeseq.types import Nest, Tensor
 
 from .model import SeriesModel
@@ -50,14 +59,17 @@ def signatures(
                 **flatten_named(f"{prefix}input", specs[1]._asdict())}
 
     def batch_of(tensors: dict[str, Tensor], prefix: str) -> Batch:
+        observed = Masked(tensors[f"{prefix}values"], tensors[f"{prefix}seen"])
         lengths = tensors[f"{prefix}lengths"]
-        return Batch(
-            Masked(tensors[f"{prefix}values"], tensors[f"{prefix}seen"]), lengths,
-            tf.fill([lengths.shape[0]], not prefix), inputs_of(tensors, prefix))
+        observed, lengths = assert_first(
+            (observed, lengths), _right_values(model, observed, lengths, prefix))
+        return Batch(observed, lengths, tf.fill([lengths.shape[0]], not prefix),
+                     inputs_of(tensors, prefix, lengths))
 
-    def inputs_of(tensors: dict[str, Tensor], prefix: str) -> Nest:
-        return type(model.input_spec)(
+    def inputs_of(tensors: dict[str, Tensor], prefix: str, lengths: Tensor) -> Nest:
+        inputs = type(model.input_spec)(
             **pack_named(model.input_spec._asdict(), f"{prefix}input", tensors))
+        return assert_first(inputs, _right_inputs(model, inputs, lengths, prefix))
 
     scored = Evaluator(gen_core.agent, gen_core.core, evaluator.bound, jit_compile=jit_compile)
 
@@ -75,9 +87,12 @@ def signatures(
 
     def forecast(num_paths: Tensor, seed: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
         batch = batch_of(tensors, "")
+        num_paths = assert_first(
+            num_paths, [expect(num_paths > 0, "num_paths: expected at least 1")])
         return {"paths": sampler(
-            gen_core, batch.observed, batch.lengths, batch.inputs, inputs_of(tensors, "future_"),
-            num_paths, True, 1.0, seeds.from_number(seed))}
+            gen_core, batch.observed, batch.lengths, batch.inputs,
+            inputs_of(tensors, "future_", tf.constant([horizon])), num_paths, True, 1.0,
+            seeds.from_number(seed))}
 
     future = flatten_named(
         "future_input", _with_leading(model.input_spec, 1, horizon)._asdict())
@@ -88,6 +103,55 @@ def signatures(
         "forecast": Signature(forecast, {
             **window("", 1, context), **future, "num_paths": tf.TensorSpec([], tf.int32),
             "seed": _SEED})}
+
+
+def _right_values(
+    model: SeriesModel, observed: Masked, lengths: Tensor, prefix: str
+) -> list[tf.Operation]:
+    """Returns assertions about values `[B, T, D]` and their lengths; padding may be anything."""
+    steps = nest.leading_dim(observed, 1)
+    seen = observed.mask if observed.mask.shape.rank == 3 else observed.mask[..., tf.newaxis]
+    return [
+        expect(tf.reduce_all((lengths >= 0) & (lengths <= steps)),
+               f"{prefix}lengths: expected 0 to {steps}"),
+        _expect_in_steps(_is_possible(model, observed.values) | ~seen, lengths,
+                         f"{prefix}values: expected {_values_of(model)} where seen")]
+
+
+def _right_inputs(
+    model: SeriesModel, inputs: Nest, lengths: Tensor, prefix: str
+) -> list[tf.Operation]:
+    """Returns assertions about the codes and the lags of steps; padding may be anything."""
+    sizes = model.maker.inputs.code_sizes
+    are_codes = (inputs.codes >= 0) & (inputs.codes < tf.constant(sizes, tf.int32))
+    are_read = inputs.lags_seen & inputs.lags_given[..., tf.newaxis]
+    return [
+        _expect_in_steps(are_codes, lengths, f"{prefix}input_codes: expected codes from 0 to "
+                         f"below {sizes}"),
+        _expect_in_steps(_is_possible(model, inputs.lags) | ~are_read, lengths,
+                         f"{prefix}input_lags: expected {_values_of(model)} where lags_seen")]
+
+
+def _is_possible(model: SeriesModel, values: Tensor) -> Tensor:
+    """Returns whether the model can read each of the values `[..., D]`."""
+    kind = model.maker.space.kind
+    if kind == "classes":
+        return (values >= 0) & (values < tf.constant([*map(len, model.layout.codes)], tf.int32))
+    if kind == "bits":
+        return tf.equal(values, 0) | tf.equal(values, 1)
+    return tf.math.is_finite(values) & ((values >= 0) | (kind != "counts"))
+
+
+def _values_of(model: SeriesModel) -> str:
+    return {"classes": "numbers of classes", "bits": "0 or 1", "counts": "finite counts",
+            "scaled": "finite numbers"}[model.maker.space.kind]
+
+
+def _expect_in_steps(condition: Tensor, lengths: Tensor, message: str) -> tf.Operation:
+    """Returns the assertion that a condition `[B, T, ...]` holds at all steps of the rows."""
+    at_step = tf.reduce_all(condition, axis=list(range(2, condition.shape.rank)))
+    return expect(
+        tf.reduce_all(at_step | ~tf.sequence_mask(lengths, condition.shape[1])), message)
 
 
 def _with_leading(structure: Nest, *leading: int) -> Nest:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
+from examples.series import serving
 from examples.series.cli import program
 from examples.series.commands import train as train_command
 from examples.series.data import Options, columns, sources
@@ -24,6 +26,7 @@ from examples.series.output import files
 from tests.examples.series.series_data import SMALL, csv, rows
 from tests.in_process import assert_one_line, runner
 from vaeseq.cli.arguments import UsageError
+from vaeseq.data import Masked
 from vaeseq.train import distribute
 from vaeseq.train.trainer import TrainResult
 
@@ -469,6 +472,45 @@ def test_new_sequences(run, trained, tmp_path, eagerly):
     assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), "trained on WAV files")
 
 
+def check_refusals(served, scored, forecast_of):
+    """Checks that an exported model refuses what its inputs cannot be."""
+    def changed(tensor, value):
+        array = np.array(tensor)
+        array.flat[0] = value
+        return tf.constant(array)
+
+    for signature, request, name, value, message in (
+            ("score", scored, "lengths", 15, "lengths: expected 0 to 14"),
+            ("score", scored, "lengths", -1, "lengths: expected 0 to 14"),
+            ("score", scored, "future_lengths", 5, "future_lengths: expected 0 to 4"),
+            ("score", scored, "future_values", np.nan, "future_values: expected finite numbers"),
+            ("score", scored, "input_codes", 99, "input_codes: expected codes from 0"),
+            ("forecast", forecast_of, "lengths", 15, "lengths: expected 0 to 14"),
+            ("forecast", forecast_of, "values", np.inf, "values: expected finite numbers"),
+            ("forecast", forecast_of, "input_lags", np.nan, "input_lags: expected finite"),
+            ("forecast", forecast_of, "future_input_codes", -1, "future_input_codes: expected"),
+            ("forecast", forecast_of, "num_paths", 0, "num_paths: expected at least 1")):
+        wrong = {**request, name: changed(request[name], value)}
+        if name == "input_lags":
+            wrong["input_lags_seen"] = tf.ones_like(wrong["input_lags_seen"])
+            wrong["input_lags_given"] = tf.ones_like(wrong["input_lags_given"])
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            served[signature](**wrong)
+
+
+@pytest.mark.parametrize("kind,right,wrong", [
+    ("scaled", -1.5, np.nan), ("counts", 3.0, -1.0), ("bits", 1.0, 0.5), ("classes", 2, 3)])
+def test_an_exported_model_refuses_values_that_its_output_cannot_have(kind, right, wrong):
+    model = SimpleNamespace(maker=SimpleNamespace(space=SimpleNamespace(kind=kind)),
+                            layout=SimpleNamespace(codes=((4.0, 5.0, 6.0),)))
+    values, lengths = tf.constant([[[right], [wrong]]]), tf.constant([2])
+    for seen in (tf.constant([[[True], [False]]]), tf.constant([[True, False]])):
+        serving._right_values(model, Masked(values, seen), lengths, "")
+        serving._right_values(model, Masked(values, tf.ones_like(seen)), lengths - 1, "")
+        with pytest.raises(tf.errors.InvalidArgumentError, match="values: expected"):
+            serving._right_values(model, Masked(values, tf.ones_like(seen)), lengths, "")
+
+
 def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp_path, eagerly):
     ended = run("export", "--log-dir", trained.log_dir, "--output", tmp_path / "1", "--no-xla")
     assert ended.status == 0, ended.err
@@ -486,20 +528,25 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
     past, ahead = (stack([cut(window, *ends)], 1, size)
                    for ends, size in (((0, 14), 14), ((14, 18), 4)))
     common = {"seed": tf.constant(3, tf.int64)}
-    paths = served["forecast"](
-        values=tf.constant(past.observed), seen=tf.constant(past.observed_mask),
-        lengths=tf.constant(past.lengths), num_paths=tf.constant(5), **common,
-        **named("input", past.inputs), **named("future_input", ahead.inputs))["paths"]
+    request = {
+        "values": tf.constant(past.observed), "seen": tf.constant(past.observed_mask),
+        "lengths": tf.constant(past.lengths), "num_paths": tf.constant(5), **common,
+        **named("input", past.inputs), **named("future_input", ahead.inputs)}
+    paths = served["forecast"](**request)["paths"]
     np.testing.assert_allclose(
         model.maker.to_data(paths.numpy(), window.loc, window.scale),
         model.forecast(series, origin, horizon=4, num_paths=5, seed=3), rtol=1e-4)
     places = [Places(1, origin, 100)]
     before, after = scoring_batches(model.maker, table, places, 14, 4, 1)
-    data_rows = served["score"](
-        values=tf.constant(before.observed), seen=tf.constant(before.observed_mask),
-        lengths=tf.constant(before.lengths), **named("input", before.inputs),
-        future_values=tf.constant(after.observed), future_seen=tf.constant(after.observed_mask),
-        future_lengths=tf.constant(after.lengths), **named("future_input", after.inputs), **common)
+    scored = {
+        "values": tf.constant(before.observed), "seen": tf.constant(before.observed_mask),
+        "lengths": tf.constant(before.lengths), **named("input", before.inputs),
+        "future_values": tf.constant(after.observed),
+        "future_seen": tf.constant(after.observed_mask),
+        "future_lengths": tf.constant(after.lengths), **named("future_input", after.inputs),
+        **common}
+    check_refusals(served, scored, request)
+    data_rows = served["score"](**scored)
     np.testing.assert_allclose(data_rows["log_density"][0],
                                np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
     extra = tmp_path / "1" / "assets.extra"
