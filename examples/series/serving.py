@@ -14,8 +14,8 @@ the model was trained with in `score`, that of the export in `forecast`.
                steps after the origin (future_input_...), num_paths, seed
                -> paths [num_paths, horizon, D]: times scale plus loc they are in the data's units
 
-Wrong requests are refused: lengths above T or H, codes that the model does not have, values that are
-not finite, or that its output cannot have, where they are seen.
+Refused are lengths above T or H, codes that the model does not have, and values that are seen but
+not finite, or that its output cannot have.
 
 The calibration of the spread (`model.spread`) is not part of `forecast`; `model.json` has the
 factors.
