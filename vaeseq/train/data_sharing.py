@@ -115,10 +115,10 @@ def _wait_while_reachable(chief: socket.socket) -> None:
     """
     chief.settimeout(None)
     chief.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, number in ((socket.TCP_KEEPIDLE, _PROBE_SECONDS),
-                           (socket.TCP_KEEPINTVL, _PROBE_SECONDS),
-                           (socket.TCP_KEEPCNT, _MOST_PROBES)):
-        chief.setsockopt(socket.IPPROTO_TCP, option, number)
+    for name, number in (("TCP_KEEPIDLE", _PROBE_SECONDS), ("TCP_KEEPINTVL", _PROBE_SECONDS),
+                         ("TCP_KEEPCNT", _MOST_PROBES)):
+        if hasattr(socket, name):  # not all systems let a program choose
+            chief.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), number)
 
 
 def _receive(
