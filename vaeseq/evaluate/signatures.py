@@ -236,7 +236,7 @@ class Signatures:
             only_one = expect(tf.equal(temperature, 1.0), "temperature: this decoder has only 1")
             return 1.0, assert_first(seed, [only_one])
         allowed = expect((temperature > 0) & tf.math.is_finite(temperature),
-                          "temperature: expected above 0")
+                         "temperature: expected above 0")
         return assert_first(temperature, [allowed]), seed
 
     def _observe(self, lengths: Tensor, seed: Tensor, **tensors: Tensor) -> Tensors:
@@ -282,7 +282,7 @@ class Signatures:
         size, steps = tf.shape(lengths)[0], nest.leading_dim(sequences, 1)
         assertions = _rows_are(sequences, size, "lengths: expected one for each row")
         assertions.append(expect(tf.reduce_all((lengths >= 0) & (lengths <= steps)),
-                                  "lengths: expected 0 to the number of steps"))
+                                 "lengths: expected 0 to the number of steps"))
         return assert_first(sequences, [*assertions, *self._check(sequences)])
 
     def _shaped(self, state: GenState) -> GenState:
