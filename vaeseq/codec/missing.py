@@ -51,9 +51,9 @@ def fill(observed: Masked) -> Masked:
 def fill_seen(values: Nest, mask: Nest, specs: Nest) -> Nest:
     """Returns the values with a seen one of the same dimension in place of each unseen one.
 
-    It is the first one that is seen, which a decoder's distribution can have, as zero need not; a
-    NaN of its density would reach the gradients. Of a dimension without a seen value, what stands
-    there stays if it is finite.
+    It is the greatest one, which a decoder's distribution can have, as zero need not; a NaN of its
+    density would reach the gradients. Of a dimension without a seen value, what stands there stays
+    if it is finite.
 
     Args:
       values: a nest of `[..., *E]`.
@@ -65,8 +65,9 @@ def fill_seen(values: Nest, mask: Nest, specs: Nest) -> Nest:
         columns = tf.reshape(values, [-1, size])
         seen = tf.reshape(
             tf.broadcast_to(_broadcast(mask, values), tf.shape(values)), [-1, size])
-        first = tf.argmax(tf.cast(seen, tf.int32), output_type=tf.int32)
-        filler = tf.gather_nd(columns, tf.stack([first, tf.range(size)], -1))
+        if values.dtype == tf.bool:
+            return tf.reshape(seen & columns, nest.shape_of(values))
+        filler = tf.reduce_max(tf.where(seen, columns, values.dtype.min), 0)
         finite = columns
         if values.dtype.is_floating:
             finite = tf.where(tf.math.is_finite(columns), columns, tf.zeros_like(columns))
