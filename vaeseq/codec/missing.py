@@ -63,16 +63,16 @@ def fill_seen(values: Nest, mask: Nest, specs: Nest) -> Nest:
     def choose(values: Tensor, mask: Tensor, spec: Spec) -> Tensor:
         size = spec.shape.num_elements()
         columns = tf.reshape(values, [-1, size])
-        seen = tf.reshape(
+        is_seen = tf.reshape(
             tf.broadcast_to(_broadcast(mask, values), tf.shape(values)), [-1, size])
         if values.dtype == tf.bool:
-            return tf.reshape(seen & columns, nest.shape_of(values))
-        filler = tf.reduce_max(tf.where(seen, columns, values.dtype.min), 0)
+            return tf.reshape(is_seen & columns, nest.shape_of(values))
+        filler = tf.reduce_max(tf.where(is_seen, columns, values.dtype.min), 0)
         finite = columns
         if values.dtype.is_floating:
             finite = tf.where(tf.math.is_finite(columns), columns, tf.zeros_like(columns))
-        filler = tf.where(tf.reduce_any(seen, 0), filler, finite)
-        return tf.reshape(tf.where(seen, columns, filler), nest.shape_of(values))
+        filler = tf.where(tf.reduce_any(is_seen, 0), filler, finite)
+        return tf.reshape(tf.where(is_seen, columns, filler), nest.shape_of(values))
     return tf.nest.map_structure(choose, values, mask, specs)
 
 
