@@ -110,11 +110,11 @@ def _right_values(
 ) -> list[tf.Operation]:
     """Returns assertions about values `[B, T, D]` and their lengths; padding may be anything."""
     steps = nest.leading_dim(observed, 1)
-    seen = observed.mask if observed.mask.shape.rank == 3 else observed.mask[..., tf.newaxis]
+    is_seen = observed.mask if observed.mask.shape.rank == 3 else observed.mask[..., tf.newaxis]
     return [
         expect(tf.reduce_all((lengths >= 0) & (lengths <= steps)),
                f"{prefix}lengths: expected 0 to {steps}"),
-        _expect_in_steps(_is_possible(model, observed.values) | ~seen, lengths,
+        _expect_in_steps(_is_possible(model, observed.values) | ~is_seen, lengths,
                          f"{prefix}values: expected {_values_of(model)} where seen")]
 
 
