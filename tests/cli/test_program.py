@@ -440,7 +440,7 @@ def test_a_reader_that_closes_the_pipe_ends_the_process():
     assert process.stderr.read() == b"" and process.wait(timeout=60) == 1
 
 
-def test_the_number_of_replicas_is_said_on_a_line_of_its_own(capsys):
+def test_the_number_of_replicas_stands_on_a_line_of_its_own(capsys):
     strategy = distribute.Strategy()
     strategy.num_replicas = 2
     options.print_start(strategy, "Training on 5 steps\n  scaled by the history")

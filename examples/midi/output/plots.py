@@ -82,7 +82,7 @@ def save_roll(
 
 
 def _divided(notes: Played, frame: int) -> Played:
-    """Returns notes of which those that sound across the start of a frame are two each."""
+    """Returns the notes, divided in two where they sound across the start of a frame."""
     is_across = (notes.start < frame) & (notes.end > frame)
     before = notes._replace(end=np.where(is_across, frame, notes.end))
     after = Played(*(field[is_across] for field in notes))

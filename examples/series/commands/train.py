@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         valid_windows=args.valid_windows, fixed=fixed, frame=args.frame)
     if log_dir.exists:
         Layout.load(log_dir).check_same(data.layout)
-    # Of the output the workers compare what was asked for: what became of it, the chief knows.
+    # Workers compare the output of the command: the chief alone knows the one chosen for "auto".
     strategy = options.start(args, data.hparams, seed, data=data.layout.checksum,
                              output=overrides.get("output", "auto"))
     _print_data(strategy, data)

@@ -504,11 +504,11 @@ def test_an_exported_model_refuses_values_that_its_output_cannot_have(kind, righ
     model = SimpleNamespace(maker=SimpleNamespace(space=SimpleNamespace(kind=kind)),
                             layout=SimpleNamespace(codes=((4.0, 5.0, 6.0),)))
     values, lengths = tf.constant([[[right], [wrong]]]), tf.constant([2])
-    for seen in (tf.constant([[[True], [False]]]), tf.constant([[True, False]])):
-        serving._right_values(model, Masked(values, seen), lengths, "")
-        serving._right_values(model, Masked(values, tf.ones_like(seen)), lengths - 1, "")
+    for mask in (tf.constant([[[True], [False]]]), tf.constant([[True, False]])):
+        serving._right_values(model, Masked(values, mask), lengths, "")
+        serving._right_values(model, Masked(values, tf.ones_like(mask)), lengths - 1, "")
         with pytest.raises(tf.errors.InvalidArgumentError, match="values: expected"):
-            serving._right_values(model, Masked(values, tf.ones_like(seen)), lengths, "")
+            serving._right_values(model, Masked(values, tf.ones_like(mask)), lengths, "")
 
 
 def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp_path, eagerly):
