@@ -127,6 +127,9 @@ def test_the_most_likely_sequence_is_found_and_drawn_by_top_1(tmp_path):
     assert best.log_prob > -1
     (sample,) = model.generate(length=6, prime=np.array([2, 3]), top_k=1)
     np.testing.assert_array_equal(sample, best.symbols)
+    for generate in (model.generate, model.most_likely):
+        with pytest.raises(ValueError, match="prime: expected classes that the encoder has, got 99"):
+            generate(length=2, prime=np.array([2, 99]))
 
 
 def test_a_summary_counts_every_weight_once(run):

@@ -74,6 +74,35 @@ def test_binary_events_have_any_dtype(make, dtype):
     np.testing.assert_allclose(dist.log_prob(x), dist.log_prob(tf.cast(x, tf.float32)))
 
 
+@pytest.mark.parametrize("make, inside, outside", [
+    (lambda: decoders.Categorical(3), [0, 2], [-1, 3]),
+    (lambda: decoders.Categorical(3, spec(dtype=tf.uint8)), [0, 2], [3, 255]),
+    (lambda: decoders.Bernoulli(spec()), [0.0, 0.5, 1.0], [-0.1, 255.0]),
+    (lambda: decoders.MaskedBernoulli(spec(1)), [[0.0], [1.0]], [[-1.0], [2.0]]),
+    (lambda: decoders.Binomial(4, spec()), [0.0, 4.0], [-1.0, 1.5, 5.0]),
+    (lambda: decoders.NegativeBinomial(spec()), [0.0, 7.0], [-2.5, -1.0, 1.5]),
+    (lambda: decoders.ZeroInflated(decoders.NegativeBinomial(spec())), [0.0, 7.0], [-1.0, 0.5]),
+    (lambda: decoders.Beta(spec()), [0.0, 0.3, 1.0], [-0.1, 1.5]),
+])
+@pytest.mark.parametrize("xla", [False, True])
+def test_what_is_outside_of_the_support_scores_nan(make, inside, outside, xla):
+    decoder = make()
+    features = tf.ones([len(inside) + len(outside), 2])
+    decoder(features)
+    events = tf.constant(inside + outside, decoder.event_spec.dtype)
+
+    @tf.function(jit_compile=xla)
+    def score(events):
+        with tf.GradientTape() as tape:
+            log_prob = decoder.dist(decoder(features)).log_prob(events)
+            loss = tf.reduce_sum(log_prob[:len(inside)])
+        return log_prob, tape.gradient(loss, decoder.trainable_variables[0])
+
+    log_prob, gradient = score(events)
+    assert np.isfinite(log_prob[:len(inside)]).all() and np.isfinite(gradient).all()
+    assert np.isnan(log_prob[len(inside):]).all()
+
+
 @pytest.mark.parametrize("projection", ["softplus", "exp"])
 def test_a_scale_is_neither_zero_nor_infinite(projection):
     decoder = decoders.Normal(spec(1), positive_projection=projection, positive_eps=1e-3)

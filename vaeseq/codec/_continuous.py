@@ -198,15 +198,17 @@ class Beta(heads.TensorDecoder):
 class _OpenBeta(tfd.Beta):
     """A beta distribution on the open interval.
 
-    Samples are not rounded to 0 or 1. The densities of 0 and 1 are those of the nearest numbers
-    between them: padding is 0, and an infinite gradient there would stay infinite when masked.
+    Samples are not rounded to 0 or 1. The log-density outside [0, 1] is NaN; the densities of 0 and
+    1 are those of the nearest numbers between them: padding is 0, and an infinite gradient there
+    would stay infinite when masked.
     """
 
     def _sample_n(self, n: int | Tensor, seed: Tensor | None = None) -> Tensor:
         return _clip_to_open_interval(super()._sample_n(n, seed=seed))
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return super()._log_prob(_clip_to_open_interval(x))
+        log_prob = super()._log_prob(_clip_to_open_interval(x))
+        return distributions.where_inside(log_prob, (x >= 0.0) & (x <= 1.0))
 
 
 def _clip_to_open_interval(x: Tensor) -> Tensor:

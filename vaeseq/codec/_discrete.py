@@ -29,7 +29,7 @@ class Categorical(heads.LogitsDecoder):
         """Builds the network; its variables are created by the first call.
 
         Args:
-          num_classes: V. Events are in [0, V); the log-density of others is undefined.
+          num_classes: V. Events are in [0, V); the log-density of others is NaN.
           event_spec: of an integer dtype; one int32 by default.
           hidden_sizes: units of the layers between features and logits; none by default.
           activation: of those layers, a name as for `networks.MLP`.
@@ -69,7 +69,7 @@ class Bernoulli(heads.LogitsDecoder):
 
         Args:
           event_spec: events are 0 and 1 in any floating or integer dtype, or bools; samples have
-            the same dtype.
+            the same dtype. A fraction x scores x log p + (1 - x) log(1 - p), which is no density.
           hidden_sizes: units of the layers between features and logits; none by default.
           activation: of those layers, a name as for `networks.MLP`.
           dropout: dropout rate of their units, inside `dropout.enable_dropout`.
@@ -123,4 +123,4 @@ class Binomial(heads.LogitsDecoder):
 
     def dist(self, params: Tensor) -> tfd.Distribution:
         count = tf.cast(self._total_count, params.dtype)
-        return heads.independent(tfd.Binomial(count, logits=params), self.event_spec)
+        return heads.independent(distributions.Binomial(count, logits=params), self.event_spec)

@@ -168,7 +168,8 @@ class MaskedBernoulliDistribution(tfd.Distribution):
         """Returns log p(x_i | x_<i) of each dimension, [..., D]."""
         logits = self.conditional_logits(value)
         event = tf.cast(value, logits.dtype)
-        return event * logits - tf.nn.softplus(logits)
+        return distributions.where_inside(
+            event * logits - tf.nn.softplus(logits), (event >= 0.0) & (event <= 1.0))
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         logits = self._params.logits

@@ -35,12 +35,17 @@ class Normal(tfd.Normal):
 
 
 class Categorical(tfd.Categorical):
-    """tfd.Categorical of any integers, sampled by the Gumbel-max trick with Philox."""
+    """tfd.Categorical of any integers, sampled by the Gumbel-max trick with Philox.
+
+    The log-density of what are no classes is NaN.
+    """
 
     def _log_prob(self, value: Tensor) -> Tensor:
         if value.dtype.is_integer and value.dtype not in (tf.int32, tf.int64):
             value = tf.cast(value, tf.int32)
-        return super()._log_prob(value)
+        last = tf.cast(self._num_categories() - 1, value.dtype)
+        inside = (value >= 0) & (value <= last)
+        return where_inside(super()._log_prob(tf.clip_by_value(value, 0, last)), inside)
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         logits = self.logits_parameter()
@@ -52,12 +57,25 @@ class Categorical(tfd.Categorical):
 
 
 class Bernoulli(tfd.Bernoulli):
-    """tfd.Bernoulli, sampled by Philox."""
+    """tfd.Bernoulli, sampled by Philox; the log-density outside [0, 1] is NaN."""
+
+    def _log_prob(self, event: Tensor) -> Tensor:
+        log_prob = super()._log_prob(event)
+        value = tf.cast(event, log_prob.dtype)
+        return where_inside(log_prob, (value >= 0.0) & (value <= 1.0))
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         probs = self.probs_parameter()
         shape = tf.concat([[n], tf.shape(probs)], 0)
         return tf.cast(open_uniform(shape, seed, probs.dtype) < probs, self.dtype)
+
+
+class Binomial(tfd.Binomial):
+    """tfd.Binomial; the log-density of what are no counts up to the total is NaN."""
+
+    def _log_prob(self, counts: Tensor) -> Tensor:
+        inside = (counts >= 0.0) & (counts <= self.total_count) & tf.equal(counts, tf.round(counts))
+        return where_inside(super()._log_prob(counts), inside)
 
 
 class StudentT(tfd.StudentT):
@@ -77,8 +95,11 @@ class StudentT(tfd.StudentT):
 class NegativeBinomial(tfd.NegativeBinomial):
     """tfd.NegativeBinomial, sampled as a Poisson variable whose rate is a gamma variable.
 
-    TFP's sampler cannot be compiled by XLA for a CPU.
+    TFP's sampler cannot be compiled by XLA for a CPU. The log-density of what are no counts is NaN.
     """
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return where_inside(super()._log_prob(x), (x >= 0.0) & tf.equal(x, tf.round(x)))
 
     def _sample_n(self, n: int | Tensor, seed: Seed | None = None) -> Tensor:
         logits = self._logits_parameter_no_checks()
@@ -149,6 +170,19 @@ def poisson(rate: Tensor, seed: int | Seed) -> Tensor:
     rejected = _first(accepted, proposal)
     return tf.cast(tf.where(tf.cast(rate, tf.float64) < _POISSON_SPLIT, inverted, rejected),
                    rate.dtype)
+
+
+def where_inside(log_prob: Tensor, inside: Tensor) -> Tensor:
+    """Returns NaN where a value is outside of the support.
+
+    Formulas of densities give finite numbers there, too, with which a model would train and be
+    scored; with NaN, `TrainOps` and `likelihood` say which observation it is.
+
+    Args:
+      log_prob: `[...]`.
+      inside: bool `[...]`, whether the values are in the support.
+    """
+    return tf.where(inside, log_prob, tf.constant(np.nan, log_prob.dtype))
 
 
 def open_uniform(shape: Tensor, seed: Seed | None, dtype: tf.DType) -> Tensor:

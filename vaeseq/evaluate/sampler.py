@@ -2,6 +2,7 @@
 """Sampling of sequences from a model, whole or in chunks, as NumPy arrays."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -147,6 +148,9 @@ class Sampler:
           prime: a nest of `[N, ...]`, read in windows of one size.
           num_samples: number of sequences.
           seed: int32 `[2]`, of the latents.
+
+        Raises:
+          ValueError: the prime has a class that the encoder lacks.
         """
         state = self._gen_core.initial_state(num_samples)
         for number, batch in enumerate(data.windows([prime], 1, PRIME_WINDOW)):
@@ -154,7 +158,15 @@ class Sampler:
             observed, lengths = tf.nest.map_structure(
                 lambda leaf: tf.repeat(leaf, num_samples, axis=0),
                 (batch.observed, batch.lengths))
-            state = self._prime(observed, state, lengths=lengths, seed=seeds.fold_in(seed, number))
+            try:
+                state = self._prime(
+                    observed, state, lengths=lengths, seed=seeds.fold_in(seed, number))
+            except tf.errors.InvalidArgumentError as error:  # of a gather without XLA
+                index = re.search(r"= (-?\d+) is not in \[0", error.message)
+                if index is None:
+                    raise
+                raise ValueError(
+                    f"prime: expected classes that the encoder has, got {index[1]}.") from None
         return state
 
 
