@@ -235,7 +235,8 @@ class Sequences(DataSet):
         if self._last is None or self._last[0] != epoch:  # slow for millions of sequences
             self._last = epoch, self._rows(epoch)
         rows = self._last[1][index]
-        rng = np.random.default_rng([self._seed, epoch, index])
+        # Not [..., 0], which NumPy takes for the seed of the order.
+        rng = np.random.default_rng([self._seed, epoch, index + 1])
         windows = [self._window(self._sequences[row], rng) for row in rows]
         return pad(windows, self._bucket(max(map(_num_steps, windows))), masked=self._is_masked)
 
