@@ -35,7 +35,8 @@ class MidiHParams(HParams):
         1, "parts kept apart, by track and program", Range(1, MAX_PARTS))
     programs: tuple[int, ...] = fields.declare(
         (), "MIDI number of the sound of each part, 128 for drums; (): of several parts the "
-        "commonest of the training music, of one a piano", Range(0, DRUMS), is_fixed=False)
+        "commonest of the training music, of one drums where it has nothing else, or a piano",
+        Range(0, DRUMS), is_fixed=False)
     drums: bool = fields.declare(False, "include drums")
     sustain_pedal: bool = fields.declare(True, "the sustain pedal holds notes")
     transpose: int = fields.declare(

@@ -43,7 +43,7 @@ class Piece(NamedTuple):
 
     name: str  # the file, or the archive with the split and the number in it
     roll: np.ndarray  # uint8 `[T, columns]`
-    programs: tuple[int, ...] = ()  # of its parts that are not silent; none for one part
+    programs: tuple[int, ...] = ()  # of its parts, as of `parts.Parts`
 
 
 class Repaired(NamedTuple):
@@ -185,7 +185,7 @@ def _why_empty(notes: Notes, grid: Grid) -> str:
     if not len(notes.pitch):
         return "; ".join(["it holds no notes", *notes.repairs])
     if notes.drum.all() and not grid.drums:
-        return "it holds drums only, which are left out"
+        return "it holds drums only, which are left out without drums=true"
     return f"it holds no notes from {grid.lowest} to {grid.highest}"
 
 

@@ -26,7 +26,8 @@ class Parts(NamedTuple):
     """The parts of a piece."""
 
     part: np.ndarray  # int `[N]`, the part of each note; the first is 0
-    # The commonest program of each part up to the last that sounds: DRUMS, or SILENT for none
+    # The commonest program of each part up to the last that sounds: DRUMS, or SILENT for none; of a
+    # single part only DRUMS, if it has nothing else
     programs: tuple[int, ...]
 
 
@@ -41,7 +42,8 @@ def assign(notes: Notes, included: np.ndarray, count: int, *, drums: bool = Fals
     """
     pitch, voice = notes.pitch[included].astype(int), notes.voice[included]
     if count == 1 or not len(pitch):
-        return Parts(np.zeros(len(pitch), int), ())
+        is_drums = len(pitch) > 0 and bool(notes.drum[included].all())
+        return Parts(np.zeros(len(pitch), int), (DRUMS,) if is_drums else ())
     programs = np.where(notes.drum, DRUMS, notes.program.astype(int))[included]
     part = np.full(len(pitch), count - 1)
     divided = ~notes.drum[included] if drums else np.ones(len(pitch), bool)

@@ -126,7 +126,7 @@ def from_notes(notes: Notes, grid: Grid) -> np.ndarray:
 
 
 def programs(notes: Notes, grid: Grid) -> tuple[int, ...]:
-    """Returns the program of each part of a piece (`parts.Parts`); none for one part."""
+    """Returns the program of each part of a piece, as `parts.Parts` has them."""
     return parts_lib.assign(
         notes, _included(notes, grid), grid.parts, drums=grid.drums).programs
 

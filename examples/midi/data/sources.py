@@ -21,7 +21,7 @@ from vaeseq.runs.log_dir import LogDir
 
 from . import archives, chorales, files, loading
 from .loading import Collection, Piece
-from .parts import SILENT
+from .parts import DRUMS, SILENT
 from .piano_roll import Grid
 
 DEFAULT_RATE = 2.0  # frames per second of an archive that does not say
@@ -122,9 +122,12 @@ def load(names: Sequence[str], grid: Grid, log: Log, purpose: str) -> Collection
 
 
 def programs(pieces: Sequence[Piece], parts: int) -> tuple[int, ...]:
-    """Returns the commonest program of each of several parts; 0 for one that is always silent."""
+    """Returns the commonest program of each of several parts; 0 for one that is always silent.
+
+    Of one part it is DRUMS, if there is nothing else in any piece, and otherwise none.
+    """
     if parts == 1:
-        return ()
+        return (DRUMS,) if all(piece.programs == (DRUMS,) for piece in pieces) else ()
     return tuple(
         int(np.bincount([program for piece in pieces for program in piece.programs[part:part + 1]
                          if program != SILENT] or [0]).argmax()) for part in range(parts))

@@ -45,7 +45,7 @@ def test_a_folder_is_searched_and_skipped_files_are_listed(folder):
     reasons = {os.path.basename(name): reason for name, reason in collection.skipped}
     assert reasons == {
         "empty.mid": "the file is empty", "text.mid": "it is not a MIDI file",
-        "drums.mid": "it holds drums only, which are left out",
+        "drums.mid": "it holds drums only, which are left out without drums=true",
         "silent.mid": "it holds no notes", "high.mid": "it holds no notes from 21 to 108"}
     summary = collection.summary()
     assert summary.startswith("2 files, 2 pieces, 0.0 minutes, 6 notes; 5 files skipped:\n")

@@ -133,6 +133,15 @@ def test_the_programs_of_a_run_are_the_commonest():
     assert programs(pieces, 4) == (5, 7, 1, 0) and programs(pieces, 1) == ()
 
 
+def test_a_single_part_is_drums_where_no_piece_has_anything_else():
+    grid = Grid(drums=True)
+    notes = _notes([36, 42], [0, 0], [0, 0])
+    pieces = [Piece("", np.zeros([1, 1]), piano_roll.programs(
+        notes._replace(drum=np.array(drum)), grid)) for drum in ([True, True], [True, False])]
+    assert programs(pieces[:1], 1) == (parts.DRUMS,)
+    assert programs(pieces, 1) == programs(pieces[1:], 1) == ()
+
+
 def _notes(pitch, program, voice):
     count = len(pitch)
     return Notes(np.zeros([count, 3]), np.zeros([count, 3]), np.array(pitch, np.uint8),
