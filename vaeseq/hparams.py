@@ -131,7 +131,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
     residual: bool = declare(False, "add each recurrent layer's input to its output")
     context_skip: bool = declare(
         False, "skip connection: feed the inputs of the recurrence to its readers, too; without "
-        "effect on DMM, DSAE, KVAE and TDVAE"
+        "effect on DMM, DSAE, KVAE, TDVAE, MASKDIFF and GAUSSDIFF"
     )
     obs_encoder_fc_layers: tuple[int, ...] = declare((), "layers of the observation encoder", _SIZE)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = declare(

@@ -126,6 +126,6 @@ class PlayHParams(HParams):
                 raise ValueError(f"{name}: expected {default} in games, got {getattr(self, name)}")
         if self.precision == "float64":
             raise ValueError("precision: expected float32 or bfloat16 in games, got float64")
-        if self.cell == "transformer" or self.vae_type == "KVAE":
+        if self.cell == "transformer" or self.vae_type in ("KVAE", "MASKDIFF", "GAUSSDIFF"):
             raise ValueError("expected a core whose state is vectors, which the policy reads; got "
                              f"vae_type={self.vae_type}, cell={self.cell}")

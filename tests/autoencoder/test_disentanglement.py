@@ -45,6 +45,9 @@ def test_noise_tells_nothing():
     assert mutual_information_gap(NOISE, FACTORS) < 0.02
     with pytest.raises(ValueError, match="Z and K of at least 2"):
         dci(NOISE[:, :1], FACTORS)
+    in_order = FACTORS[np.argsort(FACTORS[:, 1] > 2, kind="stable")]
+    with pytest.raises(ValueError, match="factor 2 does not. Give the sequences in random order"):
+        dci(NOISE, np.column_stack([in_order[:, :2], np.arange(len(NOISE)) < 2000]))
 
 
 @pytest.mark.oracle

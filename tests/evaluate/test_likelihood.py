@@ -9,6 +9,7 @@ import pytest
 from tests import small
 from vaeseq import data, seeds
 from vaeseq.bounds import ELBO, FIVO, IWAE
+from vaeseq.cli import options
 from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate import likelihood
 from vaeseq.evaluate.likelihood import Evaluator, Window, pool
@@ -169,3 +170,12 @@ def test_a_step_without_probability_is_named_and_not_the_one_after_it(bound):
 def test_nothing_to_score(rows):
     with pytest.raises(ValueError, match="at least one step to score, got none"):
         evaluator(small.gen_core("RNN")).score(data.windows(rows, 2, 3), seed=small.SEED)
+
+
+@pytest.mark.parametrize(("latent_kl", "note"), [
+    ([], None), ([0.0, 0.001], "0 active units: posterior collapse"),
+    ([0.5, 0.0], "1 active units")])
+def test_active_units_are_told_where_the_kl_of_each_dimension_is_known(latent_kl, note):
+    score = likelihood.Score(-3.0, 2, "elbo", 2, 0.0, 0.5, np.array(latent_kl), 1.0)
+    expected = ["elbo, 2 samples +- 0.0000", "KL 0.5000 nats/frame"]
+    assert options.bound_notes(score, "frame") == expected + ([note] if note else [])

@@ -38,6 +38,18 @@ def test_a_file_gets_a_line_every_few_seconds_and_one_at_the_end():
     ]
 
 
+@pytest.mark.parametrize(("per_second", "shown"), [
+    (7.5, "7.5"), (999.0, "999"), (999.7, "1k"), (31_400, "31.4k"), (999_700, "1M"),
+    (2.5e9, "2.5G")])
+def test_rates_have_three_digits(per_second, shown):
+    file, clock = io.StringIO(), _Clock()
+    with Progress("read", total=2, unit="byte", file=file, clock=clock) as progress:
+        progress.advance(1)
+        clock.now += 2
+        progress.advance(1, 2 * per_second)
+    assert f" {shown} bytes/s" in file.getvalue()
+
+
 def test_short_work_shows_its_end_once():
     file, clock = io.StringIO(), _Clock()
     with Progress("read", total=6, file=file, clock=clock) as progress:

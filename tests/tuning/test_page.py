@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The file of choices and the page that fills it: nothing is lost, and nothing else is served."""
 
+import errno
 import http.client
 import json
 import os
@@ -138,12 +139,34 @@ def test_the_page_shows_pairs_and_records_choices(server, tmp_path):
         ("left 0", "first"), ("left 1", "second"), ("left 2", "first")]
 
 
+def test_a_choice_is_recorded_once_where_the_next_pair_fails(tmp_path):
+    failures = [OSError(errno.ENOSPC, "full")]
+
+    def make_pair(number):
+        if number and failures:
+            raise failures.pop()
+        return _pair(number)
+
+    with ChoicesFile(tmp_path / "choices.jsonl") as file:
+        page = Comparison(file, "ann", make_pair, 3)
+        with pytest.raises(OSError, match="full"):
+            page.choose(0, "first")
+        assert page.choose(0, "first")["number"] == 1
+        page.choose(1, "second")
+        failures.append(OSError(errno.ENOSPC, "full"))
+        with pytest.raises(OSError, match="full"):
+            page.undo(2)
+        assert page.undo(2)["number"] == 1
+        assert [choice.first for choice in file.choices("ann")] == ["left 0"]
+
+
 def test_the_page_answers_to_its_token_and_to_this_machine_only(server):
     base = urllib.parse.urlsplit(server.url).path
     for path in ("/", "/state", "/wrong/state", base[:-1], f"{base}file/../state",
                  f"{base}file/1-first.wav", f"{base}../../etc/passwd", f"{base}/etc/passwd"):
         assert _ask(server, path)[0] == 404, path
     assert _ask(server, base, Host="evil.example")[0] == 404
+    assert _ask(server, base, Host="[::1")[0] == 404
     assert _ask(server, base, Host="localhost:1234")[0] == 200  # a forwarded port
     ok = {"number": 0, "choice": "first"}
     assert _ask(server, f"{base}choose", ok, Origin="http://evil.example")[0] == 404

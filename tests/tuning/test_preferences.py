@@ -122,6 +122,21 @@ def test_the_next_pairs_are_disjoint_and_those_of_which_least_is_known():
     assert all(min(pair) < 4 <= max(pair) for pair in pairs)
     with pytest.raises(ValueError, match="at least 4 sequences, got 3"):
         preferences.next_pairs(types.SimpleNamespace(), [0, 1, 2], 2)
+    (*pairs,) = preferences.next_pairs(  # more pairs than the random candidates hold
+        types.SimpleNamespace(compare=compare), list(range(2000)), 1000)
+    assert sorted(number for pair in pairs for number in pair) == list(range(2000))
+
+
+def test_choices_between_the_same_sequences_are_held_out_together():
+    shown = [pair[:2] for pair in _pairs(np.random.default_rng(4), 50, length=9)]
+    choices = [Pair(*pair, choice, name) for name, choice in (("ann", 1.0), ("bob", 0.0))
+               for pair in shown]
+    train, held = preferences.split(choices, 0.2, seed=3)
+    assert (len(train), len(held)) == (80, 20)
+    keys = [{pair.first.tobytes() + pair.second.tobytes() for pair in part}
+            for part in (train, held)]
+    assert len(keys[0]) == 40 and not keys[0] & keys[1]
+    assert len(by_listener(held, held)["ann"]) == 10
 
 
 def test_active_choice_shows_what_the_choices_leave_open():

@@ -78,7 +78,8 @@ def test_a_reward_that_is_no_number_is_refused(function, message):
 
 
 def test_checks_of_validity_on_examples():
-    assert [rewards.json_parses(text) for text in ('{"a": [1]}', "{", "[" * 10**5)] == [1, 0, 0]
+    assert [rewards.json_parses(text) for text in (
+        '{"a": [1]}', "{", "[" * 10**5, "NaN", "[-Infinity]")] == [1, 0, 0, 0, 0]
     assert [rewards.brackets_close(text) for text in ("", "([{}])", "(]", "())")] == pytest.approx(
         [1, 1, 0, 2 / 3])
     assert [rewards.matches("a+")(text) for text in ("aa", "aab")] == [1, 0]

@@ -43,17 +43,23 @@ class DCI(NamedTuple):
 def dci(z: np.ndarray, factors: np.ndarray) -> DCI:
     """Returns how latents `[N, Z]` follow factors `[N, K]`; Z and K are at least 2.
 
-    The lasso is fitted to the first half of the sequences. It is linear: what a dimension says
-    about a factor in other ways does not count.
+    The lasso is fitted to the first half of the sequences, which are in random order, and measured
+    on the second. It is linear: what a dimension says about a factor in other ways does not count.
 
     Raises:
-      ValueError: there are fewer than two dimensions or factors, or fewer than four sequences.
+      ValueError: there are fewer than two dimensions or factors, or fewer than four sequences, or a
+        factor is the same in all sequences of a half.
     """
     z, factors = (np.asarray(x, np.float64) for x in (z, factors))
     if min(z.shape[1], factors.shape[1]) < 2 or len(z) < 4 or len(z) != len(factors):
         raise ValueError("expected latents [N, Z] and factors [N, K] with N of at least 4, Z and K "
                          f"of at least 2; got {z.shape} and {factors.shape}.")
     half = len(z) // 2
+    constant = [k for k, factor in enumerate(factors.T)
+                if not factor[:half].std() or not factor[half:].std()]
+    if constant:
+        raise ValueError(f"expected factors that vary in both halves of the sequences; factor "
+                         f"{constant[0]} does not. Give the sequences in random order.")
     z, factors = ((x - x[:half].mean(0)) / np.maximum(x[:half].std(0), 1e-12)
                   for x in (z, factors))
     weights = np.stack([_lasso(z[:half], factor) for factor in factors[:half].T], 1)

@@ -225,7 +225,8 @@ def bound_notes(score: Score, unit: str) -> list[str]:
     error = f" +- {score.standard_error:.4f}" if math.isfinite(score.standard_error) else ""
     notes = [f"{score.bound}, {score.num_samples} samples{error}"]
     if score.kl or score.latent_kl.size:  # a diffusion model's posterior is fixed
-        notes += [f"KL {score.kl:.4f} nats/{unit}",
-                  f"{score.active_units} active units"
-                  + (": posterior collapse" if score.is_collapsed else "")]
+        notes.append(f"KL {score.kl:.4f} nats/{unit}")
+    if score.latent_kl.size:
+        notes.append(f"{score.active_units} active units"
+                     + (": posterior collapse" if score.is_collapsed else ""))
     return notes

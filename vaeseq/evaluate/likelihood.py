@@ -75,7 +75,7 @@ class Score(NamedTuple):
 
     @property
     def active_units(self) -> int:
-        """Number of latent dimensions with a `latent_kl` above 0.01; 0: posterior collapse."""
+        """Number of latent dimensions with a `latent_kl` above 0.01; 0 where that is empty."""
         return int(np.sum(self.latent_kl > ACTIVE_NATS))
 
     @property

@@ -142,6 +142,8 @@ def duration(seconds: float) -> str:
 
 def _short(number: float) -> str:
     """Formats a number with three digits: "7.25", "31.4k", "2.5M"."""
-    if number >= 1e6:
-        return f"{number / 1e6:.3g}M"
-    return f"{number:.3g}" if number < 1000 else f"{number / 1000:.3g}k"
+    for unit in ("", "k", "M"):
+        if number < 999.5:  # what rounds to less than 1000
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.4g}G"

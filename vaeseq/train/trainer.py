@@ -288,7 +288,8 @@ class Trainer:
         if score is not None:
             values["valid_nats_per_step"] = score.nats_per_step
             values["valid_kl"] = score.kl
-            values["valid_active_units"] = score.active_units
+            if score.latent_kl.size:
+                values["valid_active_units"] = score.active_units
             best = score.nats_per_step < float(self._best)
             if best:
                 self._best.assign(np.float64(score.nats_per_step))

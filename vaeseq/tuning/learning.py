@@ -184,8 +184,9 @@ def as_dict(learnt: Learnt) -> dict[str, Any]:
         return accuracy and {name: None if math.isnan(value) else value
                              for name, value in accuracy._asdict().items()}
 
+    all_choices = learnt.train + learnt.held_out
     return {
-        "choices": len(learnt.train) + len(learnt.held_out),
-        "listeners": len(by_listener(learnt.train, learnt.train)),
+        "choices": len(all_choices),
+        "listeners": len(by_listener(all_choices, all_choices)),
         "one_reward": numbers(learnt.accuracy),
         "reward_of_each_listener": numbers(learnt.listeners_accuracy)}

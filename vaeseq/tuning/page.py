@@ -78,18 +78,19 @@ class Comparison:
     def choose(self, number: int, answer: Answer) -> dict[str, Any]:
         """Records the choice for a pair, unless it is not the present one; returns the state."""
         with self._lock:
-            if number == self._number < self._total:
+            is_new = number == len(self._file.choices(self._listener))  # also after an error below
+            if is_new and number == self._number < self._total:
                 self._file.append(self._listener, self._pair[0].content, self._pair[1].content,
                                   answer)
-                self._renew()
+            self._renew()
             return self._state()
 
     def undo(self, number: int) -> dict[str, Any]:
         """Takes the choice before the present pair back; returns the state."""
         with self._lock:
-            if number == self._number:
+            if number == self._number == len(self._file.choices(self._listener)):
                 self._file.undo(self._listener)
-                self._renew()
+            self._renew()
             return self._state()
 
     def _renew(self) -> None:
@@ -190,11 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path(self) -> str | None:
         """Returns the path after the token; None for requests that are not of this page."""
-        parts = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}")
         origin = self.headers.get("Origin")
         try:
-            hosts = [parts.hostname] + (
-                [] if origin is None else [urllib.parse.urlsplit(origin).hostname])
+            hosts = [urllib.parse.urlsplit(address).hostname for address in (
+                f"//{self.headers.get('Host', '')}", *([] if origin is None else [origin]))]
         except ValueError:
             return None
         token, slash, path = self.path[1:].partition("/")

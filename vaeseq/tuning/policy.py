@@ -43,6 +43,7 @@ from vaeseq.data import Batch, as_tensors
 from vaeseq.nn.dropout import enable_dropout
 from vaeseq.train.ops import NumericsError, Schedule
 from vaeseq.tuning.control import KLControl
+from vaeseq.tuning.settings import SAMPLES_PER_PREFIX
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import GenCore, GenState
 
@@ -180,7 +181,7 @@ class TuneOps(snt.Module):
         control: KLControl, discount: float = 1.0, likelihood: float = 0.0,
         learning_rate: Schedule, clip_gradient_norm: float = 0.0, epochs: int = 1,
         clip_ratio: float = 0.2, prefix: Callable[[int], int] | None = None,
-        samples_per_prefix: int = 4, seed: Seed,
+        samples_per_prefix: int = SAMPLES_PER_PREFIX, seed: Seed,
     ):
         """Creates the operations; both models must have their variables already.
 
@@ -199,8 +200,9 @@ class TuneOps(snt.Module):
           epochs: passes over the samples of an update.
           clip_ratio: see `clipped_objective`.
           prefix: maps the number of an update to the steps of training sequences that are given,
-            P; see `control.mixer_prefix`. An update with P of at least `length` trains by
-            likelihood alone. None: samples begin sequences.
+            P, or fewer where the longest of the batch are shorter; see `control.mixer_prefix`. An
+            update with P of at least `length` trains by likelihood alone. None: samples begin
+            sequences.
           samples_per_prefix: samples that continue one training sequence, a divisor of B; at least
             2. They are each other's baseline.
           seed: int32 `[2]`, of samples and dropout.
@@ -243,15 +245,16 @@ class TuneOps(snt.Module):
 
         Raises:
           NumericsError: a gradient is not finite; the weights are those of the last pass before.
-          ValueError: a sequence of the batch is shorter than the prefix.
+          ValueError: the batch has fewer sequences than samples continue.
         """
         number = int(self.step)
         self._rate.assign(np.float32(self._learning_rate(number)))
         draw_seed, dropout_seed = seeds.split(seeds.fold_in(self._seed, number), 2)
         prefix = min(self._prefix(number), self._length) if self._prefix else 0
+        if 0 < prefix < self._length:
+            batch, prefix = self._longest_first(batch, prefix)
         tensors = as_tensors(batch, self._policy.core.observation_spec)
         if self._prefix:
-            self._check_prefix(batch, prefix)
             tensors = tensors._replace(lengths=tf.minimum(tensors.lengths, prefix))
         if prefix == self._length:
             nats, norm, finite = self._train(tensors, dropout_seed)
@@ -285,13 +288,20 @@ class TuneOps(snt.Module):
         self.step.assign_add(1)
         return metrics
 
-    def _check_prefix(self, batch: Batch, prefix: int) -> None:
+    def _longest_first(self, batch: Batch, prefix: int) -> tuple[Batch, int]:
+        """Returns the rows from the longest to the shortest, and a prefix that the first have.
+
+        Samples continue the first rows. A window that ends with its text may be short.
+        """
         rows = self._num_samples // self._group
-        if len(batch.lengths) < rows or int(np.min(batch.lengths[:rows])) < prefix:
+        lengths = np.asarray(batch.lengths)
+        if len(lengths) < rows:
             raise ValueError(
-                f"expected a batch of at least {rows} sequences of at least {prefix} steps, the "
-                f"prefix of samples; got {len(batch.lengths)}, the shortest of "
-                f"{int(np.min(batch.lengths))}.")
+                f"expected a batch of at least {rows} sequences, one for each {self._group} of "
+                f"{self._num_samples} samples; got {len(lengths)}.")
+        order = np.argsort(-lengths, kind="stable")
+        batch = tf.nest.map_structure(lambda leaf: np.asarray(leaf)[order], batch)
+        return batch, min(prefix, int(lengths[order[rows - 1]]))
 
     def _prompt(self, batch: Batch, prefix: int) -> Nest | None:
         """Returns the prefix of each sample, a nest of `[B, P, ...]`, if there is one."""

@@ -187,14 +187,25 @@ def next_pairs(
         if not members & set(pair):
             members |= set(pair)
             pairs.append(pair)
+    # Where few candidates are left without a member of an earlier pair, any two will do.
+    rest = rng.permutation([number for number in range(len(sequences)) if number not in members])
+    pairs += zip(rest[::2].tolist(), rest[1::2].tolist())
     return pairs[:count]
 
 
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Returns choices to learn from and held-out ones, drawn at random."""
-    order = np.random.default_rng(seed).permutation(len(pairs))
-    held = round(fraction * len(pairs))
-    return [pairs[row] for row in order[held:]], [pairs[row] for row in order[:held]]
+    """Returns choices to learn from and held-out ones, drawn at random.
+
+    All choices between the same two sequences are on one side, whoever made them. `fraction` is of
+    the distinct pairs.
+    """
+    keys = [b"".join(np.asarray(leaf).tobytes() for leaf in tf.nest.flatten(pair[:2]))
+            for pair in pairs]
+    distinct = sorted(set(keys))
+    order = np.random.default_rng(seed).permutation(len(distinct))
+    held = {distinct[row] for row in order[:round(fraction * len(distinct))]}
+    return ([pair for pair, key in zip(pairs, keys) if key not in held],
+            [pair for pair, key in zip(pairs, keys) if key in held])
 
 
 def score_choices(probabilities: np.ndarray, choices: np.ndarray) -> Accuracy:

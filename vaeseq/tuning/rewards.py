@@ -234,10 +234,15 @@ def by_step(score: float | np.ndarray, length: int, label: str, out: np.ndarray)
         out[length - 1] = values
 
 
+def _refuse(constant: str) -> None:
+    """Refuses NaN and infinities, which Python reads and JSON does not have."""
+    raise ValueError(constant)
+
+
 def json_parses(text: str) -> float:
     """Returns 1 if a text is a JSON document, otherwise 0."""
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return 0.0
     return 1.0

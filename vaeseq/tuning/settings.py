@@ -16,6 +16,7 @@ from vaeseq.fields import Range, short_repr
 from vaeseq.runs.log_dir import LogDir
 
 FILE = "tuning.json"
+SAMPLES_PER_PREFIX = 4  # samples that continue one training sequence, each other's baseline
 _WEIGHT = Range(0, 1e6)
 
 

@@ -103,7 +103,7 @@ def tonic_ends(piece: Piece) -> Verdict:
     """The lowest voice sings the tonic in the first and in the last frame."""
     applies = np.zeros(len(piece.voices), bool)
     applies[[0, -1] if len(applies) else []] = True
-    return Verdict(applies, piece.voices[:, 0] % 12 == piece.tonic)
+    return _sounding(piece, applies, piece.voices[:, 0] % 12 == piece.tonic)
 
 
 def leaps(piece: Piece) -> Verdict:

@@ -89,6 +89,7 @@ class _Session:
         self._objects = {
             **learner.objects, "averages": self._averages, "evaluated": self._evaluated}
         self._is_saved = True
+        self._has_worked = False  # in this session
 
     def restore(self) -> int:
         """Restores the latest checkpoint, if there is one; returns its real step."""
@@ -112,7 +113,7 @@ class _Session:
             late = time.monotonic() - began > 60 * max_minutes
             return "stopped" if should_stop() else "time" if late else ""
 
-        nothing_to_do, reason = learner.real_steps >= num_steps, ""
+        reason = ""
         envs = max(_NUM_RANDOM_ENVS, self._hparams.games_per_round)
         with VectorEnv(learner.game, envs) as games, VectorEnv(
                 learner.game, self._hparams.eval_games) as others:
@@ -128,12 +129,12 @@ class _Session:
         _, best, last = self._evaluated.numpy().tolist()
         return TrainingResult(
             learner.real_steps, reason, best if best > -math.inf else math.nan, last,
-            nothing_to_do)
+            nothing_to_do=reason == "done" and not self._has_worked)
 
     def _update(self, progress: Progress, why_over: Callable[[], str]) -> str:
         """Makes the updates that are due; returns why the session ends before the last of them."""
         for number, (kind, metrics) in enumerate(self._learner.updates(), 1):
-            self._is_saved = False
+            self._is_saved, self._has_worked = False, True
             self._averages.add(kind, [metrics])
             progress.advance(0, 0, updates=number)
             reason = why_over()
@@ -144,7 +145,7 @@ class _Session:
     def _collect(self, games: VectorEnv, progress: Progress, num_steps: int) -> None:
         """Plays the episodes of a round."""
         learner, before = self._learner, self._learner.real_steps
-        self._is_saved = False
+        self._is_saved, self._has_worked = False, True
         self._averages.add("games", learner.collect(games))
         new_steps = learner.real_steps - before
         progress.advance(min(new_steps, max(num_steps - before, 0)), new_steps,
@@ -159,6 +160,7 @@ class _Session:
     def _evaluate(self, games: VectorEnv, writer: Writer, progress: Progress) -> None:
         """Plays greedily, writes the metrics and saves a checkpoint."""
         step, scores = self._learner.real_steps, self._learner.evaluate(games)
+        self._has_worked = True
         best, mean = float(self._evaluated[1]), float(scores.mean())
         is_best = mean > best
         self._evaluated.assign([step, max(mean, best), mean])

@@ -120,6 +120,9 @@ def make(
     name: str, observed_indices: Sequence[int] = (), render_mode: str | None = None
 ) -> gymnasium.Env:
     """Makes a Gymnasium environment with plain spaces; see `game` for the arguments and errors."""
+    if ":" in name:  # Gymnasium would import what is before it, and log directories are data
+        raise UsageError(f"game: expected a name without a module, got {short_repr(name)}. Import "
+                         "it with --game-module MODULE.")
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with warnings.catch_warnings():

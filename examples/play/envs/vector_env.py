@@ -82,7 +82,8 @@ class VectorEnv(contextlib.AbstractContextManager):
         """
         rewards = np.zeros([self.num_envs], np.float32)
         ended = np.zeros([2, self.num_envs], bool)
-        items = actions.tolist() if self.game.actions.discrete else actions
+        # A copy: an environment may change its action in place.
+        items = actions.tolist() if self.game.actions.discrete else actions.copy()
         for row in rows:
             self._steps[row] += 1
             try:

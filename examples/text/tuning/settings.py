@@ -6,7 +6,7 @@ import dataclasses
 
 from vaeseq import fields
 from vaeseq.fields import Range
-from vaeseq.tuning.settings import TuneSettings
+from vaeseq.tuning.settings import SAMPLES_PER_PREFIX, TuneSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,3 +32,7 @@ class TextTuneSettings(TuneSettings):
             raise ValueError(
                 f"--mixer-end: expected less than the length of a sample, {self.length}; got "
                 f"{self.mixer_end}.")
+        if self.mixer_every and self.batch_size % SAMPLES_PER_PREFIX:
+            raise ValueError(
+                f"--batch-size: expected a multiple of {SAMPLES_PER_PREFIX} with --mixer-every, as "
+                f"so many samples continue one training text; got {self.batch_size}.")

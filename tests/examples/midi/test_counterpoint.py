@@ -71,6 +71,9 @@ def test_the_lowest_voice_begins_and_ends_on_the_tonic():
     assert share("tonic_ends", other, *rest, other) == 0
     assert share("tonic_ends", tonic, *rest, other, bar=8) == 0  # one bar has both ends
     assert share("tonic_ends", tonic, *rest, other, bar=4) == 0.5
+    for shift in range(12):  # a silent end is no tonic in any key
+        frames = [tuple(note + shift for note in frame) for frame in (tonic, *rest)]
+        assert share("tonic_ends", *frames, (), bar=4) == 0.5
 
 
 @pytest.mark.parametrize("shift", range(12))

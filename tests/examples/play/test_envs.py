@@ -175,6 +175,7 @@ def test_environments_pass_gymnasiums_checker(name, indices):
 @pytest.mark.parametrize("name, indices, message", [
     ("cartpole-v1", (), "game: expected a Gymnasium environment.*cartpole-v1.*CartPole"),
     ("No/Such-v0", (), "game: expected a Gymnasium environment.*--game-module"),
+    ("this:CartPole-v1", (), "expected a name without a module.*--game-module"),
     (games.UNEVEN, (), "observations are not supported. Expected numbers.*Sequence"),
     (games.BARE, (), "cannot be made: expected an environment with an observation_space"),
     (games.LARGE, (), "observations are not supported.*128 x 128.*210"),
