@@ -3,6 +3,7 @@
 
 import argparse
 import errno
+import glob
 import itertools
 import os
 import pathlib
@@ -121,6 +122,18 @@ def test_an_output_is_no_file_that_another_option_names(tmp_path):
     parsed = _parse(*corpora, "--output", str(tmp_path / "older"), "--plot", str(tmp_path / "new"))
     assert parsed.output.with_suffix(".csv") == tmp_path / "older.csv"
     assert _parse("--output", "/dev/null", "--plot", "/dev/null").output
+
+
+def test_a_pattern_means_the_same_in_every_directory(tmp_path, monkeypatch):
+    folder = tmp_path / "x [demo]"
+    folder.mkdir()
+    (folder / "a.txt").touch()
+    (folder / "[b].txt").touch()
+    monkeypatch.chdir(folder)
+    names = [arguments.absolute(name) for name in ("*.txt", "[b].txt", "./new.txt", f"{folder}/*")]
+    monkeypatch.chdir(tmp_path)
+    assert sorted(glob.glob(names[0])) == [str(folder / "[b].txt"), str(folder / "a.txt")]
+    assert names[1:] == [str(folder / "[b].txt"), str(folder / "new.txt"), f"{folder}/*"]
 
 
 def test_some_of_splits_a_list_of_known_names():

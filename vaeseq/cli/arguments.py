@@ -9,6 +9,7 @@ that the file system allows (spaces, newlines, bytes that are not UTF-8, a leadi
 from __future__ import annotations
 
 import argparse
+import glob
 import importlib
 import os
 import pathlib
@@ -260,6 +261,13 @@ def directory(text: str) -> pathlib.Path:
     if not stat.S_ISDIR(mode):
         raise argparse.ArgumentTypeError(f"expected a directory; {short_repr(text)} is a file")
     return path
+
+
+def absolute(name: str) -> str:
+    """Returns a name or pattern of files that means the same in every directory."""
+    if glob.has_magic(name) and not os.path.isabs(name) and not os.path.lexists(name):
+        return os.path.join(glob.escape(os.getcwd()), name)
+    return os.path.abspath(name)
 
 
 def any_path(text: str) -> pathlib.Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ from ._shared import load_model
 
 _HISTOGRAM_SAMPLES = 32
 _MAX_SAMPLE_FRAMES = 256
+_MAX_NUMBERS = 1 << 20  # characters of a file of numbers
 _MAX_MUSIC_FRAMES = 1 << 18  # of the music that samples are compared with
 
 
@@ -49,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--histograms: expected the name of a picture, FILE.png; got "
                          f"{short_repr(str(args.histograms))}.")
     sample_report.check_options(args, "histograms")
+    if args.histograms:
+        _check_numbers(args.histograms.with_suffix(".json"))
     model = load_model(args)
     if args.samples:
         samples.run(model, args)
@@ -71,6 +76,20 @@ def run(args: argparse.Namespace) -> None:
         _print_table(rows)
     if args.histograms:
         _compare(model, music, args)
+
+
+def _check_numbers(path: Path) -> None:
+    """Raises UsageError where the numbers of --histograms would replace another file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            is_ours = json.loads(file.read(_MAX_NUMBERS)).keys() == {"samples", "data"}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, RecursionError, AttributeError):
+        is_ours = False
+    if not is_ours:
+        raise UsageError(f"--histograms: the numbers would replace {short_repr(os.fspath(path))}. "
+                         "Give another name.")
 
 
 def _corpora(model: MidiModel, names: Sequence[str]) -> list[_Corpus]:

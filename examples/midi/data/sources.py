@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaeseq.cli.arguments import UsageError
+from vaeseq.cli.arguments import UsageError, absolute
 from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 from vaeseq.runs.log_dir import LogDir
@@ -81,11 +81,11 @@ def read(
     if not train_files and not valid_files:
         valid_files = [f"{chorales.archive()}:valid"]
     train = load(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
-    names = [os.path.abspath(name) for name in train_files]
+    names = [absolute(name) for name in train_files]
     if valid_files:
         valid = load(valid_files, grid, log, "to validate on")
         return Music(train.pieces, valid.pieces, Description(
-            names, checksum(train.rolls), [os.path.abspath(name) for name in valid_files],
+            names, checksum(train.rolls), [absolute(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
     rest, held = split(train.pieces, valid_fraction, grid)
     rest = _without_copies(rest, held, log)

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> None:
             print(json.dumps({
                 **name, **score.as_dict(), "tokens": tokens.name, "characters": row.characters,
                 "nats_per_character": row.nats_per_character,
-                "bits_per_character": row.bits_per_character}, allow_nan=False), flush=True)
+                "bits_per_character": row.bits_per_character,
+                "unknown_characters": row.unknown}, allow_nan=False), flush=True)
     if not args.json:
         _print_table(rows, tokens)
 

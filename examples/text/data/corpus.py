@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vaeseq.cli.arguments import absolute
 from vaeseq.runs.progress import Progress
 
 from ..files import corpus_files
@@ -193,7 +194,7 @@ def open_corpus(
         return iter([_joined(contents, FILE_SEPARATOR if boundaries == "symbol" else "")])
 
     return Corpus(
-        name, parts, tuple(paths), tuple(map(os.path.abspath, texts)), encoding, boundaries,
+        name, parts, tuple(paths), tuple(map(absolute, texts)), encoding, boundaries,
         tuple(map(_state, paths)))
 
 

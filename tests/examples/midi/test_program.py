@@ -113,6 +113,12 @@ def test_evaluate_scores_each_name_and_plots_histograms(log_dir, music, midi, tm
     numbers = json.loads((tmp_path / "h.json").read_text())
     assert numbers["data"]["notes_per_frame"] == 1.0
     assert sum(numbers["samples"]["pitch_classes"]) == pytest.approx(1, abs=1e-2)
+    (tmp_path / "mine.json").write_text('{"my": "data"}')
+    for picture in (tmp_path / "mine.png", log_dir / "notes.png"):
+        replaced = picture.with_suffix(".json").read_bytes()
+        assert_one_line(midi("evaluate", "--log-dir", log_dir, "--histograms", picture),
+                        "--histograms: the numbers would replace")
+        assert picture.with_suffix(".json").read_bytes() == replaced
 
 
 def test_evaluate_shows_progress_in_frames_unless_it_prints_json(log_dir, music, midi, monkeypatch):

@@ -326,7 +326,7 @@ def test_the_score_equals_an_lstm_in_numpy(run, trained):
     score = _score(run, "--log-dir", trained.log_dir, "--eval-corpus", trained.corpus)
     assert list(score) == ["nats_per_step", "bits_per_step", "perplexity", "steps", "bound",
                            "num_samples", "standard_error", "tokens", "characters",
-                           "nats_per_character", "bits_per_character"]
+                           "nats_per_character", "bits_per_character", "unknown_characters"]
     assert score["nats_per_character"] == score["nats_per_step"]
     np.testing.assert_allclose(score["nats_per_step"], nats.mean(), rtol=1e-5)
     np.testing.assert_allclose(score["bits_per_step"], nats.mean() / math.log(2), rtol=1e-5)
