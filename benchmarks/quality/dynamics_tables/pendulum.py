@@ -171,6 +171,8 @@ TABLE = Table(
      "kvae-wide": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8",
      "kvae-torque": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8,"
                     "kvae_controls=true",
+     "kvae-small-torque": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=2,kvae_state_size=4,"
+                          "kvae_controls=true",
      "dmm-torque": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3,dmm_augmented=true",
      "kvae-wider": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=16,"
                    "kvae_dynamics=8",
