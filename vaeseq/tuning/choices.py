@@ -154,12 +154,11 @@ def check_listener(name: str) -> str:
     """Returns the name of a listener.
 
     Raises:
-      ValueError: it is empty, too long, or has a colon (which ends it in "listener:NAME:FILE") or
-        characters that cannot be printed.
+      ValueError: it is empty, too long, or has characters that cannot be printed.
     """
-    if not (0 < len(name) <= _MOST_NAME and name.isprintable()) or ":" in name:
-        raise ValueError(f"expected a name of 1 to {_MOST_NAME} printable characters without a "
-                         f"colon; got {short_repr(name)}.")
+    if not (0 < len(name) <= _MOST_NAME and name.isprintable()):
+        raise ValueError(f"expected a name of 1 to {_MOST_NAME} printable characters; got "
+                         f"{short_repr(name)}.")
     return name
 
 

@@ -125,7 +125,11 @@ def kinds(
         return Preference(learnt.model, label=label)
 
     def listener(argument: str, label: str) -> Reward:
-        name, _, path = argument.partition(":")
+        words = argument.split(":")  # names and paths may have colons, too
+        name, path = next(
+            (pair for pair in ((":".join(words[:n]), ":".join(words[n:]))
+                               for n in range(1, len(words))) if os.path.isfile(pair[1])),
+            (words[0], ":".join(words[1:])))
         learnt, posteriors = _posteriors(path)
         if name not in posteriors:
             raise ValueError(f"expected a listener among {', '.join(map(short_repr, posteriors))}; "
