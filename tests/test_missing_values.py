@@ -73,6 +73,21 @@ def test_imputed_sequences_have_the_seen_values(model):
         assert np.isfinite(completions).all() and len(np.unique(completions[:, 12])) > 3
     small.same(model.impute(sequences, num_samples=3, num_particles=8), imputed)
     assert model.impute([]) == []
+    with pytest.raises(ValueError, match="expected at least one sample, got num_samples=0"):
+        model.impute(sequences, num_samples=0)
+
+
+def test_seen_values_without_probability_are_named_where_they_are_imputed(tmp_path):
+    class Binary(Curves):
+        def make_decoder(self):
+            return decoders.Bernoulli(SPEC)
+
+    binary = Binary(HPARAMS, tmp_path)
+    sequences = [np.ma.MaskedArray(np.ones([4, 2], np.float32), np.eye(4, 2)) for _ in range(2)]
+    assert np.isin(binary.impute(sequences), [0, 1]).all()
+    sequences[1][2, 0] = 2.0
+    with pytest.raises(ValueError, match="sequence 1: expected seen .*, got a log-density of NaN"):
+        binary.impute(sequences)
 
 
 def test_holes_need_a_model_of_missing_values(tmp_path):

@@ -439,8 +439,11 @@ class Model(abc.ABC):
           whose seen values are as given.
 
         Raises:
-          ValueError: the model takes no missing values (`missing_values`), or a number is below 1.
+          ValueError: the model takes no missing values (`missing_values`), a number is below 1, or
+            the seen values of a sequence have no probability.
         """
+        if num_samples < 1:
+            raise ValueError(f"expected at least one sample, got num_samples={num_samples}.")
         self._ensure_weights()
         if isinstance(self.gen_core.core, vae.Diffusion):
             data_lib.check_finite(sequences)
@@ -452,9 +455,15 @@ class Model(abc.ABC):
             data_lib.check_finite([sequence], number)
             batch = data_lib.as_tensors(
                 data_lib.pad([sequence], size), self.gen_core.core.observation_spec)
-            completions = self._impute(
+            completions, log_prob = self._impute(
                 batch.observed, batch.lengths, num_samples, num_particles, lag,
                 seeds.fold_in(seeds.make(seed), number))
+            if not np.isfinite(log_prob):
+                score = str(log_prob.numpy()).replace("nan", "NaN")
+                raise ValueError(
+                    f"sequence {number}: expected seen values that have a probability under the "
+                    f"model, got a log-density of {score}. Classes, for example, are below the "
+                    "decoder's number of classes.")
             steps = int(batch.lengths[0])
             results.append(tf.nest.map_structure(lambda leaf: leaf[:, :steps].numpy(), completions))  # noqa: B023
         return results

@@ -8,6 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 from tests import small
 from vaeseq import agent, vae
+from vaeseq.bounds import Reconstruction
 from vaeseq.codec import decoders, encoders, missing
 from vaeseq.data import Masked
 from vaeseq.evaluate import clamping, imputation
@@ -125,6 +126,29 @@ def test_what_stands_for_unseen_integers_means_nothing():
         for value in (-1, 99))
     np.testing.assert_array_equal(one.values, other.values)
     assert np.all((one.values >= 0) & (one.values < 4))
+
+
+def test_arrays_are_taken_and_sequences_without_steps_refused(gen_core):
+    arrays = np.float64(X)[None, :, None], SEEN[None, :, None]
+    small.same(imputation.impute(gen_core, Masked(*arrays), num_particles=2, seed=5),
+               run(gen_core, 1, 2))
+    with pytest.raises(ValueError, match="at least one step to impute, got 0 steps"):
+        imputation.impute(gen_core, Masked(np.zeros([1, 0, 1]), np.zeros([1, 0, 1], bool)),
+                          num_particles=2, seed=5)
+
+
+def test_where_the_posterior_is_a_point_the_density_is_that_of_what_was_seen_given_it():
+    def codec():
+        decoder = missing.MaskedDecoder(decoders.Normal(small.REAL))
+        return missing.MaskedEncoder(encoders.Flatten(small.REAL), decoder.event_spec), decoder
+
+    toy = small.gen_core("SEQAE", codec, cell="gru", seqae_posterior="deterministic")
+    observed = Masked(small.reals(2, 4), tf.ones([2, 4, 2], tf.bool))
+    imputed = imputation.impute(toy, observed, num_particles=2, seed=1)
+    bound = Reconstruction()
+    contexts, _ = toy.agent.contexts(observed, toy.agent.initial_state(2), seed=small.SEED)
+    result = bound(toy.core, contexts, observed, bound.initial_state(toy.core, 2), seed=small.SEED)
+    small.close(imputed.log_prob, tf.reduce_sum(result.log_prob, 1))
 
 
 def test_a_model_without_missing_values_is_refused():

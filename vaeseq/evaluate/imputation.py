@@ -38,7 +38,9 @@ class Imputed(NamedTuple):
       values: a nest of `[B, S, T, *E]`; seen values are as they were given.
       log_weights: `[B, S, T]`, normalised over S: of the particles that each step's values are
         from. Without a lag they are the same at every step.
-      log_prob: an estimate of log p(seen values), nats `[B]`; its exponential is unbiased.
+      log_prob: an estimate of log p(seen values), nats `[B]`; its exponential is unbiased. Where
+        the posterior has no density, log p(seen values | z_1:T). It is NaN or -inf where no
+        particle has a probability: the values mean nothing then.
     """
 
     values: Nest
@@ -54,7 +56,7 @@ def impute(
 
     Args:
       gen_core: an agent, and a core whose decoder is a `MaskedDecoder`.
-      observed: values `[B, T, *E]` and masks.
+      observed: values `[B, T, *E]` and masks, tensors or arrays.
       lengths: int32 `[B]`, valid steps of each row; all T by default.
       inputs: the agent's external inputs, a nest of `[B, T, ...]`.
       num_particles: S.
@@ -63,8 +65,8 @@ def impute(
       seed: a number or int32 `[2]`.
 
     Raises:
-      ValueError: the core has no single steps, the decoder is no `MaskedDecoder`, or a number is
-        out of its range.
+      ValueError: the core has no single steps, the decoder is no `MaskedDecoder`, a number is out
+        of its range, or T is 0.
     """
     agent, core = gen_core.agent, require_steps(gen_core.core, "imputation by particles")
     if not isinstance(core.decoder, MaskedDecoder):
@@ -75,7 +77,12 @@ def impute(
     if num_particles < 1 or (lag is not None and lag < 0):
         raise ValueError("expected at least one particle and a lag of at least 0, got "
                          f"num_particles={num_particles}, lag={lag}.")
+    observed = tf.nest.map_structure(
+        lambda leaf, spec: leaf if tf.is_tensor(leaf) else tf.cast(leaf, spec.dtype),
+        observed, core.observation_spec)
     batch_size, num_steps = (nest.leading_dim(observed.values, axis) for axis in (0, 1))
+    if num_steps == 0:
+        raise ValueError("expected sequences of at least one step to impute, got 0 steps.")
     feature_seed, scan_seed, last_seed = seeds.split(seeds.make(seed), 3)
     observed = fill(nest.mask_time(observed, lengths))
     features = _features(gen_core, observed, inputs, lengths, feature_seed)
@@ -120,11 +127,11 @@ def impute(
 def samples(
     gen_core: GenCore, observed: Masked, lengths: Tensor, num_samples: int, num_particles: int,
     lag: int | None, seed: Seed, inputs: Nest = (),
-) -> Nest:
+) -> tuple[Nest, Tensor]:
     """Samples completions of one sequence; arguments as for `impute`, of batch size 1.
 
     Returns:
-      A nest of `[num_samples, T, *E]`, equally likely.
+      A nest of `[num_samples, T, *E]`, equally likely, and `Imputed.log_prob`, a scalar.
     """
     impute_seed, choice_seed = seeds.split(seed, 2)
     imputed = impute(
@@ -136,9 +143,10 @@ def samples(
     points *= tf.reduce_min(cumulative[-1])
     index = tf.reduce_sum(tf.cast(
         cumulative[tf.newaxis] <= points[:, tf.newaxis, tf.newaxis], tf.int32), 1)
-    return tf.nest.map_structure(
+    values = tf.nest.map_structure(
         lambda leaf: nest.swap_leading(tf.gather(
             nest.swap_leading(leaf[0]), tf.transpose(index), batch_dims=1)), imputed.values)
+    return values, imputed.log_prob[0]
 
 
 def _features(

@@ -131,7 +131,8 @@ class Completed(NamedTuple):
       observed: x_t without missing values, a `Masked` nest of `[B, ...]`.
       log_weight: log p(seen part of x_t | h_t, z_t) + log p(z_t) - log q(z_t), nats `[B]`: the
         importance weight of the sampled z_t. Where a decoder has no such density, the weight is an
-        unbiased estimate (`MaskedDistribution.sample_given`).
+        unbiased estimate (`MaskedDistribution.sample_given`). Where the posterior has none, it is
+        log p(seen part of x_t | h_t, z_t).
     """
 
     observed: Masked
@@ -162,7 +163,8 @@ def complete(
     outputs, latent_state = core.update(h, z)
     completed, log_weight = core.decoder.distribution(outputs).sample_given(
         observed, seed=observed_seed)
-    log_weight += prior.log_prob(z) - posterior.log_prob(z)
+    if core.has_density:
+        log_weight += prior.log_prob(z) - posterior.log_prob(z)
     return Completed(completed, log_weight), CoreState(context_state, latent_state)
 
 

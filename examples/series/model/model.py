@@ -208,11 +208,11 @@ class SeriesModel(Model):
         size = bucket(self.hparams.context + stop - start + lookahead)
         batch = as_tensors(
             stack([window], 1, size), self.gen_core.core.observation_spec)
-        completions = self._complete(
+        completions, _ = self._complete(
             batch.observed, batch.lengths, num_samples, num_particles, lookahead,
-            _seed_of(series, seed), batch.inputs).numpy()
+            _seed_of(series, seed), batch.inputs)
         return self.maker.to_data(
-            completions[:, start - begin:stop - begin], window.loc, window.scale)
+            completions.numpy()[:, start - begin:stop - begin], window.loc, window.scale)
 
     def log_densities(
         self, table: Table, places: Sequence[Places], *, bound: str | None = None,
