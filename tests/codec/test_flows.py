@@ -50,6 +50,15 @@ def test_the_log_determinant_is_that_of_the_jacobian(hidden):
     small.close((back, same), (u, log_det), atol=1e-5)
 
 
+def test_the_inverse_of_many_dimensions_is_finite():
+    flow = InverseAutoregressiveFlow(32, (64,))
+    u = tf.random.stateless_normal([200, 32], [1, 2])
+    flow(u)
+    small.set_weights(flow, 0.3, 3)
+    back, _ = flow.inverse(flow(u)[0])
+    np.testing.assert_allclose(back, u, atol=0.01)
+
+
 def test_a_sample_has_the_density_that_an_equal_tensor_has():
     q_z = distribution(3)
     z = q_z.sample(500, seed=small.SEED)

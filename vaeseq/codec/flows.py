@@ -75,14 +75,16 @@ class InverseAutoregressiveFlow(Described, snt.Module):
         z = z[..., ::-1]
 
         def solve(step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-            # Each pass fixes one more dimension: u_i is right once u_1:i-1 is.
+            # Each pass fixes one more dimension: u_i is right once u_1:i-1 is. Those after it stay
+            # 0: what they would be might grow from pass to pass up to infinity.
             shift, log_gate = self._params(u)
             gate = tf.exp(log_gate)
-            return step + 1, (z - (1 - gate) * shift) / gate
+            is_solved = tf.range(self._size) <= step
+            return step + 1, tf.where(is_solved, (z - (1 - gate) * shift) / gate, 0.0)
 
         self._params(z)  # creates the variables outside of the loop
-        _, u = tf.while_loop(lambda step, _: step < self._size, solve, (tf.constant(0), z),
-                             maximum_iterations=self._size)
+        _, u = tf.while_loop(lambda step, _: step < self._size, solve,
+                             (tf.constant(0), tf.zeros_like(z)), maximum_iterations=self._size)
         return u, tf.reduce_sum(self._params(u)[1], -1)
 
     def _params(self, u: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,10 @@ are (`vaeseq.runs.warm_start`), and besides:
 
     the decoder's recurrence   its weights of contexts and of the recurrent state; those of z, which
                                an RNN does not have, keep their initial values or are left out. So
-                               both models give x_1:T the same probability where z = 0.
+                               both models give x_1:T the same probability where z = 0, unless the
+                               first layer adds its inputs to its outputs (`residual`, and cells
+                               that are parallel in time) in one of them alone, as it does where
+                               the inputs, with or without z, are of its size.
     the encoder                reads forwards with the language model's recurrence
 
 With `seqae_reset_decoder`, a SEQAE takes the encoder alone: its decoder keeps its initial weights,
@@ -55,8 +58,15 @@ def weights(source: GenCore, target: GenCore) -> dict[str, np.ndarray | None]:
 
 
 def _without_latents(name: str, theirs: tf.Variable, ours: tf.Variable) -> np.ndarray | None:
-    """Returns our matrix with their rows, where the matrices differ in the rows of z alone."""
-    if theirs.shape.rank != 2 or theirs.shape[1] != ours.shape[1] or theirs.shape == ours.shape:
+    """Returns our weights with theirs, where they differ in the rows of z alone."""
+    if theirs.shape == ours.shape:
+        return None
+    if name.endswith("/_layers/0/_scale"):
+        # Of a norm that divides by the root of the mean square of contexts and z.
+        value, size = ours.numpy(), min(theirs.shape[0], ours.shape[0])
+        value[:size] = theirs.numpy()[:size] * np.sqrt(theirs.shape[0] / ours.shape[0])
+        return value
+    if theirs.shape.rank != 2 or theirs.shape[1] != ours.shape[1]:
         return None
     # An LSTM's matrix has the rows of contexts, of z and of its hidden units.
     num_last = ours.shape[1] // 4 if name.endswith("_gates/w") else 0
