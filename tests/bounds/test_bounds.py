@@ -307,6 +307,13 @@ def test_chunks_of_samples_combine_to_the_bound_of_all(bound, core):
     np.testing.assert_allclose(chunked_increments, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_chunks_of_samples_without_latents_are_compiled():
+    core = small.gen_core("SRNN", latent_size=0).core
+    run = tf.function(
+        lambda: score(core, IWAE(4, samples_at_once=2)).increments, autograph=False)
+    small.close(run(), score(core, IWAE(4)).increments)
+
+
 def test_chunks_bound_the_memory_of_a_compiled_program():
     core, sizes = small.gen_core("ISEQ").core, {}
     for at_once in (2, 12):

@@ -82,6 +82,11 @@ def test_without_flows_the_core_is_the_plain_one():
     assert type(small.gen_core("VRNN", posterior_flows=1).core.core) is vae.VRNN
 
 
+def test_a_posterior_without_density_has_none_behind_flows():
+    core = small.gen_core("SEQAE", seqae_posterior="deterministic").core
+    assert not vae.FlowPosterior(core, flows(2)).has_density
+
+
 @pytest.mark.parametrize(("vae_type", "message"), [
     ("RNN", "got a size of 0.*set posterior_flows=0"),
     ("DSAE", "expected posterior_flows=0, got 2")])

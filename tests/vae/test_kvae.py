@@ -129,6 +129,14 @@ def test_frames_that_nobody_saw_are_inferred_from_the_prediction():
     np.testing.assert_allclose(inferred.posterior.stddev()[:, 0], alone.stddev(), rtol=1e-5)
 
 
+def test_unseen_frames_are_not_inferred_through_flows():
+    hparams = small.HPARAMS.replace(vae_type="KVAE", posterior_flows=1)
+    assert vae.make(hparams, decoders.Normal(SPEC), encoders.Flatten(SPEC)).latent_size
+    with pytest.raises(ValueError, match="or missing_values=none, got 1 and observations"):
+        vae.make(hparams.replace(missing_values="observations"), decoders.Normal(SPEC),
+                 encoders.Flatten(SPEC))
+
+
 def test_missing_frames_are_imputed_as_the_kalman_smoother_does():
     core, rows = make_core(1, masked=True), 40
     gen_core = vae.GenCore(agent.Constant(), core)

@@ -117,6 +117,12 @@ def test_the_bound_is_that_of_the_enumeration_and_of_any_order(steps):
         assert abs(unweighted - expected) > 0.5
 
 
+@pytest.mark.parametrize("steps", [0, 2])
+def test_what_the_decoder_lacks_is_no_number_whether_it_is_masked_or_not(steps):
+    increments = bound(Toy(arbitrary_logits(), steps), [2, 0, V, 1], 20).increments.numpy()
+    assert np.isnan(increments[:, 2]).all() and np.isfinite(np.delete(increments, 2, 1)).all()
+
+
 @pytest.mark.oracle
 def test_with_true_conditionals_the_bound_is_the_log_density_and_more_steps_are_tighter():
     joint = random_joint()
@@ -257,6 +263,17 @@ def test_what_needs_single_steps_is_refused_in_a_line(tmp_path):
     with pytest.raises(ValueError, match="filling gaps needs .*MASKDIFF, .*; got RNN"):
         Sampler(small.gen_core("RNN", small.symbol_codec)).fill(
             np.zeros([1, 2], np.int32), np.ones([1, 2], bool))
+
+
+def test_known_steps_that_the_decoder_lacks_are_named():
+    sampler = Sampler(small.gen_core("MASKDIFF", small.symbol_codec))
+    is_known = np.array([[True] * 5, [True, False, True, True, True]])
+    rows = np.array([[1, 2, 3, 0, 3], [1, 9, 7, 2, 0]])
+    with pytest.raises(ValueError, match="row 1, step 2: expected a known step in .*, got 7"):
+        sampler.fill(rows, is_known)
+    np.testing.assert_array_equal(sampler.fill(rows[:1], is_known[:1]), rows[:1])
+    with pytest.raises(ValueError, match="row 0, step 1: expected a known step in .*, got -2"):
+        sampler.generate(length=2, prime=np.array([1, -2]))
 
 
 def test_attention_stays_within_the_distances_of_training():

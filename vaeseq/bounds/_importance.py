@@ -163,7 +163,7 @@ def importance_weights(
         return score_chunk((latent, seed))
     num_chunks = num_samples // size
     chunk_latents = nest.swap_leading(tf.nest.map_structure(
-        lambda x: tf.reshape(x, [-1, num_chunks, size, *x.shape[2:]]), latent))
+        lambda x: tf.reshape(x, [nest.shape_of(x)[0], num_chunks, size, *x.shape[2:]]), latent))
     dtype = tf.nest.flatten(encoded.context_features)[0].dtype
     chunks = tf.map_fn(
         score_chunk, (chunk_latents, tf.stack(seeds.split(seed, num_chunks))),

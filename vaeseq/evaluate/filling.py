@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import seeds
+from vaeseq import nest, seeds
 from vaeseq.compilation import compiled
 from vaeseq.dist_module import check_temperature
 from vaeseq.runs.progress import Progress
@@ -41,8 +41,8 @@ class Filler:
           A nest of arrays `[B, T, ...]`, whose known steps are as they were.
 
         Raises:
-          ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, or a temperature that is
-            not above 0.
+          ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, a temperature that is not
+            above 0, or a known step outside of the support of the decoder's distribution.
         """
         if is_known.shape[1] > MOST_STEPS:
             raise ValueError(
@@ -56,9 +56,10 @@ class Filler:
             mask = is_known.reshape([*is_known.shape, *[1] * spec.shape.rank])
             return tf.cast(tf.where(mask, leaf, tf.zeros_like(leaf)), spec.dtype)
 
-        noisy, numbers = self._core.begin(
-            tf.nest.map_structure(cast_known, values, self._core.observation_spec), is_known,
-            seed=begin_seed)
+        values = tf.nest.map_structure(cast_known, values, self._core.observation_spec)
+        if is_known.any():
+            self._check_support(values, is_known)
+        noisy, numbers = self._core.begin(values, is_known, seed=begin_seed)
         with Progress("sample", total=len(numbers), is_brief=True) as progress:
             for number in numbers:
                 noisy = self._denoise(
@@ -66,6 +67,22 @@ class Filler:
                     temperature=1.0 if temperature == 1 else scalar)
                 progress.advance()
         return tf.nest.map_structure(lambda leaf: leaf.numpy(), noisy.values)
+
+    def _check_support(self, values: Nest, is_known: np.ndarray) -> None:
+        """Raises ValueError if a known step, bool `[B, T]`, is outside of the decoder's support."""
+        core, (rows, num_steps) = self._core, is_known.shape
+        # The support does not depend on what the network reads, which may fail on such a step.
+        features = core.encode_observed((), nest.zeros(core.observation_spec, 1, num_steps))
+        inferred = core.infer((), features, core.initial_state(1).latent, seed=seeds.make(0))
+        outputs = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, rows, 0), inferred.outputs)
+        is_outside = np.isnan(core.log_prob(outputs, values)) & is_known
+        if is_outside.any():
+            row, step = np.argwhere(is_outside)[0]
+            value = tf.nest.map_structure(lambda leaf: leaf[row, step].numpy().tolist(), values)
+            raise ValueError(
+                f"row {row}, step {step}: expected a known step in the support of the decoder's "
+                f"distribution, got {value!r:.200}. Classes, for example, are below the decoder's "
+                "number of classes.")
 
     def _denoise_step(
         self, noisy: Noisy, number: tf.Tensor, limits: tuple, *,

@@ -36,6 +36,7 @@ class FlowPosterior(VAECore):
         """
         super().__init__(core.decoder, latent_size=core.latent_size, state_spec=core.state_spec,
                          name=name)
+        self.has_density = core.has_density
         self.core = core
         self.flows = tuple(flows)
 

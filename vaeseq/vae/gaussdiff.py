@@ -39,7 +39,8 @@ are drawn from p(x_unknown | x_known) as the model has it, not by an approximati
 Deviations: a time for each position; x^ is neither the noise nor the velocity, but the mean above;
 the variance of a reverse step has v^ in it (without it: VDM, eq. 13); g is linear and not learned.
 Transformers are those of `vaeseq.nn.transformer`. As in `vaeseq.vae.maskdiff`, contexts of agents
-are not read, and windows of a long sequence are modelled as independent of each other.
+are not read, and windows of a long sequence, or, of more than 1,024 steps in compiled programs, its
+segments of at most 512, are modelled as independent of each other.
 """
 from __future__ import annotations
 

@@ -268,7 +268,16 @@ class KVAE(VAECore):
         """Builds the core from hyperparameters.
 
         `latent_decoder_fc_layers` are the layers of the inference network and of the emission.
+
+        Raises:
+          ValueError: `posterior_flows` with missing values: flows would move the prediction, from
+            which unseen observations are inferred.
         """
+        if hparams.posterior_flows and hparams.missing_values != "none":
+            raise ValueError(
+                "KVAE infers unseen observations from its prediction, which flows would move; "
+                f"expected posterior_flows=0 or missing_values=none, got {hparams.posterior_flows} "
+                f"and {hparams.missing_values}.")
         dynamics = LinearDynamics(
             hparams.kvae_state_size, hparams.latent_size, hparams.kvae_dynamics,
             _builders.recurrent_stack(hparams, "d_core"), controls=hparams.kvae_controls,

@@ -39,8 +39,8 @@ that training has never shown are not used. So sequences of any length can be dr
 
 Deviations: the network does not read the time, as in MDLM; transformers are those of
 `vaeseq.nn.transformer`; contexts of agents are not read, for they encode observations. Windows of a
-long sequence are modelled as independent of each other. Scores of sequences of more than 1,024
-steps are those of their parts.
+long sequence, or, of more than 1,024 steps in compiled programs, its segments of at most 512, are
+modelled as independent of each other, so that its score is that of these parts.
 """
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ class MaskDiff(Diffusion):
     def log_prob(self, outputs: Masking, observed: Nest) -> Tensor:
         """Returns the terms of the bound, weighted, in nats, `[B, T]`; see `SequenceCore`."""
         log_prob = super().log_prob(outputs.outputs, observed)
-        return tf.where(outputs.weights > 0, outputs.weights * log_prob, 0.0)
+        # What is never masked has no term, but NaN: it is outside of the decoder's support.
+        unweighted = tf.where(tf.math.is_nan(log_prob), log_prob, 0.0)
+        return tf.where(outputs.weights > 0, outputs.weights * log_prob, unweighted)
 
     def _mask(
         self, features: Tensor, lengths: Tensor | None, seed: Seed

@@ -32,7 +32,8 @@ scored by the ELBO and by IWAE, and sampled by `NoncausalRVAE.sample`, but not s
 
 Deviations: contexts are not read. Recurrences over observations start from zeros at the ends of a
 window of a longer sequence, and every bound stays a bound; e does, too, so that with the noncausal
-decoder each window, or segment of 1,024 steps, is decoded from its own later latents.
+decoder each window, or, of more than 1,024 steps in compiled programs, each segment of at most 512
+is decoded from its own later latents.
 """
 from __future__ import annotations
 
