@@ -102,3 +102,5 @@ def test_models_that_it_cannot_search_are_refused(gen_core):
         BeamSearch(small.gen_core("RNN"))
     with pytest.raises(ValueError, match="beam_size=0"):
         BeamSearch(gen_core).search(3, 0)
+    with pytest.raises(ValueError, match="expected a state of 1 row, got 2"):
+        BeamSearch(gen_core).search(3, 4, gen_core.initial_state(2))

@@ -112,3 +112,8 @@ def test_all_values_fixed_give_the_density_of_the_sequence():
 def test_a_model_of_whole_sequences_is_refused():
     with pytest.raises(ValueError, match="by particles needs a model that generates step by step"):
         clamping.with_missing_values(small.gen_core("GAUSSDIFF"))
+
+
+def test_a_model_of_missing_values_needs_no_others(gen_core):
+    with pytest.raises(ValueError, match="got one of missing values.*imputation.impute"):
+        clamping.with_missing_values(clamping.with_missing_values(gen_core))

@@ -151,6 +151,23 @@ def test_what_has_no_probability_is_named():
             data.windows([np.array([1.0, 0.5])], 1, 2), seed=small.SEED)
 
 
+@pytest.mark.parametrize("vae_type", ["VRNN", "SRNN"])
+def test_what_is_no_number_is_named_where_later_steps_are_read_too(vae_type):
+    (batch,) = data.windows(sequences(3, 4), 2, 4)
+    batch.observed[0, 3] = np.nan  # padding
+    batch.observed[1, 2, 0] = np.nan
+    with pytest.raises(ValueError, match=r"row 1, step 2 of .*, got \[nan, .*, whose score is NaN"):
+        evaluator(small.gen_core(vae_type)).score([batch], seed=small.SEED)
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (1, 3)])
+def test_batches_of_other_numbers_of_rows_are_refused(sizes):
+    batches = [next(iter(data.windows(sequences(*[4] * size), size, 4))) for size in sizes]
+    batches[1].is_start[:] = False
+    with pytest.raises(ValueError, match="batch 1: expected {} rows.*, got {}".format(*sizes)):
+        evaluator(small.gen_core("RNN")).score(batches, seed=small.SEED)
+
+
 class NeverTwo(decoders.Categorical):
     """Three classes; the last has no probability."""
 

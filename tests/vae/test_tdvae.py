@@ -179,7 +179,7 @@ def test_layers_and_gaps_reach_the_distributions():
     near, far = (tdvae.Hidden(belief, tf.fill([1, 1], gap)) for gap in (0.0, 2.0))
     for law in (core.prior, lambda h: core.posterior(h, belief)):
         assert law(near).log_prob(z) != law(far).log_prob(z)
-    outputs = core.jump(belief, tf.constant([[1, 5]]), seed=1)
+    outputs = core.jump(belief, np.array([[1, 5]]), seed=1)
     assert outputs.shape == [1, 2, 4]
     # The prior of z_s given its highest layer, the third block of the event.
     moved = z + tf.one_hot([5], 12)

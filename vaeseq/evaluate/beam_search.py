@@ -74,12 +74,15 @@ class BeamSearch:
           At most W sequences.
 
         Raises:
-          ValueError: a length or a beam size under 1.
+          ValueError: a length or a beam size under 1, or a state of several sequences.
         """
         if length < 1 or beam_size < 1:
             raise ValueError("expected at least one symbol and one beam, got "
                              f"length={length}, beam_size={beam_size}.")
         state = state or self._gen_core.initial_state(1)
+        if (num_rows := len(state.steps)) != 1:
+            raise ValueError(f"beam search continues one sequence; expected a state of 1 row, got "
+                             f"{num_rows}. Search from each row's state alone.")
         state = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, beam_size, 0), state)
         # All beams begin alike: only one of them counts.
         scores = tf.constant([0.0] + [-math.inf] * (beam_size - 1), self._gen_core.core.dtype)

@@ -36,9 +36,12 @@ def with_missing_values(gen_core: GenCore, *, temperature: float = 1.0) -> GenCo
       temperature: above 0, of the decoder's distribution: below 1 sharpens, above 1 flattens.
 
     Raises:
-      ValueError: the core has no single steps.
+      ValueError: the core has no single steps, or its observations may be incomplete already.
     """
     core = require_steps(gen_core.core, "drawing sequences around fixed values by particles")
+    if isinstance(core.decoder, MaskedDecoder):
+        raise ValueError("expected a model of complete observations, got one of missing values. "
+                         "Draw from it by imputation.impute as it is.")
     return GenCore(_ValuesAgent(gen_core.agent), _PriorProposal(core, temperature))
 
 

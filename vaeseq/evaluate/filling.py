@@ -41,8 +41,8 @@ class Filler:
           A nest of arrays `[B, T, ...]`, whose known steps are as they were.
 
         Raises:
-          ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, a temperature that is not
-            above 0, or a known step outside of the support of the decoder's distribution.
+          ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, a temperature not above
+            0, or a known step outside of the support of the decoder's distribution.
         """
         if is_known.shape[1] > MOST_STEPS:
             raise ValueError(

@@ -17,8 +17,9 @@ import tensorflow as tf
 from vaeseq import nest, seeds
 from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
+from vaeseq.codec.missing import fill
 from vaeseq.compilation import compiled
-from vaeseq.data import Batch, as_tensors, num_missing
+from vaeseq.data import Batch, Masked, as_tensors, num_missing
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae.base import SequenceCore
 
@@ -143,18 +144,23 @@ class Evaluator:
         """Yields the scores of each batch, carrying the state of rows from batch to batch.
 
         Raises:
-          ValueError: a score is NaN, as that of a class which the decoder lacks.
+          ValueError: a score is NaN, as that of a class which the decoder lacks, or a batch has
+            another number of rows than the first.
         """
-        state, seed = None, seeds.make(seed)
+        state, num_rows, seed = None, 0, seeds.make(seed)
         for number, batch in enumerate(batches):
             if state is None:
-                state = self.initial_state(len(batch.lengths))
-            result, state = self.score_batch(
-                as_tensors(batch, self._core.observation_spec), state,
-                seeds.fold_in(seed, number))
+                num_rows = len(batch.lengths)
+                state = self.initial_state(num_rows)
+            if len(batch.lengths) != num_rows:
+                raise ValueError(
+                    f"batch {number}: expected {num_rows} rows, as in the first batch, whose state "
+                    f"is carried, got {len(batch.lengths)}. Add rows of length 0 to the smaller.")
+            tensors = as_tensors(batch, self._core.observation_spec)
+            result, state = self.score_batch(tensors, state, seeds.fold_in(seed, number))
             increments, kl, latent_kl, sizes, variance = (
                 array.numpy() for array in result)
-            _check_numbers(increments, batch)
+            _check_numbers(increments, batch, tensors)
             yield Window(increments, kl, latent_kl, sizes, variance, batch.lengths,
                          num_missing(batch))
 
@@ -194,19 +200,33 @@ class Evaluator:
         return scores, (agent_state, result.state)
 
 
-def _check_numbers(increments: np.ndarray, batch: Batch) -> None:
+def _check_numbers(increments: np.ndarray, batch: Batch, tensors: Batch) -> None:
     """Raises ValueError if a score, of `[B, T]`, is NaN; it names the step that made it so."""
     is_wrong = np.isnan(increments).any(1)
     if is_wrong.any():
         row = int(np.argmax(is_wrong))
-        # After a step without probability, the scores of a row may be NaN: the first one counts.
-        step = int(np.argmin(np.isfinite(increments[row])))
+        # What is no number may be read at all steps. After a step without probability, the scores
+        # of a row may be NaN. So the first one counts.
+        is_finite = _is_finite(tensors)[row]
+        if is_finite.all():
+            is_finite = np.isfinite(increments[row])
+        step = int(np.argmin(is_finite))
         value = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.observed)
         score = str(increments[row, step]).replace("nan", "NaN")
         raise ValueError(
             f"row {row}, step {step} of a batch: expected an observation in the support of the "
             f"decoder's distribution, got {value!r:.200}, whose score is {score}. Classes, for "
             "example, are below the decoder's number of classes.")
+
+
+def _is_finite(batch: Batch) -> np.ndarray:
+    """Returns whether all numbers that were seen at a step are finite, bool `[B, T]`."""
+    observed = batch.observed
+    if isinstance(observed, Masked):
+        observed = fill(observed).values
+    observed = nest.mask_time(observed, batch.lengths)
+    return np.all([np.isfinite(leaf).reshape([*leaf.shape[:2], -1]).all(-1)
+                   for leaf in tf.nest.flatten(observed)], 0)
 
 
 def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:

@@ -277,6 +277,7 @@ class TDVAE(VAECore):
         Returns:
           The decoder's inputs at step t plus the sum of the gaps so far, `[B, N, F]`.
         """
+        gaps = tf.convert_to_tensor(gaps)
         first_seed, scan_seed = seeds.split(seed, 2)
         earlier, later = self._blocks(0), self._blocks(1)
         z = _Blocks(self._layers(self._p_b, earlier, (belief,)), belief, self._size).sample(
