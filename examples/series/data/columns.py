@@ -184,7 +184,8 @@ class Columns:
         return array
 
     def times(
-        self, name: str, zone: str = "", series: str = "", *, by_clock: bool = False
+        self, name: str, zone: str = "", series: str = "", *, by_clock: bool = False,
+        of_numbers: bool = False,
     ) -> np.ndarray | None:
         """Returns a column as times (`data.times`); None where it cannot be read as times.
 
@@ -192,16 +193,17 @@ class Columns:
           name: of the column.
           zone: an IANA name, of times without an offset, which become UTC; "" if they are left as
             they are. Of two equal times of a series, where daylight saving time ends, the first
-            row is the earlier one.
+            row is the earlier one, and in a series from new to old the later one.
           series: the column that tells series apart; "" for a single series.
           by_clock: whether times remain, or become, what a clock shows in `zone`, or where it is
             "", in the offset of each of them. Otherwise those with an offset become UTC.
+          of_numbers: whether whole numbers are times as they are, not years or dates.
 
         Raises:
           UsageError: a time is missing, zones are mixed, day and month cannot be told apart, or a
             local time does not exist.
         """
-        times = self._times(name)
+        times = self._times(name, of_numbers=of_numbers)
         if times is None or times.dtype.kind != "M":
             return times
         if not self.are_moments(name):
@@ -216,7 +218,9 @@ class Columns:
             return times_lib.to_clock(times, zone or column.type.tz)
         return self._times(name, by_clock=True)
 
-    def _times(self, name: str, by_clock: bool = False) -> np.ndarray | None:
+    def _times(
+        self, name: str, *, by_clock: bool = False, of_numbers: bool = False
+    ) -> np.ndarray | None:
         if name not in self.names:
             raise UsageError(f"{self.name!r}, after row {self.first_row}: expected a date by the "
                              "columns year, month and so on in every row, got none.")
@@ -242,6 +246,8 @@ class Columns:
             if np.isnan(numbers).any():
                 self._check_no_missing_time(name, column)
                 return None
+            if of_numbers and not (numbers % 1).any():
+                return numbers.astype(np.int64)
             parsed = times_lib.parse_numbers(numbers, is_week="week" in name.lower())
             if parsed is None and not (numbers % 1).any():
                 raise self.unreadable_time(name)

@@ -92,13 +92,18 @@ def build(
 
     Raises:
       UsageError: a time repeats within a series, there is no common step or another one than
-        `step`, gaps are refused, a column is missing, or one of `categories` is no covariate.
+        `step`, some times have an offset from UTC and others none, gaps are refused, a column is
+        missing, or one of `categories` is no covariate.
     """
     _check_categories(roles, categories)
     notes: list[str] = []
     by_clock = step.is_of_dates if step else bool(roles.time) and all(
         file.are_dates(roles.time, roles.zone) for file in files)
-    reading = _Reading(by_file or len(files) > 1, by_clock, {*(levels or ()), *categories})
+    reading = _Reading(
+        by_file or len(files) > 1, by_clock, {*(levels or ()), *categories},
+        of_numbers=step is not None and step.unit == "int",
+        has_offsets=None if by_clock else _has_offsets(files, roles, step),
+        pattern="training" if step else repr(files[0].name))
     rows = _merged(files, roles, notes, reading)
     if step is None:
         step = _step_of(rows, roles, freq)
@@ -127,6 +132,18 @@ def build(
     if unknown:
         notes.append(f"{unknown:,} values of categories are unknown to the model.")
     return Table(tuple(series), step, roles, levels, tuple(notes))
+
+
+def _has_offsets(files: Sequence[Columns], roles: Roles, step: Step | None) -> bool | None:
+    """Returns whether times must have an offset from UTC; None where both kinds are right.
+
+    Without an offset and a zone they are what some clock shows: the moment is not known.
+    """
+    if not roles.time or roles.zone:
+        return None
+    if step is not None:
+        return bool(step.zone) if step.is_of_moments else None
+    return files[0].are_moments(roles.time)
 
 
 def whole(name: str) -> str:
@@ -186,6 +203,19 @@ class _Reading(NamedTuple):
     by_file: bool  # whether series have the names of their files
     by_clock: bool  # whether times are what a clock shows (`Columns.times`)
     texts: set[str]  # covariates whose true and false are categories; others' are numbers
+    of_numbers: bool  # whether whole numbers are times as they are, not years or dates
+    has_offsets: bool | None  # whether times have an offset from UTC; None where they need not
+    pattern: str  # what tells so, for messages
+
+    def check_offsets(self, columns: Columns, name: str) -> None:
+        """Raises UsageError where times of column `name` have an offset and should not, or not."""
+        if self.has_offsets in (None, columns.are_moments(name)):
+            return
+        which, example = ("with an", "59:00Z") if self.has_offsets else ("without an", "59:00")
+        raise UsageError(
+            f"{columns.where(name)}: expected times {which} offset from UTC, as in {self.pattern}, "
+            f"got {columns.texts(name)[0]}. Write all of them in one way, such as "
+            f"2020-12-31T23:{example}.")
 
 
 class _Rows(NamedTuple):
@@ -266,10 +296,12 @@ def _arrays(
                 codes = np.array(numbers, np.int32)[codes]
             times = np.arange(num_rows, num_rows + len(part))
             if roles.time:
-                read = part.times(
-                    roles.time, roles.zone, roles.series, by_clock=reading.by_clock)
+                read = part.times(roles.time, roles.zone, roles.series, by_clock=reading.by_clock,
+                                  of_numbers=reading.of_numbers)
                 if read is None:
                     raise part.unreadable_time(roles.time)
+                if read.dtype.kind == "M":
+                    reading.check_offsets(part, roles.time)
                 times = read
             num_rows += len(part)
             values = np.empty([len(part), len(roles.targets)])

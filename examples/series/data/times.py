@@ -135,8 +135,9 @@ class Step:
             times.astype(np.int64) % _DAY)
         if whole:
             return np.datetime_as_string(times, unit="D").tolist()
-        fine = np.any(times.astype(np.int64) % _MINUTE)
-        texts = np.datetime_as_string(times, unit="s" if fine else "m").tolist()
+        unit = next((unit for unit, size in (("m", _MINUTE), ("s", _SECOND), ("ms", 1000))
+                     if not np.any(times.astype(np.int64) % size)), "us")
+        texts = np.datetime_as_string(times, unit=unit).tolist()
         if not self.zone:
             return texts
         minutes = (times - self.time(index)).astype(np.int64) // _MINUTE
@@ -481,8 +482,9 @@ def local_to_utc(
     """Returns local times `[N]` of a zone, an IANA name, as UTC, `datetime64[us] [N]`.
 
     Where a zone's clock is set back, an hour of local times occurs twice. Of two equal times of one
-    series, as `series` `[N]` names them, the first row is the earlier one. Messages name the column
-    by `where`, and count rows from `first_row`.
+    series, as `series` `[N]` names them, the first row is the earlier one, or the later one in a
+    series whose rows run from new to old. Messages name the column by `where`, and count rows from
+    `first_row`.
 
     Raises:
       UsageError: the zone is unknown, or a time is in an hour that is skipped.
@@ -504,14 +506,26 @@ def local_to_utc(
             f"{first_row + int(skipped[0])}, which daylight saving time skips. Is the zone another "
             "one, or are the times in UTC?")
     twice = np.flatnonzero(early != late)
+    if not len(twice):
+        return early
+    falls = _fall(times, series)[twice]
     occurred: set[tuple[str, np.datetime64]] = set()
     result = early.copy()
-    for row in twice.tolist():
+    for row in [*twice[~falls].tolist(), *twice[falls][::-1].tolist()]:
         key = str(series[row]), times[row]
         if key in occurred:
             result[row] = late[row]
         occurred.add(key)
     return result
+
+
+def _fall(times: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Returns whether most times of each row's series are before those of the row above."""
+    _, codes = np.unique(series, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    codes_in_order = codes[order]
+    signs = np.sign(np.diff(times[order]).astype(np.int64)) * (np.diff(codes_in_order) == 0)
+    return (np.bincount(codes_in_order[1:], signs, codes.max() + 1) < 0)[codes]
 
 
 def hint_of_repeated(

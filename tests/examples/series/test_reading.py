@@ -182,6 +182,84 @@ def test_local_times_with_a_zone_pass_both_changes_of_the_clock(tmp_path):
     assert len(one.series[0].values) == 3 and not one.notes  # no hour is missing
 
 
+def test_the_repeated_hour_of_rows_from_new_to_old(tmp_path):
+    rows = list(zip(FOLD, (1, 2, 3, 4)))
+    mixed = [(time, shop, y) for shop, order in (("a", rows), ("b", rows[::-1]))
+             for time, y in order]
+    interleaved = [mixed[n] for n in (0, 4, 1, 5, 2, 6, 3, 7)]
+    for number, each in enumerate((mixed, interleaved)):
+        both = build(csv(tmp_path, lines("time,shop,y", each), f"{number}.csv"),
+                     Options(zone="Europe/Berlin"))
+        assert [one.values[:, 0].tolist() for one in both.series] == [[1, 2, 3, 4]] * 2
+    alone = build(csv(tmp_path, lines("time,y", rows[::-1])), Options(zone="Europe/Berlin"))
+    assert alone.series[0].values[:, 0].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("unit", ["h", "s"])
+def test_times_with_an_offset_and_without_one_are_not_mixed(tmp_path, unit):
+    moments = np.datetime64("2021-01-01", "s") + np.arange(60).astype(f"timedelta64[{unit}]")
+    texts = {"with an": [f"{moment}+02:00" for moment in moments],
+             "without an": [str(moment) for moment in moments],
+             "since 1970": moments.astype(int)}
+    paths = {kind: csv(tmp_path, lines("time,y", zip(each, range(60))), f"{kind}.csv")
+             for kind, each in texts.items()}
+    for kind, others in (("with an", ["without an"]), ("since 1970", ["without an"]),
+                         ("without an", ["with an", "since 1970"])):
+        layout = sources.read_training([paths[kind]], SeriesHParams(horizon=2), Options()).layout
+        sources.read_for(layout, [])
+        which = kind if kind in ("with an", "without an") else "with an"
+        for other in others:
+            with pytest.raises(UsageError, match=f"expected times {which} offset from UTC, as in "
+                               f"training, got {texts[other][0]}".replace("+", "[+]")):
+                sources.read_for(layout, [paths[other]])
+            with pytest.raises(UsageError, match=f"times {which} offset from UTC, as in '.*{kind}"):
+                sources.read_training([paths[kind], paths[other]], SeriesHParams(), Options())
+    zoned = sources.read_training(
+        [paths["with an"], paths["without an"]], SeriesHParams(horizon=2),
+        Options(zone="Europe/Berlin"))  # which tells the moments of the latter
+    assert {one.name: one.start for one in zoned.table.series}["without an"] == (
+        zoned.table.step.index(moments[:1].astype("datetime64[us]") - 3600_000_000)[0])
+
+
+def test_parts_of_a_large_table_have_times_of_one_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", 200)
+    monkeypatch.setattr(columns, "PART_BYTES", 200)
+    hours = np.arange("2024-01-01", "2024-01-05", dtype="datetime64[h]")
+    rows = [(f"{hour}:00Z", f"{n:03}") for n, hour in enumerate(hours)]
+    first, *_ = columns.read(csv(tmp_path, lines("time,y", rows))).parts()
+    rows = [row if n < len(first) else (row[0][:-1], f"{n:04}") for n, row in enumerate(rows)]
+    with pytest.raises(UsageError, match="expected times with an offset from UTC, as in '"):
+        build(csv(tmp_path, lines("time,y", rows)))
+
+
+def test_numbers_of_a_run_whose_times_are_numbers_are_no_years(tmp_path):
+    path = csv(tmp_path, lines("time,y,promo", ((n, n % 7, n % 2) for n in range(3000))))
+    trained = sources.read_training([path], SeriesHParams(horizon=2), Options(known=("promo",)))
+    assert trained.layout.step == Step("int")
+    for first in (1600, 195801, 10**9):
+        later = csv(tmp_path, lines("time,y,promo", ((n, n % 7, 1) for n in range(
+            first, first + 12))), "later.csv")
+        assert sources.read_for(trained.layout, [later]).series[0].start == first
+    coming = csv(tmp_path, lines("time,promo", ((n, 1) for n in range(1600, 1602))), "coming.csv")
+    before = dataclasses.replace(trained.table, series=(trained.table.series[0]._replace(
+        values=trained.table.series[0].values[:1600]),))
+    assert known_ahead(trained.layout, before, 2, coming)[""].tolist() == [[1], [1]]
+
+
+@pytest.mark.parametrize("fraction, written", [
+    (0, "00:00:01"), (250_000, "00:00:01.250"), (250, "00:00:01.000250")])
+@pytest.mark.parametrize("offset", ["", "Z"])
+def test_times_are_written_with_their_fractions_of_a_second(tmp_path, fraction, written, offset):
+    moments = np.datetime64("2021-01-01") + np.arange(5) * np.timedelta64(1, "s")
+    moments = moments + np.timedelta64(fraction, "us")
+    one = build(csv(tmp_path, lines("time,y", (
+        (f"{moment}{offset}", n) for n, moment in enumerate(moments)))))
+    texts = one.step.format(one.series[0].start + np.arange(5))
+    assert texts[1] == f"2021-01-01T{written}{offset}"
+    back = build(csv(tmp_path, lines("time,y", zip(texts, range(5)))), step=one.step)
+    assert back.series[0].start == one.series[0].start
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo"])
 def test_dates_are_those_of_every_zone(tmp_path, zone):
     # both changes of the clock; in São Paulo, that of November 2018 skips midnight
