@@ -7,6 +7,7 @@ import math
 import tempfile
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq.cli import options, program
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
         hparams = warm_start.source_hparams(
             LogDir(source, PROGRAM), SeriesHParams).replace(**overrides)
     is_fixed = log_dir.exists or source is not None
+    is_chosen = hparams.output != "auto" and not log_dir.exists  # for data that may not suit it
     fixed = list(hparams.as_dict()) if is_fixed else list(overrides)
     data = sources.read_training(
         args.train_data, hparams,
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> None:
         model.data_set(data.train)  # reports too little data before making a directory
     except ValueError as error:
         raise UsageError(f"{', '.join(map(str, args.train_data))}: {error}") from None
+    if is_chosen:
+        _check_output(model, data)
     if source is not None:
         initialize_from(source, model, strategy)
     with program.stop_on_signal() as should_stop:
@@ -82,6 +86,21 @@ def run(args: argparse.Namespace) -> None:
     if strategy.is_chief:
         options.print_end(result, args, PROGRAM, model.unit,
                           ("evaluate", "forecast"))
+
+
+def _check_output(model: SeriesModel, data: Data) -> None:
+    """Raises UsageError where the output cannot have a value of the training steps."""
+    for places in data.train:
+        series = data.table.series[places.series]
+        values = series.values[places.start:places.stop]
+        bad = np.argwhere(~model.maker.is_possible(values))
+        if len(bad):
+            row, d = bad[0]
+            time = model.layout.step.format(np.array([series.start + places.start + row]))[0]
+            raise UsageError(
+                f"column {model.layout.roles.targets[d]!r}: expected values that "
+                f"output={model.hparams.output} can have, got {values[row, d]:g} at {time}. "
+                "--hparams output=auto finds one that suits the data.")
 
 
 def _as_chief(hparams: SeriesHParams, strategy: Strategy) -> SeriesHParams:

@@ -24,6 +24,7 @@ FILE = "series.json"
 _MOST_CHARACTERS = 1 << 26
 _MOST_EMBEDDED = 20_000  # series
 _MOST_SAMPLED = 1 << 21  # rows that the statistics of targets are computed from
+MOST_CLASSES = 32  # of a categorical target
 _CODES = {"weekday": 7, "hour": 24, "slot": 288, "month": 12, "day of month": 31,
           "day of year": 366, "weekday of month": 12 * 5 * 7}
 
@@ -221,9 +222,9 @@ def checksum(table: Table) -> str:
 
 
 def _classes(values: np.ndarray) -> tuple[float, ...]:
-    """Returns the different values of a target that has at most 32 of them."""
+    """Returns the different values of a target that has at most `MOST_CLASSES` of them."""
     entries = np.unique(values[np.isfinite(values)])
-    return tuple(entries.tolist()) if len(entries) <= 32 else ()
+    return tuple(entries.tolist()) if len(entries) <= MOST_CLASSES else ()
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:

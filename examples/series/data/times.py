@@ -12,6 +12,7 @@ import datetime
 import itertools
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,9 @@ _SECOND = 1_000_000
 _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
 _FIXED = {"s": _SECOND, "min": _MINUTE, "h": _HOUR, "D": _DAY, "W": 7 * _DAY}
 _MONTHS = {"MS": 1, "QS": 3, "YS": 12}
+# Of times as text: the first that all of them are whole numbers of
+_UNITS: tuple[tuple[Literal["m", "s", "ms", "us"], int], ...] = (
+    ("m", _MINUTE), ("s", _SECOND), ("ms", 1000), ("us", 1))
 _EPOCH = np.datetime64(0, "us")
 # Formats beside ISO 8601; one must read all times of a column. `%y` comes before `%Y`, which also
 # reads two digits.
@@ -135,8 +139,7 @@ class Step:
             times.astype(np.int64) % _DAY)
         if whole:
             return np.datetime_as_string(times, unit="D").tolist()
-        unit = next((unit for unit, size in (("m", _MINUTE), ("s", _SECOND), ("ms", 1000))
-                     if not np.any(times.astype(np.int64) % size)), "us")
+        unit = next(unit for unit, size in _UNITS if not np.any(times.astype(np.int64) % size))
         texts = np.datetime_as_string(times, unit=unit).tolist()
         if not self.zone:
             return texts

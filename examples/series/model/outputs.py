@@ -15,7 +15,7 @@ from vaeseq.dist_module import DistModule
 from vaeseq.encoder import Encoder
 from vaeseq.types import Nest, Seed, Spec, Tensor
 
-from ..data.layout import Layout
+from ..data.layout import MOST_CLASSES, Layout
 from ..hparams import SeriesHParams
 
 _SQUASH = 5.0  # scaled values beyond some multiples of the spread grow like a logarithm
@@ -26,6 +26,9 @@ def make_decoder(hparams: SeriesHParams, layout: Layout, num_floats: int) -> Dis
 
     Takes initial parameters from the layout of the data. The context of a step has `num_floats`
     numbers before the earlier values.
+
+    Raises:
+      ValueError: the output cannot have such targets.
     """
     decoder = _output(hparams, layout)
     if hparams.base == "none":
@@ -58,6 +61,12 @@ def _output(hparams: SeriesHParams, layout: Layout) -> DistModule:
         rate = np.clip(center, 1e-3, 1 - 1e-3)
         return decoders.Bernoulli(spec, initial_logits=np.log(rate / (1 - rate)), **network)
     if hparams.output == "categorical":
+        for target, codes in zip(layout.roles.targets, layout.codes):
+            if not codes:
+                raise ValueError(
+                    f"column {target!r}: expected at most {MOST_CLASSES} different values for "
+                    "output=categorical, got more. --hparams output=auto finds one that suits the "
+                    "data.")
         return decoders.Categorical(max(map(len, layout.codes)), spec, **network)
     counts = decoders.NegativeBinomial(spec, initial_mean=np.maximum(center, 1e-2), **network)
     return counts if hparams.output == "negative_binomial" else decoders.ZeroInflated(counts)

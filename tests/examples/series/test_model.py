@@ -50,6 +50,12 @@ def test_new_sequences_are_as_long_as_the_training_series(tmp_path):
     assert generate._usual_length(model) == model.hparams.sequence_size
 
 
+def test_each_categorical_target_has_few_values(tmp_path):
+    one = table_of(np.stack([np.arange(40) % 3, np.arange(40)], -1))
+    with pytest.raises(ValueError, match="column 'y1': expected at most 32 different values for"):
+        model_of(one, tmp_path, "output=categorical")
+
+
 @pytest.mark.parametrize("output", ["normal", "categorical"])
 def test_a_model_in_float64_is_so_throughout(tmp_path, output):
     one = table_of(np.arange(30) % 3, np.arange(30) % 2)

@@ -365,6 +365,34 @@ def test_validation_chooses_the_output(run, trained, tmp_path, monkeypatch):
     assert "Chosen output=student_t by the values alone: --max-minutes 1e-05 leaves" in ended.out
 
 
+def test_a_chosen_output_can_have_the_values_of_training(run, trained, tmp_path):
+    def values(name, sales):
+        path = tmp_path / name
+        path.write_text(csv([(*row[:2], value, row[3]) for row, value in zip(rows(), sales)]))
+        return path
+
+    hparams = SMALL.replace("output=normal,", "")
+    words = ("train", "--log-dir", tmp_path / "log", "--horizon", "4", "--known", "promo",
+             "--num-steps", "1", "--train-data")
+    for name, sales, output, message in (
+            ("many", range(200), "categorical", "at most 32 different values for output=categ"),
+            ("zero", [0 if n == 9 else 5 + n % 7 for n in range(200)], "lognormal",
+             "values that output=lognormal can have, got 0 at 2024-01-10. --hparams output=auto"),
+            ("bits", [n % 3 for n in range(200)], "bernoulli",
+             "values that output=bernoulli can have, got 2 at 2024-01-03.")):
+        ended = run(*words, values(name, sales), "--hparams", f"{hparams},output={output}")
+        assert_one_line(ended, f"column 'sales': expected {message}")
+        assert not (tmp_path / "log").exists()
+    # Neither can the output of a run that training starts from; a held-out value is left alone.
+    shutil.copytree(trained.log_dir, tmp_path / "source")
+    saved = tmp_path / "source" / "hparams.json"
+    saved.write_text(saved.read_text().replace('"normal"', '"lognormal"'))
+    ended = run(*words, tmp_path / "zero", "--init-from", tmp_path / "source")
+    assert_one_line(ended, "expected values that output=lognormal can have, got 0 at 2024-01-10")
+    late = values("late", [0 if n == 199 else 5 + n % 7 for n in range(200)])
+    run(*words, late, "--hparams", f"{hparams},output=lognormal", status=0)
+
+
 def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerly):
     ended = run("impute", "--log-dir", trained.log_dir, "--num-samples", "8", "--particles", "8",
                 "--lookahead", "3", "--draws", "2", "--output", tmp_path / "f.csv", "--plot",
