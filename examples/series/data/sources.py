@@ -122,7 +122,9 @@ def without_ends(table: Table) -> tuple[Table, int]:
     for one in table.series:
         observed = np.flatnonzero(np.isfinite(one.values).any(1))
         size = int(observed[-1]) + 1 if len(observed) else len(one.values)
-        series.append(one._replace(values=one.values[:size], known=one.known[:size]))
+        series.append(one._replace(
+            values=one.values[:size], known=one.known[:size],
+            has_row=None if one.has_row is None else one.has_row[:size]))
     num_after = sum(len(one.values) for one in table.series) - sum(len(o.values) for o in series)
     return dataclasses.replace(table, series=tuple(series)), num_after
 
@@ -263,20 +265,22 @@ def known_ahead(
                                     series=layout.roles.series if by_series[1] else "")
         tables.append(table_lib.build(
             [file], roles, gaps="missing", step=layout.step, levels=layout.levels))
-    rows_of = [{one.name: one for one in each.series} for each in tables]
+    series_by_name = [{one.name: one for one in each.series} for each in tables]
     is_category = np.array([name in layout.levels for name in layout.roles.known])
     future = {}
     for one in table.series:
         needed = np.arange(one.end, one.end + horizon)
         values = np.full([horizon, len(layout.roles.known)], np.nan)
         has_value = np.zeros(values.shape, bool)
-        for rows, is_named in zip(rows_of, by_series):
+        for series_of, is_named in zip(series_by_name, by_series):
             name = one.name if is_named else ""
-            covariates = rows.get(name, rows.get(table_lib.whole(name)))
+            covariates = series_of.get(name, series_of.get(table_lib.whole(name)))
             if covariates is not None:
                 inside = (needed >= covariates.start) & (needed < covariates.end)
-                values[inside] = covariates.known[needed[inside] - covariates.start]
-                has_value[inside] = is_category | np.isfinite(values[inside])
+                rows = needed[inside] - covariates.start
+                values[inside] = covariates.known[rows]
+                has_row = True if covariates.has_row is None else covariates.has_row[rows, None]
+                has_value[inside] = (is_category & has_row) | np.isfinite(values[inside])
         check_known(layout, one.name, needed, np.where(has_value, 0.0, np.nan))
         future[one.name] = values
     return future

@@ -37,6 +37,8 @@ class Series(NamedTuple):
     # unknown one; NaN where missing
     known: np.ndarray
     static: np.ndarray  # properties, float64 `[P]`, likewise
+    # False at steps without a row, bool `[N]`; None where each step has one, or this is unknown
+    has_row: np.ndarray | None = None
 
     @property
     def end(self) -> int:
@@ -439,11 +441,14 @@ def _on_grid(
             [codes.get(_level(value), _UNKNOWN) for value in array.tolist()], np.float64)
 
     in_file = one.file.following is not None
+    has_row = None
     if size == len(rows):
         values = one.values[rows[0]:rows[-1] + 1]
     else:
         values = mapped.missing([size, one.values.shape[1]], in_file)
         values[places] = one.values[rows]
+        has_row = np.zeros(size, bool)
+        has_row[places] = True
     has_value = np.isfinite(values).any(1)
     # Leading rows without a value say nothing.
     lead = int(np.argmax(has_value)) if has_value.any() else 0
@@ -452,7 +457,8 @@ def _on_grid(
         known[places, k] = numeric(column, array[rows])
     static = np.array([_constant(name, column, numeric(column, array))
                        for column, array in zip(roles.static, one.static)], np.float64)
-    return Series(name, int(index[0]) + lead, values[lead:], known[lead:], static)
+    return Series(name, int(index[0]) + lead, values[lead:], known[lead:], static,
+                  None if has_row is None else has_row[lead:])
 
 
 def _constant(name: str, column: str, array: np.ndarray) -> float:

@@ -804,6 +804,29 @@ def test_an_empty_category_ahead_is_missing(tmp_path):
         known_ahead(trained.layout, trained.table, 3, coming)
 
 
+def test_a_row_without_a_category_ahead_is_told_from_no_row(tmp_path):
+    rows = [(day, n if n < 50 else "", ["x", ""][n % 2]) for n, day in enumerate(DAYS)]
+    path = csv(tmp_path, lines("date,y,promo", rows[:50]))
+    layout = sources.read_training(
+        [path], SeriesHParams(horizon=3), Options(known=("promo",))).layout
+    one = sources.read_for(layout, [])
+    ahead = {"file": [(day, promo) for day, _, promo in rows[50:53]], "table": rows[:53]}
+    for kind, coming in ahead.items():
+        for is_whole in (True, False):
+            header = "date,promo" if kind == "file" else "date,y,promo"
+            path = csv(tmp_path, lines(header, coming if is_whole else [
+                row for row in coming if row[0] != DAYS[51]]), "coming.csv")
+            whole = sources.read_for(layout, [path]) if kind == "table" else one
+            table, _ = sources.without_ends(whole)
+            read = functools.partial(sources.known_ahead, layout, table, whole,
+                                     path if kind == "file" else None, 3)
+            if is_whole:
+                np.testing.assert_array_equal(read()[""][:, 0], [0, np.nan, 0])
+            else:
+                with pytest.raises(UsageError, match=f"none after {DAYS[50]}. Give them by --kno"):
+                    read()
+
+
 def test_covariates_ahead_may_be_in_the_table_that_is_continued(tmp_path):
     rows = [(day, n if n < 47 else "", n % 5) for n, day in enumerate(DAYS[:52])]
     path = csv(tmp_path, lines("date,y,promo", rows))
