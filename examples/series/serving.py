@@ -12,7 +12,15 @@ the model was trained with in `score`, that of the export in `forecast`.
                `model.model.ScoredSteps`)
     forecast   values [1, T, D], seen [1, T, D], lengths [1], the inputs of each step, those of the
                steps after the origin (future_input_...), num_paths, seed
-               -> paths [num_paths, horizon, D]: times scale plus loc they are in the data's units
+               -> paths [num_paths, horizon, D], in the model's units as well
+
+`space` in `model.json` says what these are. Paths in the data's units (`WindowMaker.to_data`) are,
+by the `loc` and the `scale` `[D]` of the window:
+
+    scaled           paths scale + loc
+    log              exp(paths scale + loc)
+    counts, bits     paths
+    classes          codes[d][paths] for each target d; `codes` is in `series.json`
 
 Refused are lengths above T or H, codes that the model does not have, and values that are seen but
 not finite, or that its output cannot have.

@@ -62,6 +62,11 @@ class Space:
     centered: bool = True  # whether a level is subtracted
 
     @property
+    def name(self) -> str:
+        """The kind, or "log": what tells how `WindowMaker.to_data` computes the data's units."""
+        return "log" if self.log else self.kind
+
+    @property
     def dtype(self) -> type[np.generic]:
         """Of values in the model's units."""
         return np.int32 if self.kind == "classes" else np.float32

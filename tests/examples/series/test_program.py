@@ -579,7 +579,8 @@ def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp
                                np.concatenate(list(model.log_densities(table, places))), rtol=1e-4)
     extra = tmp_path / "1" / "assets.extra"
     assert json.loads((extra / "series.json").read_text())["roles"]["targets"] == ["sales"]
-    assert json.loads((extra / "model.json").read_text())["context"] == 14
+    description = json.loads((extra / "model.json").read_text())
+    assert (description["context"], description["space"]) == (14, "scaled")
 
 
 def test_a_warm_start_takes_the_embeddings_of_series_by_name(run, trained, tmp_path, eagerly):

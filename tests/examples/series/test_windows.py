@@ -58,6 +58,20 @@ def test_values_that_an_output_cannot_have(output, values, impossible):
     assert values[~maker.is_possible(values[:, None])[:, 0]].tolist() == impossible
 
 
+def test_the_name_of_a_space_tells_the_datas_units():
+    one, classes = table_of(2.0 + np.arange(40) % 4), np.arange(2.0, 6)
+    in_data_units = {
+        "scaled": lambda x, loc, scale: x * scale + loc, "counts": lambda x, *_: x,
+        "log": lambda x, loc, scale: np.exp(x * scale + loc), "bits": lambda x, *_: x,
+        "classes": lambda x, *_: classes[x]}
+    for output, space in SPACES.items():
+        maker = maker_of(one, output)
+        values, *_, loc, scale = maker.window(one.series[0], 20, 40)
+        data = maker.to_data(values, loc, scale)
+        np.testing.assert_allclose(in_data_units[space.name](values, loc, scale), data, rtol=1e-6)
+        assert np.abs(data - one.series[0].values[20:]).max() <= 0.5 + 1e-5  # of rounding
+
+
 def test_the_pen_of_strokes_is_0_or_1():
     one = table_of(WAVE)
     described = layout.describe(one, held_out=0, valid_windows=0, files=["f"])
