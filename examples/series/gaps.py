@@ -17,6 +17,7 @@ itself gives is not used: it is smaller among values that the model was trained 
 """
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -48,11 +49,42 @@ class Completer(Protocol):
         """Returns completions `[num_samples, stop - start, D]`."""
 
 
+class Span(NamedTuple):
+    """Consecutive steps of a series with gaps, without missing values."""
+
+    start: int  # the first step, counted from the first of the series
+    samples: np.ndarray  # completions `[M, T, D]`; all M are equal where a value was observed
+
+    @property
+    def steps(self) -> slice:
+        """The steps, counted from the first of the series."""
+        return slice(self.start, self.start + self.samples.shape[1])
+
+
 class Completed(NamedTuple):
     """A series without missing values."""
 
-    samples: np.ndarray  # completions `[M, N, D]`; all M are equal where a value was observed
-    filled: np.ndarray  # whether a value was missing, bool `[N, D]`
+    values: np.ndarray  # `[N, D]`, NaN where missing
+    spans: list[Span]  # all steps with a missing value, ascending
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Whether a value was missing, bool `[N, D]`."""
+        return np.isnan(self.values)
+
+    def sample(self, number: int) -> np.ndarray:
+        """Returns a completion of the whole series, `[N, D]`."""
+        result = self.values.copy()
+        for span in self.spans:
+            result[span.steps] = span.samples[number]
+        return result
+
+    def quantiles(self, levels: Sequence[float]) -> np.ndarray:
+        """Returns quantiles of the completions, `[len(levels), N, D]`."""
+        result = np.repeat(self.values[None], len(levels), 0)
+        for span in self.spans:
+            result[:, span.steps] = np.quantile(span.samples, levels, axis=0)
+        return result
 
 
 class Bridge(NamedTuple):
@@ -64,9 +96,10 @@ class Bridge(NamedTuple):
     spreads: tuple[float, ...]  # mean deviation from the median, in mean errors of a line, likewise
     values: tuple[int, ...]  # hidden values that the factors of each size were fitted to
 
-    def apply(self, samples: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Returns completions `[M, N, D]` of a series `[N, D]` with other levels and spreads."""
-        result = samples.copy()
+    def apply(self, spans: Sequence[Span], values: np.ndarray) -> list[Span]:
+        """Returns the spans of a series `[N, D]` with other levels and spreads."""
+        result = [Span(start, samples.copy()) for start, samples in spans]
+        starts = [span.start for span in spans]
         for d, column in enumerate(values.T):
             if not np.isfinite(column).any():
                 continue  # no line; the model's completions stay
@@ -76,11 +109,14 @@ class Bridge(NamedTuple):
                     continue  # a line needs both ends; the model's completions stay
                 level, spread = (np.interp(np.log(stop - start), np.log(self.sizes), factors)
                                  for factors in (self.levels, self.spreads))
-                completions = samples[:, start:stop, d]
+                number = bisect.bisect(starts, start) - 1
+                inside = slice(start - starts[number], stop - starts[number])
+                completions = spans[number].samples[:, inside, d]
                 median = np.median(completions, 0)
                 width = spread * errors(stop - start)
-                result[:, start:stop, d] = (line[start:stop] + level * (median - line[start:stop])
-                                            + width * _unit_deviations(completions))
+                result[number].samples[:, inside, d] = (
+                    line[start:stop] + level * (median - line[start:stop])
+                    + width * _unit_deviations(completions))
         return result
 
 
@@ -241,14 +277,14 @@ def complete(
 
     The `lookahead` steps after a gap count. Calls `on_group` after each group of gaps (`groups`).
     """
-    filled = np.isnan(series.values)
-    samples = np.repeat(series.values[None], num_samples, 0)
+    spans = []
     for number, (start, stop) in enumerate(groups(series.values, lookahead)):
         completions = model.complete(
             series, start, stop, lookahead=lookahead, num_samples=num_samples,
             num_particles=num_particles, seed=seed + (number << 31))
-        samples[:, start:stop] = np.where(filled[start:stop], completions, samples[:, start:stop])
+        values = series.values[start:stop]
+        spans.append(Span(start, np.where(np.isnan(values), completions, values)))
         on_group()
     if bridge is not None:
-        samples = bridge.apply(samples, series.values)
-    return Completed(samples, filled)
+        spans = bridge.apply(spans, series.values)
+    return Completed(series.values, spans)

@@ -25,6 +25,9 @@ _MOST_CHARTS = 6
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
+    if args.draws > args.num_samples:
+        raise UsageError(f"--draws: expected at most {args.num_samples}, the --num-samples, got "
+                         f"{args.draws}. Give more samples.")
     model = load_model(args)
     if args.plot:
         plots.pyplot()
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"Filled {table.num_missing:,} values of {len(table.series):,} series.", file=sys.stderr)
     files.write_table(args.output, _columns(model, table, completed, args))
     if args.plot:
-        plots.fans(args.plot, _charts(model, table, completed, args.lookahead))
+        plots.fans(args.plot, _charts(model, table, completed))
 
 
 def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.Bridge | None:
@@ -83,20 +86,20 @@ def _columns(
 ) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = defaultdict(list)
     tail = (1 - args.interval) / 2
-    for one, (samples, filled) in zip(table.series, completed):
+    for one, each in zip(table.series, completed):
         size = len(one.values)
         if len(table.series) > 1 or one.name:
             columns["series"] += [one.name] * size
         columns["time"] += model.layout.step.format(one.start + np.arange(size))
-        lower, median, upper = np.quantile(samples, [tail, 0.5, 1 - tail], axis=0)
+        lower, median, upper = each.quantiles([tail, 0.5, 1 - tail])
+        draws = [each.sample(number) for number in range(args.draws)]
         for d, target in enumerate(model.layout.roles.targets):
-            columns[target] += np.where(
-                filled[:, d], median[:, d], one.values[:, d]).tolist()
+            columns[target] += median[:, d].tolist()
             columns[f"{target}_lower"] += lower[:, d].tolist()
             columns[f"{target}_upper"] += upper[:, d].tolist()
-            columns[f"{target}_filled"] += filled[:, d].astype(int).tolist()
-            for suffix, sample in zip(_draws(args), samples):
-                columns[f"{target}_{suffix}"] += sample[:, d].tolist()
+            columns[f"{target}_filled"] += each.filled[:, d].astype(int).tolist()
+            for suffix, draw in zip(_draws(args), draws):
+                columns[f"{target}_{suffix}"] += draw[:, d].tolist()
     return columns
 
 
@@ -104,20 +107,21 @@ def _draws(args: argparse.Namespace) -> list[str]:
     return [f"draw{number + 1}" for number in range(args.draws)]
 
 
-def _charts(
-    model: SeriesModel, table: Table, completed: list[Completed], lookahead: int
-) -> list[plots.Fan]:
+def _charts(model: SeriesModel, table: Table, completed: list[Completed]) -> list[plots.Fan]:
     time, none = model.layout.step.clock, np.array([])
     charts: list[plots.Fan] = []
-    for one, (samples, filled) in zip(table.series, completed):
-        for start, stop in gaps.groups(one.values, lookahead):
+    for one, (_, spans) in zip(table.series, completed):
+        for span in spans:
             if len(charts) == _MOST_CHARTS:
                 return charts
-            d = int(np.argmax(filled[start:stop].sum(0)))
+            start, stop = span.steps.start, span.steps.stop
+            d = int(np.argmax(np.isnan(one.values[start:stop]).sum(0)))
             shown = np.arange(max(0, start - _MARGIN), min(len(one.values), stop + _MARGIN))
             # With the observed neighbours, so that a gap of one step has a visible fan.
             inner = np.arange(max(0, start - 1), min(len(one.values), stop + 1))
+            samples = np.repeat(one.values[None, inner, d], len(span.samples), 0)
+            samples[:, start - inner[0]:stop - inner[0]] = span.samples[..., d]
             charts.append(plots.Fan(
                 f"{one.name} {model.layout.roles.targets[d]}".strip(), time(shown + one.start),
-                one.values[shown, d], time(inner + one.start), samples[:, inner, d], none, none))
+                one.values[shown, d], time(inner + one.start), samples, none, none))
     return charts

@@ -10,6 +10,7 @@ Axes: B batch, T time, D targets, L lags, F features, C calendar codes (see `vae
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -346,16 +347,14 @@ def scoring_batches(
     reads ahead tells nothing of the places to latents before them. Runs of more than `horizon`
     steps are split.
     """
-    windows = []
-    for places in sequences:
-        for first in range(0, len(places), horizon):
-            part = places[first:first + horizon]
-            origin = part.start
-            series = table.series[places.series]
-            start = max(maker.first(origin), origin - context)
-            window = maker.window(series, start, origin + len(part))
-            windows.append((cut(window, 0, origin - start), cut(window, origin - start)))
-    for first in range(0, len(windows), batch_size):
-        before, after = zip(*windows[first:first + batch_size])
+    def halves(part: Places) -> tuple[Window, Window]:
+        start = max(maker.first(part.start), part.start - context)
+        window = maker.window(table.series[part.series], start, part.stop)
+        return cut(window, 0, part.start - start), cut(window, part.start - start)
+
+    windows = (halves(places[first:first + horizon]) for places in sequences
+               for first in range(0, len(places), horizon))
+    while rows := list(itertools.islice(windows, batch_size)):
+        before, after = zip(*rows)
         yield stack(before, batch_size, context)
         yield stack(after, batch_size, horizon, is_start=False)

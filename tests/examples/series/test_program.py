@@ -413,6 +413,8 @@ def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerl
     (tmp_path / "whole.csv").write_text(csv(rows()))
     assert_one_line(run("impute", "--log-dir", trained.log_dir, "--data", tmp_path / "whole.csv"),
                     "expected a table with missing values to fill")
+    assert_one_line(run("impute", "--log-dir", trained.log_dir, "--draws", "201"),
+                    "--draws: expected at most 200, the --num-samples, got 201. Give more samples.")
 
 
 def test_anomalies_are_flagged_at_a_calibrated_rate(run, trained, tmp_path, eagerly):

@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Gaps, anomaly scores, the spread of paths, pen strokes and sound, without a model."""
 
+import tracemalloc
 import wave
 
 import numpy as np
@@ -62,9 +63,10 @@ def test_completions_are_as_near_a_line_as_hidden_values_say():
     assert max(bridge.levels) <= 0.1
     values = straight.series[0].values.copy()
     values[50], values[60:66] = np.nan, np.nan
-    samples, filled = gaps.complete(
+    completed = gaps.complete(
         wrong, straight.series[0]._replace(values=values), lookahead=4, num_samples=200,
         num_particles=1, bridge=bridge)
+    samples, filled = samples_of(completed), completed.filled
     np.testing.assert_allclose(
         np.median(samples, 0)[filled], gaps.lines(values[:, 0])[filled[:, 0]], atol=1.5)
     np.testing.assert_array_equal(samples[7][~filled], values[~filled])
@@ -87,7 +89,7 @@ def test_a_target_without_values_keeps_the_models_completions():
     values[40] = NAN
     samples = np.random.default_rng(0).normal(size=[9, 80, 2])
     bridge = gaps.Bridge((1, 4), (0.0, 0.0), (1.0, 1.0), (99, 99))
-    changed = bridge.apply(samples, values)
+    changed = applied(bridge, samples, values)
     np.testing.assert_array_equal(changed[..., 1], samples[..., 1])
     assert np.median(changed[:, 40, 0]) == pytest.approx((values[39, 0] + values[41, 0]) / 2)
     table = one_table(values)
@@ -125,7 +127,11 @@ def test_a_gap_between_two_sizes_takes_factors_between_theirs():
     values = np.array([0.0, 3, 1, NAN, NAN, 2, 8, 4, 1, 0])[:, None]
     samples = np.repeat(np.nan_to_num(values)[None], 3, 0)
     samples[:, 3:5, 0] = [[5.0, 5], [6, 6], [7, 7]]
-    changed = gaps.Bridge((1, 4), (0.0, 1.0), (1.0, 2.0), (99, 99)).apply(samples, values)
+    bridge = gaps.Bridge((1, 4), (0.0, 1.0), (1.0, 2.0), (99, 99))
+    changed = applied(bridge, samples, values)
+    (part,) = bridge.apply([gaps.Span(2, samples[:, 2:6])], values)
+    assert part.start == 2
+    np.testing.assert_array_equal(part.samples, changed[:, 2:6])
     line = np.array([4 / 3, 5 / 3])
     np.testing.assert_allclose(changed[1, 3:5, 0], (line + 6) / 2)  # log 2 / log 4 is a half
     width = np.abs(changed[:, 3:5, 0] - changed[1, 3:5, 0]).mean(0)
@@ -135,9 +141,22 @@ def test_a_gap_between_two_sizes_takes_factors_between_theirs():
 def test_gaps_at_the_ends_keep_the_models_completions():
     values = np.array([NAN, 0.0, 3, NAN, 1, 2, NAN, NAN])[:, None]
     samples = np.random.default_rng(0).normal(size=[5, 8, 1])
-    changed = gaps.Bridge((1, 4), (0.0, 0.0), (1.0, 1.0), (99, 99)).apply(samples, values)
+    bridge = gaps.Bridge((1, 4), (0.0, 0.0), (1.0, 1.0), (99, 99))
+    changed = applied(bridge, samples, values)
     np.testing.assert_array_equal(changed[:, [0, 6, 7]], samples[:, [0, 6, 7]])
     assert np.median(changed[:, 3, 0]) == 2.0
+
+
+def applied(bridge, samples, values):
+    """Returns the samples of a whole series with the bridge's factors."""
+    (span,) = bridge.apply([gaps.Span(0, samples)], values)
+    return span.samples
+
+
+def samples_of(completed):
+    """Returns the completions of a whole series, `[M, N, D]`."""
+    return np.stack([completed.sample(number)
+                     for number in range(len(completed.spans[0].samples))])
 
 
 def one_table(values):
@@ -159,12 +178,31 @@ def test_observed_values_stay_and_each_group_has_its_seed():
     values = np.arange(40.0).reshape(20, 2)
     values[2, 0] = values[4, 1] = values[15] = NAN
     model = Constant()
-    samples, filled = gaps.complete(
+    completed = gaps.complete(
         model, Series("", 0, values, np.zeros([20, 0]), np.zeros(0)), lookahead=4, num_samples=3,
         num_particles=1)
+    samples, filled = samples_of(completed), completed.filled
+    np.testing.assert_array_equal(
+        completed.quantiles([0.1, 0.5]), np.quantile(samples, [0.1, 0.5], axis=0))
     np.testing.assert_array_equal(samples[0], np.where(
         filled, np.where(np.arange(20)[:, None] < 10, -1.0, -2.0), values))
     assert filled.sum() == 4 and len({seed for *_, seed in model.calls}) == 2
+
+
+def test_memory_of_completions_grows_with_the_gaps_alone():
+    values = np.sin(np.arange(50_000.0))[:, None]
+    values[[100, 30_000]] = NAN
+    series = Series("", 0, values, np.zeros([len(values), 0]), np.zeros(0))
+    bridge = gaps.Bridge((1, 4), (0.5, 0.5), (1.0, 1.0), (99, 99))
+    tracemalloc.start()
+    completed = gaps.complete(Drawing(np.nan_to_num(values), 1.0), series, lookahead=4,
+                              num_samples=200, num_particles=1, bridge=bridge)
+    completed.quantiles([0.1, 0.5, 0.9])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(span.start, span.samples.shape) for span in completed.spans] == [
+        (100, (200, 1, 1)), (30_000, (200, 1, 1))]
+    assert peak < 20 * values.nbytes  # 200 whole series are ten times as large
 
 
 def test_average_precision_of_a_case_worked_by_hand():

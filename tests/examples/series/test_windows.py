@@ -184,6 +184,17 @@ def test_what_follows_an_origin_does_not_choose_where_its_window_begins():
     assert starts == [[6], [6]]
 
 
+def test_windows_are_made_when_their_batch_is_read(monkeypatch):
+    one, starts = table_of(WAVE), []
+    maker = maker_of(one)
+    window = maker.window
+    monkeypatch.setattr(maker, "window", lambda series, start, stop: starts.append(start) or (
+        window(series, start, stop)))
+    batches = windows.scoring_batches(maker, one, windows.positions([90]), 20, 5, 2)
+    sizes = [len(starts) for _ in batches]
+    assert sizes == [min(18, 2 * (number // 2 + 1)) for number in range(18)]
+
+
 def test_each_place_is_scored_once_after_its_context():
     one = table_of(WAVE)
     places = [windows.positions([90])[0][60:]]
