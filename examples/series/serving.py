@@ -147,11 +147,13 @@ def _is_possible(model: SeriesModel, values: Tensor) -> Tensor:
         return (values >= 0) & (values < tf.constant([*map(len, model.layout.codes)], tf.int32))
     if kind == "bits":
         return tf.equal(values, 0) | tf.equal(values, 1)
-    return tf.math.is_finite(values) & ((values >= 0) | (kind != "counts"))
+    if kind == "counts":
+        return tf.math.is_finite(values) & (values >= 0) & tf.equal(values, tf.round(values))
+    return tf.math.is_finite(values)
 
 
 def _values_of(model: SeriesModel) -> str:
-    return {"classes": "numbers of classes", "bits": "0 or 1", "counts": "finite counts",
+    return {"classes": "numbers of classes", "bits": "0 or 1", "counts": "counts",
             "scaled": "finite numbers"}[model.maker.space.kind]
 
 

@@ -30,6 +30,7 @@ _TRIAL_STEPS = 150  # updates of each distribution that validation compares
 _TRIAL_SHARE = 1 / 4  # of --max-minutes, for all of these together
 _LEAST_MINUTES = 0.5  # for two of them, most of it to compile
 _CALIBRATION_SHARE = 0.1  # of --max-minutes
+_BLOCK = 1 << 20  # steps that are checked at once
 
 
 def run(args: argparse.Namespace) -> None:
@@ -90,13 +91,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_output(model: SeriesModel, data: Data) -> None:
     """Raises UsageError where the output cannot have a value of the training steps."""
-    for places in data.train:
-        series = data.table.series[places.series]
-        values = series.values[places.start:places.stop]
+    parts = (places[first:first + _BLOCK] for places in data.train
+             for first in range(0, len(places), _BLOCK))
+    for part in parts:
+        series = data.table.series[part.series]
+        values = series.values[part.start:part.stop]
         bad = np.argwhere(~model.maker.is_possible(values))
         if len(bad):
             row, d = bad[0]
-            time = model.layout.step.format(np.array([series.start + places.start + row]))[0]
+            time = model.layout.step.format(np.array([series.start + part.start + row]))[0]
             raise UsageError(
                 f"column {model.layout.roles.targets[d]!r}: expected values that "
                 f"output={model.hparams.output} can have, got {values[row, d]:g} at {time}. "

@@ -192,23 +192,23 @@ class WindowMaker:
         elif self.space.kind == "bits":
             possible = np.isin(values, (0, 1))
         elif self.space.kind == "counts":
-            possible = values >= 0
+            possible = (values >= 0) & (values == np.round(values))
         else:
             possible = values > 0 if self.space.log else np.ones(values.shape, bool)
             possible[:, self._binary] = np.isin(values[:, self._binary], (0, 1))
         return possible | np.isnan(values)
 
+    def _possible(self, values: np.ndarray) -> np.ndarray:
+        return np.where(self.is_possible(values), values, np.nan)
+
     def _in_units(self, values: np.ndarray) -> np.ndarray:
         """Returns values `[N, D]` in unscaled units of the model, NaN where there are none."""
+        values = self._possible(values)
         if self.space.kind == "classes":
-            return np.stack([
-                np.where(np.isin(values[:, d], classes),
-                         np.searchsorted(classes, values[:, d]), np.nan)
-                for d, classes in enumerate(self._layout.codes)], -1)
-        if self.space.kind == "scaled" and self.space.log:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return np.log(np.where(values > 0, values, np.nan))
-        return values
+            numbers = np.stack([np.searchsorted(classes, values[:, d])
+                                for d, classes in enumerate(self._layout.codes)], -1)
+            return np.where(np.isnan(values), np.nan, numbers)
+        return np.log(values) if self.space.log else values
 
     def _with_noise(self, series: Series, steps: np.ndarray) -> np.ndarray:
         """Returns the values of consecutive steps with rounding noise, in the model's units.
@@ -227,6 +227,7 @@ class WindowMaker:
         noise = np.random.Generator(
             np.random.Philox(key=zlib.crc32(series.name.encode())).advance(number // 4)).random(
                 number % 4 + values.size)[number % 4:]
+        values = self._possible(values)  # noise would raise half of the zeros above 0
         return self._in_units(values + unit * (noise.reshape(values.shape) - 0.5))
 
     def _scale(self, series: Series, start: int) -> tuple[np.ndarray, np.ndarray]:

@@ -50,21 +50,24 @@ def test_nothing_after_the_origin_reaches_a_window(output):
 
 @pytest.mark.parametrize("output, values, impossible", [
     ("normal", [-500, 0, 500], []), ("lognormal", [-500, 0, 500], [-500, 0]),
-    ("negative_binomial", [-1, 0, 500], [-1]), ("bernoulli", [0, 1, 2], [2]),
+    ("negative_binomial", [-1, 0, 1.5, 500], [-1, 1.5]), ("bernoulli", [0, 1, 2], [2]),
     ("categorical", [0, 3, 1.5], [1.5])])
 def test_values_that_an_output_cannot_have(output, values, impossible):
     maker = maker_of(table_of(np.arange(40) % 4), output)
     values = np.array([*values, np.nan])
     assert values[~maker.is_possible(values[:, None])[:, 0]].tolist() == impossible
+    window = maker.window(table_of(values).series[0], 0, len(values))  # where they are missing
+    assert (~window.is_observed[:, 0]).sum() == len(impossible) + 1
 
 
 def test_the_name_of_a_space_tells_the_datas_units():
-    one, classes = table_of(2.0 + np.arange(40) % 4), np.arange(2.0, 6)
+    numbers, bits, classes = 2.0 + np.arange(40) % 4, np.arange(40) % 2.0, np.arange(2.0, 6)
     in_data_units = {
         "scaled": lambda x, loc, scale: x * scale + loc, "counts": lambda x, *_: x,
         "log": lambda x, loc, scale: np.exp(x * scale + loc), "bits": lambda x, *_: x,
         "classes": lambda x, *_: classes[x]}
     for output, space in SPACES.items():
+        one = table_of(bits if space.name == "bits" else numbers)
         maker = maker_of(one, output)
         values, *_, loc, scale = maker.window(one.series[0], 20, 40)
         data = maker.to_data(values, loc, scale)
