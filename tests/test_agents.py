@@ -76,6 +76,15 @@ def _contract(name):
     return Test
 
 
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+@pytest.mark.parametrize("inputs", [np.ones([1, 3, 2]), np.ones([1, 3, 2], np.float32)])
+def test_external_inputs_take_the_dtype_of_the_model(dtype, inputs):
+    with dtypes.float_dtype(dtype):
+        external = agent.ExternalInputs(encoders.MLPEncoder(tf.TensorSpec([2]), (3,)))
+        contexts, _ = external.contexts((), (), inputs, seed=small.SEED)
+    assert contexts.dtype == dtype
+
+
 for _name in AGENTS:
     globals()[f"Test{_name.title().replace(' ', '').replace(',', '')}"] = _contract(_name)
 

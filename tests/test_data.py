@@ -149,6 +149,10 @@ def test_a_switched_data_set_is_the_one_and_then_the_other():
     assert switched.batches_per_epoch == 1
     for step, expected in enumerate([one, one, one, other, other]):
         small.same(switched.batch(step), expected.batch(step))
+    streams = [data.Streams(first + np.arange(100), 2, 10, seed=0) for first in (0, 1000)]
+    switched = data.ScheduledDataSet(*streams, 2)  # rows of the first do not go on
+    assert [switched.batch(step).is_start.tolist() for step in range(4)] == [
+        [True] * 2, [False] * 2, [True] * 2, [False] * 2]
     with pytest.raises(ValueError, match="one batch size, got 2 and 3"):
         data.ScheduledDataSet(one, data.Sequences(sequences(3), 3, 8, seed=0), 1)
 
@@ -188,6 +192,15 @@ def test_sequences_are_arrays_of_numbers(sequence):
         data.check_finite([sequence])
 
 
+def test_the_arrays_of_a_sequence_have_as_many_steps():
+    uneven = {"a": np.ones([4, 1]), "b": np.ones([3, 1])}
+    for read in (lambda rows: data.Sequences(rows, 2, 4, seed=0),
+                 lambda rows: next(data.windows(rows, 2, 4))):
+        with pytest.raises(ValueError, match="sequence 0: expected arrays of as many steps each, "
+                           "got 4 and 3"):
+            read([uneven])
+
+
 @pytest.mark.parametrize(("batch_size", "size"), [(1, 3), (2, 4), (3, 100), (5, 1)])
 def test_windows_visit_every_step_once(batch_size, size):
     unequal = sequences(5, 0, 7, 1, 3)
@@ -224,6 +237,28 @@ def test_as_tensors_takes_the_dtypes_of_the_spec():
     assert tensors.lengths.dtype == tf.int32
     assert tensors.is_start.dtype == tf.bool
     assert tensors.inputs == ()
+    tensors = data.as_tensors(data.pad([np.array([0.0, 1.0])], 2), tf.TensorSpec([], tf.bool))
+    assert tensors.observed.numpy().tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(("dtype", "values", "message"), [
+    (tf.uint8, [3, 300], "from 0 to 255, .* got 300"), (tf.uint8, [-1], "got -1"),
+    (tf.int32, [3e9], "got 3000000000"), (tf.int32, [0.5], "whole numbers .* got 0.5"),
+    (tf.bool, [0.3], "from 0 to 1, .* got 0.3"), (tf.bool, [2], "got 2")])
+def test_numbers_that_the_dtype_of_the_spec_does_not_have_are_refused(dtype, values, message):
+    with pytest.raises(ValueError, match=message):
+        data.as_tensors(data.pad([np.array(values)], 4), tf.TensorSpec([], dtype))
+
+
+def test_batches_of_ones_own_are_checked():
+    batch = data.pad([np.zeros(3)], 4)
+    spec = tf.TensorSpec([])
+    for length in (-1, 5):
+        with pytest.raises(ValueError, match=rf"lengths from 0 to 4, .* got \[{length}\]"):
+            data.as_tensors(batch._replace(lengths=np.array([length])), spec)
+    masked = batch._replace(observed=np.ma.masked_equal(batch.observed, 0))
+    with pytest.raises(ValueError, match="got masked arrays in Batch.observed"):
+        data.as_tensors(masked, spec)
 
 
 def test_windows_begin_at_multiples_of_the_alignment():

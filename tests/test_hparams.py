@@ -53,6 +53,8 @@ def test_options_of_a_core_are_hyperparameters():
     assert plain.srnn_use_res_q and not changed.srnn_use_res_q
     assert changed == HParams(vae_type="SRNN", srnn_use_res_q=False) != plain
     assert changed.replace(batch_size=2).srnn_use_res_q is False
+    assert dataclasses.replace(changed, batch_size=2) == changed.replace(batch_size=2)
+    assert dataclasses.replace(changed, srnn_use_res_q=True) == plain
     assert plain == HParams(vae_type="SRNN", srnn_use_res_q=True)
     assert changed.diff(plain) == [Difference("srnn_use_res_q", False, True)]
     assert HParams.from_json(changed.to_json()) == changed

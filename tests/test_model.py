@@ -123,6 +123,20 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, tmp_path):
     assert metrics(tmp_path / "waves") == metrics(log_dir)
 
 
+def test_weights_that_an_interrupted_session_left_are_not_the_first(tmp_path):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    model = Waves(HPARAMS, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(waves(4), num_steps=4, should_stop=fail)
+    with pytest.raises(ValueError, match="expected the first weights.*Make the model again"):
+        model.train(waves(4), num_steps=4)
+    again = Waves(HPARAMS, tmp_path)
+    again.train(waves(4), num_steps=1)
+    model.train(waves(4), num_steps=2)  # resumes from the checkpoint
+
+
 def test_the_seed_decides_the_weights(tmp_path):
     models = []
     for seed in (1, 1, 2):

@@ -145,6 +145,7 @@ class ExternalInputs(_Stateless):
         """Args: encoder: from the inputs of a step to features `[..., F]`; name: of the module."""
         super().__init__(name=name)
         self._encoder = encoder
+        self._dtype = dtypes.default_dtype()
 
     @property
     def context_size(self) -> int:
@@ -169,7 +170,9 @@ class ExternalInputs(_Stateless):
                 "tf.data.Dataset of batches, score batches with "
                 "model.make_evaluator(bound).score(batches, seed=0), and sample with "
                 "model.gen_core.generate(num_steps, state, inputs, seed=0).")
-        return self._encoder(inputs)
+        return self._encoder(tf.nest.map_structure(
+            lambda leaf: tf.cast(leaf, self._dtype) if leaf.dtype.is_floating else leaf,
+            tf.nest.map_structure(tf.convert_to_tensor, inputs)))
 
 
 class History(NamedTuple):

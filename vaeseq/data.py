@@ -290,7 +290,10 @@ class ScheduledDataSet(DataSet):
         self._step = step
 
     def batch(self, step: int) -> Batch:
-        return (self._first if step < self._step else self._then).batch(step)
+        batch = (self._first if step < self._step else self._then).batch(step)
+        # Rows do not continue those of the other data set.
+        return batch._replace(is_start=np.ones_like(batch.is_start)) if (
+            step == self._step) else batch
 
     @property
     def batches_per_epoch(self) -> int:
@@ -393,16 +396,25 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     (all True without one), and `observed_mask` is empty.
 
     Raises:
-      ValueError: observations have another structure or shape than the spec, or fractions where
-        it has integers; the batch has missing values, and the spec none; or a part of an
-        observation is unseen that the spec takes as a whole.
+      ValueError: observations have another structure or shape than the spec, or numbers that its
+        dtype does not have; the batch has missing values, and the spec none; a part of an
+        observation is unseen that the spec takes as a whole; observations are masked arrays; or a
+        length is not from 0 to T.
     """
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
         if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
-            if spec.dtype.is_integer and leaf.dtype.kind == "f" and np.any(leaf % 1):
-                raise ValueError("expected whole numbers, as the model's observation_spec has, got "
-                                 f"{leaf[leaf % 1 != 0][0]}.")
-            leaf = leaf.astype(spec.dtype.as_numpy_dtype, copy=False)
+            if np.ma.is_masked(leaf):
+                raise ValueError(
+                    "expected the mask of a batch in Batch.observed_mask, got masked arrays in "
+                    "Batch.observed. Make the batch with data.pad.")
+            dtype = spec.dtype.as_numpy_dtype
+            if not (spec.dtype.is_floating or np.can_cast(leaf.dtype, dtype)):
+                low, high = (0, 1) if spec.dtype == tf.bool else (spec.dtype.min, spec.dtype.max)
+                is_wrong = (leaf < low) | (leaf > high) | (leaf % 1 != 0)
+                if is_wrong.any():
+                    raise ValueError(f"expected whole numbers from {low} to {high}, as the model's "
+                                     f"observation_spec has, got {leaf[is_wrong][0]}.")
+            leaf = leaf.astype(dtype, copy=False)
         return tf.cast(leaf, spec.dtype)
 
     observed = batch.observed
@@ -422,6 +434,11 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
             "hyperparameter missing_values=values (or observations), or with a MaskedEncoder and "
             "a MaskedDecoder.")
     observed = tf.nest.map_structure(cast, observation_spec, observed)
+    num_steps = tf.nest.flatten(observed)[0].shape[1]
+    if isinstance(batch.lengths, np.ndarray) and np.any(
+            (batch.lengths < 0) | (batch.lengths > num_steps)):
+        raise ValueError(f"expected lengths from 0 to {num_steps}, the steps of the batch, got "
+                         f"{batch.lengths.tolist()}.")
     rest = tf.nest.map_structure(
         tf.convert_to_tensor, (batch.lengths, batch.is_start, batch.inputs))
     return Batch(observed, *rest)
@@ -488,6 +505,9 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
                 raise ValueError(
                     f"sequence {number}: expected NumPy arrays of numbers, got {kind}. Make one of "
                     "it: np.asarray(sequence, np.float32).")
+            if len(array) != _num_steps(sequence):
+                raise ValueError(f"sequence {number}: expected arrays of as many steps each, got "
+                                 f"{_num_steps(sequence)} and {len(array)}.")
             if array.dtype.kind == "f" and not np.isfinite(np.ma.filled(array, 0)).all():
                 place = np.argwhere(~np.isfinite(np.ma.filled(array, 0)))[0].tolist()
                 value = str(array[tuple(place)]).replace("nan", "NaN")

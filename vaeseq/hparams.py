@@ -101,6 +101,7 @@ class _AcceptsCoreOptions(type):
     """Lets the constructor of `HParams` take the options of cores beside the fields."""
 
     def __call__(cls: type[_Instance], **values: Any) -> _Instance:
+        values = {**dict(values.pop("options", ())), **values}  # as dataclasses.replace gives them
         declared = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         names = [name for name in values if name not in declared]
         declared_options = core_options() if names else {}

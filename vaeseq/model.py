@@ -120,7 +120,7 @@ class Model(abc.ABC):
         self._impute = compiled(functools.partial(imputation.samples, self.gen_core))
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
-        self._ready = False
+        self._ready = self._is_interrupted = False
         self.step = 0
 
     def _make_gen_core(self) -> vae.GenCore:
@@ -246,7 +246,8 @@ class Model(abc.ABC):
 
         Raises:
           ValueError: there is too little data, `valid` has no step, `log_dir` is locked by another
-            session or is damaged, or the replicas cannot share a batch evenly.
+            session or is damaged, the replicas cannot share a batch evenly, or an earlier call was
+            interrupted by an exception before its first checkpoint.
           NumericsError: a loss or gradient is not finite.
           LostWorkerError: another worker was lost.
         """
@@ -282,7 +283,11 @@ class Model(abc.ABC):
                 patience=self.hparams.patience if patience is None else patience,
                 callbacks=callbacks)
             num_done = trainer.restore()
-            self._ready = True
+            if not num_done and self._is_interrupted:
+                raise ValueError(
+                    "expected the first weights of the model; an interrupted session has changed "
+                    "them, before its first checkpoint. Make the model again, with equal seeds.")
+            self._ready = self._is_interrupted = True
             # The line of a step is written after its validation.
             num_written = num_done - trainer.is_validation_pending(num_steps)
             writer = self.make_writer(num_written) if strategy.is_chief else MultiWriter([])
@@ -298,7 +303,7 @@ class Model(abc.ABC):
                         "(--valid-steps) sets how many.")
                 result = trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                      should_stop=should_stop)
-            self.step = result.step
+            self.step, self._is_interrupted = result.step, False
             if strategy.is_chief and self._checkpoints.steps("best"):
                 self.restore()
             elif ops.average is not None:

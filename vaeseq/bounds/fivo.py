@@ -53,7 +53,8 @@ class FIVO(Bound):
 
         Args:
           num_samples: S, the number of particles.
-          resample_fn: maps log-weights `[B, S]` and a seed to ancestors, int32 `[B, S]`.
+          resample_fn: maps log-weights `[B, S]` and a seed to ancestors, int32 `[B, S]`:
+            `resampling.systematic` or `resampling.stratified`, or one's own.
           resample_criterion_fn: maps log-weights `[B, S]` to the rows to resample, bool `[B]`.
           score_term: adds the score-function gradient of the ancestors to the objective. The
             gradient is then unbiased for multinomial resampling, but of high variance; the paper

@@ -301,7 +301,8 @@ class TrainOps(snt.Module):
           strategy: distributes the rows of each batch.
           num_data_steps: steps of the training data, for `weight_posterior`.
           **overrides: further arguments of the constructor, such as `optimizer` or `extra_loss`;
-            they take precedence over the hyperparameters.
+            they take precedence over the hyperparameters. These set the learning rate of a given
+            `optimizer`, too, unless `learning_rate=None` is among the arguments.
         """
         h = hparams
         arguments: dict[str, Any] = {

