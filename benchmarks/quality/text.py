@@ -7,9 +7,9 @@
     python -m benchmarks.quality.text table --out-dir DIR
 
 `run` trains each row by `vaeseq-text train` in a new process and scores its best checkpoint on all
-held-out text, the last tenth, a sample of which validated it. The seconds of its learning curve count from the start of the
-command, with imports, compilation, validation and checkpoints. A peer's script prints its own
-learning curve, without the time of validation.
+held-out text, the last tenth, a sample of which validated it. The seconds of its learning curve
+count from the start of the command, with imports, compilation, validation and checkpoints. A peer's
+script prints its own learning curve, without the time of validation.
 
 `costs` measures an update, a sample of 500 characters and peak memory, in a new process for each
 row. It needs no trained run, so it can be repeated alone when the machine is idle. `table` prints
