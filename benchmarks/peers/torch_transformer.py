@@ -25,9 +25,9 @@ _SYMBOLS, _EMBED, _LAYERS, _HEADS, _WINDOW, _WARM_UP = 65, 64, 3, 4, 128, 3
 
 
 class Block(nn.Module):
-    """Attention to the window of the past, and SwiGLU."""
+    """Attention to the window of the past, and SwiGLU; `steps` is the most in one call."""
 
-    def __init__(self, size):
+    def __init__(self, size, steps):
         super().__init__()
         self.norms = nn.ModuleList([nn.RMSNorm(size) for _ in range(2)])
         self.qkv = nn.Linear(size, 3 * size, bias=False)
@@ -36,7 +36,7 @@ class Block(nn.Module):
         self.gates, self.out = nn.Linear(size, 2 * inner, bias=False), nn.Linear(
             inner, size, bias=False)
         frequencies = 10000.0 ** (-torch.arange(size // _HEADS // 2) / (size // _HEADS // 2))
-        angles = torch.arange(_WINDOW + 64)[:, None] * frequencies
+        angles = torch.arange(_WINDOW + steps)[:, None] * frequencies
         self.register_buffer("turns", torch.stack([angles.cos(), angles.sin()]))
 
     def rotate(self, x, first):
@@ -60,11 +60,11 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """From symbols to logits, with a cache of each layer."""
 
-    def __init__(self, size):
+    def __init__(self, size, steps):
         super().__init__()
         self.embed, self.enter = nn.Embedding(_SYMBOLS, _EMBED), nn.Linear(
             _EMBED, size, bias=False)
-        self.blocks = nn.ModuleList([Block(size) for _ in range(_LAYERS)])
+        self.blocks = nn.ModuleList([Block(size, steps) for _ in range(_LAYERS)])
         self.out = nn.Linear(size, _SYMBOLS)
 
     def forward(self, x, caches, mask):
@@ -77,7 +77,7 @@ class Transformer(nn.Module):
 
 def trainer(options):
     """Returns a function that makes an update."""
-    model = Transformer(options.hidden)
+    model = Transformer(options.hidden, options.steps)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     forward = torch.compile(model) if options.compile else model
     text = torch.randint(_SYMBOLS, [options.batch, options.steps + 1])
@@ -97,7 +97,7 @@ def trainer(options):
 
 def sampler(options):
     """Returns a function that draws a batch of sequences."""
-    model = Transformer(options.hidden).eval()
+    model = Transformer(options.hidden, 1).eval()
     empty = torch.zeros(options.batch, _HEADS, 0, options.hidden // _HEADS)
 
     @torch.inference_mode()

@@ -143,22 +143,23 @@ def _ours(name: str, row: Row, options: argparse.Namespace) -> dict[str, Any]:
                "--seed", str(options.seed)]
     if row.hparams:
         command += ["--hparams", row.hparams]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               text=True)
     curve: list[tuple[float, float]] = []
     steps: list[int] = []
-    running = True
-    while running:
-        running = process.poll() is None
-        seconds = time.perf_counter() - start
-        for step, nats in _validations(log_dir / "metrics.jsonl")[len(curve):]:
-            curve.append((seconds, nats))
-            steps.append(step)
-        time.sleep(0.2)
-    if process.returncode:
-        assert process.stderr is not None
-        raise arguments.UsageError(f"{name}: {process.stderr.read().strip()[-300:]}")
+    # A file, as the process would wait for a reader of a full pipe
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        running = True
+        while running:
+            running = process.poll() is None
+            seconds = time.perf_counter() - start
+            for step, nats in _validations(log_dir / "metrics.jsonl")[len(curve):]:
+                curve.append((seconds, nats))
+                steps.append(step)
+            time.sleep(0.2)
+        if process.returncode:
+            stderr.seek(0)
+            raise arguments.UsageError(f"{name}: {stderr.read().strip()[-300:]}")
     scored = subprocess.run(
         [sys.executable, "-c", _PROGRAM, "evaluate", "--log-dir", str(log_dir), "--json",
          "--num-samples", str(_BOUND_SAMPLES)], stdout=subprocess.PIPE, check=True, text=True)

@@ -1,11 +1,13 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The benchmark of models of text: its rows, its table, its plot."""
 import json
+import textwrap
 
 import pytest
 
 from benchmarks.quality import text
 from examples.text.hparams import TextHParams
+from tests.in_process import runner
 
 SCORE = {"nats_per_character": 1.5, "bound": "exact", "num_samples": 1, "standard_error": 0.0}
 COSTS = {"update_seconds": 0.02, "update_processor_seconds": 0.03, "sample_seconds": 0.25,
@@ -38,3 +40,16 @@ def test_the_table_command_draws_what_is_there(tmp_path, capsys, costs):
     assert text.program.run(["table", "--out-dir", str(tmp_path)]) == 0
     assert "| LSTM |" in capsys.readouterr().out
     assert (tmp_path / "quality.png").stat().st_size > 1000
+
+
+def test_a_program_that_fails_after_many_warnings_does_not_block(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(text, "_PROGRAM", textwrap.dedent("""
+        import signal, sys
+        signal.alarm(20)  # ends a program that waits
+        sys.exit("a warning\\n" * 20_000 + "the reason")
+        """))
+    (tmp_path / "corpus").write_text("text")
+    ended = runner(text.program, capsys)(
+        "run", "--corpus", tmp_path / "corpus", "--out-dir", tmp_path / "out", "--log-dir",
+        tmp_path / "runs", "--rows", "lstm")
+    assert ended.status == 2 and ended.err.rstrip().endswith("the reason")
