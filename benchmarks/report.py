@@ -19,10 +19,10 @@ from vaeseq.version import __version__
 def provenance(module: str) -> dict[str, Any]:
     """Returns the running command of `module`, the date, the machine and the versions.
 
-    Paths in the command are reduced to their last names.
+    Paths in the command that begin with "/" or "." are reduced to their last names.
     """
     return {
-        "command": shlex.join(["python", "-m", module, *map(os.path.basename, sys.argv[1:])]),
+        "command": shlex.join(["python", "-m", module, *map(_without_folders, sys.argv[1:])]),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()} GiB, "
                    f"{platform.system()}",
@@ -59,3 +59,11 @@ def _read(path: str) -> str:
         return Path(path).read_text("utf-8")
     except OSError:
         return ""
+def _without_folders(word: str) -> str:
+    """Reduces a path, alone or after "=", to its last name."""
+    path_alone = word.startswith(("/", "."))
+    name, equals, path = ("", "", word) if path_alone else word.partition("=")
+    last = os.path.basename(path.rstrip("/")) if path.startswith(("/", ".")) else ""
+    return name + equals + (last or path)
+
+

@@ -182,8 +182,13 @@ def data_of(options: argparse.Namespace) -> Data:
     data = (_phrases(options.corpus, options.frames) if options.corpus.suffix == ".npz"
             else _lines(options.corpus))
     train, valid, test = data.splits
-    every = max(1, len(test) // options.test_size)
-    return data._replace(splits=(train, valid, test[::every][:options.test_size]))
+    return data._replace(splits=(train, valid, evenly_spread(test, options.test_size)))
+
+
+def evenly_spread(items: Sequence[Any], size: int) -> list[Any]:
+    """Returns `size` of the items, the first included; all of them if there are no more."""
+    size = min(size, len(items))
+    return [items[number * len(items) // size] for number in range(size)]
 
 
 def measure_all(
@@ -239,8 +244,7 @@ class _Judges:
         The judges of samples are fitted to the training set, so that they judge the validation set.
         """
         of_train, held_out = (
-            self.figures(split[::max(1, len(split) // len(self._test))][:len(self._test)])
-            for split in self._data.splits[:2])
+            self.figures(evenly_spread(split, len(self._test))) for split in self._data.splits[:2])
         by_judges = ("forward_nats", "lstm_forward_nats", "frechet")
         return {**of_train, **{name: held_out[name] for name in by_judges}}
 
