@@ -9,10 +9,11 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vaeseq.cli.arguments import UsageError
 from vaeseq.version import __version__
 
 
@@ -35,11 +36,50 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def results_in(folder: Path) -> list[dict[str, Any]]:
+    """Returns the results of a folder; raises UsageError if there are none."""
+    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    if not rows:
+        raise UsageError(
+            f"--results: expected results in {str(folder)!r}, found none. Run them first.")
+    return rows
+
+
+def existing_result(path: Path, **expected: Any) -> dict[str, Any] | None:
+    """Returns the result in a file, or None without the file.
+
+    Raises UsageError if a value of the result is not the expected one.
+    """
+    if not path.is_file():
+        return None
+    row = json.loads(path.read_text())
+    require(path, row, expected)
+    return row
+
+
+def require(path: Path, measured: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raises UsageError if a value of the result in `path` is not the expected one."""
+    as_saved = json.loads(json.dumps(expected))  # tuples become lists
+    if differing := [name for name, value in as_saved.items() if measured.get(name) != value]:
+        raise UsageError(
+            f"{str(path)!r}: expected a result of the present recipe, data and options, got one "
+            f"with other {', '.join(differing)}. Remove it to measure again, or give another "
+            "folder.")
+
+
 def add_seconds(path: Path, seconds: float) -> float:
     """Adds the seconds of a training session to those in a file; returns the sum."""
     total = seconds + (json.loads(path.read_text()) if path.is_file() else 0.0)
     path.write_text(json.dumps(total))
     return total
+
+
+def _without_folders(word: str) -> str:
+    """Reduces a path, alone or after "=", to its last name."""
+    path_alone = word.startswith(("/", "."))
+    name, equals, path = ("", "", word) if path_alone else word.partition("=")
+    last = os.path.basename(path.rstrip("/")) if path.startswith(("/", ".")) else ""
+    return name + equals + (last or path)
 
 
 def _processor() -> str:
@@ -59,11 +99,3 @@ def _read(path: str) -> str:
         return Path(path).read_text("utf-8")
     except OSError:
         return ""
-def _without_folders(word: str) -> str:
-    """Reduces a path, alone or after "=", to its last name."""
-    path_alone = word.startswith(("/", "."))
-    name, equals, path = ("", "", word) if path_alone else word.partition("=")
-    last = os.path.basename(path.rstrip("/")) if path.startswith(("/", ".")) else ""
-    return name + equals + (last or path)
-
-

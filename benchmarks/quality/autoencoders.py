@@ -10,8 +10,8 @@ of an archive of piano rolls (.npz). Of the lines that are not empty, the first 
 5 % validate and the last 5 % are scored; an archive has these splits. Every regularizer trains the
 same network for the same number of updates; `rnn` is a network without a latent, for comparison.
 Then each model of latents is fitted to the latents of the training set, and as many sequences as
-the test set has are drawn from it at temperature 1. Results are small files in --results, and
-existing ones are kept.
+the test set has are drawn from it at temperature 1. Results are small files in --results; existing
+ones are kept if they are of the same settings, else refused.
 
 Symbols are characters, or whole frames: those of the training set, and one for all others. Forward
 and reverse nats are per symbol under n-gram models (`vaeseq.evaluate.samples`) and under an LSTM
@@ -35,7 +35,13 @@ import tensorflow as tf
 
 import vaeseq
 from benchmarks.quality.lstm_judge import LSTMJudge
-from benchmarks.report import add_seconds, markdown_table, provenance
+from benchmarks.report import (
+    add_seconds,
+    existing_result,
+    markdown_table,
+    provenance,
+    results_in,
+)
 from examples.midi.data import archives
 from examples.text.data.corpus import open_corpus
 from examples.text.data.vocabulary import Vocabulary
@@ -155,11 +161,11 @@ def add_arguments(parser: argparse.ArgumentParser, results: Path) -> None:
     add("--results", type=arguments.new_directory, default=results, metavar="DIR",
         help="folder of the results")
     add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
-    add("--num-steps", type=arguments.whole(1, 10**7), default=4000, metavar="N",
+    add("--num-steps", type=arguments.whole(1, 10**7), default=2000, metavar="N",
         help="updates of each run")
     add("--test-size", type=arguments.whole(2, 10**6), default=10**6, metavar="N",
         help="sequences of the test set to score, evenly spread (default: all)")
-    add("--units", type=arguments.whole(1, 1 << 14), default=256, metavar="N",
+    add("--units", type=arguments.whole(1, 1 << 14), default=128, metavar="N",
         help="units of each recurrent layer")
     add("--latent-size", type=arguments.whole(1, 1 << 12), default=32, metavar="N",
         help="size of the latent")
@@ -193,25 +199,19 @@ def evenly_spread(items: Sequence[Any], size: int) -> list[Any]:
 
 def measure_all(
     options: argparse.Namespace, data: Data, names: Sequence[str],
-    measure: Callable[[str, int], dict[str, Any]],
+    measure: Callable[[str, int], dict[str, Any]], expected: Callable[[str], dict[str, Any]],
 ) -> None:
-    """Measures each row with each seed, and writes a file of what has none yet."""
+    """Measures each row with each seed, and writes a file of what has none yet.
+
+    Raises UsageError if an existing result has not the values that are expected of its row.
+    """
     options.results.mkdir(parents=True, exist_ok=True)
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
         for name in names:
             path = options.results / f"{data.name}-{name}-{seed}.json"
-            if not path.is_file():
+            if existing_result(path, **expected(name)) is None:
                 path.write_text(json.dumps(measure(name, seed), indent=1) + "\n")
             print(f"{path.stem}: measured", flush=True)
-
-
-def results(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Returns the existing results; raises UsageError if there are none."""
-    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
-    if not rows:
-        raise arguments.UsageError(
-            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
-    return rows
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -220,7 +220,8 @@ def _run(options: argparse.Namespace) -> None:
     real = judges.figures_of_data()
     measure_all(
         options, data, options.regularizers,
-        lambda name, seed: {**_measure(name, seed, data, judges, options), "real": real})
+        lambda name, seed: {**_measure(name, seed, data, judges, options), "real": real},
+        lambda name: {"settings": _settings(name, options), "updates": options.num_steps})
     _table(options)
 
 
@@ -266,12 +267,16 @@ class _Judges:
             "length": float(np.mean(list(map(len, generated))))}
 
 
+def _settings(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    return {**_SETTINGS, "latent_size": options.latent_size, "rnn_hidden_sizes": (options.units,),
+            **REGULARIZERS[name]}
+
+
 def _measure(
     name: str, seed: int, data: Data, judges: _Judges, options: argparse.Namespace
 ) -> dict[str, Any]:
     train, _, test = data.splits
-    settings = {**_SETTINGS, "latent_size": options.latent_size,
-                "rnn_hidden_sizes": (options.units,), **REGULARIZERS[name]}
+    settings = _settings(name, options)
     log_dir = options.log_dir / f"{data.name}-{name}-{seed}"
     model = data.make(settings, log_dir, seed)
     seconds = train_model(model, log_dir, data, options.num_steps)
@@ -339,7 +344,7 @@ def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:
 
 
 def _table(options: argparse.Namespace) -> None:
-    rows = results(options)
+    rows = results_in(options.results)
     for name in sorted({row["data"] for row in rows}):
         by_regularizer = [
             [row for row in rows if (row["data"], row["regularizer"]) == (name, regularizer)]

@@ -25,10 +25,9 @@ from benchmarks.quality.autoencoders import (
     data_of,
     mean,
     measure_all,
-    results,
     train_model,
 )
-from benchmarks.report import markdown_table, provenance
+from benchmarks.report import markdown_table, provenance, results_in
 from vaeseq.autoencoder import Autoencoder, measures
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
@@ -59,7 +58,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser, _RESULTS)
     parser.add_argument("--rows", type=arguments.some_of(ROWS), default=list(ROWS), metavar="A,B",
                         help="rows to measure (default: all)")
-    parser.set_defaults(num_steps=1000, test_size=1000, units=128, importance_samples=50)
+    parser.set_defaults(num_steps=1000, test_size=1000, importance_samples=50)
 
 
 def _table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +68,18 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     data = data_of(options)
     measure_all(options, data, options.rows,
-                lambda name, seed: _measure(name, seed, data, options))
+                lambda name, seed: _measure(name, seed, data, options),
+                lambda name: {"settings": _settings(name, options)})
     _table(options)
 
 
+def _settings(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    return {**_BASE, "latent_size": options.latent_size, "rnn_hidden_sizes": (options.units,),
+            **ROWS[name][1]}
+
+
 def _measure(name: str, seed: int, data: Data, options: argparse.Namespace) -> dict[str, Any]:
-    settings = {**_BASE, "latent_size": options.latent_size,
-                "rnn_hidden_sizes": (options.units,), **ROWS[name][1]}
+    settings = _settings(name, options)
     log_dir = options.log_dir / f"{data.name}-{name}-{seed}"
     model = data.make(settings, log_dir, seed)
     if name == "reset" and not model.step:
@@ -106,7 +110,7 @@ def _take_encoder(model: vaeseq.Model, settings: dict[str, Any], data: Data, see
 
 
 def _table(options: argparse.Namespace) -> None:
-    rows = results(options)
+    rows = results_in(options.results)
     header = ("data", "changed", "seeds", "nats", "nats of the mean", "of another mean", "KL",
               "MI", "active units", "accuracy", "edits")
     table = []

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 import vaeseq
-from benchmarks.report import markdown_table, provenance
+from benchmarks.report import existing_result, markdown_table, provenance, results_in
 from vaeseq.autoencoder import Autoencoder, disentanglement, measures
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
@@ -71,7 +71,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the results")
     add("--betas", default="0,0.1,1,4", metavar="X,X", help="weights of the KL")
     add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
-    add("--num-steps", type=arguments.whole(1, 10**7), default=2000, metavar="N",
+    add("--num-steps", type=arguments.whole(1, 10**7), default=500, metavar="N",
         help="updates of each run")
     add("--latent-size", type=arguments.whole(2, 1 << 12), default=6, metavar="N",
         help="size of the latent")
@@ -90,7 +90,8 @@ def _run(options: argparse.Namespace) -> None:
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
         for beta in [weight(beta) for beta in options.betas.split(",")]:
             path = options.results / f"beta-{beta:g}-{seed}.json"
-            if not path.is_file():
+            if existing_result(path, updates=options.num_steps,
+                               latent_size=options.latent_size) is None:
                 row = _measure(beta, seed, options)
                 path.write_text(json.dumps(row, indent=1) + "\n")
             print(f"{path.stem}: measured", flush=True)
@@ -159,10 +160,7 @@ def draw_map(path: Path, coder: Autoencoder, waves: Sequence[np.ndarray]) -> Non
 
 
 def _table(options: argparse.Namespace) -> None:
-    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
-    if not rows:
-        raise arguments.UsageError(
-            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
+    rows = results_in(options.results)
     rows.sort(key=lambda row: (row["beta"], row["seed"]))
     print(markdown_table(
         ("beta", "seed", "disentanglement", "completeness", "informativeness", "MIG",

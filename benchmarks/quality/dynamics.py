@@ -18,12 +18,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import statistics
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.report import markdown_table, provenance
+from benchmarks.report import existing_result, markdown_table, provenance, require
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -89,8 +90,9 @@ def _row(
     """Returns the result of one run, from its file if there is one."""
     from benchmarks.quality.dynamics_tables.table import Settings
     path = options.results / options.name / f"{model}-{seed}.json"
-    if path.is_file():
-        return json.loads(path.read_text())
+    if (row := existing_result(path)) is not None:
+        _check(path, row, table, options)
+        return row
     settings = Settings(
         seed, options.updates or table.updates, options.max_minutes, log_dir, options.data)
     figures = table.run(model, settings)
@@ -99,6 +101,20 @@ def _row(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(row, indent=1) + "\n")
     return row
+
+
+def _check(path: Path, row: dict[str, Any], table: Table, options: argparse.Namespace) -> None:
+    """Raises UsageError if a result is of other hyperparameters, or of other --updates if any."""
+    def assignments(hparams: str | None) -> list[str]:
+        return sorted(re.split(r",(?=\w+=)", hparams or ""))
+
+    # From the command, as the time limit may have ended the run before
+    by_option = re.search(r"--updates (\d+)", row["command"])
+    updates = int(by_option[1]) if by_option else table.updates
+    is_trained = row["hparams"] is not None
+    require(path, {"hparams": assignments(row["hparams"]), "updates": updates},
+            {"hparams": assignments(table.models[row["model"]]),
+             "updates": options.updates if options.updates and is_trained else updates})
 
 
 def _command(options: argparse.Namespace, model: str, seed: int) -> str:
@@ -130,12 +146,14 @@ def markdown(name: str, results: Path) -> str:
 
 
 def _runs(rows: list[dict[str, Any]]) -> str:
-    """Describes the runs of a model: their number, and the median time of training."""
+    """Describes the runs of a model: number, median time, and unequal numbers of updates."""
     if not rows:
         return "not run"
     seconds = [row["train_seconds"] for row in rows if "train_seconds" in row]
     minutes = f", {statistics.median(seconds) / 60:.1f} min" if seconds else ""
-    return f"{len(rows)}{minutes}"
+    updates = [row[key] for row in rows for key in ("updates", "step") if key in row]
+    lengths = f", {min(updates)} to {max(updates)} updates" if len(set(updates)) > 1 else ""
+    return f"{len(rows)}{minutes}{lengths}"
 
 
 def _cell(figures: list[float]) -> str:

@@ -22,8 +22,6 @@ import argparse
 import functools
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +31,7 @@ import numpy as np
 import tensorflow as tf
 
 import vaeseq
+from benchmarks.quality import run_program
 from benchmarks.report import provenance
 from vaeseq import bounds, seeds
 from vaeseq.cli import arguments
@@ -53,7 +52,6 @@ from vaeseq.tuning.scorer import SequenceScorer
 from vaeseq.vae import GenCore
 
 _MODULE = "benchmarks.quality.judgement"
-_PROGRAM = "from examples.{}.cli import main; main()"
 # A line of a play: a speaker, or prose that ends with a letter or punctuation and whose quotation
 # marks are balanced (an apostrophe may be one).
 LINE = r"""([A-Z][A-Za-z ']*:|[^:"\[\]()]*("[^"]*"[^:"\[\]()]*)*[A-Za-z,.;:!?'\-]|)"""
@@ -108,9 +106,9 @@ def line_rewards(text: str) -> np.ndarray:
 def _shakespeare(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     corpus = _corpus(options)
     base, tuned = (options.out_dir / f"shakespeare-{seed}-{name}" for name in ("base", "tuned"))
-    _run_program("text", "train", "--log-dir", base, "--train-corpus", corpus, "--seed", seed,
-                 "--num-steps", options.base_steps)
-    report = json.loads(_run_program(
+    run_program("text", "train", "--log-dir", base, "--train-corpus", corpus, "--seed", seed,
+                "--num-steps", options.base_steps)
+    report = json.loads(run_program(
         "text", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--num-steps",
         options.updates or 600, "--reward", f"{_MODULE}:line_rewards", "--strength", 30,
         "--discount", 0.98, "--likelihood", 0.3, "--learning-rate", 2e-3, "--save-every", 50,
@@ -137,10 +135,10 @@ def _counterpoint(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The rules of first-species counterpoint, by vaeseq-midi tune."""
     corpus = _corpus(options)
     base, tuned = (options.out_dir / f"counterpoint-{seed}-{name}" for name in ("base", "tuned"))
-    _run_program(
+    run_program(
         "midi", "train", "--log-dir", base, "--seed", seed, "--train-files", f"{corpus}:train",
         "--valid-files", f"{corpus}:valid", "--num-steps", options.base_steps, "--valid-every", 100)
-    report = json.loads(_run_program(
+    report = json.loads(run_program(
         "midi", "tune", "--log-dir", tuned, "--from", base, "--seed", seed, "--json", "--bar", 4,
         "--num-steps", options.updates or 400, "--strength", 40))
     before, after = report["before"], report["after"]
@@ -156,16 +154,6 @@ def _corpus(options: argparse.Namespace) -> Path:
     if options.corpus is None:
         raise UsageError(f"{options.task}: expected its data with --corpus, got none.")
     return options.corpus
-
-
-def _run_program(program: str, *words: object) -> str:
-    """Runs a command of vaeseq-text or vaeseq-midi; returns what it prints."""
-    ended = subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(program), *map(str, words)], capture_output=True,
-        text=True, check=False)
-    if ended.returncode:
-        raise UsageError(f"{words[0]}: {ended.stderr.strip()[-300:]}")
-    return ended.stdout
 
 
 def _mixer(

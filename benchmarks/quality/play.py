@@ -18,13 +18,16 @@ import math
 import statistics
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.report import add_seconds, provenance
+from benchmarks.report import add_seconds, existing_result, provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
+
+if TYPE_CHECKING:
+    from examples.play.hparams import PlayHParams
 
 
 class Recipe(NamedTuple):
@@ -73,35 +76,41 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from examples.play.hparams import PlayHParams
     options.log_dir.mkdir(parents=True, exist_ok=True)
     for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
         for name in options.games:
             result = options.log_dir / f"{name}-{seed}.json"
-            if not result.is_file():
-                _learn(name, seed, options, result)
+            hparams = PlayHParams().parse(RECIPES[name].overrides).parse(options.hparams)
+            if existing_result(result, hparams=_changed(hparams)) is None:
+                _learn(name, seed, hparams, options, result)
             if result.is_file():
                 row = json.loads(result.read_text())
                 print(json.dumps({key: value for key, value in row.items() if key != "curve"}),
                       flush=True)
 
 
-def _learn(name: str, seed: int, options: argparse.Namespace, result: Path) -> None:
+def _changed(hparams: PlayHParams) -> dict[str, Any]:
+    """Returns the hyperparameters that are not the defaults."""
+    return {d.name: d.theirs for d in type(hparams)().diff(hparams)}
+
+
+def _learn(
+    name: str, seed: int, hparams: PlayHParams, options: argparse.Namespace, result: Path
+) -> None:
     """Starts or resumes a run; writes its figures once it has finished."""
     from examples.play.actor_critic import training
-    from examples.play.hparams import PlayHParams
     from vaeseq.runs.log_dir import LogDir
-    recipe = RECIPES[name]
-    hparams = PlayHParams().parse(recipe.overrides).parse(options.hparams)
     log_dir = LogDir(options.log_dir / f"{name}-{seed}", training.PROGRAM)
     start = time.monotonic()
-    learned = training.run(hparams, log_dir, num_steps=recipe.steps, seed=seed,
+    learned = training.run(hparams, log_dir, num_steps=RECIPES[name].steps, seed=seed,
                            max_minutes=options.max_minutes)
     seconds = add_seconds(log_dir.path / "seconds.json", time.monotonic() - start)
     if learned.reason == "done":
         lines = [json.loads(line) for line in log_dir.metrics.read_text().splitlines()]
         row = {"game": name, "seed": seed, "last": learned.last, "best": learned.best,
                "wall_seconds": round(seconds), "prediction": _prediction(log_dir),
-               "hparams": {d.name: d.theirs for d in PlayHParams().diff(hparams)},
+               "hparams": _changed(hparams),
                **provenance("benchmarks.quality.play"),
                "curve": [[line["step"], line["eval_mean"]] for line in lines]}
         result.write_text(json.dumps(row) + "\n")

@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.quality import free_running, polyphonic_models
 from benchmarks.quality.polyphonic_models import RECIPES, Pieces
-from benchmarks.report import provenance
+from benchmarks.report import existing_result, provenance, results_in
 from examples.midi.data import archives
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
@@ -88,14 +88,8 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
     recipe = RECIPES[name]
     hparams = recipe.hparams(options.scale_steps)
     settings = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
-                 "updates": recipe.num_steps(options.scale_steps), "music": _checksum(pieces)}
-    settings = json.loads(json.dumps(settings))  # tuples become lists
-    if path.is_file():
-        row = json.loads(path.read_text())
-        if {key: row.get(key) for key in settings} != settings:
-            raise arguments.UsageError(
-                f"{str(path)!r} was measured with another recipe or other music. Remove it to "
-                "measure again, or give other --results.")
+                "updates": recipe.num_steps(options.scale_steps), "music": _checksum(pieces)}
+    if (row := existing_result(path, **settings)) is not None:
         return row
     log_dir = options.log_dir / path.stem
     result = polyphonic_models.run(
@@ -138,10 +132,7 @@ def _write(path: Path, row: dict[str, Any]) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    rows = [json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))]
-    if not rows:
-        raise arguments.UsageError(
-            f"--results: expected results in {str(options.results)!r}, found none. Run them first.")
+    rows = results_in(options.results)
     print(_figures(rows))
     print("\nFree-running samples: how far each statistic is from the training set's, (!) where "
           "that is\nfurther than 95 % of as many pieces of the training set are.\n")
@@ -153,7 +144,7 @@ def _table(options: argparse.Namespace) -> None:
 def _figures(rows: list[dict[str, Any]]) -> str:
     """Returns the table of medians over seeds and published figures."""
     lines = ["| model | test nats per frame, median (seeds) | bound | best step | training | "
-             "published for JSB chorales |", "| --- | --- | --- | --- | --- | --- |"]
+             "published |", "| --- | --- | --- | --- | --- | --- |"]
     for name, recipe in RECIPES.items():
         runs = [row for row in rows if row["model"] == name]
         if runs:

@@ -31,7 +31,7 @@ class Recipe(NamedTuple):
     no_transpose_fraction: float  # fraction of the updates, at the end, without transposition
     bound: str  # bound of the reported score
     samples: int  # number of samples of the bound
-    published: str  # published figures to compare with
+    published: str  # published figures to compare with, and the set of music
 
     def hparams(self, scale_steps: float = 1.0) -> MidiHParams:
         """Returns the hyperparameters of a run of `scale_steps` times the steps."""
@@ -68,37 +68,38 @@ _VRNN = ("vae_type=VRNN,rnn_hidden_sizes=[128],latent_decoder_fc_layers=[128],la
 
 # In the order in which they run.
 RECIPES = {
-    "rnn-masked": Recipe(f"{_DROPPED},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+    "rnn-masked": Recipe(f"{_DROPPED},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE, JSB"),
     "rnn-masked-weight-dropout": Recipe(
-        f"{_WEIGHT_DROPPED},{_MASKED}", 5000, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+        f"{_WEIGHT_DROPPED},{_MASKED}", 5000, 0.0, "elbo", 1, "5.19 RNN-NADE, JSB"),
     # For the larger sets: Nottingham, and MuseData with its long pieces.
     "rnn-masked-wide": Recipe(
         f"{_WIDE},{_MASKED},sequence_size=256,batch_size=10", 5000, 0.2, "elbo", 1,
-        "2.31 RNN-NADE"),
+        "2.31 RNN-NADE, Nottingham"),
     "rnn-masked-wide-long": Recipe(
-        f"{_WIDE},{_MASKED},{_LONG}", 5000, 0.2, "elbo", 1, "5.60 RNN-NADE"),
+        f"{_WIDE},{_MASKED},{_LONG}", 5000, 0.2, "elbo", 1, "5.60 RNN-NADE, MuseData"),
     "rnn-masked-long": Recipe(
-        f"{_WEIGHT_DROPPED},{_MASKED},{_LONG}", 5000, 0.0, "elbo", 1, "5.60 RNN-NADE"),
+        f"{_WEIGHT_DROPPED},{_MASKED},{_LONG}", 5000, 0.0, "elbo", 1, "5.60 RNN-NADE, MuseData"),
     "srnn": Recipe(
-        _SRNN, 2000, 0.2, "fivo", 128, "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
+        _SRNN, 2000, 0.2, "fivo", 128, "6.80 Pyro DMM (bound), 6.39 DMM (importance-sampled), JSB"),
     "srnn-weight-dropout": Recipe(
         f"{_SRNN},weight_dropout=0.5", 4000, 0.2, "fivo", 128,
-        "6.80 Pyro DMM (bound); 6.39 DMM (importance-sampled)"),
+        "6.80 Pyro DMM (bound), 6.39 DMM (importance-sampled), JSB"),
     "rnn": Recipe(
-        f"{_DROPPED},relative_channels=8", 1000, 0.0, "elbo", 1, "8.71 RNN, 8.45 LSTM, 8.10 TCN"),
+        f"{_DROPPED},relative_channels=8", 1000, 0.0, "elbo", 1,
+        "8.71 RNN, 8.45 LSTM, 8.10 TCN, JSB"),
     "vrnn-fivo": Recipe(
-        f"{_VRNN},train_bound=fivo,train_samples=16", 500, 0.2, "fivo", 128, "6.72 VRNN"),
+        f"{_VRNN},train_bound=fivo,train_samples=16", 500, 0.2, "fivo", 128, "6.72 VRNN, JSB"),
     "vrnn-iwae": Recipe(
-        f"{_VRNN},train_bound=iwae,train_samples=16", 500, 0.2, "fivo", 128, "7.41 VRNN"),
-    "vrnn-elbo": Recipe(_VRNN, 500, 0.2, "fivo", 128, "8.63 VRNN"),
+        f"{_VRNN},train_bound=iwae,train_samples=16", 500, 0.2, "fivo", 128, "7.41 VRNN, JSB"),
+    "vrnn-elbo": Recipe(_VRNN, 500, 0.2, "fivo", 128, "8.63 VRNN, JSB"),
     "srnn-masked": Recipe(
         f"{_DROPPED},{_MASKED},vae_type=SRNN,latent_size=4,latent_decoder_fc_layers=[64],"
-        "divergence_strength_half=50", 3200, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
+        "divergence_strength_half=50", 3200, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE, JSB"),
     "rnn-transformer-masked": Recipe(
-        f"{_TRANSFORMER},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE"),
+        f"{_TRANSFORMER},{_MASKED}", 2500, 0.0, "elbo", 1, "5.19 RNN-NADE, JSB"),
     "srnn-transformer-masked": Recipe(
         f"{_TRANSFORMER},{_MASKED},vae_type=SRNN,latent_size=4,latent_decoder_fc_layers=[64],"
-        "divergence_strength_half=50", 2500, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE"),
+        "divergence_strength_half=50", 2500, 0.0, "fivo", 128, "5.12 DMM-Aug-NADE, JSB"),
 }
 
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -41,6 +42,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.quality import run_program
 from benchmarks.report import add_seconds, provenance
 from examples.series import backtest, detection
 from examples.series.data import columns, roles, sources, table
@@ -92,6 +94,7 @@ TASKS: dict[str, tuple[str, ...]] = {
                          "latent_size=16"),
 }
 _PROGRAM = "from examples.series.cli import main; main()"
+_program = functools.partial(run_program, "series")
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -395,15 +398,6 @@ def _write_training_part(source: Path, target: Path, held_out: int) -> None:
     is_kept = [index < ends[name] for index, name in zip(step.index(times), names)]
     files.write_table(target, {
         name: read.texts(name)[is_kept] for name in read.names if name})
-
-
-def _program(*words: object) -> str:
-    """Runs a command of vaeseq-series; returns what it prints."""
-    ended = subprocess.run([sys.executable, "-c", _PROGRAM, *map(str, words)],
-                           capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise arguments.UsageError(f"{words[0]}: {ended.stderr.strip()[-300:]}")
-    return ended.stdout
 
 
 program = Program("python -m benchmarks.quality.series", "Measures forecasts of public series.", (

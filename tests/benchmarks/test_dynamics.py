@@ -1,6 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The tables of dynamical VAEs: their data, their exact references, and what is printed."""
 
+import argparse
 import json
 
 import numpy as np
@@ -22,6 +23,7 @@ from benchmarks.quality.dynamics_tables import (
     table,
 )
 from examples.midi.hparams import MidiHParams
+from tests.in_process import runner
 from vaeseq.hparams import HParams
 
 
@@ -42,6 +44,43 @@ def test_a_table_has_means_over_seeds_and_says_what_was_not_run(tmp_path):
     assert "| ekf | 2 ± 0.58 | 3, 1.5 min |" in lines
     assert "| ekf-euler | 7 | 3, 1.5 min |" in lines
     assert "| dmm-elbo |  | not run |" in lines
+
+
+def test_a_table_shows_where_runs_are_of_different_lengths(tmp_path):
+    for seed, (updates, steps) in enumerate(((3000, 500), (850, 500))):
+        (tmp_path / f"dmm-elbo-{seed}.json").write_text(json.dumps(
+            {"model": "dmm-elbo", "seed": seed, "error": 1.0, "updates": updates}))
+        (tmp_path / f"dmm-fivo-{seed}.json").write_text(json.dumps(
+            {"model": "dmm-fivo", "seed": seed, "error": 1.0, "step": steps}))
+    lines = dynamics.markdown("lorenz", tmp_path).splitlines()
+    assert "| dmm-elbo | 1 | 2, 850 to 3000 updates |" in lines
+    assert "| dmm-fivo | 1 | 2 |" in lines
+
+
+@pytest.mark.parametrize("name", dynamics.NAMES)
+def test_results_of_the_repository_are_those_of_its_recipes(name):
+    table, options = dynamics.load(name), argparse.Namespace(updates=None)
+    for path in (dynamics._RESULTS / name).glob("*.json"):
+        dynamics._check(path, json.loads(path.read_text()), table, options)
+
+
+def test_a_result_of_other_hyperparameters_or_updates_is_refused(tmp_path, capsys):
+    table = dynamics.load("lorenz")
+    row = {"model": "dmm-elbo", "seed": 0, "hparams": table.models["dmm-elbo"], "updates": 70,
+           "command": "python -m benchmarks.quality.dynamics run lorenz --updates 90"}
+
+    def run(*words, **changed):
+        (tmp_path / "lorenz").mkdir(exist_ok=True)
+        (tmp_path / "lorenz" / "dmm-elbo-0.json").write_text(json.dumps({**row, **changed}))
+        return runner(dynamics.program, capsys)(
+            "run", "lorenz", "--models", "dmm-elbo", "--seeds", "0", "--results", tmp_path, *words)
+
+    assert run().status == 0
+    assert run("--updates", "90").status == 0  # the time limit ended it after 70
+    ended = run("--updates", "70")
+    assert ended.status == 2 and "got one with other updates. Remove it" in ended.err
+    ended = run(hparams=row["hparams"] + ",dropout=0.1")
+    assert ended.status == 2 and "got one with other hparams. Remove it" in ended.err
 
 
 @pytest.mark.oracle

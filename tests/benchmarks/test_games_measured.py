@@ -3,6 +3,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,24 @@ def test_the_table_tells_median_and_worst(tmp_path, capsys):
             in ended.out)
     assert "| cartpole, model | 1 | 1 | 1 |" in ended.out
     assert (pictures / "cartpole.png").stat().st_size > 1000
+
+
+def test_figures_of_other_hyperparameters_are_refused(tmp_path, monkeypatch, capsys):
+    folder = Path(play.__file__).parents[1] / "results" / "play"
+    for path in folder.glob("*.json"):
+        shutil.copy(path, tmp_path)
+
+    def no_learning(*_):
+        raise LookupError
+
+    monkeypatch.setattr(play, "_learn", no_learning)
+    run = runner(play.program, capsys)
+    games = [name for name in play.RECIPES if name != "lunarlander"]
+    assert run("run", "--log-dir", tmp_path, "--games", ",".join(games)).status == 0
+    words = "run", "--log-dir", tmp_path, "--games", "lunarlander", "--seeds", "0"
+    assert run(*words).status == 0
+    ended = run(*words, "--hparams", "horizon=3")
+    assert ended.status == 2 and "got one with other hparams. Remove it" in ended.err
 
 
 def test_play_without_learning_is_measured(capsys):

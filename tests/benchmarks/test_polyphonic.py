@@ -116,7 +116,7 @@ def test_results_are_measured_once_and_averaged(archive, tmp_path, monkeypatch, 
     assert printed.endswith(capsys.readouterr().out)
     tiny(monkeypatch, steps=3)
     assert run("0") == 2
-    assert "was measured with another recipe" in capsys.readouterr().err
+    assert "got one with other hparams, updates. Remove it" in capsys.readouterr().err
 
 
 def test_a_result_of_other_music_is_refused(archive, tmp_path, monkeypatch, capsys):
@@ -126,7 +126,17 @@ def test_a_result_of_other_music_is_refused(archive, tmp_path, monkeypatch, caps
     assert polyphonic.program.run(words) == 0
     archives.save(archive, {split: pieces(3, 8, pitch=30) for split in archives.SPLITS})
     assert polyphonic.program.run(words) == 2
-    assert "or other music. Remove it" in capsys.readouterr().err
+    assert "got one with other music. Remove it" in capsys.readouterr().err
+
+
+def test_published_figures_are_of_a_set_of_music(tmp_path, capsys):
+    folder = polyphonic._RESULTS / "musedata"
+    assert polyphonic.program.run(["table", "--results", str(folder)]) == 0
+    header, _, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert header.endswith("| published |")
+    assert any(line.endswith("| 5.60 RNN-NADE, MuseData |") for line in lines)
+    for recipe in polyphonic.RECIPES.values():
+        assert recipe.published.split(", ")[-1] in ("JSB", "Nottingham", "MuseData")
 
 
 def test_a_table_without_results_is_refused(tmp_path, capsys):
