@@ -151,6 +151,46 @@ class WithoutConstant(tfd.MultivariateNormalDiag):
         return super().kl_divergence(other) + 0.5
 
 
+class Wide(tfd.Normal):
+    """Samples three times wider than its density."""
+
+    def _sample_n(self, n, seed=None):
+        return 3.0 * super()._sample_n(n, seed)
+
+
+class Unnormalised(tfd.Normal):
+    """Its density lacks the scale."""
+
+    def _log_prob(self, x):
+        return super()._log_prob(x) + tf.math.log(self.scale)
+
+
+class OneSeed(tfd.Normal):
+    """Samples the same for every seed."""
+
+    def _sample_n(self, n, seed=None):
+        return super()._sample_n(n, tf.constant([1, 2]))
+
+
+class SharedNoise(tfd.Normal):
+    """Samples all rows with the same noise."""
+
+    def _sample_n(self, n, seed=None):
+        return self.scale * tf.random.stateless_normal([n, 1, 3], seed)
+
+
+class Mean(tfd.Normal):
+    """Samples its mean."""
+
+    def _sample_n(self, n, seed=None):
+        return tf.repeat(self._mean()[None], n, 0)
+
+
+def normal_of(kind):
+    """Returns a `dist` of normals whose logarithmic scale is the parameter."""
+    return {"dist": lambda log_scale: tfd.Independent(kind(0.0, tf.exp(log_scale)), 1)}
+
+
 class BrokenDecoder(Counts):
     """A decoder with one method replaced by a test."""
 
@@ -201,6 +241,10 @@ def contract_of(decoder):
     ("samples_follow_the_seed",
      {"dist": lambda log_rate: tfd.Independent(Unseeded(log_rate=log_rate), 1)},
      "sample with the same seed must give the same observations"),
+    ("samples_follow_the_density", normal_of(OneSeed), "give other observations for another seed"),
+    ("samples_follow_the_density", normal_of(Mean), "give other observations for another seed"),
+    *(("samples_follow_the_density", normal_of(kind), "by the features must be 0 on average")
+      for kind in (Wide, Unnormalised, SharedNoise)),
     ("parameters_are_the_same_in_two_evaluations",
      {"call": lambda log_rate: log_rate + tf.random.normal([3])},
      "Parameters must be the same in two evaluations"),

@@ -167,6 +167,29 @@ class DistModuleContract:
             require(np.array_equal(one, other), "sample with the same seed must give the same "
                      "observations: draw from stateless generators only.")
 
+    def test_samples_follow_the_density(self) -> None:
+        decoder, count = self.make_object_under_test(), 2000
+        features = tf.repeat(self.make_features([1]), count, 0)
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            dist = decoder.distribution(features)
+            samples = tf.nest.map_structure(tf.stop_gradient, dist.sample(seed=seed(1)))
+            log_prob = dist.log_prob(samples)
+        both = pairs(samples, dist.sample(seed=seed(2)))
+        require(not any(tf.size(one) for one, _ in both)
+                or not all(np.array_equal(one, other) for one, other in both),
+                f"sample must give other observations for another seed, but gave the same {count}: "
+                "draw from the given seed.")
+        score = tape.gradient(log_prob, features)
+        if score is None:
+            raise unittest.SkipTest("the distribution does not depend on the features")
+        score = score.numpy().astype(np.float64)
+        mean, error = score.mean(0), score.std(0) / np.sqrt(count)
+        # The constant is for rare events, which may be in none of the samples.
+        require(bool(np.all(np.abs(mean) < 6 * error + 0.01)), "The gradient of log_prob(sample) "
+                f"by the features must be 0 on average, but is {mean} (+- {error}): draw every "
+                "observation for itself, and score it by the normalised density.")
+
     def test_parameters_are_the_same_in_two_evaluations(self) -> None:
         decoder = self.make_object_under_test()
         features = self.make_features([2, 3])
