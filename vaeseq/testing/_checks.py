@@ -78,6 +78,16 @@ def require_close(one: Tensor, other: Tensor, message: str, tolerance: float = 1
              f"{message} The largest difference is {np.max(difference, initial=0.0)}.")
 
 
+def require_zero_mean(x: np.ndarray, message: str) -> None:
+    """Requires that numbers [..., Z] have mean 0 for each of Z, within 6 standard errors."""
+    if not x.size:
+        return
+    x = x.reshape(-1, x.shape[-1])
+    mean, error = x.mean(0), x.std(0) / np.sqrt(len(x))
+    require(bool(np.all(np.abs(mean) <= 6 * error)), f"{message}, but the difference is {mean} "
+            f"(+- {error}).")
+
+
 def require_all_close(one: Nest, other: Nest, message: str) -> None:
     for a, b in pairs(one, other):
         require_close(a, b, message)
@@ -109,6 +119,32 @@ def check_kl_with_itself(dist: tfd.Distribution, what: str) -> None:
         return
     require_close(kl, tf.zeros_like(kl), f"KL(q || q) of {what} must be 0: its closed form lacks a "
                   "constant.")
+
+
+def check_standardised(dist: tfd.Distribution, sample: Tensor, what: str) -> None:
+    """Checks that a sample [B, T, Z], standardised, is independent, of mean 0 and variance 1.
+
+    Distributions without moments pass, as do those that are not reparameterized: rare classes have
+    no standard error.
+    """
+    if dist.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
+        return
+    try:
+        loc, scale = dist.mean(), dist.stddev().numpy()
+    except NotImplementedError:
+        return
+    if not np.all(np.isfinite(scale) & (scale > 0)):  # a point
+        return
+    x = ((sample - loc) / scale).numpy().astype(np.float64)
+    require_zero_mean(x, f"Samples of {what} must have its mean")
+    require_zero_mean(x**2 - 1, f"Samples of {what} must have its variance")
+    axes = {"rows": 0, "steps": 1}
+    if isinstance(dist, tfd.Independent):
+        axes["dimensions"] = 2
+    for name, axis in axes.items():
+        after = np.arange(1, x.shape[axis])
+        require_zero_mean(x.take(after, axis) * x.take(after - 1, axis),
+                          f"Samples of {what} must be independent over {name}")
 
 
 def check_gradients(module: tf.Module, loss: Callable[[], Tensor], where: str = "") -> None:

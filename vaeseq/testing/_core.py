@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
 from vaeseq.bounds import ELBO
@@ -18,6 +19,7 @@ from vaeseq.testing._checks import (
     check_gradients,
     check_kl_with_itself,
     check_no_noise,
+    check_standardised,
     fill_padding,
     pairs,
     random_nest,
@@ -31,6 +33,8 @@ from vaeseq.testing._checks import (
 from vaeseq.testing._paths import Path, elbo, generate, one_step, with_fixed_latents
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import CoreState, Inferred, VAECore
+
+_COPIES = 100  # of each row, for the moments of latents
 
 # The ELBO of the test sequences for each core and contract: several tests compare with it.
 _ELBOS: weakref.WeakKeyDictionary[VAECore, dict[type, list[Tensor]]] = (
@@ -165,10 +169,7 @@ class VAECoreContract:
 
     def test_kl_has_its_constant(self) -> None:
         core, contexts, observed, _ = self._make_case()
-        state = core.initial_state(self.batch_size)
-        context_features, _ = core.encode_contexts(contexts, state.context)
-        features = core.encode_observed(context_features, observed)
-        inferred = core.infer(context_features, features, state.latent, seed=seed(1))
+        inferred, _ = self._infer(core, contexts, observed)
         q_z, p_z = inferred.posterior, inferred.prior
         check_kl_with_itself(q_z, "the posterior")
         check_kl_with_itself(p_z, "the prior")
@@ -183,6 +184,27 @@ class VAECoreContract:
         require(bool(np.all(difference < 6 * error + 1e-4 * (1 + np.abs(kl)))), "KL(q || p) must "
                 "be the mean of log q(z) - log p(z) over samples of the posterior. The largest "
                 f"difference is {np.max(difference, initial=0.0)}.")
+
+    def test_latents_follow_their_distributions(self) -> None:
+        core, contexts, observed, _ = self._make_case()
+        inferred, _ = self._infer(core, *tf.nest.map_structure(
+            lambda x: tf.repeat(x, _COPIES, 0), (contexts, observed)))
+        check_standardised(inferred.posterior, inferred.latents, "the posterior, in infer,")
+        check_standardised(inferred.prior, inferred.prior.sample(seed=seed(2)), "the prior")
+
+    def test_samples_carry_the_gradient_of_the_posterior(self) -> None:
+        core, contexts, observed, _ = self._make_case()
+        with tf.GradientTape() as tape:
+            inferred, features = self._infer(core, contexts, observed, tape)
+            latents = tf.reduce_sum(inferred.latents)
+        if not core.latent_size or not features or (
+                inferred.posterior.reparameterization_type != tfd.FULLY_REPARAMETERIZED):
+            raise unittest.SkipTest("the core has no reparameterized posterior that sees "
+                                    "observations")
+        gradients = tape.gradient(latents, features)
+        require(any(gradient is not None and np.any(gradient) for gradient in gradients),
+                "The posterior says that it is FULLY_REPARAMETERIZED, but its samples carry no "
+                "gradient to the features of encode_observed: take no stop_gradient of them.")
 
     def test_evaluations_are_the_same_twice(self) -> None:
         core, contexts, observed, _ = self._make_case()
@@ -298,6 +320,18 @@ class VAECoreContract:
         gradients = tape.gradient(loss, core.trainable_variables,
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _infer(
+        self, core: VAECore, contexts: Tensor, observed: Nest, tape: tf.GradientTape | None = None
+    ) -> tuple[Inferred, list[Tensor]]:
+        """Infers latents; the floating features of the observations, which a tape watches."""
+        state = core.initial_state(nest.leading_dim(contexts))
+        context_features, _ = core.encode_contexts(contexts, state.context)
+        features = core.encode_observed(context_features, observed)
+        floating = [x for x in tf.nest.flatten(features) if x.dtype.is_floating]
+        if tape is not None:
+            tape.watch(floating)
+        return core.infer(context_features, features, state.latent, seed=seed(1)), floating
 
     def _make_case(self) -> tuple[VAECore, Tensor, Nest, Tensor]:
         """Returns a core whose variables exist, contexts, observations and latents."""
