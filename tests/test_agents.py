@@ -177,11 +177,37 @@ class Restarting(agent.EncodeObserved):
         return super().contexts(observed, state, inputs, lengths, seed=seed)
 
 
+class Frozen(agent.EncodeObserved):
+    """Does not train its encoder."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        contexts, state = super().contexts(observed, state, inputs, lengths, seed=seed)
+        return tf.stop_gradient(contexts), state
+
+
+class Double(agent.EncodeObserved):
+    """Has contexts of float64 in a model of float32."""
+
+    def context(self, state, inputs=(), *, seed):
+        return tf.cast(super().context(state, inputs, seed=seed), tf.float64)
+
+
+class DoubleSequences(agent.EncodeObserved):
+    """The same for whole sequences alone."""
+
+    def contexts(self, observed, state, inputs=(), lengths=None, *, seed):
+        contexts, state = super().contexts(observed, state, inputs, lengths, seed=seed)
+        return tf.cast(contexts, tf.float64), state
+
+
 @pytest.mark.parametrize("kind, test, message", [
     (Forgetful, "whole_sequence_equals_step_by_step", "must be that after its last valid step"),
     (Mixing, "rows_do_not_mix", "must not depend on the rest of the batch"),
     (Restless, "contexts_are_the_same_in_two_evaluations", "must be the same in two evaluations"),
     (Restarting, "whole_sequence_equals_two_parts", "must have the contexts of the whole"),
+    (Frozen, "gradients_reach_every_variable", "gets no gradient"),
+    (Double, "shapes", r"context must be float32 \[3, 3\], not float64"),
+    (DoubleSequences, "shapes", r"contexts must be float32 \[3, 5, 3\], not float64"),
 ])
 def test_the_contract_can_fail(kind, test, message):
     class Broken(_contract("EncodeObserved")):

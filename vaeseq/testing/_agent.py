@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import seeds
+from vaeseq import dtypes, seeds
 from vaeseq.agent import Agent
 from vaeseq.testing._checks import (
     at,
+    check_gradients,
     check_no_noise,
     pairs,
     require,
@@ -31,11 +32,14 @@ class AgentContract:
       deterministic: whether contexts are functions of observations and inputs alone. For stochastic
         agents three tests are skipped: a sequence in two parts, a row alone, and compiled against
         eager.
+      trained: whether contexts have a gradient to every trainable variable; not those of a policy,
+        which rewards train.
       batch_size: B of the test sequences.
       num_steps: T of the test sequences.
     """
 
     deterministic: bool = True
+    trained: bool = True
     batch_size: int = 3
     num_steps: int = 5
 
@@ -58,15 +62,17 @@ class AgentContract:
         state = agent.initial_state(self.batch_size)
         context = agent.context(state, at(inputs, 0), seed=seed(1))
         expected = [self.batch_size, agent.context_size]
-        require(context.dtype.is_floating and context.shape.as_list() == expected,
-                f"context must be floating {expected}, not {context.dtype.name} "
+        dtype = dtypes.default_dtype()
+        require(context.dtype == dtype and context.shape.as_list() == expected,
+                f"context must be {dtype.name} {expected}, not {context.dtype.name} "
                 f"{context.shape.as_list()}.")
         require_like(agent.observe(at(observed, 0), context, state), state,
                       "observe must return a state like the one it was given.")
         contexts, after = agent.contexts(observed, state, inputs, seed=seed(1))
         expected = [self.batch_size, self.num_steps, agent.context_size]
-        require(contexts.shape.as_list() == expected,
-                 f"contexts must have shape {expected}, not {contexts.shape.as_list()}.")
+        require(contexts.dtype == dtype and contexts.shape.as_list() == expected,
+                f"contexts must be {dtype.name} {expected}, not {contexts.dtype.name} "
+                f"{contexts.shape.as_list()}.")
         require_like(after, state, "contexts must return a state like the one it was given.")
 
     def test_finished_is_a_bool_for_each_row(self) -> None:
@@ -131,6 +137,13 @@ class AgentContract:
         agent, observed, inputs = self._make_case()
         check_no_noise(lambda: agent.contexts(
             observed, agent.initial_state(self.batch_size), inputs, seed=seed(1)), "contexts")
+
+    def test_gradients_reach_every_variable(self) -> None:
+        if not self.trained:
+            raise unittest.SkipTest("contexts do not train the agent")
+        agent, observed, inputs = self._make_case()
+        check_gradients(agent, lambda: tf.reduce_sum(agent.contexts(
+            observed, agent.initial_state(self.batch_size), inputs, seed=seed(1))[0] ** 2))
 
     def test_compiled_equals_eager(self) -> None:
         self._skip_unless_deterministic()

@@ -39,6 +39,7 @@ class TestRecordedActions(AgentContract):
     """With recorded actions, contexts are functions of them and of the observations."""
 
     batch_size, num_steps = 2, 3
+    trained = False  # rewards train the policy
 
     def make_object_under_test(self):
         world = _world()
