@@ -11,6 +11,7 @@ import shutil
 import string
 import sys
 import types
+import unittest
 
 import numpy as np
 import pytest
@@ -182,7 +183,8 @@ def test_the_parts_that_a_page_extends_with_keep_their_contracts(here, monkeypat
     assert len(contracts) == 4
     for contract in contracts.values():
         for name in (name for name in dir(contract) if name.startswith("test_")):
-            getattr(contract(), name)()
+            with contextlib.suppress(unittest.SkipTest):  # a part without a temperature, say
+                getattr(contract(), name)()
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
