@@ -246,8 +246,11 @@ def test_the_terms_of_a_discriminator_add_up_and_do_not_know_what_follows():
     assert (changed[:, 2] != terms[:, 2]).all() and terms[1, 3] == 0
 
 
-def test_a_discriminator_that_is_sure_makes_no_update():
-    reward = Discriminator(_scorer(), sure=-1.0)
+@pytest.mark.parametrize("sure", [-1.0, 1.0])
+def test_a_discriminator_updates_while_it_is_not_sure(sure):
+    reward = Discriminator(_scorer(), sure=sure)
     before = [variable.numpy() for variable in reward.trainable_variables]
     reward.update([Sample(np.array([0, 1]))] * 2, [Sample(np.array([2, 2, 3]))] * 2)
-    small.same([variable.numpy() for variable in reward.trainable_variables], before)
+    changed = [(variable.numpy() != weights).any()
+               for variable, weights in zip(reward.trainable_variables, before, strict=True)]
+    assert changed == [sure == 1.0] * len(before)
