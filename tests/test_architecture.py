@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+import vaeseq
+
 ROOT = pathlib.Path(__file__).parents[1]
 HEADER = "# Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0"
 
@@ -214,6 +216,11 @@ def test_public_names_exist_once():
     assert set(package.__all__) <= set(dir(package))
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = package.no_such_name
+
+
+def test_the_citation_has_the_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {vaeseq.__version__}\n" in citation
 
 
 def test_every_module_can_be_imported():
