@@ -2,9 +2,9 @@
 """The sequence models and their registry, `VAE_TYPES`.
 
 A new core is one file here and one line in `VAE_TYPES`, the table that `HParams.vae_type` is looked
-up in. The contract, replay and generation tests run over the table. A core outside of the library
-is added by `register`. Options of a single core are declared in its file, by its class attribute
-`Options`.
+up in. Tests of generation and of float64 run over the table; the contract and the saved runs have a
+case of each. A core outside of the library is added by `register`. Options of a single core are
+declared in its file, by its class attribute `Options`.
 """
 from __future__ import annotations
 
