@@ -222,10 +222,8 @@ class EncodeObserved(Agent):
         return self._window * self._encoder.output_size
 
     def initial_state(self, batch_size: int | Tensor) -> History:
-        spec = tf.nest.map_structure(
-            lambda leaf: tf.TensorSpec([self._window, *leaf.shape], leaf.dtype),
-            self._observation_spec)
-        return History(nest.zeros(spec, batch_size), tf.zeros([batch_size, self._window], tf.bool))
+        return History(nest.zeros(self._observation_spec, batch_size, self._window),
+                       tf.zeros([batch_size, self._window], tf.bool))
 
     def context(self, state: History, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del inputs, seed

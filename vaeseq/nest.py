@@ -74,6 +74,15 @@ def require_like(nest: Nest, other: Nest, message: str) -> None:
         raise ValueError(f"{message} like {two}, got {one}.")
 
 
+def with_leading(specs: Nest, *leading: int | None) -> Nest:
+    """Puts dimensions before those of specs: a nest of `[*]` -> one of `[*leading, *]`.
+
+    None is a size that is not fixed: `with_leading(spec, None, 5)` are 5 steps of any batch.
+    """
+    return tf.nest.map_structure(
+        lambda spec: tf.TensorSpec([*leading, *spec.shape], spec.dtype), specs)
+
+
 def zeros(specs: Nest, *leading: int | Tensor) -> Nest:
     """Returns zeros for a nest of specs: `zeros(spec, batch_size)` is [B, *spec.shape]."""
     return tf.nest.map_structure(

@@ -61,7 +61,7 @@ def signatures(
     masked = gen_core.core.decoder.event_spec
 
     def window(prefix: str, size: int, steps: int) -> dict[str, Any]:
-        specs = _with_leading((masked, model.input_spec), size, steps)
+        specs = nest.with_leading((masked, model.input_spec), size, steps)
         return {f"{prefix}values": specs[0].values, f"{prefix}seen": specs[0].mask,
                 f"{prefix}lengths": tf.TensorSpec([size], tf.int32),
                 **flatten_named(f"{prefix}input", specs[1]._asdict())}
@@ -103,7 +103,7 @@ def signatures(
             seeds.from_number(seed))}
 
     future = flatten_named(
-        "future_input", _with_leading(model.input_spec, 1, horizon)._asdict())
+        "future_input", nest.with_leading(model.input_spec, 1, horizon)._asdict())
     return {
         "score": Signature(score, {
             **window("", rows, context), **window("future_", rows, model.hparams.horizon),
@@ -162,8 +162,3 @@ def _expect_in_steps(condition: Tensor, lengths: Tensor, message: str) -> tf.Ope
     at_step = tf.reduce_all(condition, axis=list(range(2, condition.shape.rank)))
     return expect(
         tf.reduce_all(at_step | ~tf.sequence_mask(lengths, condition.shape[1])), message)
-
-
-def _with_leading(structure: Nest, *leading: int) -> Nest:
-    return tf.nest.map_structure(
-        lambda spec: tf.TensorSpec([*leading, *spec.shape], spec.dtype), structure)

@@ -67,7 +67,7 @@ class Signatures:
         self._can_temper = _can_temper(gen_core)
         self._spec = gen_core.core.observation_spec
         self._dtype = gen_core.core.dtype
-        self._sequence = _with_leading(self._spec, None, None)
+        self._sequence = nest.with_leading(self._spec, None, None)
         self._state = tf.nest.map_structure(
             lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype),
             gen_core.initial_state(1))
@@ -370,11 +370,6 @@ def _with_rows(state: GenState, size: Tensor) -> GenState:
     """Returns the state after assertions on its rows: a single one would be repeated for all."""
     return assert_first(
         state, _rows_are(state, size, "state: expected equal numbers of rows in all tensors"))
-
-
-def _with_leading(structure: Nest, *leading: int | None) -> Nest:
-    return tf.nest.map_structure(
-        lambda spec: tf.TensorSpec([*leading, *spec.shape], spec.dtype), structure)
 
 
 def _prime_spec(spec: Spec) -> Spec:

@@ -59,10 +59,7 @@ class SeriesAgent(Agent):
                 + len(self._lags) * self._encoder.output_size)
 
     def initial_state(self, batch_size: int | Tensor) -> Masked:
-        longest = max(self._lags)
-        return nest.zeros(tf.nest.map_structure(
-            lambda leaf: tf.TensorSpec([longest, *leaf.shape], leaf.dtype), self._spec),
-            batch_size)
+        return nest.zeros(self._spec, batch_size, max(self._lags))
 
     def context(self, state: Masked, inputs: Nest = (), *, seed: Seed) -> Tensor:
         del seed
