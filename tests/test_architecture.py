@@ -82,9 +82,14 @@ def _imports(name):
         yield from [module if module in MODULES else base for module in inner] or [base]
 
 
+def _package(name):
+    """The package of a file; for "vaeseq/vae/__init__.py" and "vaeseq/vae/rnn.py" "vaeseq.vae"."""
+    return _module(name) if name.endswith("__init__.py") else _module(name).rpartition(".")[0]
+
+
 def _imported_names(name):
     """Each imported module with the names taken from it."""
-    package = _module(name) if name.endswith("__init__.py") else _module(name).rpartition(".")[0]
+    package = _package(name)
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, []) for alias in node.names)
@@ -94,6 +99,20 @@ def _imported_names(name):
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, *filter(None, [node.module])])
             yield base, [alias.name for alias in node.names]
+
+
+def _uses_of_modules(name):
+    """Each imported module with every part of its name and every name that is read from it."""
+    aliases = {node.name: node.asname or node.name
+               for node in ast.walk(_tree(name)) if isinstance(node, ast.alias)}
+    modules = {}
+    for imported, names in _imported_names(name):
+        yield from ((imported, part) for part in (*imported.split("."), *names))
+        modules |= {aliases[part]: f"{imported}.{part}" for part in names
+                    if f"{imported}.{part}" in MODULES}
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Attribute) and _dotted(node.value) in modules:
+            yield modules[_dotted(node.value)], node.attr
 
 
 def _wing(module):
@@ -125,13 +144,14 @@ def test_a_wing_imports_from_wings_below_it():
                 assert LEVELS[_wing(imported)] < LEVELS[_wing(module)], at
 
 
-def test_nobody_imports_a_private_name_of_another_package():
+def test_a_module_uses_no_private_name_of_another_package():
     for name in INSTALLED:
-        package = _module(name).rpartition(".")[0]
-        for imported, names in _imported_names(name):
-            for part in (*imported.split("."), *names):
-                private = part.startswith("_") and not part.startswith("__")
-                assert not private or imported.startswith(package), f"{name}: {imported}: {part}"
+        # A module at the top of the library is a package of its own.
+        package = _package(name) if "." in _package(name) else _module(name)
+        for imported, part in _uses_of_modules(name):
+            private = part.startswith("_") and not part.startswith("__")
+            own = imported == package or imported.startswith(f"{package}.")
+            assert not private or own, f"{name}: {imported}: {part}"
 
 
 def test_an_example_imports_the_library_and_itself():

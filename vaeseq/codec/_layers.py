@@ -10,7 +10,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq.nn import initializers, networks
-from vaeseq.nn.dropout import apply_dropout
+from vaeseq.nn.dropout import apply_dropout, check_dropout_rate
 from vaeseq.nn.scan import matmul
 from vaeseq.types import Tensor
 
@@ -20,9 +20,8 @@ class Activation(snt.Module):
 
     def __init__(self, activation: str, dropout: float = 0.0, name: str | None = None) -> None:
         super().__init__(name=name)
-        # An MLP checks both arguments.
-        networks.MLP((), activation=activation, dropout=dropout)
-        self._function = networks._ACTIVATIONS[activation]
+        check_dropout_rate(dropout)
+        self._function = networks.activation_function(activation)
         self._dropout = dropout
 
     def __call__(self, inputs: Tensor) -> Tensor:

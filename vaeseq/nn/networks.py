@@ -25,7 +25,7 @@ from vaeseq.nn.scan.matmul import Parts, as_parts, concat_parts
 from vaeseq.nn.transformer import Transformer
 from vaeseq.types import Nest, Tensor
 
-__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack"]
+__all__ = ["CELLS", "Linear", "MLP", "RecurrentStack", "activation_function"]
 
 CELLS: dict[str, type[cells.Cell]] = {
     **cells.CELLS, **LINEAR_CELLS, "mamba": Mamba, "transformer": Transformer}
@@ -33,6 +33,17 @@ CELLS: dict[str, type[cells.Cell]] = {
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": tf.nn.elu, "gelu": tf.nn.gelu, "relu": tf.nn.relu, "sigmoid": tf.sigmoid,
     "silu": tf.nn.silu, "softplus": tf.nn.softplus, "tanh": tf.tanh}
+
+
+def activation_function(name: str) -> Callable[[Tensor], Tensor]:
+    """Returns an activation, [..., H] -> [..., H], by its name in `MLP`.
+
+    Raises:
+      ValueError: an unknown name.
+    """
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"Expected an activation among {sorted(_ACTIVATIONS)}, got {name!r}.")
+    return _ACTIVATIONS[name]
 
 
 class MLP(Described, snt.Module):
@@ -54,11 +65,8 @@ class MLP(Described, snt.Module):
           ValueError: an unknown activation or a dropout rate outside [0, 1).
         """
         super().__init__(name=name)
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"Expected an activation among {sorted(_ACTIVATIONS)}, "
-                             f"got {activation!r}.")
         check_dropout_rate(dropout)
-        self._activation = _ACTIVATIONS[activation]
+        self._activation = activation_function(activation)
         self._activate_final = activate_final
         self._dropout = dropout
         self._layers = [Linear(size, name=f"linear_{i}") for i, size in enumerate(output_sizes)]
