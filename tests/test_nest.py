@@ -8,7 +8,8 @@ from vaeseq import nest
 
 def test_zeros_have_the_specs_with_their_leading_dimensions():
     specs = {"notes": tf.TensorSpec([88], tf.bool), "time": tf.TensorSpec([], tf.int32)}
-    expected = {"notes": tf.TensorSpec([2, 5, 88], tf.bool), "time": tf.TensorSpec([2, 5], tf.int32)}
+    expected = {"notes": tf.TensorSpec([2, 5, 88], tf.bool),
+                "time": tf.TensorSpec([2, 5], tf.int32)}
     assert nest.with_leading(specs, 2, 5) == expected
     assert tf.nest.map_structure(tf.type_spec_from_value, nest.zeros(specs, 2, 5)) == expected
     unknown = nest.with_leading(specs, None, 5)["notes"]
