@@ -22,8 +22,8 @@ TOLERANCE = {"rtol": 6e-5, "atol": 6e-5}
 def test_scores_and_samples_are_those_of_the_saved_run(name):
     expected = json.loads((cases.RUNS / name / "expected.json").read_text())
     actual = cases.figures(name, cases.RUNS / name)
-    # A sample of symbols differs if a random number is within a rounding error of a boundary: for 20
-    # symbols on about one machine in 10,000, for 160 notes in 1,000.
+    # A sample of symbols differs if a random number is within a rounding error of a boundary: for
+    # 20 symbols on about one machine in 10,000, for 160 notes in 1,000.
     for key, values in actual.items():
         np.testing.assert_allclose(values, expected[key], **TOLERANCE, err_msg=key)
 
