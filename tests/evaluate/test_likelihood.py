@@ -146,7 +146,7 @@ def test_what_has_no_probability_is_named():
     with pytest.raises(ValueError, match=r"row 1, step 2 of a batch: expected an observation in "
                                          r"the support of the decoder's .*, got \[nan, "):
         evaluator(small.gen_core("RNN")).score([batch], seed=small.SEED)
-    with pytest.raises(ValueError, match=r"expected whole numbers, .* got 0\.5"):
+    with pytest.raises(ValueError, match=r"expected whole numbers from .* got 0\.5"):
         evaluator(small.gen_core("RNN", small.symbol_codec)).score(
             data.windows([np.array([1.0, 0.5])], 1, 2), seed=small.SEED)
 
