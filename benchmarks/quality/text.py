@@ -7,7 +7,7 @@
     python -m benchmarks.quality.text table --out-dir DIR
 
 `run` trains each row by `vaeseq-text train` in a new process and scores its best checkpoint on all
-held-out text, the last tenth, a sample of which validated it. The seconds of its learning curve
+held-out text, the last tenth; validation scores a sample of it. The seconds of its learning curve
 count from the start of the command, with imports, compilation, validation and checkpoints. A peer's
 script prints its own learning curve, without the time of validation.
 

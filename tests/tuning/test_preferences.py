@@ -153,11 +153,11 @@ def test_active_choice_shows_what_the_choices_leave_open():
         choices.append(Choice("", "ann", first.tolist(), second.tolist(),
                               "first" if first.sum() > second.sum() else "second"))
     domain = Domain(None, Shares, lambda content: np.array(content))
-    made = {count: SamplePairs(
+    pairs_after = {count: SamplePairs(
         draw, lambda sample: sample, domain=domain, choices=lambda count=count: choices[:count],
         is_active=True) for count in (7, 40)}
     passive, active = (
-        [made[count](number) for number in range(8)] for count in (7, 40))
+        [pairs_after[count](number) for number in range(8)] for count in (7, 40))
     samples = draw(16, 0)
     assert passive == list(zip(samples[::2], samples[1::2]))
     assert len(active) == 8 and all(max(first + second) > 1 for first, second in active)

@@ -60,13 +60,13 @@ def test_beliefs_inferred_from_windows_are_those_of_the_player(vae_type):
     rng = np.random.default_rng(0)
     observations = rng.normal(size=[2, 4, 2]).astype(np.float32)
     rewards = rng.normal(size=[2, 4]).astype(np.float32)
-    state, taken, features = player.start(2), [], []
+    state, all_actions, features = player.start(2), [], []
     for t in range(4):
         actions, state = player.step(
             state, observations[:, t], rewards[:, t - 1], np.full([2], t == 0), np.int32([t, 1]))
-        taken.append(actions)
+        all_actions.append(actions)
         features.append(world.features(state[0]))
-    steps = Transitions(observations[:, :3], np.stack(taken[:3], 1), observations[:, 1:],
+    steps = Transitions(observations[:, :3], np.stack(all_actions[:3], 1), observations[:, 1:],
                         rewards[:, :3], np.zeros([2, 3], bool))
     inferred, valid = imagination.infer_beliefs(
         world, world.batch(steps, np.full([2], 3, np.int32)))

@@ -113,10 +113,10 @@ def test_gaps_to_hide_lie_around_the_steps_that_training_did_not_see():
     assert gaps.sizes_to_hide(table, 99) == [1, 2] and gaps.sizes_to_hide(table, 1) == [1]
     # Of single steps: now at the beginning, now at the end, and never the first or last of all.
     steps = [Places(0, step, step + 1) for step in (1, 20, 30, 38)]
-    found = gaps.hidden_gaps(table, steps, 4)
-    assert [(gap.start, gap.start + gap.compared.start) for gap in found] == [
+    hidden = gaps.hidden_gaps(table, steps, 4)
+    assert [(gap.start, gap.start + gap.compared.start) for gap in hidden] == [
         (1, 1), (19, 20), (28, 30), (35, 38)]
-    assert all(gap.compared.stop - gap.compared.start == 1 for gap in found)
+    assert all(gap.compared.stop - gap.compared.start == 1 for gap in hidden)
     # In a long stretch: side by side, all steps compared, none where all values are missing.
     assert gaps.hidden_gaps(table, [Places(0, 10, 17)], 2) == [
         gaps.HiddenGap(0, start, slice(0, 2)) for start in (10, 14)]
