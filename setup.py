@@ -16,7 +16,7 @@ _EXAMPLES = ["", *(f".{name}" for name in setuptools.find_packages(str(_HERE / "
 
 _PLOT = ["matplotlib>=3.7"]
 _MIDI = ["pretty_midi>=0.2.11", *_PLOT]
-_SERIES = ["pyarrow>=15", *_PLOT]
+_SERIES = ["pyarrow>=15", "soundfile>=0.12", *_PLOT]
 _TOKENS = ["sentencepiece>=0.2"]  # trains byte pair encodings for vaeseq-text
 _BLEU = ["sacrebleu>=2.4"]  # for `vaeseq-text evaluate --samples`, and as rewards of `tune`
 _PLAY = ["gymnasium[classic-control]>=1,<2", "Pillow>=10.1"]

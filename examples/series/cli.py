@@ -23,7 +23,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     options.add_new_run(parser)
     add("--train-data", type=_table, nargs="+", required=True, metavar="FILE",
-        help="tables to train on: CSV (also .gz), Parquet or NPZ, long or wide; or WAV files")
+        help="tables to train on: CSV (also .gz), Parquet or NPZ, long or wide; or "
+        "sound: WAV, FLAC, AIFF, Ogg, MP3")
     add("--valid-data", type=_table, metavar="FILE",
         help="a table to validate on (default: the last horizon of each series)")
     add("--valid-windows", type=arguments.whole(0, 1000), default=1, metavar="N",
@@ -41,7 +42,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--zone", default="", metavar="ZONE",
         help="time zone of local times and of the calendar, such as Europe/Berlin")
     add("--frame", type=arguments.whole(1, 1 << 12), default=80, metavar="N",
-        help="samples of a WAV file that make one step")
+        help="samples of sound that make one step")
     add("--freq", default="auto", metavar="STEP",
         help="the step, such as 30min, h, D, B, W, MS; none: rows are numbered")
     add("--season", type=arguments.whole(1, _MOST_STEPS), metavar="N",

@@ -136,7 +136,8 @@ def _print_table(
     if not math.isnan(energy):
         notes.append(f"energy score {energy:.4f}")
     if undefined:
-        notes.append(f"MASE undefined for {undefined:,} (their history has no change)")
+        notes.append(f"MASE undefined for {undefined:,} (no change over a season in their history; "
+                     "--season gives another lag)")
     print("; ".join(notes))
 
 

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--svg: expected a model of strokes (output=strokes), got one with "
                          f"output={model.hparams.output}. --plot draws its sequences.")
     if args.wav and not rate:
-        raise UsageError("--wav: expected a model that was trained on WAV files, got one of "
+        raise UsageError("--wav: expected a model that was trained on sound, got one of "
                          f"{', '.join(roles.targets[:5])}.")
     for name in sound.names(args.wav, args.num_samples) if args.wav else ():
         check_output("--wav", name, [*model.layout.files, *([args.prime] if args.prime else [])])

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Tables as they are read: CSV (also compressed by gzip), Parquet, NPZ and WAV, never unpickled.
+"""Tables as they are read: CSV (also compressed by gzip), Parquet, NPZ and sound, never unpickled.
 
 Columns of a CSV file stay text until their role is known, so that an error can name the file, the
 row, the column and the value.
@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import functools
 import itertools
-import wave
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
+import soundfile
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr, suggestion
@@ -37,9 +37,10 @@ _PARQUET, _PARQUET_MAGIC = (".parquet", ".pq"), b"PAR1"
 _MEGABYTE = 1_000_000
 # Columns of these names hold moments, not parts of them.
 MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
-_MOST_OCTETS = 4  # of a sample of a WAV file
-FRAME = 80  # samples of a row of a WAV file: 10 ms at 8 kHz
-_BOOLEAN, _TRUE = r"(?i)^\s*(true|false)\s*$", pa.array(["true"])
+_SOUNDS = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3")
+_SOUND_BLOCK = 1 << 16  # samples that are read at once
+FRAME = 80  # samples of a row of sound: 10 ms at 8 kHz
+_TRUE = pa.array(["true"])
 _BLOCK = 1000  # rows that are searched at once
 _MOSTLY = 0.9  # share of numbers in a column of numbers with unreadable values in it
 
@@ -51,7 +52,7 @@ class Columns:
     name: str  # of the file, for messages
     table: pa.Table  # the columns; those of a CSV file are text
     first_row: int = 0  # the number of the first row in messages
-    sample_rate: int = 0  # of a WAV file, samples per second; 0 for tables
+    sample_rate: int = 0  # of sound, samples per second; 0 for tables
     # Yields the rows after these, of a file that is read in parts
     following: Callable[[], Iterator[Columns]] | None = None
 
@@ -100,7 +101,7 @@ class Columns:
             return False
         present = pc.drop_null(column)
         return all(
-            pc.all(pc.match_substring_regex(part, _BOOLEAN)).as_py()
+            pc.all(pc.match_substring_regex(part, csv_tables.BOOLEAN)).as_py()
             for part in (present.slice(0, 1), present))
 
     def is_time(self, name: str) -> bool:
@@ -300,10 +301,10 @@ class Columns:
 
 
 def read(path: Path, frame: int = FRAME) -> Columns:
-    """Reads a CSV, Parquet, NPZ or WAV file; "FILE.npz:NAME" takes the arrays NAME and
+    """Reads a table as CSV, Parquet or NPZ, or sound; "FILE.npz:NAME" takes the arrays NAME and
     NAME_lengths.
 
-    In a WAV file `frame` samples make a row; those after the last whole row are left out.
+    Of sound, `frame` samples make a row; those after the last whole row are left out.
 
     Raises:
       UsageError: it is none of these, is damaged or empty.
@@ -313,8 +314,8 @@ def read(path: Path, frame: int = FRAME) -> Columns:
     archive, colon, split = name.partition(".npz:")
     if colon or name.lower().endswith(".npz"):
         return _read_npz(Path(f"{archive}.npz") if colon else path, split)
-    if name.lower().endswith(".wav"):
-        return _read_wav(path, frame)
+    if name.lower().endswith(_SOUNDS):
+        return _read_sound(path, frame)
     parts = functools.partial(_parts, path)
     first = next(parts(), None)
     if first is None:
@@ -460,33 +461,18 @@ def _read_npz(path: Path, split: str) -> Columns:
     return _checked(Columns(name, _long(name, values, lengths)))
 
 
-def _read_wav(path: Path, frame: int) -> Columns:
-    """Reads sound as rows of samples in [-1, 1], the mean of its channels."""
+def _read_sound(path: Path, frame: int) -> Columns:
+    """Reads sound as rows of samples, about in [-1, 1], of the mean of its channels."""
     name = str(path)
     try:
-        with open(path, "rb") as raw, wave.open(raw, "rb") as file:
-            width, channels, rate = (
-                file.getsampwidth(), file.getnchannels(), file.getframerate())
-            if width > _MOST_OCTETS:
-                raise wave.Error(f"its samples have {8 * width} bits, more than "
-                                 f"{8 * _MOST_OCTETS}")
-            if not rate:
-                raise wave.Error("it claims to have no samples in a second")
-            content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, RuntimeError) as error:  # some have no text
-        reason = str(error) or "it is damaged, or ends too early"
+        with open(path, "rb") as raw, soundfile.SoundFile(raw) as file:
+            blocks = [block.mean(1) for block in file.blocks(_SOUND_BLOCK, always_2d=True)]
+            rate = file.samplerate
+    except soundfile.LibsndfileError as error:
         raise UsageError(
-            f"{name!r}: expected a WAV file of whole numbers (PCM); {reason}. Save the sound with "
-            "16 bits a sample, for example.") from None
-    octets = np.frombuffer(content, np.uint8)
-    octets = octets[:len(octets) // (width * channels) * width * channels].reshape(-1, width)
-    if width == 1:
-        samples = (octets[:, 0].astype(np.float64) - 128) / 128
-    else:  # little-endian, the last octet has the sign
-        signed = np.zeros([len(octets), _MOST_OCTETS], np.uint8)
-        signed[:, _MOST_OCTETS - width:] = octets
-        samples = signed.view("<i4")[:, 0] / 2.0 ** 31
-    mono = samples.reshape(-1, channels).mean(1)
+            f"{name!r}: expected sound as WAV, FLAC, AIFF, Ogg or MP3; "
+            f"{error.error_string} Save it as WAV, for example.") from None
+    mono = np.concatenate([*blocks, np.empty(0)])
     rows = len(mono) // frame
     if not rows:
         raise UsageError(f"{name!r}: expected sound of at least {frame} samples, one row, got "

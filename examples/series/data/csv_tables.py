@@ -4,8 +4,9 @@
 The delimiter is found (`,` `;` `|` or a tab) or named by a first line `sep=;`, and lines before the
 names that are empty or begin with # are skipped. A byte order mark tells UTF-16 and UTF-32; other
 files are UTF-8. Numbers are rewritten without a unit (% or a currency), separators of thousands and
-decimal commas, where the values of the column or of another column leave no doubt. A column of
-dates and one of clock times are joined.
+decimal commas, where the values of the column or of another column leave no doubt. `NA` and the
+like are missing values, but not in columns of words, where it may be the code of Namibia. A column
+of dates and one of clock times are joined.
 """
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ from vaeseq.cli.arguments import UsageError
 from vaeseq.cli.program import counted
 from vaeseq.fields import short_repr
 
-_NULLS = ["", " ", "NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "<NA>", "NaN", "nan",
-          "NAN", "-nan", "NaT", "null", "NULL", "None", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?",
-          "#NUM!", "#NULL!", "?", "-", "--", ".", "..", ":"]
+_MISSING = ["NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "<NA>", "NaN", "nan",
+            "NAN", "-nan", "NaT", "null", "NULL", "None", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?",
+            "#NUM!", "#NULL!", "?", "-", "--", ".", "..", ":"]
 _LONGEST_LINE = 1 << 20
 _SAMPLE_BYTES = 1 << 14
 _CHUNK_BYTES = 1 << 22
@@ -39,6 +40,7 @@ _SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which n
 _DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
 _CLOCK = (r"^\s*(\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?|([01]?\d|2[0-3])\.[0-5]\d\.[0-5]\d)\s*$")
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+BOOLEAN = r"(?i)^\s*(true|false)\s*$"
 _DECIMAL_COMMAS = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d+)?\s*$"
 _SURELY_DECIMAL = r"(\d{4}|^\s*[+-]?0|\..*),|,\d{0,2}\s*$|,\d{4}|,.*[eE]"
 _THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})*(\.\d*)?\s*$"
@@ -151,7 +153,7 @@ def _form(path: Path) -> _Form:
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True,
             # In a single column, `read` first drops the empty lines at the end.
-            null_values=_NULLS[len(names) == 1:]))
+            null_values=["", " "][len(names) == 1:]))
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -217,12 +219,14 @@ class _Writing(NamedTuple):
 
 
 class _Plain:
-    """Writes numbers as `float` reads them, and times in one column.
+    """Writes missing values as null, numbers as `float` reads them, and times in one column.
 
     The first rows of a file decide, so that all parts of it are read alike.
     """
 
     def __init__(self, table: pa.Table, form: _Form):
+        self._words = {name for name in table.column_names if _are_words(table[name])}
+        table = self._with_nulls(table)
         writings = {name: _writing(table[name], form.parse.delimiter)
                     for name in table.column_names}
         # A file with decimal commas in one column has them in all.
@@ -237,6 +241,7 @@ class _Plain:
         self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        table = self._with_nulls(table)
         columns = {name: _rewritten(table[name], writing)
                    for name, writing in self._writings.items()}
         if table.num_columns == 1:
@@ -248,6 +253,15 @@ class _Plain:
             columns[self._times[0]] = pc.binary_join_element_wise(date, clock, " ")
             del columns[self._times[1]]
         return pa.table(columns)
+
+    def _with_nulls(self, table: pa.Table) -> pa.Table:
+        return pa.table({name: table[name] if name in self._words else _with_nulls(table[name])
+                         for name in table.column_names})
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text stands for a missing value."""
+    return not text.strip() or text in _MISSING
 
 
 def is_number(text: str) -> bool:
@@ -301,6 +315,17 @@ def _opened(path: Path) -> BinaryIO:
 
 def _is_value(text: str) -> bool:
     return is_number(text) or re.match(_DATE, text.partition(" ")[0]) is not None
+
+
+def _with_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_in(column, pa.array(_MISSING)), None, column)
+
+
+def _are_words(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds words, such as codes of countries, and no number, time or boolean."""
+    present = _with_nulls(column)
+    return len(pc.drop_null(present)) > 0 and not _any(present, r"\d") and not _all(
+        present, BOOLEAN)
 
 
 def _writing(column: pa.ChunkedArray, delimiter: str) -> _Writing:

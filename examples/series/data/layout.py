@@ -51,7 +51,7 @@ class Layout:
     files: tuple[str, ...]  # paths of the training files
     checksum: str  # of the training data
     valid_windows: int  # the windows at the end of each series that training holds out
-    sample_rate: int = 0  # of WAV files, samples per second; 0 for tables
+    sample_rate: int = 0  # of sound, samples per second; 0 for tables
     # Steps that training does not see: the series, and the number of the step
     hidden: tuple[tuple[str, int], ...] = ()
     gaps: str = "auto"  # how training read steps without a row (`table.build`)

@@ -171,7 +171,7 @@ def _find_series(
         f"Is the column {name!r} the series? Give --series {name}" for name in others[:1]))
     raise UsageError(
         f"{columns.name!r}, row {row + columns.first_row}: expected each time once, got "
-        f"{repeated_time} again. {hint}.")
+        f"{times_lib.as_text(repeated_time)} again. {hint}.")
 
 
 def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:

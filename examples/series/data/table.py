@@ -15,10 +15,10 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr, suggestion
 
-from . import mapped
+from . import csv_tables, mapped
 from .columns import Columns
 from .roles import Roles
-from .times import Step, hint_of_repeated, infer_step, read_step
+from .times import Step, as_text, hint_of_repeated, infer_step, read_step
 
 _MOST_GAPS = 0.5  # share of steps without a row, above which filling them is probably wrong
 _MOST_LEVELS = 100
@@ -335,7 +335,7 @@ def _joined(name: str, parts: list[_Rows]) -> _Rows:
         row = int(first.numbers[same[0] + 1]) + first.file.first_row
         raise UsageError(
             f"{first.file.name!r}, row {row}: expected each time once in a series, got "
-            f"{first.times[same[0]]} twice{' in ' + _of(name) if name else ''} "
+            f"{as_text(first.times[same[0]])} twice{' in ' + _of(name) if name else ''} "
             f"({len(same):,} such rows). {hint_of_repeated(first.times)}.")
     return first
 
@@ -344,7 +344,7 @@ def _covariate(columns: Columns, name: str, is_text: bool) -> np.ndarray:
     if not is_text:
         return columns.numbers(name)
     codes, texts = columns.categories(name)
-    return np.array(texts, object)[codes]
+    return np.array(["" if csv_tables.is_missing(t) else t for t in texts], object)[codes]
 
 
 def _step_of(rows: Mapping[str, _Rows], roles: Roles, freq: str) -> Step:
@@ -367,7 +367,7 @@ def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np
         return np.arange(len(one.times))
     if (step.unit == "int") != (one.times.dtype.kind != "M"):
         raise UsageError(f"column {roles.time!r}: expected times as in training, in steps of "
-                         f"{step.name}, got {one.times[0]}.")
+                         f"{step.name}, got {as_text(one.times[0])}.")
     index = step.index(one.times)
     outside = np.flatnonzero(index < -(1 << 61))
     if len(outside):
@@ -375,11 +375,12 @@ def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np
         raise UsageError(
             f"{one.file.name!r}, row {row}, column {roles.time!r}: expected times in steps of "
             f"{step.name} that continue the first or those of training, got "
-            f"{one.times[outside[0]]}.")
+            f"{as_text(one.times[outside[0]])}.")
     same = np.flatnonzero(np.diff(index) == 0)
     if len(same):
         raise UsageError(f"{one.file.name!r}: expected one row for each step of {step.name}, got "
-                         f"{one.times[same[0]]} and {one.times[same[0] + 1]}.")
+                         f"{as_text(one.times[same[0]])} and "
+                         f"{as_text(one.times[same[0] + 1])}.")
     return index
 
 

@@ -146,6 +146,11 @@ class Step:
         return [text + _offset(each) for text, each in zip(texts, minutes.tolist())]
 
 
+def as_text(time: np.datetime64 | np.int64) -> str:
+    """Returns a time, or a number, for messages."""
+    return re.sub(r"(T00:00:00)?\.0+$", "", str(time))
+
+
 def _offset(minutes: int) -> str:
     """Returns the offset of a clock from UTC as ISO 8601 writes it."""
     hours, rest = divmod(abs(minutes), 60)
@@ -504,7 +509,7 @@ def local_to_utc(
         raise _unknown_zone(zone) from None
     if len(skipped):
         raise UsageError(
-            f"{where}: expected local times of {zone}, got {times[skipped[0]]} in row "
+            f"{where}: expected local times of {zone}, got {as_text(times[skipped[0]])} in row "
             f"{first_row + int(skipped[0])}, which daylight saving time skips. Is the zone another "
             "one, or are the times in UTC?")
     twice = np.flatnonzero(early != late)

@@ -2,10 +2,11 @@
 """Sampled sound as WAV files."""
 from __future__ import annotations
 
-import wave
+import io
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 
 def names(path: Path, count: int) -> list[Path]:
@@ -21,9 +22,6 @@ def save_all(path: Path, sounds: np.ndarray, rate: int) -> None:
     Values beyond are clipped.
     """
     for name, samples in zip(names(path, len(sounds)), sounds, strict=True):
-        with open(name, "wb") as raw, wave.open(raw, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            whole = np.rint(np.clip(samples, -1, 1) * 32767)
-            file.writeframes(whole.astype("<i2").tobytes())
+        content = io.BytesIO()  # soundfile hides why a file cannot be written
+        soundfile.write(content, samples, rate, "PCM_16", format="WAV")
+        name.write_bytes(content.getvalue())

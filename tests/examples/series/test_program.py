@@ -499,7 +499,7 @@ def test_new_sequences(run, trained, tmp_path, eagerly):
     assert data_rows[0] == ["series", "time", "sales"]
     assert [row[:2] for row in data_rows[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
     assert_one_line(run(*words, "--svg", tmp_path / "g.svg"), "a model of strokes")
-    assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), "trained on WAV files")
+    assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), "trained on sound")
 
 
 def check_refusals(served, scored, forecast_of):
