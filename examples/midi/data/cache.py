@@ -18,7 +18,7 @@ from vaeseq.runs.cache_folder import cache_folder
 
 from .midi_reader import Notes
 
-_VERSION = 5  # raise it when the parser changes
+_VERSION = 6  # raise it when the parser changes
 
 
 def folder() -> Path:

@@ -23,18 +23,18 @@ _GS_MODE, _XG_MODE = 0x15, 0x07  # addresses of the mode of a part, within the p
 
 
 def find(tracks: list[Track]) -> Callable[[int, int], bool]:
-    """Returns a function of a channel and a tick: whether it is a drum channel then."""
-    changes = _Changes()
+    """Returns a function of an `Event.channel` and a tick: whether it is a drum channel then."""
+    ports: dict[int, _Changes] = collections.defaultdict(_Changes)
     events = (event for track in tracks for event in track.events
               if event.status == SYSEX or event.status & 0xF0 == _CONTROL
               and event.data[0] == _BANK_SELECT)
     for event in sorted(events, key=lambda event: event.tick):
-        changes.add(event)
-    return changes.is_drum
+        ports[event.port].add(event)
+    return lambda channel, tick: ports[channel // 16].is_drum(channel % 16, tick)
 
 
 class _Changes:
-    """When channels become drum channels or melodic ones; events are added in order of time."""
+    """When channels of a port become drum channels or melodic ones; events are added in order."""
 
     def __init__(self) -> None:
         self._is_gs = False

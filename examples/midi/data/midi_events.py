@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 SYSEX, META = 0xF0, 0xFF  # statuses of `Event`
-TEXT, TEMPO = 0x01, 0x51  # types of meta events
+TEXT, PORT, TEMPO = 0x01, 0x21, 0x51  # types of meta events
 
 _LAST_EVENT = b"\xff\x2f\0"
 _END_OF_TRACK = 0x2F
@@ -44,6 +44,12 @@ class Event(NamedTuple):
     # Of a channel message, one or two numbers up to 127; of a system-exclusive event, everything
     # after 0xF0; of a meta event, its type and its content
     data: bytes
+    port: int = 0  # the device that plays it, which has 16 channels
+
+    @property
+    def channel(self) -> int:
+        """The channel of a channel message, and the same one of another port by another number."""
+        return 16 * self.port + (self.status & 0x0F)
 
 
 class Track(NamedTuple):
@@ -199,7 +205,7 @@ class _Reader:
         """Reads events up to the end of the track, damage, or `end`."""
         content = self._content
         events: list[Event] = []
-        tick = status = 0
+        tick = status = port = 0
         sysex = b""  # the packets of an unfinished system-exclusive event
         stop = position
         try:
@@ -212,17 +218,19 @@ class _Reader:
                 stop = position
                 if kind < SYSEX:
                     status = kind
-                    events.append(Event(tick, kind, data))
+                    events.append(Event(tick, kind, data, port))
                 elif kind == META:
                     if data[0] == _END_OF_TRACK:
                         return _Events(Track(events, tick), stop, True, False)
+                    if data[0] == PORT and len(data) > 1:
+                        port = data[1]
                     events.append(Event(tick, kind, data))
                 elif kind in (SYSEX, _CONTINUATION):
                     # A packet 0xF7 without a beginning holds any bytes, such as a whole event.
                     sysex = data if kind == SYSEX else (sysex + data if sysex else data[1:])
                     sysex = sysex[:_MAX_SYSEX]
                     if data.endswith(b"\xf7"):
-                        events.append(Event(tick, SYSEX, sysex))
+                        events.append(Event(tick, SYSEX, sysex, port))
                         sysex = b""
         except IndexError:  # beyond the content, or beyond `end`
             return _Events(Track(events, tick), stop, False, True)

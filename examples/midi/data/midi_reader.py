@@ -25,6 +25,7 @@ MAX_BEATS = 100_000
 END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 
 _MAX_NOTES = 1 << 18
+_CHANNELS = 16 * 256  # of all ports
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
 _NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 _SUSTAIN, _PEDAL_DOWN = 64, 64
@@ -43,7 +44,7 @@ class Notes(NamedTuple):
     velocity: np.ndarray  # uint8 `[N]`, 1 to 127: how hard the key is struck
     drum: np.ndarray  # bool `[N]`: whether the note is on a drum channel
     program: np.ndarray  # uint8 `[N]`, 0 to 127: the sound of the channel when the note starts
-    voice: np.ndarray  # int32 `[N]`: equal for notes of one track and channel
+    voice: np.ndarray  # int32 `[N]`: equal for notes of one track, port and channel
     # float64 `[2]`: where the piece ends, in seconds and beats: with its last note, or later where
     # END_MARK marks trailing silence
     end: np.ndarray
@@ -109,7 +110,8 @@ def read(content: bytes) -> Notes:
         seconds, beats, np.array([key.pitch for key in keys], np.uint8),
         np.array([key.velocity for key in keys], np.uint8),
         np.array([is_drum(key.channel, key.start) for key in keys], bool), _programs(tracks, keys),
-        np.array([16 * key.track + key.channel for key in keys], np.int32), end, tuple(repairs))
+        np.array([_CHANNELS * key.track + key.channel for key in keys], np.int32), end,
+        tuple(repairs))
 
 
 def _one_after_another(tracks: list[Track]) -> list[Track]:
@@ -135,8 +137,9 @@ def _keys(tracks: list[Track], repairs: list[str]) -> list[_Key]:
     for number, track in enumerate(tracks):
         sounding: dict[int, dict[int, list[_Press]]] = collections.defaultdict(dict)
         last_silence: dict[int, int] = {}  # the tick of the last one of each channel
-        for tick, status, data in track.events:
-            kind, channel = status & 0xF0, status & 0x0F
+        for event in track.events:
+            (tick, status, data, _), channel = event, event.channel
+            kind = status & 0xF0
             if kind == _NOTE_ON and data[1]:
                 sounding[channel].setdefault(data[0], []).append(_Press(tick, data[1]))
             elif kind in (_NOTE_OFF, _NOTE_ON):
@@ -189,9 +192,9 @@ def _programs(tracks: list[Track], keys: list[_Key]) -> np.ndarray:
     """Returns the program of each key's channel when it is pressed, uint8 `[N]`; 0 without any."""
     changes: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
     for track in tracks:
-        for tick, status, data in track.events:
-            if status & 0xF0 == _PROGRAM:
-                changes[status & 0x0F].append((tick, data[0]))
+        for event in track.events:
+            if event.status & 0xF0 == _PROGRAM:
+                changes[event.channel].append((event.tick, event.data[0]))
     for each in changes.values():
         each.sort(key=lambda change: change[0])
     programs = np.zeros(len(keys), np.uint8)
@@ -207,13 +210,14 @@ def _pedals(tracks: list[Track], last: int) -> dict[int, tuple[np.ndarray, np.nd
     """Returns for each channel the ticks of pedal releases, and of the presses before them."""
     changes: dict[int, list[tuple[int, bool]]] = collections.defaultdict(list)
     for track in tracks:
-        for tick, status, data in track.events:
-            if status & 0xF0 != _CONTROL:
+        for event in track.events:
+            if event.status & 0xF0 != _CONTROL:
                 continue
-            if data[0] == _SUSTAIN:
-                changes[status & 0x0F].append((tick, data[1] >= _PEDAL_DOWN))
-            elif data[0] in (_ALL_SOUND_OFF, _RESET_CONTROLLERS):
-                changes[status & 0x0F].append((tick, False))
+            controller, value = event.data
+            if controller == _SUSTAIN:
+                changes[event.channel].append((event.tick, value >= _PEDAL_DOWN))
+            elif controller in (_ALL_SOUND_OFF, _RESET_CONTROLLERS):
+                changes[event.channel].append((event.tick, False))
     pedals = {}
     for channel, moves in changes.items():
         ups, downs, since = [], [], None
@@ -252,12 +256,12 @@ def _clock(tracks: list[Track], division: int, repairs: list[str]) -> _Clock:
     """Returns the clock of a file, by its division and the tempo changes of all tracks."""
     tempi = {0: _DEFAULT_TEMPO}
     num_zero = 0
-    for tick, _, data in sorted(
+    for event in sorted(
             (event for event in _meta_events(tracks) if event.data[0] == midi_events.TEMPO),
             key=lambda event: event.tick):
-        tempo = int.from_bytes(data[1:4], "big") if len(data) > 3 else 0
+        tempo = int.from_bytes(event.data[1:4], "big") if len(event.data) > 3 else 0
         if tempo:
-            tempi[tick] = tempo
+            tempi[event.tick] = tempo
         else:
             num_zero += 1
     if num_zero:

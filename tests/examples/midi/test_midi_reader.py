@@ -304,6 +304,23 @@ def test_film_time_without_ticks_is_read():
     assert notes.repairs == ("its header says 0 ticks per film frame, taken as 40",)
 
 
+def test_each_port_has_channels_of_its_own():
+    port = _meta(0x21, b"\1")
+    # One track of two devices, and another track of the second one, whose drums are on channel 11.
+    content = file(
+        [(0, b"\xc0\x0a"), (0, on(60)), (0, pedal(True)), (0, port), (0, b"\xc0\x14"),
+         (0, _gs_rhythm(0xA, 1)), (0, on(60)), (240, off(60)), (0, _meta(0x21, b"\0")),
+         (240, off(60)), (480, pedal(False)), (0, on(40, 10)), (0, off(40, 10))],
+        [(0, on(60)), (0, port), (0, on(62)), (480, off(62)), (0, on(36, 9)), (0, off(36, 9)),
+         (0, on(40, 10)), (0, off(40, 10)), (0, _meta(0x21, b"\0")), (0, off(60))])
+    assert _rows(content, "program") == [
+        (0.0, 0.25, 0.25, 60, False, 20), (0.0, 0.5, 0.5, 62, False, 20),
+        (0.0, 0.5, 1.0, 60, False, 10), (0.0, 0.5, 1.0, 60, False, 10),
+        (0.5, 0.5, 0.5, 36, True, 0), (0.5, 0.5, 0.5, 40, True, 0), (1.0, 1.0, 1.0, 40, False, 0)]
+    notes = midi_reader.read(content)
+    assert len(set(notes.voice.tolist())) == 7 and not notes.repairs
+
+
 def test_tracks_of_format_2_follow_one_another():
     content = file([(0, tempo(60)), (0, on(60)), (480, off(60))], [(0, on(62)), (480, off(62))])
     content = content[:9] + b"\2" + content[10:]
