@@ -129,3 +129,8 @@ class PlayHParams(HParams):
         if self.cell == "transformer" or self.vae_type in ("KVAE", "MASKDIFF", "GAUSSDIFF"):
             raise ValueError("expected a core whose state is vectors, which the policy reads; got "
                              f"vae_type={self.vae_type}, cell={self.cell}")
+        if self.vae_type in ("RVAE", "DSAE", "TDVAE") or (
+                self.vae_type == "DMM" and not self.dmm_augmented):
+            raise ValueError("expected a core that reads contexts, which the actions are part of; "
+                             f"got vae_type={self.vae_type}. Try VRNN, or DMM with "
+                             "dmm_augmented=true.")

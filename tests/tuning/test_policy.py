@@ -226,8 +226,10 @@ def test_a_prefix_is_given_and_its_likelihood_is_learnt(vae_type):
     ops(data._replace(lengths=np.array([4, 1, 4])))  # the longest are continued
     assert received[-1].prefix == 2
     np.testing.assert_array_equal(received[-1].observed[:, :2], data.observed[[0, 0, 2, 2], :2])
-    ops(data._replace(lengths=np.array([1, 1, 4])))  # as far as they go
+    ops(data._replace(lengths=np.array([1, 2, 4])))  # without the last step of the shorter one
     assert received[-1].prefix == 1
-    np.testing.assert_array_equal(received[-1].references, data.observed[[2, 2, 0, 0]])
+    np.testing.assert_array_equal(received[-1].references, data.observed[[2, 2, 1, 1]])
+    ops(data._replace(lengths=np.array([1, 1, 4])))
+    assert received[-1].prefix == 0
     with pytest.raises(ValueError, match="at least 2 sequences, one for each 2 of 4 samples"):
         ops(tf.nest.map_structure(lambda leaf: leaf[:1], data))

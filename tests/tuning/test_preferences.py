@@ -129,11 +129,11 @@ def test_the_next_pairs_are_disjoint_and_those_of_which_least_is_known():
 
 def test_choices_between_the_same_sequences_are_held_out_together():
     shown = [pair[:2] for pair in _pairs(np.random.default_rng(4), 50, length=9)]
-    choices = [Pair(*pair, choice, name) for name, choice in (("ann", 1.0), ("bob", 0.0))
-               for pair in shown]
+    choices = [Pair(*pair, 1.0, "ann") for pair in shown]
+    choices += [Pair(*pair[::-1], 0.0, "bob") for pair in shown]  # the other one on the left
     train, held = preferences.split(choices, 0.2, seed=3)
     assert (len(train), len(held)) == (80, 20)
-    keys = [{pair.first.tobytes() + pair.second.tobytes() for pair in part}
+    keys = [{frozenset((pair.first.tobytes(), pair.second.tobytes())) for pair in part}
             for part in (train, held)]
     assert len(keys[0]) == 40 and not keys[0] & keys[1]
     assert len(by_listener(held, held)["ann"]) == 10
@@ -244,6 +244,20 @@ def test_the_terms_of_a_discriminator_add_up_and_do_not_know_what_follows():
     changed = scorer.terms(tf.constant(observed), lengths).numpy()
     np.testing.assert_array_equal(changed[:, :2], terms[:, :2])
     assert (changed[:, 2] != terms[:, 2]).all() and terms[1, 3] == 0
+
+
+def test_a_short_sample_does_not_hide_the_later_steps_from_a_discriminator():
+    """All sequences begin alike; then samples have the symbols 0 and 1, and data 2 and 3."""
+    rng = np.random.default_rng(7)
+
+    def draw(low):
+        return [Sample(np.append(0, rng.integers(low, low + 2, 3))) for _ in range(16)]
+
+    reward = Discriminator(_scorer(), learning_rate=0.02)
+    for _ in range(30):
+        reward.update([Sample(np.array([0])), *draw(0)], draw(2))
+    fake, real = (np.sum(reward.score(draw(low), []), 1) for low in (0, 2))
+    assert (real > 0).mean() + (fake < 0).mean() > 1.8
 
 
 @pytest.mark.parametrize("sure", [-1.0, 1.0])

@@ -81,7 +81,8 @@ def exact(core, decoder_noise=0.0):
 def test_filter_smoother_and_evidence_are_those_of_tfp(num_dynamics, observed_mask):
     core = make_core(num_dynamics)
     model, mask = exact(core), None if observed_mask is None else ~observed_mask
-    smoothed = core.smooth(X[None], None if observed_mask is None else observed_mask[None])
+    smoothed = core.smooth(
+        X[None].astype(np.float64), None if observed_mask is None else observed_mask[None])
     log_probs, filtered, covariances, *_ = model.forward_filter(X, mask=mask)
     means, smoothed_covariances = model.posterior_marginals(X, mask=mask)
     for actual, expected in (

@@ -168,7 +168,7 @@ def report(
             decoded = [copy[:len(one)] for one, copy in zip(originals, decoded, strict=True)]
         sizes = sum(map(len, originals))
         pairs = list(zip(originals, decoded, strict=True))
-        right = sum(accuracy(a, b) * len(a) for a, b in pairs) / sizes
+        right = sum(accuracy(a, b) * len(a) for a, b in pairs if len(a)) / sizes
         edits = sum(edit_distance(a, b) for a, b in pairs) / sizes
     compared = sampled[:_MOST_FOR_MMD]
     prior = np.random.default_rng(seed + 1).standard_normal(compared.shape).astype(np.float32)

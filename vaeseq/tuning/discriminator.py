@@ -68,8 +68,13 @@ class Discriminator(Reward):
         return rewards
 
     def update(self, samples: Sequence[Sample], references: Sequence[Sample]) -> None:
-        """Learns to tell samples from references, both cut to the shortest length of either."""
-        size = min(len(tf.nest.flatten(sample.observed)[0]) for sample in (*samples, *references))
+        """Learns to tell samples from references.
+
+        Sequences are cut to a length that both groups reach, so that references that go on where
+        samples are cut off do not give themselves away.
+        """
+        size = min(max(len(tf.nest.flatten(sample.observed)[0]) for sample in group)
+                   for group in (samples, references))
         generated, real = (pad([
             tf.nest.map_structure(lambda leaf: leaf[:size], sample.observed) for sample in group],
             self._scorer.observation_spec, size) for group in (samples, references))

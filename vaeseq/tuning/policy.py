@@ -289,9 +289,9 @@ class TuneOps(snt.Module):
         return metrics
 
     def _longest_first(self, batch: Batch, prefix: int) -> tuple[Batch, int]:
-        """Returns the rows from the longest to the shortest, and a prefix that the first have.
+        """Returns the rows from the longest to the shortest, and a prefix that the first go beyond.
 
-        Samples continue the first rows. A window that ends with its text may be short.
+        Samples continue the first rows, which may end soon, and have nothing after their end.
         """
         rows = self._num_samples // self._group
         lengths = np.asarray(batch.lengths)
@@ -301,7 +301,7 @@ class TuneOps(snt.Module):
                 f"{self._num_samples} samples; got {len(lengths)}.")
         order = np.argsort(-lengths, kind="stable")
         batch = tf.nest.map_structure(lambda leaf: np.asarray(leaf)[order], batch)
-        return batch, min(prefix, int(lengths[order[rows - 1]]))
+        return batch, max(0, min(prefix, int(lengths[order[rows - 1]]) - 1))
 
     def _prompt(self, batch: Batch, prefix: int) -> Nest | None:
         """Returns the prefix of each sample, a nest of `[B, P, ...]`, if there is one."""

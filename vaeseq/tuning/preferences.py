@@ -196,11 +196,13 @@ def next_pairs(
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
     """Returns choices to learn from and held-out ones, drawn at random.
 
-    All choices between the same two sequences are on one side, whoever made them. `fraction` is of
-    the distinct pairs.
+    All choices between the same two sequences are on one side, whoever made them, and whichever was
+    shown first. `fraction` is of the distinct pairs.
     """
-    keys = [b"".join(np.asarray(leaf).tobytes() for leaf in tf.nest.flatten(pair[:2]))
-            for pair in pairs]
+    def octets(sequence: Nest) -> bytes:
+        return b"".join(np.asarray(leaf).tobytes() for leaf in tf.nest.flatten(sequence))
+
+    keys = [tuple(sorted((octets(pair.first), octets(pair.second)))) for pair in pairs]
     distinct = sorted(set(keys))
     order = np.random.default_rng(seed).permutation(len(distinct))
     held = {distinct[row] for row in order[:round(fraction * len(distinct))]}

@@ -339,8 +339,8 @@ class KVAE(VAECore):
         """
         if self._controls and contexts is None:
             raise ValueError("KVAE with controls expects their contexts [B, T, F], got None.")
-        encodings = tf.convert_to_tensor(encodings)
-        contexts = encodings[..., :0] if contexts is None else tf.convert_to_tensor(contexts)
+        encodings = tf.cast(encodings, self.dtype)
+        contexts = encodings[..., :0] if contexts is None else tf.cast(contexts, self.dtype)
         if observed_mask is None:
             observed_mask = tf.ones(nest.shape_of(encodings)[:2], tf.bool)
         observed_mask = tf.convert_to_tensor(observed_mask)

@@ -217,7 +217,8 @@ class World(snt.Module):
 
     def features(self, belief: Belief, memory: bool = True) -> Tensor:
         """Returns the input of a policy, `[..., F]`: x_t, and with `memory` the core's state."""
-        recurrent = tf.nest.flatten(belief.core) if memory else []
+        recurrent = [tf.reshape(leaf, [nest.leading_dim(leaf), -1])
+                     for leaf in tf.nest.flatten(belief.core)] if memory else []
         return tf.concat([self._observations(belief.observation), *recurrent], -1)
 
     def first_belief(self, observation: Tensor) -> Belief:

@@ -18,8 +18,8 @@ from vaeseq import seeds
 from vaeseq.testing import AgentContract
 
 
-def _world(vae_type="RNN", *, discrete=True):
-    world = World(HPARAMS.replace(vae_type=vae_type), game(discrete=discrete))
+def _world(vae_type="RNN", *, discrete=True, **hparams):
+    world = World(HPARAMS.replace(vae_type=vae_type, **hparams), game(discrete=discrete))
     world.train_ops(seeds.make(1)).build(world.empty_batch())
     set_weights(world)
     actions = np.int32([0, 1]) if discrete else np.float32([[0, 1], [2, 1]])
@@ -53,9 +53,9 @@ class TestRecordedActions(AgentContract):
         return tf.one_hot(tf.ones(leading, tf.int32), 2)
 
 
-@pytest.mark.parametrize("vae_type", ["RNN", "VRNN"])
-def test_beliefs_inferred_from_windows_are_those_of_the_player(vae_type):
-    world = _world(vae_type)
+@pytest.mark.parametrize("vae_type, cell", [("RNN", "mamba"), ("VRNN", "gru")])
+def test_beliefs_inferred_from_windows_are_those_of_the_player(vae_type, cell):
+    world = _world(vae_type, cell=cell)
     player = AgentPlayer(PolicyActor(world, _policy(world)), jit_compile=False)
     rng = np.random.default_rng(0)
     observations = rng.normal(size=[2, 4, 2]).astype(np.float32)

@@ -115,7 +115,7 @@ def test_quantiles_are_a_deviation_that_a_few_large_numbers_do_not_change():
 @pytest.mark.parametrize("overrides", [
     {"accumulate": 2}, {"weight_average": 0.9}, {"weight_posterior": "gaussian"}, {"patience": 3},
     {"missing_values": "values"}, {"precision": "float64"}, {"cell": "transformer"},
-    {"vae_type": "KVAE"}, {"vae_type": "MASKDIFF"}])
+    {"vae_type": "KVAE"}, {"vae_type": "MASKDIFF"}, {"vae_type": "DSAE"}, {"vae_type": "DMM"}])
 def test_hyperparameters_that_games_do_not_have_are_refused(overrides):
     (name,) = overrides
     with pytest.raises(ValueError, match=f"{name}.*expected|expected.*{name}"):
