@@ -125,6 +125,9 @@ def test_the_most_likely_sequence_is_found_and_drawn_by_top_1(tmp_path):
     best = model.most_likely(length=6, beam_size=4, prime=np.array([2, 3]))[0]
     np.testing.assert_array_equal(best.symbols, [0, 1, 2, 3, 0, 1])
     assert best.log_prob > -1
+    traced = model._beam_search._compiled.experimental_get_tracing_count()
+    model.most_likely(length=6, beam_size=4)
+    assert model._beam_search._compiled.experimental_get_tracing_count() == traced
     (sample,) = model.generate(length=6, prime=np.array([2, 3]), top_k=1)
     np.testing.assert_array_equal(sample, best.symbols)
     for generate in (model.generate, model.most_likely):

@@ -420,7 +420,11 @@ class Model(abc.ABC):
           ValueError: the model has latents or gives no single symbols, or a number is below 1.
         """
         state = None if prime is None else self.sampler.primed(prime, 1, seed=seeds.make(0))
-        return BeamSearch(self.gen_core).search(length, beam_size, state)
+        return self._beam_search.search(length, beam_size, state)
+
+    @functools.cached_property
+    def _beam_search(self) -> BeamSearch:
+        return BeamSearch(self.gen_core)  # each one compiles again
 
     def impute(
         self, sequences: Sequence[Nest], *, num_samples: int = 1, num_particles: int = 256,

@@ -249,7 +249,12 @@ class TestGroup:
 
 @pytest.mark.parametrize("make, error, message", [
     (lambda: decoders.Categorical(0), ValueError,
-     "Categorical expects at least one class, got num_classes=0"),
+     "Categorical expects 1 to 2,147,483,648 classes of int32, got 0"),
+    (lambda: decoders.Categorical(257, tf.TensorSpec([], tf.uint8)), ValueError,
+     "Categorical expects 1 to 256 classes of uint8, got 257"),
+    (lambda: decoders.ZeroInflated(
+        decoders.NegativeBinomial(spec(2)), initial_probability=np.array([0.3, 1.0])), ValueError,
+     "Expected initial_probability above 0 and below 1, got 1.0"),
     (lambda: decoders.Categorical(3, spec()), TypeError,
      "Categorical expects events of a dtype that is integer, got float32. Cast the observations"),
     (lambda: decoders.Categorical(3, initial_logits=np.zeros(4)), ValueError,

@@ -135,7 +135,10 @@ def test_a_group_concatenates_features():
     (lambda: encoders.ConvEncoder(spec(8, 8, 1), activation="swoosh"), ValueError, "got 'swoosh'"),
     (lambda: encoders.EncoderSequence([]), ValueError, "expects at least one encoder, got none"),
     (lambda: encoders.EncoderSequence([encoders.Embed(5, 3), encoders.Flatten(spec(4))]),
-     ValueError, r"flatten takes \(4,\), but embed before it gives \[3\]"),
+     ValueError, r"flatten takes .*shape=\(4,\).*, but embed before it gives \[3\]"),
+    (lambda: encoders.EncoderSequence([
+        encoders.Embed(5, 3), encoders.Group((encoders.Flatten(spec(3)),))]),
+     ValueError, r"group takes .*, but embed before it gives \[3\]"),
     (lambda: encoders.Group({}), ValueError,
      "encoders.Group expects at least one encoder, got {}"),
     (lambda: encoders.Group(["x"]), TypeError,

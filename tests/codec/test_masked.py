@@ -103,6 +103,15 @@ def test_relative_logits_move_with_the_aligned_features():
     assert np.ptp(logits(0)) > 0.01
 
 
+def test_seen_values_are_kept_also_where_they_have_no_probability():
+    decoder = decoders.MaskedBernoulli(tf.TensorSpec([3], tf.float64), (8,))
+    dist = decoder.dist(decoder(features(2)))
+    values, mask = np.array([[64.0, 0, 1], [1, 0, 0]]), np.tile([True, False, True], [2, 1])
+    event, log_weight = dist.sample_given(values, mask, seed=seed(3))
+    np.testing.assert_array_equal(event.numpy()[mask], values[mask])
+    assert np.isnan(log_weight).tolist() == [True, False]
+
+
 @pytest.mark.parametrize("hidden_sizes", [(30,), (3,), (20, 12)])
 def test_a_logit_depends_on_all_dimensions_before_it_and_no_others(hidden_sizes):
     size = 8

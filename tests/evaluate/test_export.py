@@ -162,6 +162,10 @@ def test_nests_have_named_leaves():
     assert pack_named(nest, "state", {"state_a": 6, "state_b_0": 4, "state_b_1_0": 5}) == {
         "b": (4, [5]), "a": 6}
     assert flatten_named("observed", 7) == {"observed": 7}
+    assert flatten_named("observed", {"pen up": 1, "x-\u00e9": 2}) == {
+        "observed_pen_up": 1, "observed_x__": 2}
+    with pytest.raises(ValueError, match="whose names differ .*, got two of 'state_a_b'"):
+        flatten_named("state", {"a": {"b": 1}, "a_b": 2})
 
 
 def test_export_overwrites_nothing(gen_core, tmp_path):
@@ -243,6 +247,17 @@ def test_samples_with_latents_equal_the_samplers_after_a_prime():
     tf.nest.map_structure(
         lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6),
         primed(tf.constant(3)), expected)
+
+
+@pytest.mark.parametrize("vae_type, hparams", [
+    ("KVAE", {}), ("TDVAE", {}), ("SRNN", {"posterior_flows": 1})])
+def test_models_whose_latents_have_no_terms_by_dimension_are_exported(vae_type, hparams):
+    model = small.gen_core(vae_type, small.real_codec, **hparams)
+    signatures = Signatures(model, ELBO(2), rows=ROWS, window=WINDOW, jit_compile=False,
+                            check=lambda observed: ()).all()
+    for name in ("observe", "score"):
+        one = signatures[name]
+        assert tf.function(one.function, autograph=False).get_concrete_function(**one.inputs)
 
 
 def test_a_decoder_without_temper_is_exported_for_temperature_1():

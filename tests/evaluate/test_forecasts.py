@@ -61,6 +61,25 @@ def test_scores_worked_by_hand():
         y, f - 1, f + 1, 0.2, 2.0) == pytest.approx((2 + (2 + 10 * 1) + 2) / 3 / 2)
 
 
+def test_masked_observations_are_missing():
+    y = np.ma.masked_array([1.0, 2.0, -999.0, 4.0], [0, 0, 1, 0])
+    f, samples = np.array([1.5, 1.0, 0.0, 4.5]), np.random.default_rng(0).normal(size=[4, 8])
+    history = np.ma.masked_array([1.0, -999.0, 2.0, 4.0], [0, 1, 0, 0])
+    for score in (
+            lambda y, _: forecasts.crps(samples, y), lambda y, _: forecasts.pit(samples, y),
+            lambda y, _: forecasts.energy_score(samples[..., None], y[..., None]),
+            lambda y, _: forecasts.quantile_loss(y, f, 0.1),
+            lambda y, _: forecasts.weighted_quantile_loss(y, f[None], [0.5]),
+            lambda _, history: forecasts.seasonal_error(history),
+            lambda y, _: forecasts.mase(y, f, 1.0), lambda y, _: forecasts.smape(y, f),
+            lambda y, _: forecasts.interval_score(y, f - 1, f + 1, 0.2),
+            lambda y, _: forecasts.mean_scaled_interval_score(y, f - 1, f + 1, 0.2, 1.0),
+            lambda y, _: forecasts.coverage(y, f - 1, f + 1)):
+        masked, expected = score(y, history), score(y.filled(np.nan), history.filled(np.nan))
+        assert not isinstance(masked, np.ma.MaskedArray)
+        np.testing.assert_array_equal(masked, expected)
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_forecasts_that_are_no_numbers_do_not_improve_a_score(wrong):
     y, f = np.array([1.0, 2.0, np.nan]), np.array([1.5, wrong, 0.0])

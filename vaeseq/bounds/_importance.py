@@ -236,4 +236,6 @@ def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> Te
             return posterior.distribution.kl_divergence(prior.distribution)
         except NotImplementedError:
             pass
-    return tf.zeros([*posterior.batch_shape, 0], posterior.dtype)
+    # The number of rows may be unknown, where a model is exported.
+    zeros = tf.zeros(tf.concat([posterior.batch_shape_tensor(), [0]], 0), posterior.dtype)
+    return tf.ensure_shape(zeros, [*posterior.batch_shape, 0])

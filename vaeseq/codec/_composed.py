@@ -29,9 +29,9 @@ class EncoderSequence(Encoder):
         if not encoders:
             raise ValueError("EncoderSequence expects at least one encoder, got none.")
         for before, after in itertools.pairwise(encoders):
-            if list(after.input_spec.shape) != [before.output_size]:
+            if getattr(after.input_spec, "shape", None) != [before.output_size]:
                 raise ValueError(
-                    f"EncoderSequence: {after.name} takes {after.input_spec.shape}, but "
+                    f"EncoderSequence: {after.name} takes {after.input_spec}, but "
                     f"{before.name} before it gives [{before.output_size}].")
         self._encoders = list(encoders)
 

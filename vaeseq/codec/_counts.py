@@ -120,7 +120,8 @@ class ZeroInflated(DistModule):
                             f"{spec.dtype.name}.")
         p = heads.initial_values("initial_probability", initial_probability, spec.shape)
         if not np.all((p > 0.0) & (p < 1.0)):
-            raise ValueError(f"Expected initial_probability between 0 and 1, got {p.min()}.")
+            raise ValueError("Expected initial_probability above 0 and below 1, got "
+                             f"{p[(p <= 0.0) | (p >= 1.0)][0]}.")
         self._decoder = decoder
         self._head = heads.Head([np.log(p) - np.log1p(-p)])
 

@@ -39,11 +39,14 @@ class Categorical(heads.LogitsDecoder):
 
         Raises:
           TypeError: `event_spec` is not a spec of integers.
-          ValueError: `num_classes` is below 1, or `initial_logits` is of another shape.
+          ValueError: `num_classes` is below 1 or above what the dtype holds, or `initial_logits` is
+            of another shape.
         """
         super().__init__(event_spec, "integer", name=name)
-        if num_classes < 1:
-            raise ValueError(f"Categorical expects at least one class, got {num_classes=}.")
+        most = event_spec.dtype.max + 1
+        if not 1 <= num_classes <= most:
+            raise ValueError(f"Categorical expects 1 to {most:,} classes of "
+                             f"{event_spec.dtype.name}, got {num_classes:,}.")
         initial = heads.initial_values(
             "initial_logits", initial_logits, [*event_spec.shape, num_classes])
         self._head = heads.Head([initial], hidden_sizes, activation=activation, dropout=dropout)

@@ -149,6 +149,7 @@ class MaskedBernoulliDistribution(tfd.Distribution):
         forced = tf.where(tf.cast(values, tf.bool), -np.inf, np.inf)
         noise = tf.where(mask, tf.cast(forced, noise.dtype), noise)
         event = self._sample(noise[tf.newaxis])[0]
+        event = tf.where(mask, tf.cast(values, event.dtype), event)  # also what has no probability
         log_probs = tf.where(mask, self._log_probs(event), 0.0)
         return event, tf.reduce_sum(log_probs, axis=-1)
 

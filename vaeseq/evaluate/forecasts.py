@@ -1,9 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Scores of probabilistic forecasts, in NumPy.
 
-Forecasts are M samples of each number, `[..., M]`, or quantiles. Observations `[...]` may be NaN
-for what was not observed; such numbers are left out of every score. What a score cannot be computed
-for (a history without change, or a forecast that is no number) is NaN, never 0 or infinity.
+Forecasts are M samples of each number, `[..., M]`, or quantiles. Observations `[...]` may be NaN,
+or masked, for what was not observed; such numbers are left out of every score. What a score cannot
+be computed for (a history without change, or a forecast that is no number) is NaN, never 0 or
+infinity.
 
     crps                      continuous ranked probability score, from samples, unbiased
     weighted_quantile_loss    WQL, of several quantile levels, divided by the sum of |y|
@@ -40,7 +41,7 @@ def crps(samples: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """
     size = _num_samples(samples)
     samples = np.sort(np.asarray(samples, np.float64), -1)
-    error = np.abs(samples - np.asarray(observed, np.float64)[..., None]).mean(-1)
+    error = np.abs(samples - _numbers(observed)[..., None]).mean(-1)
     # The sum of |x_i - x_j| over all pairs, from the ranks.
     ranks = 2.0 * np.arange(1, size + 1) - size - 1
     return error - (samples * ranks).sum(-1) / (size * (size - 1))
@@ -61,7 +62,7 @@ def energy_score(samples: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """
     size = _num_samples(np.asarray(samples)[..., 0])
     samples = np.asarray(samples, np.float64)
-    error = np.linalg.norm(samples - np.asarray(observed)[..., None, :], axis=-1).mean(-1)
+    error = np.linalg.norm(samples - _numbers(observed)[..., None, :], axis=-1).mean(-1)
     between = np.zeros(error.shape)
     for shift in range(1, size):  # pairs (i, i + shift): memory for one of them at a time
         between += np.linalg.norm(
@@ -71,7 +72,7 @@ def energy_score(samples: np.ndarray, observed: np.ndarray) -> np.ndarray:
 
 def quantile_loss(observed: np.ndarray, forecast: np.ndarray, level: float) -> np.ndarray:
     """Returns the quantile (pinball) loss (y - f)(q - 1{y < f}) of each number."""
-    error = np.asarray(observed, np.float64) - forecast
+    error = _numbers(observed) - forecast
     return error * (level - (error < 0))
 
 
@@ -88,6 +89,7 @@ def weighted_quantile_loss(
       quantiles: `[Q, ...]`.
       levels: the Q levels.
     """
+    observed = _numbers(observed)
     total = np.nansum(np.abs(observed))
     if not total > 0:
         return float("nan")
@@ -107,7 +109,7 @@ def seasonal_error(history: np.ndarray, season: int = 1) -> np.ndarray:
       `[...]`; NaN where the history has no pair of observations m steps apart, never changes, or
       has an infinity.
     """
-    history = np.asarray(history, np.float64)
+    history = _numbers(history)
     change = np.abs(history[season:] - history[:-season])
     count = np.isfinite(change).sum(0)
     error = np.nansum(change, 0) / np.maximum(count, 1)
@@ -122,7 +124,7 @@ def mase(observed: np.ndarray, forecast: np.ndarray, seasonal: np.ndarray | floa
       forecast: the medians, `[H]`.
       seasonal: of the history before the window (`seasonal_error`); NaN gives NaN.
     """
-    return _scaled(_mean(np.abs(np.asarray(observed) - forecast), observed), seasonal)
+    return _scaled(_mean(np.abs(_numbers(observed) - forecast), observed), seasonal)
 
 
 def smape(observed: np.ndarray, forecast: np.ndarray) -> float:
@@ -130,7 +132,7 @@ def smape(observed: np.ndarray, forecast: np.ndarray) -> float:
 
     Pairs of zeros are left out.
     """
-    observed, forecast = np.asarray(observed, np.float64), np.asarray(forecast, np.float64)
+    observed, forecast = _numbers(observed), np.asarray(forecast, np.float64)
     size = np.abs(observed) + np.abs(forecast)
     with np.errstate(invalid="ignore"):  # infinity over infinity
         ratio = 2.0 * np.abs(observed - forecast) / np.where(size == 0, np.nan, size)
@@ -141,6 +143,7 @@ def interval_score(
     observed: np.ndarray, lower: np.ndarray, upper: np.ndarray, alpha: float
 ) -> np.ndarray:
     """Returns U - L + (2/alpha)(L - y)+ + (2/alpha)(y - U)+ of each central 1 - alpha interval."""
+    observed = _numbers(observed)
     below = np.maximum(np.asarray(lower) - observed, 0.0)
     above = np.maximum(observed - np.asarray(upper), 0.0)
     return upper - lower + 2.0 / alpha * (below + above)
@@ -156,8 +159,9 @@ def mean_scaled_interval_score(
 
 def coverage(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
     """Returns the share of observations with lower <= y <= upper."""
+    observed = _numbers(observed)
     inside = np.where(np.isnan(lower) | np.isnan(upper), np.nan,
-                      (lower <= np.asarray(observed)) & (observed <= np.asarray(upper)))
+                      (lower <= observed) & (observed <= np.asarray(upper)))
     return _mean(inside, observed)
 
 
@@ -172,7 +176,7 @@ def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarr
       observed: `[...]`; NaN gives NaN, as does one of the samples.
       seed: for the random places.
     """
-    observed = np.asarray(observed, np.float64)
+    observed = _numbers(observed)
     below = (samples < observed[..., None]).sum(-1)
     equal = (samples == observed[..., None]).sum(-1)
     uniform = np.random.default_rng(seed).random(observed.shape)
@@ -180,9 +184,14 @@ def pit(samples: np.ndarray, observed: np.ndarray, *, seed: int = 0) -> np.ndarr
     return np.where(np.isnan(observed) | np.isnan(samples).any(-1), np.nan, rank)
 
 
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """Returns numbers with NaN for masked ones."""
+    return np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
+
+
 def _mean(values: np.ndarray, observed: np.ndarray) -> float:
     """Returns the mean of values where something was observed; NaN for none."""
-    values = np.asarray(values)[~np.isnan(observed)]
+    values = np.asarray(values)[~np.isnan(_numbers(observed))]
     return _finite(values.mean()) if len(values) else float("nan")
 
 

@@ -11,6 +11,7 @@ Axes: B batch, T time, N steps of a prime (see `vaeseq.types`).
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -294,10 +295,20 @@ class Signatures:
 def flatten_named(prefix: str, structure: Nest) -> dict[str, Any]:
     """Returns the leaves of a nest by name: the prefix and the path, as in "state_core_latent".
 
-    The name of a nest that is a single leaf is the prefix.
+    The name of a nest that is a single leaf is the prefix. Characters that a name of TensorFlow
+    cannot have become "_".
+
+    Raises:
+      ValueError: two leaves have one name.
     """
-    return {"_".join([prefix, *map(str, path)]): leaf
-            for path, leaf in tree.flatten_with_path(structure)}
+    result: dict[str, Any] = {}
+    for path, leaf in tree.flatten_with_path(structure):
+        name = re.sub(r"[^A-Za-z0-9_]", "_", "_".join([prefix, *map(str, path)]))
+        if name in result:
+            raise ValueError(f"expected parts whose names differ where they are joined by _, got "
+                             f"two of {name!r}.")
+        result[name] = leaf
+    return result
 
 
 def pack_named(structure: Nest, prefix: str, tensors: Mapping[str, Any]) -> Nest:
