@@ -36,7 +36,7 @@ from .output import page
 
 PROGRAM = "vaeseq-text"
 _VOCABULARY = "vocabulary.json"
-_MOST_VOCABULARY = 1 << 24  # characters of that file
+_MOST_VOCABULARY = 1 << 30  # characters of that file, enough for 2^20 strings of 128 bytes
 _WINDOW = 1024  # symbols scored in one compiled call
 _VALIDATION_ROWS = 32
 _SHORTEST_SHARE = 4  # lines are padded to the window, or a half or a quarter of it

@@ -166,15 +166,15 @@ class LogDir:
         Raises:
           ValueError: it is missing, empty, longer than `most` characters, or not UTF-8.
         """
-        text = ""
-        if (self.path / name).is_file():  # reading a pipe would block
-            with contextlib.suppress(UnicodeDecodeError), \
-                    open(self.path / name, encoding="utf-8") as file:
+        text, path = "", self.path / name
+        # Reading a pipe would block. A character has at most four bytes.
+        if path.is_file() and path.stat().st_size <= 4 * most:
+            with contextlib.suppress(UnicodeDecodeError), open(path, encoding="utf-8") as file:
                 text = file.read(most + 1)
         if not 0 < len(text) <= most:
             raise ValueError(
-                f"{str(self.path / name)!r}: expected a text file of 1 to {most} characters. The "
-                "log directory is damaged; train in a new one.")
+                f"{str(path)!r}: expected a text file of 1 to {most} characters. The log directory "
+                "is damaged; train in a new one.")
         return text
 
     @contextlib.contextmanager

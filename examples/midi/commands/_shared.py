@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -44,12 +45,14 @@ def load_model(args: argparse.Namespace) -> MidiModel:
 
 def _files(log_dir: LogDir) -> list[str]:
     """Returns the files of a run's music that still exist."""
-    try:
-        music = sources.Description.load(log_dir)
-        existing, _ = files.find([*music.train_files, *music.valid_files])
-    except ValueError:  # not recorded, or gone
+    if not (log_dir.path / sources.FILE).exists():
         return []
-    return [source.path for source in existing]
+    music = sources.Description.load(log_dir)
+    paths = []
+    for name in [*music.train_files, *music.valid_files]:
+        with contextlib.suppress(UsageError):  # it is gone
+            paths += [source.path for source in files.find([name])[0]]
+    return paths
 
 
 def check_installed() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from . import archives, cache
 CLOCK = archives.Clock(grid=16)
 _FRAMES_PER_BEAT = CLOCK.grid // 4
 _NAME = "bach_chorales-2.npz"
+_VALID = re.compile(r"bach_chorales-\d+\.npz:valid")
 
 
 def archive() -> Path:
@@ -51,6 +53,11 @@ def archive() -> Path:
         archives.save(Path(name) / _NAME, splits, CLOCK)
         os.replace(Path(name) / _NAME, path)
     return path
+
+
+def is_validation(name: str) -> bool:
+    """Whether a name is that of the archive's split "valid", of any version and in any folder."""
+    return _VALID.fullmatch(os.path.basename(name)) is not None
 
 
 def _rolls() -> list[np.ndarray]:

@@ -25,7 +25,8 @@ from .parts import DRUMS, SILENT
 from .piano_roll import Grid
 
 DEFAULT_RATE = 2.0  # frames per second of an archive that does not say
-_FILE = "music.json"
+FILE = "music.json"
+_MOST_CHARACTERS = 1 << 30  # of that file: names of millions of files
 Log = Callable[[str], None]
 
 
@@ -35,7 +36,7 @@ class Description:
 
     train_files: list[str]  # names of the training music; none for the chorales
     train_checksum: int  # checksum of its rolls, held-out ones included
-    valid_files: list[str]  # names of separate validation music; may be empty
+    valid_files: list[str]  # names of separate validation music; none for the chorales
     valid_checksum: int  # checksum of its rolls; 0 without any
     valid_fraction: float  # fraction of the training music that is held out; 0 for none
 
@@ -43,18 +44,22 @@ class Description:
     def load(cls, log_dir: LogDir) -> Description:
         """Reads what `save` wrote; raises ValueError where it is missing or damaged."""
         try:
-            description = cls(**json.loads(log_dir.read(_FILE, 1 << 24)))
+            description = cls(**json.loads(log_dir.read(FILE, _MOST_CHARACTERS)))
             for field in dataclasses.fields(cls):
                 _check(getattr(description, field.name), field.name)
         except (ValueError, RecursionError, TypeError):
             raise ValueError(
-                f"{str(log_dir.path / _FILE)!r}: expected a JSON object that says what the run is "
+                f"{str(log_dir.path / FILE)!r}: expected a JSON object that says what the run is "
                 "trained on. The log directory is damaged; start again in another.") from None
+        names = description.valid_files
+        if not description.train_files and all(map(chorales.is_validation, names)):
+            # Earlier versions recorded where the cache had the archive.
+            return dataclasses.replace(description, valid_files=[])
         return description
 
     def save(self, log_dir: LogDir) -> None:
         """Writes the description into a log directory."""
-        log_dir.write(_FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        log_dir.write(FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
 
 class Music(NamedTuple):
@@ -77,13 +82,10 @@ def read(
     Raises:
       UsageError: a name matches nothing, or none of the files holds music.
     """
-    valid_files = list(valid_files)
-    if not train_files and not valid_files:
-        valid_files = [f"{chorales.archive()}:valid"]
     train = load(train_files or [f"{chorales.archive()}:train"], grid, log, "to train on")
     names = [absolute(name) for name in train_files]
-    if valid_files:
-        valid = load(valid_files, grid, log, "to validate on")
+    if valid_files or not train_files:
+        valid = load(valid_files or [f"{chorales.archive()}:valid"], grid, log, "to validate on")
         return Music(train.pieces, valid.pieces, Description(
             names, checksum(train.rolls), [absolute(name) for name in valid_files],
             checksum(valid.rolls), 0.0))
@@ -205,17 +207,17 @@ def held_out(log_dir: LogDir, grid: Grid, log: Log) -> list[Piece]:
       UsageError: the music is missing or has changed, or the run has none.
     """
     saved = Description.load(log_dir)
-    if not saved.valid_files and not saved.valid_fraction:
+    if saved.train_files and not saved.valid_files and not saved.valid_fraction:
         raise UsageError("the run held no music out to score. Name some with --eval-files.")
-    names = saved.valid_files or saved.train_files or [f"{chorales.archive()}:train"]
+    names = saved.valid_files or saved.train_files or [f"{chorales.archive()}:valid"]
     collection = load(names, grid, log, "of the run")
-    expected = saved.valid_checksum if saved.valid_files else saved.train_checksum
+    expected = saved.train_checksum if saved.valid_fraction else saved.valid_checksum
     if checksum(collection.rolls) != expected:
         raise UsageError(
             f"{', '.join(short_repr(name) for name in names[:3])}: the music has changed since "
             "the run "
             "began, so what was held out is not known. Name some with --eval-files.")
-    if saved.valid_files:
+    if not saved.valid_fraction:
         return collection.pieces
     return split(collection.pieces, saved.valid_fraction, grid)[1]
 

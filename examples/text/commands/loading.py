@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from vaeseq.cli import options
@@ -12,8 +13,8 @@ from vaeseq.runs.log_dir import LogDir
 
 from ..data import Corpus, tokenization
 from ..data.corpus import open_corpus
-from ..data.sources import Description
-from ..files import corpus_files
+from ..data.sources import FILE, Description
+from ..files import matches
 from ..hparams import TextHParams
 from ..model import PROGRAM, TextModel, saved_vocabulary
 
@@ -38,10 +39,13 @@ def load_model(args: argparse.Namespace) -> TextModel:
 
 def _files(log_dir: LogDir) -> list[Path]:
     """Returns the texts of a run that still exist."""
-    try:
-        return corpus_files(Description.load(log_dir).names)
-    except (ValueError, argparse.ArgumentTypeError):  # not recorded, or gone
+    if not (log_dir.path / FILE).exists():
         return []
+    paths = []
+    for name in Description.load(log_dir).names:
+        with contextlib.suppress(argparse.ArgumentTypeError):  # it is gone
+            paths += matches(name)
+    return paths
 
 
 def check_vocabulary(log_dir: LogDir, hparams: TextHParams, corpus: Corpus) -> None:

@@ -24,7 +24,8 @@ from .corpus import BOUNDARIES, Corpus, open_corpus, split_at
 from .encoded import Encoded
 from .tokens import DAMAGED, Tokens
 
-_FILE = "corpus.json"
+FILE = "corpus.json"
+_MOST_CHARACTERS = 1 << 30  # of that file: names of millions of texts
 _LONGEST_PATH = 1000  # characters of a path in a message
 
 
@@ -63,12 +64,12 @@ class Description:
     def load(cls, log_dir: LogDir) -> Description:
         """Reads `corpus.json`; raises ValueError where it is missing or damaged."""
         try:
-            description = cls(**json.loads(log_dir.read(_FILE)))
+            description = cls(**json.loads(log_dir.read(FILE, _MOST_CHARACTERS)))
         except (ValueError, RecursionError, TypeError):
             description = None
         if description is None or not description._is_valid():
             raise ValueError(
-                f"{str(log_dir.path / _FILE)!r}: expected a JSON object that records the training "
+                f"{str(log_dir.path / FILE)!r}: expected a JSON object that records the training "
                 f"texts. {DAMAGED}")
         return description
 
@@ -83,7 +84,7 @@ class Description:
 
     def save(self, log_dir: LogDir) -> None:
         """Writes `corpus.json` into a log directory."""
-        log_dir.write(_FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        log_dir.write(FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
 
 class Texts(NamedTuple):

@@ -13,6 +13,7 @@ from examples.midi.data import archives, cache, chorales, loading, midi_reader, 
 from examples.midi.data.piano_roll import Grid
 from tests.examples.midi import midi_files
 from vaeseq.cli.arguments import UsageError
+from vaeseq.runs.log_dir import LogDir
 
 GRID = Grid(note=8)
 
@@ -242,6 +243,30 @@ def test_a_run_on_archives_takes_their_clock(folder, tmp_path):
 def test_an_archive_of_another_shape_is_refused(changes, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         loading.load([_archive(tmp_path / "a.npz", **changes)], Grid())
+
+
+def test_a_run_on_the_chorales_finds_them_in_another_cache(tmp_path, monkeypatch):
+    def make_archive(folder):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
+        cache.folder().mkdir(parents=True)
+        rolls = np.eye(6, 88, dtype=np.uint8)
+        archives.save(cache.folder() / "bach_chorales-2.npz", {
+            name: [rolls[number:]] for number, name in enumerate(archives.SPLITS)}, chorales.CLOCK)
+
+    log_dir, grid = LogDir(tmp_path), Grid(note=16)
+    make_archive("one")
+    music = sources.read([], [], 0.1, grid, print)
+    assert music.description.valid_files == [] and music.description.valid_checksum
+    old = dataclasses.replace(
+        music.description, valid_files=[f"{tmp_path}/gone/bach_chorales-1.npz:valid"])
+    make_archive("two")
+    for description in (music.description, old):
+        description.save(log_dir)
+        again = sources.reload(log_dir, grid, print)
+        np.testing.assert_equal([piece.roll for piece in again.valid],
+                                [piece.roll for piece in music.valid])
+        (held_out,) = sources.held_out(log_dir, grid, print)
+        np.testing.assert_array_equal(held_out.roll, music.valid[0].roll)
 
 
 def test_without_music21_the_error_names_the_package(monkeypatch):

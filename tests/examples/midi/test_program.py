@@ -277,6 +277,30 @@ def test_changed_music_is_refused(log_dir, music, midi):
     assert ended.status == 2 and "has changed since the run began" in ended.err
 
 
+def test_an_output_does_not_replace_music_of_the_run(log_dir, midi, tmp_path):
+    picture, record = tmp_path / "mine.png", log_dir / "music.json"
+    picture.write_text("mine")
+    whole = record.read_text()
+    try:
+        for content, message in (
+                (json.dumps({**json.loads(whole), "train_files": ["/gone", str(picture)]}),
+                 "would replace"), (whole[:-9], "The log directory is damaged")):
+            record.write_text(content)
+            assert_one_line(
+                midi("evaluate", "--log-dir", log_dir, "--histograms", picture), message)
+            assert picture.read_text() == "mine"
+    finally:
+        record.write_text(whole)
+
+
+def test_the_names_of_many_files_are_read_again(tmp_path):
+    description = sources.Description(
+        [f"/{number:0180}" for number in range(99_999)], 1, [], 0, 0.1)
+    description.save(LogDir(tmp_path, PROGRAM))
+    assert (tmp_path / "music.json").stat().st_size > 1 << 24
+    assert sources.Description.load(LogDir(tmp_path, PROGRAM)) == description
+
+
 @pytest.mark.parametrize("name", ["music.json", "notes.json"])
 def test_a_damaged_run_is_refused(name, log_dir, midi):
     path = log_dir / name

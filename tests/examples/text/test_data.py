@@ -403,6 +403,14 @@ def test_a_run_without_a_held_out_part(run):
         sources.held_out(log_dir, vocabulary)
 
 
+def test_the_names_of_many_texts_are_read_again(run):
+    log_dir = run[2]
+    description = sources.Description(
+        [f"/{number:05}" for number in range(99_999)], 1, None, None, 0.25)
+    description.save(log_dir)
+    assert sources.Description.load(log_dir) == description
+
+
 @pytest.mark.parametrize("change", [
     None, "", "[]", "{}", "[" * 5000, {"valid_fraction": "x"}, {"valid_fraction": 2},
     {"train_corpus": 3}, {"train_corpus": []}, {"train_corpus": ["a", 3]}, {"encoding": 3},

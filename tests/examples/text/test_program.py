@@ -246,6 +246,21 @@ def test_a_page_does_not_replace_the_text_that_it_shows(run, copy, trained, tmp_
             assert text.read_text() == trained.corpus.read_text()
 
 
+def test_an_output_does_not_replace_a_text_of_the_run(run, copy, tmp_path):
+    text, record = tmp_path / "text.txt", copy / "corpus.json"
+    text.write_text("mine")
+    words = ["generate", "--log-dir", copy, "--output", text]
+    description = json.loads(record.read_text())
+    for content, message in (
+            (json.dumps({**description, "train_corpus": ["/gone", str(text)]}), "would replace"),
+            (record.read_text()[:-9], "corpus.json': expected a JSON object that records")):
+        record.write_text(content)
+        assert_refused(run(*words), message)
+        assert text.read_text() == "mine"
+    record.unlink()
+    assert run(*words).status == 0 and text.read_text() != "mine"
+
+
 def test_a_log_directory_that_cannot_be_written(run, trained):
     ended = run("train", "--log-dir", "/proc/vaeseq", "--train-corpus", trained.corpus,
                 "--hparams", SMALL)

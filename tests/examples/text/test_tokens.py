@@ -14,9 +14,10 @@ from hypothesis import strategies
 
 from examples.text.data import Vocabulary, byte_tokens, tokenization
 from examples.text.data.byte_tokens import ByteTokens
-from examples.text.model import TextModel
+from examples.text.model import TextModel, saved_vocabulary
 from examples.text.warm_start import by_content
 from tests.tiny_text import SMALL, TEXT
+from vaeseq.runs.log_dir import LogDir
 
 PROSE = TEXT + "“naïve” señor;\n\n    indented 天地玄黃 🙂🙂\t1,234.5\r\n" * 7
 COUNTS = byte_tokens.count_pieces([[PROSE]])
@@ -83,6 +84,15 @@ def test_json_restores_a_vocabulary(kind):
     restored = tokenization.from_json(written, "here")
     assert restored == KINDS[kind] and restored != ByteTokens("words", [b"xy"])
     assert restored.encode(PROSE).tolist() == KINDS[kind].encode(PROSE).tolist()
+
+
+def test_many_long_words_are_read_from_a_log_directory(tmp_path):
+    log_dir = LogDir(tmp_path)
+    tokens = ByteTokens("words", [
+        b"\xff" * 125 + number.to_bytes(3, "big") for number in range(23_000)])
+    log_dir.write("vocabulary.json", tokens.to_json())
+    assert (tmp_path / "vocabulary.json").stat().st_size > 1 << 24
+    assert saved_vocabulary(log_dir) == tokens
 
 
 def test_frequent_words_are_symbols_and_others_bytes():
