@@ -155,6 +155,16 @@ def test_information_of_posteriors_that_are_equal_or_far_apart():
     np.testing.assert_allclose(close.aggregate_kl, 0.5 * (2 - 1 - np.log(2)), atol=0.06)
 
 
+def test_the_information_of_many_posteriors_is_that_of_some(monkeypatch):
+    means, stddevs = RNG.normal(size=[53, 2]), np.linspace(0.1, 1, 106).reshape(53, 2)
+    whole = measures.information(means, stddevs)
+    monkeypatch.setattr(measures, "_MOST_FOR_MIXTURE", 10)
+    rows = [0, 5, 10, 15, 21, 26, 31, 37, 42, 47]
+    some = measures.information(means[rows], stddevs[rows])
+    assert measures.information(means, stddevs) == some._replace(kl=whole.kl)
+    assert some.cap == np.log(10) and some.kl != whole.kl
+
+
 def test_the_aggregate_in_pieces_is_the_aggregate(monkeypatch):
     means, stddevs = RNG.normal(size=[30, 2]), np.full([30, 2], 0.3)
     whole = aggregate_log_prob(means, means, stddevs)

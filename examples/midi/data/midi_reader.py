@@ -25,7 +25,8 @@ MAX_BEATS = 100_000
 END_MARK = "vaeseq: end"  # a text event where a piece ends in silence
 
 _MAX_NOTES = 1 << 18
-_CHANNELS = 16 * 256  # of all ports
+_PORTS = 256  # of a track
+_CHANNELS = 16 * _PORTS
 _DEFAULT_TEMPO = 500_000  # microseconds a beat
 _NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 _SUSTAIN, _PEDAL_DOWN = 64, 64
@@ -115,13 +116,19 @@ def read(content: bytes) -> Notes:
 
 
 def _one_after_another(tracks: list[Track]) -> list[Track]:
-    """Returns the tracks of format 2, each a piece of its own, in the order of their play."""
+    """Returns the tracks of format 2, each a piece of its own, in the order of their play.
+
+    Each has ports of its own, so that no program or note goes on in the next one, and no pedal.
+    """
     tempo = Event(0, META, bytes([midi_events.TEMPO]) + _DEFAULT_TEMPO.to_bytes(3, "big"))
     result, start = [], 0
-    for track in tracks:
-        result.append(Track([event._replace(tick=start + event.tick)
-                             for event in [tempo, *track.events]], start + track.end))
+    for number, track in enumerate(tracks):
+        events = [event._replace(tick=start + event.tick, port=_PORTS * number + event.port)
+                  for event in [tempo, *track.events]]
         start += track.end
+        pedals_up = {event._replace(tick=start, data=bytes([_SUSTAIN, 0]))
+                     for event in events if event.status & 0xF0 == _CONTROL}
+        result.append(Track([*events, *pedals_up], start))
     return result
 
 

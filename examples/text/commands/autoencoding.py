@@ -146,8 +146,8 @@ def _print_report(report: measures.Report, unit: str, sequence: str, count: int)
     if report.information:
         kl, information, aggregate, cap = report.information
         print(f"KL {kl:.2f} nats per {sequence}; mutual information {information:.2f} (at most "
-              f"{cap:.2f}, the logarithm of the number of {sequence}s); KL of all posteriors "
-              f"together to the prior {aggregate:.2f}")
+              f"{cap:.2f}, the logarithm of the number of {sequence}s measured); KL of all "
+              f"posteriors together to the prior {aggregate:.2f}")
     if report.is_collapsed:
         print("The decoder ignores the latent: posterior collapse. Try seqae_decoder_dropout, "
               "free_bits with free_bits_per=dimension, or a smaller kl_weight.")

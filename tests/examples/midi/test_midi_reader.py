@@ -327,6 +327,21 @@ def test_tracks_of_format_2_follow_one_another():
     assert [row[:2] for row in _rows(content)] == [(0.0, 1.0), (1.0, 1.5)]
 
 
+def test_nothing_goes_on_in_the_next_track_of_format_2():
+    content = file(
+        [(0, b"\xc0\x28"), (0, pedal(True)), (0, _bank(120, 1)), (0, on(60)), (0, on(50)),
+         (240, off(60)), (240, on(36, 1)), (0, off(36, 1))],
+        [(0, on(62)), (0, on(36, 1)), (240, off(50)), (240, off(62)), (0, off(36, 1))])
+    content = content[:9] + b"\2" + content[10:]
+    assert _rows(content, "program") == [
+        (0.0, 0.25, 0.5, 60, False, 40), (0.0, 0.5, 0.5, 50, False, 40),
+        (0.5, 0.5, 0.5, 36, True, 0),
+        (0.5, 1.0, 1.0, 36, False, 0), (0.5, 1.0, 1.0, 62, False, 0)]
+    notes = midi_reader.read(content)
+    assert len(set(notes.voice.tolist())) == 4
+    assert notes.repairs == ("notes without an end, which end with their track: 1",)
+
+
 def _sysex(*data):
     return b"\xf0" + number(len(data) + 1) + bytes(data) + b"\xf7"
 
