@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import seeds, vae
+from vaeseq import agent, seeds, vae
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.codec import decoders
 from vaeseq.evaluate import Sampler
@@ -243,6 +243,39 @@ def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
     one, other = Sampler(model.gen_core).fill(rows[:1], ~gaps.mask[None]), Sampler(
         model.gen_core).fill(rows[1:], ~gaps.mask[None])
     np.testing.assert_array_equal(one, other)
+
+
+class EndsWithZero(agent.Constant):
+    """Ends a sequence with the symbol 0."""
+
+    def initial_state(self, batch_size):
+        return tf.zeros([batch_size], tf.bool)
+
+    def observe(self, observation, context, state):
+        return tf.equal(observation, 0)
+
+    def finished(self, state):
+        return state
+
+
+@pytest.mark.parametrize("prime", [[], [1], [0, 1], [1, 0]])
+def test_samples_end_where_the_agent_ends_them(prime):
+    core = Toy(arbitrary_logits())
+    length = T - len(prime)
+    endless, ending = (
+        next(Sampler(vae.GenCore(one, core)).stream(
+            num_samples=60, length=length, prime=np.array(prime, np.int32), seed=3))
+        for one in (agent.Constant(), EndsWithZero()))
+    expected = []
+    for row in endless.observed.tolist():
+        end = row.index(0) + 1 if 0 in row else length
+        expected.append(row[:0 if prime[-1:] == [0] else end])
+    assert ending.lengths.tolist() == list(map(len, expected))
+    assert len(set(ending.lengths.tolist())) == (1 if prime[-1:] == [0] else length)
+    assert [row[:size] for row, size in zip(ending.observed.tolist(), ending.lengths)] == expected
+    after = np.arange(length) >= ending.lengths[:, None]
+    assert not ending.observed[after].any() and not ending.log_prob[after].any()
+    assert np.isnan(ending.log_prob[~after]).all()
 
 
 def test_what_needs_single_steps_is_refused_in_a_line(tmp_path):

@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import data, nest, seeds
+from vaeseq.agent import Agent
 from vaeseq.compilation import compiled
 from vaeseq.evaluate.filling import Filler
+from vaeseq.nn.scan import unroll
 from vaeseq.truncation import Truncation
-from vaeseq.types import Nest, Seed
+from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae import Diffusion, GenCore, Generated, GenState
 
 PRIME_WINDOW = 128  # steps of a prime in one compiled call; shorter ones are padded
@@ -21,7 +23,8 @@ PRIME_WINDOW = 128  # steps of a prime in one compiled call; shorter ones are pa
 class Sampler:
     """Draws sequences from an agent and a core, optionally continuing a prime.
 
-    A `Diffusion` draws a sequence as a whole, given its beginning.
+    A `Diffusion` draws a sequence as a whole, given its beginning; what follows the end that the
+    agent sees in it is left out.
     """
 
     def __init__(self, gen_core: GenCore):
@@ -29,6 +32,7 @@ class Sampler:
         self._gen_core = gen_core
         self._spec = gen_core.core.observation_spec
         self._prime = compiled(gen_core.prime, jit_compile=False)
+        self._finished = compiled(self._finished_after, jit_compile=False)
         self._filler = Filler(gen_core.core) if isinstance(gen_core.core, Diffusion) else None
 
     def generate(
@@ -135,11 +139,40 @@ class Sampler:
         is_known = np.broadcast_to(np.arange(size + length) < size, [num_samples, size + length])
         filled = self.fill(
             values, is_known, temperature=temperature, truncation=truncation, seed=seed)
-        unknown = np.full([num_samples, length], np.nan, np.float32)
+        valid = self._before_end(filled, size, seed)
+        drawn = tf.nest.map_structure(lambda array: tf.constant(array[:, size:]), filled)
+        unknown = np.where(valid, np.float32(np.nan), np.float32(0))
         return Generated(
-            tf.nest.map_structure(lambda array: array[:, size:], filled),
+            tf.nest.map_structure(lambda leaf: leaf.numpy(), nest.mask(tf.constant(valid), drawn)),
             np.zeros([num_samples, length, 0]), np.zeros([num_samples, length, 0]),
-            unknown, unknown, np.full(num_samples, length))
+            unknown, unknown, valid.sum(1))
+
+    def _before_end(self, observed: Nest, size: int, seed: Seed) -> np.ndarray:
+        """Returns which steps of `[B, T, ...]` after a prime of `size` are within the sequence.
+
+        As when it is drawn step by step, the agent may end it with the last step of the prime, or
+        with any later one, which is within it.
+        """
+        rows, num_steps = tf.nest.flatten(observed)[0].shape[:2]
+        if type(self._gen_core.agent).finished is Agent.finished:  # it ends none
+            return np.ones([rows, num_steps - size], bool)
+        finished = self._finished(observed, seed=seed).numpy()
+        finished = np.concatenate([np.zeros([rows, 1], bool), finished], 1)[:, size:-1]
+        return ~np.logical_or.accumulate(finished, 1)
+
+    def _finished_after(self, observed: Nest, *, seed: Seed) -> Tensor:
+        """Returns whether the agent ends its sequence with each step of `[B, T, ...]`."""
+        agent = self._gen_core.agent
+        rows, num_steps = tf.nest.flatten(observed)[0].shape[:2]
+
+        def step(step_inputs: tuple, state: Nest) -> tuple[Tensor, Nest]:
+            observation, step_seed = step_inputs
+            context = agent.context(state, seed=step_seed[0])
+            state = agent.observe(observation, context, state)
+            return agent.finished(state), state
+
+        return unroll.scan(
+            step, (observed, seeds.per_step(seed, num_steps)), agent.initial_state(rows))[0]
 
     def primed(self, prime: Nest, num_samples: int, *, seed: Seed) -> GenState:
         """Returns the state of `num_samples` sequences after a common beginning.
