@@ -17,7 +17,10 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
+from tests import small
 from tests.in_process import free_addresses, saved
+from vaeseq.bounds import ELBO
+from vaeseq.data import Streams
 from vaeseq.train import data_sharing, distribute
 from vaeseq.train.distribute import (
     SINGLE_PROCESS,
@@ -27,6 +30,7 @@ from vaeseq.train.distribute import (
     parse_tf_config,
     rendezvous,
 )
+from vaeseq.train.ops import TrainOps
 from vaeseq.train.optimizers import Adam
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -125,6 +129,22 @@ def test_batch_size_must_be_a_multiple_of_the_replicas():
     distribute.check_batch_size(5, SINGLE_PROCESS)
     with pytest.raises(ValueError, match="4 replicas can share evenly, got 6.*try batch_size=8"):
         distribute.check_batch_size(6, strategy)
+
+
+def test_weights_that_replicas_would_share_are_refused():
+    strategy = Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), Cluster(("here",), 0))
+    strategy._num_local_replicas = 2
+    batch = Streams(small.reals(20).numpy(), 2, 5, seed=0).batch(0)
+
+    def build(gen_core):
+        TrainOps(gen_core.agent, gen_core.core, ELBO(), learning_rate=0.01, jit_compile=False,
+                 seed=0, strategy=strategy).build(batch)
+
+    with strategy.scope():
+        copied = small.gen_core("RNN")
+    build(copied)
+    with pytest.raises(ValueError, match="expected a model without weights.*Make the model again"):
+        build(small.gen_core("RNN"))
 
 
 def test_unknown_strategy_is_an_error():

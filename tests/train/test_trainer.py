@@ -203,6 +203,24 @@ def test_validation_that_was_interrupted_is_repeated_by_the_resumed_run(
     assert not resumed.is_validation_pending(6)
 
 
+def test_a_validation_longer_than_every_session_ends_in_the_second(ops, tmp_path):
+    def long(should_stop):
+        return None if any(should_stop() for _ in range(3)) else score(2.0)
+
+    for expected in ((4, "time", math.inf), (4, "time", 2.0), (5, "time", 2.0)):
+        trainer = make(ops, tmp_path, validate=long)
+        if trainer.restore() == 0:
+            go(trainer, 12, should_stop=lambda: int(ops.step.numpy()) == 3)
+        trained, _ = go(trainer, 12, max_minutes=0.0)
+        assert (trained.step, trained.stop_reason, trained.best) == expected
+    pending = make(ops, tmp_path / "pending", validate=long)
+    go(pending, 12, should_stop=lambda: int(ops.step.numpy()) == 8)
+    assert pending.is_validation_pending(12)
+    trained, _ = go(pending, 12, should_stop=lambda: True)
+    assert (trained.step, trained.stop_reason) == (8, "stopped")
+    assert pending.is_validation_pending(12)
+
+
 def test_training_stops_after_validations_without_improvement_also_when_resumed(ops, tmp_path):
     trained, lines = go(make(ops, tmp_path, [2.0, 1.0, 3.0], patience=2), 12)
     assert (trained.step, trained.stop_reason) == (12, "done")

@@ -94,6 +94,9 @@ class Strategy:
         """Returns a context in which variables are created with a copy on each local replica."""
         return contextlib.nullcontext()
 
+    def check_variables(self, variables: Sequence[tf.Variable]) -> None:
+        """Raises ValueError unless variables were created in `scope`."""
+
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
         """Compiles `step`; each replica calls it with its `local_rows` and shared arguments."""
         # A partial, as in `compilation.compiled`.
@@ -155,6 +158,15 @@ class Replicas(Strategy):
             return
         with self._strategy.scope(), tf.variable_creator_scope(_create_on_each_replica):
             yield
+
+    def check_variables(self, variables: Sequence[tf.Variable]) -> None:
+        # All replicas would update a variable that they share.
+        if self._num_local_replicas > 1 and not all(
+                isinstance(variable, tf.distribute.DistributedValues) for variable in variables):
+            raise ValueError(
+                f"expected a model without weights yet, to make them on {self.num_replicas} "
+                "replicas, got one with weights. Make the model again and train it before it is "
+                "loaded, built or scored: it resumes from its log_dir.")
 
     def function(self, step: Callable[..., Nest]) -> Callable[..., Nest]:
         def run(*arguments: Nest) -> Nest:

@@ -360,13 +360,19 @@ class TrainOps(snt.Module):
         return self.loss.initial_state(batch_size)
 
     def build(self, batch: Batch) -> None:
-        """Creates all variables from one step of one row; the seed determines their values."""
+        """Creates all variables from one step of one row; the seed determines their values.
+
+        Raises:
+          ValueError: the weights exist, and were not made in the scope of a strategy with several
+            replicas in this process.
+        """
         observed, inputs = tf.nest.map_structure(
             lambda x: x[:1, :1], (batch.observed, batch.inputs))
         single = Batch(observed, np.ones([1], np.int32), np.ones([1], bool), inputs)
         with self._strategy.scope(), initializers.weights_seed(self._seed):
             self.loss(self._as_tensors(single), self.initial_state(1), seed=self._seed)
             weights = self.variables_to_train
+            self._strategy.check_variables(weights)
             if self._weight_stddev:
                 self.weight_posterior = GaussianWeights(weights, self._weight_stddev)
             if self._is_keras:

@@ -191,7 +191,8 @@ class Trainer:
           num_steps: number of updates, including those of earlier sessions.
           writer: receives the metrics.
           progress: the progress bar.
-          max_minutes: time limit of this session.
+          max_minutes: time limit of this session, but for the rest of a validation that an earlier
+            one began.
           should_stop: called after every update and every batch of validation.
         """
         start_time = time.monotonic()
@@ -230,7 +231,9 @@ class Trainer:
                     saved_step = step
                 if self._strategy.is_chief:
                     with self._averaged_weights():
-                        score = self._validate(lambda: stops() or is_late())
+                        # A pending one is not cut by time: it may be longer than every session.
+                        score = self._validate(
+                            lambda has_begun=pending: stops() or (is_late() and not has_begun))
                         if score is not None:
                             for callback in self._callbacks:
                                 callback.on_validation(step, score)
