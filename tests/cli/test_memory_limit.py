@@ -44,6 +44,21 @@ def test_the_cap_is_the_used_plus_the_available_memory(files, limit, available):
     assert _cap_inside() == available + _USED
 
 
+def test_pages_of_files_are_available(files):
+    files["/sys/fs/cgroup/memory.max"] = "4000000000\n"
+    files["/sys/fs/cgroup/memory.current"] = "3980000000\n"
+    files["/sys/fs/cgroup/memory.stat"] = (
+        "anon 300000000\nfile 3600000000\ninactive_anon 7\nactive_file 500000000\n"
+        "inactive_file 3000000000\nworkingset_activate_file 9\n")
+    assert _cap_inside() == 3_520_000_000 + _USED
+
+
+def test_a_cap_too_low_to_start_is_not_set(files):
+    files["/sys/fs/cgroup/memory.max"] = "4000000000\n"
+    files["/sys/fs/cgroup/memory.current"] = "3980000000\n"
+    assert _cap_inside() == _cap()
+
+
 @pytest.mark.parametrize("missing", list(_FILES))
 def test_unknown_memory_is_not_capped(files, missing):
     del files[missing]
@@ -67,6 +82,7 @@ def test_a_lower_cap_stays(files):
 def test_an_allocation_above_the_cap_raises_memory_error(monkeypatch):
     assert 1 << 20 < memory_limit._available() < 1 << 50
     monkeypatch.setattr(memory_limit, "_available", lambda: 64 << 20)
+    monkeypatch.setattr(memory_limit, "_LEAST", 0)
     monkeypatch.setattr(memory_limit, "_GPUS", ())
     with memory_limit.limited_memory():
         assert len(bytearray(16 << 20)) == 16 << 20

@@ -12,6 +12,8 @@ import re
 import resource
 from collections.abc import Iterator
 
+# TensorFlow aborts where it lacks memory to start and to compile; a small model takes half of this.
+_LEAST = 2 << 30
 _GPUS = ("/dev/nvidiactl", "/dev/kfd")  # GPU drivers map more memory than they use
 
 
@@ -19,12 +21,13 @@ _GPUS = ("/dev/nvidiactl", "/dev/kfd")  # GPU drivers map more memory than they 
 def limited_memory() -> Iterator[None]:
     """Caps the memory of the process at its present use plus the available memory.
 
-    Changes nothing where a cap is lower already, on systems other than Linux, and with a GPU.
+    Changes nothing where a cap is lower already or would be too low for TensorFlow, on systems
+    other than Linux, and with a GPU.
     """
     available, used = _available(), _bytes("/proc/self/status", "VmData")
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     cap = available + used
-    if not available or not used or any(map(os.path.exists, _GPUS)) or (
+    if not available or not used or cap < _LEAST or any(map(os.path.exists, _GPUS)) or (
             soft != resource.RLIM_INFINITY and soft <= cap):
         yield
         return
@@ -42,7 +45,9 @@ def _available() -> int:
         limit, used = (int(_read(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
     except ValueError:  # "max" for no limit, or no such file
         return free
-    return min(free, max(0, limit - used))
+    # The kernel takes back the pages of files that were read.
+    cached = re.findall(r"^(?:in)?active_file (\d+)$", _read("/sys/fs/cgroup/memory.stat"), re.M)
+    return min(free, max(0, limit - used + sum(map(int, cached))))
 
 
 def _bytes(path: str, name: str) -> int:
