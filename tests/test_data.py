@@ -133,6 +133,14 @@ def test_an_epoch_is_ordered_once(monkeypatch):
     assert epochs == [0, 1]
 
 
+@pytest.mark.parametrize("longest, most", [(3, 3), (20, 8)])
+def test_a_transform_makes_no_window_longer(longest, most):
+    batches = data.Sequences(sequences(longest), 2, 8, seed=0, transform=lambda window, rng:
+                             np.concatenate([window, window]))
+    with pytest.raises(ValueError, match=f"transform: expected at most {most} .*got {2 * most}"):
+        batches.batch(0)
+
+
 def test_a_transform_is_a_function_of_the_step_too():
     def shift(sequence, rng):
         return sequence + 1000 * int(rng.integers(1, 5))

@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -146,6 +147,61 @@ def test_the_seed_decides_the_weights(tmp_path):
     small.same(models[0], models[1])
     assert any(np.any(one != other) for one, other in zip(models[0], models[2]))
     assert not (tmp_path / "none").exists()
+
+
+def test_a_new_run_begins_with_no_weights_of_an_earlier_one(tmp_path):
+    hparams = HPARAMS.replace(vae_type="RNN")
+    model = Waves(hparams, tmp_path / "run")
+    model.evaluate(waves(1))
+    model.train(waves(4), num_steps=0)
+    model.train(waves(4), num_steps=1)
+    first = weights(model)
+    loaded = Waves.load(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    for trained in (model, loaded, model):
+        with pytest.raises(ValueError, match="expected the first weights.*Make the model again"):
+            trained.train(waves(4), num_steps=1)
+        small.same(weights(trained), first)
+    again = Waves(hparams, tmp_path / "run")
+    again.train(waves(4), num_steps=1)
+    small.same(weights(again), first)
+
+
+def test_an_exception_in_training_leaves_the_saved_weights_for_scores(tmp_path):
+    calls = itertools.count(1)
+
+    def fail():
+        if next(calls) > 6:
+            raise KeyboardInterrupt
+        return False
+
+    hparams = HPARAMS.replace(vae_type="RNN")
+    model = Waves(hparams, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(waves(4), num_steps=9, valid=waves(2), periods=PERIODS, should_stop=fail)
+    score = model.evaluate(waves(2))
+    assert model.step == 4
+    assert score.nats == Waves.load(tmp_path).evaluate(waves(2)).nats
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"periods": Periods(valid=0)}, "at least 1 step, got log=50 and valid=0. For no validation"),
+    ({"periods": Periods(log=0)}, "at least 1 step, got log=0 and valid=500"),
+    ({"patience": 2}, "held-out sequences, valid, .*patience=2; got none")])
+def test_periods_and_patience_that_cannot_be_are_refused_before_a_run_is_made(
+        options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        Waves(HPARAMS, tmp_path / "new").train(waves(4), num_steps=1, **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_patience_among_the_hyperparameters_without_validation_is_one_line(tmp_path, capsys):
+    model = Waves(HPARAMS.replace(vae_type="RNN", patience=2), tmp_path)
+    model.train(waves(4), num_steps=1)
+    assert "patience has no effect: there are no held-out" in capsys.readouterr().err
+    model.train(waves(4), num_steps=2, patience=0)
+    model.train(waves(4), num_steps=3, valid=waves(1))
+    assert "patience" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", [np.int64(5), seeds.make(5)])

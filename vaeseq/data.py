@@ -200,7 +200,8 @@ class Sequences(DataSet):
           batch_size: number of rows B; if there are fewer sequences, a batch repeats them.
           sequence_size: the largest T.
           seed: for the order, the windows and the transform.
-          transform: augments one window of a sequence.
+          transform: augments one window of a sequence; it makes none longer than `sequence_size` or
+            the longest sequence, for which `batch` raises ValueError.
           shortest: the least length that a batch is padded to, so that fewer shapes are compiled.
           alignment: windows begin at multiples of so many steps; the last may be shorter.
 
@@ -260,7 +261,13 @@ class Sequences(DataSet):
         last = min(-(-(steps - size) // self._alignment), (steps - 1) // self._alignment)
         start = self._alignment * int(rng.integers(last + 1))
         window = _slice(sequence, start, start + size)
-        return window if self._transform is None else self._transform(window, rng)
+        if self._transform is not None:
+            window = self._transform(window, rng)
+            if _num_steps(window) > self._sequence_size:
+                raise ValueError(
+                    f"transform: expected at most {self._sequence_size} steps, the smaller of "
+                    f"sequence_size and the longest sequence, got {_num_steps(window)}.")
+        return window
 
     def _bucket(self, longest: int) -> int:
         size = self._sequence_size

@@ -120,7 +120,7 @@ class Model(abc.ABC):
         self._impute = compiled(functools.partial(imputation.samples, self.gen_core))
         self._checkpoints = Checkpoints(self.log_dir.checkpoints)
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
-        self._ready = self._is_interrupted = False
+        self._ready = self._has_trained = False
         self.step = 0
 
     def _make_gen_core(self) -> vae.GenCore:
@@ -246,14 +246,20 @@ class Model(abc.ABC):
 
         Raises:
           ValueError: there is too little data, `valid` has no step, `log_dir` is locked by another
-            session or is damaged, the replicas cannot share a batch evenly, or an earlier call was
-            interrupted by an exception before its first checkpoint.
+            session or is damaged, the replicas cannot share a batch evenly or the weights were made
+            for one, a period is below 1, `patience` has no validation, or a run is to begin with
+            weights of an earlier one.
           NumericsError: a loss or gradient is not finite.
           LostWorkerError: another worker was lost.
         """
         data = (data_lib.TFDataSet(sequences) if isinstance(sequences, tf.data.Dataset)
                 else self.data_set(sequences))
         check_batch_size(data.batch_size, strategy)
+        periods.check()
+        if patience and not len(valid):
+            raise ValueError(
+                f"expected held-out sequences, valid, to stop early by patience={patience}; got "
+                "none.")
         num_data_steps = 0
         if self.hparams.weight_posterior != "none" and not isinstance(sequences, tf.data.Dataset):
             num_data_steps = validation.num_steps(sequences)
@@ -269,7 +275,7 @@ class Model(abc.ABC):
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
-              strategy.peer_errors()):
+              strategy.peer_errors(), self._changed_weights(ops)):
             ops.build(first)
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
@@ -283,11 +289,10 @@ class Model(abc.ABC):
                 patience=self.hparams.patience if patience is None else patience,
                 callbacks=callbacks)
             num_done = trainer.restore()
-            if not num_done and self._is_interrupted:
+            if not num_done and self._has_trained:
                 raise ValueError(
-                    "expected the first weights of the model; an interrupted session has changed "
-                    "them, before its first checkpoint. Make the model again, with equal seeds.")
-            self._ready = self._is_interrupted = True
+                    "expected the first weights of the model, as there is no checkpoint to resume; "
+                    "it has others, of earlier training. Make the model again, with equal seeds.")
             # The line of a step is written after its validation.
             num_written = num_done - trainer.is_validation_pending(num_steps)
             writer = self.make_writer(num_written) if strategy.is_chief else MultiWriter([])
@@ -296,6 +301,8 @@ class Model(abc.ABC):
                                   hidden=not strategy.is_chief) as progress:
                 if num_done:
                     progress.write(f"step {num_done}: going on from here")
+                if self.hparams.patience and patience is None and not len(valid):
+                    progress.write("patience has no effect: there are no held-out sequences.")
                 if sample is not valid:
                     progress.write(
                         f"Each validation scores the same {num_valid:,} of "
@@ -303,12 +310,24 @@ class Model(abc.ABC):
                         "(--valid-steps) sets how many.")
                 result = trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                      should_stop=should_stop)
-            self.step, self._is_interrupted = result.step, False
+            self.step = result.step
             if strategy.is_chief and self._checkpoints.steps("best"):
                 self.restore()
             elif ops.average is not None:
                 ops.average.assign_to_weights()
             return result
+
+    @contextlib.contextmanager
+    def _changed_weights(self, ops: TrainOps) -> Iterator[None]:
+        """Lets samples use the weights as they change; after an exception, a checkpoint's."""
+        self._ready = True
+        try:
+            yield
+        except BaseException:
+            self._ready = False
+            raise
+        finally:
+            self._has_trained |= int(ops.step.numpy()) > 0
 
     def restore(self, *, best: bool = True) -> int:
         """Restores the weights saved in `log_dir`; returns the step of their checkpoint.
@@ -328,7 +347,7 @@ class Model(abc.ABC):
                 f"{str(self.log_dir.path)!r}: expected a checkpoint, found none. Train first.")
         if ops.average is not None:
             ops.average.assign_to_weights()
-        self._ready = True
+        self._ready = self._has_trained = True
         self.step = step
         return step
 

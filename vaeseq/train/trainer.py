@@ -49,6 +49,13 @@ class Periods(NamedTuple):
     log: int = 50
     valid: int = 500
 
+    def check(self) -> None:
+        """Raises ValueError for a period below 1."""
+        if min(self) < 1:
+            raise ValueError(
+                f"expected periods of at least 1 step, got log={self.log} and valid={self.valid}. "
+                "For no validation before the end give a large number.")
+
 
 class Batches(Protocol):
     """Training batches as a function of the step, such as a `vaeseq.data.DataSet`."""
@@ -129,9 +136,10 @@ class Trainer:
           callbacks: called after updates and validations, in this order.
 
         Raises:
-          ValueError: two callbacks have one name, or several replicas share a
+          ValueError: two callbacks have one name, a period is below 1, or several replicas share a
             `tf.data.Dataset`.
         """
+        periods.check()
         names = [callback.name for callback in callbacks]
         if len(set(names)) < len(names):
             raise ValueError(
