@@ -1,8 +1,10 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """A whole model of a real-valued sequence: trained, stopped, resumed, scored, sampled."""
 
+import copy
 import itertools
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -260,6 +262,24 @@ def test_a_model_is_used_with_its_best_weights_after_training(monkeypatch, tmp_p
     assert any(np.any(one != other) for one, other in zip(weights(model), weights(loaded)))
 
 
+def test_other_validation_data_or_none_after_a_best_step_are_one_line(tmp_path, capsys):
+    def go_on(num_steps, valid):
+        trained = model.train(waves(4), num_steps=num_steps, valid=valid, periods=PERIODS)
+        return trained.best, capsys.readouterr().err
+
+    model = Waves(HPARAMS.replace(vae_type="RNN"), tmp_path)
+    worse = [1e3 * wave for wave in waves(2)]
+    best, first = go_on(1, waves(2))
+    again, second = go_on(2, waves(2))
+    none, third = go_on(3, ())
+    other, fourth = go_on(4, worse)
+    assert best >= again == none and other > 10 * best
+    assert "Scores and samples use step" in third
+    assert "other held-out data" in fourth and model.step == 4
+    assert not any(words in log for log in (first, second)
+                   for words in ("Scores and samples", "other held-out data"))
+
+
 def test_validation_may_take_some_batches_only(tmp_path):
     class First(Waves):
         def validation_batches(self, sequences):
@@ -363,6 +383,12 @@ def test_a_locked_directory(run):
     with model.log_dir.locked(), pytest.raises(ValueError, match="another run is training there"):
         train(log_dir, num_steps=8)
     assert metrics(log_dir) == before
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_model_is_not_copied(duplicate, tmp_path):
+    with pytest.raises(TypeError, match=r"cannot be copied or pickled.*Waves.load\(log_dir\)"):
+        duplicate(Waves(HPARAMS, tmp_path))
 
 
 def test_too_little_to_train_on(tmp_path):

@@ -27,7 +27,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -122,6 +122,12 @@ class Model(abc.ABC):
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._ready = self._has_trained = False
         self.step = 0
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(
+            f"a {name} has compiled functions and a log directory, and cannot be copied or "
+            f"pickled. Make another one: {name}.load(log_dir), if it is trained.")
 
     def _make_gen_core(self) -> vae.GenCore:
         encoder, decoder = self.make_encoder(), self.make_decoder()
@@ -287,7 +293,7 @@ class Model(abc.ABC):
                     should_stop=should_stop, unit=self.unit)) if len(valid) else None,
                 after_validation=self.after_validation, periods=periods, strategy=strategy,
                 patience=self.hparams.patience if patience is None else patience,
-                callbacks=callbacks)
+                callbacks=callbacks, valid_checksum=validation.checksum(sample))
             num_done = trainer.restore()
             if not num_done and self._has_trained:
                 raise ValueError(
@@ -299,15 +305,8 @@ class Model(abc.ABC):
             unit = "time step" if self.unit == "step" else self.unit  # beside training steps
             with writer, Progress("train", total=num_steps, initial=num_done, unit=unit,
                                   hidden=not strategy.is_chief) as progress:
-                if num_done:
-                    progress.write(f"step {num_done}: going on from here")
-                if self.hparams.patience and patience is None and not len(valid):
-                    progress.write("patience has no effect: there are no held-out sequences.")
-                if sample is not valid:
-                    progress.write(
-                        f"Each validation scores the same {num_valid:,} of "
-                        f"{validation.num_steps(valid):,} {self.unit}s, evenly spread; valid_steps "
-                        "(--valid-steps) sets how many.")
+                for line in self._first_lines(num_done, valid, sample, patience):
+                    progress.write(line)
                 result = trainer.run(num_steps, writer, progress, max_minutes=max_minutes,
                                      should_stop=should_stop)
             self.step = result.step
@@ -316,6 +315,23 @@ class Model(abc.ABC):
             elif ops.average is not None:
                 ops.average.assign_to_weights()
             return result
+
+    def _first_lines(
+        self, num_done: int, valid: Sequence[Nest], sample: Sequence[Nest], patience: int | None
+    ) -> Iterator[str]:
+        """Yields what a session of training prints before its first update."""
+        if num_done:
+            yield f"step {num_done}: going on from here"
+        best = self._checkpoints.steps("best")
+        if best and not len(valid):
+            yield (f"Scores and samples use step {best[-1]}, the best of earlier validations; "
+                   "restore(best=False) takes the last step.")
+        if self.hparams.patience and patience is None and not len(valid):
+            yield "patience has no effect: there are no held-out sequences."
+        if sample is not valid:
+            yield (f"Each validation scores the same {validation.num_steps(sample):,} of "
+                   f"{validation.num_steps(valid):,} {self.unit}s, evenly spread; valid_steps "
+                   "(--valid-steps) sets how many.")
 
     @contextlib.contextmanager
     def _changed_weights(self, ops: TrainOps) -> Iterator[None]:

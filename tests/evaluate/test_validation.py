@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaeseq.evaluate.validation import num_steps, spread_sample
+from vaeseq.evaluate.validation import checksum, num_steps, spread_sample
 
 
 def sequences(sizes):
@@ -39,3 +39,11 @@ def test_sample_of_long_and_of_many_sequences_is_spread_evenly():
 def test_windows_begin_at_multiples_of_the_alignment():
     starts = [window["x"][0] for window in spread_sample(sequences([1000, 1000]), 300, 16)]
     assert len(starts) > 5 and all(start % 1000 % 16 == 0 for start in starts)
+
+
+def test_checksums_differ_by_values_lengths_and_masks():
+    values = np.arange(4.0)
+    several = [[], [values], [values[:3]], [values[:1], values[1:]], [values[1:], values[:1]],
+               [np.ma.masked_equal(values, 0)], [np.ma.masked_equal(values, 1)]]
+    assert len({checksum(sequences) for sequences in several}) == len(several)
+    assert checksum([values.copy()]) == checksum([values]) and checksum(()) == 0

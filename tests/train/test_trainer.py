@@ -234,6 +234,30 @@ def test_training_stops_after_validations_without_improvement_also_when_resumed(
     assert go(again, 40)[0][:2] == (16, "patience")
 
 
+def test_a_best_score_counts_for_the_data_that_it_was_of(ops, tmp_path, capsys):
+    def resumed(last, scores=(), **options):
+        trainer = make(ops, tmp_path, scores, patience=2, **options)
+        trainer.restore()
+        result = go(trainer, last)[0]
+        return result.step, result.best, Checkpoints(tmp_path).steps("best")
+
+    assert resumed(8, [1.0, 2.0], valid_checksum=7) == (8, 1.0, [4])
+    assert resumed(12) == (12, 1.0, [4])
+    assert resumed(40, [3.0, 4.0], valid_checksum=7) == (16, 1.0, [4])
+    assert resumed(40, [5.0, 6.0, 4.0, 7.0, 7.0], valid_checksum=8) == (36, 4.0, [28])
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_checkpoint_without_a_checksum_keeps_its_best_score(ops, tmp_path, is_ours):
+    first = make(ops, tmp_path, [1.0])
+    if not is_ours:
+        del first._further["valid_checksum"]
+    go(first, 4)
+    trainer = make(ops, tmp_path, [2.0], valid_checksum=7)
+    trainer.restore()
+    assert go(trainer, 8)[0].best == (2.0 if is_ours else 1.0)
+
+
 class Counter(Callback):
     def __init__(self):
         self.state = tf.Variable(0)

@@ -2,6 +2,7 @@
 """Validation in a training run: on a sample of the held-out steps, and interruptible."""
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -21,6 +22,17 @@ _NUM_WINDOWS = 32  # at least, in a sample of long sequences
 def num_steps(sequences: Sequence[Nest]) -> int:
     """Returns the number of steps of all sequences, nests of `[N, ...]`."""
     return int(data_lib.sizes(sequences).sum())
+
+
+def checksum(sequences: Sequence[Nest]) -> int:
+    """Returns a checksum of the steps and lengths of sequences, nests of `[N, ...]`."""
+    result = zlib.crc32(data_lib.sizes(sequences).tobytes())
+    for sequence in sequences:
+        for array in tf.nest.flatten(sequence):
+            for part in (np.ma.filled(array, 0), *(
+                    [array.mask] if isinstance(array, np.ma.MaskedArray) else [])):
+                result = zlib.crc32(part.tobytes(), result)
+    return result
 
 
 def spread_sample(

@@ -114,7 +114,7 @@ class Trainer:
         objects: dict[str, tf.Module], validate: Callable[[ShouldStop], Score | None] | None = None,
         after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
         periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,
-        patience: int | None = None, callbacks: Sequence[Callback] = (),
+        patience: int | None = None, callbacks: Sequence[Callback] = (), valid_checksum: int = 0,
     ):
         """Creates the trainer.
 
@@ -134,6 +134,8 @@ class Trainer:
           patience: number of validations without improvement after which training stops (early
             stopping); None or 0 for no limit.
           callbacks: called after updates and validations, in this order.
+          valid_checksum: of what `validate` scores; a run that is resumed with another one looks
+            for its best score anew.
 
         Raises:
           ValueError: two callbacks have one name, a period is below 1, or several replicas share a
@@ -166,11 +168,14 @@ class Trainer:
         self._totals = tf.Variable(np.zeros(len(_AVERAGED) + 1), trainable=False)
         self._best = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         self._num_worse = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._valid_checksum = valid_checksum
+        self._best_checksum = tf.Variable(valid_checksum, trainable=False, dtype=tf.int64)
+        self._is_best_of_others = False
         self._objects = {
             **objects, "ops": ops, "carried": self._state, "recent": self._totals,
             "best": self._best}
         self._further = {
-            "num_worse": self._num_worse,
+            "num_worse": self._num_worse, "valid_checksum": self._best_checksum,
             **({"data": data} if isinstance(data, tf.Module) else {}),
             **{f"callback {callback.name}": callback.state for callback in callbacks
                if callback.state is not None}}
@@ -179,6 +184,11 @@ class Trainer:
         """Restores the latest checkpoint if there is one; returns the number of updates made."""
         if self._strategy.is_chief:
             self._checkpoints.restore(self._objects, further=self._further)
+            if self._validate is not None and int(self._best_checksum) != self._valid_checksum:
+                self._is_best_of_others = math.isfinite(float(self._best))
+                self._best_checksum.assign(self._valid_checksum)
+                self._best.assign(math.inf)
+                self._num_worse.assign(0)
         self._strategy.broadcast(
             (*self._ops.variables, *self._state.variables, self._num_worse))
         return int(self._ops.step.numpy())
@@ -216,6 +226,9 @@ class Trainer:
 
         state, first_step_seconds = self._strategy.local_rows(self._state.value()), 0.0
         stop_reason = "done"
+        if self._is_best_of_others:
+            progress.write("The best validation so far was of other held-out data, and does not "
+                           "count any more.")
         step = saved_step = int(self._ops.step.numpy())
         totals = self._totals.numpy()
         (pending,) = self._strategy.any_worker(self.is_validation_pending(num_steps))
