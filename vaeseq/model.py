@@ -235,16 +235,18 @@ class Model(abc.ABC):
             `data.TFDataSet`).
           num_steps: number of updates, including those of earlier sessions.
           valid: held-out sequences; the checkpoint with their best score is kept, as for early
-            stopping, and used for scores and samples, also of this object.
+            stopping, and used for scores and samples, also of this object. A run that goes on with
+            others looks for its best score anew.
           valid_steps: largest number of steps to validate on. Of more, every validation takes the
             same sample, evenly spread (`evaluate.validation.spread_sample`); 0 takes all.
-          max_minutes: time limit of this session.
+          max_minutes: time limit of this session, but for the rest of a validation that an earlier
+            one began.
           periods: how often metrics are written and validation runs.
           should_stop: called after every update and every batch of validation; training stops if
             it returns True. A validation that was cut short is repeated when the run is resumed.
           strategy: distributes the rows of a batch; its chief reads and writes `log_dir`.
           patience: validations without improvement after which training stops (early stopping), 0
-            for no limit; by default the hyperparameter `patience`.
+            for no limit; by default the hyperparameter `patience`. It needs `valid`.
           callbacks: called after updates and validations; their state is part of the run.
 
         Returns:

@@ -254,7 +254,7 @@ class Trainer:
                     with self._averaged_weights():
                         # A pending one is not cut by time: it may be longer than every session.
                         score = self._validate(
-                            lambda has_begun=pending: stops() or (is_late() and not has_begun))
+                            stops if pending else lambda: stops() or is_late())
                         if score is not None:
                             for callback in self._callbacks:
                                 callback.on_validation(step, score)
