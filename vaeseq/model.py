@@ -278,7 +278,8 @@ class Model(abc.ABC):
         num_valid = validation.num_steps(sample)
         if len(valid) and not num_valid:
             raise ValueError("valid: expected sequences of at least one step in all, got none.")
-        first_valid = itertools.islice(self.validation_batches(sample), 1) if len(valid) else ()
+        first_valid = list(
+            itertools.islice(self.validation_batches(sample), 1)) if len(valid) else []
         for batch in (first, *first_valid):
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
@@ -295,7 +296,7 @@ class Model(abc.ABC):
                     should_stop=should_stop, unit=self.unit)) if len(valid) else None,
                 after_validation=self.after_validation, periods=periods, strategy=strategy,
                 patience=self.hparams.patience if patience is None else patience,
-                callbacks=callbacks, valid_checksum=validation.checksum(sample))
+                callbacks=callbacks, valid_checksum=validation.checksum(sample, first_valid))
             num_done = trainer.restore()
             if not num_done and self._has_trained:
                 raise ValueError(

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vaeseq import data
 from vaeseq.evaluate.validation import checksum, num_steps, spread_sample
 
 
@@ -42,8 +43,12 @@ def test_windows_begin_at_multiples_of_the_alignment():
 
 
 def test_checksums_differ_by_values_lengths_and_masks():
+    def of(sequences):
+        return checksum(sequences, list(data.windows(sequences, 2, 8)))
+
     values = np.arange(4.0)
-    several = [[], [values], [values[:3]], [values[:1], values[1:]], [values[1:], values[:1]],
-               [np.ma.masked_equal(values, 0)], [np.ma.masked_equal(values, 1)]]
-    assert len({checksum(sequences) for sequences in several}) == len(several)
-    assert checksum([values.copy()]) == checksum([values]) and checksum(()) == 0
+    several = [[values], [values + 1], [values[:3]], [values[:1], values[1:]],
+               [values[1:], values[:1]], [np.ma.masked_equal(values, 0)],
+               [np.ma.masked_equal(values, 1)]]
+    assert len({of(sequences) for sequences in several}) == len(several)
+    assert of([values.copy()]) == of([values]) and checksum((), ()) == 0

@@ -24,14 +24,14 @@ def num_steps(sequences: Sequence[Nest]) -> int:
     return int(data_lib.sizes(sequences).sum())
 
 
-def checksum(sequences: Sequence[Nest]) -> int:
-    """Returns a checksum of the steps and lengths of sequences, nests of `[N, ...]`."""
+def checksum(sequences: Sequence[Nest], first: Sequence[Batch]) -> int:
+    """Returns a checksum of the lengths of sequences, nests of `[N, ...]`, and of a first batch.
+
+    Sequences may be places of a table, which only batches have the values of.
+    """
     result = zlib.crc32(data_lib.sizes(sequences).tobytes())
-    for sequence in sequences:
-        for array in tf.nest.flatten(sequence):
-            for part in (np.ma.filled(array, 0), *(
-                    [array.mask] if isinstance(array, np.ma.MaskedArray) else [])):
-                result = zlib.crc32(part.tobytes(), result)
+    for leaf in tf.nest.flatten(list(first)):
+        result = zlib.crc32(np.asarray(leaf).tobytes(), result)
     return result
 
 
