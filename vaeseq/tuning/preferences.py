@@ -52,7 +52,7 @@ class Accuracy(NamedTuple):
     """How well choices are predicted.
 
     Attributes:
-      accuracy: share of choices of which the likelier sequence was chosen; NaN without any.
+      accuracy: share of choices in which the likelier sequence was chosen; NaN without any.
       standard_error: of that share; NaN without any.
       nats: mean negative log-probability of a choice.
       pairs: number of choices of one of both; choices of neither do not count.
