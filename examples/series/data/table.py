@@ -242,6 +242,13 @@ def _merged(
                 if name:
                     columns.require(name, f"the role {option!r}")
         arrays, labels = _arrays(columns, roles, reading)
+        repeated = next((label for label in labels if label in parts), None)
+        if not roles.time and repeated is not None:
+            other = parts[repeated][0].file.name
+            way = "Give --time COLUMN" if roles.series else "Rename one of the files"
+            raise UsageError(
+                f"{columns.name!r}: expected rows of {_of(repeated)} in one file, as no column has "
+                f"times, got some in {other!r}, too. {way}.")
         order = None
         if np.count_nonzero(np.diff(arrays[0])) >= len(labels):  # a series' rows are apart
             order = np.argsort(arrays[0], kind="stable")
