@@ -6,7 +6,7 @@ names that are empty or begin with # are skipped. A byte order mark tells UTF-16
 files are UTF-8. Numbers are rewritten without a unit (% or a currency), separators of thousands and
 decimal commas, where the values of the column or of another column leave no doubt. `NA` and the
 like are missing values, but not in columns of words, where it may be the code of Namibia. A column
-of dates and one of clock times are joined.
+of dates and one of clock times or hours are joined. Rows at the end without any value are left out.
 """
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONGEST_LINE = 1 << 20
 _SAMPLE_BYTES = 1 << 14
 _CHUNK_BYTES = 1 << 22
 _SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which no table shows
-_DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|[12]\d{7})\s*$"
+_DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d)|[12]\d{7})\s*$"
 _CLOCK = (r"^\s*(\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?|([01]?\d|2[0-3])\.[0-5]\d\.[0-5]\d)\s*$")
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 BOOLEAN = r"(?i)^\s*(true|false)\s*$"
@@ -52,7 +52,9 @@ _SPACES = r"[ \x{a0}\x{202f}'\x{2019}]"
 _MINUS = "\u2212"
 _UNIT = r"^\s*[+-]?\s*([$\u20ac\u00a3\u00a5])|([%$\u20ac\u00a3\u00a5])\s*$"
 _DOTTED_CLOCK = r"^\s*\d+\.\d+\.\d+"
+_HOUR = r"^\s*([01]?\d|2[0-3])\s*$"
 _CLOCK_NAMES = ("time", "hour", "clock", "zeit", "uhr", "heure", "hora", "ora")
+HOUR_NAMES = ("hour", "hr", "stunde", "heure", "hora", "ora")  # of whole numbers
 
 
 def read(path: Path) -> tuple[pa.Table, int]:
@@ -66,9 +68,7 @@ def read(path: Path) -> tuple[pa.Table, int]:
     with pa.input_stream(str(path), "gzip" if is_compressed(path) else None) as stream:
         table = pa.csv.read_csv(stream, form.read, form.parse, form.convert)
     _check_last_row(path, form, table)
-    if table.num_columns == 1:  # drops the empty lines at the end of the file
-        rows = np.flatnonzero(pc.fill_null(pc.not_equal(table.column(0), ""), True).to_numpy())
-        table = table.slice(0, rows[-1] + 1 if len(rows) else 0)
+    table = table.slice(0, _num_until_empty(table))
     return _Plain(table, form)(table), form.read.skip_rows + 1
 
 
@@ -85,14 +85,30 @@ def read_parts(path: Path, part_bytes: int) -> Iterator[tuple[pa.Table, int, int
         raw = stream = files.enter_context(pa.OSFile(str(path)))
         if is_compressed(path):
             stream = files.enter_context(pa.CompressedInputStream(raw, "gzip"))
+        empty: list[pa.Table] = []  # rows that are left out unless others follow
         for batch in files.enter_context(
                 pa.csv.open_csv(stream, form.read, form.parse, form.convert)):
-            table, first = pa.Table.from_batches([batch]), row
-            plain = plain or _Plain(table, form)
-            row += len(table)
-            yield plain(table), first, raw.tell()
+            read, first = pa.Table.from_batches([batch]), row
+            table = pa.concat_tables([*empty, read])
+            size = _num_until_empty(table)
+            empty = [table.slice(size)]
+            if size:
+                table = table.slice(0, size)
+                plain = plain or _Plain(table, form)
+                row += size
+                yield plain(table), first, raw.tell()
         if plain:
-            _check_last_row(path, form, table)
+            _check_last_row(path, form, read)
+
+
+def _num_until_empty(table: pa.Table) -> int:
+    """Returns the number of rows without the empty ones at the end, as spreadsheets write them."""
+    if table.num_columns == 1:  # where empty lines are texts
+        have_value = [pc.fill_null(pc.not_equal(table.column(0), ""), True)]
+    else:
+        have_value = [pc.is_valid(column) for column in table.columns]
+    return max(int(np.flatnonzero(column.to_numpy())[-1]) + 1 if pc.any(column).as_py() else 0
+               for column in have_value)
 
 
 def is_compressed(path: Path) -> bool:
@@ -234,11 +250,7 @@ class _Plain:
             writings = {name: _with_decimal_commas(table[name], one)
                         for name, one in writings.items()}
         self._writings = writings
-        dates, clocks = ([name for name in table.column_names if _all(table[name], pattern)]
-                         for pattern in (_DATE, _CLOCK))
-        clocks = [name for name in clocks if not _any(table[name], _DOTTED_CLOCK)
-                  or any(word in name.lower() for word in _CLOCK_NAMES)]
-        self._times = (dates[0], clocks[0]) if len(dates) == len(clocks) == 1 else None
+        self._times = _date_and_clock(table)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         table = self._with_nulls(table)
@@ -248,15 +260,45 @@ class _Plain:
             columns = {name: pc.if_else(pc.equal(column, ""), None, column)
                        for name, column in columns.items()}
         if self._times is not None:
-            date, clock = (pc.utf8_trim_whitespace(table[name]) for name in self._times)
-            clock = pc.replace_substring_regex(clock, r"^(\d+)\.(\d+)\.(\d+)$", r"\1:\2:\3")
-            columns[self._times[0]] = pc.binary_join_element_wise(date, clock, " ")
-            del columns[self._times[1]]
+            columns[self._times[0]] = _joined(*(table[name] for name in self._times))
+            if self._times[1].lower() not in HOUR_NAMES:
+                del columns[self._times[1]]
         return pa.table(columns)
 
     def _with_nulls(self, table: pa.Table) -> pa.Table:
         return pa.table({name: table[name] if name in self._words else _with_nulls(table[name])
                          for name in table.column_names})
+
+
+def _date_and_clock(table: pa.Table) -> tuple[str, str] | None:
+    """Returns the columns of dates and of clock times or hours that are one time; None if none are.
+
+    A clock that its name does not call so may be a duration: it shows one time, or several a day.
+    """
+    def has_clock_name(name: str) -> bool:
+        return any(word in name.lower() for word in _CLOCK_NAMES)
+
+    clocks = [name for name in table.column_names if _all(table[name], _CLOCK) and (
+        has_clock_name(name) or not _any(table[name], _DOTTED_CLOCK))]
+    hours = [name for name in table.column_names if not clocks and name.lower() in HOUR_NAMES
+             and _all(table[name], _HOUR)]
+    dates = [name for name in table.column_names
+             if name not in clocks and _all(table[name], _DATE)]
+    if not len(dates) == len(clocks + hours) == 1:
+        return None
+    date, clock = dates[0], *clocks, *hours
+    num_dates, num_clocks, num_times = (pc.count_distinct(column).as_py() for column in (
+        table[date], table[clock], _joined(table[date], table[clock])))
+    is_clock = num_times > num_dates or num_clocks == 1 or (clocks and has_clock_name(clock))
+    return (date, clock) if is_clock else None
+
+
+def _joined(date: pa.ChunkedArray, clock: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns dates and clock times, which may be whole hours, as texts of both."""
+    date, clock = pc.utf8_trim_whitespace(date), pc.utf8_trim_whitespace(clock)
+    clock = pc.replace_substring_regex(clock, r"^(\d+)\.(\d+)\.(\d+)$", r"\1:\2:\3")
+    clock = pc.replace_substring_regex(clock, r"^\d+$", r"\0:00")
+    return pc.binary_join_element_wise(date, clock, " ")
 
 
 def is_missing(text: str) -> bool:
@@ -265,12 +307,12 @@ def is_missing(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether `float` reads a text, without underscores."""
+    """Whether `float` reads a text, without underscores and digits of other scripts."""
     try:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return "_" not in text and text.strip().isascii()
 
 
 def what_it_is(path: Path) -> str:

@@ -109,6 +109,34 @@ def test_a_time_in_several_columns_is_one(tmp_path):
         read.series[0].values[:3], [[0.0, 13.0], [1.1, 13.1], [2.2, 13.2]])
 
 
+def test_durations_are_no_clock_of_the_dates(tmp_path):
+    rows = [(day, f"{6 + n % 3}:{n % 60:02}", n) for n, day in enumerate(DAYS)]
+    read = build(csv(tmp_path, lines("date,sleep,steps", rows)))
+    assert (read.step.unit, read.roles.targets) == ("D", ("steps",))
+    assert dict(read.roles.ignored)["sleep"].startswith("text, such as '6:00'")
+    for header in ("date,uhrzeit,steps", "date,at,steps"):  # its name, or the same each day
+        rows = [(day, "7:40", n) for n, day in enumerate(DAYS)]
+        assert columns.read(csv(tmp_path, lines(header, rows))).names == ["date", "steps"]
+
+
+@pytest.mark.parametrize("most_at_once", [1 << 20, 10])
+def test_rows_without_a_value_at_the_end_are_left_out(tmp_path, monkeypatch, most_at_once):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(columns, "MOST_AT_ONCE", most_at_once)
+    monkeypatch.setattr(columns, "PART_BYTES", 300)
+    text = lines("date,v,,", ((day, n, "", "") for n, day in enumerate(DAYS))) + ",,,\n , ,,\n" * 99
+    read = build(csv(tmp_path, text))
+    assert (len(read.series[0].values), read.roles.targets) == (len(DAYS), ("v",))
+    with pytest.raises(UsageError, match=f"row {len(DAYS) + 2}, .*'date': expected a time in ever"):
+        build(csv(tmp_path, text + "2025-01-01,x,,\n"))
+    # In the middle, a row without times is a missing value.
+    rows = lines("a,b", [*((n, n) for n in range(90)), ("", ""), (91, 91), ("", "")])
+    parts = list(columns.read(csv(tmp_path, rows)).parts())
+    values = np.concatenate([part.numbers("a") for part in parts])
+    np.testing.assert_array_equal(values, [*range(90), np.nan, 91])
+    assert [part.first_row for part in parts] == list(np.cumsum([2, *map(len, parts[:-1])]))
+
+
 NUMBERS = {  # the values of a column, and the numbers that they are
     "percent": (["1.5%", "-2 %", "3%"], [1.5, -2, 3]),
     "dollars": (["$1.50", "-$2", "$1,234.00"], [1.5, -2, 1234]),
@@ -145,6 +173,7 @@ def test_dots_are_thousands_only_in_files_with_decimal_commas(tmp_path):
 
 @pytest.mark.parametrize("texts", [
     ["1,234,5", "7", "8"], ["1.5%", "2", "3"], ["$1", "2 €", "3"], ["3 p", "4 p", "5 p"],
+    ["\u0661", "\u0662", "\u0663"], ["\uff11", "\uff12", "\uff13"],  # of other scripts
     ["1 23", "4", "5"], ["1,050", "1,060", "1,070"], ["1.000 €", "1.007 €", "1.010 €"]])
 def test_ambiguous_numbers_stay_text_and_the_error_shows_one(texts, tmp_path):
     path = csv(tmp_path, lines("month,v", ((m, f'"{text}"') for m, text in zip(MONTHS, texts))))
