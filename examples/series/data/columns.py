@@ -37,6 +37,8 @@ _PARQUET, _PARQUET_MAGIC = (".parquet", ".pq"), b"PAR1"
 _MEGABYTE = 1_000_000
 # Columns of these names hold moments, not parts of them.
 MOMENT_NAMES = {"time", "date", "datetime", "timestamp", "ds", "ts", "time_hour"}
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september",
+           "october", "november", "december")
 _SOUNDS = (".wav", ".flac", ".aif", ".aiff", ".ogg", ".mp3")
 _SOUND_BLOCK = 1 << 16  # samples that are read at once
 FRAME = 80  # samples of a row of sound: 10 ms at 8 kHz
@@ -134,19 +136,28 @@ class Columns:
         return not np.isfinite(self.numbers(name)).any() if not _is_time(column) else False
 
     def texts(self, name: str) -> np.ndarray:
-        """Returns a column as texts, "" for missing ones, an array of objects `[N]`."""
-        column = self.table[name]
-        if not _holds_text(column):
-            column = pc.cast(column, pa.string())
-        return np.asarray(pc.fill_null(column, "").to_pylist(), object)
+        """Returns a column as texts, "" for missing ones, an array of objects `[N]`.
+
+        They are without spaces around them, which a table does not show.
+
+        Raises:
+          UsageError: values are neither numbers, texts nor times.
+        """
+        return np.asarray(self._trimmed(name).to_pylist(), object)
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
-        """Returns a column as numbers of texts, int32 `[N]`, and these texts."""
+        """Returns a column as numbers of texts (`texts`), int32 `[N]`, and these texts."""
+        encoded = self._trimmed(name).combine_chunks().dictionary_encode()
+        return encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
+
+    def _trimmed(self, name: str) -> pa.ChunkedArray:
         column = self.table[name]
         if not _holds_text(column):
+            if self.other_kind(name):
+                raise UsageError(f"{self.where(name)}: expected texts or numbers, got values of "
+                                 f"type {self.other_kind(name)}. Choose another column.")
             column = pc.cast(column, pa.string())
-        encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
-        return encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
+        return pc.utf8_trim_whitespace(pc.fill_null(column, ""))
 
     def numbers(self, name: str) -> np.ndarray:
         """Returns a column as numbers, float64 `[N]`, NaN for missing ones.
@@ -155,8 +166,10 @@ class Columns:
           UsageError: a value is no number, is infinite, or is a whole number that float64 rounds.
         """
         column = self.table[name]
-        if _is_time(column):
-            raise UsageError(f"{self.where(name)}: expected numbers, got times.")
+        kind = "times" if _is_time(column) else self.other_kind(name)
+        if kind:
+            raise UsageError(f"{self.where(name)}: expected numbers, got {kind}. Choose another "
+                             "column.")
         if self.is_boolean(name):
             numbers = pc.cast(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), _TRUE),
                               pa.float64())
@@ -279,6 +292,13 @@ class Columns:
         """Returns whether the first value of a column of text is a time."""
         first = pc.drop_null(self.table[name])[:1].to_pylist() if self.is_text(name) else []
         return bool(first) and times_lib.are_alike(first[0], first[0])
+
+    def is_mostly_dates(self, name: str) -> bool:
+        """Returns whether most of the first values of a column of text mean to be dates."""
+        if not self.is_text(name):
+            return False
+        sample = pc.drop_null(self.table[name])[:_BLOCK].to_pylist()
+        return sum(map(times_lib.is_like_date, sample)) > len(sample) / 2
 
     def unreadable_time(self, name: str) -> UsageError:
         """Returns the error for a time column that cannot be read."""
@@ -408,7 +428,10 @@ def _with_plain_types(table: pa.Table) -> pa.Table:
 
 
 def _with_dates(table: pa.Table) -> pa.Table:
-    """Adds a column "date" made of year, month, day, hour and minute to a table without times."""
+    """Adds a column "date" made of year, month, day, hour and minute to a table without times.
+
+    Months are numbers or English names, such as Jan and January.
+    """
     columns = Columns("", table)
     names = {str(name).lower(): name for name in reversed(table.column_names)}
     if not names.keys() >= {"year", "month"} or names.keys() & MOMENT_NAMES or any(
@@ -417,8 +440,9 @@ def _with_dates(table: pa.Table) -> pa.Table:
         return table
     present = itertools.takewhile(names.__contains__, ("year", "month", "day", "hour", "minute"))
     try:
-        arrays = [pc.cast(pc.cast(table[names[part]], pa.float64()), pa.int64())
-                  for part in present]
+        arrays = [
+            _months(table[names[part]]) if part == "month" and columns.is_text(names[part])
+            else pc.cast(pc.cast(table[names[part]], pa.float64()), pa.int64()) for part in present]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return table
     if not len(table) or any(array.null_count for array in arrays):
@@ -426,6 +450,14 @@ def _with_dates(table: pa.Table) -> pa.Table:
     parts = [array.to_numpy() for array in arrays]
     dates = times_lib.of_parts(parts) if times_lib.look_like_dates(parts) else None
     return table if dates is None else table.append_column("date", pa.chunked_array([dates]))
+
+
+def _months(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns the numbers of months by their names, null for other texts."""
+    lower = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    full, short = (pc.index_in(lower, pa.array(names)) for names in (
+        _MONTHS, [name[:3] for name in _MONTHS]))
+    return pc.cast(pc.add(pc.coalesce(full, short), 1), pa.int64())
 
 
 def _read_npz(path: Path, split: str) -> Columns:

@@ -11,13 +11,15 @@ import numpy as np
 from vaeseq.cli.arguments import UsageError
 from vaeseq.fields import short_repr
 
+from . import csv_tables
 from . import times as times_lib
 from .columns import MOMENT_NAMES, Columns
 
 _TIME_NAMES = MOMENT_NAMES | {"month", "week", "day", "year", "quarter", "hour"}
 _SERIES_NAMES = {"series", "series_id", "unique_id", "item_id", "id"}
 _PARTS_OF_TIME = {"year", "month", "day", "hour", "minute", "second", "weekday", "dayofweek",
-                  "day_of_week", "day_of_month", "day_of_year", "week"}
+                  "day_of_week", "day_of_month", "day_of_year", "week", "quarter",
+                  *csv_tables.HOUR_NAMES}
 _ROW_NAMES = {"", "rownames", "index", "row", "rowid", "unnamed: 0", "idx", "id",
               "__index_level_0__"}
 _LABEL_NAMES = {"is_anomaly", "anomaly", "label", "labels", "is_outlier", "outlier"}
@@ -112,6 +114,8 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
         raise UsageError(
             f"{columns.name!r}: expected a column of numbers to model, found none. Columns: "
             f"{', '.join(described)}.")
+    if not (time or options.targets or options.ignore_times):
+        _check_not_transposed(columns.name, targets)
     if len(targets) > _MOST_TARGETS and not options.targets and not columns.sample_rate:
         raise UsageError(f"{columns.name!r}: expected at most {_MOST_TARGETS} columns of numbers, "
                          f"got {len(targets)}. Name those to model: --targets a,b.")
@@ -119,11 +123,22 @@ def find(columns: Columns, options: Options = Options()) -> Roles:
                  tuple(ignored.items()), zone if time else "")
 
 
+def _check_not_transposed(table: str, targets: Sequence[str]) -> None:
+    """Raises UsageError where most columns are times, so that rows are series."""
+    sample = targets[:_MOST_TARGETS]
+    times = [name for name in sample if times_lib.is_name_of_time(name)]
+    if len(times) > max(1, len(sample) // 2):
+        raise UsageError(
+            f"{table!r}: expected a row for each time, got a column for each, such as "
+            f"{short_repr(times[0])}. Transpose the table; --freq none models the rows in their "
+            "order.")
+
+
 def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
     """Returns the column of times, or "".
 
-    Its times may be unreadable: a text column is not ignored if its name or its first value says
-    that it holds times, because without them the order of the rows is unknown.
+    Its times may be unreadable: a text column is not ignored if its name, its first value or most
+    of its values say that it holds times, because without them the order of the rows is unknown.
     """
     names = [name for name in columns.names if name not in chosen]
     # Texts that are dates come before numbers such as a year, and days before months.
@@ -136,8 +151,9 @@ def _find_time(columns: Columns, chosen: set[str], ignore_times: bool) -> str:
         return max(times_of, key=lambda name: len(np.unique(times_of[name])))
     readable = itertools.chain(
         times_of, (n for n in texts + by_name if columns.times(n) is not None))
-    wrong = (n for n in by_name if not ignore_times and (columns.begins_with_time(n) or (
-        _bare(n) in MOMENT_NAMES and columns.is_text(n))))
+    wrong = (n for n in by_name + texts if not ignore_times and (
+        columns.begins_with_time(n) or columns.is_mostly_dates(n)
+        or (_bare(n) in MOMENT_NAMES and columns.is_text(n))))
     return next(itertools.chain(readable, wrong), "")
 
 
@@ -150,7 +166,10 @@ def _find_series(
     columns: Columns, free: Sequence[str], time: str, times: np.ndarray | None, options: Options
 ) -> str:
     """Returns the column that tells series apart; "" for a single series."""
-    by_name = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)]
+    free = [n for n in free if n.lower() not in _PARTS_OF_TIME and not columns.other_kind(n)]
+    # An id that is another one in each row names the row.
+    by_name = [n for n in free if n.lower() in _SERIES_NAMES and not columns.is_empty(n)
+               and len(columns.categories(n)[1]) < len(columns)]
     repeated = times is not None and len(np.unique(times)) < len(times)
     if by_name and (repeated or columns.is_text(by_name[0])):
         return by_name[0]
@@ -161,9 +180,9 @@ def _find_series(
     if separating:
         return min(separating, key=lambda n: len(columns.categories(n)[1]))
     others = [n for n in free if n not in texts and not columns.is_empty(n)
-              and n.lower() not in _ROW_NAMES and n.lower() not in _PARTS_OF_TIME
-              and _separates(columns, n, time, options.zone)]
-    others = [n for n in others if len(columns.categories(n)[1]) < len(times) // 2]
+              and n.lower() not in _ROW_NAMES and _separates(columns, n, time, options.zone)]
+    others = [n for n in others if len(columns.categories(n)[1]) < len(times) // 2
+              and not _has_fractions(columns.categories(n)[1])]
     values, counts = np.unique(times, return_counts=True)
     repeated_time = values[counts > 1][0]
     row = int(np.flatnonzero(times == repeated_time)[1])
@@ -172,6 +191,10 @@ def _find_series(
     raise UsageError(
         f"{columns.name!r}, row {row + columns.first_row}: expected each time once, got "
         f"{times_lib.as_text(repeated_time)} again. {hint}.")
+
+
+def _has_fractions(texts: Sequence[str]) -> bool:
+    return any(csv_tables.is_number(text) and float(text) % 1 for text in texts)
 
 
 def _separates(columns: Columns, name: str, time: str, zone: str) -> bool:

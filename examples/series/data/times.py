@@ -50,7 +50,10 @@ _FEW = 1000  # values that tell the kind of all
 _FISCAL = re.compile(r"(\d\d)(\d\d)/(\d\d)")
 _NEAR_MONTH = 0.02  # months that a decimal year may be off
 _NUMBERS = re.compile(r"[1-9]\d*")  # without leading zeros
-_NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
+_NUMERIC_DATE = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)(?!\d)")
+# What means to be a date, in the calendar or not, also behind a weekday
+_LIKE_DATE = re.compile(r"\s*([^\W\d_]+\.?,? )?(\d{4}([/.-])\d\d?\3\d\d?"
+                        r"|\d\d?([/.-])\d\d?\4(\d{4}|\d\d))(?![^\sT])")
 _HORIZONS = {"s": 60, "min": 48, "h": 48, "D": 30, "B": 30, "W": 8, "MS": 12, "QS": 8, "YS": 6}
 _SEASONS = {"s": 60, "D": 7, "B": 5, "W": 52, "MS": 12, "QS": 4}
 
@@ -397,6 +400,15 @@ def are_alike(text: str, other: str) -> bool:
         return True
 
 
+def is_name_of_time(text: str) -> bool:
+    """Returns whether the name of a column is a year from 1900 to 2199, a month or a date."""
+    if re.fullmatch(r"\d+", text):
+        numbers = np.array([float(text)])
+        return len(text) in (4, 6, 8) and float(text[:4]) >= _BOUNDS[0][0] and (
+            (times := parse_numbers(numbers)) is not None and times.dtype.kind == "M")
+    return are_alike(text, text)
+
+
 def _exist(values: pa.ChunkedArray, parsed: pa.ChunkedArray, date: str) -> bool:
     """Returns whether all dates are in the calendar: `strptime` reads February 30 as March 2."""
     is_early = pc.less_equal(pc.day(parsed), 3)
@@ -429,22 +441,32 @@ def _weeks(years: Sequence[int], weeks: Sequence[int]) -> np.ndarray | None:
 
 
 def _numeric_dates(values: pa.ChunkedArray, where: str) -> np.ndarray | None:
-    """Reads 31/12/2020 and 12/31/2020; a number above 12 tells them apart."""
+    """Reads 31/12/2020, 12/31/2020, 31.12.20 and 20-12-31, if the numbers tell the order."""
     first = values[0].as_py()
-    separator = _NUMERIC_DATE.match(first)[2]  # type: ignore[index]
-    orders = {"day first": f"%d{separator}%m{separator}%Y",
-              "month first": f"%m{separator}%d{separator}%Y"}
+    _, separator, _, year = _NUMERIC_DATE.match(first).groups()  # type: ignore[union-attr]
+    year = "%Y" if len(year) == 4 else "%y"
+    orders = {"day first": ("%d", "%m", year), "month first": ("%m", "%d", year)}
+    if (separator, year) == ("-", "%y"):  # as in ISO 8601 of 1988
+        orders["year first"] = ("%y", "%m", "%d")
     starts = {}
-    for order, date in orders.items():
+    for order, parts in orders.items():
+        date = separator.join(parts)
         for clock in _CLOCKS:
             parsed = _strptime(values, date + clock)
             if not parsed.null_count and _exist(values, parsed, date):
-                starts[order] = _as_numpy(parsed)
-    if len(starts) == 2 and not np.array_equal(starts["day first"], starts["month first"]):
+                times = _as_numpy(parsed)
+                starts[order] = times if year == "%Y" else _of_this_century(times)
+    read = list(starts.values())
+    if not all(np.array_equal(read[0], times) for times in read[1:]):
         raise UsageError(
-            f"{where}: expected dates whose day and month can be told apart, got {first!r} and no "
-            "number above 12 in any row. Write them as 2020-12-31.")
-    return next(iter(starts.values()), None)
+            f"{where}: expected dates whose day and month can be told apart, got {first!r}, which "
+            f"may be {' or '.join(starts)}, as in all rows. Write them as 2020-12-31.")
+    return read[0] if read else None
+
+
+def is_like_date(text: str) -> bool:
+    """Returns whether a text means to be a date of numbers, which need not be in the calendar."""
+    return _LIKE_DATE.match(text) is not None
 
 
 def is_zoned(text: str) -> bool:

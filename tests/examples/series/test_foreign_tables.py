@@ -76,7 +76,7 @@ def test_quarters_weeks_and_numbers_are_times(tmp_path):
 
 
 def test_a_time_that_cannot_be_read_is_an_error_not_a_text(tmp_path):
-    path = csv(tmp_path, lines("Date,Close", [("31.12.24", 1), ("30.12.24", 2)]))
+    path = csv(tmp_path, lines("Date,Close", [("31st Dec", 1), ("30th Dec", 2)]))
     with pytest.raises(UsageError, match="column 'Date': expected times of one .* --freq none"):
         build(path)
     assert build(path, Options(ignore_times=True), freq="none").roles.time == ""
@@ -89,6 +89,39 @@ def test_a_time_that_cannot_be_read_is_an_error_not_a_text(tmp_path):
     assert build(path).roles.targets == ("time", "y")  # a race's
 
 
+@pytest.mark.parametrize("name, form, written, wrong", [
+    ("Day of sale", "{:%Y-%m-%d}", "2024-02-20", "2024-02-2O"),
+    ("Datum", "{:%d.%m.%Y}", "29.02.2024", "30.02.2024"),  # in the first row
+    ("Tag", "{:%a, %d.%m.%y}", "", "")])  # no row can be read
+def test_dates_of_any_name_that_cannot_be_read_are_an_error(
+        name, form, written, wrong, tmp_path):
+    days = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")[::-1]
+    path = csv(tmp_path, f"{name};y\n" + "".join(
+        f"{form.format(day.item())};{n}\n" for n, day in enumerate(days)).replace(written, wrong))
+    with pytest.raises(UsageError, match=f"column '{name}': expected times of one .* --freq none"):
+        build(path)
+    assert build(path, Options(ignore_times=True), freq="none").roles.targets == ("y",)
+
+
+@pytest.mark.parametrize("form", ["{:%d.%m.%y}", "{0.month}/{0.day}/{0:%y}", "{:%d/%m/%y %H:%M}",
+                                  "{:%d-%m-%y}", "{:%y-%m-%d}"])
+def test_numeric_dates_have_years_of_two_digits(form, tmp_path):
+    days = np.arange("2039-12-01", "2041-02-01", dtype="datetime64[D]")  # 39 is no day
+    texts = [form.format(day.item()) for day in days]
+    times, _ = _times_read(csv(tmp_path, lines("Datum,y", zip(texts, range(len(days))))))
+    years = days.astype("datetime64[Y]").astype(int) + 1970
+    is_late = years > 2040
+    np.testing.assert_array_equal(times[~is_late], days[~is_late].astype("datetime64[us]"))
+    assert (times[is_late].astype("datetime64[Y]").astype(int) + 1970 == 1941).all()
+
+
+def test_days_months_and_years_of_two_digits_that_cannot_be_told_apart_are_an_error(tmp_path):
+    for text, orders in (("01/02/24", "day first or month first"),
+                         ("24-01-15", "day first or year first")):
+        with pytest.raises(UsageError, match=f"told apart, got '{text}', which may be {orders}"):
+            build(csv(tmp_path, lines("when,y", [(text, 1), (text[:-1] + "6", 2)])))
+
+
 def test_a_time_in_several_columns_is_one(tmp_path):
     rows = [(n, h.year, h.month, h.day, h.hour, n % 7)
             for n, h in enumerate(HOURS.astype("datetime64[us]").tolist(), 1)]
@@ -99,6 +132,10 @@ def test_a_time_in_several_columns_is_one(tmp_path):
     np.testing.assert_array_equal(
         _times_read(csv(tmp_path, lines("Year,Month,v", months)))[0],
         MONTHS.astype("datetime64[us]"))
+    for form in ("{:%B}", "{:%b}", "{:%B}".upper() + " "):
+        named = [(m.year, form.format(m), n) for n, m in enumerate(MONTHS.tolist())]
+        read = build(csv(tmp_path, lines("Year,Month,v", named)))
+        assert (read.step.unit, len(read.series), read.roles.targets) == ("MS", 1, ("v",))
     # UCI's Air Quality: dots in the clock, decimal commas, and columns without a name or a value.
     text = "Date;Time;CO(GT);T;;\n" + "".join(
         f"{h:%d/%m/%Y;%H.%M.%S};{n % 9},{n % 10};13,{n};;\n"
@@ -109,6 +146,32 @@ def test_a_time_in_several_columns_is_one(tmp_path):
         read.series[0].values[:3], [[0.0, 13.0], [1.1, 13.1], [2.2, 13.2]])
 
 
+def test_parts_of_a_time_name_no_series(tmp_path):
+    for name, part in (("month", ["Januar", "Februar"]), ("quarter", ["1st", "2nd"])):
+        rows = [(year, text, 1) for year in range(1990, 2000) for text in part]
+        with pytest.raises(UsageError, match="row 3: expected each time once, got 1990-01-01"):
+            build(csv(tmp_path, lines(f"year,{name},v", rows)))
+
+
+@pytest.mark.parametrize("written", ["{0:%Y-%m-%d},{0.hour}", "{0:%d.%m.%y},{0:%H}"])
+@pytest.mark.parametrize("name", ["hr", "Stunde"])
+def test_dates_and_hours_are_one_time(tmp_path, written, name):
+    hours = HOURS.astype("datetime64[us]").tolist()
+    for last in (None, 1):  # a later table may have a single row
+        rows = [(written.format(hour), n / 2) for n, hour in enumerate(hours)]
+        path = csv(tmp_path, lines(f"dteday,{name},kW", rows[:last]))
+        times, targets = _times_read(path)
+        np.testing.assert_array_equal(times, HOURS[:last].astype("datetime64[us]"))
+        assert targets == ("kW",)
+
+
+def test_hours_from_1_to_24_and_fractions_are_not_proposed_as_series(tmp_path):
+    rows = [(hour.item().date(), hour.item().hour + 1, n % 30 / 8)
+            for n, hour in enumerate(HOURS)]
+    with pytest.raises(UsageError, match="If several series share the file, give --series COLUMN"):
+        build(csv(tmp_path, lines("date,hr,kW", rows)))
+
+
 def test_durations_are_no_clock_of_the_dates(tmp_path):
     rows = [(day, f"{6 + n % 3}:{n % 60:02}", n) for n, day in enumerate(DAYS)]
     read = build(csv(tmp_path, lines("date,sleep,steps", rows)))
@@ -117,6 +180,36 @@ def test_durations_are_no_clock_of_the_dates(tmp_path):
     for header in ("date,uhrzeit,steps", "date,at,steps"):  # its name, or the same each day
         rows = [(day, "7:40", n) for n, day in enumerate(DAYS)]
         assert columns.read(csv(tmp_path, lines(header, rows))).names == ["date", "steps"]
+
+
+def test_an_id_that_names_the_row_is_no_series(tmp_path):
+    ids = [f"{n * 2654435761 % (1 << 32):08x}f" for n in range(len(DAYS))]
+    path = csv(tmp_path, lines("id,timestamp,temp", zip(ids, DAYS, range(len(DAYS)))))
+    assert (build(path).roles.series, len(build(path).series)) == ("", 1)
+    path = csv(tmp_path, lines("id,timestamp,temp", (("a", day, 1) for day in DAYS)))
+    assert build(path).roles.series == "id"
+
+
+def test_names_of_series_are_without_spaces_around_them(tmp_path):
+    rows = [(day, "North " if n % 7 == 0 else "North", "x", 1) for n, day in enumerate(DAYS)]
+    rows += [(day, "South", " x", 1) for day in DAYS]
+    read = build(csv(tmp_path, lines("date,store,kind,v", rows)), Options(static=("kind",)))
+    assert [(one.name, len(one.values)) for one in read.series] == [
+        ("North", len(DAYS)), ("South", len(DAYS))]
+    assert read.levels == {"kind": ("x",)}
+
+
+@pytest.mark.parametrize("names", [
+    ["2020-01", "2020-02", "2020-03"], ["1999", "2000", "2001"], ["Jan 2020", "Feb 2020"]])
+def test_a_table_with_a_column_for_each_time_is_an_error(tmp_path, names):
+    rows = [(f"i{n}", *(n + k for k in range(len(names)))) for n in range(60)]
+    path = csv(tmp_path, lines(",".join(["item", *names]), rows))
+    with pytest.raises(UsageError, match=f"such as '{names[0]}'. Transpose the table; --freq none"):
+        build(path)
+    assert build(path, Options(ignore_times=True), freq="none").roles.targets == tuple(names)
+    path = csv(tmp_path, lines(",".join(["date", *names]), (
+        (day, *row[1:]) for day, row in zip(DAYS, rows))))
+    assert build(path).roles.targets == tuple(names)
 
 
 @pytest.mark.parametrize("most_at_once", [1 << 20, 10])
@@ -266,6 +359,20 @@ def test_columns_of_other_types_are_left_out_and_plain_ones_are_read(tmp_path):
     # With --targets the other columns are not read.
     path = csv(tmp_path, lines("month,v,id", ((m, 1, 1 << 60) for m in MONTHS)))
     assert build(path, Options(targets=("v",))).roles.targets == ("v",)
+
+
+@pytest.mark.parametrize("value", [[1, 2], datetime.time(1), b"a", datetime.timedelta(1)])
+def test_columns_of_other_types_have_no_role(tmp_path, value):
+    path = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({
+        "t": pa.array(np.tile(MONTHS.astype("datetime64[D]"), 2)), "v": range(2 * len(MONTHS)),
+        "id": pa.array([value] * 2 * len(MONTHS))}), path)
+    with pytest.raises(UsageError, match="expected each time once, got .* give --series COLUMN"):
+        build(path)
+    read = columns.read(path)
+    for values in (read.numbers, read.texts, read.categories):
+        with pytest.raises(UsageError, match="column 'id': expected (texts or )?numbers, got"):
+            values("id")
 
 
 def test_arrays_of_any_byte_order_and_lengths_of_any_kind(tmp_path):
