@@ -200,6 +200,20 @@ def test_sequences_are_arrays_of_numbers(sequence):
         data.check_finite([sequence])
 
 
+def test_many_short_sequences_are_checked_at_once():
+    class Whole(data.RaggedArray):
+        def __getitem__(self, index):
+            raise AssertionError("read one by one")
+
+    values, splits = np.ones([6, 2], np.float32), np.arange(7)
+    data.check_finite(Whole(values, splits))
+    data.check_finite(Whole(np.ma.masked_invalid([np.nan, 1.0]), np.arange(3)))
+    values[4, 1] = np.nan
+    with pytest.raises(ValueError, match="sequence 14, step 0, dimension 1: expected a number"):
+        data.check_finite(data.RaggedArray(values, splits), 10)
+    data.check_finite(data.RaggedArray(values, splits[:4]))
+
+
 def test_the_arrays_of_a_sequence_have_as_many_steps():
     uneven = {"a": np.ones([4, 1]), "b": np.ones([3, 1])}
     for read in (lambda rows: data.Sequences(rows, 2, 4, seed=0),

@@ -503,7 +503,9 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
       sequences: each a nest of arrays `[N, ...]`.
       first: the number of the first of them, for the message.
     """
-    if isinstance(sequences, RaggedArray) and sequences.values.dtype.kind != "f":
+    # At once: there may be many short sequences.
+    if isinstance(sequences, RaggedArray) and (
+            sequences.values.dtype.kind != "f" or _are_finite(sequences.values)):
         return
     for number, sequence in enumerate(sequences, first):
         for array in tf.nest.flatten(sequence):
@@ -515,7 +517,7 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
             if len(array) != _num_steps(sequence):
                 raise ValueError(f"sequence {number}: expected arrays of as many steps each, got "
                                  f"{_num_steps(sequence)} and {len(array)}.")
-            if array.dtype.kind == "f" and not np.isfinite(np.ma.filled(array, 0)).all():
+            if array.dtype.kind == "f" and not _are_finite(array):
                 place = np.argwhere(~np.isfinite(np.ma.filled(array, 0)))[0].tolist()
                 value = str(array[tuple(place)]).replace("nan", "NaN")
                 step, *place = place
@@ -524,6 +526,11 @@ def check_finite(sequences: Sequence[Nest], first: int = 0) -> None:
                     + (f", dimension {', '.join(map(str, place))}" if place else "")
                     + f": expected a number, got {value}. Mask missing values: "
                     "np.ma.masked_invalid(array).")
+
+
+def _are_finite(array: np.ndarray) -> bool:
+    """Returns whether all floats are numbers, or masked."""
+    return bool(np.isfinite(np.ma.filled(array, 0)).all())
 
 
 def has_masks(sequences: Sequence[Nest]) -> bool:
