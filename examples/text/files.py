@@ -63,9 +63,15 @@ def _files_in(folder: str) -> list[str]:
     def stop(error: OSError) -> None:
         raise argparse.ArgumentTypeError(f"{error.strerror}: {short_repr(str(error.filename))}")
 
-    paths = []
-    for parent, folders, names in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    paths, visited = [], set()
+    for parent, folders, names in os.walk(folder, onerror=stop, followlinks=True):
+        place = os.path.realpath(parent)
+        if place in visited:  # by another link, which may lead in a circle
+            folders.clear()
+            continue
+        visited.add(place)
+        # In one order, as the first link to a folder counts.
+        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=os.fsencode)
         paths += [os.path.join(parent, name) for name in names if not name.startswith(".")]
     return [path for path in paths if os.path.isfile(path)]
 

@@ -6,13 +6,15 @@ import codecs
 import contextlib
 import re
 
+SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
 _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _BINARY_KINDS = (  # offset and content of the bytes that begin such files
     (0, b"PK\x03\x04", "a ZIP archive (or an office or EPUB document)"),
-    (0, b"%PDF-", "a PDF document"), (0, b"\xd0\xcf\x11\xe0", "an old office document"),
+    (0, b"%PDF-", "a PDF document"), (0, b"{\\rtf", "an RTF document"),
+    (0, b"\xd0\xcf\x11\xe0", "an old office document"),
     (0, b"\x89PNG", "a PNG image"), (0, b"\xff\xd8\xff", "a JPEG image"),
     (0, b"GIF87a", "a GIF image"), (0, b"GIF89a", "a GIF image"),
     (0, b"PK\x05\x06", "an empty ZIP archive"), (257, b"ustar", "a tar archive"),
@@ -63,6 +65,22 @@ def kind_of_binary(head: bytes) -> str:
 def marked(head: bytes) -> tuple[bytes, str]:
     """Returns the byte order mark with which `head` begins and its encoding, or b"" and ""."""
     return next((item for item in _MARKS if head.startswith(item[0])), (b"", ""))
+
+
+def has_single_bytes(encoding: str) -> bool:
+    """Returns whether bytes beyond ASCII are characters by themselves, as in no Unicode encoding.
+    """
+    with contextlib.suppress(UnicodeError):  # punycode and idna take ASCII alone
+        return any(bytes([byte]).decode(encoding, "ignore") for byte in range(0x80, 0x100))
+    return False
+
+
+def around(content: bytes, place: int) -> bytes:
+    """Returns what is around a place, from the beginning of a line if it does not begin there."""
+    start = max(0, place - SAMPLE_BYTES // 2)
+    if start:
+        start += content[start:place].find(b"\n") + 1
+    return content[start:start + SAMPLE_BYTES]
 
 
 def probable(sample: bytes) -> str:
@@ -122,8 +140,9 @@ def excerpt(sample: bytes, encoding: str) -> str:
 
 def conversion(encoding: str, options: str = "") -> str:
     """Returns a shell command that converts a file from `encoding` to UTF-8, in backquotes."""
-    name = "macintosh" if encoding == "mac_roman" else encoding.replace("_", "-")
-    return f"`iconv {options}-f {name} -t utf-8`"
+    name = codecs.lookup(encoding).name.replace("_", "-")
+    name = re.sub("-([bl]e)$", r"\1", name)  # iconv writes utf-16le
+    return f"`iconv {options}-f {'macintosh' if name == 'mac-roman' else name} -t utf-8`"
 
 
 def without_mark(sample: bytes) -> str:

@@ -17,7 +17,6 @@ from vaeseq.cli import encodings
 from vaeseq.fields import short_repr
 
 _CHUNK_BYTES = 1 << 22
-_SAMPLE_BYTES = 1 << 14  # of a file, from which its encoding is guessed
 _COMPRESSED_BYTES = 1 << 16  # of an xz file, read at once
 _XZ = b"\xfd7zXZ\0"
 
@@ -50,9 +49,9 @@ def read_file(
         with open(path, "rb") as raw:
             chunks = _decompressed(raw)
             first = b""
-            while len(first) < _SAMPLE_BYTES and (chunk := next(chunks, None)) is not None:
+            while len(first) < encodings.SAMPLE_BYTES and (chunk := next(chunks, None)) is not None:
                 first += chunk
-            head = first[:_SAMPLE_BYTES]
+            head = first[:encodings.SAMPLE_BYTES]
             if not head:
                 raise EmptyFileError(f"{name}: expected text, got an empty file.")
             kind = encodings.kind_of_binary(head)
@@ -66,8 +65,10 @@ def read_file(
             if encoding and detected and codecs.lookup(encoding).name not in (
                     detected, f"{detected}-sig", detected[:-3]):  # utf-16 has both byte orders
                 raise ValueError(f"{name}: expected {encoding.upper()} text, got the byte order "
-                                 f"mark of {detected.upper()}. Leave out --encoding.")
+                                 f"mark of {detected.upper()}. {_without(encoding)}")
             chunks = itertools.chain([first[len(mark):]], chunks)
+            if encoding and not detected and encodings.has_single_bytes(encoding):
+                chunks = _refusing_utf_8(chunks, encoding, name)
             for text in _decode(chunks, detected or encoding or "utf-8", name, len(mark)):
                 advance(raw.tell() - bytes_read)
                 bytes_read = raw.tell()
@@ -106,6 +107,25 @@ def _of_xz(raw: BinaryIO) -> Iterator[bytes]:
             raise lzma.LZMAError(f"{padding:,} bytes of padding, which is no multiple of 4")
 
 
+def _refusing_utf_8(chunks: Iterator[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """Yields chunks, and raises ValueError after the last if they are UTF-8 and not ASCII alone.
+
+    An encoding with single bytes reads nearly all of them, those of UTF-8 as other letters.
+    """
+    decoder, is_utf_8, is_ascii = codecs.getincrementaldecoder("utf-8")(), True, True
+    for chunk in itertools.chain(filter(None, chunks), [b""]):
+        is_ascii = is_ascii and chunk.isascii()
+        if is_utf_8:
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError:
+                is_utf_8 = False
+        yield chunk
+    if is_utf_8 and not is_ascii:
+        raise ValueError(f"{name}: expected {encoding.upper()} text, got UTF-8. "
+                         f"{_without(encoding)}")
+
+
 def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) -> Iterator[str]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), True)
     is_marked = position > 0
@@ -116,25 +136,17 @@ def _decode(chunks: Iterator[bytes], encoding: str, name: str, position: int) ->
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             start = error.start - pending  # in this chunk
-            sample = _sample(before + chunk, len(before) + start)
+            sample = encodings.around(before + chunk, len(before) + start)
             raise ValueError(
                 f"{name}: expected {encoding.upper()} text, got byte "
                 f"0x{error.object[error.start]:02x} at offset {position + start}. "
                 f"{_advice(sample, encoding, is_marked)}") from None
         except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
             raise ValueError(f"{name}: expected {encoding.upper()} text ({error}). "
-                             f"{_advice(_sample(chunk, 0), encoding)}") from None
+                             f"{_advice(encodings.around(chunk, 0), encoding)}") from None
         position += len(chunk)
-        before = chunk[-_SAMPLE_BYTES:]
+        before = chunk[-encodings.SAMPLE_BYTES:]
         yield text
-
-
-def _sample(content: bytes, place: int) -> bytes:
-    """Returns what is around a place, from the beginning of a line if it does not begin there."""
-    start = max(0, place - _SAMPLE_BYTES // 2)
-    if start:
-        start += content[start:place].find(b"\n") + 1
-    return content[start:start + _SAMPLE_BYTES]
 
 
 def _advice(sample: bytes, encoding: str = "utf-8", is_marked: bool = False) -> str:
@@ -149,8 +161,14 @@ def _advice(sample: bytes, encoding: str = "utf-8", is_marked: bool = False) -> 
         return (f"The rest is {likely}: correct it there, or leave out what is not with "
                 f"{encodings.conversion(likely, '-c ')}.")
     if likely == "utf-8":
-        return "It is UTF-8: leave out --encoding."
+        return f"It is UTF-8. {_without(encoding)}"
     excerpt = short_repr(encodings.excerpt(sample, likely))
     return (f"Its encoding is probably {likely}, in which it reads {excerpt}: give --encoding "
-            f"{likely}, or convert the file with {encodings.conversion(likely)}. If it reads "
-            "wrong, name another.")
+            f"{likely}, or, where other files are UTF-8, convert this one with "
+            f"{encodings.conversion(likely)}. If it reads wrong, name another.")
+
+
+def _without(encoding: str) -> str:
+    """Returns what to do about a file that has not the encoding of the option."""
+    return ("Leave out --encoding, and convert files that need it to UTF-8 with "
+            f"{encodings.conversion(encoding)}.")

@@ -75,6 +75,20 @@ def test_a_file_counts_once_however_many_links_lead_to_it(tmp_path):
         assert files.matches(name) == [tmp_path / "a.txt"]
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    folder = tmp_path / "texts"
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(name)
+    folder.mkdir()
+    for link, target in (("c", "one"), ("b", "one"), ("d", "other"), (".hidden", "other")):
+        (folder / link).symlink_to(tmp_path / target)
+    for name in (str(folder), f"{folder}/**", f"{folder}/*"):
+        assert _names(files.matches(name), folder) == ["b/a.txt", "d/a.txt"]
+    (tmp_path / "one" / "back").symlink_to(folder)
+    assert _names(files.matches(str(folder)), folder) == ["b/a.txt", "d/a.txt"]
+
+
 @pytest.mark.parametrize(("name", "message"), [
     ("nothing", "no such file"), ("*.nothing", r"no file matches the pattern '.*\*.nothing'"),
     ("b/empty", "expected a folder with files of text; .*empty' has none"), ("pipe", "a pipe")])

@@ -210,13 +210,27 @@ def test_an_encoding_is_guessed_where_it_is_not_utf_8(text, encoding, tmp_path):
 
 @pytest.mark.parametrize(("content", "encoding", "message"), [
     ("a\n".encode("utf-16-le") * 99, "utf-16", "UTF-16 text .* --encoding utf_16_le, or"),
-    (b"a text\n" * 99, "utf-16", r"UTF-16 text .*\. It is UTF-8: leave out --encoding"),
-    (b"a text\n" * 99, "utf-32", r"UTF-32 text, got .*\. It is UTF-8: leave out --encoding"),
+    (b"a text\n" * 99, "utf-16", r"UTF-16 text .*\. It is UTF-8. Leave out --encoding"),
+    (b"a text\n" * 99, "utf-32", r"UTF-32 text, got .*\. It is UTF-8. Leave out --encoding"),
     ("a".encode("utf-16"), "utf-8", "UTF-8 text, got the byte order mark of UTF-16-.E. Leave out"),
     ("a".encode("utf-8-sig"), "cp1252", "CP1252 text, got the byte order mark of UTF-8. Leave")])
 def test_a_given_encoding_that_is_not_the_files_is_refused(content, encoding, message, tmp_path):
     with pytest.raises(ValueError, match=f"text': expected {message}"):
         list(reading.read_file(_written(tmp_path / "text", content), encoding))
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 22])
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp1251", "shift_jis"])
+def test_utf_8_is_not_read_as_other_letters(encoding, size, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_CHUNK_BYTES", size)
+    path = _written(tmp_path / "text", b"Plain.\n" * 9999 + "für ".encode())
+    with pytest.raises(ValueError, match=f"text': expected {encoding.upper()} text, got UTF-8. "
+                       "Leave out --encoding, and convert files that need it to UTF-8 with `iconv"):
+        list(reading.read_file(path, encoding))
+    # ASCII, and what is not UTF-8 to its end, is read.
+    for content in (b"Plain.\n", b"\xc3\xbc \xb1"):
+        path = _written(tmp_path / "text", content)
+        assert "".join(reading.read_file(path, encoding)) == content.decode(encoding)
 
 
 def _tar(text):
@@ -230,7 +244,8 @@ def _tar(text):
 
 @pytest.mark.parametrize(("content", "kind"), [
     (b"\x89PNG\r\n\x1a\n\0\0", "got a PNG image"), (b"PK\x03\x04a", "got a ZIP archive"),
-    (b"%PDF-1.7\n", "got a PDF document"), (b"BZh91AY&SY\xff", "got a bzip2 file"),
+    (b"%PDF-1.7\n", "got a PDF document"), (b"{\\rtf1\\ansi A text.}", "got an RTF document"),
+    (b"BZh91AY&SY\xff", "got a bzip2 file"),
     (_tar(b"a text"), "got a tar archive"), (gzip.compress(_tar(b"a text")), "got a tar archive"),
     (gzip.compress(gzip.compress(b"a text")), "got a file compressed twice"),
     (gzip.compress(lzma.compress(b"a text")), "got a file compressed twice"),
@@ -294,8 +309,8 @@ def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_pa
 @pytest.mark.parametrize(("content", "encoding", "advice"), [
     ("für".encode() * 99 + b"\x93" + "für".encode(), None, "iconv -c -f utf-8"),
     ("für".encode() * 99 + b"\xc3", None, "iconv -c -f utf-8"),
-    ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16-le"),
-    ("plain text\n".encode("utf-16")[:-1], None, "The rest is utf-16-le: .*iconv -c -f utf-16-le"),
+    ("für".encode("utf-16") * 9 + b"x", None, "iconv -c -f utf-16le"),
+    ("plain text\n".encode("utf-16")[:-1], None, "The rest is utf-16-le: .*iconv -c -f utf-16le"),
     (b"Plain text.\n" * 99 + "café naïve".encode("cp1252"), None, "reads 'caf\xe9 na\xefve': give"),
     # One character that was cut, in English.
     (b"plain text, " * 99 + b"caf\xc3", None, "The rest is utf-8: correct it there"),
@@ -303,9 +318,10 @@ def test_damage_after_the_first_stream_of_an_xz_file_is_reported(content, tmp_pa
     (b"\x80\x99s " + b"plain text, " * 2000, None, "The rest is utf-8"),
     (b"plain text, " * 99 + b"it\x92s", None, "give --encoding cp1252"),
     (b"plain text, " * 99 + b"caf\xe9", None, "give --encoding cp1252"),
-    (b"caf\xe9", None, "give --encoding cp1252"), (b"f\xfcr", "utf-8", "give --encoding cp1252"),
+    (b"caf\xe9", None, "cp1252, or, where other files are UTF-8, convert this one with `iconv"),
+    (b"f\xfcr", "utf-8", "give --encoding cp1252"),
     ("für".encode("utf-32-be"), None, "give --encoding utf_32_be"),
-    ("fürs".encode(), "utf-16-le", "It is UTF-8: leave out --encoding")])
+    ("fürs".encode(), "utf-16-le", "It is UTF-8. Leave out --encoding")])
 def test_the_advice_for_text_that_cannot_be_decoded(content, encoding, advice, tmp_path):
     with pytest.raises(ValueError, match=advice):
         list(reading.read_file(_written(tmp_path / "text", content), encoding))
