@@ -34,7 +34,6 @@ _MISSING = ["NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "<NA>", "Na
             "NAN", "-nan", "NaT", "null", "NULL", "None", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?",
             "#NUM!", "#NULL!", "?", "-", "--", ".", "..", ":"]
 _LONGEST_LINE = 1 << 20
-_SAMPLE_BYTES = 1 << 14
 _CHUNK_BYTES = 1 << 22
 _SEPARATOR = r'"?[Ss][Ee][Pp]=([,;|\t])"?\s*'  # a first line for Excel, which no table shows
 _DATE = r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d)|[12]\d{7})\s*$"
@@ -127,7 +126,7 @@ class _Form(NamedTuple):
 
 def _form(path: Path) -> _Form:
     with _opened(path) as file:
-        head = file.read(_SAMPLE_BYTES)
+        head = file.read(encodings.SAMPLE_BYTES)
     _, marked = encodings.marked(head)
     if not marked and encodings.without_mark(head):
         raise UsageError(f"{str(path)!r}: expected a table in UTF-8. {what_it_is(path)}")
@@ -317,11 +316,11 @@ def is_number(text: str) -> bool:
 
 def what_it_is(path: Path) -> str:
     """Returns what a file that is not UTF-8 probably is, and what to do, for messages."""
-    with _opened(path) as file:
-        sample = file.read(_SAMPLE_BYTES)
+    sample = _wrong_part(path)
     encoding = encodings.probable(sample)
     if not encoding:
-        kind = encodings.kind_of_binary(sample)
+        with _opened(path) as file:
+            kind = encodings.kind_of_binary(file.read(encodings.SAMPLE_BYTES))
         return f"It is {kind}: save its table as CSV." if kind else "It is probably a binary file."
     if encoding == "utf-8":
         return ("Most of it is UTF-8: leave out what is not with "
@@ -329,6 +328,19 @@ def what_it_is(path: Path) -> str:
     return (f"Its encoding is probably {encoding}, in which it reads "
             f"{short_repr(encodings.excerpt(sample, encoding))}: convert the file with "
             f"{encodings.conversion(encoding)}.")
+
+
+def _wrong_part(path: Path) -> bytes:
+    """Returns what is around the first byte of a file that is not UTF-8, or else its beginning."""
+    with _opened(path) as file:
+        for lines in iter(lambda: file.readlines(_CHUNK_BYTES), []):
+            content = b"".join(lines)
+            try:
+                content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return encodings.around(content, error.start)
+        file.seek(0)
+        return file.read(encodings.SAMPLE_BYTES)
 
 
 def uneven_row(path: Path) -> str:

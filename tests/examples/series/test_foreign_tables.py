@@ -329,6 +329,15 @@ def test_utf_16_without_a_mark_is_named(tmp_path):
         columns.read(path)
 
 
+def test_another_encoding_is_named_wherever_it_begins(tmp_path):
+    rows = [(month, number, "plain") for month in MONTHS for number in range(999)]
+    path = tmp_path / "a.csv"
+    path.write_bytes(lines("month,v,note", [*rows, ("2021-06", 1, "Käse für Müller")] * 9).encode(
+        "cp1252"))
+    with pytest.raises(UsageError, match="probably cp1252, in which it reads .*Käse.* `iconv -f c"):
+        columns.read(path)
+
+
 def test_a_wrong_year_is_an_error_before_the_grid_is_allocated(tmp_path):
     start = datetime.datetime(2024, 1, 1)
     rows = [(start + datetime.timedelta(seconds=n), n) for n in range(500)]
