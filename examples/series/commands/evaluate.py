@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     log = print if not args.json else lambda *words: print(*words, file=sys.stderr)
     for note in table.notes:
         log(f"  {note}")
-    places = _places(model, table, args.windows, stride, horizon, log)
+    places = _places(args, model, table, stride, horizon, log)
     total = sum(len(origins) for origins in places.values())
     groups: list[list[Item]] = []
     with Progress("evaluate", total=total, unit="forecast", hidden=args.json) as progress:
@@ -72,11 +72,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _places(
-    model: SeriesModel, table: Table, windows: int, stride: int, horizon: int, log: object
+    args: argparse.Namespace, model: SeriesModel, table: Table, stride: int, horizon: int,
+    log: object,
 ) -> dict[str, list[int]]:
     """Returns the origins of each series; raises UsageError where there is none."""
     assert callable(log)
-    places = {one.name: backtest.origins(one, windows, stride, horizon) for one in table.series}
+    places = {one.name: backtest.origins(one, args.windows, stride, horizon)
+              for one in table.series}
     short = [name for name, origins in places.items() if not origins]
     if len(short) == len(places):
         raise UsageError(f"expected a series of more than {horizon} steps to score, got none. Give "
@@ -87,7 +89,8 @@ def _places(
     ends = dict(zip(model.layout.names, model.layout.ends))
     trained = sum(one.start + origin < ends.get(one.name, one.start)
                   for one in table.series for origin in places[one.name])
-    if trained:
+    # Numbers of rows do not tell whether those of another table are the ones of training.
+    if trained and not (args.eval_data and model.layout.step.unit == "row"):
         total = sum(map(len, places.values()))
         log(f"  {trained} of {total} forecasts begin within the training data, so their scores "
             "flatter the model.")

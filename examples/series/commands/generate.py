@@ -67,7 +67,10 @@ def _beginning(args: argparse.Namespace, model: SeriesModel) -> tuple[Series, in
     empty = Series("", min(layout.ends), np.zeros([0, layout.num_targets]),
                    np.zeros([0, sizes[0]]), np.full([sizes[1]], np.nan))
     if model.hparams.scaling == "training":
-        return empty._replace(start=0), 0
+        # Of dates, calendars are inputs: a sequence begins about where the last series did.
+        is_numbered = layout.step.unit in ("int", "row")
+        return empty._replace(
+            start=0 if is_numbered else max(layout.ends) - layout.usual_length), 0
     return empty, model.hparams.context
 
 

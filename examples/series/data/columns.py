@@ -85,6 +85,10 @@ class Columns:
         place = "" if row is None else f"row {row + self.first_row}, "
         return f"{self.name!r}, {place}column {name!r}"
 
+    def holds_text(self, name: str) -> bool:
+        """Whether a column is stored as text, as all columns of a CSV file are."""
+        return _holds_text(self.table[name])
+
     def is_text(self, name: str) -> bool:
         """Whether a column holds texts that are not numbers."""
         column = self.table[name]

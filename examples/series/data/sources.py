@@ -252,7 +252,8 @@ def known_ahead(
 
     They are those of a file, if there is one, and otherwise of the rows of `whole` that `table`
     lacks (`without_ends`). A file without a series column has those of all series, and a piece of
-    a series, split at gaps, has those of the whole. An empty category is one that is missing.
+    a series, split at gaps, has those of the whole. The rows of a file without times are those
+    after each series. An empty category is one that is missing.
 
     Raises:
       UsageError: a covariate is missing for a step that is to be forecast.
@@ -276,6 +277,8 @@ def known_ahead(
             name = one.name if is_named else ""
             covariates = series_of.get(name, series_of.get(table_lib.whole(name)))
             if covariates is not None:
+                if series_of is not series_by_name[0] and layout.step.unit == "row":
+                    covariates = covariates._replace(start=one.end)
                 inside = (needed >= covariates.start) & (needed < covariates.end)
                 rows = needed[inside] - covariates.start
                 values[inside] = covariates.known[rows]

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ _MOST_LEVELS = 100
 _MOST_FILLED = 1 << 27  # steps without a row
 _BLOCK = 1 << 20  # rows
 _UNKNOWN = -1  # the number of a category that training did not have
+_WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")  # a number without leading zeros
 
 
 class Series(NamedTuple):
@@ -204,7 +206,7 @@ class _Reading(NamedTuple):
 
     by_file: bool  # whether series have the names of their files
     by_clock: bool  # whether times are what a clock shows (`Columns.times`)
-    texts: set[str]  # covariates whose true and false are categories; others' are numbers
+    texts: set[str]  # covariates that are categories; true and false of others are numbers
     of_numbers: bool  # whether whole numbers are times as they are, not years or dates
     has_offsets: bool | None  # whether times have an offset from UTC; None where they need not
     pattern: str  # what tells so, for messages
@@ -290,8 +292,8 @@ def _arrays(
     labels: dict[str, int] = {}
     if not roles.series:
         labels = {Path(columns.name).stem if reading.by_file else "": 0}
-    is_text = [(name, columns.is_text(name) and (
-        name in reading.texts or not columns.is_boolean(name)))
+    is_text = [(name, columns.holds_text(name) if name in reading.texts else (
+        columns.is_text(name) and not columns.is_boolean(name)))
         for name in (*roles.known, *roles.static)]
     with contextlib.ExitStack() as files:
         piles = [files.enter_context(contextlib.closing(mapped.Pile(in_file)))
@@ -417,7 +419,7 @@ def _levels(
         arrays = [[*one.known, *one.static][position] for one in rows.values()]
         if arrays[0].dtype == object or name in categories:
             texts = sorted(
-                {_level(value) for array in arrays for value in array.tolist()} - {""})
+                {_level(value) for array in arrays for value in set(array.tolist())} - {""})
             if len(texts) > _MOST_LEVELS:
                 raise UsageError(f"column {name!r}: expected at most {_MOST_LEVELS} different "
                                  f"texts in a covariate, got {len(texts):,}.")
@@ -426,9 +428,30 @@ def _levels(
 
 
 def _level(value: object) -> str:
+    """Returns the category of a value; "1" of 1.0 as a number or a text, and codes as they are."""
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value).removesuffix(".0")
-    return str(value)
+    match = _WHOLE.fullmatch(str(value))
+    return match[1] if match else str(value)
+
+
+def _numbers_of(levels: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Returns categories `[N]` as numbers of their levels, -1 for an unknown one, NaN for none.
+
+    A category that is no level itself is that of the same number: "7" is 7.0, or the code "007".
+    """
+    numbers = {"": np.nan, **{level: number for number, level in enumerate(levels)}}
+    by_value = {Decimal(level): number for number, level in reversed([*enumerate(levels)])
+                if csv_tables.is_number(level)}
+
+    def number_of(value: object) -> float:
+        text = _level(value)
+        number = numbers.get(str(value), numbers.get(text))
+        if number is None and csv_tables.is_number(text):
+            number = by_value.get(Decimal(text))
+        return _UNKNOWN if number is None else number
+
+    return np.array([number_of(value) for value in values.tolist()], np.float64)
 
 
 def _on_grid(
@@ -444,9 +467,7 @@ def _on_grid(
                 raise UsageError(f"column {column!r}: expected numbers as in training, got "
                                  f"{short_repr(array[0])}.")
             return array
-        codes = {"": np.nan, **{level: number for number, level in enumerate(levels[column])}}
-        return np.array(
-            [codes.get(_level(value), _UNKNOWN) for value in array.tolist()], np.float64)
+        return _numbers_of(levels[column], array)
 
     in_file = one.file.following is not None
     has_row = None

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from examples.series import serving
 from examples.series.cli import program
+from examples.series.commands import evaluate, generate
 from examples.series.commands import train as train_command
 from examples.series.data import Options, columns, sources
 from examples.series.data.windows import Places, cut, scoring_batches, stack
@@ -168,6 +169,20 @@ def test_scores_stand_beside_the_seasonal_naive_forecast(run, trained, tmp_path)
     table = run("evaluate", "--log-dir", trained.log_dir, "--num-paths", "50", "--windows", "3")
     assert "seasonal naive, m=7" in table.out and "MASE m=7" in table.out
     assert "4 of 6 forecasts begin within the training data" in table.out
+
+
+@pytest.mark.parametrize("header", ["day,y", "x,y"])
+def test_rows_of_another_table_are_not_taken_for_those_of_training(header, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(csv([(n if header[0] == "x" else day, n % 7) for n, (day, *_) in enumerate(
+        rows(("a",), 40))], header))
+    data = sources.read_training([path], SeriesHParams(horizon=4), Options(targets=("y",)))
+    assert (data.layout.step.unit == "row") == (header[0] == "x")
+    for other in ([], [path]):
+        notes = []
+        evaluate._places(SimpleNamespace(windows=2, eval_data=other),
+                         SimpleNamespace(layout=data.layout), data.table, 4, 4, notes.append)
+        assert len(notes) == (header[0] != "x" or not other)
 
 
 @pytest.mark.xla
@@ -500,6 +515,21 @@ def test_new_sequences(run, trained, tmp_path, eagerly):
     assert [row[:2] for row in data_rows[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
     assert_one_line(run(*words, "--svg", tmp_path / "g.svg"), "a model of strokes")
     assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), "trained on sound")
+
+
+def test_new_sequences_begin_at_times_of_training(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(csv(rows("abcdefghijkl", 24, "2024-07-01")))
+    data = sources.read_training([path], SeriesHParams(horizon=3, scaling="training"), Options())
+    starts = {}
+    for unit in ("D", "int"):
+        layout = dataclasses.replace(
+            data.layout, step=dataclasses.replace(data.layout.step, unit=unit))
+        one, dropped = generate._beginning(SimpleNamespace(prime=None), SimpleNamespace(
+            layout=layout, hparams=data.hparams))
+        starts[unit] = one.start
+    assert dropped == 0 and starts["int"] == 0
+    assert data.layout.step.format(np.array([starts["D"]])) == ["2024-07-01"]
 
 
 def check_refusals(served, scored, forecast_of):

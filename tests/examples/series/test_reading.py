@@ -383,6 +383,30 @@ def test_numbers_of_several_covariates_are_categories(tmp_path):
         build(path, options, categories=("wether",))
 
 
+def test_codes_are_categories_as_they_are_written(tmp_path):
+    def known(codes, name="data.csv", **arguments):
+        rows = [(day, n, codes[n % len(codes)]) for n, day in enumerate(DAYS)]
+        one = build(csv(tmp_path, lines("date,sales,code", rows), name), Options(known=("code",)),
+                    **arguments)
+        return one, one.series[0].known[:len(codes), 0].tolist()
+
+    trained, _ = known(["007", "A12", "012"])
+    assert trained.levels == {"code": ("007", "012", "A12")}
+    later, numbers = known(["007", "012", "7"], levels=trained.levels)
+    assert numbers == [0, 1, 0] and not later.notes
+    codes = [*map(str, range(100, 132)), "13B"]  # nearly all of them are numbers
+    trained, numbers = known(codes, categories=("code",))
+    assert trained.levels == {"code": tuple(codes)} and numbers == [*range(33)]
+    # Numbers are one category however they are written, also those of earlier runs.
+    assert known(["1.0", "1", "2.0"], categories=("code",))[0].levels == {"code": ("1", "2")}
+    assert known(["007", "1.50", "8"], levels={"code": ("1.5", "7")})[1] == [1, 0, -1]
+    days = np.arange(len(DAYS))
+    path = tmp_path / "p.parquet"
+    pa.parquet.write_table(pa.table({"date": DAYS, "sales": days, "code": days % 2 + 6.0}), path)
+    later = build(path, Options(known=("code",)), levels={"code": ("006", "7")})
+    assert later.series[0].known[:2, 0].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("texts", ["yes no", "true false"])
 @pytest.mark.parametrize("most_at_once", [100, 1 << 20])
 def test_covariates_of_text_may_be_the_only_ones_ahead(tmp_path, monkeypatch, texts, most_at_once):
@@ -885,6 +909,20 @@ def test_covariates_ahead_without_a_series_column_are_those_of_all(tmp_path):
     ahead = known_ahead(data.layout, data.table, 2, coming)
     assert {name: values[:, 0].tolist() for name, values in ahead.items()} == {
         "a": [5, 6], "b": [5, 6]}
+
+
+@pytest.mark.parametrize("shops", ["", "ab"])
+def test_covariates_ahead_without_times_are_those_after_each_series(tmp_path, shops):
+    rows = [(name, n, n % 2) for size, name in enumerate(shops or "a") for n in range(30 + size)]
+    data = sources.read_training(
+        [csv(tmp_path, lines("shop,y,promo", rows))], SeriesHParams(horizon=2),
+        Options(known=("promo",), series="shop" if shops else "", targets=("y",)))
+    assert data.layout.step.unit == "row"
+    coming = csv(tmp_path, lines("promo", [(5,), (6,), (7,)]), "coming.csv")
+    ahead = known_ahead(data.layout, data.table, 2, coming)
+    assert [values[:, 0].tolist() for values in ahead.values()] == [[5, 6]] * max(1, len(shops))
+    with pytest.raises(UsageError, match="until 33.*got none after 32"):
+        known_ahead(data.layout, data.table, 4, coming)
 
 
 @pytest.mark.parametrize("freq", ["0D", "1000001h", "9" * 22 + "min", "0YS"])
