@@ -17,6 +17,7 @@ from ..envs import env
 from ..envs.env import Game
 from ..envs.rollout import Player, RandomPlayer
 from ..hparams import PlayHParams
+from ..output.gif import Film
 
 HOLD_SECONDS = 1.0  # how long a film shows the end of an episode
 # Added to --seed, which is below it, so that no episode starts like one of training.
@@ -60,6 +61,12 @@ def check_temperature(options: argparse.Namespace) -> None:
     if options.agent == "random" and options.temperature is not None:
         raise UsageError("--temperature: of the trained agent's choices; leave it out with --agent "
                          "random, which chooses uniformly.")
+
+
+def film_line(path: Path, film: Film) -> str:
+    """Returns the sentence that says where a film is, and whether it is cut."""
+    return f"The film is in {short_repr(str(path))}" + (
+        "; it shows the beginning, as there was more than fits in one." if film.is_full else ".")
 
 
 def check_gif(path: Path | None) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
-from vaeseq.fields import short_repr
 
 from ..actor_critic.trained_agent import ImaginedEpisode
 from ..envs.env import Game
@@ -23,6 +22,7 @@ from ._shared import (
     HOLD_SECONDS,
     check_gif,
     check_temperature,
+    film_line,
     load_agent,
     make_player,
 )
@@ -44,20 +44,24 @@ def dream(options: argparse.Namespace) -> None:
     length = options.length if own else min(options.length, episode.num_steps - options.given)
     imagined = agent.imagine(
         episode, num_observed=options.given, length=length, own_actions=own, seed=options.seed)
-    _film(agent.game, episode, imagined, options.given, options.film)
+    film = _film(agent.game, episode, imagined, options.given, options.film)
     over = _is_over(imagined)
     ended = int(np.argmax(over)) + 1 if over.any() else length
     score = episode.rewards[:options.given].sum() + imagined.rewards[:ended].sum()
     print(f"The game: {episode.num_steps} moves, score {episode.score:.6g}.\n"
           f"The dream, after {options.given} of them: {ended} more"
           f"{', then it is over' if over.any() else ''}, score {score:.6g}.\n"
-          f"The film is in {short_repr(str(options.film))}.")
+          f"{film_line(options.film, film)}")
 
 
 def _film(
     game: Game, episode: Episode, imagined: ImaginedEpisode, num_observed: int, path: Path
-) -> None:
-    """Films the episode on the left; on the right its start and the imagined continuation."""
+) -> Film:
+    """Films the episode on the left; on the right its start and the imagined continuation.
+
+    Returns:
+      The film, which is full where it holds the beginning only.
+    """
     real = episode.observations
     right_observations = np.concatenate([real[:num_observed + 1], imagined.observations])
     right_rewards = np.concatenate([episode.rewards[:num_observed], imagined.rewards])
@@ -67,6 +71,8 @@ def _film(
     painter = painters.painter(game, np.concatenate([real, right_observations]), last + 1)
     with contextlib.closing(painter), Film(path, game.frame_rate) as film:
         for step in range(last + 1):
+            if film.is_full:
+                break
             left, right = min(step, episode.num_steps), min(step, right_end)
             film.add(_side_by_side(
                 gif.captioned(painter.paint(real, left, len(real)), _caption(
@@ -75,6 +81,7 @@ def _film(
                     "the dream" if step > num_observed else "seen", right, right_rewards,
                     right < step or bool(over[right])))),
                 hold=HOLD_SECONDS if step in (num_observed, last) else 0.0)
+    return film
 
 
 def _caption(kind: str, step: int, rewards: np.ndarray, over: bool) -> str:

@@ -8,14 +8,12 @@ import json
 
 import numpy as np
 
-from vaeseq.fields import short_repr
-
 from ..envs.replay import Episode
 from ..envs.rollout import play
 from ..envs.vector_env import VectorEnv
 from ..output import gif
 from ..output.gif import Film
-from ._shared import EVALUATION_SEED, HOLD_SECONDS, check_gif, make_game_and_player
+from ._shared import EVALUATION_SEED, HOLD_SECONDS, check_gif, film_line, make_game_and_player
 
 _NUM_ENVS = 16  # environments where nothing is shown
 
@@ -49,9 +47,7 @@ def run(options: argparse.Namespace) -> None:
     print("{games} games: mean {mean:.6g}, median {median:.6g}, standard deviation {std:.6g}, "
           "from {min:.6g} to {max:.6g}.".format(**numbers))
     if camera:
-        print(f"The film is in {short_repr(str(options.film))}"
-              + ("; it shows the beginning, as there was more than fits in one."
-                 if camera.film.is_full else "."))
+        print(film_line(options.film, camera.film))
 
 
 class _Camera:

@@ -15,6 +15,7 @@ from examples.play.envs import env
 from examples.play.envs.rollout import RandomPlayer, play
 from examples.play.envs.vector_env import VectorEnv
 from examples.play.hparams import PlayHParams
+from examples.play.output import gif, painters
 from tests.examples.play import games
 from tests.in_process import assert_refused, runner
 from vaeseq.runs.log_dir import LogDir
@@ -174,6 +175,18 @@ def test_dream_films_the_episode_and_its_continuation(run, trained, tmp_path, ac
     with Image.open(film) as image:
         assert image.n_frames == 1 + max(4, num_given + imagined)
         assert image.size == (2 * 320 + 4, 208 + 16)
+
+
+def test_a_dream_that_is_longer_than_a_film_is_cut(run, trained, tmp_path, monkeypatch):
+    painted = []
+    paint = painters._Curves.paint
+    monkeypatch.setattr(gif, "_MAX_FRAMES", 3)
+    monkeypatch.setattr(painters._Curves, "paint",
+                        lambda self, *words: painted.append(words) or paint(self, *words))
+    ended = run("dream", "--log-dir", trained, "--film", tmp_path / "d.gif", "--given", 1, status=0)
+    assert ended.out.endswith(
+        "d.gif'; it shows the beginning, as there was more than fits in one.\n")
+    assert len(painted) == 2 * 3
 
 
 def test_dream_needs_an_episode_longer_than_given(run, trained, tmp_path):
