@@ -191,6 +191,8 @@ def test_the_clipped_objective_pays_for_no_larger_change_of_the_ratio():
 def test_control_refuses_numbers_out_of_range_and_moves_slowly():
     with pytest.raises(ValueError, match=r"target: .* at least 0, got -1"):
         KLControl(1.0, target=-1)
+    with pytest.raises(ValueError, match="above 0, .* strength 0.0 and the target 0.1"):
+        KLControl(0.0, target=0.1)
     control = KLControl(2.0, target=0.5, budget=0.7)
     assert [control.update(kl) for kl in (0.0, 0.5, 0.8)] == pytest.approx(
         [2.0, 2.0 * np.exp(0.1), 0.0])

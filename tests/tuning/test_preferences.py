@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq.codec import encoders
+from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.tuning import preferences
 from vaeseq.tuning.choices import Choice
 from vaeseq.tuning.collect import SamplePairs
@@ -150,17 +151,28 @@ def test_active_choice_shows_what_the_choices_leave_open():
     choices = []
     for _ in range(40):
         first, second = rng.choice([0, 1], [2, 6])
-        choices.append(Choice("", "ann", first.tolist(), second.tolist(),
+        choices.append(Choice(str(len(choices)), "ann", first.tolist(), second.tolist(),
                               "first" if first.sum() > second.sum() else "second"))
     domain = Domain(None, Shares, lambda content: np.array(content))
-    pairs_after = {count: SamplePairs(
-        draw, lambda sample: sample, domain=domain, choices=lambda count=count: choices[:count],
-        is_active=True) for count in (7, 40)}
-    passive, active = (
-        [pairs_after[count](number) for number in range(8)] for count in (7, 40))
+    past = []
+    pairs = SamplePairs(draw, lambda sample: sample, domain=domain, choices=lambda: past,
+                        is_active=True)
+    passive = [pairs(number) for number in range(8)]
     samples = draw(16, 0)
     assert passive == list(zip(samples[::2], samples[1::2]))
-    assert len(active) == 8 and all(max(first + second) > 1 for first, second in active)
+    past += choices
+    active = [pairs(number) for number in range(40, 48)]
+    assert all(max(first + second) > 1 for first, second in active)
+    # A later session, which has the choices between these pairs, too, shows the same.
+    past += [Choice(str(40 + number), "ann", *pair, "first") for number, pair in enumerate(active)]
+    later = SamplePairs(draw, lambda sample: sample, domain=domain, choices=lambda: past,
+                        is_active=True)
+    assert [later(number) for number in range(40, 48)] == active
+    assert [later(number) for number in range(8)] == passive
+    # Choices that are made anew lead to other pairs, as in a later session.
+    past[:40] = [choice._replace(id=choice.id + "a", first=choice.second, second=choice.first)
+                 for choice in choices]
+    assert [later(number) for number in range(40, 48)] == [pairs(n) for n in range(40, 48)]
 
 
 def test_listeners_with_opposite_tastes_are_told_apart():
@@ -192,6 +204,25 @@ def test_listeners_with_opposite_tastes_are_told_apart():
     worst = Listeners(model, weights, judged, combine="worst").score(samples, [])
     mean = Listeners(model, weights, judged, combine="mean").score(samples, [])
     assert np.all(np.array(worst) < np.array(mean)) and max(worst) < 0.5
+
+
+@pytest.mark.parametrize("combine", ["mean", "worst"])
+def test_a_reward_of_listeners_is_restored_where_others_have_chosen_since(combine, tmp_path):
+    rng = np.random.default_rng(6)
+    pairs = [pair for name in "abc" for pair in _pairs(rng, 6, 5.0, name, length=3)]
+
+    def reward(pairs):
+        model = HierarchicalPreferenceModel(Shares())
+        model.fit(pairs, num_steps=3)
+        groups = by_listener(pairs, pairs)
+        weights = {name: model.infer(group).mean for name, group in groups.items()}
+        return Listeners(model, weights, preferences.sequences_of(pairs), combine=combine)
+
+    samples = [Sample(np.full([3], symbol)) for symbol in range(4)]
+    saved, restored = reward(pairs[:12]), reward(pairs)
+    Checkpoints(tmp_path / "saved").save(1, {"rewards": saved})
+    assert Checkpoints(tmp_path / "saved").restore({"rewards": restored}) == 1
+    np.testing.assert_array_equal(restored.score(samples, []), saved.score(samples, []))
 
 
 def test_the_prior_of_listeners_is_that_of_their_weights():

@@ -26,7 +26,8 @@ class SamplePairs:
 
     Pair 0, 1, ... are the samples 0 and 1, 2 and 3, ... of the model. With `active` more samples
     are drawn, and those pairs are taken whose comparison tells the most of the reward, given the
-    choices so far.
+    choices so far. Pairs are taken several at once, by the choices before the first of them, so
+    that every session takes the same.
     """
 
     def __init__(
@@ -53,11 +54,15 @@ class SamplePairs:
 
     def __call__(self, number: int) -> tuple[Shown, Shown]:
         """Returns the pair of a number, from 0."""
-        first, second = self._batch(number // _PAIRS)[number % _PAIRS]
+        batch = number // _PAIRS
+        before = self._choices()[:batch * _PAIRS] if self._is_active else []
+        # By their ids, as choices that were taken back may have been made anew.
+        first, second = self._batch(batch, tuple(choice.id for choice in before))[number % _PAIRS]
         return self._show(first), self._show(second)
 
-    def _make_batch(self, number: int) -> list[tuple[Any, Any]]:
-        choices = self._choices() if self._is_active else []
+    def _make_batch(self, number: int, ids: tuple[str, ...]) -> list[tuple[Any, Any]]:
+        """Returns the pairs of a batch, given the choices of these ids, the first ones."""
+        choices = self._choices()[:len(ids)]
         if len(choices) < _FEWEST:
             samples = self._draw(2 * _PAIRS, number)
             return list(zip(samples[::2], samples[1::2]))

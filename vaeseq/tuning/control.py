@@ -31,12 +31,16 @@ class KLControl(tf.Module):
           budget: largest KL divergence at which rewards count, nats per step; 0 for no limit.
 
         Raises:
-          ValueError: a number is negative or not finite.
+          ValueError: a number is negative or not finite, or there is a target and no strength.
         """
         super().__init__(name="kl_control")
         for label, value in (("strength", strength), ("target", target), ("budget", budget)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{label}: expected a finite number of at least 0, got {value!r}.")
+        if target and not strength:
+            raise ValueError("target: expected a strength above 0, which it multiplies; got the "
+                             f"strength {strength!r} and the target {target!r}. Give another "
+                             "strength, or no target.")
         self._initial, self._target, self._budget = strength, target, budget
         self._strength = tf.Variable(
             strength, trainable=False, dtype=tf.float64, name="strength")

@@ -174,12 +174,14 @@ class Listeners(Reward):
             raise ValueError("expected at least one listener, and combine 'mean' or 'worst'; got "
                              f"{len(weights)} and {combine!r}.")
         self.model = model
-        self._weights = tf.Variable(
-            np.stack(list(weights.values())), dtype=tf.float64, trainable=False, name="weights")
+        # A checkpoint may have other listeners: the file of choices has grown since.
+        stacked = np.stack(list(weights.values()))
+        self._weights = tf.Variable(stacked, dtype=tf.float64, trainable=False, name="weights",
+                                    shape=[None, stacked.shape[1]])
         self._combine = combine
-        rewards = model.rewards(sequences, self._weights.numpy())
+        rewards = model.rewards(sequences, stacked)
         self._mean, self._scale = (
-            tf.Variable(values, dtype=tf.float32, trainable=False) for values in (
+            tf.Variable(values, dtype=tf.float32, trainable=False, shape=[None]) for values in (
                 rewards.mean(axis=1), np.maximum(rewards.std(axis=1), 1e-6)))
 
     def score(
