@@ -19,6 +19,7 @@ from vaeseq.fields import short_repr
 from vaeseq.runs.progress import Progress
 
 from ..data import loading, piano_roll, sources
+from ..data.piano_roll import Grid
 from ..model import MidiModel
 from ..output import plots
 from ..output.roll_statistics import PITCH_CLASSES, statistics_of
@@ -126,14 +127,20 @@ def _compare(model: MidiModel, music: Sequence[np.ndarray], args: argparse.Names
     grid = model.hparams.frames
     length = min(_MAX_SAMPLE_FRAMES, max(map(len, music)))
     generated = model.compose(num_samples=_HISTOGRAM_SAMPLES, length=length, seed=args.seed)
-    of_samples, of_music = (
-        statistics_of([piano_roll.sounding(roll, grid) for roll in pieces], grid.lowest)
-        for pieces in (generated, music))
+    of_samples, of_music = (_statistics(pieces, grid) for pieces in (generated, music))
     plots.save_histograms(args.histograms, of_samples, of_music)
     numbers = {"samples": of_samples, "data": of_music}
     args.histograms.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")
     if not args.json:
         _print_statistics(of_samples, of_music)
+
+
+def _statistics(pieces: Sequence[np.ndarray], grid: Grid) -> dict[str, Any]:
+    """Returns the statistics of rolls; a part of drums has no pitch classes and no intervals."""
+    everything, pitched = (
+        statistics_of([notes_of(roll, grid) for roll in pieces], grid.lowest)
+        for notes_of in (piano_roll.sounding, piano_roll.sounding_pitches))
+    return {**everything, **{name: pitched[name] for name in ("pitch_classes", "intervals")}}
 
 
 def _print_statistics(of_samples: dict[str, Any], of_music: dict[str, Any]) -> None:

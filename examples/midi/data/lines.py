@@ -37,15 +37,14 @@ def keep(roll: np.ndarray, line: str, grid: Grid) -> Line:
     """
     rolls, one = piano_roll.split_parts(roll, grid)
     on_in = [piano_roll.sounding(part, one) for part in rolls]
-    num_pitched = grid.parts - 1 if grid.drums and grid.parts > 1 else grid.parts
-    on = np.any(on_in[:num_pitched], axis=0)
+    on = piano_roll.sounding_pitches(roll, grid)
     columns = np.arange(grid.pitches)
     is_above = columns >= _highest(on)[:, None]
     is_below = (columns >= _highest(on[:, ::-1])[:, None])[:, ::-1]
     mask = {"melody": is_above, "bass": is_below, "outer": is_above | is_below, "notes": on}[line]
     mask = mask & on.any(axis=1, keepdims=True)
     of_drums = on_in[-1] if line == "notes" else np.zeros_like(mask)
-    masks = [mask] * num_pitched + [of_drums] * (grid.parts - num_pitched)
+    masks = [mask] * grid.pitched_parts + [of_drums] * (grid.parts - grid.pitched_parts)
     mask = np.concatenate([np.tile(part, [1, one.shape[1]]) for part in masks], axis=1)
     return Line(np.where(mask, roll, 0).astype(np.uint8), mask)
 

@@ -68,6 +68,11 @@ class Grid:
         return self.parts, 2 if self.onsets else 1, self.pitches
 
     @property
+    def pitched_parts(self) -> int:
+        """The number of parts before that of drums, the last of several; one part may mix both."""
+        return max(1, self.parts - self.drums)
+
+    @property
     def frame_seconds(self) -> float:
         """The duration of a frame in seconds; on a note grid, at its tempo."""
         return 60 / self.tempo * 4 / self.note if self.note else 1 / self.rate
@@ -176,6 +181,11 @@ def split_parts(roll: np.ndarray, grid: Grid) -> tuple[list[np.ndarray], Grid]:
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
     """Returns which notes sound in any part of each frame, bool `[T, P]`."""
     return np.any(_split(roll, grid) > 0.5, axis=(1, 2))
+
+
+def sounding_pitches(roll: np.ndarray, grid: Grid) -> np.ndarray:
+    """Returns what `sounding` does, without the part of drums, whose numbers are no heights."""
+    return np.any(_split(roll, grid)[:, :grid.pitched_parts] > 0.5, axis=(1, 2))
 
 
 def struck(roll: np.ndarray, grid: Grid) -> np.ndarray:

@@ -23,8 +23,11 @@ from vaeseq.nn.networks import MLP
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
 
+from ..data.piano_roll import Grid
+
 _TRUST = 2.0  # the frame after a match of m frames has the weight m / (m + _TRUST)
 _STEPS = (1, 2, 3, 4, 6, 9, 13)  # thresholds of the features of a match's length
+_NUM_KEYS = 2
 
 
 class RecallState(NamedTuple):
@@ -40,27 +43,26 @@ class RecallState(NamedTuple):
 class Recall(Agent):
     """The context is the frame that followed the longest match of the latest frames.
 
-    Frames are compared by all their notes, and by their highest note alone. For each of the two
-    keys, the context holds the frame after the longest match (of equal ones, the latest), weighted
-    by the match's length, and whether that length reaches each of several thresholds. It is 0 where
-    nothing matches.
+    Frames are compared by all their notes, and by their highest pitch alone, of any part but that
+    of drums, whether it begins or is held. For each of the two keys, the context holds the frame
+    after the longest match (of equal ones, the latest), weighted by the match's length, and whether
+    that length reaches each of several thresholds. It is 0 where nothing matches.
     """
 
-    def __init__(self, columns: int, window: int, name: str | None = None):
-        """Creates the agent, which searches the last `window` frames, at least 2, of P `columns`.
-        """
+    def __init__(self, grid: Grid, window: int, name: str | None = None):
+        """Creates the agent, which searches the last `window` frames, at least 2, of a grid."""
         super().__init__(name=name)
-        self._columns = columns
+        self._grid, self._columns = grid, grid.columns
         self._window = window
 
     @property
     def context_size(self) -> int:
-        return len(_KEYS) * (self._columns + len(_STEPS))
+        return _NUM_KEYS * (self._columns + len(_STEPS))
 
     def initial_state(self, batch_size: int | Tensor) -> RecallState:
         spec = RecallState(tf.TensorSpec([self._window, self._columns], tf.bool),
-                           tf.TensorSpec([self._window, len(_KEYS)], tf.int64),
-                           tf.TensorSpec([len(_KEYS), self._window], tf.int32))
+                           tf.TensorSpec([self._window, _NUM_KEYS], tf.int64),
+                           tf.TensorSpec([_NUM_KEYS, self._window], tf.int32))
         return nest.zeros(spec, batch_size)
 
     def context(self, state: RecallState, inputs: Nest = (), *, seed: Seed) -> Tensor:
@@ -70,7 +72,7 @@ class Recall(Agent):
     def observe(self, observation: Nest, context: Tensor, state: RecallState) -> RecallState:
         del context
         new = _notes(observation)[:, None]
-        hashes = _hashes(new)
+        hashes = self._hashes(new)
         same = _same(hashes, state.hashes)[:, 0]
         return RecallState(
             tf.concat([state.frames[:, 1:], new], 1),
@@ -84,7 +86,7 @@ class Recall(Agent):
         del inputs, seed
         new = _notes(observed)
         steps = new.shape[1]
-        new_hashes = _hashes(new)
+        new_hashes = self._hashes(new)
         frames = tf.concat([state.frames, new], 1)  # [B, N + T, P]
         hashes = tf.concat([state.hashes, new_hashes], 1)
 
@@ -118,10 +120,27 @@ class Recall(Agent):
         contexts = tf.concat(parts, -1)
         return tf.reshape(contexts, [*nest.shape_of(contexts)[:2], self.context_size])
 
+    def _hashes(self, notes: Tensor) -> Tensor:
+        """Returns a number for each frame `[..., P]` and key, int64 `[..., K]`.
+
+        Two unequal frames have the same one, and a frame has 0, with a probability of 2 ** -63.
+        """
+        size = self._columns
+        weights = np.random.default_rng(0).integers(-1 << 63, 1 << 63, size + 1, dtype=np.int64)
+        keys = notes, _highest(self._pitches(notes))
+        return tf.stack([
+            tf.reduce_sum(tf.where(key, weights[:key.shape[-1]], 0), -1) + weights[size]
+            for key in keys], -1)
+
+    def _pitches(self, notes: Tensor) -> Tensor:
+        """Returns which pitches of notes `[..., P]` sound in any part but the drums', bool."""
+        split = tf.reshape(notes, [*nest.shape_of(notes)[:-1], *self._grid.shape])
+        return tf.reduce_any(split[..., :self._grid.pitched_parts, :, :], [-3, -2])
+
 
 def offsets(columns: int) -> list[int]:
     """Returns where in a context of `Recall` its frames begin."""
-    return [i * (columns + len(_STEPS)) for i in range(len(_KEYS))]
+    return [i * (columns + len(_STEPS)) for i in range(_NUM_KEYS)]
 
 
 class Beat(Agent):
@@ -209,23 +228,9 @@ def _notes(frames: Tensor) -> Tensor:
 
 
 def _highest(notes: Tensor) -> Tensor:
-    """Returns notes, bool `[..., P]`, with the highest of each frame alone."""
+    """Returns notes, bool `[..., pitches]`, with the highest of each frame alone."""
     above = tf.cumsum(tf.cast(notes, tf.int32), axis=-1, exclusive=True, reverse=True)
     return notes & (above == 0)
-
-
-_KEYS = (tf.identity, _highest)
-
-
-def _hashes(notes: Tensor) -> Tensor:
-    """Returns a number for each frame `[..., P]` and key, int64 `[..., K]`.
-
-    Two unequal frames have the same one, and a frame has 0, with a probability of 2 ** -63.
-    """
-    size = notes.shape[-1]
-    weights = np.random.default_rng(0).integers(-1 << 63, 1 << 63, size + 1, dtype=np.int64)
-    return tf.stack([tf.reduce_sum(tf.where(key(notes), weights[:size], 0), -1) + weights[size]
-                     for key in _KEYS], -1)
 
 
 def _same(new: Tensor, hashes: Tensor) -> Tensor:

@@ -94,13 +94,18 @@ class ObservedRolls(Sequence):
 
 
 def means(rolls: Sequence[np.ndarray], hparams: MidiHParams) -> np.ndarray:
-    """Returns how often each column is on in training, averaged over transpositions, `[P]`."""
+    """Returns how often each column is on in training, averaged over transpositions, `[P]`.
+
+    As `piano_roll.transpose` does, leaves a part of drums and a single part with drums alone.
+    """
     on = sum((roll > 0).sum(axis=0, dtype=np.float64) for roll in rolls)
     share = np.asarray(on) / sum(len(roll) for roll in rolls)
-    parts = share.reshape([-1, hparams.frames.pitches])
+    grid = hparams.frames
+    pitched = share.reshape(grid.shape)[:grid.parts - grid.drums]
     shifts = range(-hparams.transpose, hparams.transpose + 1)
-    moved = np.mean([np.roll(parts, shift, axis=1) for shift in shifts], axis=0)
-    return (parts + hparams.transpose_share * (moved - parts)).reshape(-1)
+    moved = np.mean([np.roll(pitched, shift, axis=-1) for shift in shifts], axis=0)
+    pitched += hparams.transpose_share * (moved - pitched)  # in `share`
+    return share
 
 
 def make_encoder(hparams: MidiHParams, mean: np.ndarray) -> Encoder:
@@ -169,7 +174,8 @@ def _aligned(hparams: MidiHParams) -> list[int]:
     """Returns where frames begin in the decoder's features that skip the recurrence."""
     core = vae.VAE_TYPES.get(hparams.vae_type)
     if (not hparams.context_skip or not getattr(core, "appends_contexts", False)
-            or hparams.obs_encoder_fc_layers or hparams.history_encoder_fc_layers):
+            or hparams.obs_encoder_fc_layers or hparams.history_encoder_fc_layers
+            or not hparams.rnn_hidden_sizes):
         return []
     columns, start = hparams.frames.columns, hparams.rnn_hidden_sizes[-1]
     size = columns + (len(_onsets(hparams)) if hparams.velocity else 0)  # of an encoded frame

@@ -139,6 +139,21 @@ def test_means_average_over_transpositions():
     np.testing.assert_allclose(observations.means([roll], hparams), [0.25, 0.25, 0.25, 0])
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_means_of_drums_are_theirs(parts):
+    roll = np.array([[0, 1, 0, 0] * parts] * 3 + [[0, 0, 0, 0] * parts], np.uint8)
+    hparams = TINY.parse(f"transpose=1,drums=true,parts={parts}")
+    expected = [0.25, 0.25, 0.25, 0] * (parts - 1) + [0, 0.75, 0, 0]
+    np.testing.assert_allclose(observations.means([roll], hparams), expected)
+
+
+def test_a_model_without_recurrent_layers_is_built(tmp_path):
+    hparams = TINY.parse("vae_type=RNN,decoder=masked,rnn_hidden_sizes=[],context_skip=true")
+    model = MidiModel(hparams, tmp_path, mean=MEAN)
+    model.build()
+    assert model.gen_core.trainable_variables
+
+
 @pytest.mark.parametrize("overrides, message", [
     ("lowest_note=70,highest_note=60", "lowest_note: expected at most highest_note=60; got 70"),
     ("decoder=scores,highest_note=60", "expected at most the number of columns, 1; got 2"),

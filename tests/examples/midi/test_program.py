@@ -121,6 +121,17 @@ def test_evaluate_scores_each_name_and_plots_histograms(log_dir, music, midi, tm
         assert picture.with_suffix(".json").read_bytes() == replaced
 
 
+def test_drums_have_no_pitch_classes_and_no_intervals():
+    grid = Grid(lowest=60, highest=71, parts=2, drums=True)
+    roll = np.zeros([4, *grid.shape], np.uint8)
+    roll[:, 0, 0, [0, 4]] = 1
+    alone = evaluate._statistics([roll.reshape([4, -1])], grid)
+    roll[:, 1, 0, 6] = 1
+    numbers = evaluate._statistics([roll.reshape([4, -1])], grid)
+    assert numbers["notes_per_frame"] == 3 and numbers["density"][3] == 1
+    assert all(numbers[name] == alone[name] for name in ("pitch_classes", "intervals"))
+
+
 def test_evaluate_shows_progress_in_frames_unless_it_prints_json(log_dir, music, midi, monkeypatch):
     monkeypatch.setattr(evaluate, "Progress", functools.partial(Progress, every=0))
     words = ["evaluate", "--log-dir", log_dir, "--eval-files", music / "3.mid", music / "4.mid"]
