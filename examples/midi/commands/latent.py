@@ -50,6 +50,8 @@ def _path(
 ) -> tuple[list[str], np.ndarray]:
     """Returns the caption of each sample, and the latents `[samples, T, Z]`."""
     length = count_frames(args.length, grid)
+    if model.hparams.phrase_frames:  # beyond which no sequence of training goes
+        length = min(length, model.hparams.phrase_frames)
     if args.start:
         start = _infer(model, args.start, length, args)
     else:

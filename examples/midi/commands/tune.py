@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import os
 
@@ -31,18 +32,23 @@ def run(args: argparse.Namespace) -> None:
         log_dir, MidiTuneSettings,
         {"start": args.start and os.path.abspath(args.start), "reward": args.reward, **chosen},
         (rewards.COUNTERPOINT,))
-    assert isinstance(record.settings, MidiTuneSettings)
+    settings = record.settings
+    assert isinstance(settings, MidiTuneSettings)
     source = log_dir if log_dir.exists else LogDir(record.start, PROGRAM)
     hparams = source.hparams(MidiHParams).replace(weight_average=0.0)
     grid = hparams.frames
+    bar = settings.bar or grid.bar
+    if hparams.phrase_frames and args.bars is None and not log_dir.exists:  # at most a phrase
+        settings = dataclasses.replace(
+            settings, bars=min(settings.bars, max(1, hparams.phrase_frames // bar)))
+        record = dataclasses.replace(record, settings=settings)
     seed = options.resolve_seed(log_dir, args.seed)
     mean = saved_mean(source, hparams)
     original = MidiModel(hparams, log_dir.path, mean=mean, seed=seed)
     sequences = rewards.domain(
         original, functools.partial(original_features, original, record, log_dir))
-    reward = rewards.find(
-        record.reward, record.settings.bar or grid.bar, sequences, seed, log)
+    reward = rewards.find(record.reward, bar, grid, sequences, seed, log)
     music = sources.reload(source, grid, log)
     tuning = MidiTuning(log_dir, record, reward, music, hparams, mean, num_steps=args.num_steps,
                         valid_steps=args.valid_steps, seed=seed)
-    tuning_options.run(args, tuning, PROGRAM, f"{record.settings.bars} bars")
+    tuning_options.run(args, tuning, PROGRAM, f"{settings.bars} bars")

@@ -4,6 +4,8 @@
     def reward(roll):                      # bool [T, 128]: which MIDI notes sound in each frame
         return -abs(roll.sum(axis=1) - 3)  # a number, or one for each frame
 
+A part of drums is left out, as its numbers are no pitches.
+
 The file of choices records a sample as the columns of its roll that are on in each frame:
 [[0, 4, 7], [0], []]; a column with a velocity v as [column, v].
 """
@@ -44,16 +46,21 @@ def domain(
 
 
 def find(
-    names: Sequence[str], bar: int, sequences: Domain, seed: int, log: Callable[[str], None]
+    names: Sequence[str], bar: int, grid: Grid, sequences: Domain, seed: int,
+    log: Callable[[str], None],
 ) -> RewardSum:
     """Returns the sum of the rewards that --reward names; logs how learnt rewards are learnt.
 
     Raises:
-      UsageError: there is no such reward.
+      UsageError: there is no such reward, or it does not apply to music of the grid.
     """
     def rules(argument: str, label: str) -> Reward:
         if argument:
             raise ValueError(f"{COUNTERPOINT} takes no argument.")
+        if grid.drums and grid.parts == 1:
+            raise ValueError("expected a model without drums, or with several parts, the last of "
+                             "drums; got drums=true and parts=1, whose drums would be voices. Give "
+                             "another --reward.")
         return Function(functools.partial(counterpoint.reward, bar=bar), label)
 
     return terms.make(
@@ -88,7 +95,10 @@ def to_roll(content: Any, grid: Grid) -> np.ndarray:
 
 
 def sounding(roll: np.ndarray, grid: Grid) -> np.ndarray:
-    """Converts a roll with the columns of a grid to the input of rewards, bool `[T, 128]`."""
+    """Converts a roll with the columns of a grid to the input of rewards, bool `[T, 128]`.
+
+    A part of drums is left out.
+    """
     result = np.zeros([len(roll), _PITCHES], bool)
-    result[:, grid.lowest:grid.highest + 1] = piano_roll.sounding(roll, grid)
+    result[:, grid.lowest:grid.highest + 1] = piano_roll.sounding_pitches(roll, grid)
     return result

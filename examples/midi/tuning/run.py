@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
 from vaeseq.tuning.rewards import RewardSum
 from vaeseq.tuning.run import Tuning
@@ -34,16 +35,25 @@ class MidiTuning(Tuning):
 
         The music is what the model was trained and validated on; `mean` is how often each column is
         on in it, `[P]`.
+
+        Raises:
+          UsageError: samples would be longer than the phrases that the model is of.
         """
         assert isinstance(record.settings, MidiTuneSettings)
         self._grid = hparams.frames
         self._bar = record.settings.bar or hparams.frames.bar
+        length, phrase = record.settings.bars * self._bar, hparams.phrase_frames
+        if phrase and length > phrase:
+            raise UsageError(
+                f"--bars: expected at most the {phrase} frames of a phrase (bars={hparams.bars}); "
+                f"got {length}, {record.settings.bars} x {self._bar}. Give fewer --bars or a "
+                "shorter --bar, and another --log-dir where this one holds a run.")
         super().__init__(
             log_dir, record, rewards,
             lambda: MidiModel(hparams, log_dir.path, mean=mean, seed=seed,
                               trained_on=music.description),
             [piece.roll for piece in music.train], [piece.roll for piece in music.valid],
-            length=record.settings.bars * self._bar, seed=seed, **options)
+            length=length, seed=seed, **options)
 
     def content(self, observed: Nest) -> np.ndarray:
         roll = observations.to_roll(observed, self.model.hparams)

@@ -18,7 +18,8 @@ class MidiTuneSettings(TuneSettings):
 
     discount: float = fields.redeclare(TuneSettings, "discount", 0.7)
     learning_rate: float = fields.redeclare(TuneSettings, "learning_rate", 2e-3)
-    bars: int = fields.declare(8, "length of a sample in bars", Range(1, 1024))
+    bars: int = fields.declare(
+        8, "length of a sample in bars, at most a phrase of a model of phrases", Range(1, 1024))
     bar: int = fields.declare(
         0, "frames in a bar; 0: four beats, at 120 per minute without a grid",
         Range(0, 1024))

@@ -6,6 +6,7 @@ import pytest
 
 from examples.midi.data.piano_roll import Grid
 from examples.midi.tuning import counterpoint, rewards
+from vaeseq.cli.arguments import UsageError
 
 C3, D3, E3, F3, G3, A3, B3, C4, D4, E4, F4, G4, A4, B4, C5, D5, E5, F5, G5 = (
     48, 50, 52, 53, 55, 57, 59, 60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 79)
@@ -164,3 +165,14 @@ def test_a_reward_receives_all_midi_numbers():
     sounding = rewards.sounding(roll, Grid(lowest=60, highest=64, onsets=True))
     assert sounding.shape == (2, 128)
     assert [np.flatnonzero(frame).tolist() for frame in sounding] == [[63], [62]]
+
+
+def test_drums_are_no_voices():
+    grid = Grid(lowest=48, highest=84, parts=2, drums=True)
+    roll = np.zeros([len(FAULTLESS), *grid.shape], np.uint8)
+    roll[:, 0, 0] = chords(*FAULTLESS)[:, 48:85]
+    roll[::2, 1, 0, 1] = 1
+    heard = rewards.sounding(roll.reshape([len(roll), -1]), grid)
+    np.testing.assert_array_equal(heard, chords(*FAULTLESS))
+    with pytest.raises(UsageError, match="counterpoint.*got drums=true and parts=1"):
+        rewards.find(["counterpoint"], 4, Grid(drums=True), None, 0, print)

@@ -8,10 +8,12 @@ import pytest
 
 from examples.midi.cli import program
 from examples.midi.commands import autoencoding
-from examples.midi.data import sources
+from examples.midi.data import midi_reader, piano_roll, sources
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, phrases
 from tests.examples.midi import midi_files
+from tests.in_process import assert_one_line
+from vaeseq.cli import tuning_options
 
 SMALL = ("vae_type=SEQAE,bars=2,grid=8,cell=gru,latent_size=2,latent_decoder_fc_layers=[4],"
          "rnn_hidden_sizes=[6],lowest_note=55,highest_note=79,decoder=bernoulli,sequence_size=16,"
@@ -65,6 +67,20 @@ def test_pieces_like_held_out_ones_are_not_trained_on(folder, tmp_path, monkeypa
     held = {piece.roll.tobytes() for piece in music.valid}
     assert held and not held & {piece.roll.tobytes() for piece in music.train}
     assert any("left out, as held-out ones are the same" in line for line in lines)
+
+
+def test_tuning_and_latents_are_of_a_phrase_at_most(midi, folder, tmp_path, monkeypatch):
+    tune = ("tune", "--log-dir", tmp_path / "log", "--from", folder / "log")
+    assert_one_line(midi(*tune, "--bars", 3), "--bars: expected at most the 16 frames of a phrase "
+                    "(bars=2); got 24, 3 x 8.")
+    tuned = []
+    monkeypatch.setattr(tuning_options, "run", lambda args, tuning, *words: tuned.append(
+        (tuning._length, *words)))
+    midi(*tune, status=0)
+    assert tuned == [(16, "vaeseq-midi", "2 bars")]
+    midi("latent", "--log-dir", folder / "log", "--out-dir", tmp_path, "--num-samples", 2, status=0)
+    notes = midi_reader.read((tmp_path / "step-001.mid").read_bytes())
+    assert len(piano_roll.from_notes(notes, MidiHParams().parse(SMALL).frames)) == 16
 
 
 @pytest.mark.slow

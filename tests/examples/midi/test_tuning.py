@@ -105,6 +105,8 @@ def test_tune_refuses_contradictory_options(start, midi, tmp_path, monkeypatch):
          "expected 'choices', 'counterpoint', "),
         ([*new, "--from", start, *2 * ["--reward", "counterpoint"]], "expected different rewards"),
         ([*new, "--from", start, "--reward", "counterpoint:2"], "takes no argument"),
+        ([*new, "--from", start, "--strength", 0, "--kl-target", 0.1],
+         "expected a strength above 0"),
         ([*new, "--from", start, "--reward", "my_reward:f", *TUNE],
          "the reward 'my_reward:f' failed with OSError: no (--debug shows where)"),
         ([*new, "--from", start, "--batch-size", 1], "at least 2"),
