@@ -4,7 +4,8 @@
 One context variable holds one immutable record. Each setting has a public function beside the code
 that reads it; this module only stores them:
 
-    precision, matmul_interceptor   `vaeseq.nn.scan.matmul`
+    precision, matmul_interceptor,
+    intercepted_graph               `vaeseq.nn.scan.matmul`
     dropout                         `vaeseq.nn.dropout`
     weight_seeds                    `vaeseq.nn.initializers`
     noise                           `vaeseq.seeds`
@@ -42,6 +43,7 @@ class TraceContext(NamedTuple):
     Attributes:
       precision: of matrix products.
       matmul_interceptor: computes matrix products instead of `matmul.product`; None for none.
+      intercepted_graph: the graph whose products it computes.
       dropout: the seed of a training step, and the number of each layer that has used it; None
         switches dropout off.
       weight_seeds: seeds for the weights that are created; None for TensorFlow's generator.
@@ -51,6 +53,7 @@ class TraceContext(NamedTuple):
     """
     precision: Precision = Precision()
     matmul_interceptor: Callable[..., Tensor] | None = None
+    intercepted_graph: tf.Graph | None = None
     dropout: tuple[Seed, dict[int, int]] | None = None
     weight_seeds: Iterator[Seed] | None = None
     noise: list[Tensor] | None = None

@@ -327,6 +327,61 @@ def test_a_scan_within_a_scan_equals_python_loops(mode):
     assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
 
 
+@pytest.mark.parametrize("mode", [
+    "function", "compiled", pytest.param("split", marks=pytest.mark.slow)])
+def test_layers_in_graphs_inside_of_a_step_equal_a_python_loop(mode):
+    first, second = networks.Linear(2), networks.Linear(2)
+    rng = np.random.default_rng(1)
+    inputs, state = tf.constant(rng.normal(size=[3, 4, 2])), tf.constant(rng.normal(size=[3, 2]))
+    traced = tf.function(lambda s: tf.tanh(second(s)), autograph=False)
+
+    def step(x, s):
+        _, s = tf.while_loop(
+            lambda i, _: i < 2, lambda i, s: (i + 1, s + 0.1 * tf.tanh(first((x, s)))),
+            (tf.constant(0), s), maximum_iterations=2)
+        s = tf.cond(tf.reduce_sum(s) > 0, lambda: second(s), lambda: -first((x, s)))
+        s += tf.map_fn(lambda row: second(row[tf.newaxis])[0], x)
+        return second(s), traced(s) + first((s, x))
+
+    def run(loop):
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, state])
+            outputs, final = loop(step, inputs, state)
+            loss = tf.reduce_sum(outputs ** 2) + tf.reduce_sum(final)
+        return outputs, tape.gradient(
+            loss, [inputs, state, *first.trainable_variables, *second.trainable_variables])
+    run(python_loop)
+    assert_close(run_as(mode, lambda: run(unroll.scan))(), run(python_loop), tf.float64)
+
+
+@pytest.mark.parametrize("of_inputs", [True, False])
+def test_layers_in_recompute_grad_are_refused(of_inputs):
+    layer = networks.Linear(2)
+    x = tf.ones([3, 4, 2])
+    layer(x)
+    again = tf.recompute_grad(lambda y: layer(y))
+
+    @tf.function(autograph=False)
+    def outputs():
+        return unroll.scan(
+            lambda x, s: (s, tf.tanh(again(x) + s if of_inputs else x + again(s))), x, x[:, 0])[0]
+
+    @tf.function(autograph=False)
+    def gradient():
+        with tf.GradientTape() as tape:
+            y = outputs()
+        return tape.gradient(y, layer.w)
+
+    def refused():
+        return pytest.raises(NotImplementedError, match="inside of tf.recompute_grad in a step. L")
+
+    with refused():
+        gradient()
+    outputs()  # traced now without a tape, as scores are
+    with refused():
+        gradient()
+
+
 @GRAPHS
 def test_states_that_begin_as_one_tensor_are_kept_apart(mode):
     """They are different after a step, and so are their products."""

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from vaeseq.nn.scan import lookup, matmul
 from vaeseq.nn.scan.forward import Residuals, empty_array, step_reader
 from vaeseq.nn.scan.lookup import Lookup
 from vaeseq.nn.scan.matmul import Part
-from vaeseq.nn.scan.plan import Plan, Tensors, Weights
+from vaeseq.nn.scan.plan import Plan, Tensors, Weights, require_recorded
 from vaeseq.types import Nest, Tensor
 
 MaybeTensors = list[Tensor | None]
@@ -230,6 +231,7 @@ class _StoredProducts:
         k = self._count
         self._count += 1
         product = self._plan.products[k]
+        require_recorded(record.should_record_backprop([self._taps[k]]))
         if product.group is None:
             return tf.cast(self._taps[k], parts[0].dtype)
         if k not in self._grouped:

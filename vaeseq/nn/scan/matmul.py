@@ -49,8 +49,13 @@ def precision() -> Precision:
 
 
 def intercept_matmuls(interceptor: MatmulInterceptor | None) -> AbstractContextManager[None]:
-    """Lets `interceptor` compute the products that are traced inside; None stops that."""
-    return trace_context.replace(matmul_interceptor=interceptor)
+    """Lets `interceptor` compute the products that are traced inside; None stops that.
+
+    It leaves out products in graphs of their own, such as the body of a `tf.while_loop`: they may
+    run any number of times, and their tensors are out of reach of the graph around them.
+    """
+    return trace_context.replace(
+        matmul_interceptor=interceptor, intercepted_graph=tf.compat.v1.get_default_graph())
 
 
 def as_parts(inputs: Parts) -> tuple[Part, ...]:
@@ -74,9 +79,10 @@ def product(parts: Sequence[Part], w: tf.Variable, b: tf.Variable | None = None)
     Returns:
       [..., H].
     """
-    interceptor = trace_context.current().matmul_interceptor
-    if interceptor is not None:
-        return interceptor(parts, w, b)
+    context = trace_context.current()
+    if (context.matmul_interceptor is not None
+            and context.intercepted_graph is tf.compat.v1.get_default_graph()):
+        return context.matmul_interceptor(parts, w, b)
     return plain(parts, tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from vaeseq.nn.scan import matmul
 from vaeseq.nn.scan.lookup import Lookup
@@ -125,7 +126,10 @@ def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int
     input_indices = {id(x): i for i, x in enumerate(inputs_0)}
     state_indices: dict[tuple[int, ...], int] = {(id(x),): i for i, x in enumerate(state_0)}
 
-    def record(parts: Sequence[Part], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+    is_recorded = record.could_possibly_record()  # by a tape; a graph has gradients without one
+
+    def add_product(parts: Sequence[Part], w: tf.Variable, b: tf.Variable | None) -> Tensor:
+        require_recorded(record.could_possibly_record() or not is_recorded)
         w, b = tf.convert_to_tensor(w), None if b is None else tf.convert_to_tensor(b)
         traced_parts.extend(parts)
         sources = [inputs[input_indices[id(x)]] if id(x) in input_indices else None for x in parts]
@@ -141,7 +145,7 @@ def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int
         products.append(_make_product(w, b, sources, [x.shape[-1] for x in parts], group))
         return matmul.plain(parts, w, b)
 
-    with matmul.intercept_matmuls(record):
+    with matmul.intercept_matmuls(add_product):
         step(inputs_0, state_0)
     loop_lookups = [
         _loop_lookup(parts, [products[k].w for k in group], num_steps)
@@ -149,6 +153,17 @@ def make_plan(step: FlatStep, inputs: list[Part], state: Tensors, num_steps: int
     return Plan(step, tensors, state, num_steps, products, list(groups.values()),
                 [state_indices.get(key) for key in groups], loop_lookups,
                 contextvars.copy_context())
+
+
+def require_recorded(is_recorded: bool) -> None:
+    """Raises NotImplementedError unless a tape records the product that is traced.
+
+    The gradient of a product is that of its result, which `tf.recompute_grad` does not pass on.
+    """
+    if not is_recorded:
+        raise NotImplementedError(
+            "scan: expected layers whose gradients are recorded, got one inside of "
+            "tf.recompute_grad in a step. Leave it out: the scan recomputes steps by itself.")
 
 
 def _loop_lookup(parts: list[Part], weights: Tensors, num_steps: int) -> LoopLookup | None:

@@ -74,6 +74,7 @@ def scan(step: Step, inputs: Nest, state: Nest,
 
     Raises:
       ValueError: no inputs, an unknown or different T, or a state whose structure changes.
+      NotImplementedError: a layer of the step to be trained is inside of `tf.recompute_grad`.
     """
     num_steps = _num_steps(inputs)
     if not num_steps:  # a step on zeros tells the outputs' structure
