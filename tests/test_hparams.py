@@ -267,6 +267,12 @@ def test_a_declaration_without_help_or_of_an_unknown_type_is_a_type_error():
     class Odd(HParams):
         extra: dict = fields.declare({}.copy, "a mapping")
 
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Numbers(HParams):
+        extra: typing.Literal[8, 16] = fields.declare(8, "a choice of numbers")
+
+    with pytest.raises(TypeError, match=r"of words or a union of these, not .*Literal\[8, 16\]"):
+        Numbers()
     with pytest.raises(TypeError, match="Bare.extra has no help text"):
         Bare()
     with pytest.raises(TypeError, match="not <class 'dict'>"):

@@ -206,14 +206,15 @@ def _kind_of(annotation: Any) -> _Kind:
         bool: _Flag(), int: _Whole(), float: _Real(), str: _Word(), tuple[int, ...]: _Sizes()
     }  # fmt: skip
     origin = typing.get_origin(annotation)
-    if origin is typing.Literal:
-        return _Choice(typing.get_args(annotation))
+    arguments = typing.get_args(annotation)
+    if origin is typing.Literal and all(isinstance(word, str) for word in arguments):
+        return _Choice(arguments)
     if origin in (typing.Union, types.UnionType):
-        return _Either(tuple(_kind_of(item) for item in typing.get_args(annotation)))
+        return _Either(tuple(_kind_of(item) for item in arguments))
     if annotation not in simple:
         raise TypeError(
-            f"a field's type is bool, int, float, str, tuple[int, ...], Literal[...] or a union "
-            f"of these, not {annotation!r}"
+            f"a field's type is bool, int, float, str, tuple[int, ...], Literal[...] of words or "
+            f"a union of these, not {annotation!r}"
         )
     return simple[annotation]
 

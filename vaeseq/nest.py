@@ -138,6 +138,8 @@ def fill(mask: Tensor, nest: Nest) -> Nest:
       A nest of `[A, B, *]`, with zeros where the mask selects nothing; masks, which are of bools,
       are False where the mask is.
     """
+    if 0 in mask.shape.as_list():
+        return nest
     flat = tf.reshape(mask, [-1])
     first = tf.argmax(tf.cast(flat, tf.int32))
 

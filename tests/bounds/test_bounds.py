@@ -276,6 +276,10 @@ def test_weights_in_closed_form():
     np.testing.assert_allclose(
         resampling.effective_sample_size(LOG_WEIGHTS + 7.0),
         weights.sum(1) ** 2 / (weights ** 2).sum(1), rtol=1e-5)
+    # Densities of wide observations are large numbers.
+    np.testing.assert_allclose(
+        resampling.effective_sample_size(tf.constant([[-1234567.0] * 4, [1e6, 0.0, 0.0, 0.0]])),
+        [4.0, 1.0], rtol=1e-5)
     np.testing.assert_allclose(
         resampling.log_mean_exp(tf.constant(LOG_WEIGHTS)), np.log(weights.mean(1)), rtol=1e-5)
     without = np.stack([np.log(np.delete(weights, s, 1).mean(1)) for s in range(4)], 1)

@@ -174,6 +174,13 @@ def test_a_step_equals_numpy_for_any_leading_dimensions_and_parts(cell, leading)
                  NUMPY_STEP[cell](layer, x, state))
 
 
+def test_a_gru_without_inputs_equals_numpy():
+    layer = networks.CELLS["gru"](3, dtype=tf.float64)
+    inputs, h = np.zeros([2, 4, 0]), np.ones([2, 3])
+    actual = tf.function(lambda: layer(tf.constant(inputs), tf.constant(h)), autograph=False)()
+    assert_close(actual, numpy_whole("gru", layer, inputs, h))
+
+
 @pytest.mark.parametrize("lengths", [None, (6, 2, 0)])
 @pytest.mark.parametrize("wrap,dtype", [
     (lambda run: run, tf.float64), (compiled, tf.float64), (compiled, tf.float32)],

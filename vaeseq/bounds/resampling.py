@@ -26,6 +26,9 @@ def log_mean_exp(log_weights: Tensor) -> Tensor:
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """Returns (sum w)^2 / sum w^2, between 1 and S: `[B, S, ...] -> [B, ...]`."""
+    # Relative to the largest: of large numbers the difference below would be rounding errors.
+    largest = tf.reduce_max(log_weights, 1, keepdims=True)
+    log_weights -= tf.where(tf.math.is_finite(largest), largest, tf.zeros_like(largest))
     return tf.exp(2 * tf.reduce_logsumexp(log_weights, 1)
                   - tf.reduce_logsumexp(2 * log_weights, 1))
 

@@ -220,9 +220,9 @@ class _GateWeights(Initializer):
                           for _ in range(shape[1] // self._size)], axis=1)
 
     def _gate(self, num_inputs: int, dtype: tf.DType) -> Tensor:
-        rows = []
-        if num_inputs:
-            rows.append(Glorot()([num_inputs, self._size], dtype))
+        # A contextless GRU has none; Glorot's would draw a seed.
+        rows = [Glorot()([num_inputs, self._size], dtype) if num_inputs
+                else tf.zeros([0, self._size], dtype)]
         if self._num_recurrent:
             rows.append(Orthogonal()([self._size, self._size], dtype))
         return tf.concat(rows, axis=0)

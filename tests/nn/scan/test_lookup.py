@@ -31,6 +31,8 @@ LOOKUPS = {
     "sliced": lambda x: x[:, 1:],
     "every other row": lambda x: x[::2],
     "one step": lambda x: x[:, 2],
+    "one step, by a tensor": lambda x: x[:, tf.constant(2)],
+    "one row, by a NumPy number": lambda x: x[np.int64(2)],
     "with a new dimension": lambda x: x[:, tf.newaxis],
     "shifted, masked and time-major": lambda x: lookup.swap_leading(
         lookup.mask(VALID[:, 1:], x[:, :-1])),
@@ -39,6 +41,8 @@ TENSORS = {
     "sum": lambda x: 1.0 + x + 1.0,
     "part of a row": lambda x: x[..., 1:],
     "sliced to the last dimension": lambda x: x[:, :, 1:],
+    "seen steps": lambda x: x[VALID],
+    "product of an array": lambda x: np.arange(1.0, 1.0 + F) * x,
     "function": tf.tanh,
     "concatenation": lambda x: tf.concat([x, x], -1),
 }

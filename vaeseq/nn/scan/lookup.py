@@ -35,6 +35,7 @@ class Lookup:
       numbers: integer [...], in [0, V); V itself stands for a row of zeros if `has_zeros`.
       has_zeros: whether some features are masked.
     """
+    __array_priority__ = 100  # that of a tensor: NumPy leaves operators to its right operand
 
     def __init__(self, table: tf.Variable | Tensor, numbers: Tensor,
                  has_zeros: bool = False) -> None:
@@ -98,7 +99,11 @@ class Lookup:
     def __getitem__(self, index: Any) -> Lookup | Tensor:
         items = index if isinstance(index, tuple) else (index,)
         num_dims = sum(item is not tf.newaxis for item in items)
-        if Ellipsis in items or num_dims > self.numbers.shape.rank:
+        # A mask of bools counts for as many dimensions as it has.
+        is_mask = any(getattr(item, "dtype", None) in (tf.bool, bool) for item in items)
+        # Not by `in`, which would compare tensors.
+        has_ellipsis = any(item is Ellipsis for item in items)
+        if is_mask or has_ellipsis or num_dims > self.numbers.shape.rank:
             return self.to_tensor()[index]
         return Lookup(self.table, self.numbers[index], self.has_zeros)
 
