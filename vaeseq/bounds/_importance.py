@@ -89,12 +89,13 @@ def encode(
 ) -> Features:
     """Runs `encode_contexts` and `encode_observed`, once for all samples.
 
-    Padding is replaced first, because a NaN in it would reach the gradients.
+    Padding is replaced first, because a NaN in it would reach the gradients. So is what stands
+    behind a mask, which may be any number: by zeros where nothing of a dimension is seen.
     """
     contexts, observed = lookup.mask_time(contexts, lengths), nest.fill_time(observed, lengths)
     if isinstance(observed, Masked):
         observed = observed._replace(
-            values=missing.fill_seen(*observed, core.observation_spec.values))
+            values=missing.fill_seen(*missing.fill(observed), core.observation_spec.values))
     context_features, context_state = core.encode_contexts(contexts, state.context, lengths)
     features = core.encode_observed(context_features, observed, lengths)
     return Features(context_features, features, observed, context_state)
