@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import agent, dtypes, seeds, testing
+from vaeseq import agent, dtypes, seeds, testing, vae
+from vaeseq.bounds import ELBO
 from vaeseq.codec import encoders
+from vaeseq.train.loss import SequenceLoss
 
 pytestmark = pytest.mark.contract
 
@@ -146,6 +148,29 @@ def test_wrong_arguments_are_refused():
         agent.Chain([])
 
 
+def test_a_state_without_tensors_is_refused_before_training():
+    encoder, decoder = small.symbol_codec()
+    empty = Empty(encoder, small.SYMBOL)
+    core = vae.make(small.HPARAMS.replace(vae_type="RNN"), decoder, encoder)
+    loss = SequenceLoss(empty, core, ELBO())
+    for model in (loss, vae.GenCore(empty, core), agent.Chain([empty])):
+        with pytest.raises(ValueError, match=r"Empty: expected .* got \(\)\. Without one return"):
+            model.initial_state(2)
+
+
+def test_a_state_is_primed_with_no_steps_and_with_no_rows():
+    encoder, decoder = small.symbol_codec()
+    core = vae.make(small.HPARAMS.replace(vae_type="VRNN"), decoder, encoder)
+    model = vae.GenCore(agent.EncodeObserved(encoder, small.SYMBOL), core)
+    for rows, steps in ((2, 0), (0, 3)):
+        state = model.initial_state(rows)
+        primed = model.prime(small.symbols(2, 3)[:rows, :steps], state, seed=small.SEED)
+        tf.nest.map_structure(
+            lambda x, y, steps=steps: np.testing.assert_array_equal(x, y + steps * len(y)),
+            primed.steps, state.steps)
+        small.same(primed.agent, state.agent)
+
+
 class Forgetful(agent.EncodeObserved):
     """Ignores the lengths."""
 
@@ -200,7 +225,15 @@ class DoubleSequences(agent.EncodeObserved):
         return tf.cast(contexts, tf.float64), state
 
 
+class Empty(agent.EncodeObserved):
+    """Has a state without tensors."""
+
+    def initial_state(self, batch_size):
+        return ()
+
+
 @pytest.mark.parametrize("kind, test, message", [
+    (Empty, "shapes", r"at least one tensor \[3, ...\]"),
     (Forgetful, "whole_sequence_equals_step_by_step", "must be that after its last valid step"),
     (Mixing, "rows_do_not_mix", "must not depend on the rest of the batch"),
     (Restless, "contexts_are_the_same_in_two_evaluations", "must be the same in two evaluations"),

@@ -34,7 +34,7 @@ from vaeseq.types import Nest, Seed, Tensor, attribute
 class Agent(Described, snt.Module, abc.ABC):
     """Computes a context for every step of a sequence.
 
-    Its state is a nest of tensors `[B, ...]` of constant shapes.
+    Its state is a nest of one tensor `[B, ...]` or more, of constant shapes.
     """
 
     @attribute
@@ -96,6 +96,16 @@ class Agent(Described, snt.Module, abc.ABC):
 
         step_seeds = seeds.per_step(seed, nest.leading_dim(observed, 1))
         return unroll.scan(step, (observed, inputs, step_seeds), state, lengths)
+
+
+def initial_state(agent: Agent, batch_size: int | Tensor) -> Nest:
+    """Returns the agent's initial state, a nest of `[B, ...]`; raises ValueError if it is empty."""
+    state = agent.initial_state(batch_size)
+    if not tf.nest.flatten(state):
+        raise ValueError(
+            f"{type(agent).__name__}: expected an agent's state of a tensor [B, ...] or more, got "
+            f"{state!r}. Without one return tf.zeros([batch_size, 0]) from initial_state.")
+    return state
 
 
 class _Stateless(Agent):
@@ -285,7 +295,7 @@ class Chain(Agent):
         return sum(agent.context_size for agent in self._agents)
 
     def initial_state(self, batch_size: int | Tensor) -> Nest:
-        return tuple(agent.initial_state(batch_size) for agent in self._agents)
+        return tuple(initial_state(agent, batch_size) for agent in self._agents)
 
     def context(self, state: Nest, inputs: Nest = (), *, seed: Seed) -> Tensor:
         agent_seeds = seeds.split(seed, len(self._agents))

@@ -60,6 +60,8 @@ class AgentContract:
     def test_shapes(self) -> None:
         agent, observed, inputs = self._make_case()
         state = agent.initial_state(self.batch_size)
+        require(bool(tf.nest.flatten(state)), "initial_state must return at least one tensor "
+                f"[{self.batch_size}, ...].")
         context = agent.context(state, at(inputs, 0), seed=seed(1))
         expected = [self.batch_size, agent.context_size]
         dtype = dtypes.default_dtype()

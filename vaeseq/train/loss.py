@@ -26,7 +26,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest, seeds
-from vaeseq.agent import Agent
+from vaeseq.agent import Agent, initial_state
 from vaeseq.bounds import Bound, BoundResult, BoundState
 from vaeseq.data import Batch, as_tensors
 from vaeseq.nn.dropout import apply_dropout, check_dropout_rate, enable_dropout
@@ -99,7 +99,7 @@ class SequenceLoss(snt.Module):
 
     def initial_state(self, batch_size: int | Tensor) -> TrainState:
         """Returns the state in which every row begins a sequence."""
-        return TrainState(self.agent.initial_state(batch_size),
+        return TrainState(initial_state(self.agent, batch_size),
                           self.bound.initial_state(self.core, batch_size))
 
     def __call__(

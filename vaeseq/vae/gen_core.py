@@ -19,7 +19,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest, seeds, trace_context
-from vaeseq.agent import Agent
+from vaeseq.agent import Agent, initial_state
 from vaeseq.data import Masked
 from vaeseq.dist_module import check_temperature
 from vaeseq.nn import parallel
@@ -194,7 +194,7 @@ class GenCore(snt.Module):
     def initial_state(self, batch_size: int | Tensor) -> GenState:
         """Returns the state before the first step of `batch_size` sequences."""
         return GenState(
-            self.agent.initial_state(batch_size), self.core.initial_state(batch_size),
+            initial_state(self.agent, batch_size), self.core.initial_state(batch_size),
             tf.zeros([batch_size], tf.bool), tf.zeros([batch_size], tf.int32))
 
     def prime(
