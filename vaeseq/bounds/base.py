@@ -54,7 +54,8 @@ class BoundResult(NamedTuple):
       kl: KL(q(z_t) || p(z_t)) averaged over samples, nats, `[B, T]`.
       latent_kl: the KL of each latent dimension, nats, `[B, T, Z]`, if the latents' distributions
         factorise over dimensions; otherwise `[B, T, 0]`.
-      effective_sample_size: 1 to S, `[B, T]`, before any resampling.
+      effective_sample_size: of the importance weights of IWAE and FIVO, 1 to S, `[B, T]`, before
+        any resampling. The ELBO weighs samples equally, so there it is S.
       variance: an estimate of the variance of the sum over time of the increments, `[B]`; the
         parts of a sequence add up. NaN for S = 1, 0 for a model without latents.
       state: the `BoundState` after each row's last valid step.

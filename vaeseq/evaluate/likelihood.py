@@ -39,7 +39,8 @@ class Score(NamedTuple):
       latent_kl: the KL divergence of each latent dimension, in nats, averaged over the steps at
         which it is drawn (the first one of each sequence, for a latent of a whole sequence), `[Z]`;
         empty if the latent distribution does not factorise.
-      effective_sample_size: of the importance weights, averaged over steps; 1 to `num_samples`.
+      effective_sample_size: of the importance weights of IWAE and FIVO, averaged over steps; 1 to
+        `num_samples`. The ELBO weighs samples equally, so there it is `num_samples`.
       num_missing: values that were not seen, and so not scored.
     """
 
