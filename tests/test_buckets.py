@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import data
+from vaeseq import agent, data, vae
 from vaeseq.bounds import ELBO
+from vaeseq.evaluate import Sampler
 from vaeseq.train import TrainOps
 from vaeseq.train.loss import SequenceLoss
 
@@ -41,6 +42,56 @@ def test_a_score_of_another_length_or_number_is_not_traced_again(tmp_path):
     assert traces == 4
     model.evaluate(sequences(7, 8))
     assert model.evaluator().score_batch.experimental_get_tracing_count() == traces + 1
+
+
+class EndsWithZero(agent.EncodeObserved):
+    """Ends a sequence with the symbol 0."""
+
+    def finished(self, state):
+        return state.observed_mask[:, -1] & (state.observations[:, -1] == 0)
+
+
+def test_samples_of_another_length_are_not_traced_again_and_have_the_same_steps():
+    encoder, decoder = small.symbol_codec()
+    core = vae.make(small.HPARAMS.replace(vae_type="SRNN"), decoder, encoder)
+    for one in (agent.EncodeObserved(encoder, small.SYMBOL), EndsWithZero(encoder, small.SYMBOL)):
+        gen_core = vae.GenCore(one, core)
+        small.build(gen_core)
+        sampler = Sampler(small.set_weights(gen_core))
+        longest = sampler.generate(num_samples=5, length=12, seed=1)
+        sizes = list(map(len, longest))
+        assert sizes == [12] * 5 or len(set(sizes)) > 1
+        for length in (9, 10, 11):
+            small.same(sampler.generate(num_samples=5, length=length, seed=1),
+                       [sample[:length] for sample in longest])
+        assert gen_core._generate_compiled.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("vae_type", ["MASKDIFF", "GAUSSDIFF"])
+def test_gaps_in_sequences_of_other_lengths_are_not_traced_again(vae_type, tmp_path):
+    hparams = small.HPARAMS.replace(vae_type=vae_type, maskdiff_steps=1, gaussdiff_steps=2)
+    model = small.Reals(hparams, tmp_path)
+    lines = [np.ma.array(one, copy=True) for one in sequences(9, 10, 11, 12, 0)]
+    for line in lines[:-1]:
+        line[3:5] = np.ma.masked
+    filled = model.impute(lines, num_samples=2)
+    for one, line in zip(filled, lines, strict=True):
+        assert one.shape == (2, *line.shape)
+        assert np.all((one == line.data) | line.mask) and np.isfinite(one).all()
+    assert model.sampler._filler._denoise.experimental_get_tracing_count() == 1
+
+
+def test_a_long_sequence_with_gaps_does_not_pad_the_short_ones(tmp_path):
+    model = small.Reals(small.HPARAMS.replace(vae_type="RNN", missing_values="values"), tmp_path)
+    lines = [np.ma.array(one, copy=True) for one in sequences(3, 100, 16, 20, 0)]
+    for line in lines[:-1]:
+        line[1] = np.ma.masked
+    impute, padded = model._impute, []
+    model._impute = lambda observed, *rest: (
+        padded.append(observed.mask.shape[1]), impute(observed, *rest))[1]
+    completions = model.impute(lines, num_particles=3)
+    assert [one.shape[1] for one in completions] == [3, 100, 16, 20, 0]
+    assert padded == [32, 128, 32, 32, 32]
 
 
 @pytest.mark.slow

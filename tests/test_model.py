@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -321,6 +322,22 @@ def test_samples(run):
     small.close(model.generate(num_samples=2, length=5, seed=1), one)
 
 
+def test_samples_are_made_without_the_contexts_of_earlier_steps(run, monkeypatch):
+    sampler, contexts = run[0].sampler, []
+    stream = sampler.stream
+
+    def watched(**arguments):
+        for generated in stream(**arguments):
+            contexts.append(weakref.ref(generated.contexts))
+            yield generated
+            del generated
+            assert not any(chunk() is not None for chunk in contexts[:-1])
+
+    monkeypatch.setattr(sampler, "stream", watched)
+    samples = sampler.generate(num_samples=2, length=10, chunk=4)
+    assert [len(sample) for sample in samples] == [10, 10] and len(contexts) == 3
+
+
 def test_a_prime_that_ends_the_sequence_leaves_nothing_to_sample(tmp_path):
     model = Short(small.HPARAMS, tmp_path)
     samples = model.generate(num_samples=2, length=3, prime=np.full([2, 1], -2e9))
@@ -332,6 +349,7 @@ def test_a_prime_that_ends_the_sequence_leaves_nothing_to_sample(tmp_path):
     ({"length": -3}, "length=-3"),
     ({"length": 1, "num_samples": 0}, "num_samples=0"),
     ({"length": 1, "temperature": 0.0}, "temperature above 0, got 0.0"),
+    ({"length": 1, "prime": [[0.5]]}, "expected NumPy arrays of numbers, got float"),
 ])
 def test_samples_that_cannot_be(run, options, message):
     with pytest.raises(ValueError, match=message):
@@ -341,6 +359,8 @@ def test_samples_that_cannot_be(run, options, message):
 def test_scores_that_cannot_be(run):
     with pytest.raises(ValueError, match="at least one sequence to score, got none"):
         run[0].evaluate([])
+    with pytest.raises(ValueError, match="sequence 1: expected NumPy arrays of numbers, got float"):
+        run[0].evaluate([waves(1)[0], [0.5, 1.0]])
     with pytest.raises(ValueError, match="bound among elbo, iwae, fivo, got 'exact'"):
         run[0].evaluate(waves(1), bound="exact")
     with pytest.raises(ValueError, match="at least 1, got 0"):

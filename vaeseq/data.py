@@ -26,6 +26,8 @@ import tensorflow as tf
 
 from vaeseq.types import Nest, Tensor
 
+_SHORTEST = 16  # steps that sequences of unequal length are padded to
+
 
 class Masked(NamedTuple):
     """Observations with missing values, or the specs of one observation.
@@ -381,10 +383,18 @@ def _as_batch(element: Nest) -> Batch:
 
 
 def sizes(sequences: Sequence[Nest]) -> np.ndarray:
-    """Returns the number of steps of each sequence, nests of `[N, ...]`, int64 `[P]`."""
+    """Returns the number of steps of each sequence, nests of `[N, ...]`, int64 `[P]`.
+
+    Raises:
+      ValueError: a sequence of numbers that is no array.
+    """
     if isinstance(sequences, RaggedArray):
         return np.diff(sequences.row_splits)
-    return np.array([_num_steps(sequence) for sequence in sequences], np.int64)
+    try:
+        return np.array([_num_steps(sequence) for sequence in sequences], np.int64)
+    except TypeError:  # a number has no length
+        check_finite(sequences)  # says which sequence is no array
+        raise
 
 
 def bucket(size: int) -> int:
@@ -394,6 +404,18 @@ def bucket(size: int) -> int:
     """
     power = 1 << max(0, size - 1).bit_length()
     return power // 4 * 3 if power >= 4 and size <= power // 4 * 3 else power
+
+
+def quartered_bucket(size: int, longest: int) -> int:
+    """Returns the bucket of `longest`, divided by 4 as often as it holds `size` and 16 steps.
+
+    Sequences of unequal length that are padded to such sizes have few shapes, and a long one among
+    them costs the short ones little.
+    """
+    result = bucket(longest)
+    while result // 4 >= max(_SHORTEST, size):
+        result //= 4
+    return result
 
 
 def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:

@@ -496,12 +496,14 @@ class Model(abc.ABC):
             data_lib.check_finite(sequences)
             return [self._fill(sequence, num_samples, seeds.fold_in(seeds.make(seed), number))
                     for number, sequence in enumerate(sequences)]
-        size = data_lib.bucket(int(data_lib.sizes(sequences).max(initial=1)))
+        sizes = data_lib.sizes(sequences)
+        longest = int(sizes.max(initial=1))
         results = []
         for number, sequence in enumerate(sequences):
             data_lib.check_finite([sequence], number)
-            batch = data_lib.as_tensors(
-                data_lib.pad([sequence], size), self.gen_core.core.observation_spec)
+            padded = data_lib.pad(
+                [sequence], data_lib.quartered_bucket(int(sizes[number]), longest))
+            batch = data_lib.as_tensors(padded, self.gen_core.core.observation_spec)
             completions, log_prob = self._impute(
                 batch.observed, batch.lengths, num_samples, num_particles, lag,
                 seeds.fold_in(seeds.make(seed), number))
@@ -518,14 +520,19 @@ class Model(abc.ABC):
     def _fill(self, sequence: Nest, num_samples: int, seed: Seed) -> Nest:
         """Draws the steps of a sequence that miss a value, a nest of `[num_samples, N, ...]`."""
         leaves = tf.nest.flatten(sequence)
-        missing = [np.ma.getmaskarray(leaf).reshape(len(leaf), -1).any(1) for leaf in leaves]
-        is_known = ~np.any(missing, 0)
+        missing = [np.ma.getmaskarray(leaf).any(tuple(range(1, leaf.ndim))) for leaf in leaves]
+        num_steps = len(leaves[0])
+        size = data_lib.bucket(num_steps)
+        is_known = np.zeros([num_samples, size], bool)
+        is_known[:, :num_steps] = ~np.any(missing, 0)
         batch = data_lib.pad(
-            [tf.nest.map_structure(lambda leaf: np.ma.filled(leaf, 0), sequence)], len(is_known))
+            [tf.nest.map_structure(lambda leaf: np.ma.filled(leaf, 0), sequence)], size)
         values = tf.nest.map_structure(
             lambda leaf: np.repeat(leaf, num_samples, 0),
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec).observed)
-        return self.sampler.fill(values, np.repeat(is_known[np.newaxis], num_samples, 0), seed=seed)
+        filled = self.sampler.fill(
+            values, is_known, np.repeat(batch.lengths, num_samples), seed=seed)
+        return tf.nest.map_structure(lambda leaf: leaf[:, :num_steps], filled)
 
     def summary(self) -> str:
         """Describes the model: its parts, their weights, and what a training step costs.

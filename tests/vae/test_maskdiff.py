@@ -298,6 +298,22 @@ def test_what_needs_single_steps_is_refused_in_a_line(tmp_path):
             np.zeros([1, 2], np.int32), np.ones([1, 2], bool))
 
 
+@pytest.mark.parametrize("vae_type, codec", [
+    ("MASKDIFF", small.symbol_codec), ("GAUSSDIFF", small.real_codec)])
+def test_gaps_of_a_padded_row_are_filled_as_those_of_the_row_alone(vae_type, codec):
+    core = small.gen_core(vae_type, codec, maskdiff_steps=1, gaussdiff_steps=3).core
+    filler, is_known = Filler(core), np.array([[True, False, True, False, True]])
+    values = (small.symbols if vae_type == "MASKDIFF" else small.reals)(1, 5).numpy()
+    # Philox gives the one row of either length the same numbers.
+    alone = filler.fill(values, is_known, seed=2)
+    padding = [(0, 0), (0, 3), *[(0, 0)] * (values.ndim - 2)]
+    padded = filler.fill(
+        np.pad(values, padding, constant_values=99), np.pad(is_known, padding[:2]),
+        np.array([5], np.int32), seed=2)
+    small.close(padded[:, :5], alone)
+    assert not padded[:, 5:].any()
+
+
 def test_known_steps_that_the_decoder_lacks_are_named():
     sampler = Sampler(small.gen_core("MASKDIFF", small.symbol_codec))
     is_known = np.array([[True] * 5, [True, False, True, True, True]])
@@ -307,6 +323,8 @@ def test_known_steps_that_the_decoder_lacks_are_named():
     np.testing.assert_array_equal(sampler.fill(rows[:1], is_known[:1]), rows[:1])
     with pytest.raises(ValueError, match="row 0, step 1: expected a known step in .*, got -2"):
         sampler.generate(length=2, prime=np.array([1, -2]))
+    with pytest.raises(ValueError, match="expected NumPy arrays of numbers, got int"):
+        sampler.generate(length=2, prime=[1, 2])
 
 
 def test_attention_stays_within_the_distances_of_training():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ from vaeseq.vae.diffusion import MOST_STEPS, Diffusion, Noisy
 
 
 class Filler:
-    """Draws the unknown steps of sequences from a diffusion model; compiles once for a length."""
+    """Draws the unknown steps of sequences from a diffusion model; compiles once for a shape."""
 
     def __init__(self, core: Diffusion):
         """Creates a filler of the model `core`, whose variables exist at the first call."""
@@ -25,29 +26,36 @@ class Filler:
         self._denoise = compiled(self._denoise_step)
 
     def fill(
-        self, values: Nest, is_known: np.ndarray, *, temperature: float = 1.0,
-        truncation: Truncation = Truncation(), seed: int | Seed,
+        self, values: Nest, is_known: np.ndarray, lengths: np.ndarray | None = None, *,
+        temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int | Seed,
     ) -> Nest:
         """Draws the unknown steps, given the known ones before and after them.
 
         Args:
           values: a nest of arrays `[B, T, ...]`; those of unknown steps mean nothing.
           is_known: bool `[B, T]`.
+          lengths: int32 `[B]`, valid steps of each row; all T by default.
           temperature: below 1 sharpens the distribution of a step, above 1 flattens it.
           truncation: which classes a decoder of classes may draw.
           seed: equal seeds give equal sequences.
 
         Returns:
-          A nest of arrays `[B, T, ...]`, whose known steps are as they were.
+          A nest of arrays `[B, T, ...]`, whose known steps are as they were; zeros after a row's
+          length.
 
         Raises:
           ValueError: a sequence of more than `diffusion.MOST_STEPS` steps, a temperature not above
             0, or a known step outside of the support of the decoder's distribution.
         """
-        if is_known.shape[1] > MOST_STEPS:
+        valid = np.ones(is_known.shape, bool)
+        if lengths is not None:
+            valid = np.arange(is_known.shape[1]) < lengths[:, np.newaxis]
+        is_known = is_known & valid
+        longest = int(valid.sum(1).max(initial=0))
+        if longest > MOST_STEPS:
             raise ValueError(
                 f"a diffusion model draws a sequence as a whole; expected at most {MOST_STEPS:,} "
-                f"steps, got {is_known.shape[1]:,}. Draw shorter ones.")
+                f"steps, got {longest:,}. Draw shorter ones.")
         scalar = check_temperature(temperature, tf.float32)
         limits = dataclasses.astuple(truncation.check())
         begin_seed, step_seed = seeds.split(seeds.make(seed), 2)
@@ -59,11 +67,13 @@ class Filler:
         values = tf.nest.map_structure(cast_known, values, self._core.observation_spec)
         if is_known.any():
             self._check_support(values, is_known)
-        noisy, numbers = self._core.begin(values, is_known, seed=begin_seed)
+        # Nothing is drawn in the padding.
+        noisy, numbers = self._core.begin(values, is_known | ~valid, seed=begin_seed)
+        valid_steps = None if lengths is None else tf.constant(lengths, tf.int32)
         with Progress("sample", total=len(numbers), is_brief=True) as progress:
             for number in numbers:
                 noisy = self._denoise(
-                    noisy, tf.constant(number), limits, seed=step_seed,
+                    noisy, tf.constant(number), valid_steps, limits, seed=step_seed,
                     temperature=1.0 if temperature == 1 else scalar)
                 progress.advance()
         return tf.nest.map_structure(lambda leaf: leaf.numpy(), noisy.values)
@@ -76,17 +86,31 @@ class Filler:
         inferred = core.infer((), features, core.initial_state(1).latent, seed=seeds.make(0))
         outputs = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, rows, 0), inferred.outputs)
         is_outside = np.isnan(core.log_prob(outputs, values)) & is_known
-        if is_outside.any():
-            row, step = np.argwhere(is_outside)[0]
-            value = tf.nest.map_structure(lambda leaf: leaf[row, step].numpy().tolist(), values)
-            raise ValueError(
-                f"row {row}, step {step}: expected a known step in the support of the decoder's "
-                f"distribution, got {value!r:.200}. Classes, for example, are below the decoder's "
-                "number of classes.")
+        refuse_outside(is_outside, values, lambda row: f"row {row}", "a known step")
 
     def _denoise_step(
-        self, noisy: Noisy, number: tf.Tensor, limits: tuple, *,
+        self, noisy: Noisy, number: tf.Tensor, lengths: tf.Tensor | None, limits: tuple, *,
         temperature: float | tf.Tensor, seed: Seed,
     ) -> Noisy:
-        return self._core.denoise(noisy, number, temperature=temperature,
+        return self._core.denoise(noisy, number, lengths, temperature=temperature,
                                   truncation=Truncation(*limits), seed=seeds.fold_in(seed, number))
+
+
+def refuse_outside(
+    is_outside: np.ndarray, observed: Nest, row_name: Callable[[int], str], kind: str
+) -> None:
+    """Raises ValueError for the first step outside of the support of a decoder's distribution.
+
+    Args:
+      is_outside: bool `[B, T]`.
+      observed: a nest of tensors `[B, T, ...]`.
+      row_name: what the message calls a row, by its number.
+      kind: what it calls the step, with an article.
+    """
+    if is_outside.any():
+        row, step = map(int, np.argwhere(is_outside)[0])
+        value = tf.nest.map_structure(lambda leaf: leaf[row, step].numpy().tolist(), observed)
+        raise ValueError(
+            f"{row_name(row)}, step {step}: expected {kind} in the support of the decoder's "
+            f"distribution, got {value!r:.200}. Classes, for example, are below the decoder's "
+            "number of classes.")

@@ -61,15 +61,16 @@ class Sampler:
           ValueError: `length`, `chunk` or `num_samples` is less than 1, or `temperature` is not
             above 0.
         """
-        chunks = list(self.stream(
+        # Without the contexts and latents, which may be many times larger.
+        chunks = [(generated.observed, generated.lengths) for generated in self.stream(
             num_samples=num_samples, length=length, prime=prime, temperature=temperature,
-            truncation=truncation, seed=seed, chunk=chunk, state=state))
+            truncation=truncation, seed=seed, chunk=chunk, state=state)]
         empty = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, 0))
-        lengths = sum((generated.lengths for generated in chunks), np.zeros(num_samples, int))
+        lengths = sum((lengths for _, lengths in chunks), np.zeros(num_samples, int))
         observed = tf.nest.map_structure(
             lambda *parts: np.concatenate(parts, axis=1),
-            empty, *[generated.observed for generated in chunks])
+            empty, *[observed for observed, _ in chunks])
         if isinstance(observed, data.Masked):  # samples have no missing values
             observed = observed.values
         return [_row(observed, row, size) for row, size in enumerate(lengths)]
@@ -96,20 +97,20 @@ class Sampler:
             return
         if state is None:
             state = self._gen_core.initial_state(num_samples)
-        if prime is not None and len(tf.nest.flatten(prime)[0]):
+        if prime is not None and data.sizes([prime])[0]:
             state = self.primed(prime, num_samples, seed=prime_seed)
         num_left = length
         for generated in self._gen_core.stream(
-                state, chunk=min(chunk, length), temperature=temperature, truncation=truncation,
-                seed=draw_seed):
+                state, chunk=min(chunk, data.bucket(length)), temperature=temperature,
+                truncation=truncation, seed=draw_seed):
             yield _first_steps(generated, num_left)
             num_left -= chunk
             if num_left <= 0:
                 return
 
     def fill(
-        self, values: Nest, is_known: np.ndarray, *, temperature: float = 1.0,
-        truncation: Truncation = Truncation(), seed: int | Seed = 0,
+        self, values: Nest, is_known: np.ndarray, lengths: np.ndarray | None = None, *,
+        temperature: float = 1.0, truncation: Truncation = Truncation(), seed: int | Seed = 0,
     ) -> Nest:
         """Draws the unknown steps of sequences; see `filling.Filler.fill`.
 
@@ -120,15 +121,15 @@ class Sampler:
             raise ValueError(
                 "filling gaps needs a model of whole sequences, vae_type=MASKDIFF, or GAUSSDIFF "
                 f"for real numbers; got {type(self._gen_core.core).__name__}.")
-        return self._filler.fill(values, is_known, temperature=temperature, truncation=truncation,
-                                 seed=seed)
+        return self._filler.fill(values, is_known, lengths, temperature=temperature,
+                                 truncation=truncation, seed=seed)
 
     def _whole(
         self, num_samples: int, length: int, prime: Nest | None, temperature: float,
         truncation: Truncation, seed: Seed,
     ) -> Generated:
         """Draws whole sequences from a `Diffusion`, given a common beginning."""
-        size = 0 if prime is None else len(tf.nest.flatten(prime)[0])
+        size = 0 if prime is None else int(data.sizes([prime])[0])
         values = tf.nest.map_structure(
             lambda leaf: leaf.numpy(), nest.zeros(self._spec, num_samples, size + length))
         if size:

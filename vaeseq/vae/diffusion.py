@@ -67,14 +67,16 @@ class Diffusion(SequenceCore):
 
     @abc.abstractmethod
     def denoise(
-        self, noisy: Noisy, number: Tensor, *, temperature: float | Tensor = 1.0,
-        truncation: Truncation = Truncation(), seed: Seed,
+        self, noisy: Noisy, number: Tensor, lengths: Tensor | None = None, *,
+        temperature: float | Tensor = 1.0, truncation: Truncation = Truncation(), seed: Seed,
     ) -> Noisy:
         """Performs a step of the reverse process.
 
         Args:
           noisy: the sequence before the step.
           number: of the step, int32 scalar, one of those that `begin` returned.
+          lengths: int32 `[B]`, valid steps of each row, those after which `begin` took as known;
+            all T by default.
           temperature: above 0, of the distribution that the step draws from.
           truncation: which classes it may draw, after the temperature.
           seed: int32 `[2]`.

@@ -220,8 +220,8 @@ class GaussDiff(Diffusion):
         return Noisy(values, (noisy, mask)), steps
 
     def denoise(
-        self, noisy: Noisy, number: Tensor, *, temperature: float | Tensor = 1.0,
-        truncation: Truncation = Truncation(), seed: Seed,
+        self, noisy: Noisy, number: Tensor, lengths: Tensor | None = None, *,
+        temperature: float | Tensor = 1.0, truncation: Truncation = Truncation(), seed: Seed,
     ) -> Noisy:
         if not truncation.leaves_all:
             self.decoder.truncate((), truncation)
@@ -229,7 +229,8 @@ class GaussDiff(Diffusion):
         time = tf.cast(number, self.dtype) / (self._steps or _SAMPLING_STEPS)
         before = self._level(time)
         after = self._level(time - 1 / (self._steps or _SAMPLING_STEPS))
-        estimate = self.estimate(values, tf.where(is_known, self._level(0.0), before))
+        estimate = self.estimate(
+            values, tf.where(is_known, self._level(0.0), before), lengths)
         retained = tf.exp(after - before)
         widened = 1 + (tf.exp(-after) - tf.exp(-before)) * estimate.scale ** 2
         (signal, _), (signal_after, noise_after) = _scales(before), _scales(after)

@@ -204,12 +204,12 @@ class MaskDiff(Diffusion):
         return Noisy(values, tf.constant(number)), steps
 
     def denoise(
-        self, noisy: Noisy, number: Tensor, *, temperature: float | Tensor = 1.0,
-        truncation: Truncation = Truncation(), seed: Seed,
+        self, noisy: Noisy, number: Tensor, lengths: Tensor | None = None, *,
+        temperature: float | Tensor = 1.0, truncation: Truncation = Truncation(), seed: Seed,
     ) -> Noisy:
         masked = (noisy.noise > 0) & (noisy.noise <= number)
         features = tf.convert_to_tensor(self._encoder(noisy.values))
-        params = self.decoder(self.read(features, masked))
+        params = self.decoder(self.read(features, masked, lengths))
         if tf.is_tensor(temperature) or temperature != 1:
             params = self.decoder.temper(params, temperature)
         if not truncation.leaves_all:
