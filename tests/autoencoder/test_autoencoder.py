@@ -173,3 +173,52 @@ def test_a_long_sequence_does_not_pad_the_short_ones():
         shapes.add(tuple(batch.observed.shape))
     assert sorted(rows) == list(range(len(sizes)))
     assert shapes == {(1, 393_216), (21, 6144), (64, 96), (64, 24)}
+
+
+def test_what_the_decoder_lacks_is_named_by_its_sequence():
+    coder = fixed()
+    sequences = [np.array([1]), np.array([2, 0, 3]), np.array([3, 99])]
+    for call in (coder.encode, coder.log_likelihood):
+        with pytest.raises(ValueError, match="sequence 2, step 1: expected an observation in the "
+                                             "support of the decoder's distribution, got 99"):
+            call(sequences)
+    assert np.isfinite(coder.encode(sequences[:2]).mean).all()
+    long = np.zeros([1300], np.int32)  # of several segments
+    long[1299] = -2
+    with pytest.raises(ValueError, match="sequence 1, step 1299: .*, got -2"):
+        coder.encode([sequences[0], long])
+    padded = tf.constant([[1, 99], [99, 2]])
+    np.testing.assert_array_equal(
+        coder._outside(padded, tf.constant([1, 2])), [[False, False], [True, False]])
+
+
+@pytest.mark.parametrize("sequences, message", [
+    ([[1, 2]], "sequence 0: expected NumPy arrays of numbers, got int"),
+    ([np.zeros([2, 2]), np.array([[0, 1], [0, np.nan]])],
+     "sequence 1, step 1, dimension 1: expected a number, got NaN")])
+def test_what_is_no_array_of_numbers_is_refused(sequences, message):
+    coder = autoencoder.Autoencoder(small.gen_core("SEQAE"))
+    for call in (coder.encode, lambda sequences: coder.log_prob(
+            sequences, np.zeros([len(sequences), 2]))):
+        with pytest.raises(ValueError, match=message):
+            call(sequences)
+
+
+def test_a_log_density_that_is_no_number_is_named():
+    spec = tf.TensorSpec([], tf.int32)
+    coder = autoencoder.Autoencoder(small.gen_core(
+        "SEQAE", lambda: (encoders.Flatten(spec), decoders.Bernoulli(spec)), cell="gru"))
+    sequences = [np.array([0, 1]), np.array([1, 1, 2]), np.array([1])]
+    with pytest.raises(ValueError, match="sequence 1: expected .* got a log-density of NaN"):
+        coder.log_prob(sequences, np.zeros([3, 2]))
+    with pytest.raises(ValueError, match="sequence 0: expected latents that are numbers"):
+        coder.log_prob(sequences[:1], np.full([1, 2], np.nan))
+
+
+def test_a_report_does_not_compare_what_is_masked(tmp_path):
+    model = Words(small.HPARAMS.replace(vae_type="SEQAE", missing_values="values"), tmp_path)
+    model.build()
+    masked = [np.ma.masked_array(word, np.arange(len(word)) == 1) for word in WORDS[:3]]
+    report = measures.report(autoencoder.Autoencoder(model.gen_core), masked)
+    assert report.accuracy is None and report.edit_distance is None
+    assert np.isfinite(report.nats_per_step)

@@ -18,13 +18,14 @@ from vaeseq.autoencoder.states import StateModel
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.compilation import compiled
 from vaeseq.data import Batch
+from vaeseq.evaluate.filling import refuse_outside
 from vaeseq.evaluate.sampler import Sampler
+from vaeseq.nn.scan import unroll
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Tensor
 from vaeseq.vae import SEQAE, GenCore, GenState
 
 _COLD = 1e-3  # a temperature near 0
-_SHORTEST = 16  # steps that sequences are padded to
 _STEPS_AT_ONCE = 1 << 17  # of all rows of a batch, which bounds the memory for long sequences
 
 
@@ -97,6 +98,7 @@ class Autoencoder:
         self._sampler = Sampler(gen_core)
         self._encode = compiled(self._encode_batch)
         self._score = compiled(self._score_batch)
+        self._outside = compiled(self._outside_batch, jit_compile=False)
 
     @property
     def latent_size(self) -> int:
@@ -109,10 +111,20 @@ class Autoencoder:
         return self._core.has_density
 
     def encode(self, sequences: Sequence[Nest]) -> Encoded:
-        """Returns the mean and the standard deviation of each sequence's posterior."""
-        encoded = Encoded(*(np.zeros([len(sequences), self.latent_size], np.float32)
-                            for _ in range(2)))
-        for rows, batch in self._batches(sequences):
+        """Returns the mean and the standard deviation of each sequence's posterior.
+
+        Raises:
+          ValueError: an observation is no number, or outside of the support of the decoder.
+        """
+        return self._encode_all(self._batches(sequences), len(sequences))
+
+    def _encode_all(self, batches: Iterable[tuple[np.ndarray, Batch]], count: int) -> Encoded:
+        encoded = Encoded(*(np.zeros([count, self.latent_size], np.float32) for _ in range(2)))
+        for rows, batch in batches:
+            # The encoder's look-up of a class that it lacks gives another one, or fails.
+            refuse_outside(
+                self._outside(batch.observed, batch.lengths).numpy(), batch.observed,
+                lambda row: f"sequence {rows[row]}", "an observation")  # noqa: B023
             params = self._encode(batch.observed, batch.lengths)
             for array, values in zip(encoded, (params.loc, params.scale)):
                 array[rows] = values.numpy()[:len(rows)]
@@ -181,7 +193,8 @@ class Autoencoder:
           z: a latent for each, `[N, Z]`.
 
         Raises:
-          ValueError: `z` has another shape.
+          ValueError: `z` has another shape, or a result is NaN, as that of a class which the
+            decoder lacks.
         """
         return self._log_prob(
             self._batches(sequences), self._as_latents(z, num_rows=len(sequences)))
@@ -200,6 +213,11 @@ class Autoencoder:
             latents[:len(rows)] = z[rows]
             nats[rows] = self._score(
                 batch.observed, batch.lengths, tf.constant(latents)).numpy()[:len(rows)]
+        if np.isnan(nats).any():
+            raise ValueError(
+                f"sequence {np.argmax(np.isnan(nats))}: expected latents that are numbers and "
+                "observations in the support of the decoder's distribution, got a log-density of "
+                "NaN. Classes, for example, are below the decoder's number of classes.")
         return nats
 
     def log_likelihood(
@@ -217,7 +235,8 @@ class Autoencoder:
           seed: of the samples.
 
         Raises:
-          ValueError: there is no bound: the posterior is a point, or p(z) has no density.
+          ValueError: there is no bound: the posterior is a point, or p(z) has no density; or an
+            observation is no number, or outside of the support of the decoder.
         """
         if not self.has_density:
             raise ValueError(
@@ -228,8 +247,8 @@ class Autoencoder:
             raise ValueError(
                 f"expected a state model with a density, got {states.name!r}, which only draws "
                 "samples: sequences have no likelihood. Take normal, mixture, flow or vamp.")
-        encoded = self.encode(sequences)
         batches = list(self._batches(sequences))
+        encoded = self._encode_all(batches, len(sequences))
         log_weights = np.zeros([len(sequences), num_samples])
         for number in range(num_samples):
             z = encoded.sample(seed + (number << 31))
@@ -307,12 +326,12 @@ class Autoencoder:
 
     def _batches(self, sequences: Sequence[Nest]) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yields row numbers and padded batches of sequences of similar length."""
-        sizes = np.array([len(tf.nest.flatten(sequence)[0]) for sequence in sequences])
+        data.check_finite(sequences)
+        sizes = data.sizes(sequences)
         order = np.argsort(-sizes, kind="stable")
-        length = data.bucket(max(1, int(sizes.max(initial=0))))
+        longest = int(sizes.max(initial=1))
         while len(order):
-            while length // 4 >= max(_SHORTEST, sizes[order[0]]):
-                length //= 4  # few shapes, as each is compiled
+            length = data.quartered_bucket(int(sizes[order[0]]), longest)
             count = min(self._num_rows(len(sequences)), max(1, _STEPS_AT_ONCE // length))
             rows, order = order[:count], order[count:]
             group = [sequences[row] for row in rows]
@@ -328,18 +347,39 @@ class Autoencoder:
         return self._core.encode(nest.mask_time(observed, lengths), lengths)
 
     def _score_batch(self, observed: Nest, lengths: Tensor, z: Tensor) -> Tensor:
-        rows, num_steps = (nest.leading_dim(observed, axis) for axis in (0, 1))
         observed = nest.mask_time(observed, lengths)
+        nats = self._core.log_prob(self._outputs(observed, lengths, z), observed)
+        return tf.reduce_sum(nest.mask_time(nats, lengths), 1)
+
+    def _outputs(self, observed: Nest, lengths: Tensor | None, z: Tensor) -> Tensor:
+        """Returns what the decoder reads of sequences whose latents are z, `[B, T, F]`."""
+        rows, num_steps = (nest.leading_dim(observed, axis) for axis in (0, 1))
         agent = self._gen_core.agent
         contexts, _ = agent.contexts(
             observed, agent.initial_state(rows), (), lengths, seed=seeds.make(0))
         state = self._core.begin(z)
         contexts, _ = self._core.encode_contexts(contexts, state.context, lengths)
         unread = tf.zeros([rows, num_steps, self.latent_size], z.dtype)
-        inferred = self._core.infer_given(
-            contexts, NormalParams(unread, unread + 1), unread, state.latent, lengths)
-        nats = self._core.log_prob(inferred.outputs, observed)
-        return tf.reduce_sum(nest.mask_time(nats, lengths), 1)
+        return self._core.infer_given(
+            contexts, NormalParams(unread, unread + 1), unread, state.latent, lengths).outputs
+
+    def _outside_batch(self, observed: Nest, lengths: Tensor) -> Tensor:
+        """Returns which steps are outside of the support of the decoder, bool `[B, T]`."""
+        def score(steps: Nest, params: Nest, number: Tensor | None) -> tuple[Tensor, Nest]:
+            del number
+            repeated = tf.nest.map_structure(
+                lambda leaf: tf.repeat(leaf, nest.leading_dim(steps, 1), axis=1), params)
+            return self._core.decoder.dist(repeated).log_prob(steps), params
+
+        # The support does not depend on what the decoder reads: one step's parameters, repeated,
+        # save its products. The segments of one long row bound the memory of many classes.
+        params = self._core.decoder(self._outputs(
+            nest.zeros(self._core.observation_spec, 1, 1), None,
+            tf.zeros([1, self.latent_size], self._core.dtype)))
+        row = tf.nest.map_structure(lambda leaf: leaf[tf.newaxis], nest.merge_leading(observed))
+        nats, _ = unroll.by_segments(score, row, params)
+        shape = [nest.leading_dim(observed, axis) for axis in (0, 1)]
+        return nest.mask_time(tf.reshape(tf.math.is_nan(nats), shape), lengths)
 
 
 def spherical(start: np.ndarray, end: np.ndarray, n: int) -> np.ndarray:

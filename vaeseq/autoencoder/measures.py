@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import data
 from vaeseq.autoencoder.autoencoder import Autoencoder, normal_log_prob
 from vaeseq.autoencoder.states import aggregate_log_prob
 from vaeseq.bounds import mmd
@@ -61,7 +62,7 @@ class Report(NamedTuple):
       mmd: MMD^2 between samples of the posteriors and draws of N(0, I).
       information: of a posterior with a density; None for points.
       accuracy: share of the steps that greedy free-running decoding gets right, whole frames where
-        observations are vectors; None where they are not whole numbers.
+        observations are vectors; None where they are not whole numbers or are masked.
       edit_distance: mean edits (insert, delete, replace) between a sequence and its free-running
         reconstruction, for each step of the sequence; None likewise.
     """
@@ -160,7 +161,8 @@ def report(
         encoded.mean, sampled, encoded.mean[derangement(len(sequences), seed)]))
     num_steps = sum(len(tf.nest.flatten(sequence)[0]) for sequence in sequences)
     right = edits = None
-    if isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind in "iub":
+    if (isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind in "iub"
+            and not data.has_masks(sequences)):
         frames = samples.FrameSymbols(sequences[:num_decoded])
         originals = [frames.encode(sequence) for sequence in sequences[:num_decoded]]
         shortest, longest = (pick(map(len, originals)) for pick in (min, max))
