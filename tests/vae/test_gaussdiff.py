@@ -168,8 +168,9 @@ def test_what_is_no_number_is_refused(tmp_path, call, message):
 
 
 def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
-    levels = RNG.normal(size=[40, 1, 2])
-    lines = list((levels + 0.1 * RNG.normal(size=[40, 8, 2])).astype(np.float32))
+    rng = np.random.default_rng(4)
+    levels = rng.normal(size=[40, 1, 2])
+    lines = list((levels + 0.1 * rng.normal(size=[40, 8, 2])).astype(np.float32))
     model = small.Reals(HPARAMS.replace(batch_size=40, sequence_size=8), tmp_path)
     model.train(lines, num_steps=100)
     model = small.Reals.load(tmp_path, gaussdiff_steps=20, gaussdiff_filling=0.0)
@@ -186,7 +187,8 @@ def test_a_model_trains_scores_draws_continues_and_fills(tmp_path):
     (again,) = Sampler(model.gen_core).fill(
         np.float64(lines[:1]), np.arange(8)[np.newaxis] != 3)
     np.testing.assert_array_equal(again[np.arange(8) != 3], lines[0][np.arange(8) != 3])
-    assert np.mean((filled[:, 3] - levels[:20, 0]) ** 2) < 0.7  # without the others: 2
+    # 0.12 here, 0.20 to 0.25 for other data; two independent draws: 0.9
+    assert np.median((filled[:, 3] - levels[:20, 0]) ** 2) < 0.4
 
 
 def test_other_decoders_and_truncation_are_refused_in_a_line(tmp_path):

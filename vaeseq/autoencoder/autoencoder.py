@@ -122,9 +122,8 @@ class Autoencoder:
         encoded = Encoded(*(np.zeros([count, self.latent_size], np.float32) for _ in range(2)))
         for rows, batch in batches:
             # The encoder's look-up of a class that it lacks gives another one, or fails.
-            refuse_outside(
-                self._outside(batch.observed, batch.lengths).numpy(), batch.observed,
-                lambda row: f"sequence {rows[row]}", "an observation")  # noqa: B023
+            refuse_outside(self._outside(batch.observed, batch.lengths).numpy(), batch.observed,
+                           "an observation", "sequence", rows)
             params = self._encode(batch.observed, batch.lengths)
             for array, values in zip(encoded, (params.loc, params.scale)):
                 array[rows] = values.numpy()[:len(rows)]

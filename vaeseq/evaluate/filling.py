@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -86,7 +86,7 @@ class Filler:
         inferred = core.infer((), features, core.initial_state(1).latent, seed=seeds.make(0))
         outputs = tf.nest.map_structure(lambda leaf: tf.repeat(leaf, rows, 0), inferred.outputs)
         is_outside = np.isnan(core.log_prob(outputs, values)) & is_known
-        refuse_outside(is_outside, values, lambda row: f"row {row}", "a known step")
+        refuse_outside(is_outside, values, "a known step", "row", range(len(is_outside)))
 
     def _denoise_step(
         self, noisy: Noisy, number: tf.Tensor, lengths: tf.Tensor | None, limits: tuple, *,
@@ -97,20 +97,22 @@ class Filler:
 
 
 def refuse_outside(
-    is_outside: np.ndarray, observed: Nest, row_name: Callable[[int], str], kind: str
+    is_outside: np.ndarray, observed: Nest, kind: str, row_kind: str,
+    numbers: Sequence[int] | np.ndarray,
 ) -> None:
     """Raises ValueError for the first step outside of the support of a decoder's distribution.
 
     Args:
       is_outside: bool `[B, T]`.
       observed: a nest of tensors `[B, T, ...]`.
-      row_name: what the message calls a row, by its number.
-      kind: what it calls the step, with an article.
+      kind: what the message calls the step, with an article.
+      row_kind: what it calls a row.
+      numbers: of the rows, without those of padding behind them.
     """
     if is_outside.any():
         row, step = map(int, np.argwhere(is_outside)[0])
         value = tf.nest.map_structure(lambda leaf: leaf[row, step].numpy().tolist(), observed)
         raise ValueError(
-            f"{row_name(row)}, step {step}: expected {kind} in the support of the decoder's "
-            f"distribution, got {value!r:.200}. Classes, for example, are below the decoder's "
-            "number of classes.")
+            f"{row_kind} {numbers[row]}, step {step}: expected {kind} in the support of the "
+            f"decoder's distribution, got {value!r:.200}. Classes, for example, are below the "
+            "decoder's number of classes.")
