@@ -133,8 +133,8 @@ def test_a_time_in_several_columns_is_one(tmp_path):
         _times_read(csv(tmp_path, lines("Year,Month,v", months)))[0],
         MONTHS.astype("datetime64[us]"))
     for form in ("{:%B}", "{:%b}", "{:%B}".upper() + " "):
-        named = [(m.year, form.format(m), n) for n, m in enumerate(MONTHS.tolist())]
-        read = build(csv(tmp_path, lines("Year,Month,v", named)))
+        months = [(m.year, form.format(m), n) for n, m in enumerate(MONTHS.tolist())]
+        read = build(csv(tmp_path, lines("Year,Month,v", months)))
         assert (read.step.unit, len(read.series), read.roles.targets) == ("MS", 1, ("v",))
     # UCI's Air Quality: dots in the clock, decimal commas, and columns without a name or a value.
     text = "Date;Time;CO(GT);T;;\n" + "".join(

@@ -752,15 +752,15 @@ def test_a_file_alone_is_the_series_that_it_was_among_others(tmp_path):
     assert [one.name for one in sources.read_for(single, paths[1:]).series] == [""]
 
 
-@pytest.mark.parametrize("header, named, way", [("y", "b/data.csv", "Rename one of the files"),
+@pytest.mark.parametrize("header, other, way", [("y", "b/data.csv", "Rename one of the files"),
                                                 ("shop,y", "b/c.csv", "Give --time COLUMN")])
-def test_series_without_times_are_in_one_file_each(tmp_path, header, named, way):
+def test_series_without_times_are_in_one_file_each(tmp_path, header, other, way):
     text = lines(header, [(*("s",) * header.count(","), n) for n in range(40)])
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    paths = [csv(tmp_path, text, name) for name in ("a/data.csv", named)]
+    paths = [csv(tmp_path, text, name) for name in ("a/data.csv", other)]
     series = "shop" if "shop" in header else ""
-    with pytest.raises(UsageError, match=rf"{named}.*of series .* in one file.*a/data.csv.*{way}"):
+    with pytest.raises(UsageError, match=rf"{other}.*of series .* in one file.*a/data.csv.*{way}"):
         sources.read_training(paths, SeriesHParams(horizon=5), Options(series=series))
 
 
