@@ -98,6 +98,7 @@ class Autoencoder:
         self._sampler = Sampler(gen_core)
         self._encode = compiled(self._encode_batch)
         self._score = compiled(self._score_batch)
+        # A check alone: XLA's compilation would take longer than it.
         self._outside = compiled(self._outside_batch, jit_compile=False)
 
     @property

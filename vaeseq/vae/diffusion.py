@@ -8,8 +8,8 @@ is a term of the evidence lower bound, whose mean over the noise is the bound. S
 trains and scores it, and its samples of the latents give the standard error. Bounds that need
 importance weights, IWAE and FIVO, are refused.
 
-Generation starts from noise and performs the steps of the reverse process, in each of which the
-network reads the whole sequence. Known steps of a sequence stay as they are (infilling); a prime is
+Generation starts from noise and performs the steps of the reverse process; in each, the network
+reads the whole sequence. Known steps of a sequence stay as they are (infilling); a prime is
 a known beginning.
 
 Axes: B batch, T time (see `vaeseq.types`).
@@ -32,7 +32,7 @@ class Noisy(NamedTuple):
 
     Attributes:
       values: what is known of the sequence so far, a nest of `[B, T, ...]`.
-      noise: what the model needs beside it, a nest of `[B, T, ...]`.
+      noise: what else the model needs, a nest of `[B, T, ...]`.
     """
 
     values: Nest

@@ -154,7 +154,7 @@ class GaussDiff(Diffusion):
         self, context_features: Nest, features: Tensor, state: Nest,
         lengths: Tensor | None = None, *, seed: Seed,
     ) -> Inferred:
-        """Adds noise to sequences and estimates them from what is left.
+        """Adds noise to sequences and estimates them from the noisy numbers.
 
         Returns:
           The noise levels g, `[B, T, 1]`, with equal prior and posterior, and a `Denoised`.

@@ -24,8 +24,8 @@ mean over all orders of positions of the log-density in that order. Its terms ha
 variance, those of the first line have not, so it is what is sampled here. The weights T/k and 1/t
 belong to the bound: a plain mean of the cross-entropy of masked positions is no likelihood.
 
-With `steps` = N the process has N steps, in each of which several positions may be drawn
-independently of each other. The bound (D3PM, eq. 1) is then that of this sampler,
+With `steps` = N the process has N steps, and each may draw several positions independently of
+each other. The bound (D3PM, eq. 1) is then that of this sampler,
 
     log p_N(x) >= sum_{j = 1..N} 1/j E_{t = j/N} [sum_{i in M} log p(x_i | x_not-M)]
 
@@ -135,7 +135,7 @@ class MaskDiff(Diffusion):
         self, context_features: Nest, features: Tensor, state: Nest,
         lengths: Tensor | None = None, *, seed: Seed,
     ) -> Inferred:
-        """Masks sequences at random and reads what is left of them.
+        """Masks sequences at random and reads the remaining positions.
 
         Returns:
           The masks, 1 or 0, `[B, T, 1]`, with equal prior and posterior, and a `Masking`.

@@ -333,8 +333,8 @@ def what_it_is(path: Path) -> str:
 def _wrong_part(path: Path) -> bytes:
     """Returns what is around the first byte of a file that is not UTF-8, or else its beginning."""
     with _opened(path) as file:
-        for lines in iter(lambda: file.readlines(_CHUNK_BYTES), []):
-            content = b"".join(lines)
+        # Whole lines, but not all of a file without any.
+        for content in iter(lambda: file.read(_CHUNK_BYTES) + file.readline(_LONGEST_LINE), b""):
             try:
                 content.decode("utf-8")
             except UnicodeDecodeError as error:

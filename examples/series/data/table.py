@@ -451,7 +451,9 @@ def _numbers_of(levels: Sequence[str], values: np.ndarray) -> np.ndarray:
             number = by_value.get(Decimal(text))
         return _UNKNOWN if number is None else number
 
-    return np.array([number_of(value) for value in values.tolist()], np.float64)
+    texts = values.tolist()
+    number_by_value = {value: number_of(value) for value in set(texts)}  # few, of many rows
+    return np.array([number_by_value[value] for value in texts], np.float64)
 
 
 def _on_grid(

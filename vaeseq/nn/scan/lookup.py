@@ -2,7 +2,7 @@
 """Features that are rows of a table, kept as the table and row numbers until something reads them.
 
 The features of symbols (`encoders.Embed`) are a few different rows, repeated. Their product with
-weights is cheaper as a product of the table, of which each step then gathers a row:
+weights is cheaper as a product of the table, whose rows the steps then gather:
 
     table[numbers] @ w  =  (table @ w)[numbers]
 
