@@ -1,6 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Descriptions of models: what they tell apart, and what they do not."""
 
+import dataclasses
+import enum
+import functools
 import gc
 import json
 import re
@@ -47,6 +50,31 @@ def test_a_difference_is_named(changed, words):
     assert re.match(words, difference), difference
 
 
+@dataclasses.dataclass
+class Scale:
+    low: float = 0.0
+    high: float = 1.0
+
+
+class Kind(enum.Enum):
+    WEAK = 1
+    STRONG = 2
+
+
+@pytest.mark.parametrize("one,other,words", [
+    (Scale(), Scale(high=2.0), "high: the run has 1.0, this model 2.0"),
+    (Kind.WEAK, Kind.STRONG, "the run has 'WEAK', this model 'STRONG'"),
+    (functools.partial(tf.nn.leaky_relu, alpha=0.1), functools.partial(tf.nn.leaky_relu, alpha=0.2),
+     "keywords.alpha: the run has 0.1, this model 0.2"),
+    (functools.partial(tf.nn.relu), functools.partial(tf.nn.tanh),
+     "the run has 'relu', this model 'tanh'"),
+])
+def test_arguments_that_hold_values_differ_by_them(one, other, words):
+    one, other = (json.loads(json.dumps(description.describe(value))) for value in (one, other))
+    assert list(log_dir.differences(one, one)) == []
+    assert list(log_dir.differences(one, other)) == [words]
+
+
 def test_another_class_is_the_only_difference():
     normal, beta = decoders.Normal(SPEC), decoders.Beta(SPEC)
     nested = [description.describe(decoders.Group({"a": decoder})) for decoder in (normal, beta)]
@@ -66,6 +94,15 @@ def test_an_argument_of_another_version_is_no_difference():
     del older["dropout"]
     assert list(log_dir.differences(older, described())) == []
     assert list(log_dir.differences(described(), older)) == []
+    assert list(log_dir.differences([older], [described()])) == []
+
+
+def test_parts_of_a_list_are_compared_one_by_one():
+    one, other = ([described(), described(activation=name)] for name in ("relu", "tanh"))
+    assert list(log_dir.differences(one, other, "agents")) == [
+        "agents[1].activation: the run has 'relu', this model 'tanh'"]
+    (difference,) = log_dir.differences(one, one[:1], "agents")
+    assert difference.startswith("agents: ")
 
 
 def test_arguments_are_forgotten_with_the_part():

@@ -6,6 +6,9 @@ activation in it, is not taken for the one whose weights were saved.
 """
 from __future__ import annotations
 
+import dataclasses
+import enum
+import functools
 import inspect
 import weakref
 import zlib
@@ -39,8 +42,9 @@ class Described:
 def describe(value: Any) -> Any:
     """Returns a description of a part of a model, or of an argument of one, for JSON.
 
-    A `Described` part is an object of its class and its arguments by name, defaults included; a
-    function stands for itself by its name, a large array by its shape and a checksum.
+    A `Described` part is an object of its class and its arguments by name, defaults included; so is
+    a dataclass with its fields. A function stands for itself by its name, a large array by its
+    shape and a checksum.
     """
     if isinstance(value, Described):
         arguments, named = _ARGUMENTS[value]
@@ -50,6 +54,15 @@ def describe(value: Any) -> Any:
         left_out = {"name", *value.evaluation_arguments}
         return {"class": type(value).__qualname__,
                 **{name: describe(item) for name, item in values if name not in left_out}}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        values = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {"class": type(value).__qualname__,
+                **{name: describe(item) for name, item in values}}
+    if isinstance(value, functools.partial):
+        return {"class": describe(value.func), "args": describe(value.args),
+                "keywords": describe(value.keywords)}
+    if isinstance(value, enum.Enum):
+        return value.name
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):

@@ -47,6 +47,13 @@ SMALL = {"rnn_hidden_sizes": (6,), "batch_size": 2, "sequence_size": 8, "num_sha
 MIDI = MidiHParams(**SMALL, lowest_note=60, highest_note=67, masked_hidden_size=16, grid=4,
                    transpose=1, relative_channels=0, recall=0, context_skip=False,
                    context_dropout=0, decoder_dropout=0, weight_decay=0.02)
+MUSIC = {
+    "midi-rnn": MIDI,
+    # The agent and the decoder of the defaults
+    "midi-srnn": MIDI.replace(
+        vae_type="SRNN", masked_hidden_size=0, relative_channels=2, recall=8, beats=4,
+        context_skip=True, **LATENTS),
+}
 
 
 def _text(vae_type):
@@ -92,7 +99,7 @@ MODELS = {f"numbers-{vae_type.lower()}": vae_type
 MODELS["symbols-maskdiff"] = "MASKDIFF"
 SERIES = SeriesHParams(**SMALL, output="normal", embed_size=2, horizon=3, context=8, season=4,
                        lags=(1, 4), weight_average=0.0)
-NAMES = [*TEXTS, "midi-rnn", *MODELS, "series-rnn"]
+NAMES = [*TEXTS, *MUSIC, *MODELS, "series-rnn"]
 CLASSES = {"text": TextModel, "midi": MidiModel, "series": SeriesModel, "numbers": Numbers,
            "symbols": Symbols}
 
@@ -140,8 +147,9 @@ def train(name, log_dir, num_steps):
         model = SeriesModel(sources.resolve(SERIES, data_table), described, log_dir, seed=1,
                             table=data_table)
     else:
-        mean = observations.means(sequences(name), MIDI)
-        model = MidiModel(MIDI, log_dir, mean=np.round(mean, 8), seed=1)
+        hparams = MUSIC[name]
+        mean = observations.means(sequences(name), hparams)
+        model = MidiModel(hparams, log_dir, mean=np.round(mean, 8), seed=1)
     model.after_validation = lambda *_: None
     model.train(sequences(name), num_steps=num_steps, periods=Periods(log=1, valid=NUM_STEPS))
 
@@ -161,8 +169,8 @@ def figures(name, log_dir):
         return {"nats": np.concatenate([*scores]).tolist(), "sample": paths.tolist()}
     (first, *_) = sequences(name)
     observed = first[:SAMPLE_STEPS]
-    if name == "midi-rnn":
-        observed = observations.observe(observed, MIDI)
+    if name in MUSIC:
+        observed = observations.observe(observed, MUSIC[name])
     gen_core = model.gen_core
     evaluator = Evaluator(gen_core.agent, gen_core.core, bounds.make("elbo", 2), jit_compile=False)
     (window,) = evaluator.windows(

@@ -233,6 +233,9 @@ def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
         for name in names:
             inner = path if name == "class" else f"{path}.{name}" if path else name
             yield from differences(saved[name], current[name], inner)
+    elif isinstance(saved, list) and isinstance(current, list) and len(saved) == len(current):
+        for i, (ours, theirs) in enumerate(zip(saved, current, strict=True)):
+            yield from differences(ours, theirs, f"{path}[{i}]")
     elif saved != current:
         what = f"{path}: " if path else ""
         yield f"{what}the run has {short_repr(saved, 100)}, this model {short_repr(current, 100)}"

@@ -11,6 +11,7 @@ whole sequence), K keys by which frames are compared, F features of a context.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,8 +23,6 @@ from vaeseq.agent import Agent
 from vaeseq.nn.networks import MLP
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
-
-from ..data.piano_roll import Grid
 
 _TRUST = 2.0  # the frame after a match of m frames has the weight m / (m + _TRUST)
 _STEPS = (1, 2, 3, 4, 6, 9, 13)  # thresholds of the features of a match's length
@@ -49,10 +48,15 @@ class Recall(Agent):
     that length reaches each of several thresholds. It is 0 where nothing matches.
     """
 
-    def __init__(self, grid: Grid, window: int, name: str | None = None):
-        """Creates the agent, which searches the last `window` frames, at least 2, of a grid."""
+    def __init__(self, shape: tuple[int, int, int], pitched_parts: int, window: int,
+                 name: str | None = None):
+        """Creates the agent, which searches the last `window` frames, at least 2.
+
+        A frame has a `Grid.shape`, and the first `pitched_parts` of its parts have pitches.
+        """
         super().__init__(name=name)
-        self._grid, self._columns = grid, grid.columns
+        self._shape, self._columns = shape, math.prod(shape)
+        self._pitched_parts = pitched_parts
         self._window = window
 
     @property
@@ -134,8 +138,8 @@ class Recall(Agent):
 
     def _pitches(self, notes: Tensor) -> Tensor:
         """Returns which pitches of notes `[..., P]` sound in any part but the drums', bool."""
-        split = tf.reshape(notes, [*nest.shape_of(notes)[:-1], *self._grid.shape])
-        return tf.reduce_any(split[..., :self._grid.pitched_parts, :, :], [-3, -2])
+        split = tf.reshape(notes, [*nest.shape_of(notes)[:-1], *self._shape])
+        return tf.reduce_any(split[..., :self._pitched_parts, :, :], [-3, -2])
 
 
 def offsets(columns: int) -> list[int]:

@@ -89,7 +89,8 @@ class MidiModel(Model):
         agents: list[Agent] = [
             EncodeObserved(encoder, self.observation_spec, self.hparams.history_size)]
         if observations.uses_recall(self.hparams):
-            agents.append(Recall(self.hparams.frames, self.hparams.recall))
+            grid = self.hparams.frames
+            agents.append(Recall(grid.shape, grid.pitched_parts, self.hparams.recall))
         if self.hparams.beats:
             agents.append(Beat(self.hparams.beats))
         agent = agents[0] if len(agents) == 1 else Chain(agents)

@@ -26,11 +26,15 @@ def few_frames(*leading, columns=COLUMNS):
     return tf.cast(uniform < 0.3, tf.float32)
 
 
+def make_recall(grid, window):
+    return Recall(grid.shape, grid.pitched_parts, window)
+
+
 class TestRecall(AgentContract):
     num_steps = 12
 
     def make_object_under_test(self):
-        return Recall(GRID, 16)
+        return make_recall(GRID, 16)
 
     def make_observations(self, leading):
         return few_frames(*leading)
@@ -40,14 +44,14 @@ class TestRecallOfShortWindow(TestRecall):
     """The window is shorter than the sequence."""
 
     def make_object_under_test(self):
-        return Recall(GRID, 4)
+        return make_recall(GRID, 4)
 
 
 class TestEncodedContext(TestRecall):
     def make_object_under_test(self):
         spec = tf.TensorSpec([COLUMNS], tf.float32)
         return EncodedContext(
-            Chain([EncodeObserved(encoders.Flatten(spec), spec), Recall(GRID, 16), Beat(4)]),
+            Chain([EncodeObserved(encoders.Flatten(spec), spec), make_recall(GRID, 16), Beat(4)]),
             (6,), activation="tanh")
 
 
@@ -88,7 +92,7 @@ def highest(frame, grid):
 def test_recall_finds_the_latest_of_the_longest_matches(window, options):
     grid = dataclasses.replace(GRID, **options)
     observed = few_frames(2, 40, columns=grid.columns)
-    recall = Recall(grid, window)
+    recall = make_recall(grid, window)
     contexts, _ = recall.contexts(observed, recall.initial_state(2), seed=small.SEED)
     split = np.split(contexts.numpy(), np.cumsum([grid.columns, 7, grid.columns]), axis=-1)
     lengths = []
@@ -107,7 +111,7 @@ def test_recall_finds_the_latest_of_the_longest_matches(window, options):
 def test_recall_predicts_a_repeated_phrase():
     phrase = np.eye(8, dtype=np.float32)[[0, 3, 1, 4, 2, 5]]
     roll = np.concatenate([phrase, np.eye(8, dtype=np.float32)[[7]], phrase])[None]
-    recall = Recall(Grid(lowest=60, highest=67), 32)
+    recall = make_recall(Grid(lowest=60, highest=67), 32)
     contexts, _ = recall.contexts(tf.constant(roll), recall.initial_state(1), seed=small.SEED)
     np.testing.assert_array_equal(np.argmax(contexts[0, 8:, :8], 1), np.argmax(phrase[1:], 1))
     np.testing.assert_array_equal(contexts[0, :8], 0)
