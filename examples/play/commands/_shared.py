@@ -66,7 +66,7 @@ def check_temperature(options: argparse.Namespace) -> None:
 def film_line(path: Path, film: Film) -> str:
     """Returns the sentence that says where a film is, and whether it is cut."""
     return f"The film is in {short_repr(str(path))}" + (
-        "; it shows the beginning, as there was more than fits in one." if film.is_full else ".")
+        "; it shows the beginning, as there was more than fits in one." if film.is_cut else ".")
 
 
 def check_gif(path: Path | None) -> None:

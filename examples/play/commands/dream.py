@@ -60,7 +60,7 @@ def _film(
     """Films the episode on the left; on the right its start and the imagined continuation.
 
     Returns:
-      The film, which is full where it holds the beginning only.
+      The film, which is cut where it holds the beginning only.
     """
     real = episode.observations
     right_observations = np.concatenate([real[:num_observed + 1], imagined.observations])
@@ -71,7 +71,7 @@ def _film(
     painter = painters.painter(game, np.concatenate([real, right_observations]), last + 1)
     with contextlib.closing(painter), Film(path, game.frame_rate) as film:
         for step in range(last + 1):
-            if film.is_full:
+            if film.is_cut:
                 break
             left, right = min(step, episode.num_steps), min(step, right_end)
             film.add(_side_by_side(

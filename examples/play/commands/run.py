@@ -62,12 +62,12 @@ class _Camera:
         """Adds a frame of game `number`."""
         self._moves = self._moves + 1 if number == self._number else 0
         self._number = number
-        if not self.film.is_full:
+        if not self.film.is_cut:
             self.film.add(self._picture())
 
     def hold(self) -> None:
         """Holds the last frame."""
-        if not self.film.is_full:
+        if not self.film.is_cut:
             self.film.add(self._picture(), hold=HOLD_SECONDS)
 
     def _picture(self) -> np.ndarray:

@@ -34,16 +34,15 @@ class Film:
         self._taken = 0
         self._frames: list[Image.Image] = []
         self._durations: list[float] = []
-
-    @property
-    def is_full(self) -> bool:
-        """Returns whether `add` ignores further pictures."""
-        return len(self._frames) >= _MAX_FRAMES
+        self.is_cut = False  # whether pictures were left out at the end
 
     def add(self, picture: np.ndarray, *, hold: float = 0.0) -> None:
         """Adds a picture, uint8 `[H, W, 3]`, of the film's size, shown for `hold` seconds more."""
         self._taken += 1
-        if self.is_full or (not hold and (self._taken - 1) % self._every):
+        if not hold and (self._taken - 1) % self._every:
+            return
+        if len(self._frames) == _MAX_FRAMES:
+            self.is_cut = True
             return
         image = Image.fromarray(picture).quantize(_COLOURS, dither=Image.Dither.NONE)
         self._frames.append(image)

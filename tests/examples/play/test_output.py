@@ -62,9 +62,12 @@ def test_a_film_is_whole_or_not_there(tmp_path, monkeypatch, error, in_the_writi
 def test_a_film_has_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(gif, "_MAX_FRAMES", 3)
     with Film(tmp_path / "a.gif", 10) as film:
-        for number in range(9):
+        for number in range(3):
             film.add(_frame(number), hold=1.0)
-        assert film.is_full
+        assert not film.is_cut
+        for number in range(3, 9):
+            film.add(_frame(number), hold=1.0)
+        assert film.is_cut
     assert _read(tmp_path / "a.gif")[0] == [0, 5, 10]
 
 
