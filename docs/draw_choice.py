@@ -16,19 +16,19 @@ from matplotlib import pyplot as plt
 _FILE = pathlib.Path(__file__).parent / "_static" / "choice.svg"
 _FIRST = "Can the decoder express how\nthe parts of one observation\ndepend on each other?"
 _SECOND = "What is the model for?"
-# What is wanted, and each model for it with what tells it apart.
+# Each purpose, with its models and what distinguishes them.
 _CHOICES = [
     ("a better likelihood", [("SRNN", "inferred from the whole sequence"),
                              ("VRNN", "inferred step by step")]),
     ("a state behind noisy or\nmissing measurements", [
         ("DMM", "nonlinear dynamics"), ("KVAE", "few objects, simple laws, video")]),
-    ("far predictions", [("TDVAE", "jumps over many steps")]),
-    ("what stays, apart from\nwhat changes", [("DSAE", "a latent of the whole sequence")]),
-    ("a meaning for each step", [("ISEQ", "inferred from the present and the future"),
+    ("long-range predictions", [("TDVAE", "jumps over many steps")]),
+    ("separating what stays\nfrom what changes", [("DSAE", "a latent of the whole sequence")]),
+    ("a latent for each step alone", [("ISEQ", "inferred from the present and the future"),
                                  ("STORN", "inferred step by step")]),
-    ("a complete description", [("RVAE", "no observation is fed back")]),
+    ("latents that carry\nall information", [("RVAE", "no observation is fed back")]),
     ("one point for a sequence", [("SEQAE", "encode, compare, vary, interpolate")]),
-    ("gaps, filled from both sides", [
+    ("filling gaps from\nboth sides", [
         ("MASKDIFF", "symbols, a whole sequence at once"),
         ("GAUSSDIFF", "real numbers, the same way")]),
 ]

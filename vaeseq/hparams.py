@@ -142,7 +142,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
         (256,), "hidden layers of the prior and the posterior of z_t", _SIZE
     )
     posterior_flows: int = declare(
-        0, "inverse autoregressive flows behind the Gaussian posterior of z_t", Range(0, 64)
+        0, "inverse autoregressive flows applied to the Gaussian posterior of z_t", Range(0, 64)
     )
     activation: Literal["elu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"] = declare(
         "relu", "activation between fully connected layers"
@@ -180,7 +180,7 @@ class HParams(metaclass=_AcceptsCoreOptions):
         "total", "whether free_bits are of all dimensions of z_t together or of each"
     )
     use_monte_carlo_kl: bool = declare(
-        False, "estimate the KL from one sample, not in closed form; without effect on "
+        False, "estimate the KL from the samples, not in closed form; without effect on "
         "free_bits_per=dimension"
     )
     log_prob_samples: int = declare(

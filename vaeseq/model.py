@@ -90,7 +90,7 @@ class Model(abc.ABC):
 
     @property
     def alignment(self) -> int:
-        """Parts of sequences begin at multiples of so many steps, a bar's if contexts count it."""
+        """The number of steps at whose multiples windows of sequences begin; by default 1."""
         return 1
 
     def __init__(
@@ -239,8 +239,8 @@ class Model(abc.ABC):
             others looks for its best score anew.
           valid_steps: largest number of steps to validate on. Of more, every validation takes the
             same sample, evenly spread (`evaluate.validation.spread_sample`); 0 takes all.
-          max_minutes: time limit of this session, but for the rest of a validation that an earlier
-            one began.
+          max_minutes: time limit of this session, which does not cut off the repetition of a
+            validation during which an earlier session ended.
           periods: how often metrics are written and validation runs.
           should_stop: called after every update and every batch of validation; training stops if
             it returns True. A validation that was cut short is repeated when the run is resumed.
@@ -475,10 +475,10 @@ class Model(abc.ABC):
         Args:
           sequences: each a nest of masked arrays `[N, ...]`.
           num_samples: number of completions of each.
-          num_particles: of the filter that they are drawn from; more are closer to the model.
-            Diffusion models have no filter.
-          lag: how many later steps count, which keeps more different values in long sequences; by
-            default all.
+          num_particles: particles of the filter; more approximate the conditional distribution
+            under the model better. Diffusion models have no filter.
+          lag: number of later steps that condition each step; fewer keep more distinct values in
+            long sequences; by default all.
           seed: for the samples.
 
         Returns:

@@ -1,5 +1,5 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Objectives of sequence autoencoders that are no bounds on the likelihood.
+"""Objectives of sequence autoencoders that are not bounds on the likelihood.
 
 All report log p(x_1:T | z) with z of the posterior: how well sequences are reconstructed. They
 differ in what training subtracts from it, so that the latents of all sequences together look like

@@ -37,7 +37,7 @@ class Normal(tfd.Normal):
 class Categorical(tfd.Categorical):
     """tfd.Categorical of any integers, sampled by the Gumbel-max trick with Philox.
 
-    The log-density of what are no classes is NaN.
+    The log-density of values that are not classes is NaN.
     """
 
     def _log_prob(self, value: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Bernoulli(tfd.Bernoulli):
 
 
 class Binomial(tfd.Binomial):
-    """tfd.Binomial; the log-density of what are no counts up to the total is NaN."""
+    """tfd.Binomial; the log-density of values that are not counts up to the total is NaN."""
 
     def _log_prob(self, counts: Tensor) -> Tensor:
         inside = (counts >= 0.0) & (counts <= self.total_count) & tf.equal(counts, tf.round(counts))
@@ -95,7 +95,8 @@ class StudentT(tfd.StudentT):
 class NegativeBinomial(tfd.NegativeBinomial):
     """tfd.NegativeBinomial, sampled as a Poisson variable whose rate is a gamma variable.
 
-    TFP's sampler cannot be compiled by XLA for a CPU. The log-density of what are no counts is NaN.
+    TFP's sampler cannot be compiled by XLA for a CPU. The log-density of values that are not counts
+    is NaN.
     """
 
     def _log_prob(self, x: Tensor) -> Tensor:

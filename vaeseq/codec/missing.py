@@ -49,11 +49,11 @@ def fill(observed: Masked) -> Masked:
 
 
 def fill_seen(values: Nest, mask: Nest, specs: Nest) -> Nest:
-    """Returns the values with a seen one of the same dimension in place of each unseen one.
+    """Replaces each unseen value by the greatest seen one of the same dimension (a bool by False).
 
-    It is the greatest one, which a decoder's distribution can have, as zero need not; a NaN of its
-    density would reach the gradients. Of a dimension without a seen value, what stands there stays
-    if it is finite.
+    A seen value, unlike zero, is in the support of the decoder's distribution; the density
+    outside of it may be NaN, which would reach the gradients. In a dimension without a seen value,
+    finite values stay and others become zeros.
 
     Args:
       values: a nest of `[..., *E]`.

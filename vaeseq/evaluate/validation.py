@@ -27,7 +27,7 @@ def num_steps(sequences: Sequence[Nest]) -> int:
 def checksum(sequences: Sequence[Nest], first: Sequence[Batch]) -> int:
     """Returns a checksum of the lengths of sequences, nests of `[N, ...]`, and of a first batch.
 
-    Sequences may be places of a table, which only batches have the values of.
+    Sequences may be positions in a table; only batches hold the values then.
     """
     result = zlib.crc32(data_lib.sizes(sequences).tobytes())
     for leaf in tf.nest.flatten(list(first)):

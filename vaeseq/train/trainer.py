@@ -209,8 +209,8 @@ class Trainer:
           num_steps: number of updates, including those of earlier sessions.
           writer: receives the metrics.
           progress: the progress bar.
-          max_minutes: time limit of this session, but for the rest of a validation that an earlier
-            one began.
+          max_minutes: time limit of this session, which does not cut off the repetition of a
+            validation during which an earlier session ended.
           should_stop: called after every update and every batch of validation.
         """
         start_time = time.monotonic()

@@ -45,12 +45,12 @@ def forward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Ten
 
 
 def backward(stack: RecurrentStack, inputs: Parts, lengths: Tensor | None) -> Tensor:
-    """Does as `forward`, but backwards in time from each row's last valid step to its first."""
+    """Runs a recurrence as `forward`, but from each row's last valid step back to its first."""
     return unroll.reverse(forward(stack, unroll.reverse(inputs, lengths), lengths), lengths)
 
 
 def ends(past: Tensor, future: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Returns what two recurrences know of whole sequences, `[B, H]` each.
+    """Returns the final outputs of two recurrences over sequences, `[B, H]` each.
 
     These are the output of `past`, of `forward`, at each row's last valid step and of `future`, of
     `backward`, at the first; zeros for an empty sequence.

@@ -2,11 +2,11 @@
 """The contract of diffusion models, which generate a whole sequence at once.
 
 A forward process destroys a sequence x in steps, by noise of a known distribution; the model learns
-to undo one step at a time. In the terms of `SequenceCore` the noise is the latent: its posterior is
-fixed, so the KL of a diffusion model has no part of its own, and `log_prob` of the noisy sequence
-is a term of the evidence lower bound, whose mean over the noise is the bound. So `bounds.ELBO`
-trains and scores it, and its samples of the latents give the standard error. Bounds that need
-importance weights, IWAE and FIVO, are refused.
+to undo one step at a time. In the terms of `SequenceCore` the noise is the latent: its prior and
+posterior are equal, so the KL of the core is 0, and `log_prob` of the noisy sequence is an unbiased
+estimate of the evidence lower bound. So `bounds.ELBO` trains and scores it, and the standard error
+is that over several samples of the noise. Bounds that need importance weights, IWAE and FIVO, are
+refused.
 
 Generation starts from noise and performs the steps of the reverse process; in each, the network
 reads the whole sequence. Known steps of a sequence stay as they are (infilling); a prime is

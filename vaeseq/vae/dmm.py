@@ -61,7 +61,7 @@ Inference = Literal["ST-R", "ST-L", "ST-LR", "MF-LR"]
 
 
 class State(NamedTuple):
-    """What moves from step to step.
+    """The state between two steps.
 
     Attributes:
       z: z_t-1, `[..., Z]`.
@@ -76,7 +76,7 @@ class Hidden(NamedTuple):
     """h_t.
 
     Attributes:
-      context: c_t, `[..., F]`, of no numbers unless the model is augmented.
+      context: c_t, `[..., F]`; F is 0 unless the model is augmented.
       previous: z_t-1.
     """
 

@@ -5,9 +5,9 @@
     log q(z_t) = log q(u) - sum_n log |d flow_n|
 
 Everything else is the other core's: the generative model does not change. A posterior of
-independent normals cannot say that two latents are known together better than each alone; after
-flows it can. The KL has no closed form and is estimated from the samples. The hyperparameter
-`posterior_flows` puts flows behind the posterior of any core with a Gaussian one (`vae.make`).
+independent normals cannot represent dependence between latents; with flows it
+can. The KL has no closed form and is estimated from the samples. The hyperparameter
+`posterior_flows` applies flows to the posterior of any core with a Gaussian one (`vae.make`).
 
 `codec.flows` has the flows, and their deviation from the paper.
 """
@@ -24,7 +24,7 @@ from vaeseq.vae.base import CoreState, VAECore
 
 
 class FlowPosterior(VAECore):
-    """Another core with flows behind its posterior (see the module description)."""
+    """Another core with flows applied to its posterior (see the module description)."""
 
     def __init__(self, core: VAECore, flows: Sequence[InverseAutoregressiveFlow],
                  name: str | None = None):
@@ -42,7 +42,7 @@ class FlowPosterior(VAECore):
 
     @classmethod
     def wrap(cls, core: VAECore, hparams: HParams) -> FlowPosterior:
-        """Puts `hparams.posterior_flows` flows behind the posterior of a core.
+        """Applies `hparams.posterior_flows` flows to the posterior of a core.
 
         Their networks have the layers `latent_decoder_fc_layers`.
 

@@ -10,8 +10,8 @@ in an observation.
     a^2 + s^2 = 1                                                                   |
     g(t) = log(s^2 / a^2), linear in t        x^_i = E[x_i] given z_i and the prior N(m_i, v_i)
 
-The decoder, a `decoders.Normal`, says what a position is from all of them; its own noisy value is
-then read by Bayes' rule,
+The decoder, a `decoders.Normal`, predicts each position from all of them; Bayes' rule then combines
+the prediction with the position's own noisy value,
 
     x^_i = m_i + v_i / (v_i + e^g) (z_i / a - m_i),     v^_i = v_i e^g / (v_i + e^g)
 
@@ -70,7 +70,7 @@ _SAMPLING_STEPS = 256  # of a model in continuous time
 
 
 class Denoised(NamedTuple):
-    """What a noisy sequence says of the sequence.
+    """The estimate of a sequence from its noisy version.
 
     Attributes:
       estimate: x^ and the root of v^, `[B, T, *E]` each.

@@ -30,9 +30,9 @@ _DECODERS = (_RECURRENCE, _DECODER, "core/_initial/", "core/_conductor")
 
 
 def weights(source: GenCore, target: GenCore) -> dict[str, np.ndarray | None]:
-    """Returns initial weights of `target` that those of `source` of the same path are not.
+    """Returns initial weights of `target`, other than the weights of equal paths in `source`.
 
-    Both models have their variables.
+    The variables of both models must exist.
 
     Returns:
       Values by path in `target`; None for weights that keep their initial values. Give them to
