@@ -24,7 +24,7 @@ _CHOICES = [
         ("DMM", "nonlinear dynamics"), ("KVAE", "few objects, simple laws, video")]),
     ("long-range predictions", [("TDVAE", "jumps over many steps")]),
     ("separating what stays\nfrom what changes", [("DSAE", "a latent of the whole sequence")]),
-    ("a latent for each step alone", [("ISEQ", "inferred from the present and the future"),
+    ("a latent for each\nstep alone", [("ISEQ", "inferred from the present and the future"),
                                  ("STORN", "inferred step by step")]),
     ("latents that carry\nall information", [("RVAE", "no observation is fed back")]),
     ("one point for a sequence", [("SEQAE", "encode, compare, vary, interpolate")]),
