@@ -278,6 +278,9 @@ def test_batches_of_ones_own_are_checked():
     for length in (-1, 5):
         with pytest.raises(ValueError, match=rf"lengths from 0 to 4, .* got \[{length}\]"):
             data.as_tensors(batch._replace(lengths=np.array([length])), spec)
+    for inputs in (np.zeros([1, 3, 2]), np.zeros([2, 4, 2]), np.zeros([4])):
+        with pytest.raises(ValueError, match=r"expected Batch.inputs of shape \[1, 4, \.\.\.\]"):
+            data.as_tensors(batch._replace(inputs=inputs), spec)
     masked = batch._replace(observed=np.ma.masked_equal(batch.observed, 0))
     with pytest.raises(ValueError, match="got masked arrays in Batch.observed"):
         data.as_tensors(masked, spec)

@@ -68,11 +68,28 @@ class Kind(enum.Enum):
      "keywords.alpha: the run has 0.1, this model 0.2"),
     (functools.partial(tf.nn.relu), functools.partial(tf.nn.tanh),
      "the run has 'relu', this model 'tanh'"),
+    (functools.partial(tf.nn.leaky_relu, alpha=0.1), functools.partial(tf.nn.leaky_relu),
+     "keywords: the run has {'alpha': 0.1}, this model {}"),
+    ({"a": 1}, {"b": 1}, "the run has {'a': 1}, this model {'b': 1}"),
+    ({"x", "y"}, {"y", "z"}, "[0]: the run has 'x', this model 'y'"),
+    (float("nan"), 1.0, "the run has 'nan', this model 1.0"),
+    (np.array([0.0, np.nan]), np.array([0.0, 1.0]), "[1]: the run has 'nan', this model 1.0"),
+    (np.array(["a", None]), np.array(["b", None]), "[0]: the run has 'a', this model 'b'"),
+    (b"ab", b"ac", 'the run has "b\'ab\'", this model "b\'ac\'"'),
+    (1 + 2j, 1 + 3j, "the run has '(1+2j)', this model '(1+3j)'"),
 ])
 def test_arguments_that_hold_values_differ_by_them(one, other, words):
     one, other = (json.loads(json.dumps(description.describe(value))) for value in (one, other))
     assert list(log_dir.differences(one, one)) == []
-    assert list(log_dir.differences(one, other)) == [words]
+    assert next(log_dir.differences(one, other)) == words
+
+
+@pytest.mark.parametrize("array", [
+    np.array([1 + 2j]), np.array(["2026-11-30"], "datetime64[D]"), np.array([f"{i}" for i in range(
+        20)], object), np.full([20], np.nan)])
+def test_equal_arrays_of_any_kind_have_one_description(array):
+    one, other = (json.dumps(description.describe(each)) for each in (array, array.copy()))
+    assert one == other
 
 
 def test_another_class_is_the_only_difference():

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import agent, seeds
+from vaeseq import agent, data, seeds
 from vaeseq.codec import decoders, encoders
 from vaeseq.evaluate import validation
 from vaeseq.model import Model
@@ -226,6 +226,23 @@ def test_observations_of_another_shape_are_refused_before_a_run_is_made(
                 lambda: run[0].generate(length=1, prime=wrong)):
         with pytest.raises(ValueError, match=words):
             use()
+    assert not (tmp_path / "new").exists()
+
+
+class Driven(Waves):
+    """Reads external inputs."""
+
+    input_spec = tf.TensorSpec([2], tf.float32)
+
+    def make_agent(self, encoder):
+        return agent.ExternalInputs(encoders.Flatten(self.input_spec))
+
+
+def test_validation_without_the_inputs_of_training_is_refused_before_a_run_is_made(tmp_path):
+    batch = data.pad(waves(2), 24)._replace(inputs=np.zeros([2, 24, 2], np.float32))
+    batches = tf.data.Dataset.from_tensors(batch).repeat()
+    with pytest.raises(ValueError, match="valid: expected batches with inputs.*validation_batches"):
+        Driven(HPARAMS, tmp_path / "new").train(batches, num_steps=1, valid=waves(1))
     assert not (tmp_path / "new").exists()
 
 

@@ -177,8 +177,8 @@ class ExternalInputs(_Stateless):
             raise ValueError(
                 "the agent's ExternalInputs: expected batches with `inputs` like "
                 f"{self._encoder.input_spec}, got none, as those of arrays alone are. Train on a "
-                "tf.data.Dataset of batches, score batches with "
-                "model.make_evaluator(bound).score(batches, seed=0), and sample with "
+                "tf.data.Dataset of batches, validate on those of Model.validation_batches, score "
+                "batches with model.evaluator('elbo').score(batches, seed=0), and sample with "
                 "model.gen_core.generate(num_steps, state, inputs, seed=0).")
         return self._encoder(tf.nest.map_structure(
             lambda leaf: tf.cast(leaf, self._dtype) if leaf.dtype.is_floating else leaf,

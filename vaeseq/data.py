@@ -24,6 +24,7 @@ from typing import NamedTuple, overload
 import numpy as np
 import tensorflow as tf
 
+from vaeseq import nest
 from vaeseq.types import Nest, Tensor
 
 _SHORTEST = 16  # steps that sequences of unequal length are padded to
@@ -427,8 +428,8 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
     Raises:
       ValueError: observations have another structure or shape than the spec, or numbers that its
         dtype does not have; the batch has missing values, and the spec none; a part of an
-        observation is unseen that the spec takes as a whole; observations are masked arrays; or a
-        length is not from 0 to T.
+        observation is unseen that the spec takes as a whole; observations are masked arrays; a
+        length is not from 0 to T; or inputs have other rows or steps.
     """
     def cast(spec: tf.TensorSpec, leaf: np.ndarray | Tensor) -> Tensor:
         if isinstance(leaf, np.ndarray):  # Faster than an eager operation.
@@ -470,6 +471,7 @@ def as_tensors(batch: Batch, observation_spec: Nest) -> Batch:
                          f"{batch.lengths.tolist()}.")
     rest = tf.nest.map_structure(
         tf.convert_to_tensor, (batch.lengths, batch.is_start, batch.inputs))
+    nest.require_leading(rest[2], rest[0].shape[0], num_steps, "Batch.inputs")
     return Batch(observed, *rest)
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import functools
 import inspect
+import math
 import weakref
 import zlib
 from collections.abc import Mapping
@@ -43,8 +44,8 @@ def describe(value: Any) -> Any:
     """Returns a description of a part of a model, or of an argument of one, for JSON.
 
     A `Described` part is an object of its class and its arguments by name, defaults included; so is
-    a dataclass with its fields. A function stands for itself by its name, a large array by its
-    shape and a checksum.
+    a dataclass with its fields. A large array is described by its shape and a checksum; functions
+    and objects of other classes by their names alone.
     """
     if isinstance(value, Described):
         arguments, named = _ARGUMENTS[value]
@@ -63,10 +64,16 @@ def describe(value: Any) -> Any:
                 "keywords": describe(value.keywords)}
     if isinstance(value, enum.Enum):
         return value.name
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"  # which equals itself, and is JSON
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):
         return [describe(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(describe, value), key=repr)
+    if isinstance(value, (bytes, complex, range, slice)):
+        return repr(value)
     if isinstance(value, Mapping):
         return {str(name): describe(item) for name, item in value.items()}
     if isinstance(value, tf.TensorSpec):
@@ -75,7 +82,9 @@ def describe(value: Any) -> Any:
         return value.name
     if isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
         array = np.asarray(value)
-        if array.size <= _MOST_NUMBERS:
-            return array.tolist()
+        if array.dtype.hasobject:
+            return describe(array.tolist())
+        if array.size <= _MOST_NUMBERS and array.dtype.kind in "biufU":
+            return describe(array.tolist())
         return f"{array.dtype}{list(array.shape)} {zlib.crc32(array.tobytes()):08x}"
     return getattr(value, "__qualname__", type(value).__qualname__)

@@ -89,8 +89,9 @@ class DistModule(Described, snt.Module, abc.ABC):
         check_temperature(temperature, tf.float32)
         if not tf.is_tensor(temperature) and temperature == 1:
             return params
+        got = "" if tf.is_tensor(temperature) else f", got {temperature}"
         raise NotImplementedError(
-            f"{type(self).__name__} can be sampled at temperature 1 only, got {temperature}. "
+            f"{type(self).__name__} can be sampled at temperature 1 only{got}. "
             "Define temper(self, params, temperature): the parameters of p(x)^(1/temperature).")
 
     def truncate(self, params: Nest, truncation: Truncation) -> Nest:

@@ -79,7 +79,8 @@ class Model(abc.ABC):
       hparams: the hyperparameters.
       log_dir: the run's directory; the first score or sample restores the weights saved there.
       step: the training step of the restored weights, 0 for none.
-      gen_core: the agent and the core.
+      gen_core: the agent and the core; they have the saved weights after `train`, `load`, `restore`
+        or the first score or sample.
     """
 
     observation_spec: Nest
@@ -172,7 +173,10 @@ class Model(abc.ABC):
         return vae.make(self.hparams, decoder, encoder)
 
     def make_evaluator(self, bound: bounds.Bound) -> Evaluator:
-        """Creates the evaluator of validation and scores; by default every step counts."""
+        """Creates the evaluator of validation and scores; by default every step counts.
+
+        Call `evaluator` to score: it restores the saved weights first.
+        """
         return Evaluator(self.gen_core.agent, self.gen_core.core, bound)
 
     def make_loss(self, bound: bounds.Bound) -> SequenceLoss:
@@ -282,6 +286,11 @@ class Model(abc.ABC):
             itertools.islice(self.validation_batches(sample), 1)) if len(valid) else []
         for batch in (first, *first_valid):
             data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
+        if first_valid and tf.nest.flatten(first.inputs) and not tf.nest.flatten(
+                first_valid[0].inputs):
+            raise ValueError(
+                "valid: expected batches with inputs, as those of training have, got none. "
+                "Override validation_batches, which makes them of valid.")
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors(), self._changed_weights(ops)):

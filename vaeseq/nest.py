@@ -30,6 +30,20 @@ def leading_dim(nest: Nest, axis: int = 0) -> int | Tensor:
     return shape_of(flat[0])[axis]
 
 
+def require_leading(
+    nest: Nest, num_rows: int | Tensor, num_steps: int | Tensor, what: str
+) -> None:
+    """Raises ValueError unless the tensors of a nest are `[B, T, ...]`; `what` names them.
+
+    A number of rows or steps that is a tensor is not checked.
+    """
+    expected = [size if isinstance(size, int) else None for size in (num_rows, num_steps)]
+    for leaf in tf.nest.flatten(nest):
+        if not leaf.shape[:2].is_compatible_with(expected):
+            raise ValueError(f"expected {what} of shape [{num_rows}, {num_steps}, ...], rows and "
+                             f"steps, got {leaf.shape}.")
+
+
 def mask_from_lengths(lengths: Tensor, num_steps: int | Tensor) -> Tensor:
     """Returns bool [B, T], True for the valid steps of each row; `lengths` is an integer [B]."""
     return tf.sequence_mask(lengths, num_steps)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import small
-from vaeseq import data, seeds
+from vaeseq import agent, data, seeds, vae
 from vaeseq.bounds import ELBO, FIVO, IWAE
 from vaeseq.cli import options
 from vaeseq.codec import decoders, encoders
@@ -149,6 +149,18 @@ def test_what_has_no_probability_is_named():
     with pytest.raises(ValueError, match=r"expected whole numbers from .* got 0\.5"):
         evaluator(small.gen_core("RNN", small.symbol_codec)).score(
             data.windows([np.array([1.0, 0.5])], 1, 2), seed=small.SEED)
+
+
+def test_an_input_that_is_no_number_is_named():
+    encoder, decoder = small.real_codec()
+    core = vae.make(small.HPARAMS, decoder, encoder)
+    score = Evaluator(agent.ExternalInputs(encoder), core, ELBO()).score
+    (batch,) = data.windows(sequences(3, 4), 2, 4)
+    inputs = np.zeros([2, 4, 2], np.float32)
+    inputs[0, 3], inputs[1, 2, 0] = np.nan, np.nan  # padding, and a step
+    assert np.isfinite(score([batch._replace(inputs=np.nan_to_num(inputs))], seed=1).nats)
+    with pytest.raises(ValueError, match=r"row 1, step 2 of .* numbers in Batch.inputs, got \[nan"):
+        score([batch._replace(inputs=inputs)], seed=1)
 
 
 @pytest.mark.parametrize("vae_type", ["VRNN", "SRNN"])

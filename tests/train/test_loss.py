@@ -154,10 +154,12 @@ class _Wide(small.RandomWalk):
             r"\(4,\)")])
 def test_a_core_that_does_not_fit_its_sizes_is_told_in_a_line(core, message):
     encoder, decoder = small.real_codec()
-    loss = SequenceLoss(agent.EncodeObserved(encoder, small.REAL), core(decoder, encoder), ELBO())
-    with pytest.raises(ValueError, match=message) as error:
-        loss(batch_of(), loss.initial_state(3), seed=1)
-    assert "\n" not in str(error.value)
+    for bound in (ELBO(), FIVO(2)) if core is not _TwoStates else (ELBO(),):
+        loss = SequenceLoss(
+            agent.EncodeObserved(encoder, small.REAL), core(decoder, encoder), bound)
+        with pytest.raises(ValueError, match=message) as error:
+            loss(batch_of(), loss.initial_state(3), seed=1)
+        assert "\n" not in str(error.value)
 
 
 class _Apart(decoders.Normal):

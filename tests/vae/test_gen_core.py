@@ -173,6 +173,11 @@ def test_external_inputs_reach_the_agent():
     inputs = small.reals(2, 3, number=8)
     generated, _ = model.generate(3, model.initial_state(2), inputs, seed=small.SEED)
     small.close(generated.contexts, encoder(inputs))
+    again, _ = model.generate(3, model.initial_state(2), inputs.numpy(), seed=small.SEED)
+    small.close(again.contexts, generated.contexts)
+    for wrong in (inputs[:, :2], inputs[:1], inputs[0]):
+        with pytest.raises(ValueError, match=r"expected inputs of shape \[2, 3, \.\.\.\]"):
+            model.generate(3, model.initial_state(2), wrong, seed=small.SEED)
 
 
 class Untempered(decoders.Normal):
@@ -189,7 +194,8 @@ def test_a_decoder_without_temper_streams_at_temperature_one():
     state = model.initial_state(1)
     chunk = next(model.stream(state, chunk=2, seed=small.SEED))
     assert np.all(np.isfinite(chunk.log_prob))
-    with pytest.raises(NotImplementedError, match="Untempered can be sampled at temperature 1"):
+    with pytest.raises(NotImplementedError,
+                       match="Untempered can be sampled at temperature 1 only. Define"):
         next(model.stream(state, chunk=2, temperature=0.5, seed=small.SEED))
 
 

@@ -19,7 +19,13 @@ from vaeseq.bounds._importance import (
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.nn.scan import unroll
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import SequenceCore, VAECore, require_one_each, require_steps
+from vaeseq.vae.base import (
+    SequenceCore,
+    VAECore,
+    require_latent,
+    require_one_each,
+    require_steps,
+)
 
 
 class _FilterStep(NamedTuple):
@@ -106,7 +112,9 @@ class FIVO(Bound):
         context_feature, feature, observation = nest.repeat_rows(encoded, self.num_samples)
         sample_seed, resample_seed = seeds.split(step_seed[0], 2)
         h = core.hidden(context_feature, latent)
-        p_z, q_z = core.prior(h), check_gradient(core, core.posterior(h, feature))
+        p_z = require_latent(core, "prior", core.prior(h), 2)
+        q_z = require_latent(core, "posterior", core.posterior(h, feature), 2)
+        q_z = check_gradient(core, q_z)
         z = q_z.sample(seed=sample_seed)
         p_x, latent = core.emit(h, z)
         log_prob = require_one_each(core.decoder, p_x.log_prob(observation))  # [B, S]

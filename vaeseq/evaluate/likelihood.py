@@ -20,7 +20,7 @@ from vaeseq.bounds import Bound
 from vaeseq.codec.missing import fill
 from vaeseq.compilation import compiled
 from vaeseq.data import Batch, Masked, as_tensors, num_missing
-from vaeseq.types import Seed, Tensor
+from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import SequenceCore
 
 ACTIVE_NATS = 0.01  # KL above which a latent dimension counts as active
@@ -206,9 +206,18 @@ def _check_numbers(increments: np.ndarray, batch: Batch, tensors: Batch) -> None
     is_wrong = np.isnan(increments).any(1)
     if is_wrong.any():
         row = int(np.argmax(is_wrong))
+        has_inputs = _are_finite(tensors.inputs, batch.lengths, increments.shape)[row]
+        if not has_inputs.all():
+            step = int(np.argmin(has_inputs))
+            value = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.inputs)
+            raise ValueError(f"row {row}, step {step} of a batch: expected numbers in "
+                             f"Batch.inputs, got {value!r:.200}.")
         # What is no number may be read at all steps. After a step without probability, the scores
         # of a row may be NaN. So the first one counts.
-        is_finite = _is_finite(tensors)[row]
+        observed = tensors.observed
+        if isinstance(observed, Masked):
+            observed = fill(observed).values
+        is_finite = _are_finite(observed, batch.lengths, increments.shape)[row]
         if is_finite.all():
             is_finite = np.isfinite(increments[row])
         step = int(np.argmin(is_finite))
@@ -220,14 +229,11 @@ def _check_numbers(increments: np.ndarray, batch: Batch, tensors: Batch) -> None
             "example, are below the decoder's number of classes.")
 
 
-def _is_finite(batch: Batch) -> np.ndarray:
-    """Returns whether all numbers that were seen at a step are finite, bool `[B, T]`."""
-    observed = batch.observed
-    if isinstance(observed, Masked):
-        observed = fill(observed).values
-    observed = nest.mask_time(observed, batch.lengths)
-    return np.all([np.isfinite(leaf).reshape([*leaf.shape[:2], -1]).all(-1)
-                   for leaf in tf.nest.flatten(observed)], 0)
+def _are_finite(values: Nest, lengths: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Returns whether all values `[B, T, ...]` of a step are finite, or padding, bool `[B, T]`."""
+    is_padding = np.arange(shape[1]) >= np.asarray(lengths)[:, np.newaxis]
+    return is_padding | np.all([np.ones(shape, bool), *(
+        np.isfinite(leaf).reshape([*shape, -1]).all(-1) for leaf in tf.nest.flatten(values))], 0)
 
 
 def pool(windows: Iterable[Window], bound: str, num_samples: int) -> Score:

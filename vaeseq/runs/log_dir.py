@@ -224,9 +224,10 @@ class LogDir:
 def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
     """Yields in words where two descriptions differ.
 
-    An argument that one of them lacks is no difference: another version has it.
+    An argument of a class that one of them lacks is no difference: another version has it.
     """
-    if isinstance(saved, dict) and isinstance(current, dict):
+    are_mappings = isinstance(saved, dict) and isinstance(current, dict)
+    if are_mappings and ("class" in saved or saved.keys() == current.keys()):
         names = [name for name in saved if name in current]
         if saved.get("class") != current.get("class"):
             names = ["class"]

@@ -267,8 +267,11 @@ class GenCore(snt.Module):
           The sequences and the state after them.
 
         Raises:
-          ValueError: a temperature that is not above 0 (tensors are not checked).
+          ValueError: a temperature that is not above 0 (tensors are not checked), or inputs of
+            another number of rows or steps.
         """
+        inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
+        nest.require_leading(inputs, nest.leading_dim(state), num_steps, "inputs")
         ticks = tf.zeros([tf.shape(state.steps)[0], num_steps], tf.int32)  # carry B and T
         steps, next_state = unroll.scan(
             functools.partial(self._step, temperature, truncation, seed), (inputs, ticks), state)
