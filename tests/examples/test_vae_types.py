@@ -8,8 +8,10 @@ import tensorflow as tf
 from examples.midi.cli import program as midi_program
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
+from examples.series.cli import program as series_program
 from examples.text.cli import program as text_program
 from tests.examples.midi import midi_files
+from tests.examples.series import series_data
 from tests.in_process import assert_one_line, runner
 from tests.tiny_text import TEXT
 from vaeseq import vae
@@ -60,6 +62,24 @@ def test_every_core_scores_and_samples_music(name, tmp_path):
 def test_tdvae_models_music_without_recall(tmp_path):
     loss, _ = score_and_sample(make_music_model("TDVAE", tmp_path, recall=0))
     assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize(("program", "data", "hparams"), [
+    (text_program, ("--train-corpus", "corpus.txt"), TEXTS),
+    (midi_program, ("--train-files", "."), MIDI),
+    (series_program, ("--train-data", "data.csv"), series_data.SMALL)])
+def test_the_programs_refuse_a_core_that_cannot_generate_before_they_train(
+        program, data, hparams, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "data.csv").write_text(series_data.csv(series_data.rows(days=104)))
+    for number in range(4):
+        (tmp_path / f"{number}.mid").write_bytes(midi_files.melody([60 + number, 62, 64] * 9))
+    ended = runner(program, capsys)(
+        "train", "--log-dir", "log", *data, "--num-steps", 2, "--hparams",
+        f"{hparams},vae_type=RVAE,rvae_decoder=noncausal", status=2)
+    assert_one_line(ended, "rvae_decoder: expected causal")
+    assert not (tmp_path / "log").exists()
 
 
 @pytest.mark.slow

@@ -210,3 +210,27 @@ def test_contexts_must_be_encodings_and_jumps_need_a_tdvae():
         core.encode_contexts(tf.zeros([1, 2, 3]), core.initial_state(1).context)
     with pytest.raises(ValueError, match="expected vae_type=TDVAE .*, got VRNN"):
         run(small.gen_core("VRNN").core, Jumpy(), 1)
+
+
+def test_beliefs_are_deterministic_and_causal_and_equal_those_of_single_steps():
+    gen_core = small.gen_core("TDVAE")
+    agent, core = gen_core.agent, gen_core.core
+
+    def beliefs(observed, agent_state, state):
+        contexts, agent_state = agent.contexts(observed, agent_state, seed=small.SEED)
+        before, state = core.encode_contexts(contexts, state)
+        return core.encode_observed(before, observed), agent_state, state
+
+    first = agent.initial_state(2), core.initial_state(2).context
+    observed = small.reals(2, 5)
+    whole = beliefs(observed, *first)[0]
+    small.same(whole, beliefs(observed, *first)[0])
+
+    other = beliefs(tf.concat([observed[:, :3], observed[:, 3:] + 1], 1), *first)[0]
+    small.close(other[:, :3], whole[:, :3])
+    assert (np.abs(other - whole)[:, 3:] > 1e-4).any(-1).all()
+
+    states = first
+    for t in range(5):
+        step, *states = beliefs(observed[:, t:t + 1], *states)
+        small.close(step, whole[:, t:t + 1])

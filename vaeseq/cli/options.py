@@ -160,7 +160,15 @@ def start(args: argparse.Namespace, hparams: HParams, seed: int, **data: Any) ->
     """Configures TensorFlow before its first computation, and waits for the other workers.
 
     The options of `train` and `data` must be equal on all workers.
+
+    Raises:
+      UsageError: the model cannot generate step by step, as the programs do while they train.
     """
+    if hparams.vae_type == "RVAE" and hparams.rvae_decoder == "noncausal":
+        raise arguments.UsageError(
+            "rvae_decoder: expected causal, as this program generates step by step; got noncausal, "
+            "which needs the latents of all steps. Leave it out, or train such a model with the "
+            "library (vaeseq.Model).")
     from vaeseq.nn import parallel
     from vaeseq.train import distribute
     parallel.prepare(hparams.num_shards, hparams.precision)
