@@ -87,7 +87,8 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
     recipe = RECIPES[name]
     hparams = recipe.hparams(options.scale_steps)
     settings = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
-                "updates": recipe.num_steps(options.scale_steps), "music": polyphonic_models.checksum(pieces)}
+                "updates": recipe.num_steps(options.scale_steps),
+                "music": polyphonic_models.checksum(pieces)}
     if (row := existing_result(path, **settings)) is not None:
         return row
     log_dir = options.log_dir / path.stem
