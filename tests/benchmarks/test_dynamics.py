@@ -2,13 +2,14 @@
 """The tables of dynamical VAEs: their data, their exact references, and what is printed."""
 
 import argparse
+import functools
 import json
 import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import integrate
+from scipy import integrate, stats
 from tensorflow_probability import distributions as tfd
 
 from benchmarks.quality import dynamics, polyphonic
@@ -27,6 +28,7 @@ from benchmarks.quality.dynamics_tables import (
 )
 from examples.midi.data import archives
 from examples.midi.hparams import MidiHParams
+from tests import small
 from tests.in_process import runner
 from vaeseq.hparams import HParams
 
@@ -256,6 +258,131 @@ def test_the_exact_prediction_of_one_frequency_is_that_of_a_kalman_filter():
     actual = oscillator.exact(x[..., 0].astype(np.float64), num_frequencies=1)
     for t in oscillator.STARTS:
         np.testing.assert_allclose(actual[t, 1], log_prob[:, t], rtol=2e-3)
+
+
+@pytest.mark.oracle
+def test_the_exact_prediction_of_several_frequencies_is_that_of_joint_gaussians(monkeypatch):
+    """A few observations leave each of the frequencies likely."""
+    monkeypatch.setattr(oscillator, "STARTS", (3, 6))
+    x = oscillator.draw(4, np.random.default_rng(0))[..., 0].astype(np.float64)
+    actual = oscillator.exact(x, num_frequencies=3)
+    times = np.arange(oscillator.STEPS)
+    variance = 1 + np.minimum.outer(times, times) * oscillator.PROCESS_NOISE ** 2
+    covariances = [np.cos(w * np.subtract.outer(times, times)) * variance
+                   + oscillator.NOISE ** 2 * np.eye(oscillator.STEPS)
+                   for w in np.linspace(oscillator.LOWEST, oscillator.HIGHEST, 3)]
+
+    def log_density(steps):
+        return np.logaddexp.reduce([
+            stats.multivariate_normal.logpdf(x[:, steps], cov=covariance[np.ix_(steps, steps)])
+            for covariance in covariances])
+
+    for t in (3, 6):
+        for d in (1, 20):
+            expected = log_density([*range(t), t + d - 1]) - log_density([*range(t)])
+            np.testing.assert_allclose(actual[t, d], expected, rtol=1e-8)
+
+
+def small_oscillator(log_dir, vae_type):
+    """Returns a model with fixed weights, whose outputs depend on all they read."""
+    model = oscillator.Oscillator(HParams().parse(
+        f"vae_type={vae_type},rnn_hidden_sizes=[4],latent_decoder_fc_layers=[4],latent_size=2,"
+        "activation=tanh,num_shards=1"), log_dir)
+    small.set_weights(model.gen_core)
+    return model
+
+
+def depends(function, num_steps):
+    """Returns whether each result depends on each observation, `[observation, ...]`.
+
+    `function` maps `[B, num_steps, 1]` to a nest of `[B, ...]`; a row has one observation changed.
+    """
+    x = np.random.default_rng(0).normal(size=[1, num_steps, 1]).astype(np.float32)
+    x = np.repeat(x, num_steps, 0)
+    changed = x + np.eye(num_steps, dtype=np.float32)[..., np.newaxis]
+    return tf.nest.map_structure(lambda a, b: np.abs(a - b) > 1e-6, function(x), function(changed))
+
+
+STEPS = 7
+BEFORE = np.triu(np.ones([STEPS, STEPS], bool), 1)  # [observation, step]
+UP_TO = np.triu(np.ones([STEPS, STEPS], bool))
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_filter_predicts_from_earlier_observations_alone(tmp_path):
+    model = small_oscillator(tmp_path, "VRNN")
+    filtered = depends(
+        lambda x: table.particle_filter(model, x, num_particles=5, seed=0), STEPS)
+    np.testing.assert_array_equal(filtered.predicted[..., 0], BEFORE)
+    np.testing.assert_array_equal(filtered.latents.any(-1), UP_TO)
+    np.testing.assert_array_equal(filtered.increments, UP_TO)
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("eagerly")
+def test_the_particle_filter_of_a_linear_model_is_the_kalman_filter(tmp_path, monkeypatch):
+    model = linear_gaussian.LinearGaussian(HParams().parse(
+        "vae_type=DMM,latent_size=1,rnn_hidden_sizes=[4],dmm_inference=ST-L,num_shards=1"),
+        tmp_path)
+    core = model.gen_core.core
+
+    def proposal(h, feature):  # its weights are bounded, and unequal enough to be resampled
+        prior = core.prior(h)
+        return tfd.MultivariateNormalDiag(prior.mean() + prior.stddev(), 1.5 * prior.stddev())
+
+    monkeypatch.setattr(core, "posterior", proposal)
+    x = np.array([1.0, 8.0, -3.0, -6.0, 2.0, 9.0], np.float32)[:, np.newaxis]
+    exact = tfd.LinearGaussianStateSpaceModel(
+        len(x), tf.linalg.LinearOperatorFullMatrix([[1.0]]),
+        tfd.MultivariateNormalDiag(
+            [linear_gaussian.DRIFT], [linear_gaussian.TRANSITION_VARIANCE ** 0.5]),
+        tf.linalg.LinearOperatorFullMatrix([[linear_gaussian.EMISSION]]),
+        tfd.MultivariateNormalDiag([0.0], [linear_gaussian.EMISSION_VARIANCE ** 0.5]),
+        tfd.MultivariateNormalDiag([0.0], [1.0]))
+    log_prob, latents, _, _, _, predicted, _ = (part.numpy() for part in exact.forward_filter(x))
+    filtered = table.particle_filter(
+        model, np.repeat(x[np.newaxis], 50, 0), num_particles=500, seed=0)  # 50 filters
+
+    def assert_mean(actual, expected):
+        error = actual.std(0, ddof=1) / len(actual) ** 0.5
+        assert np.all(np.abs(actual.mean(0) - expected) < 4 * error)
+
+    assert_mean(filtered.predicted, predicted)
+    assert_mean(filtered.latents, latents)
+    assert_mean(np.exp(np.cumsum(filtered.increments - log_prob, 1)), 1.0)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("vae_type", "predict"), [
+    ("RNN", oscillator._rolled_out), ("SRNN", oscillator._rolled_out),
+    ("TDVAE", functools.partial(oscillator._jumped, by_steps=False)),
+    ("TDVAE", functools.partial(oscillator._jumped, by_steps=True))])
+def test_a_prediction_reads_the_past_and_its_own_step_alone(
+        tmp_path, monkeypatch, vae_type, predict):
+    for name, value in (("STARTS", (2, 4)), ("AHEAD", (1, 3)), ("_SAMPLES", 3), ("_ROWS", 7)):
+        monkeypatch.setattr(oscillator, name, value)
+    model = small_oscillator(tmp_path, vae_type)
+    for (t, d), read in depends(lambda x: predict(model, x, 0), STEPS).items():
+        np.testing.assert_array_equal(np.flatnonzero(read), [*range(t), t + d - 1])
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_rolled_out_step_has_the_density_of_the_filter(tmp_path, monkeypatch):
+    for name, value in (("STARTS", (2, 4)), ("AHEAD", (1,)), ("_SAMPLES", 3)):
+        monkeypatch.setattr(oscillator, name, value)
+    model = small_oscillator(tmp_path, "RNN")
+    x = np.random.default_rng(0).normal(size=[3, STEPS, 1]).astype(np.float32)
+    exact = table.particle_filter(model, x, num_particles=1, seed=0).increments
+    for (t, _), actual in oscillator._rolled_out(model, x, 0).items():
+        np.testing.assert_allclose(actual, exact[:, t], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("vae_type", ["RNN", "TDVAE"])
+def test_a_belief_is_of_the_steps_before(tmp_path, vae_type):
+    model = small_oscillator(tmp_path, vae_type)
+    read = depends(lambda x: memory.beliefs(model, x), STEPS)
+    np.testing.assert_array_equal(read.any(-1), BEFORE)
 
 
 @pytest.mark.oracle
