@@ -9,9 +9,12 @@ import platform
 import re
 import shlex
 import sys
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vaeseq.cli.arguments import UsageError
 from vaeseq.version import __version__
@@ -65,6 +68,14 @@ def require(path: Path, measured: Mapping[str, Any], expected: Mapping[str, Any]
             f"{str(path)!r}: expected a result of the present recipe, data and options, got one "
             f"with other {', '.join(differing)}. Remove it to measure again, or give another "
             "folder.")
+
+
+def checksum(arrays: Iterable[np.ndarray]) -> str:
+    """Returns a checksum of the values of arrays, in their order."""
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(array.tobytes(), total)
+    return f"{total:08x}"
 
 
 def add_seconds(path: Path, seconds: float) -> float:

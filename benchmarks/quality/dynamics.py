@@ -6,9 +6,11 @@
     python -m benchmarks.quality.dynamics table [NAME]
 
 `run` trains and scores the models of a table, all of them with the first seed first, and prints one
-JSON line for each. A result is a small file in a folder --results, by default the repository's own;
-existing results are kept, and interrupted runs are resumed. `table` prints the tables: means over
-seeds, with their standard errors; a model without results is "not run".
+JSON line for each. Each model has its own number of updates, that of its published row, unless
+--updates is given. A result is a small file in a folder --results, by default the repository's own;
+existing results are kept, and interrupted runs are resumed. `table` prints the tables: the median
+of up to three seeds, with their figures in parentheses, and the mean of more, with its standard
+error; a model without results is "not run".
 
 Each table is a module of `benchmarks.quality.dynamics_tables`, whose description says how the data
 are made and what is measured.
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _MODULE = "benchmarks.quality.dynamics"
 _RESULTS = Path(__file__).parents[1] / "results" / "dynamics"
 _MAX_MINUTES = 30.0
+_MOST_LISTED = 3  # seeds, whose figures a table lists
 NAMES = ("linear_gaussian", "recovery", "lorenz", "oscillator", "memory", "pendulum", "box",
          "balls", "chorales", "weights", "strokes")
 
@@ -54,7 +57,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--models", metavar="A,B", help="models to run (default: all)")
     add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
     add("--updates", type=arguments.whole(1, 1 << 40), metavar="N",
-        help="number of updates (default: the table's); with other --results for a trial")
+        help="number of updates (default: the model's); with other --results for a trial")
     add("--max-minutes", type=arguments.minutes, default=_MAX_MINUTES, metavar="M",
         help="limit of the training of one run")
     add("--data", type=arguments.readable_file, metavar="FILE",
@@ -71,33 +74,41 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     table = load(options.name)
-    if table.needs_data and options.data is None:
-        raise arguments.UsageError(f"{options.name}: expected its data, --data FILE.npz.")
+    recorded = {}
+    if table.checksum is not None:
+        if options.data is None:
+            raise arguments.UsageError(f"{options.name}: expected its data, --data FILE.npz.")
+        recorded["data"] = table.checksum(options.data)
     models = arguments.some_of(table.models)(options.models) if options.models else table.models
     seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
         for seed in seeds:
             for model in models:
                 log_dir = (options.log_dir or Path(temporary)) / f"{options.name}-{model}-{seed}"
-                row = _row(table, model, seed, log_dir, options)
+                row = _row(table, model, seed, log_dir, options, recorded)
                 print(json.dumps({key: row[key] for key in ("model", "seed", *table.columns)
                                   if key in row}), flush=True)
 
 
 def _row(
-    table: Table, model: str, seed: int, log_dir: Path, options: argparse.Namespace
+    table: Table, model: str, seed: int, log_dir: Path, options: argparse.Namespace,
+    recorded: dict[str, str],
 ) -> dict[str, Any]:
-    """Returns the result of one run, from its file if there is one."""
+    """Returns the result of one run, from its file if there is one.
+
+    `recorded` is what a result says of its data, which must be the same in the file.
+    """
     from benchmarks.quality.dynamics_tables.table import Settings
     path = options.results / options.name / f"{model}-{seed}.json"
-    if (row := existing_result(path)) is not None:
+    if (row := existing_result(path, **recorded)) is not None:
         _check(path, row, table, options)
         return row
     settings = Settings(
-        seed, options.updates or table.updates, options.max_minutes, log_dir, options.data)
+        seed, options.updates or table.num_updates(model), options.max_minutes, log_dir,
+        options.data)
     figures = table.run(model, settings)
     row = {"table": options.name, "model": model, "seed": seed, "hparams": table.models[model],
-           **figures, **provenance(_MODULE), "command": _command(options, model, seed)}
+           **figures, **recorded, **provenance(_MODULE), "command": _command(options, model, seed)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(row, indent=1) + "\n")
     return row
@@ -110,7 +121,7 @@ def _check(path: Path, row: dict[str, Any], table: Table, options: argparse.Name
 
     # From the command, as the time limit may have ended the run before
     by_option = re.search(r"--updates (\d+)", row["command"])
-    updates = int(by_option[1]) if by_option else table.updates
+    updates = int(by_option[1]) if by_option else table.num_updates(row["model"])
     is_trained = row["hparams"] is not None
     require(path, {"hparams": assignments(row["hparams"]), "updates": updates},
             {"hparams": assignments(table.models[row["model"]]),
@@ -138,7 +149,7 @@ def markdown(name: str, results: Path) -> str:
     lines = []
     for model in table.models:
         rows = [json.loads(path.read_text()) for path in sorted(results.glob(f"{model}-*.json"))]
-        rows = [row for row in rows if row["model"] == model]
+        rows = sorted((row for row in rows if row["model"] == model), key=lambda row: row["seed"])
         lines.append([model, *(_cell([row[key] for row in rows if key in row])
                                for key in table.columns), _runs(rows)])
     header = ["model", *table.columns.values(), "runs"]
@@ -157,14 +168,16 @@ def _runs(rows: list[dict[str, Any]]) -> str:
 
 
 def _cell(figures: list[float]) -> str:
-    """Returns the mean of figures, with its standard error if there are several."""
+    """Returns the median of figures, with them all, or of many the mean with its standard error."""
     if not figures:
         return ""
-    mean = f"{statistics.fmean(figures):.4g}"
-    if len(figures) == 1:
-        return mean
+    if len(set(figures)) == 1:
+        return f"{figures[0]:.4g}"
+    if len(figures) <= _MOST_LISTED:
+        return (f"{statistics.median(figures):.4g} "
+                f"({', '.join(f'{figure:.4g}' for figure in figures)})")
     error = statistics.stdev(figures) / len(figures) ** 0.5
-    return f"{mean} ± {error:.2g}" if error else mean
+    return f"{statistics.fmean(figures):.4g} ± {error:.2g}"
 
 
 program = Program(f"python -m {_MODULE}", "Measures the dynamical VAEs.", (

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,8 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
     recipe = RECIPES[name]
     hparams = recipe.hparams(options.scale_steps)
     settings = {"hparams": {d.name: d.theirs for d in type(hparams)().diff(hparams)},
-                "updates": recipe.num_steps(options.scale_steps), "music": _checksum(pieces)}
+                "updates": recipe.num_steps(options.scale_steps),
+                "music": polyphonic_models.checksum(pieces)}
     if (row := existing_result(path, **settings)) is not None:
         return row
     log_dir = options.log_dir / path.stem
@@ -104,15 +104,6 @@ def _row(name: str, seed: int, pieces: Pieces, options: argparse.Namespace) -> d
            "command": command}
     _write(path, row)
     return row
-
-
-def _checksum(pieces: Pieces) -> str:
-    """Returns a checksum of the music of all splits."""
-    checksum = 0
-    for split in archives.SPLITS:
-        for roll in pieces[split]:
-            checksum = zlib.crc32(np.packbits(roll).tobytes(), checksum)
-    return f"{checksum:08x}"
 
 
 def _average(name: str, seeds: list[int], options: argparse.Namespace) -> None:

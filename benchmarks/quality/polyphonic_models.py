@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import report
 from benchmarks.quality import free_running
-from benchmarks.report import add_seconds
+from examples.midi.data import archives
 from examples.midi.hparams import MidiHParams
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ class Run(NamedTuple):
     nats: np.ndarray | None
 
 
+def checksum(pieces: Pieces) -> str:
+    """Returns a checksum of the music of all splits."""
+    return report.checksum(
+        np.packbits(roll) for split in archives.SPLITS for roll in pieces[split])
+
+
 def run(
     recipe: Recipe, seed: int, pieces: Pieces, log_dir: Path, *, max_minutes: float,
     scale_steps: float = 1.0,
@@ -125,7 +132,7 @@ def run(
     trained = model.train(
         pieces["train"], num_steps=recipe.num_steps(scale_steps), valid=pieces["valid"],
         max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY))
-    seconds = add_seconds(log_dir / "seconds.json", time.monotonic() - start)
+    seconds = report.add_seconds(log_dir / "seconds.json", time.monotonic() - start)
     score, nats = _score(model, pieces["test"], recipe)
     samples = model.compose(num_samples=_SAMPLES, length=_SAMPLE_FRAMES, seed=seed)
     return Run({

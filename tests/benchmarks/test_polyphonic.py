@@ -2,6 +2,7 @@
 """The benchmark of polyphonic music: its rows, its table, and what it says of samples."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -137,6 +138,15 @@ def test_published_figures_are_of_a_set_of_music(tmp_path, capsys):
     assert any(line.endswith("| 5.60 RNN-NADE, MuseData |") for line in lines)
     for recipe in polyphonic.RECIPES.values():
         assert recipe.published.split(", ")[-1] in ("JSB", "Nottingham", "MuseData")
+
+
+def test_commands_of_the_repository_allow_the_time_of_their_runs():
+    for path in polyphonic._RESULTS.rglob("*.json"):
+        row = json.loads(path.read_text())
+        if "command" in row:  # not an average
+            match = re.search(r"--max-minutes ([\d.]+)", row["command"])
+            limit = float(match[1]) if match else polyphonic._MAX_MINUTES
+            assert row["step"] == row["updates"] and row["train_seconds"] <= 60 * limit, path
 
 
 def test_a_table_without_results_is_refused(tmp_path, capsys):

@@ -141,4 +141,4 @@ TABLE = Table(
     {"copy": None, "rnn": f"{_COMMON},vae_type=RNN,rnn_hidden_sizes=[400]",
      "vrnn": f"{_COMMON},vae_type=VRNN,rnn_hidden_sizes=[256],latent_size=16,"
              "latent_decoder_fc_layers=[128]"},
-    3000, run)
+    3000, run, other_updates={"vrnn": 2500})

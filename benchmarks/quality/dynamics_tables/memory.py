@@ -107,4 +107,4 @@ TABLE = Table(
     {**{f"{name}-{size}": f"{_COMMON},{overrides},rnn_hidden_sizes=[{size}]"
         for size in (20, 50) for name, overrides in (("td-vae", _TDVAE), ("lstm", _RNN))},
      "td-vae-rglru-50": f"{_COMMON},{_TDVAE},{_RGLRU}", "rglru-50": f"{_COMMON},{_RNN},{_RGLRU}"},
-    1500, run)
+    1500, run, other_updates={"td-vae-50": 10_000, "lstm-50": 10_000, "rglru-50": 6000})

@@ -180,4 +180,4 @@ TABLE = Table(
      "tdvae": f"{_COMMON},{_QUICK},vae_type=TDVAE,latent_size=3,tdvae_layers=1",
      "srnn": f"{_COMMON},{_QUICK},vae_type=SRNN,latent_size=3",
      "gaussdiff": f"{_COMMON},{_QUICK},vae_type=GAUSSDIFF"},
-    15_000, run)
+    15_000, run, other_updates={"gaussdiff": 1500})

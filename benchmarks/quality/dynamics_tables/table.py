@@ -38,10 +38,16 @@ class Table(NamedTuple):
     # By name, the hyperparameters in the syntax of `--hparams`; None for a baseline that is not
     # trained
     models: Mapping[str, str | None]
-    updates: int  # number of updates
+    updates: int  # number of updates of all models but those of `other_updates`
     # From the name of a model and its settings to its figures, which are saved as JSON
     run: Callable[[str, Settings], dict[str, Any]]
-    needs_data: bool = False  # whether `Settings.data` is read
+    # From `Settings.data` to a checksum of what it contains; None where no file is read
+    checksum: Callable[[Path], str] | None = None
+    other_updates: Mapping[str, int] = {}  # number of updates of other models, by name
+
+    def num_updates(self, model: str) -> int:
+        """Returns the default number of updates of a model."""
+        return self.other_updates.get(model, self.updates)
 
 
 def train(
