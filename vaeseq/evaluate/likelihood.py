@@ -206,9 +206,9 @@ def _check_numbers(increments: np.ndarray, batch: Batch, tensors: Batch) -> None
     is_wrong = np.isnan(increments).any(1)
     if is_wrong.any():
         row = int(np.argmax(is_wrong))
-        has_inputs = _are_finite(tensors.inputs, batch.lengths, increments.shape)[row]
-        if not has_inputs.all():
-            step = int(np.argmin(has_inputs))
+        are_numbers = _are_finite(tensors.inputs, batch.lengths, increments.shape)[row]
+        if not are_numbers.all():
+            step = int(np.argmin(are_numbers))
             value = tf.nest.map_structure(lambda x: np.asarray(x[row, step]).tolist(), batch.inputs)
             raise ValueError(f"row {row}, step {step} of a batch: expected numbers in "
                              f"Batch.inputs, got {value!r:.200}.")
