@@ -186,7 +186,7 @@ def test_a_dream_that_is_longer_than_a_film_is_cut(run, trained, tmp_path, monke
     ended = run("dream", "--log-dir", trained, "--film", tmp_path / "d.gif", "--given", 1, status=0)
     assert ended.out.endswith(
         "d.gif'; it shows the beginning, as there was more than fits in one.\n")
-    assert len(painted) == 2 * 3
+    assert len(painted) == 2 * (3 + 1)  # one more shows that the film is cut
 
 
 def test_dream_needs_an_episode_longer_than_given(run, trained, tmp_path):
