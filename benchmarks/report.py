@@ -9,6 +9,7 @@ import platform
 import re
 import shlex
 import sys
+import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,11 +79,29 @@ def checksum(arrays: Iterable[np.ndarray]) -> str:
     return f"{total:08x}"
 
 
-def add_seconds(path: Path, seconds: float) -> float:
-    """Adds the seconds of a training session to those in a file; returns the sum."""
-    total = seconds + (json.loads(path.read_text()) if path.is_file() else 0.0)
-    path.write_text(json.dumps(total))
-    return total
+class Sessions:
+    """Adds the seconds of its `with` block to those of earlier sessions, which a file holds.
+
+    An interrupted session counts, too.
+
+    Attributes:
+      seconds: of all sessions, after the block.
+    """
+
+    def __init__(self, log_dir: Path):
+        """Creates the clock of the run in `log_dir`."""
+        self._path = log_dir / "seconds.json"
+        self.seconds = 0.0
+
+    def __enter__(self) -> Sessions:
+        self._start = time.monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        earlier = json.loads(self._path.read_text()) if self._path.is_file() else 0.0
+        self.seconds = earlier + time.monotonic() - self._start
+        if self._path.parent.is_dir():  # training may have failed before it made one
+            self._path.write_text(json.dumps(self.seconds))
 
 
 def _without_folders(word: str) -> str:

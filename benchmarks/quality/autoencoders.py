@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +35,7 @@ import tensorflow as tf
 import vaeseq
 from benchmarks.quality.lstm_judge import LSTMJudge
 from benchmarks.report import (
-    add_seconds,
+    Sessions,
     existing_result,
     markdown_table,
     provenance,
@@ -319,10 +318,10 @@ def as_json(report: measures.Report) -> dict[str, Any]:
 def train_model(model: vaeseq.Model, log_dir: Path, data: Data, num_steps: int) -> float:
     """Trains a model, which then has its best weights; returns the seconds of all sessions."""
     train, valid, _ = data.splits
-    start = time.perf_counter()
-    model.train(train, num_steps=num_steps, valid=valid,
-                periods=Periods(valid=max(1, num_steps // 4)))
-    return add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
+    with Sessions(log_dir) as sessions:
+        model.train(train, num_steps=num_steps, valid=valid,
+                    periods=Periods(valid=max(1, num_steps // 4)))
+    return sessions.seconds
 
 
 def _unevenness(coder: Autoencoder, data: Data, seed: int) -> float:

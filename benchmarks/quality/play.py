@@ -16,13 +16,12 @@ import argparse
 import json
 import math
 import statistics
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.report import add_seconds, existing_result, provenance
+from benchmarks.report import Sessions, existing_result, provenance
 from vaeseq.cli import arguments
 from vaeseq.cli.program import Command, Program
 
@@ -102,14 +101,13 @@ def _learn(
     from examples.play.actor_critic import training
     from vaeseq.runs.log_dir import LogDir
     log_dir = LogDir(options.log_dir / f"{name}-{seed}", training.PROGRAM)
-    start = time.monotonic()
-    learned = training.run(hparams, log_dir, num_steps=RECIPES[name].steps, seed=seed,
-                           max_minutes=options.max_minutes)
-    seconds = add_seconds(log_dir.path / "seconds.json", time.monotonic() - start)
+    with Sessions(log_dir.path) as sessions:
+        learned = training.run(hparams, log_dir, num_steps=RECIPES[name].steps, seed=seed,
+                               max_minutes=options.max_minutes)
     if learned.reason == "done":
         lines = [json.loads(line) for line in log_dir.metrics.read_text().splitlines()]
         row = {"game": name, "seed": seed, "last": learned.last, "best": learned.best,
-               "wall_seconds": round(seconds), "prediction": _prediction(log_dir),
+               "wall_seconds": round(sessions.seconds), "prediction": _prediction(log_dir),
                "hparams": _changed(hparams),
                **provenance("benchmarks.quality.play"),
                "curve": [[line["step"], line["eval_mean"]] for line in lines]}

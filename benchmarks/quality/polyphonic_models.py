@@ -2,7 +2,6 @@
 """The models of `benchmarks.quality.polyphonic`: how each is trained, scored and sampled."""
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -128,17 +127,16 @@ def run(
     """
     from vaeseq.train.trainer import Periods
     model = _model(recipe.hparams(scale_steps), pieces["train"], log_dir, seed)
-    start = time.monotonic()
-    trained = model.train(
-        pieces["train"], num_steps=recipe.num_steps(scale_steps), valid=pieces["valid"],
-        max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY))
-    seconds = report.add_seconds(log_dir / "seconds.json", time.monotonic() - start)
+    with report.Sessions(log_dir) as sessions:
+        trained = model.train(
+            pieces["train"], num_steps=recipe.num_steps(scale_steps), valid=pieces["valid"],
+            max_minutes=max_minutes, periods=Periods(valid=VALID_EVERY))
     score, nats = _score(model, pieces["test"], recipe)
     samples = model.compose(num_samples=_SAMPLES, length=_SAMPLE_FRAMES, seed=seed)
     return Run({
         "split": "test", **score.as_dict(), "divergence": score.kl,
         "active_units": score.active_units, "valid_nats_per_step": trained.best,
-        "best_step": model.step, "step": trained.step, "train_seconds": round(seconds),
+        "best_step": model.step, "step": trained.step, "train_seconds": round(sessions.seconds),
         "free_running": free_running.compare(samples, pieces["train"]),
     }, nats if score.bound == "exact" else None)
 

@@ -43,7 +43,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.quality import run_program
-from benchmarks.report import add_seconds, provenance
+from benchmarks.report import Sessions, provenance
 from examples.series import backtest, detection
 from examples.series.data import columns, roles, sources, table
 from examples.series.data.windows import positions
@@ -119,21 +119,21 @@ def _run(options: argparse.Namespace) -> None:
     _write_training_part(options.data, train_data, row.horizon * row.windows)
     for seed in options.seeds:
         log_dir = options.out_dir / f"{options.name}-{seed}-run"
-        start = time.perf_counter()
-        _program("train", "--log-dir", log_dir, "--train-data", train_data, "--horizon",
-                 row.horizon, "--seed", seed, "--max-minutes", options.max_minutes, *row.options)
-        seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
+        with Sessions(log_dir) as sessions:
+            _program(
+                "train", "--log-dir", log_dir, "--train-data", train_data, "--horizon",
+                row.horizon, "--seed", seed, "--max-minutes", options.max_minutes, *row.options)
         scores = json.loads(_program(
             "evaluate", "--log-dir", log_dir, "--eval-data", options.data, "--windows",
             row.windows, "--season", row.season, "--json", "--plot",
             options.out_dir / f"{options.name}-{seed}.png"))
-        result = {"row": options.name, "seed": int(seed), "seconds": seconds, **row._asdict(),
-                  "scores": scores, **provenance("benchmarks.quality.series")}
+        result = {"row": options.name, "seed": int(seed), "seconds": sessions.seconds,
+                  **row._asdict(), "scores": scores, **provenance("benchmarks.quality.series")}
         path = options.out_dir / f"{options.name}-{seed}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         model, naive = scores["model"], scores["seasonal_naive"]
         print(json.dumps({
-            "row": options.name, "seed": int(seed), "seconds": round(seconds),
+            "row": options.name, "seed": int(seed), "seconds": round(sessions.seconds),
             **{name: model[name] for name in ("mase", "wql", "crps", "coverage")},
             "naive_mase": naive["mase"], "naive_wql": naive["wql"], "naive_crps": naive["crps"]}),
             flush=True)
@@ -152,17 +152,17 @@ def _run_task(options: argparse.Namespace, seed: int) -> None:
         train_data = (_vowels(data, "train", options.out_dir / "vowels-train.csv"),)
     elif name.startswith("omniglot"):
         train_data = (f"{data}:train", "--valid-data", f"{data}:valid")
-    start = time.perf_counter()
-    _program("train", "--log-dir", log_dir, "--train-data", *train_data, "--seed", seed,
-             "--max-minutes", options.max_minutes, *TASKS[name])
-    seconds = add_seconds(log_dir / "seconds.json", time.perf_counter() - start)
+    with Sessions(log_dir) as sessions:
+        _program("train", "--log-dir", log_dir, "--train-data", *train_data, "--seed", seed,
+                 "--max-minutes", options.max_minutes, *TASKS[name])
     scorer = _omniglot_scores if name.startswith("omniglot") else {
         "co2": _imputation_scores, "bleeding": _anomaly_scores, "vowels": _speaker_scores}[name]
     scores = scorer(log_dir, data, options.out_dir / f"{name}-{seed}")
-    result = {"row": name, "seed": seed, "seconds": seconds, "options": TASKS[name],
+    result = {"row": name, "seed": seed, "seconds": sessions.seconds, "options": TASKS[name],
               "scores": scores, **provenance("benchmarks.quality.series")}
     (options.out_dir / f"{name}-{seed}.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps({"row": name, "seed": seed, "seconds": round(seconds), **scores}), flush=True)
+    print(json.dumps({"row": name, "seed": seed, "seconds": round(sessions.seconds), **scores}),
+          flush=True)
 
 
 def _without_a_fifth(source: Path, target: Path, seed: int) -> Path:

@@ -34,3 +34,16 @@ def test_a_result_is_that_of_the_expected_values_alone(tmp_path):
 def test_a_command_of_an_example_that_fails_is_refused_with_its_message():
     with pytest.raises(UsageError, match="^absent: .*'absent'"):
         run_program("series", "absent")
+
+
+def test_interrupted_sessions_count_as_well(tmp_path, monkeypatch):
+    now = iter([10.0, 13.0, 100.0, 104.0, 0.0, 1.0])
+    monkeypatch.setattr(report.time, "monotonic", lambda: next(now))
+    with pytest.raises(KeyboardInterrupt), report.Sessions(tmp_path):
+        raise KeyboardInterrupt
+    with report.Sessions(tmp_path) as sessions:
+        pass
+    assert sessions.seconds == 7.0
+    with report.Sessions(tmp_path / "none") as sessions:
+        pass
+    assert sessions.seconds == 1.0 and not (tmp_path / "none").exists()

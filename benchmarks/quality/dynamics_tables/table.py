@@ -2,7 +2,6 @@
 """What a table is, and how its models are trained and filtered."""
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import vaeseq
-from benchmarks.report import add_seconds
+from benchmarks.report import Sessions
 from vaeseq import data, nest, seeds
 from vaeseq.bounds import resampling
 from vaeseq.nn.scan import unroll
@@ -59,13 +58,12 @@ def train(
     Returns:
       The number of updates, the best one, and the seconds of training in all sessions.
     """
-    start = time.monotonic()
-    trained = model.train(
-        sequences, num_steps=settings.updates, valid=valid, max_minutes=settings.max_minutes,
-        periods=Periods(valid=valid_every))
-    seconds = add_seconds(settings.log_dir / "seconds.json", time.monotonic() - start)
+    with Sessions(settings.log_dir) as sessions:
+        trained = model.train(
+            sequences, num_steps=settings.updates, valid=valid, max_minutes=settings.max_minutes,
+            periods=Periods(valid=valid_every))
     return {"updates": trained.step, "best_step": model.step,
-            "train_seconds": round(seconds)}
+            "train_seconds": round(sessions.seconds)}
 
 
 class Filtered(NamedTuple):
