@@ -34,9 +34,9 @@ class Described:
 
     evaluation_arguments: tuple[str, ...] = ()
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
         instance = super().__new__(cls)
-        _ARGUMENTS[instance] = arguments, named
+        _ARGUMENTS[instance] = arguments, keywords
         return instance
 
 
@@ -48,8 +48,8 @@ def describe(value: Any) -> Any:
     and objects of other classes by their names alone.
     """
     if isinstance(value, Described):
-        arguments, named = _ARGUMENTS[value]
-        bound = inspect.signature(type(value).__init__).bind(value, *arguments, **named)
+        arguments, keywords = _ARGUMENTS[value]
+        bound = inspect.signature(type(value).__init__).bind(value, *arguments, **keywords)
         bound.apply_defaults()
         values = list(bound.arguments.items())[1:]
         left_out = {"name", *value.evaluation_arguments}

@@ -280,17 +280,7 @@ class Model(abc.ABC):
         # Before the directory is made: wrong data and hyperparameters leave none behind.
         first = data.batch(0)
         num_valid = validation.num_steps(sample)
-        if len(valid) and not num_valid:
-            raise ValueError("valid: expected sequences of at least one step in all, got none.")
-        first_valid = list(
-            itertools.islice(self.validation_batches(sample), 1)) if len(valid) else []
-        for batch in (first, *first_valid):
-            data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
-        if first_valid and tf.nest.flatten(first.inputs) and not tf.nest.flatten(
-                first_valid[0].inputs):
-            raise ValueError(
-                "valid: expected batches with inputs, as those of training have, got none. "
-                "Override validation_batches, which makes them of valid.")
+        first_valid = self._checked_batches(first, sample, num_valid)
         ops = self._train_ops(num_steps, strategy, num_data_steps)
         with (self._lock_log_dir() if strategy.is_chief else contextlib.nullcontext(),
               strategy.peer_errors(), self._changed_weights(ops)):
@@ -327,6 +317,22 @@ class Model(abc.ABC):
             elif ops.average is not None:
                 ops.average.assign_to_weights()
             return result
+
+    def _checked_batches(
+        self, first: Batch, valid: Sequence[Nest], num_valid: int
+    ) -> list[Batch]:
+        """Checks the first batch of training and that of validation, if any; returns the latter."""
+        if len(valid) and not num_valid:
+            raise ValueError("valid: expected sequences of at least one step in all, got none.")
+        first_valid = list(
+            itertools.islice(self.validation_batches(valid), 1)) if len(valid) else []
+        for batch in (first, *first_valid):
+            data_lib.as_tensors(batch, self.gen_core.core.observation_spec)
+            if tf.nest.flatten(first.inputs) and not tf.nest.flatten(batch.inputs):
+                raise ValueError(
+                    "valid: expected batches with inputs, as those of training have, got none. "
+                    "Override validation_batches, which makes them of valid.")
+        return first_valid
 
     def _first_lines(
         self, num_done: int, valid: Sequence[Nest], sample: Sequence[Nest], patience: int | None

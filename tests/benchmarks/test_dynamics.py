@@ -93,8 +93,8 @@ def test_a_result_of_other_hyperparameters_or_updates_is_refused(tmp_path, capsy
     assert ended.status == 2 and "got one with other hparams. Remove it" in ended.err
 
 
-# Results whose command asks for another number of updates than the model's default
-ASKED_FOR_OTHERS = {
+# Results whose command has another number of updates than the model's default
+OTHER_UPDATES = {
     ("chorales", "kvae", 0): 3000,  # a time limit ended it after about those of the other seeds
     ("lorenz", "dmm-fivo", 0): 1500,  # the other seeds have as many as by the ELBO
 }
@@ -103,19 +103,20 @@ ASKED_FOR_OTHERS = {
 def test_default_updates_are_those_of_the_results_of_the_repository():
     others = {}
     for row in results():
-        asked = option(row, "updates")
+        num_updates = option(row, "updates")
         if row["hparams"] is None:
-            assert "updates" not in row and "step" not in row and asked is None
+            assert "updates" not in row and "step" not in row and num_updates is None
             continue
         default = dynamics.load(row["table"]).num_updates(row["model"])
-        asked = asked or default
-        if asked != default:
-            others[row["table"], row["model"], row["seed"]] = asked
+        num_updates = num_updates or default
+        if num_updates != default:
+            others[row["table"], row["model"], row["seed"]] = num_updates
         steps = row["step"] if "step" in row else row["updates"]
         # The command has the limit that ended a run
         limit = option(row, "max-minutes") or dynamics._MAX_MINUTES
-        assert steps == asked or (steps < asked and row["train_seconds"] >= 60 * limit), row
-    assert others == ASKED_FOR_OTHERS
+        assert steps == num_updates or (
+            steps < num_updates and row["train_seconds"] >= 60 * limit), row
+    assert others == OTHER_UPDATES
 
 
 def test_results_of_the_repository_name_the_music_they_are_of():
