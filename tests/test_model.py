@@ -246,6 +246,17 @@ def test_validation_without_the_inputs_of_training_is_refused_before_a_run_is_ma
     assert not (tmp_path / "new").exists()
 
 
+def test_an_agent_of_inputs_without_input_spec_is_an_error_that_names_it(tmp_path):
+    class NoSpec(Driven):
+        input_spec = ()
+
+        def make_agent(self, encoder):
+            return agent.ExternalInputs(encoders.Flatten(Driven.input_spec))
+
+    with pytest.raises(ValueError, match="got none.* Set the model's input_spec"):
+        NoSpec(HPARAMS, tmp_path / "new").build()
+
+
 def test_time_ends_a_run_in_good_order(tmp_path):
     hparams = HPARAMS.replace(vae_type="RNN")
     _, trained = train(tmp_path, hparams=hparams, max_minutes=1e-9)

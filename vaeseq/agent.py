@@ -176,10 +176,11 @@ class ExternalInputs(_Stateless):
         if not tf.nest.flatten(inputs):
             raise ValueError(
                 "the agent's ExternalInputs: expected batches with `inputs` like "
-                f"{self._encoder.input_spec}, got none, as those of arrays alone are. Train on a "
-                "tf.data.Dataset of batches, validate on those of Model.validation_batches, score "
-                "batches with model.evaluator('elbo').score(batches, seed=0), and sample with "
-                "model.gen_core.generate(num_steps, state, inputs, seed=0).")
+                f"{self._encoder.input_spec}, got none, as those of arrays alone are. Set "
+                "the model's input_spec, train on a tf.data.Dataset of batches, validate on those "
+                "of Model.validation_batches, score batches with model.evaluator('elbo')"
+                ".score(batches, seed=0), and sample with model.gen_core.generate(num_steps, "
+                "state, inputs, seed=0).")
         return self._encoder(tf.nest.map_structure(
             lambda leaf: tf.cast(leaf, self._dtype) if leaf.dtype.is_floating else leaf,
             tf.nest.map_structure(tf.convert_to_tensor, inputs)))

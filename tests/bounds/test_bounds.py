@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests import small
-from vaeseq import seeds, vae
+from vaeseq import bounds, seeds, vae
 from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, resampling
 from vaeseq.bounds._importance import chunk_size
 from vaeseq.codec import latent
@@ -365,6 +365,16 @@ def test_the_size_of_chunks_follows_the_size_of_the_sequences():
 def test_arguments_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_bound_is_created_by_the_name_it_is_registered_under(monkeypatch):
+    class Tighter(IWAE):
+        name = "tighter"
+
+    monkeypatch.setitem(BOUNDS, "tighter", Tighter)
+    for name, kind in BOUNDS.items():
+        assert type(bounds.make(name, 3)) is kind
+    assert bounds.make("tighter", 3).num_samples == 3
 
 
 class TransformedLatent(vae.VRNN):

@@ -53,4 +53,4 @@ def make(
         return IWAE(num_samples, samples_at_once=samples_at_once)
     if name in _OBJECTIVES:
         return _OBJECTIVES[name](num_samples, samples_at_once=samples_at_once)
-    return FIVO(num_samples)
+    return BOUNDS[name](num_samples)
