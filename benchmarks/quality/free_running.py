@@ -61,7 +61,7 @@ def _rounded(value: float) -> float:
 
 def table(rows: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> str:
     """Returns a Markdown table of distances, with the spread of the training set."""
-    lines = ["| samples of | notes a frame | held | " + " | ".join(
+    lines = ["| samples of | notes per frame | frames per note | distance: " + " | ".join(
         f"{name.replace('_', ' ')}" for name in STATISTICS) + " |",
         "|" + " --- |" * (3 + len(STATISTICS))]
     if rows:
