@@ -59,6 +59,8 @@ def test_only_samples_like_the_music_are_within_its_spread():
         assert strange[name]["distance"] > 2 * strange[name]["spread"], name
     assert strange["notes_per_frame"]["samples"] == statistics_of(other)["notes_per_frame"]
     text = free_running.table([("one", alike), ("other", strange)])
+    columns = text.splitlines()[0].split(" | ")
+    assert len(set(columns)) == len(columns)
     assert text.splitlines()[-1].count("(!)") >= 5 and text.splitlines()[2].count("within") == 6
 
 

@@ -200,6 +200,12 @@ def test_every_name_and_file_that_a_page_names_exists(page):
         assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_every_link_of_a_page_has_a_text(page):
+    empty = re.findall(r"(?<!!)\[\]\([^)]*\)", page.read_text(encoding="utf-8"))
+    assert not empty, "GitHub shows nothing for these"
+
+
 def _check_benchmark(module, command, *options):
     """Checks that a benchmark has a command, and the command the options."""
     text = _help(importlib.import_module(module).program, command)
