@@ -29,6 +29,16 @@ def test_linear_multiplies_the_concatenation_of_its_parts(leading, use_bias):
         np.testing.assert_allclose(layer(inputs), expected, atol=1e-14)
 
 
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (0, 0)])
+def test_linear_layers_without_inputs_or_outputs_are_the_bias(sizes):
+    layer, x = networks.Linear(sizes[1]), random(2, sizes[0])
+    layer(x)
+    layer.b.assign(random(sizes[1]))
+    # In a graph, where TensorFlow fuses the product and the bias.
+    outputs = tf.function(layer, autograph=False)(x)
+    np.testing.assert_array_equal(outputs, tf.broadcast_to(layer.b, [2, sizes[1]]))
+
+
 def test_linear_starts_with_glorots_variance():
     layer = networks.Linear(300)
     layer(tf.zeros([1, 200]))

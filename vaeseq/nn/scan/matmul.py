@@ -105,10 +105,13 @@ def _multiply(x: Part, w: Tensor) -> Tensor:
             return tf.cast(x.matmul(w).to_tensor(), w.dtype)
         x = x.to_tensor()
     x = rounded(x)
+    if 0 in w.shape:
+        # A product of no elements to which a bias is added ends the process: TensorFlow fuses the
+        # two for oneDNN, which refuses the product by an exception that nothing catches.
+        return tf.reduce_sum(x[..., tf.newaxis] * w, -2)
     if x.shape.rank == 2:
         return tf.matmul(x, w)
     leading = nest_lib.shape_of(x)[:-1]
-    # Not by -1: with no features any number of rows would do.
     outputs = tf.matmul(nest_lib.merge_leading(x, len(leading)), w)
     return tf.reshape(outputs, [*leading, w.shape[-1]])
 
