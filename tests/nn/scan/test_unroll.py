@@ -473,6 +473,6 @@ def test_scan_rejects_an_unknown_number_of_steps():
 @pytest.mark.parametrize("change", [lambda s: (s,), lambda s: tf.cast(s, tf.float64),
                                     lambda s: s[..., tf.newaxis]])
 def test_scan_rejects_a_state_that_changes_its_form(mode, change):
-    with pytest.raises(ValueError, match=r"state keeps its structure.*starts as .*float32"):
+    with pytest.raises(ValueError, match=r"step to return a state like .*float32.*, got"):
         run_as(mode, lambda x: unroll.scan(
             lambda x, s: (x, change(s)), x, tf.zeros([2])))(tf.ones([2, 3]))
