@@ -13,6 +13,7 @@ from vaeseq import seeds, vae
 from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, _importance, resampling
 from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn.networks import MLP, RecurrentStack
 from vaeseq.vae import VAE_TYPES, CoreState
 
@@ -31,7 +32,8 @@ def float64_core(request):
     encoder, decoder = small.real_codec()
 
     def stack():
-        return RecurrentStack([4], dtype=tf.float64)
+        with float_dtype(tf.float64):
+            return RecurrentStack([4])
 
     def normal():
         return latent.DiagonalNormal(2, (4,), activation="tanh")
