@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from vaeseq import autoencoder, bounds, data, dtypes, vae
+from vaeseq import autoencoder, bounds, data, dtypes, nest, vae
 from vaeseq.evaluate import Sampler, clamping, export, imputation
+from vaeseq.nn import networks
 from vaeseq.train.loss import SequenceLoss
 
 BATCH = data.pad(list(np.asarray(small.reals(2, 4))), 4)
@@ -33,6 +34,14 @@ def test_all_numbers_are_float64(vae_type):
     generated = Sampler(vae.GenCore(loss.agent, core)).generate(length=2)
     assert dtypes_of((core.variables, out, state)) == {tf.float64}
     assert generated[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("cell", networks.CELLS)
+def test_a_layer_by_itself_has_the_dtype_in_which_it_was_built(cell):
+    with dtypes.float_dtype(tf.float64):
+        layer = networks.CELLS[cell](8)
+    x = tf.ones([2, 8], tf.float64)
+    assert dtypes_of(layer.step(x, nest.zeros(layer.state_spec, 2))) == {tf.float64}
 
 
 @pytest.mark.parametrize("bound", [bounds.ELBO(2), bounds.IWAE(2), bounds.FIVO(2)],

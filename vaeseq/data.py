@@ -115,11 +115,6 @@ class DataSet(abc.ABC):
     def batch(self, step: int) -> Batch:
         """Returns the batch of a step; equal steps give equal batches."""
 
-    @property
-    @abc.abstractmethod
-    def batches_per_epoch(self) -> int:
-        """Number of batches that cover the data about once."""
-
 
 class Streams(DataSet):
     """Splits one long sequence into B contiguous streams, one a row.
@@ -158,6 +153,7 @@ class Streams(DataSet):
 
     @property
     def batches_per_epoch(self) -> int:
+        """Number of batches that cover the data about once."""
         return self._num_windows
 
     @staticmethod
@@ -232,6 +228,7 @@ class Sequences(DataSet):
 
     @property
     def batches_per_epoch(self) -> int:
+        """Number of batches that cover the data about once."""
         return max(1, len(self._sequences) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
@@ -305,10 +302,6 @@ class ScheduledDataSet(DataSet):
         return batch._replace(is_start=np.ones_like(batch.is_start)) if (
             step == self._step) else batch
 
-    @property
-    def batches_per_epoch(self) -> int:
-        return self._first.batches_per_epoch
-
 
 class TFDataSet(tf.Module, DataSet):
     """Takes batches from a `tf.data.Dataset`, in its order and again from its start when it ends.
@@ -330,7 +323,6 @@ class TFDataSet(tf.Module, DataSet):
           ValueError: there is no element.
         """
         super().__init__(name="tf_data_set")
-        self._cardinality = int(dataset.cardinality())
         # Not an attribute of its own, which a checkpoint would hold.
         self._read = functools.partial(next, iter(dataset.repeat()))
         self._num_read = 0
@@ -339,10 +331,6 @@ class TFDataSet(tf.Module, DataSet):
         self._next = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.batch_size = 0
         self.batch_size = len(self.batch(0).lengths)
-
-    @property
-    def batches_per_epoch(self) -> int:
-        return max(1, self._cardinality)
 
     def batch(self, step: int) -> Batch:
         """Returns the next batch, or the last one again.

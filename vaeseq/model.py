@@ -287,7 +287,7 @@ class Model(abc.ABC):
             ops.build(first)
             # Validates with the training bound: other bounds may move in the other direction.
             evaluator = self.make_evaluator(bounds.make(
-                self.hparams.train_bound, self.hparams.train_samples, samples_at_once=None))
+                self.hparams.train_bound, self.hparams.train_samples, chunked=True))
             trainer = Trainer(
                 ops, data, self._checkpoints, objects=self._objects(), unit=self.unit,
                 validate=(lambda should_stop: validation.interruptible_score(
@@ -425,7 +425,7 @@ class Model(abc.ABC):
             samples = 1  # All samples would be equal.
         if (bound, samples) not in self._evaluators:  # Each one compiles again.
             self._evaluators[bound, samples] = self.make_evaluator(bounds.make(
-                bound, samples, samples_at_once=None, monte_carlo=self.hparams.use_monte_carlo_kl))
+                bound, samples, chunked=True, monte_carlo=self.hparams.use_monte_carlo_kl))
         return self._evaluators[bound, samples]
 
     def generate(

@@ -10,10 +10,10 @@ import tensorflow_probability as tfp
 
 from tests import small
 from vaeseq import bounds, seeds, vae
-from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, resampling
-from vaeseq.bounds._importance import chunk_size
+from vaeseq.bounds import BOUNDS, ELBO, FIVO, IWAE, _importance, resampling
 from vaeseq.codec import latent
 from vaeseq.dist_module import DistModule
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn.networks import MLP, RecurrentStack
 from vaeseq.vae import VAE_TYPES, CoreState
 
@@ -32,7 +32,8 @@ def float64_core(request):
     encoder, decoder = small.real_codec()
 
     def stack():
-        return RecurrentStack([4], dtype=tf.float64)
+        with float_dtype(tf.float64):
+            return RecurrentStack([4])
 
     def normal():
         return latent.DiagonalNormal(2, (4,), activation="tanh")
@@ -293,8 +294,9 @@ def test_weights_in_closed_form():
 
 
 @pytest.mark.parametrize("bound", [ELBO, IWAE])
-def test_chunks_of_samples_combine_to_the_bound_of_all(bound, core):
-    chunked = bound(6, samples_at_once=2)
+def test_chunks_of_samples_combine_to_the_bound_of_all(bound, core, monkeypatch):
+    monkeypatch.setattr(_importance, "_STEPS_AT_ONCE", 8)  # two samples of [2, 2] steps
+    chunked = bound(6, chunked=True)
     first = score(core, chunked, part=slice(0, 2))
     second = score(core, chunked, part=slice(2, None), state=first.state, seed=2)
     chunked_increments = tf.concat([first.increments, second.increments], 1)
@@ -311,28 +313,30 @@ def test_chunks_of_samples_combine_to_the_bound_of_all(bound, core):
     np.testing.assert_allclose(chunked_increments, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_chunks_of_samples_without_latents_are_compiled():
+def test_chunks_of_samples_without_latents_are_compiled(monkeypatch):
+    monkeypatch.setattr(_importance, "_STEPS_AT_ONCE", 16)  # two samples of [2, 4] steps
     core = small.gen_core("SRNN", latent_size=0).core
     run = tf.function(
-        lambda: score(core, IWAE(4, samples_at_once=2)).increments, autograph=False)
+        lambda: score(core, IWAE(4, chunked=True)).increments, autograph=False)
     small.close(run(), score(core, IWAE(4)).increments)
 
 
-def test_chunks_bound_the_memory_of_a_compiled_program():
+def test_chunks_bound_the_memory_of_a_compiled_program(monkeypatch):
+    monkeypatch.setattr(_importance, "_STEPS_AT_ONCE", 16)  # two samples of [2, 4] steps
     core, sizes = small.gen_core("ISEQ").core, {}
-    for at_once in (2, 12):
+    for chunked in (True, False):
         run = tf.function(
-            lambda at_once=at_once: score(core, IWAE(12, samples_at_once=at_once)).increments,
+            lambda chunked=chunked: score(core, IWAE(12, chunked=chunked)).increments,
             jit_compile=True)
         graph = run.get_concrete_function().graph.as_graph_def(add_shapes=True)
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         shapes = [tf.TensorShape(shape) for node in nodes
                   for shape in node.attr["_output_shapes"].list.shape]
         # Rows of the decoder's outputs: [B * S, T, E], of all samples or of those at once.
-        sizes[at_once] = max(shape[0] for shape in shapes
+        sizes[chunked] = max(shape[0] for shape in shapes
                              if shape.rank == 3 and shape[1:] == [4, 2] and shape[0])
-    assert sizes[12] == 24
-    assert sizes[2] <= 6
+    assert sizes[False] == 24
+    assert sizes[True] <= 6
 
 
 @pytest.mark.parametrize("spread", [0.5, 5.0, 60.0])
@@ -347,16 +351,14 @@ def test_the_variance_is_right_for_even_and_uneven_weights(spread):
 
 
 def test_the_size_of_chunks_follows_the_size_of_the_sequences():
-    assert chunk_size(1024, None, 8, 16) == 1024
-    assert chunk_size(1024, None, 8, 160) == 64  # 81,920 of at most 131,072 steps
-    assert chunk_size(1024, None, 1, 1 << 20) == 1
-    assert chunk_size(1024, 0, 8, 160) == 1024
-    assert chunk_size(6, None, 16, 2048) == 3
+    assert _importance.chunk_size(1024, True, 8, 16) == 1024
+    assert _importance.chunk_size(1024, True, 8, 160) == 64  # 81,920 of at most 131,072 steps
+    assert _importance.chunk_size(1024, True, 1, 1 << 20) == 1
+    assert _importance.chunk_size(1024, False, 8, 160) == 1024
+    assert _importance.chunk_size(6, True, 16, 2048) == 3
 
 
 @pytest.mark.parametrize("make, message", [
-    *((lambda size=size: IWAE(6, samples_at_once=size), f"divide num_samples=6, .* got {size}")
-      for size in (-1, 4, 12)),
     *((lambda bound=bound: bound(0), f"{name.upper()} .* expected at least 1, got 0")
       for name, bound in BOUNDS.items()),
     *((lambda fraction=fraction: resampling.when_ess_below(fraction),
@@ -482,9 +484,9 @@ class Coin(Guided):
 
 
 def test_doubly_reparameterized_gradients_need_all_samples_at_once():
-    for samples_at_once in (2, None):  # the masks of dropout would not be those of the samples
-        with pytest.raises(ValueError, match="expected samples_at_once=0, got"):
-            IWAE(4, samples_at_once=samples_at_once, doubly_reparameterized=True)
+    # The masks of dropout would not be those of the samples.
+    with pytest.raises(ValueError, match="expected chunked=False, got True"):
+        IWAE(4, chunked=True, doubly_reparameterized=True)
 
 
 def test_doubly_reparameterized_gradients_need_reparameterized_samples():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from vaeseq.codec import encoders
+from vaeseq.dtypes import float_dtype
 
 
 def spec(*shape, dtype=tf.float32):
@@ -17,7 +18,8 @@ def spec(*shape, dtype=tf.float32):
     (tf.uint8, tf.float64, tf.float64)])
 def test_flatten_casts_what_is_not_floating(dtype, cast_to, expected):
     observation = tf.cast(tf.reshape(tf.range(24) % 2, [2, 2, 2, 3]), dtype)
-    features = encoders.Flatten(spec(2, 3, dtype=dtype), dtype=cast_to)(observation)
+    with float_dtype(cast_to):
+        features = encoders.Flatten(spec(2, 3, dtype=dtype))(observation)
     assert features.dtype == expected
     np.testing.assert_array_equal(features, np.reshape(np.arange(24) % 2, [2, 2, 6]))
 
@@ -53,7 +55,8 @@ def test_embed_has_a_dense_gradient_that_counts_repeated_symbols():
 
 
 def test_embed_is_initialised_with_its_stddev():
-    encoder = encoders.Embed(100, 50, stddev=0.2, dtype=tf.float64)
+    with float_dtype(tf.float64):
+        encoder = encoders.Embed(100, 50, stddev=0.2)
     encoder(tf.constant([0]))
     assert encoder.embeddings.dtype == tf.float64
     assert 0.1 < np.std(encoder.embeddings) < 0.25  # truncated at two standard deviations

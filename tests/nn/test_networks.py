@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from vaeseq import nest
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import networks
 from vaeseq.nn.dropout import apply_dropout, enable_dropout
 
@@ -123,7 +124,8 @@ def test_dropout_keeps_the_mean():
     ("lstm", {}), ("gru", {"residual": True}), ("rglru", {"skip": True})])
 def test_whole_sequences_equal_steps(cell, arguments):
     """In outputs and final state, and with zeros for padding."""
-    stack = networks.RecurrentStack((4, 4), cell=cell, dtype=tf.float64, **arguments)
+    with float_dtype(tf.float64):
+        stack = networks.RecurrentStack((4, 4), cell=cell, **arguments)
     x = random(3, 5, 2, dtype=tf.float64)
     state, lengths = stack.initial_state(3), tf.constant([5, 2, 0])
     stepped, steps = state, []

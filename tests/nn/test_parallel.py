@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import networks, parallel
 
 
@@ -30,7 +31,8 @@ def make_step(stack):
 @pytest.mark.parametrize("batch_size,num_shards", [(4, 1), (4, 2), (5, 2), (1, 2), (3, 8)])
 def test_shards_add_up(batch_size, num_shards, jit_compile):
     rng = np.random.default_rng(2)
-    stack = networks.RecurrentStack((3,), dtype=tf.float64)
+    with float_dtype(tf.float64):
+        stack = networks.RecurrentStack((3,))
     batch = {"inputs": tf.constant(rng.normal(size=[batch_size, 4, 2])),
              "lengths": tf.constant(rng.integers(0, 5, size=[batch_size]))}
     step = make_step(stack)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import networks
 from vaeseq.nn.cells import LSTMState
 from vaeseq.nn.linear_recurrence import MinGRU, ParallelState, linear_scan
@@ -123,7 +124,8 @@ def make(cell, dtype=tf.float64, leading=(3,), size=3, steps=6):
     if cell == "transformer":
         heads = size // 2 + size % 2
         size, options = 2 * heads, {"heads": heads, "window": 4}
-    layer = networks.CELLS[cell](size, dtype=dtype, **options)
+    with float_dtype(dtype):
+        layer = networks.CELLS[cell](size, **options)
     inputs = rng.normal(size=[*leading, steps, 2]).astype(dtype.as_numpy_dtype)
 
     def random(spec):
@@ -175,7 +177,8 @@ def test_a_step_equals_numpy_for_any_leading_dimensions_and_parts(cell, leading)
 
 
 def test_a_gru_without_inputs_equals_numpy():
-    layer = networks.CELLS["gru"](3, dtype=tf.float64)
+    with float_dtype(tf.float64):
+        layer = networks.CELLS["gru"](3)
     inputs, h = np.zeros([2, 4, 0]), np.ones([2, 3])
     actual = tf.function(lambda: layer(tf.constant(inputs), tf.constant(h)), autograph=False)()
     assert_close(actual, numpy_whole("gru", layer, inputs, h))
@@ -278,7 +281,8 @@ def test_decays_of_a_linear_scan_may_be_zero_or_one(wrap):
     ("mingru", 6), ("rglru", 5), ("mamba", 5), ("transformer", 5)])
 @pytest.mark.slow
 def test_segments_change_no_output_and_no_gradient(cell, steps, monkeypatch):
-    stack = networks.RecurrentStack((4, 4), cell=cell, heads=2, window=3, dtype=tf.float64)
+    with float_dtype(tf.float64):
+        stack = networks.RecurrentStack((4, 4), cell=cell, heads=2, window=3)
     rng = np.random.default_rng(1)
     x = tf.constant(rng.normal(size=[2, steps, 3]))
     stack(x, stack.initial_state(2))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq import nest
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import networks, transformer
 from vaeseq.nn.dropout import enable_dropout
 from vaeseq.nn.transformer import Transformer
@@ -16,8 +17,9 @@ RNG = np.random.default_rng(2)
 
 def make(window, dtype=tf.float32, layers=1):
     """A stack with random weights."""
-    stack = networks.RecurrentStack(
-        (4,) * layers, cell="transformer", heads=2, window=window, dtype=dtype)
+    with float_dtype(dtype):
+        stack = networks.RecurrentStack(
+            (4,) * layers, cell="transformer", heads=2, window=window)
     stack.step(tf.zeros([1, 3], dtype), stack.initial_state(1))
     for variable in stack.trainable_variables:
         variable.assign_add(RNG.normal(size=variable.shape, scale=0.5))
@@ -50,7 +52,8 @@ def test_whole_sequences_equal_steps_from_a_carried_state(window, steps):
 
 def test_both_ways_a_step_reads_its_window_and_nothing_else():
     window, steps = 3, 10
-    layer = Transformer(8, heads=2, window=window, dtype=tf.float64)
+    with float_dtype(tf.float64):
+        layer = Transformer(8, heads=2, window=window)
     x = random(2, steps, 8, dtype=tf.float64)
     layer.both_ways(x)
     for variable in layer.trainable_variables:

@@ -312,6 +312,45 @@ def test_a_worker_that_waits_for_data_again_is_cut_off_at_the_rendezvous():
     chief.join()
 
 
+def test_a_worker_that_is_cut_off_after_a_long_wait_connects_again(monkeypatch):
+    first, second = make_workers(2)
+    send_part, cut, content = data_sharing._send_part, [], io.BytesIO()
+
+    def cut_first(peer, part):
+        if not cut:
+            cut.append(part)
+            time.sleep(2)
+            raise ConnectionResetError
+        send_part(peer, part)
+
+    monkeypatch.setattr(data_sharing, "_send_part", cut_first)
+    with data_sharing.sending(first) as send:
+        part = data_sharing.Part({}, np.arange(9, dtype=np.uint8))
+        chief = threading.Thread(target=send, args=(lambda task: part, 8), daemon=True)
+        chief.start()
+        data_sharing.receive(second, lambda header: content, 1)
+        chief.join(60)
+    assert cut and content.getvalue() == bytes(range(9))
+
+
+def test_a_worker_that_has_its_data_does_not_extend_the_wait_for_another():
+    first, second, third = make_workers(3)
+
+    def start_again():
+        for seconds in (8, 4):  # the second time, nobody sends anything
+            with contextlib.suppress(LostWorkerError):
+                data_sharing.receive(second, lambda header: io.BytesIO(), seconds)
+
+    worker = threading.Thread(target=start_again, daemon=True)
+    worker.start()
+    part = data_sharing.Part({}, np.zeros([0], np.uint8))
+    with data_sharing.sending(first) as send, \
+            pytest.raises(LostWorkerError, match=rf"^worker 2 \({third.addresses[2]}\) did not"):
+        send(lambda task: part, 1)
+    assert worker.is_alive()
+    worker.join()
+
+
 def test_a_worker_that_waits_for_data_probes_whether_the_chief_can_be_reached():
     first, second = make_workers(2)
     with distribute.listen(first), distribute.connect(second, time.monotonic() + 5) as chief:

@@ -21,7 +21,7 @@ _OBJECTIVES: dict[str, type[Reconstruction | MMD | Adversarial | Jumpy]] = {
 
 
 def make(
-    name: str, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
+    name: str, num_samples: int = 1, *, chunked: bool = False, monte_carlo: bool = False,
     free_bits: float = 0.0, free_bits_per: str = "total",
 ) -> Bound:
     """Creates a bound by name.
@@ -30,9 +30,8 @@ def make(
       name: "elbo", "iwae" or "fivo"; for training a TDVAE also "jumpy"; for a SEQAE
         "reconstruction", "mmd" or "adversarial".
       num_samples: S, the number of samples of the latents.
-      samples_at_once: for ELBO and IWAE, how many samples are in memory together, a divisor of S;
-        0 for all; None for as many as the sequences' size allows. FIVO's particles interact and
-        are always together.
+      chunked: scores as many samples at a time as the sequences' size allows, which bounds the
+        memory; by default all of them. FIVO's particles interact and are always together.
       monte_carlo: for ELBO, whether the KL is estimated from the samples even where it has a
         closed form.
       free_bits: for ELBO, the bits a step of KL that the objective does not penalise.
@@ -44,13 +43,13 @@ def make(
     if name not in (*BOUNDS, *_OBJECTIVES):
         raise ValueError(f"expected a bound among {', '.join(BOUNDS)}, got {name!r}.")
     if name == ELBO.name:
-        return ELBO(num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo,
+        return ELBO(num_samples, chunked=chunked, monte_carlo=monte_carlo,
                     free_bits=free_bits, free_bits_per=free_bits_per)
     if free_bits:
         raise ValueError(f"free_bits={free_bits}: only the elbo has a KL term of its own; "
                          f"expected 0 with {name!r}.")
     if name == IWAE.name:
-        return IWAE(num_samples, samples_at_once=samples_at_once)
+        return IWAE(num_samples, chunked=chunked)
     if name in _OBJECTIVES:
-        return _OBJECTIVES[name](num_samples, samples_at_once=samples_at_once)
+        return _OBJECTIVES[name](num_samples, chunked=chunked)
     return BOUNDS[name](num_samples)

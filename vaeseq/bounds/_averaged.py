@@ -8,12 +8,7 @@ import math
 import tensorflow as tf
 
 from vaeseq import nest
-from vaeseq.bounds._importance import (
-    WeightedSamples,
-    check_samples_at_once,
-    encode,
-    importance_weights,
-)
+from vaeseq.bounds._importance import WeightedSamples, encode, importance_weights
 from vaeseq.bounds.base import Bound, BoundResult, BoundState
 from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import SequenceCore
@@ -23,22 +18,21 @@ class AveragedBound(Bound):
     """Averages what `terms` computes for each sample and step."""
 
     def __init__(
-        self, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False
+        self, num_samples: int = 1, *, chunked: bool = False, monte_carlo: bool = False
     ):
         """Creates the bound.
 
         Args:
           num_samples: S, the number of samples of the latents.
-          samples_at_once: how many samples are in memory together, a divisor of S; 0 for all of
-            them; None for as many as the sequences' size allows.
+          chunked: scores as many samples at a time as the sequences' size allows, which bounds the
+            memory; by default all of them.
           monte_carlo: estimates the KL from the samples even where it has a closed form.
 
         Raises:
-          ValueError: `num_samples` is below 1, or `samples_at_once` does not divide it.
+          ValueError: `num_samples` is below 1.
         """
         super().__init__(num_samples)
-        check_samples_at_once(num_samples, samples_at_once)
-        self._samples_at_once = samples_at_once
+        self._chunked = chunked
         self._monte_carlo = monte_carlo
 
     @abc.abstractmethod
@@ -65,7 +59,7 @@ class AveragedBound(Bound):
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(
             core, encoded, state.latent, self.num_samples, lengths,
-            samples_at_once=self._samples_at_once, analytic=not self._monte_carlo, seed=seed)
+            chunked=self._chunked, analytic=not self._monte_carlo, seed=seed)
         if not core.has_density:
             samples = samples._replace(kl=tf.zeros_like(samples.kl))
         terms = self.terms(core, samples, state, lengths, kl_weight=kl_weight, seed=seed)

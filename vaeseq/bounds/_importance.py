@@ -24,24 +24,15 @@ from vaeseq.vae.base import SequenceCore, VAECore
 _STEPS_AT_ONCE = 1 << 17
 
 
-def check_samples_at_once(num_samples: int, samples_at_once: int | None) -> None:
-    """Raises ValueError unless chunks of `samples_at_once` make up `num_samples`."""
-    if samples_at_once is not None and (
-            samples_at_once < 0 or num_samples % (samples_at_once or num_samples)):
-        raise ValueError(
-            f"expected samples_at_once to divide num_samples={num_samples}, or 0 for all of them "
-            f"at once, or None, got {samples_at_once}.")
-
-
 def chunk_size(
-    num_samples: int, samples_at_once: int | None, rows: int | Tensor, steps: int | Tensor
+    num_samples: int, chunked: bool, rows: int | Tensor, steps: int | Tensor
 ) -> int:
     """Returns how many of S samples of each of B rows of T steps are in memory together.
 
-    A divisor of S; 0 stands for all, None for as many as the sequences' size allows.
+    All, or with `chunked` the largest divisor of S that the sequences' size allows.
     """
-    if samples_at_once is not None or not (isinstance(rows, int) and isinstance(steps, int)):
-        return samples_at_once or num_samples
+    if not chunked or not (isinstance(rows, int) and isinstance(steps, int)):
+        return num_samples
     limit = max(1, _STEPS_AT_ONCE // max(1, rows * steps))
     return max(size for size in range(1, num_samples + 1)
                if num_samples % size == 0 and size <= limit)
@@ -114,8 +105,7 @@ class WeightedSamples(NamedTuple):
 
 def importance_weights(
     core: SequenceCore, encoded: Features, latent: Nest, num_samples: int,
-    lengths: Tensor | None, *,
-    samples_at_once: int | None, analytic: bool, seed: Seed,
+    lengths: Tensor | None, *, chunked: bool, analytic: bool, seed: Seed,
 ) -> WeightedSamples:
     """Samples latents of whole sequences from the posterior and scores them.
 
@@ -129,12 +119,12 @@ def importance_weights(
       latent: `CoreState.latent` before the first step, a nest of `[B, S, ...]`.
       num_samples: S.
       lengths: int32 `[B]`, valid steps of each row.
-      samples_at_once: as for `chunk_size`.
+      chunked: as for `chunk_size`.
       analytic: whether `kl` is in closed form where one is known.
       seed: int32 `[2]`.
     """
     num_rows, num_steps = (nest.leading_dim(encoded.observed, axis) for axis in (0, 1))
-    size = chunk_size(num_samples, samples_at_once, num_rows, num_steps)
+    size = chunk_size(num_samples, chunked, num_rows, num_steps)
     row_lengths = None if lengths is None else tf.repeat(lengths, size)
 
     def score_chunk(inputs: tuple[Nest, Seed]) -> WeightedSamples:

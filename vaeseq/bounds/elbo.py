@@ -19,7 +19,7 @@ class ELBO(AveragedBound):
     name = "elbo"
 
     def __init__(
-        self, num_samples: int = 1, *, samples_at_once: int | None = 0, monte_carlo: bool = False,
+        self, num_samples: int = 1, *, chunked: bool = False, monte_carlo: bool = False,
         free_bits: float = 0.0, free_bits_per: str = "total",
     ):
         """Creates the bound.
@@ -27,8 +27,8 @@ class ELBO(AveragedBound):
         Args:
           num_samples: S, the number of samples of the latents. The mean of the bound is the same
             for any S, its variance falls as 1/S.
-          samples_at_once: how many samples are in memory together, a divisor of S; 0 for all of
-            them; None for as many as the sequences' size allows.
+          chunked: scores as many samples at a time as the sequences' size allows, which bounds the
+            memory; by default all of them.
           monte_carlo: estimates the KL from the samples even where it has a closed form.
           free_bits: bits a step of KL that are free: the objective charges at least this much, so
             that a smaller KL gains nothing (after Kingma et al., arXiv:1606.04934). Where the KL is
@@ -38,11 +38,9 @@ class ELBO(AveragedBound):
             closed form, also with `monte_carlo`.
 
         Raises:
-          ValueError: `num_samples` is below 1, `samples_at_once` does not divide it, or
-            `free_bits_per` is another word.
+          ValueError: `num_samples` is below 1, or `free_bits_per` is another word.
         """
-        super().__init__(
-            num_samples, samples_at_once=samples_at_once, monte_carlo=monte_carlo)
+        super().__init__(num_samples, chunked=chunked, monte_carlo=monte_carlo)
         if free_bits_per not in ("total", "dimension"):
             raise ValueError(
                 f"expected free_bits_per of total or dimension, got {free_bits_per!r}.")

@@ -9,7 +9,6 @@ from vaeseq.bounds import resampling
 from vaeseq.bounds._importance import (
     Densities,
     check_density,
-    check_samples_at_once,
     densities_of,
     encode,
     importance_weights,
@@ -29,29 +28,27 @@ class IWAE(Bound):
     name = "iwae"
 
     def __init__(
-        self, num_samples: int = 1, *, samples_at_once: int | None = 0,
+        self, num_samples: int = 1, *, chunked: bool = False,
         doubly_reparameterized: bool = False,
     ):
         """Creates the bound.
 
         Args:
           num_samples: S, the number of samples of the latents.
-          samples_at_once: how many samples are in memory together, a divisor of S; 0 for all of
-            them; None for as many as the sequences' size allows.
+          chunked: scores as many samples at a time as the sequences' size allows, which bounds the
+            memory; by default all of them.
           doubly_reparameterized: uses the DReG estimator of the gradient (Tucker et al.,
             arXiv:1810.04152): the same mean, a smaller variance for the posterior's parameters,
             at the price of scoring each sample twice, all at once.
 
         Raises:
-          ValueError: `num_samples` is below 1, `samples_at_once` does not divide it, or it is not
-            0 where the DReG estimator is used.
+          ValueError: `num_samples` is below 1, or `chunked` with the DReG estimator.
         """
         super().__init__(num_samples)
-        check_samples_at_once(num_samples, samples_at_once)
-        if doubly_reparameterized and samples_at_once != 0:
+        if doubly_reparameterized and chunked:
             raise ValueError("doubly reparameterized gradients score all samples at once; expected "
-                             f"samples_at_once=0, got {samples_at_once}.")
-        self._samples_at_once = samples_at_once
+                             "chunked=False, got True.")
+        self._chunked = chunked
         self._doubly_reparameterized = doubly_reparameterized
 
     def check(self, core: SequenceCore) -> VAECore:
@@ -65,7 +62,7 @@ class IWAE(Bound):
         encoded = encode(core, contexts, observed, state, lengths)
         samples = importance_weights(
             core, encoded, state.latent, self.num_samples, lengths,
-            samples_at_once=self._samples_at_once, analytic=True, seed=seed)
+            chunked=self._chunked, analytic=True, seed=seed)
         log_prob, log_ratio = nest.mask_time(
             (samples.log_prob, samples.log_ratio), lengths, axis=2)  # [B, S, T]
         log_w = log_prob - kl_weight * log_ratio

@@ -28,18 +28,18 @@ class Jumpy(Bound):
 
     name = "jumpy"
 
-    def __init__(self, num_samples: int = 1, *, samples_at_once: int | None = 0):
+    def __init__(self, num_samples: int = 1, *, chunked: bool = False):
         """Creates the bound.
 
         Args:
           num_samples: S, of the latents and of the gaps.
-          samples_at_once: as for `ELBO`.
+          chunked: as for `ELBO`.
 
         Raises:
-          ValueError: `num_samples` is below 1, or `samples_at_once` does not divide it.
+          ValueError: `num_samples` is below 1.
         """
         super().__init__(num_samples)
-        self._elbo = ELBO(num_samples, samples_at_once=samples_at_once)
+        self._elbo = ELBO(num_samples, chunked=chunked)
 
     def check(self, core: SequenceCore) -> TDVAE:
         if not isinstance(core, TDVAE):

@@ -1,7 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """Encoders of one tensor.
 
-Floating observations keep their dtype; integers and bools are cast to the argument `dtype`.
+Floating observations keep their dtype; integers and bools are cast to the dtype in which the
+encoder was built (see `vaeseq.dtypes`).
 """
 
 from __future__ import annotations
@@ -23,14 +24,11 @@ from vaeseq.types import Spec, Tensor
 class Flatten(Encoder):
     """Flattens an observation to a vector: [..., E] -> [..., F]."""
 
-    def __init__(self, input_spec: Spec, *, dtype: tf.DType | None = None,
-                 name: str | None = None) -> None:
+    def __init__(self, input_spec: Spec, *, name: str | None = None) -> None:
         """Creates the encoder.
 
         Args:
           input_spec: of one observation, of any dtype.
-          dtype: the dtype to which integers and bools are cast; by default float32 (see
-            `vaeseq.dtypes`).
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.
@@ -38,7 +36,7 @@ class Flatten(Encoder):
         """
         super().__init__(name=name)
         self._input_spec = heads.check_spec(self, "input_spec", input_spec, "encoders")
-        self._dtype = dtype or dtypes.default_dtype()
+        self._dtype = dtypes.default_dtype()
 
     @property
     def input_spec(self) -> Spec:
@@ -57,14 +55,13 @@ class Embed(Encoder):
     """A learnt vector for each symbol: integers [...] -> [..., F]."""
 
     def __init__(self, vocab_size: int, size: int, *, stddev: float = 1.0,
-                 dtype: tf.DType | None = None, name: str | None = None) -> None:
+                 name: str | None = None) -> None:
         """Creates the encoder; its table is created by the first call.
 
         Args:
           vocab_size: V; symbols must be in [0, V), which is not checked.
           size: F.
           stddev: standard deviation of the vectors before training.
-          dtype: of the features; by default float32 (see `vaeseq.dtypes`).
 
         Raises:
           ValueError: `vocab_size` or `size` is below 1.
@@ -76,7 +73,7 @@ class Embed(Encoder):
         self._vocab_size = vocab_size
         self._size = size
         self._stddev = stddev
-        self._dtype = dtype or dtypes.default_dtype()
+        self._dtype = dtypes.default_dtype()
 
     @property
     def input_spec(self) -> Spec:
@@ -110,7 +107,7 @@ class MLPEncoder(Encoder):
 
     def __init__(self, input_spec: Spec, sizes: Sequence[int], *, activation: str = "relu",
                  activate_final: bool = True, dropout: float = 0.0,
-                 dtype: tf.DType | None = None, name: str | None = None) -> None:
+                 name: str | None = None) -> None:
         """Builds the layers; their variables are created by the first call.
 
         Args:
@@ -119,15 +116,13 @@ class MLPEncoder(Encoder):
           activation: of the layers, a name as for `networks.MLP`.
           activate_final: whether the activation is also applied to the last layer.
           dropout: dropout rate after each activation, inside `dropout.enable_dropout`.
-          dtype: the dtype to which integers and bools are cast; by default float32 (see
-            `vaeseq.dtypes`).
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.
           ValueError: the shape of `input_spec` is not fully defined, or an unknown activation.
         """
         super().__init__(name=name)
-        self._to_vector = Flatten(input_spec, dtype=dtype)
+        self._to_vector = Flatten(input_spec)
         self._output_size = sizes[-1] if sizes else self._to_vector.output_size
         self._mlp = MLP(sizes, activation=activation, activate_final=activate_final,
                         dropout=dropout)
@@ -149,8 +144,7 @@ class ConvEncoder(Encoder):
 
     def __init__(self, input_spec: Spec, channels: Sequence[int] = (32, 64, 64), *,
                  kernel_size: int = 3, stride: int = 2, activation: str = "relu",
-                 scale: float = 1.0, dtype: tf.DType | None = None,
-                 name: str | None = None) -> None:
+                 scale: float = 1.0, name: str | None = None) -> None:
         """Builds the layers; their variables are created by the first call.
 
         Args:
@@ -160,8 +154,6 @@ class ConvEncoder(Encoder):
           stride: of each layer, which divides height and width by it, rounding up.
           activation: after each layer, a name as for `networks.MLP`.
           scale: factor of the pixels, for instance 1 / 255 for bytes.
-          dtype: the dtype to which integers and bools are cast; by default float32 (see
-            `vaeseq.dtypes`).
 
         Raises:
           TypeError: `input_spec` is not a `tf.TensorSpec`.
@@ -176,7 +168,7 @@ class ConvEncoder(Encoder):
             raise ValueError("ConvEncoder expects kernel_size and stride of at least 1, got "
                              f"{kernel_size=}, {stride=}.")
         self._scale = scale
-        self._dtype = dtype or dtypes.default_dtype()
+        self._dtype = dtypes.default_dtype()
         self._layers = [snt.Conv2D(count, kernel_size, stride, w_init=initializers.He())
                         for count in channels]
         self._activation = _layers.Activation(activation)

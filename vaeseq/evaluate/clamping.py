@@ -23,7 +23,7 @@ from vaeseq.codec.missing import MaskedDecoder
 from vaeseq.data import Masked
 from vaeseq.dist_module import DistModule
 from vaeseq.types import Nest, Seed, Tensor
-from vaeseq.vae.base import CoreState, VAECore, require_steps
+from vaeseq.vae.base import VAECore, WrappedCore, require_steps
 from vaeseq.vae.gen_core import GenCore
 
 
@@ -88,40 +88,19 @@ class _TemperedDecoder(DistModule):
         return self._decoder.dist(params)
 
 
-class _PriorProposal(VAECore):
+class _PriorProposal(WrappedCore):
     """Another core whose posterior is its prior, and whose observations may be incomplete."""
 
     def __init__(self, core: VAECore, temperature: float) -> None:
         decoder = core.decoder if temperature == 1 else _TemperedDecoder(core.decoder, temperature)
-        super().__init__(MaskedDecoder(decoder), name="prior_proposal")
-        self.dtype = core.dtype
-        self._core = core
+        super().__init__(core, MaskedDecoder(decoder), name="prior_proposal")
+        self.has_density = True
 
-    @property
-    def latent_size(self) -> int:
-        return self._core.latent_size
-
-    @property
-    def state_spec(self) -> CoreState:
-        return self._core.state_spec
-
-    def initial_state(self, batch_size: int | Tensor) -> CoreState:
-        return self._core.initial_state(batch_size)
-
-    def encode_contexts(
-        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
-    ) -> tuple[Nest, Nest]:
-        return self._core.encode_contexts(contexts, state, lengths)
-
-    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
-        return self._core.hidden(context_feature, state)
-
-    def prior(self, h: Nest) -> tfd.Distribution:
-        return self._core.prior(h)
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
+        return ()
 
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
         del feature
         return self.prior(h)
-
-    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
-        return self._core.update(h, z)

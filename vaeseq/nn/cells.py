@@ -18,6 +18,7 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
+from vaeseq import dtypes
 from vaeseq.nn.initializers import Glorot, Initializer, Ones, Orthogonal, Zeros
 from vaeseq.nn.scan import matmul, unroll
 from vaeseq.nn.scan.matmul import Parts, as_parts
@@ -93,6 +94,8 @@ def rms_norm(inputs: Tensor, scale: Tensor) -> Tensor:
 class Cell(snt.Module, abc.ABC):
     """A recurrent layer with `size` units, H.
 
+    Its inputs and its state have the dtype in which it was built (see `vaeseq.dtypes`).
+
     Attributes:
       size: H.
       is_pre_norm: whether the layer normalises its inputs and adds to them, so that a stack
@@ -103,11 +106,10 @@ class Cell(snt.Module, abc.ABC):
     is_pre_norm = False
     is_residual = False
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
+    def __init__(self, size: int, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.size = size
-        self._dtype = dtype
+        self._dtype = dtypes.default_dtype()
 
     @property
     @abc.abstractmethod
@@ -152,9 +154,8 @@ class LSTMState(NamedTuple):
 class LSTM(Cell):
     """A long short-term memory layer; the bias of its forget gate starts at 1."""
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
-        super().__init__(size, dtype=dtype, name=name)
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        super().__init__(size, name=name)
         self._gates = Linear(4 * size, name="gates", w_init=_GateWeights(size),
                              b_init=_ForgetBias(size))
 
@@ -181,9 +182,8 @@ class LSTM(Cell):
 class GRU(Cell):
     """A gated recurrent unit."""
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
-        super().__init__(size, dtype=dtype, name=name)
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        super().__init__(size, name=name)
         self._input = Linear(3 * size, name="input", w_init=_GateWeights(size, recurrent=False))
         self._recurrent = Linear(3 * size, name="recurrent", w_init=_GateWeights(size))
 

@@ -139,16 +139,14 @@ class ParallelCell(Cell):
       units: E, the size of u_t, v_t and g_t.
     """
 
-    def __init__(self, size: int, *, units: int | None = None, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
+    def __init__(self, size: int, *, units: int | None = None, name: str | None = None) -> None:
         """Creates the layer; its variables are created at the first call.
 
         Args:
           size: H, of the outputs.
           units: E; H by default.
-          dtype: of the state; the inputs must have it too.
         """
-        super().__init__(size, dtype=dtype, name=name)
+        super().__init__(size, name=name)
         self.units = units or size
         self._inputs = Linear(2 * self.units, name="inputs")
         self._outputs = Linear(size, name="outputs", use_bias=False)
@@ -239,9 +237,8 @@ class LinearCell(ParallelCell):
 class MinGRU(LinearCell):
     """A minimal gated recurrent unit; its units start with time constants of 1.4 to 55 steps."""
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
-        super().__init__(size, dtype=dtype, name=name)
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        super().__init__(size, name=name)
         self._gate = Linear(size, name="gate", b_init=_Spread(-4.0, 1.0))
 
     def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -254,9 +251,8 @@ class RGLRU(LinearCell):
 
     _POWER = 8.0
 
-    def __init__(self, size: int, *, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
-        super().__init__(size, dtype=dtype, name=name)
+    def __init__(self, size: int, *, name: str | None = None) -> None:
+        super().__init__(size, name=name)
         self._gates = Linear(2 * size, name="gates")
 
     def _recurrence(self, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,16 +47,14 @@ class Mamba(ParallelCell):
 
     is_pre_norm = True
 
-    def __init__(self, size: int, *, states: int = 16, dtype: tf.DType = tf.float32,
-                 name: str | None = None) -> None:
+    def __init__(self, size: int, *, states: int = 16, name: str | None = None) -> None:
         """Creates the layer; its variables are created at the first call.
 
         Args:
           size: H, of the outputs.
           states: N, numbers in the state of each unit.
-          dtype: of the state; the inputs must have it too.
         """
-        super().__init__(size, units=2 * size, dtype=dtype, name=name)
+        super().__init__(size, units=2 * size, name=name)
         self._states = states
         self._rank = max(1, size // 16)
         self._selection = Linear(self._rank + 2 * states, use_bias=False, name="selection")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import dtypes
 from vaeseq import nest as nest_lib
 from vaeseq.description import Described
 from vaeseq.nn import cells
@@ -104,7 +103,7 @@ class RecurrentStack(Described, snt.Module):
 
     def __init__(self, sizes: Sequence[int], *, cell: str = "lstm", dropout: float = 0.0,
                  residual: bool = False, skip: bool = False, heads: int = 4, window: int = 128,
-                 dtype: tf.DType | None = None, name: str | None = None) -> None:
+                 name: str | None = None) -> None:
         """Creates the layers; their variables are created at the first call.
 
         Args:
@@ -118,8 +117,6 @@ class RecurrentStack(Described, snt.Module):
           skip: whether the stack's inputs are appended to its outputs, [..., H + F].
           heads: attention heads of each "transformer" layer.
           window: past steps that each "transformer" layer attends to.
-          dtype: of the state; the inputs must have it too; by default that of
-            `vaeseq.dtypes`.
 
         Raises:
           ValueError: an unknown cell, a dropout rate outside [0, 1), or sizes that the heads do not
@@ -133,9 +130,8 @@ class RecurrentStack(Described, snt.Module):
         self._dropout = dropout
         self._residual = residual or issubclass(CELLS[cell], ParallelCell)
         self._skip = skip
-        dtype = dtype or dtypes.default_dtype()
         options = {"heads": heads, "window": window, "dropout": dropout}
-        self._layers = [CELLS[cell](size, dtype=dtype, name=f"{cell}_{i}",
+        self._layers = [CELLS[cell](size, name=f"{cell}_{i}",
                                     **(options if cell == "transformer" else {}))
                         for i, size in enumerate(sizes)]
         self._norm = RMSNorm(name="norm") if sizes and CELLS[cell].is_pre_norm else None

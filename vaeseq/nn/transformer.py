@@ -47,7 +47,6 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from vaeseq import dtypes
 from vaeseq import nest as nest_lib
 from vaeseq.description import Described
 from vaeseq.nn.cells import Cell, Linear, RMSNorm
@@ -79,7 +78,7 @@ class Transformer(Cell):
     is_residual = True
 
     def __init__(self, size: int, *, heads: int = 4, window: int = 128, dropout: float = 0.0,
-                 dtype: tf.DType = tf.float32, name: str | None = None) -> None:
+                 name: str | None = None) -> None:
         """Creates the layer; its variables are created at the first call.
 
         Args:
@@ -88,12 +87,11 @@ class Transformer(Cell):
           window: W, the number of past steps that a step attends to, beside itself.
           dropout: the probability that a unit is dropped before each of the two additions, inside
             `dropout.enable_dropout`.
-          dtype: of the state; the inputs must have it too.
 
         Raises:
           ValueError: H is no multiple of 2 * heads, a window below 1, or a wrong dropout rate.
         """
-        super().__init__(size, dtype=dtype, name=name)
+        super().__init__(size, name=name)
         if heads < 1 or size % (2 * heads):
             raise ValueError(
                 f"Expected a size that is a multiple of twice the number of heads, got size {size} "
@@ -233,8 +231,7 @@ class BidirectionalTransformer(Described, snt.Module):
     """Transformer blocks that each attend to both sides, and a normalisation after the last."""
 
     def __init__(self, sizes: Sequence[int], *, heads: int = 4, window: int = 128,
-                 dropout: float = 0.0, dtype: tf.DType | None = None,
-                 name: str | None = None) -> None:
+                 dropout: float = 0.0, name: str | None = None) -> None:
         """Creates the layers; their variables are created at the first call.
 
         Args:
@@ -242,7 +239,6 @@ class BidirectionalTransformer(Described, snt.Module):
           heads: attention heads of each layer.
           window: steps on either side that each layer attends to.
           dropout: as for `Transformer`.
-          dtype: of the inputs; by default that of `vaeseq.dtypes`.
 
         Raises:
           ValueError: no sizes, or those that a `Transformer` does not have.
@@ -252,7 +248,7 @@ class BidirectionalTransformer(Described, snt.Module):
             raise ValueError("Expected the size of at least one layer, got sizes=().")
         self._layers = [
             Transformer(size, heads=heads, window=window, dropout=dropout,
-                        dtype=dtype or dtypes.default_dtype(), name=f"transformer_{number}")
+                        name=f"transformer_{number}")
             for number, size in enumerate(sizes)]
         self._norm = RMSNorm(name="norm")
 

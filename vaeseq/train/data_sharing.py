@@ -65,7 +65,7 @@ def sending(cluster: Cluster) -> Iterator[Send]:
                         with contextlib.suppress(OSError):  # it is cut off, and connects again
                             _send_part(peer, part)
                             waiting.remove(task)
-                deadline = time.monotonic() + seconds
+                        deadline = time.monotonic() + seconds
 
         yield send
 
@@ -95,16 +95,21 @@ def _send_part(peer: socket.socket, part: Part) -> None:
 def receive(
     cluster: Cluster, open_file: Callable[[dict[str, Any]], BinaryIO], seconds: float
 ) -> None:
-    """Receives this worker's part from the chief, for which it waits some seconds.
+    """Receives this worker's part from the chief; connects again where it is cut off.
 
-    The content is written to the file that `open_file` returns for the header.
+    The content is written to the file that `open_file` returns for the header. In all, it tries to
+    connect for so many seconds; the time while it is connected does not count.
 
     Raises:
       LostWorkerError: the chief did not listen in time, or was lost.
       OSError: the file cannot be written.
     """
     deadline = time.monotonic() + seconds
-    while not _receive(distribute.connect(cluster, deadline), cluster.task, open_file):
+    while True:
+        chief, start = distribute.connect(cluster, deadline), time.monotonic()
+        if _receive(chief, cluster.task, open_file):
+            return
+        deadline += time.monotonic() - start
         time.sleep(distribute.RETRY_SECONDS)
 
 

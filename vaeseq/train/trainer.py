@@ -13,14 +13,14 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from vaeseq import data as data_lib
 from vaeseq.bounds import ELBO
-from vaeseq.data import Batch
+from vaeseq.data import Batch, DataSet
 from vaeseq.evaluate.likelihood import ACTIVE_NATS, Score
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
 from vaeseq.runs.progress import Progress
@@ -55,13 +55,6 @@ class Periods(NamedTuple):
             raise ValueError(
                 f"expected periods of at least 1 step, got log={self.log} and valid={self.valid}. "
                 "For no validation before the end give a large number.")
-
-
-class Batches(Protocol):
-    """Training batches as a function of the step, such as a `vaeseq.data.DataSet`."""
-
-    def batch(self, step: int) -> Batch:
-        """Returns batch number `step`, from 0; all batches have the same number of rows."""
 
 
 class Callback:
@@ -110,7 +103,7 @@ class Trainer:
     """Runs `TrainOps` over a data set; validates, saves checkpoints and writes metrics."""
 
     def __init__(
-        self, ops: TrainOps, data: Batches | tf.data.Dataset, checkpoints: Checkpoints, *,
+        self, ops: TrainOps, data: DataSet | tf.data.Dataset, checkpoints: Checkpoints, *,
         objects: dict[str, tf.Module], validate: Callable[[ShouldStop], Score | None] | None = None,
         after_validation: Callable[[int, Writer, Log], None] = lambda step, writer, log: None,
         periods: Periods = Periods(), unit: str = "step", strategy: Strategy = SINGLE_PROCESS,

@@ -418,3 +418,45 @@ class VAECore(SequenceCore):
 
         (h, outputs), state = unroll.scan(step, (context_features, latents), state, lengths)
         return Inferred(latents, self.prior(h), self.posterior(h, features), outputs, state)
+
+
+class WrappedCore(VAECore):
+    """Another core, of which a subclass overrides some methods.
+
+    Attributes:
+      core: the other core.
+    """
+
+    def __init__(
+        self, core: VAECore, decoder: DistModule | None = None, name: str | None = None
+    ):
+        """Creates the core; `decoder` is by default that of the other core."""
+        super().__init__(core.decoder if decoder is None else decoder, name=name,
+                         latent_size=core.latent_size, state_spec=core.state_spec)
+        self.dtype, self.has_density = core.dtype, core.has_density
+        self.core = core
+
+    def initial_state(self, batch_size: int | Tensor) -> CoreState:
+        return self.core.initial_state(batch_size)
+
+    def encode_contexts(
+        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
+    ) -> tuple[Nest, Nest]:
+        return self.core.encode_contexts(contexts, state, lengths)
+
+    def encode_observed(
+        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
+    ) -> Nest:
+        return self.core.encode_observed(context_features, observed, lengths)
+
+    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
+        return self.core.hidden(context_feature, state)
+
+    def prior(self, h: Nest) -> tfd.Distribution:
+        return self.core.prior(h)
+
+    def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
+        return self.core.posterior(h, feature)
+
+    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
+        return self.core.update(h, z)

@@ -20,10 +20,10 @@ from tensorflow_probability import distributions as tfd
 from vaeseq.codec.flows import FlowDistribution, InverseAutoregressiveFlow
 from vaeseq.hparams import HParams
 from vaeseq.types import Nest, Tensor
-from vaeseq.vae.base import CoreState, VAECore
+from vaeseq.vae.base import VAECore, WrappedCore
 
 
-class FlowPosterior(VAECore):
+class FlowPosterior(WrappedCore):
     """Another core with flows applied to its posterior (see the module description)."""
 
     def __init__(self, core: VAECore, flows: Sequence[InverseAutoregressiveFlow],
@@ -34,10 +34,7 @@ class FlowPosterior(VAECore):
           core: the core whose posterior is refined; its samples must be reparameterized.
           flows: in the order of sampling, each of the core's latent size.
         """
-        super().__init__(core.decoder, latent_size=core.latent_size, state_spec=core.state_spec,
-                         name=name)
-        self.has_density = core.has_density
-        self.core = core
+        super().__init__(core, name=name)
         self.flows = tuple(flows)
 
     @classmethod
@@ -54,30 +51,8 @@ class FlowPosterior(VAECore):
                 core.latent_size, hparams.latent_decoder_fc_layers, activation=hparams.activation,
                 name=f"flow_{number}") for number in range(hparams.posterior_flows)])
 
-    def initial_state(self, batch_size: int | Tensor) -> CoreState:
-        return self.core.initial_state(batch_size)
-
-    def encode_contexts(
-        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
-    ) -> tuple[Nest, Nest]:
-        return self.core.encode_contexts(contexts, state, lengths)
-
-    def encode_observed(
-        self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
-    ) -> Nest:
-        return self.core.encode_observed(context_features, observed, lengths)
-
-    def hidden(self, context_feature: Nest, state: Nest) -> Nest:
-        return self.core.hidden(context_feature, state)
-
-    def prior(self, h: Nest) -> tfd.Distribution:
-        return self.core.prior(h)
-
     def posterior(self, h: Nest, feature: Nest) -> tfd.Distribution:
         return FlowDistribution(self.core.posterior(h, feature), self.flows)
-
-    def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
-        return self.core.update(h, z)
 
     def record_posterior(self, q_z: tfd.Distribution, z: Tensor) -> Nest:
         return q_z.log_prob(z)

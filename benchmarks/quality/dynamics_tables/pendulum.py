@@ -78,10 +78,6 @@ class _DrivenDataSet(DataSet):
     def batch(self, step: int) -> Batch:
         return _with_inputs(self._pairs.batch(step))
 
-    @property
-    def batches_per_epoch(self) -> int:
-        return self._pairs.batches_per_epoch
-
 
 def _with_inputs(pairs: Batch) -> Batch:
     frames, torques = pairs.observed

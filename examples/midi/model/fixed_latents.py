@@ -10,10 +10,10 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import nest
 from vaeseq.types import Nest, Tensor
-from vaeseq.vae import CoreState, VAECore
+from vaeseq.vae.base import CoreState, VAECore, WrappedCore
 
 
-class FixedLatents(VAECore):
+class FixedLatents(WrappedCore):
     """Another core with z_1:T fixed: the prior is deterministic, the rest is unchanged.
 
     The state carries the remaining latents, so that `GenCore` samples from it as from any core.
@@ -21,33 +21,22 @@ class FixedLatents(VAECore):
 
     def __init__(self, core: VAECore, latents: Tensor, name: str | None = None):
         """Fixes the latents of a core for all steps that will be drawn, `[B, T, Z]`."""
-        super().__init__(core.decoder, name=name)
-        self.dtype = core.dtype
-        self._core = core
+        super().__init__(core, name=name)
         self._latents = latents
 
     @property
-    def latent_size(self) -> int:
-        return self._core.latent_size
-
-    @property
     def state_spec(self) -> CoreState:
-        context_feature, latent = self._core.state_spec
+        context_feature, latent = self.core.state_spec
         remaining = tf.TensorSpec(self._latents.shape[1:], self._latents.dtype)
         return CoreState(context_feature, (latent, remaining))
 
     def initial_state(self, batch_size: int | Tensor) -> CoreState:
-        context_feature, latent = self._core.initial_state(batch_size)
+        context_feature, latent = self.core.initial_state(batch_size)
         return CoreState(context_feature, (latent, tf.convert_to_tensor(self._latents)))
-
-    def encode_contexts(
-        self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
-    ) -> tuple[Nest, Nest]:
-        return self._core.encode_contexts(contexts, state, lengths)
 
     def hidden(self, context_feature: Nest, state: Nest) -> Nest:
         latent, remaining = state
-        return self._core.hidden(context_feature, latent), remaining
+        return self.core.hidden(context_feature, latent), remaining
 
     def prior(self, h: Nest) -> tfd.Distribution:
         _, remaining = h
@@ -59,7 +48,7 @@ class FixedLatents(VAECore):
 
     def update(self, h: Nest, z: Tensor) -> tuple[Tensor, Nest]:
         inner, remaining = h
-        outputs, latent = self._core.update(inner, z)
+        outputs, latent = self.core.update(inner, z)
         return outputs, (latent, tf.roll(remaining, -1, axis=1))
 
 

@@ -320,11 +320,6 @@ class RandomWindows(DataSet):
         self._cumulative = np.cumsum(counts)
         self._size = min(size, max(last - first for _, first, last in self._runs))
 
-    @property
-    def batches_per_epoch(self) -> int:
-        steps = sum(last - first for _, first, last in self._runs)
-        return max(1, steps // (self.batch_size * self._size))
-
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng([self._seed, step])
         chosen = np.searchsorted(

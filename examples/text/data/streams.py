@@ -45,6 +45,7 @@ class TextStreams(DataSet):
 
     @property
     def batches_per_epoch(self) -> int:
+        """Number of batches that cover the data about once."""
         return max(1, int(self._first[-1]) // self.batch_size)
 
     def batch(self, step: int) -> Batch:

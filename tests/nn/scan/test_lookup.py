@@ -11,6 +11,7 @@ from vaeseq.agent import EncodeObserved
 from vaeseq.bounds import ELBO
 from vaeseq.codec import encoders
 from vaeseq.data import Batch
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import cells
 from vaeseq.nn.scan import lookup, matmul, unroll
 from vaeseq.nn.scan import plan as plan_lib
@@ -178,7 +179,8 @@ class Drawing:
 
     def __init__(self, dtype):
         self.table = tf.Variable(tf.cast(TABLE, dtype))
-        self.cell = cells.LSTM(6, dtype=dtype)
+        with float_dtype(dtype):
+            self.cell = cells.LSTM(6)
         self.first = tf.constant([1, 4, 0, 0])
         self.cell.step(self.features(self.table, self.first), self.begin()[1])
 

@@ -127,7 +127,7 @@ def test_latents_in_segments(short_segments, vae_type):
 
     def whole(features):
         return _importance.importance_weights(
-            model.core, features, state.latent, 2, lengths, samples_at_once=None, analytic=True,
+            model.core, features, state.latent, 2, lengths, chunked=True, analytic=True,
             seed=small.SEED)
 
     def by_parts(features):
@@ -137,7 +137,7 @@ def test_latents_in_segments(short_segments, vae_type):
                 lambda x, first=first: x[:, first:first + 2], features[:3]), features.context_state)
             parts.append(_importance.importance_weights(
                 model.core, part, latent, 2, tf.clip_by_value(lengths - first, 0, 2),
-                samples_at_once=None, analytic=True, seed=seeds.fold_in(small.SEED, number)))
+                chunked=True, analytic=True, seed=seeds.fold_in(small.SEED, number)))
             latent = parts[-1].latent
         return _importance.WeightedSamples(
             *(tf.concat(fields, 2) for fields in zip(*(part[:5] for part in parts))), latent)
@@ -165,7 +165,7 @@ def test_fixed_samples_have_the_dropout_of_those_drawn(short_segments):
         with enable_dropout(seeds.make(4)):
             features = _importance.encode(model.core, contexts, observed, state, None)
             drawn = _importance.importance_weights(
-                model.core, features, state.latent, 2, None, samples_at_once=None, analytic=True,
+                model.core, features, state.latent, 2, None, chunked=True, analytic=True,
                 seed=small.SEED)
             fixed = _importance.densities_of(model.core, features, drawn.z, state.latent, None)
         return (drawn.log_prob, drawn.log_ratio), (fixed.p_x, fixed.q_z - fixed.p_z)

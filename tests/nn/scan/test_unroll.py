@@ -7,6 +7,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest
+from vaeseq.dtypes import float_dtype
 from vaeseq.nn import networks
 from vaeseq.nn.dropout import enable_dropout
 from vaeseq.nn.scan import lookup, matmul, unroll
@@ -52,7 +53,8 @@ class Everything(snt.Module):
         self.second = networks.Linear(4)
         self.given = networks.Linear(3, use_bias=False)
         self.twice = networks.Linear(4)
-        self.cell = networks.RecurrentStack((4,), dtype=dtype)
+        with float_dtype(dtype):
+            self.cell = networks.RecurrentStack((4,))
         self.scale = tf.Variable(tf.ones([4], dtype) * 0.7)
         self.table = tf.Variable(tf.reshape(tf.linspace(tf.cast(-1, dtype), 1, 12), [3, 4]))
 
@@ -133,7 +135,8 @@ def test_lookups_as_inputs_equal_a_python_loop(mode, lengths):
     rng = np.random.default_rng(4)
     table = tf.Variable(rng.normal(size=[4, 3]))
     numbers = tf.constant(rng.integers(0, 4, [3, 8]))
-    cell = networks.RecurrentStack((5,), dtype=tf.float64)
+    with float_dtype(tf.float64):
+        cell = networks.RecurrentStack((5,))
     alone = networks.Linear(2)
     bare = networks.Linear(2, use_bias=False)
     lengths = None if lengths is None else tf.constant(lengths)
@@ -473,6 +476,6 @@ def test_scan_rejects_an_unknown_number_of_steps():
 @pytest.mark.parametrize("change", [lambda s: (s,), lambda s: tf.cast(s, tf.float64),
                                     lambda s: s[..., tf.newaxis]])
 def test_scan_rejects_a_state_that_changes_its_form(mode, change):
-    with pytest.raises(ValueError, match=r"state keeps its structure.*starts as .*float32"):
+    with pytest.raises(ValueError, match=r"step to return a state like .*float32.*, got"):
         run_as(mode, lambda x: unroll.scan(
             lambda x, s: (x, change(s)), x, tf.zeros([2])))(tf.ones([2, 3]))

@@ -260,17 +260,5 @@ def _flatten(nest: Nest) -> list[Tensor]:
 
 
 def _check_state(before: Nest, after: Nest) -> None:
-    def describe(nest: Nest) -> Nest:
-        return tf.nest.map_structure(lambda x: f"{x.dtype.name}{x.shape}", nest)
-
     before, after = (tf.nest.map_structure(tf.convert_to_tensor, x) for x in (before, after))
-    try:
-        tf.nest.assert_same_structure(before, after)
-        same = all(x.dtype == y.dtype and x.shape.is_compatible_with(y.shape) for x, y in
-                   zip(tf.nest.flatten(before), tf.nest.flatten(after), strict=True))
-    except (ValueError, TypeError):
-        same = False
-    if not same:
-        raise ValueError("A scan's state keeps its structure, dtypes and shapes. It starts as "
-                         f"{describe(before)}, but the step returns {describe(after)}. Pass an "
-                         "initial state like the one that the step returns.")
+    nest_lib.require_like(after, before, "scan: expected the step to return a state")
