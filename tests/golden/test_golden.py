@@ -16,6 +16,9 @@ pytestmark = pytest.mark.golden
 # A float32 has 24 bits. Another machine may sum tens of numbers in another order, and the errors of
 # 20 steps may accumulate: 2**-24 * 50 * 20 = 6e-5 of figures of order one.
 TOLERANCE = {"rtol": 6e-5, "atol": 6e-5}
+# In GAUSSDIFF's bound a rounding error of an observation near 1 counts 2**-24 / 1e-3 (the least
+# noise) * 23 (the rate of g) * 2 (sequences destroyed in two parts) = 3e-3, times a normal number.
+COARSE = {("numbers-gaussdiff", "nats"): {**TOLERANCE, "atol": 1e-2}}
 
 
 @pytest.mark.parametrize("name", cases.NAMES)
@@ -25,7 +28,8 @@ def test_scores_and_samples_are_those_of_the_saved_run(name):
     # A sample of symbols differs if a random number is within a rounding error of a boundary: for
     # 20 symbols on about one machine in 10,000, for 160 notes in 1,000.
     for key, values in actual.items():
-        np.testing.assert_allclose(values, expected[key], **TOLERANCE, err_msg=key)
+        tolerance = COARSE.get((name, key), TOLERANCE)
+        np.testing.assert_allclose(values, expected[key], **tolerance, err_msg=key)
 
 
 def test_every_core_of_the_registry_has_a_saved_run():
