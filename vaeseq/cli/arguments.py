@@ -209,6 +209,11 @@ def output_file(text: str) -> OutputFile:
     return OutputFile(path)
 
 
+def appended_file(text: str) -> pathlib.Path:
+    """Returns the path of a file to append to, which need not exist; see `output_file`."""
+    return pathlib.Path(output_file(text))
+
+
 def check_output(
     option: str, output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
 ) -> None:
