@@ -73,10 +73,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _default_hparams(source: Path | None) -> MidiHParams:
-    """Returns the hyperparameters of a new run without --hparams: those of `source`, if any."""
+    """Returns the hyperparameters of a new run without --hparams: those of `source`, if any.
+
+    The programs are not taken: they are those of the music.
+    """
     if source is None:
         return MidiHParams()
-    return warm_start.source_hparams(LogDir(source, PROGRAM), MidiHParams)
+    return warm_start.source_hparams(LogDir(source, PROGRAM), MidiHParams).replace(programs=())
 
 
 def _initial_mean(
