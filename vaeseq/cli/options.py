@@ -136,6 +136,22 @@ def add_samples(parser: argparse.ArgumentParser, units: str, *, text: str) -> No
         help="with --samples: draw the metrics against the length of the samples")
 
 
+def overrides_of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Returns `--hparams` with the hyperparameters `names`, which have options of their own, too.
+
+    Raises:
+      UsageError: an option and `--hparams` give different values.
+    """
+    overrides = dict(args.hparams)
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and overrides.setdefault(name, value) != value:
+            raise arguments.UsageError(
+                f"--{name} {value}: expected one value of {name}, got {overrides[name]} by "
+                "--hparams, too. Leave one out.")
+    return overrides
+
+
 def resolve_hparams(
     log_dir: LogDir, kind: type[_Hyperparameters], overrides: dict[str, Any]
 ) -> _Hyperparameters:

@@ -32,9 +32,7 @@ def run(args: argparse.Namespace) -> None:
     if settings.exists(log_dir):
         raise UsageError(f"{str(log_dir.path)!r} holds a tuned model. Resume with "
                          f"`{PROGRAM} tune`, or give another --log-dir.")
-    overrides = dict(args.hparams)
-    if args.grid is not None:
-        overrides["grid"] = args.grid
+    overrides = options.overrides_of(args, "grid")
     source = warm_start.resolve_source(log_dir, args.init_from)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, MidiHParams, overrides)

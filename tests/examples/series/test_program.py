@@ -115,6 +115,10 @@ def test_training_resumes_and_refuses_other_data(run, trained, tmp_path):
     ended = run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, *WORDS,
                 "--num-steps", "60")
     assert "nothing to do" in ended.out
+    ended = run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, "--known",
+                "promo", "--num-steps", "60", "--hparams",
+                "output=auto,scaling=auto,horizon=0,season=0,context=0,lags=[]")  # as resolved
+    assert "nothing to do" in ended.out
     (tmp_path / "other.csv").write_text(csv(rows(days=99)))
     ended = run("train", "--log-dir", trained.log_dir, "--train-data", tmp_path / "other.csv",
                 *WORDS)
@@ -322,6 +326,7 @@ def test_wrong_use_of_training(run, trained, tmp_path):
     for words, message in (
             (("--targets", "sale"), "Did you mean 'sales'?"),
             (("--freq", "7x"), "--freq: expected auto, none or a step"),
+            (("--season", "7", "--hparams", "season=5"), "--season 7: expected one value of"),
             (("--valid-windows", "40"), "expected a series of more than 161 steps"),
             (("--targets", "a,a"), "expected different names of columns"),
             (("--targets", '"a'), "in quotation marks where one holds a comma; got")):
