@@ -176,6 +176,11 @@ def some_of(allowed: Collection[str], separator: str = ",") -> Callable[[str], l
     return converter(read)
 
 
+def list_of(read: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """Returns a converter to a list, such as 0,1,2, whose parts `read` converts."""
+    return lambda text: [read(part) for part in text.split(",")]
+
+
 def readable_file(text: str) -> pathlib.Path:
     """Returns the path of a readable regular file."""
     path, mode = _status(text)
