@@ -40,17 +40,16 @@ def run(args: argparse.Namespace) -> None:
     log_dir = LogDir(args.log_dir, PROGRAM)
     source = warm_start.resolve_source(log_dir, args.init_from)
     overrides = options.overrides_of(args, "season", "horizon")
-    seed = args.seed or 0
     defaults = SeriesHParams()
     hparams = defaults.replace(**overrides)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, SeriesHParams, {
             name: value for name, value in overrides.items()
             if name not in _RESOLVED or value != getattr(defaults, name)})
-        seed = log_dir.seed() if args.seed is None else args.seed
     elif source is not None:
         hparams = warm_start.source_hparams(
             LogDir(source, PROGRAM), SeriesHParams).replace(**overrides)
+    seed = options.resolve_seed(log_dir, args.seed)
     is_fixed = log_dir.exists or source is not None
     is_chosen = hparams.output != "auto" and not log_dir.exists  # for data that may not suit it
     fixed = list(hparams.as_dict()) if is_fixed else list(overrides)
