@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from vaeseq.cli.program import log
-from vaeseq.tuning import learning
+from vaeseq.cli import tuning_options
 
 from ..tuning import rewards
 from ._shared import load_model
@@ -14,9 +12,4 @@ from ._shared import load_model
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    model = load_model(args)
-    domain = rewards.domain(model)
-    learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=log)
-    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
-          else learning.table(learnt))
+    tuning_options.run_prefer(args, rewards.domain(load_model(args)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from vaeseq.cli import program
-from vaeseq.tuning import learning
+from vaeseq.cli import tuning_options
 
 from ..tuning import rewards
 from .loading import load_model
@@ -14,8 +12,4 @@ from .loading import load_model
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    domain = rewards.domain(load_model(args))
-    learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=program.log)
-    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
-          else learning.table(learnt))
+    tuning_options.run_prefer(args, rewards.domain(load_model(args)))
