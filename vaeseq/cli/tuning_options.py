@@ -6,14 +6,11 @@ import argparse
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vaeseq import fields
 from vaeseq.cli import arguments, options, program
 from vaeseq.fields import Field
-
-if TYPE_CHECKING:
-    from vaeseq.tuning.learning import Domain
 
 _MOST_STEPS = 10**9
 
@@ -78,15 +75,6 @@ def run(args: argparse.Namespace, tuning: Any, program_name: str, length: str) -
     if report:
         print(report.table(tuning.model.unit, length))
     options.print_end(result, args, program_name, tuning.model.unit)
-
-
-def run_prefer(args: argparse.Namespace, domain: Domain) -> None:
-    """Learns a reward from choices between sequences of `domain`, and prints its accuracy."""
-    from vaeseq.tuning import learning
-    learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=program.log)
-    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
-          else learning.table(learnt))
 
 
 def _number(field: Field) -> Callable[[str], Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from vaeseq.cli import tuning_options
+from vaeseq.cli.program import log
+from vaeseq.tuning import learning
 
 from ..tuning import rewards
 from .loading import load_model
@@ -12,4 +13,5 @@ from .loading import load_model
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    tuning_options.run_prefer(args, rewards.domain(load_model(args)))
+    print(learning.report(args.choices, rewards.domain(load_model(args)), seed=args.seed,
+                          as_json=args.json, log=log))
