@@ -145,7 +145,7 @@ def test_some_of_splits_a_list_of_known_names():
 
 
 def test_a_wrong_part_of_a_list_is_a_wrong_use():
-    parser = arguments.ArgumentParser("p")
+    parser = arguments.ArgumentParser()
     parser.add_argument("--seeds", type=arguments.list_of(arguments.seed), default="0,1")
     assert parser.parse_args([]).seeds == [0, 1] and parser.parse_args(["--seeds=5"]).seeds == [5]
     with pytest.raises(arguments.UsageError, match="--seeds: .*'x'"):

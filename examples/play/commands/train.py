@@ -18,11 +18,12 @@ from ..hparams import PlayHParams
 def train(options: argparse.Namespace) -> None:
     """Starts a run, or resumes it."""
     log_dir = LogDir(options.log_dir, PROGRAM)
+    seed = run_options.resolve_seed(log_dir, options.seed)
     if log_dir.exists:
         hparams = run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
+        log_dir.check_same(hparams, seed)  # before anything is printed
     else:
         hparams = PlayHParams().replace(**options.hparams)
-    seed = run_options.resolve_seed(log_dir, options.seed)
     game = env.game(hparams.game, hparams.observed_indices)
     size = game.actions.size
     actions = f"{size} discrete actions" if game.actions.discrete else f"actions [{size}]"
