@@ -159,7 +159,8 @@ def add_arguments(parser: argparse.ArgumentParser, results: Path) -> None:
         help="folder of the runs, which a repeated command resumes")
     add("--results", type=arguments.new_directory, default=results, metavar="DIR",
         help="folder of the results")
-    add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0", metavar="N,N",
+        help="seeds of the runs")
     add("--num-steps", type=arguments.whole(1, 10**7), default=2000, metavar="N",
         help="updates of each run")
     add("--test-size", type=arguments.whole(2, 10**6), default=10**6, metavar="N",
@@ -205,7 +206,7 @@ def measure_all(
     Raises UsageError if an existing result has not the values that are expected of its row.
     """
     options.results.mkdir(parents=True, exist_ok=True)
-    for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
+    for seed in options.seeds:
         for name in names:
             path = options.results / f"{data.name}-{name}-{seed}.json"
             if existing_result(path, **expected(name)) is None:

@@ -69,8 +69,10 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the runs, which a repeated command resumes")
     add("--results", type=arguments.new_directory, default=_RESULTS, metavar="DIR",
         help="folder of the results")
-    add("--betas", default="0,0.1,1,4", metavar="X,X", help="weights of the KL")
-    add("--seeds", default="0", metavar="N,N", help="seeds of the runs")
+    add("--betas", type=arguments.list_of(arguments.real(Range(0, 1e6))), default="0,0.1,1,4",
+        metavar="X,X", help="weights of the KL")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0", metavar="N,N",
+        help="seeds of the runs")
     add("--num-steps", type=arguments.whole(1, 10**7), default=500, metavar="N",
         help="updates of each run")
     add("--latent-size", type=arguments.whole(2, 1 << 12), default=6, metavar="N",
@@ -86,9 +88,8 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
-    weight = arguments.real(Range(0, 1e6))
-    for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
-        for beta in [weight(beta) for beta in options.betas.split(",")]:
+    for seed in options.seeds:
+        for beta in options.betas:
             path = options.results / f"beta-{beta:g}-{seed}.json"
             if existing_result(path, updates=options.num_steps,
                                latent_size=options.latent_size) is None:

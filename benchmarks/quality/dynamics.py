@@ -55,7 +55,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("name", choices=NAMES, help="the table")
     add("--models", metavar="A,B", help="models to run (default: all)")
-    add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0,1,2", metavar="N,N",
+        help="seeds of the runs of each model")
     add("--updates", type=arguments.whole(1, 1 << 40), metavar="N",
         help="number of updates (default: the model's); with other --results for a trial")
     add("--max-minutes", type=arguments.minutes, default=_MAX_MINUTES, metavar="M",
@@ -80,9 +81,8 @@ def _run(options: argparse.Namespace) -> None:
             raise arguments.UsageError(f"{options.name}: expected its data, --data FILE.npz.")
         recorded["data"] = table.checksum(options.data)
     models = arguments.some_of(table.models)(options.models) if options.models else table.models
-    seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
-        for seed in seeds:
+        for seed in options.seeds:
             for model in models:
                 log_dir = (options.log_dir or Path(temporary)) / f"{options.name}-{model}-{seed}"
                 row = _row(table, model, seed, log_dir, options, recorded)

@@ -464,8 +464,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("task", choices=TASKS, help="what is measured")
     add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of runs and results")
-    add("--seeds", type=arguments.some_of([str(seed) for seed in range(100)]), default=["0"],
-        metavar="A,B", help="seeds, one run each (default: 0)")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0", metavar="A,B",
+        help="seeds, one run each")
     add("--corpus", type=arguments.readable_file, metavar="FILE",
         help="data of counterpoint, or text of shakespeare")
     add("--base-steps", type=arguments.whole(1, 10**6), default=1500, metavar="N",
@@ -476,7 +476,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     options.out_dir.mkdir(parents=True, exist_ok=True)
-    for seed in map(int, options.seeds):
+    for seed in options.seeds:
         start = time.perf_counter()
         figures = TASKS[options.task](options, seed)
         result = {"task": options.task, "seed": seed, "seconds": time.perf_counter() - start,

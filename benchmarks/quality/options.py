@@ -39,8 +39,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", type=arguments.readable_file, required=True, metavar="FILE",
         help="text to train on")
     add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of the results")
-    add("--seeds", type=arguments.some_of([str(n) for n in range(100)]), default=["0"],
-        metavar="N,N", help="one training run each")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0", metavar="N,N",
+        help="one training run each")
     add("--num-steps", type=arguments.whole(1, 1_000_000), default=1500, metavar="N",
         help="updates")
 
@@ -56,15 +56,14 @@ def _run(options: argparse.Namespace) -> None:
             for average in AVERAGES:
                 name = f"{schedule}-{average}-{seed}"
                 hparams = TextHParams().parse(f"{_HPARAMS},{rate},weight_average={average}")
-                model = TextModel(hparams, vocabulary, options.out_dir / f"{name}-run",
-                                  seed=int(seed))
+                model = TextModel(hparams, vocabulary, options.out_dir / f"{name}-run", seed=seed)
                 start = time.perf_counter()
                 model.train([symbols[:split]], num_steps=options.num_steps,
                             periods=Periods(valid=options.num_steps))
                 seconds = time.perf_counter() - start
                 score, _ = model.score_text(symbols[split:])
                 _save(options.out_dir / f"{name}.json", {
-                    "schedule": schedule, "weight_average": float(average), "seed": int(seed),
+                    "schedule": schedule, "weight_average": float(average), "seed": seed,
                     "nats_per_character": score.nats_per_step, "seconds": seconds,
                     "num_steps": options.num_steps})
                 if (schedule, average, seed) == ("cosine", "0", options.seeds[0]):

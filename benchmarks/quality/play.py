@@ -61,7 +61,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the runs and their figures")
     add("--games", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
         help="games to learn (default: all)")
-    add("--seeds", default="0,1,2,3,4", metavar="N,N", help="seeds of the runs of each game")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0,1,2,3,4", metavar="N,N",
+        help="seeds of the runs of each game")
     add("--max-minutes", type=arguments.minutes, default=math.inf, metavar="M",
         help="limit of one run in this session")
     add("--hparams", default="", metavar="K=V,K=V", help="further hyperparameters, for a trial")
@@ -77,7 +78,7 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from examples.play.hparams import PlayHParams
     options.log_dir.mkdir(parents=True, exist_ok=True)
-    for seed in [arguments.seed(seed) for seed in options.seeds.split(",")]:
+    for seed in options.seeds:
         for name in options.games:
             result = options.log_dir / f"{name}-{seed}.json"
             hparams = PlayHParams().parse(RECIPES[name].overrides).parse(options.hparams)

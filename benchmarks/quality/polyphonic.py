@@ -52,7 +52,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     _results_argument(parser, arguments.new_directory)
     add("--models", type=arguments.some_of(RECIPES), default=list(RECIPES), metavar="A,B",
         help="models to run (default: all)")
-    add("--seeds", default="0,1,2", metavar="N,N", help="seeds of the runs of each model")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0,1,2", metavar="N,N",
+        help="seeds of the runs of each model")
     add("--max-minutes", type=arguments.minutes, default=_MAX_MINUTES, metavar="M",
         help="limit of the training of one run")
     add("--scale-steps", type=float, default=1.0, metavar="X",
@@ -69,14 +70,13 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    seeds = [arguments.seed(seed) for seed in options.seeds.split(",")]
     pieces = archives.load(options.archive)
     options.results.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
+    for seed in options.seeds:
         for name in options.models:
             print(json.dumps(_row(name, seed, pieces, options)), flush=True)
     for name in options.models:
-        _average(name, seeds, options)
+        _average(name, options.seeds, options)
     print()
     _table(options)
 

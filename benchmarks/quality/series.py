@@ -102,8 +102,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     add("name", choices=[*ROWS, *TASKS], help="the data set")
     add("--data", type=arguments.readable_file, required=True, metavar="FILE", help="its table")
     add("--out-dir", type=Path, required=True, metavar="DIR", help="folder of the results")
-    add("--seeds", type=arguments.some_of([str(n) for n in range(100)]), default=["0"],
-        metavar="N,N", help="one training run each")
+    add("--seeds", type=arguments.list_of(arguments.seed), default="0", metavar="N,N",
+        help="one training run each")
     add("--max-minutes", type=arguments.minutes, default=15.0, metavar="M",
         help="limit of each training run")
 
@@ -112,7 +112,7 @@ def _run(options: argparse.Namespace) -> None:
     options.out_dir.mkdir(parents=True, exist_ok=True)
     if options.name in TASKS:
         for seed in options.seeds:
-            _run_task(options, int(seed))
+            _run_task(options, seed)
         return
     row = ROWS[options.name]
     train_data = options.out_dir / f"{options.name}-train.csv"
@@ -127,13 +127,13 @@ def _run(options: argparse.Namespace) -> None:
             "evaluate", "--log-dir", log_dir, "--eval-data", options.data, "--windows",
             row.windows, "--season", row.season, "--json", "--plot",
             options.out_dir / f"{options.name}-{seed}.png"))
-        result = {"row": options.name, "seed": int(seed), "seconds": sessions.seconds,
+        result = {"row": options.name, "seed": seed, "seconds": sessions.seconds,
                   **row._asdict(), "scores": scores, **provenance("benchmarks.quality.series")}
         path = options.out_dir / f"{options.name}-{seed}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         model, naive = scores["model"], scores["seasonal_naive"]
         print(json.dumps({
-            "row": options.name, "seed": int(seed), "seconds": round(sessions.seconds),
+            "row": options.name, "seed": seed, "seconds": round(sessions.seconds),
             **{name: model[name] for name in ("mase", "wql", "crps", "coverage")},
             "naive_mase": naive["mase"], "naive_wql": naive["wql"], "naive_crps": naive["crps"]}),
             flush=True)

@@ -113,7 +113,7 @@ def _impute_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns of completions, each a sample of the filled series")
     add("--num-samples", type=arguments.whole(2, 10**4), default=200, metavar="N",
         help="samples that medians and intervals are computed from")
-    add("--particles", type=arguments.whole(1, 10**5), default=256, metavar="N",
+    add("--num-particles", type=arguments.whole(1, 10**5), default=256, metavar="N",
         help="particles of the filter")
     add("--lookahead", type=arguments.whole(0, 1 << 12), default=8, metavar="N",
         help="steps after a gap that count")
@@ -151,11 +151,7 @@ def _anomalies_arguments(parser: argparse.ArgumentParser) -> None:
         help="directory of the new run")
     add("--num-steps", type=arguments.whole(1, 10**9), metavar="N",
         help="updates of the new run (default: those of the first)")
-    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
-        help="bound for models with latents; others are scored exactly (default: as for "
-             "`evaluate`)")
-    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="samples of the latents (default: the hyperparameter log_prob_samples)")
+    options.add_bound(parser)
     add("--seed", type=arguments.seed, default=0, help="seed of the samples")
     _add_gaps(parser)
 

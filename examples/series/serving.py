@@ -12,7 +12,8 @@ the model was trained with in `score`, that of the export in `forecast`.
                `model.model.ScoredSteps`)
     forecast   values [1, T, D], seen [1, T, D], lengths [1], the inputs of each step, those of the
                steps after the origin (future_input_...), num_paths, seed
-               -> paths [num_paths, horizon, D], in the model's units as well
+               -> paths [num_paths, horizon, D], in the model's units as well, whose deviations
+               from their median are calibrated (`model.spread`)
 
 `space` in `model.json` says what these are. Paths in the data's units (`WindowMaker.to_data`) are,
 by the `loc` and the `scale` `[D]` of the window:
@@ -24,14 +25,12 @@ by the `loc` and the `scale` `[D]` of the window:
 
 Refused are lengths above T or H, codes that the model does not have, and values that are seen but
 not finite, or that its output cannot have.
-
-The calibration of the spread (`model.spread`) is not part of `forecast`; `model.json` has the
-factors.
 """
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq import nest, seeds
@@ -97,10 +96,12 @@ def signatures(
         batch = batch_of(tensors, "")
         num_paths = assert_first(
             num_paths, [expect(num_paths > 0, "num_paths: expected at least 1")])
-        return {"paths": sampler(
+        paths = sampler(
             gen_core, batch.observed, batch.lengths, batch.inputs,
             inputs_of(tensors, "future_", tf.constant([horizon])), num_paths, True, 1.0,
-            seeds.from_number(seed))}
+            seeds.from_number(seed))
+        kind = model.maker.space.kind
+        return {"paths": _calibrated(paths, model.spread.factors(kind, horizon), kind)}
 
     future = flatten_named(
         "future_input", nest.with_leading(model.input_spec, 1, horizon)._asdict())
@@ -111,6 +112,17 @@ def signatures(
         "forecast": Signature(forecast, {
             **window("", 1, context), **future, "num_paths": tf.TensorSpec([], tf.int32),
             "seed": _SEED})}
+
+
+def _calibrated(paths: Tensor, factors: np.ndarray | None, kind: str) -> Tensor:
+    """Returns paths `[M, H, D]` with the spread that `Spread.apply` gives them."""
+    if factors is None:
+        return paths
+    ordered, count = tf.cast(tf.sort(paths, axis=0), tf.float64), tf.shape(paths)[0]
+    median = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    spread = median + factors[:, np.newaxis] * (tf.cast(paths, tf.float64) - median)
+    return tf.cast(
+        tf.maximum(tf.round(spread), 0.0) if kind == "counts" else spread, paths.dtype)
 
 
 def _right_values(

@@ -144,6 +144,14 @@ def test_some_of_splits_a_list_of_known_names():
             arguments.some_of(("one", "two"))(text)
 
 
+def test_a_wrong_part_of_a_list_is_a_wrong_use():
+    parser = arguments.ArgumentParser()
+    parser.add_argument("--seeds", type=arguments.list_of(arguments.seed), default="0,1")
+    assert parser.parse_args([]).seeds == [0, 1] and parser.parse_args(["--seeds=5"]).seeds == [5]
+    with pytest.raises(arguments.UsageError, match="--seeds: .*'x'"):
+        parser.parse_args(["--seeds", "0,x"])
+
+
 def test_absl_verbosity_is_accepted_on_either_side():
     assert _program().parse(["--verbosity=0", "train", "--log-dir", "a"]).log_dir == "a"
     assert _program().parse(["train", "--verbosity", "0", "--log-dir", "a"]).log_dir == "a"

@@ -60,7 +60,7 @@ SMALL: dict[tuple[str, str], dict[str, str | None]] = {
     ("vaeseq-series", "evaluate"): {"--num-paths": "10"},
     ("vaeseq-series", "forecast"): {"--num-paths": "10", "--horizon": "4"},
     ("vaeseq-series", "impute"): {
-        "--num-samples": "4", "--particles": "4", "--lookahead": "2"},
+        "--num-samples": "4", "--num-particles": "4", "--lookahead": "2"},
     ("vaeseq-series", "anomalies"): {},
     ("vaeseq-series", "generate"): {"--length": "3", "--num-samples": "2"},
     ("vaeseq-series", "export"): {"--rows": "1", "--horizon": "4"},

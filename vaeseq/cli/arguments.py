@@ -176,6 +176,11 @@ def some_of(allowed: Collection[str], separator: str = ",") -> Callable[[str], l
     return converter(read)
 
 
+def list_of(read: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """Returns a converter to a list, such as 0,1,2, whose parts `read` converts."""
+    return lambda text: [read(part) for part in text.split(",")]
+
+
 def readable_file(text: str) -> pathlib.Path:
     """Returns the path of a readable regular file."""
     path, mode = _status(text)
@@ -207,6 +212,11 @@ def output_file(text: str) -> OutputFile:
     if not os.access(path if mode is not None else parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"no permission to write {short_repr(text)}")
     return OutputFile(path)
+
+
+def appended_file(text: str) -> pathlib.Path:
+    """Returns the path of a file to append to, which need not exist; see `output_file`."""
+    return pathlib.Path(output_file(text))
 
 
 def check_output(

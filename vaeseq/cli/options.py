@@ -70,11 +70,7 @@ def add_export(
     add = parser.add_argument
     add("--output", type=arguments.new_directory, required=True, metavar="MODEL",
         help="directory to make: a TensorFlow SavedModel")
-    add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
-        help="bound that `score` computes for models with latents; others are scored exactly "
-             "(default: as for `evaluate`)")
-    add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
-        help="samples of the latents (default: the hyperparameter log_prob_samples)")
+    add_bound(parser)
     add("--rows", type=arguments.whole(1, 1 << 12), default=rows, metavar="N",
         help="batch size of `score`")
     if window is not None:
@@ -112,8 +108,8 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
         help="minutes that the machines wait for each other to start")
 
 
-def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
-    """Adds the options of scoring; `thing` names the subject of one row."""
+def add_bound(parser: argparse.ArgumentParser) -> None:
+    """Adds the bound that models with latents are scored by, and its number of samples."""
     add = parser.add_argument
     add("--bound", choices=("elbo", "iwae", "fivo", "reconstruction"),
         help="bound for models with latents; others are scored exactly. reconstruction is no "
@@ -121,6 +117,12 @@ def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
              "elbo; reconstruction for seqae_posterior=deterministic)")
     add("--num-samples", type=arguments.whole(1, 1 << 16), metavar="N",
         help="samples of the latents (default: the hyperparameter log_prob_samples)")
+
+
+def add_scoring(parser: argparse.ArgumentParser, thing: str) -> None:
+    """Adds the options of scoring; `thing` names the subject of one row."""
+    add_bound(parser)
+    add = parser.add_argument
     add("--seed", type=arguments.seed, default=0, help="seed of the samples")
     add("--json", action="store_true", help=f"print one JSON object per {thing}, and nothing else")
 
@@ -134,6 +136,22 @@ def add_samples(parser: argparse.ArgumentParser, units: str, *, text: str) -> No
              f"real data: {text}")
     add("--plot", type=arguments.output_file, metavar="FILE.png",
         help="with --samples: draw the metrics against the length of the samples")
+
+
+def overrides_of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Returns `--hparams` with the hyperparameters `names`, which have options of their own, too.
+
+    Raises:
+      UsageError: an option and `--hparams` give different values.
+    """
+    overrides = dict(args.hparams)
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and overrides.setdefault(name, value) != value:
+            raise arguments.UsageError(
+                f"--{name} {value}: expected one value of {name}, got {overrides[name]} by "
+                "--hparams, too. Leave one out.")
+    return overrides
 
 
 def resolve_hparams(
@@ -208,11 +226,14 @@ def print_end(
     print_next_steps(program, args, *commands)
 
 
-def print_exported(output: os.PathLike[str], step: int) -> None:
+def print_exported(
+    output: os.PathLike[str], step: int,
+    signatures: str = "score, generate, initial_state, step and observe",
+) -> None:
     """Prints the path and the signatures of an exported model."""
     name = program.one_line(os.fspath(output))
-    print(f"Step {step} is in {name}, with the signatures score, generate, initial_state, step and "
-          f"observe.\nTheir inputs and outputs: {name}/assets.extra/model.json")
+    print(f"Step {step} is in {name}, with the signatures {signatures}.\n"
+          f"Their inputs and outputs: {name}/assets.extra/model.json")
 
 
 def print_next_steps(program: str, args: argparse.Namespace, *commands: str) -> None:

@@ -52,7 +52,7 @@ def add_prefer(parser: argparse.ArgumentParser) -> None:
 def add_page(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the page of choices, after those of a trained model and its samples."""
     add = parser.add_argument
-    add("--choices", type=arguments.output_file, metavar="FILE",
+    add("--choices", type=arguments.appended_file, metavar="FILE",
         help="JSON lines to which choices are appended (default: choices.jsonl in --log-dir)")
     add("--listener", default="me", metavar="NAME", help="who chooses")
     add("--pairs", type=arguments.whole(1, 10**6), default=100, metavar="N",

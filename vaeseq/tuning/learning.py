@@ -6,6 +6,7 @@ accuracy of the reward that `tune` follows.
 """
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -106,6 +107,15 @@ def learn(
         listeners.fit(train)
         accuracy = listeners.accuracy(train, held_out)
     return Learnt(train, held_out, model, model.accuracy(held_out), listeners, accuracy)
+
+
+def report(
+    path: str | os.PathLike[str], domain: Domain, *, seed: int, as_json: bool,
+    log: Callable[[str], None],
+) -> str:
+    """Learns from a file of choices, and returns the accuracies as `prefer` prints them."""
+    learnt = learn(read_pairs(path, domain), domain, seed=seed, log=log)
+    return json.dumps(as_dict(learnt), allow_nan=False) if as_json else table(learnt)
 
 
 def kinds(

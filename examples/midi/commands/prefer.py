@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from vaeseq.cli.program import log
 from vaeseq.tuning import learning
@@ -14,9 +13,5 @@ from ._shared import load_model
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    model = load_model(args)
-    domain = rewards.domain(model)
-    learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=log)
-    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
-          else learning.table(learnt))
+    print(learning.report(args.choices, rewards.domain(load_model(args)), seed=args.seed,
+                          as_json=args.json, log=log))

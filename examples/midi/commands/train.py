@@ -32,9 +32,7 @@ def run(args: argparse.Namespace) -> None:
     if settings.exists(log_dir):
         raise UsageError(f"{str(log_dir.path)!r} holds a tuned model. Resume with "
                          f"`{PROGRAM} tune`, or give another --log-dir.")
-    overrides = dict(args.hparams)
-    if args.grid is not None:
-        overrides["grid"] = args.grid
+    overrides = options.overrides_of(args, "grid")
     source = warm_start.resolve_source(log_dir, args.init_from)
     if log_dir.exists:
         hparams = options.resolve_hparams(log_dir, MidiHParams, overrides)
@@ -73,10 +71,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _default_hparams(source: Path | None) -> MidiHParams:
-    """Returns the hyperparameters of a new run without --hparams: those of `source`, if any."""
+    """Returns the hyperparameters of a new run without --hparams: those of `source`, if any.
+
+    The programs are not taken: they are those of the music.
+    """
     if source is None:
         return MidiHParams()
-    return warm_start.source_hparams(LogDir(source, PROGRAM), MidiHParams)
+    return warm_start.source_hparams(LogDir(source, PROGRAM), MidiHParams).replace(programs=())
 
 
 def _initial_mean(

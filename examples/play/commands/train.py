@@ -7,7 +7,6 @@ import math
 
 from vaeseq.cli import options as run_options
 from vaeseq.cli import program
-from vaeseq.cli.arguments import UsageError
 from vaeseq.runs.log_dir import LogDir
 
 from ..actor_critic import training
@@ -19,11 +18,12 @@ from ..hparams import PlayHParams
 def train(options: argparse.Namespace) -> None:
     """Starts a run, or resumes it."""
     log_dir = LogDir(options.log_dir, PROGRAM)
+    seed = run_options.resolve_seed(log_dir, options.seed)
     if log_dir.exists:
         hparams = run_options.resolve_hparams(log_dir, PlayHParams, options.hparams)
-        seed = _resolve_seed(log_dir, options.seed)
+        log_dir.check_same(hparams, seed)  # before anything is printed
     else:
-        hparams, seed = PlayHParams().replace(**options.hparams), options.seed or 0
+        hparams = PlayHParams().replace(**options.hparams)
     game = env.game(hparams.game, hparams.observed_indices)
     size = game.actions.size
     actions = f"{size} discrete actions" if game.actions.discrete else f"actions [{size}]"
@@ -34,15 +34,6 @@ def train(options: argparse.Namespace) -> None:
             hparams, log_dir, num_steps=options.num_steps, seed=seed,
             max_minutes=options.max_minutes or math.inf, should_stop=should_stop)
     _print_end(result, options)
-
-
-def _resolve_seed(log_dir: LogDir, seed: int | None) -> int:
-    """Returns the run's seed; raises UsageError if another one was given."""
-    saved = log_dir.seed()
-    if seed not in (None, saved):
-        raise UsageError(f"--seed: {str(log_dir.path)!r} holds a run with seed {saved}, but {seed} "
-                         "was given. Leave it out, or give another --log-dir.")
-    return saved
 
 
 def _print_end(result: TrainingResult, options: argparse.Namespace) -> None:

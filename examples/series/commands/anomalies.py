@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
             model.layout.roles.targets, [*files.place_columns(table), *_COMPUTED])
     for note in table.notes:
         print(f"  {note}", file=sys.stderr)
-    calibration = _calibration(args, model)
+    calibration = _calibration(args, model, table)
     limit = detection.threshold(calibration, args.rate, args.window)
     _print_threshold(args, limit)
     places = positions([len(one.values) for one in table.series])
@@ -110,13 +110,17 @@ def _without(table: Table, impossible: Sequence[np.ndarray]) -> Table:
         for one, each in zip(table.series, impossible)))
 
 
-def _calibration(args: argparse.Namespace, model: SeriesModel) -> np.ndarray:
-    """Returns the scores of normal steps: of `--calibrate`, or held out in training."""
+def _calibration(args: argparse.Namespace, model: SeriesModel, table: Table) -> np.ndarray:
+    """Returns the scores of normal steps: of `--calibrate`, or held out in training.
+
+    `table` is the one to search: that of training without `--data`.
+    """
     if args.calibrate:
         table = sources.read_for(model.layout, args.calibrate, args.gaps)
         places = positions([len(one.values) for one in table.series])
     else:
-        table = sources.read_for(model.layout, [], args.gaps, allow_far=True)
+        if args.data:
+            table = sources.read_for(model.layout, [], args.gaps, allow_far=True)
         places = sources.held_out(model.layout, table)
         if not places:
             raise UsageError("expected held-out steps to calibrate the false-alarm rate on, but "

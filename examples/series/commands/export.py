@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from vaeseq.cli import options
 from vaeseq.evaluate import export
 
 from .. import serving
@@ -25,8 +26,6 @@ def run(args: argparse.Namespace) -> None:
                            jit_compile=not args.no_xla),
         description={**export.about(PROGRAM, model.step, model.unit, model.hparams),
                      "rows": args.rows, "context": model.hparams.context, "horizon": horizon,
-                     "space": model.maker.space.name, "xla": not args.no_xla,
-                     "spread": [model.spread.first, model.spread.last]},
+                     "space": model.maker.space.name, "xla": not args.no_xla},
         files={FILE: json.dumps(model.layout.as_dict()) + "\n"})
-    print(f"Step {model.step} is in {args.output}, with the signatures score and forecast.\n"
-          f"Their inputs and outputs: {args.output}/assets.extra/model.json")
+    options.print_exported(args.output, model.step, "score and forecast")

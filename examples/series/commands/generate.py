@@ -61,7 +61,9 @@ def _beginning(args: argparse.Namespace, model: SeriesModel) -> tuple[Series, in
     """
     layout = model.layout
     if args.prime:
-        table = sources.read_for(layout, [args.prime])
+        table, _ = sources.without_ends(sources.read_for(layout, [args.prime]))
+        for note in table.notes:
+            print(f"  {note}", file=sys.stderr)
         return table.series[0], 0
     sizes = len(layout.roles.known), len(layout.roles.static)
     empty = Series("", min(layout.ends), np.zeros([0, layout.num_targets]),

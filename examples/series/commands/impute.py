@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         for one in table.series:
             completed.append(gaps.complete(
                 model, one, lookahead=args.lookahead, num_samples=args.num_samples,
-                num_particles=args.particles, seed=args.seed, bridge=bridge,
+                num_particles=args.num_particles, seed=args.seed, bridge=bridge,
                 on_group=progress.advance))
     print(f"Filled {table.num_missing:,} values of {len(table.series):,} series.", file=sys.stderr)
     files.write_table(args.output, _columns(model, table, completed, args))
@@ -67,7 +67,7 @@ def _bridge(model: SeriesModel, table: Table, args: argparse.Namespace) -> gaps.
     with Progress("hide", total=total, unit="gap", counted="gaps", is_brief=True) as progress:
         bridge = gaps.fit(
             model, table, hidden, lookahead=args.lookahead,
-            num_samples=args.num_samples, num_particles=args.particles, seed=args.seed,
+            num_samples=args.num_samples, num_particles=args.num_particles, seed=args.seed,
             on_gap=progress.advance)
     if bridge is None:
         print(f"  Fewer than {LEAST_HIDDEN} held-out values can be hidden: completions are "

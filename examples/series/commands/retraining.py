@@ -33,7 +33,8 @@ def run(
     """
     if LogDir(args.retrain_dir, PROGRAM).exists:
         raise UsageError(f"--retrain-dir: expected a new directory, got {str(args.retrain_dir)!r}, "
-                         "which holds a run.")
+                         "which holds a run. One that was interrupted cannot be resumed: remove "
+                         "it, or give another directory.")
     ends = dict(zip(model.layout.names, model.layout.ends))
     sizes = [max(0, ends.get(one.name, one.end) - one.start) for one in table.series]
     train, valid = positions(sizes), sources.held_out(model.layout, table)

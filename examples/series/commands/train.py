@@ -26,6 +26,7 @@ from ..model import PROGRAM, SeriesModel
 from ..warm_start import initialize_from
 from . import calibrating
 
+_RESOLVED = ("horizon", "season", "context", "lags", "scaling", "output")  # where unset, by data
 _TRIAL_STEPS = 150  # updates of each distribution that validation compares
 _TRIAL_SHARE = 1 / 4  # of --max-minutes, for all of these together
 _LEAST_MINUTES = 0.5  # for two of them, most of it to compile
@@ -38,18 +39,17 @@ def run(args: argparse.Namespace) -> None:
     start_time = time.monotonic()
     log_dir = LogDir(args.log_dir, PROGRAM)
     source = warm_start.resolve_source(log_dir, args.init_from)
-    overrides = dict(args.hparams)
-    for name in ("season", "horizon"):
-        if getattr(args, name) is not None:
-            overrides[name] = getattr(args, name)
-    seed = args.seed or 0
-    hparams = SeriesHParams().replace(**overrides)
+    overrides = options.overrides_of(args, "season", "horizon")
+    defaults = SeriesHParams()
+    hparams = defaults.replace(**overrides)
     if log_dir.exists:
-        hparams = options.resolve_hparams(log_dir, SeriesHParams, overrides)
-        seed = log_dir.seed() if args.seed is None else args.seed
+        hparams = options.resolve_hparams(log_dir, SeriesHParams, {
+            name: value for name, value in overrides.items()
+            if name not in _RESOLVED or value != getattr(defaults, name)})
     elif source is not None:
         hparams = warm_start.source_hparams(
             LogDir(source, PROGRAM), SeriesHParams).replace(**overrides)
+    seed = options.resolve_seed(log_dir, args.seed)
     is_fixed = log_dir.exists or source is not None
     is_chosen = hparams.output != "auto" and not log_dir.exists  # for data that may not suit it
     fixed = list(hparams.as_dict()) if is_fixed else list(overrides)

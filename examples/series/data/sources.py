@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.cli.arguments import UsageError
+from vaeseq.hparams import written
 
 from ..hparams import SeriesHParams
 from . import columns as columns_lib
@@ -335,8 +336,12 @@ def resolve(hparams: SeriesHParams, table: Table, fixed: Sequence[str] = ()) -> 
             raise UsageError(f"context_dropout: expected 0 with base={hparams.base}, got "
                              f"{hparams.context_dropout:g}.")
         changes["context_dropout"] = 0.0
-        changes["lags"] = tuple(sorted({*lags, 1} | (
-            {season, season + 1} if hparams.base == "season" else set())))
+        needed = {1, season, season + 1} if hparams.base == "season" else {1}
+        if not needed <= set(lags):
+            if "lags" in fixed and hparams.lags:
+                raise UsageError(f"lags: expected {', '.join(map(str, sorted(needed)))} among them "
+                                 f"with base={hparams.base}, got {written(lags)}.")
+            changes["lags"] = tuple(sorted({*lags, *needed}))
     return hparams.replace(**changes)
 
 

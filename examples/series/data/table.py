@@ -116,11 +116,11 @@ def build(
             step = dataclasses.replace(step, zone=zone)
     if levels is None:
         levels = _levels(rows, roles, categories)
-    filled = _check_gaps(rows, step, files, roles, gaps)
+    filled = _check_gaps(rows, step, roles, gaps)
     series: list[Series] = []
     left_out = 0
     for name in sorted(rows):
-        index = _index(rows[name], step, files, roles)
+        index = _index(rows[name], step, roles)
         cuts = np.flatnonzero(np.diff(index) > 1) + 1 if gaps == "split" else np.array([], int)
         pieces = np.split(np.arange(len(index)), cuts)
         for number, piece in enumerate(pieces):
@@ -165,9 +165,7 @@ class _Gap(NamedTuple):
     last: str  # the time after
 
 
-def _check_gaps(
-    rows: Mapping[str, _Rows], step: Step, files: Sequence[Columns], roles: Roles, gaps: str
-) -> int:
+def _check_gaps(rows: Mapping[str, _Rows], step: Step, roles: Roles, gaps: str) -> int:
     """Returns the number of steps without a row.
 
     Raises:
@@ -175,7 +173,7 @@ def _check_gaps(
     """
     filled, total, longest = 0, 0, _Gap(0, "", 0, "", "")
     for name in sorted(rows):
-        index = _index(rows[name], step, files, roles)
+        index = _index(rows[name], step, roles)
         size = int(index[-1] - index[0]) + 1
         filled, total = filled + size - len(index), total + size
         if size > len(index):
@@ -371,7 +369,7 @@ def _step_of(rows: Mapping[str, _Rows], roles: Roles, freq: str) -> Step:
     return infer_step(times, roles.time)
 
 
-def _index(one: _Rows, step: Step, files: Sequence[Columns], roles: Roles) -> np.ndarray:
+def _index(one: _Rows, step: Step, roles: Roles) -> np.ndarray:
     if step.unit == "row":
         return np.arange(len(one.times))
     if (step.unit == "int") != (one.times.dtype.kind != "M"):

@@ -46,12 +46,18 @@ class Spread:
 
         Only numbers and counts have a spread (`data.windows.Space`).
         """
-        if kind not in _KINDS or (self.first, self.last) == (1.0, 1.0):
+        factors = self.factors(kind, paths.shape[1])
+        if factors is None:
             return paths
         median = np.median(paths, 0)
-        factors = _factors(self.first, self.last, self.horizon, paths.shape[1])
         spread = median + factors[:, None] * (paths - median)
         return np.maximum(np.rint(spread), 0.0) if kind == "counts" else spread
+
+    def factors(self, kind: str, size: int) -> np.ndarray | None:
+        """Returns the factor of each of `size` steps ahead; None where paths are not changed."""
+        if kind not in _KINDS or (self.first, self.last) == (1.0, 1.0):
+            return None
+        return _factors(self.first, self.last, self.horizon, size)
 
     def save(self, log_dir: LogDir) -> None:
         """Writes `spread.json` into a log directory."""

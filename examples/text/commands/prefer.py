@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from vaeseq.cli import program
+from vaeseq.cli.program import log
 from vaeseq.tuning import learning
 
 from ..tuning import rewards
@@ -14,8 +13,5 @@ from .loading import load_model
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    domain = rewards.domain(load_model(args))
-    learnt = learning.learn(
-        learning.read_pairs(args.choices, domain), domain, seed=args.seed, log=program.log)
-    print(json.dumps(learning.as_dict(learnt), allow_nan=False) if args.json
-          else learning.table(learnt))
+    print(learning.report(args.choices, rewards.domain(load_model(args)), seed=args.seed,
+                          as_json=args.json, log=log))

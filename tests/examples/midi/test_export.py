@@ -2,11 +2,14 @@
 """vaeseq-midi export and train --init-from, with the small run of the golden tests."""
 
 import json
+import shutil
 
 import numpy as np
 import tensorflow as tf
 
 from examples.midi.cli import program
+from examples.midi.commands import train
+from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel
 from tests import rest_form
 from tests.examples.midi import midi_files
@@ -75,3 +78,11 @@ def test_init_from_takes_the_weights_of_another_run(tmp_path, capsys, monkeypatc
     theirs, ours = warm_start.weights(before), warm_start.weights(after)
     for name in names:
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6)
+
+
+def test_a_warm_start_takes_no_programs(tmp_path):
+    source = shutil.copytree(SOURCE, tmp_path / "source")
+    hparams = MidiHParams.load(SOURCE / "hparams.json")
+    (source / "hparams.json").write_text(hparams.replace(programs=(40,)).to_json())
+    assert train._default_hparams(source) == hparams
+    assert train._default_hparams(source).replace(parts=2).programs == ()

@@ -89,6 +89,9 @@ def test_the_same_command_resumes_and_other_music_is_refused(log_dir, music, mid
     assert other.status == 2 and "is trained on other music" in other.err
     hparams = midi(*again, "--grid", 16)
     assert hparams.status == 2 and "grid=8, but grid=16 was given" in hparams.err
+    contrary = midi(*again, "--grid", 8, "--hparams", "grid=16")
+    assert contrary.status == 2
+    assert "--grid 8: expected one value of grid, got 16 by --hparams" in contrary.err
 
 
 @pytest.mark.xla

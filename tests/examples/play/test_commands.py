@@ -196,6 +196,7 @@ def test_dream_needs_an_episode_longer_than_given(run, trained, tmp_path):
 
 
 def test_a_run_refuses_another_seed_or_game(run, log_dir):
-    assert_refused(run("train", "--log-dir", log_dir, "--seed", 4), "with seed 3, but 4 was given")
+    assert_refused(run("train", "--log-dir", log_dir, "--seed", 4),
+                   "with seed 3, but seed 4 was given")
     assert_refused(run("train", "--log-dir", log_dir, "--hparams", "game=CartPole-v1"),
                    "game=CartPole-v1 was given")

@@ -115,6 +115,10 @@ def test_training_resumes_and_refuses_other_data(run, trained, tmp_path):
     ended = run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, *WORDS,
                 "--num-steps", "60")
     assert "nothing to do" in ended.out
+    ended = run("train", "--log-dir", trained.log_dir, "--train-data", trained.data, "--known",
+                "promo", "--num-steps", "60", "--hparams",
+                "output=auto,scaling=auto,horizon=0,season=0,context=0,lags=[]")  # as resolved
+    assert "nothing to do" in ended.out
     (tmp_path / "other.csv").write_text(csv(rows(days=99)))
     ended = run("train", "--log-dir", trained.log_dir, "--train-data", tmp_path / "other.csv",
                 *WORDS)
@@ -205,13 +209,19 @@ def test_a_forecast_belongs_to_its_series_and_continues_it(run, trained, tmp_pat
     assert np.isfinite(columns.read(tmp_path / "f.csv").numbers("q0.5")).all()
 
 
+def with_days_to_come(trained, folder):
+    """Returns a table of the past and of the covariates that follow it."""
+    coming = [f"{day},{shop},,{promo}" for day, shop, promo in read_rows(
+        Path(trained.covariates))[1:]]
+    whole = folder / "whole.csv"
+    whole.write_text("\n".join([Path(trained.data).read_text().strip(), *coming]))
+    return whole
+
+
 @pytest.mark.xla
 def test_days_to_come_may_stand_in_the_table(run, trained, tmp_path):
     forecast(run, trained, tmp_path / "f.csv")
-    coming = [f"{day},{shop},,{promo}" for day, shop, promo in read_rows(
-        Path(trained.covariates))[1:]]
-    whole = tmp_path / "whole.csv"
-    whole.write_text("\n".join([Path(trained.data).read_text().strip(), *coming]))
+    whole = with_days_to_come(trained, tmp_path)
     run("forecast", "--log-dir", trained.log_dir, "--data", whole, "--num-paths", "50",
         "--output", tmp_path / "g.csv", status=0)
     assert (tmp_path / "g.csv").read_text() == (tmp_path / "f.csv").read_text()
@@ -322,6 +332,7 @@ def test_wrong_use_of_training(run, trained, tmp_path):
     for words, message in (
             (("--targets", "sale"), "Did you mean 'sales'?"),
             (("--freq", "7x"), "--freq: expected auto, none or a step"),
+            (("--season", "7", "--hparams", "season=5"), "--season 7: expected one value of"),
             (("--valid-windows", "40"), "expected a series of more than 161 steps"),
             (("--targets", "a,a"), "expected different names of columns"),
             (("--targets", '"a'), "in quotation marks where one holds a comma; got")):
@@ -409,8 +420,8 @@ def test_a_chosen_output_can_have_the_values_of_training(run, trained, tmp_path)
 
 
 def test_gaps_are_filled_with_intervals_and_flags(run, trained, tmp_path, eagerly):
-    ended = run("impute", "--log-dir", trained.log_dir, "--num-samples", "8", "--particles", "8",
-                "--lookahead", "3", "--draws", "2", "--output", tmp_path / "f.csv", "--plot",
+    ended = run("impute", "--log-dir", trained.log_dir, "--num-samples", "8", "--num-particles",
+                "8", "--lookahead", "3", "--draws", "2", "--output", tmp_path / "f.csv", "--plot",
                 tmp_path / "f.png", status=0)
     assert "Filled 1 values of 2 series." in ended.err
     header, *data_rows = read_rows(tmp_path / "f.csv")
@@ -485,10 +496,15 @@ def test_names_and_options_that_would_be_ignored_are_refused(run, trained, tmp_p
     assert_one_line(ended, "--num-steps: expected it together with --retrain")
 
 
-def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
-    ended = run("anomalies", "--log-dir", trained.log_dir, "--rate", "0.2", "--retrain",
-                "leave-out", "--retrain-dir", tmp_path / "log", "--num-steps", "2", status=0)
+def test_retraining_compares_held_out_scores(run, trained, tmp_path, monkeypatch, eagerly):
+    reads, read_for = [], sources.read_for
+    monkeypatch.setattr(sources, "read_for", lambda *args, **options: reads.append(args) or
+                        read_for(*args, **options))
+    words = ("anomalies", "--log-dir", trained.log_dir, "--rate", "0.2", "--retrain", "leave-out",
+             "--retrain-dir", tmp_path / "log", "--num-steps", "2")
+    ended = run(*words, status=0)
     assert "calibrated on 8 held-out steps" in ended.err
+    assert len(reads) == 1  # the table to search is that of the calibration
     *_, heading, before, after = ended.out.splitlines()
     assert heading == "held-out nats per step, mean and worst tenth:"
     assert float(before.split()[1]) < float(before.split()[2])
@@ -501,6 +517,7 @@ def test_retraining_compares_held_out_scores(run, trained, tmp_path, eagerly):
     assert float(before.split()[1]) == pytest.approx(expected, abs=1e-3)
     ended = run("anomalies", "--log-dir", trained.log_dir, "--retrain", "weigh-up")
     assert_one_line(ended, "expected --retrain and --retrain-dir together")
+    assert_one_line(run(*words), "holds a run. One that was interrupted cannot be resumed: remove")
 
 
 def test_new_sequences(run, trained, tmp_path, eagerly):
@@ -513,6 +530,11 @@ def test_new_sequences(run, trained, tmp_path, eagerly):
     data_rows = [line.split(",") for line in ended.out.splitlines()]
     assert data_rows[0] == ["series", "time", "sales"]
     assert [row[:2] for row in data_rows[1:3]] == [["1", "2024-04-10"], ["1", "2024-04-11"]]
+    whole = with_days_to_come(trained, tmp_path)
+    header, *lines = whole.read_text().splitlines()
+    whole.write_text("\n".join([header, *lines[100:], *lines[:100]]))
+    primed = run(*words, "--prime", whole, "--temperature", "0.5", status=0)
+    assert primed.out == ended.out and "not in the order of time; sorted" in primed.err
     assert_one_line(run(*words, "--svg", tmp_path / "g.svg"), "a model of strokes")
     assert_one_line(run(*words, "--wav", tmp_path / "g.wav"), "trained on sound")
 
@@ -571,11 +593,22 @@ def test_an_exported_model_refuses_values_that_its_output_cannot_have(kind, righ
             serving._right_values(model, Masked(values, tf.ones_like(mask)), lengths, "")
 
 
+@pytest.mark.parametrize("kind", ["scaled", "counts", "classes"])
+@pytest.mark.parametrize("num_paths", [1, 4, 5])
+def test_an_exported_model_calibrates_as_the_program(kind, num_paths):
+    paths = np.random.default_rng(0).poisson(9.0, [num_paths, 3, 2]).astype(np.float32)
+    spread = Spread(first=1.5, last=2.5, horizon=2)
+    served = serving._calibrated(tf.constant(paths), spread.factors(kind, 3), kind)
+    np.testing.assert_allclose(served, spread.apply(paths, kind), rtol=1e-6)
+
+
 def test_an_exported_model_scores_and_forecasts_as_the_program(run, trained, tmp_path, eagerly):
-    ended = run("export", "--log-dir", trained.log_dir, "--output", tmp_path / "1", "--no-xla")
+    log_dir = shutil.copytree(trained.log_dir, tmp_path / "log")
+    model = SeriesModel.load(log_dir)
+    model.spread = Spread(first=1.5, last=3.0, horizon=4, step=model.step)
+    model.spread.save(model.log_dir)
+    ended = run("export", "--log-dir", log_dir, "--output", tmp_path / "1", "--no-xla")
     assert ended.status == 0, ended.err
-    model = SeriesModel.load(trained.log_dir)
-    model.spread = Spread()
     table = sources.read_for(model.layout, [])
     series, origin = table.series[1]._replace(name=""), 96  # the program's numbers depend on names
     start = origin - model.hparams.context

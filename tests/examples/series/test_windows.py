@@ -212,6 +212,16 @@ def test_each_place_is_scored_once_after_its_context():
         np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), leaf)
 
 
+def test_the_lags_of_a_base_are_added_to_those_of_the_data_and_required_of_the_user():
+    one, hparams = table_of(WAVE), SeriesHParams(base="season", season=50)
+    assert {1, 2, 50, 51} <= set(sources.resolve(hparams, one).lags)
+    for lags in ((51, 50, 1), (1, 2, 50, 51)):
+        assert sources.resolve(hparams.replace(lags=lags), one, ["lags"]).lags == lags
+    with pytest.raises(UsageError, match=r"lags: expected 1, 50, 51 among them with base=season, "
+                       r"got \[2,50\]"):
+        sources.resolve(hparams.replace(lags=(2, 50)), one, ["lags"])
+
+
 def test_what_the_data_decide_and_what_they_suit():
     one = table_of(WAVE)
     hparams = sources.resolve(SeriesHParams(), one)

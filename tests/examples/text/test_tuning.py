@@ -93,6 +93,15 @@ def test_the_end_of_tuning_names_commands_that_find_the_model(tmp_path, capsys):
                 in capsys.readouterr().out)
 
 
+def test_every_session_appends_to_the_choices_of_a_run(tmp_path):
+    (tmp_path / "run.json").touch()
+    choices = tmp_path / "choices.jsonl"
+    for program, command in ((text_program, "read"), (midi_program, "listen")) * 2:
+        words = [command, "--log-dir", str(tmp_path), "--choices", str(choices)]
+        assert program.parse(words).choices == choices
+        choices.touch()
+
+
 def test_prefer_measures_rewards_on_held_out_choices(trained, run, choices):
     ended = run("prefer", "--log-dir", trained.log_dir, "--choices", choices, "--json", status=0)
     learnt = json.loads(ended.out)
