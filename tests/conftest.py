@@ -5,9 +5,8 @@ import contextlib
 import gc
 
 import pytest
-import tensorflow as tf
 
-from vaeseq.compilation import without_xla
+import vaeseq
 
 # Tracing makes hundreds of thousands of objects that stay: looks for garbage less often.
 gc.set_threshold(100_000, 20, 50)
@@ -25,15 +24,17 @@ def pytest_runtest_protocol(item):
     XLA compiles for longer than the rest of a test takes. What the library compiles by itself runs
     without it, unless the test is marked `xla`; a test's own tf.function is as it says.
     """
+    import tensorflow as tf  # not in the process that only distributes tests
     tf.random.set_seed(0)
     uses_xla = item.config.getoption("--xla") or item.get_closest_marker("xla")
-    with contextlib.nullcontext() if uses_xla else without_xla():
+    with contextlib.nullcontext() if uses_xla else vaeseq.without_xla():
         return (yield)
 
 
 @pytest.fixture
 def eagerly():
     """Runs TensorFlow's functions without compiling them."""
+    import tensorflow as tf
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
