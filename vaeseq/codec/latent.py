@@ -11,7 +11,6 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import nest
 from vaeseq.codec import distributions, heads
 from vaeseq.codec.decoders import Normal, NormalParams
-from vaeseq.dist_module import check_temperature
 from vaeseq.nn.scan.matmul import as_parts
 from vaeseq.types import Tensor
 
@@ -28,10 +27,6 @@ class _NormalLatent(heads.TensorDecoder):
     def dist(self, params: NormalParams) -> tfd.Distribution:
         """Returns the distribution over [Z], of batch shape [...] (see `normal` for padding)."""
         return normal(params)
-
-    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
-        root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
-        return params._replace(scale=params.scale * root)
 
 
 class DiagonalNormal(_NormalLatent):
