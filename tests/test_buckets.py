@@ -106,8 +106,8 @@ def test_training_on_any_lengths_compiles_for_few(monkeypatch):
 
     monkeypatch.setattr(SequenceLoss, "__call__", counted)
     gen_core = small.gen_core("RNN")
-    ops = TrainOps(gen_core.agent, gen_core.core, ELBO(), learning_rate=lambda step: 1e-3,
-                         seed=small.SEED)
+    ops = TrainOps(SequenceLoss(gen_core.agent, gen_core.core, ELBO()), learning_rate=1e-3,
+                   seed=small.SEED)
     batches = data.Sequences(sequences(*range(2, 17), 16), 2, 16, seed=0)
     ops.build(batches.batch(0))
     state, lengths_seen = ops.initial_state(2), set()

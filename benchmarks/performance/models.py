@@ -11,7 +11,7 @@ import tensorflow as tf
 from vaeseq import agent, bounds, data, seeds, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.hparams import HParams
-from vaeseq.train import TrainOps, distribute
+from vaeseq.train import SequenceLoss, TrainOps, distribute
 from vaeseq.types import Spec
 
 _SYMBOLS = 65
@@ -57,7 +57,7 @@ def train_ops(
 ) -> TrainOps:
     """Returns the built training operations of a model."""
     ops = TrainOps(
-        setup.gen_core.agent, setup.gen_core.core, bound or bounds.ELBO(),
+        SequenceLoss(setup.gen_core.agent, setup.gen_core.core, bound or bounds.ELBO()),
         learning_rate=lambda step: 1e-3, num_shards=num_shards, precision=precision,
         seed=seeds.make(0), strategy=strategy)
     ops.build(setup.batch)

@@ -40,6 +40,7 @@ from vaeseq.cli.program import Command, Program
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Sequences
 from vaeseq.train import schedules
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.tuning.control import KLControl, mixer_prefix
 from vaeseq.tuning.discriminator import Discriminator
 from vaeseq.tuning.features import SequenceFeatures
@@ -208,8 +209,9 @@ def _mixer(
     result: dict[str, Any] = {"base_steps": start, "updates": updates}
     for name, prefix_of in (("likelihood", lambda update: total), ("mixer", prefix)):
         ops = TuneOps(
-            models[name].gen_core, models["prior"].gen_core, bounds.ELBO(), rewards=bleu,
-            num_samples=num_samples, length=total, control=KLControl(50.0), likelihood=1.0,
+            models[name].gen_core, models["prior"].gen_core,
+            models[name].make_loss(bounds.ELBO()), rewards=bleu, num_samples=num_samples,
+            length=total, control=KLControl(50.0), likelihood=1.0,
             learning_rate=_decay(1e-3, updates), clip_gradient_norm=1.0, prefix=prefix_of,
             samples_per_prefix=samples_per_prefix, seed=seeds.make(seed))
         measured = [before]
@@ -434,9 +436,9 @@ def _tune(
         return values
 
     ops = TuneOps(
-        policy, prior, bounds.ELBO(), rewards=rewards, num_samples=64, length=length,
-        control=KLControl(strength), likelihood=likelihood, clip_gradient_norm=1.0,
-        learning_rate=_decay(3e-3, updates), seed=seeds.make(seed))
+        policy, prior, SequenceLoss(policy.agent, policy.core, bounds.ELBO()), rewards=rewards,
+        num_samples=64, length=length, control=KLControl(strength), likelihood=likelihood,
+        clip_gradient_norm=1.0, learning_rate=_decay(3e-3, updates), seed=seeds.make(seed))
     batches = Sequences(data, batch_size=64, sequence_size=length, seed=seed)
     metrics = [ops(batches.batch(update)) for update in range(updates)][-1]
     return {"learnt_reward": metrics.reward, "kl_per_step": metrics.kl}

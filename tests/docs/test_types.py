@@ -12,7 +12,7 @@ import tensorflow as tf
 import vaeseq
 
 bound = vaeseq.IWAE("16")
-vaeseq.TrainOps(None, None, bound)
+vaeseq.TrainOps(bound)
 
 
 def nats(model: vaeseq.Model) -> float:

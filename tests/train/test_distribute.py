@@ -30,6 +30,7 @@ from vaeseq.train.distribute import (
     parse_tf_config,
     rendezvous,
 )
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.optimizers import Adam
 
@@ -137,8 +138,8 @@ def test_weights_that_replicas_would_share_are_refused():
     batch = Streams(small.reals(20).numpy(), 2, 5, seed=0).batch(0)
 
     def build(gen_core):
-        TrainOps(gen_core.agent, gen_core.core, ELBO(), learning_rate=0.01, jit_compile=False,
-                 seed=0, strategy=strategy).build(batch)
+        TrainOps(SequenceLoss(gen_core.agent, gen_core.core, ELBO()), learning_rate=0.01,
+                 jit_compile=False, seed=0, strategy=strategy).build(batch)
 
     with strategy.scope():
         copied = small.gen_core("RNN")

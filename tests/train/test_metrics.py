@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Terminal
+from vaeseq.train.metrics import JsonLines, MultiWriter, TensorBoard, Writer
 
 
 def _read(path):
@@ -85,20 +85,6 @@ def test_invalid_lines_are_removed(tmp_path):
     assert [line["step"] for line in _read(path)] == [1, 2, 4]
 
 
-def test_terminal_prints_lines(capsys):
-    lines = []
-    writer = Terminal(lines.append)
-    writer.scalars(100, {"loss": tf.constant(1.234567), "steps": 3, "bad": float("nan")})
-    writer.text(100, "sample", "To be\n\x1b[2J or\tnot \udcff")
-    writer.image(1, "picture", np.zeros([2, 2, 1]))
-    assert lines == [
-        "step 100: loss 1.2346, steps 3, bad nan",
-        "--- sample, step 100\nTo be\n\ufffd[2J or\tnot \ufffd\n---",
-    ]
-    Terminal().scalars(1, {"loss": 2.0})
-    assert capsys.readouterr().out == "step 1: loss 2\n"
-
-
 @pytest.mark.parametrize("name", ["plain", "a b\nc", "\udcff-not-utf-8"])
 def test_tensorboard_reads_back_what_was_written(tmp_path, name):
     directory = tmp_path / name
@@ -119,19 +105,25 @@ def test_tensorboard_reads_back_what_was_written(tmp_path, name):
 
 
 def test_multi_writer_writes_to_all_and_closes_all(tmp_path):
-    class Failing(Terminal):
+    class Failing(Writer):
+        def scalars(self, step, values):
+            calls.append((step, values))
+
+        def text(self, step, name, text):
+            calls.append((step, name, text))
+
         def close(self):
             raise OSError("cannot close")
 
-    lines, path = [], tmp_path / "m"
-    first, second = Failing(lines.append), JsonLines(path, last_step=-1)
+    calls, path = [], tmp_path / "m"
+    first, second = Failing(), JsonLines(path, last_step=-1)
     with pytest.raises(OSError, match="cannot close"), MultiWriter([first, second]) as writer:
         writer.scalars(1, {"a": 2})
         writer.text(1, "t", "x")
         writer.image(1, "i", np.zeros([1, 1, 3]))
         writer.audio(1, "s", np.zeros([4, 1]), 8)
         writer.flush()
-    assert lines == ["step 1: a 2", "--- t, step 1\nx\n---"]
+    assert calls == [(1, {"a": 2}), (1, "t", "x")]
     assert _read(path) == [{"step": 1, "a": 2}]
     with pytest.raises(ValueError, match="closed file"):
         second.scalars(2, {})

@@ -15,6 +15,7 @@ from vaeseq.data import Batch, Streams
 from vaeseq.evaluate.likelihood import Evaluator
 from vaeseq.nn.scan import matmul
 from vaeseq.runs.checkpoint import Checkpoints, SavedNest
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import NumericsError, TrainOps
 
 pytestmark = pytest.mark.contract
@@ -30,10 +31,12 @@ def _runs_eagerly(request):
     tf.config.run_functions_eagerly(False)
 
 
-def make_ops(vae_type="RNN", bound=None, model=None, **options):
+def make_ops(vae_type="RNN", bound=None, model=None, context_dropout=0.0, **options):
     model = model or small.gen_core(vae_type)
+    loss = SequenceLoss(
+        model.agent, model.core, bound or ELBO(), context_dropout=context_dropout)
     defaults = {"learning_rate": lambda step: RATE, "jit_compile": False, "seed": small.SEED}
-    ops = TrainOps(model.agent, model.core, bound or ELBO(), **{**defaults, **options})
+    ops = TrainOps(loss, **{**defaults, **options})
     ops.build(batch(1, 1))
     return ops
 

@@ -15,6 +15,7 @@ from vaeseq.data import Streams
 from vaeseq.evaluate.likelihood import Score
 from vaeseq.runs.checkpoint import Checkpoints
 from vaeseq.runs.progress import Progress
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.metrics import Writer
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.trainer import Callback, Periods, Trainer
@@ -39,7 +40,7 @@ def score(nats_per_step):
 @pytest.fixture(scope="module")
 def traced_ops():
     model = small.gen_core("RNN")
-    ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 0.01,
+    ops = TrainOps(SequenceLoss(model.agent, model.core, ELBO()), learning_rate=lambda step: 0.01,
                    jit_compile=False, seed=small.SEED)
     ops.build(data().batch(0))
     return ops, [variable.numpy() for variable in ops.variables]
@@ -297,7 +298,7 @@ def test_collapse_of_the_posterior_is_said_once(ops, tmp_path, capsys, kls, is_t
 def test_time_that_is_up_within_kl_annealing_is_said(
         tmp_path, eagerly, vae_type, weight, minutes, is_told):
     model = small.gen_core(vae_type)
-    ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 0.01,
+    ops = TrainOps(SequenceLoss(model.agent, model.core, ELBO()), learning_rate=lambda step: 0.01,
                    kl_weight=lambda step: 0.2 * (1 if step == 2 else weight),
                    jit_compile=False, seed=small.SEED)
     ops.build(data().batch(0))

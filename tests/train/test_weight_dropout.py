@@ -12,6 +12,7 @@ from tests import small
 from tests.train.test_ops import batch
 from vaeseq import seeds
 from vaeseq.bounds import ELBO
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import NumericsError, TrainOps
 from vaeseq.train.weight_dropout import WeightDropout
 
@@ -20,7 +21,7 @@ RATE = 0.5
 
 def make_ops(cell, rate):
     model = small.gen_core("RNN", cell=cell)
-    ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 1.0,
+    ops = TrainOps(SequenceLoss(model.agent, model.core, ELBO()), learning_rate=lambda step: 1.0,
                    optimizer=snt.optimizers.SGD(1.0), clip_gradient_norm=0, weight_dropout=rate,
                    num_shards=2, jit_compile=False, seed=small.SEED)
     ops.build(batch(1, 1))

@@ -12,6 +12,7 @@ from vaeseq.bounds import ELBO
 from vaeseq.data import Batch
 from vaeseq.dist_module import DistModule
 from vaeseq.nn.networks import RecurrentStack
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.weight_posterior import GaussianWeights
 
@@ -94,9 +95,9 @@ def test_training_finds_the_posterior_of_a_linear_model():
     core = vae.RNN(decoder, RecurrentStack((1,)))
     steps = 1500
     ops = TrainOps(
-        agent.Constant([1.0]), core, ELBO(), seed=1, jit_compile=False, clip_gradient_norm=0.0,
-        learning_rate=lambda step: 0.03 * (1 - step / steps), weight_stddev=0.1,
-        num_data_steps=ROWS)
+        SequenceLoss(agent.Constant([1.0]), core, ELBO()), seed=1, jit_compile=False,
+        clip_gradient_norm=0.0, learning_rate=lambda step: 0.03 * (1 - step / steps),
+        weight_stddev=0.1, num_data_steps=ROWS)
     batch = Batch(x[:, np.newaxis], np.ones(ROWS, np.int32), np.ones(ROWS, bool))
     ops.build(batch)
     state = ops.initial_state(ROWS)

@@ -9,10 +9,17 @@ import tensorflow as tf
 
 from tests import small
 from vaeseq import bounds, seeds
-from vaeseq.data import Batch
+from vaeseq.codec import decoders, encoders
+from vaeseq.data import Batch, as_tensors
+from vaeseq.nn import networks
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import NumericsError
 from vaeseq.tuning import policy
 from vaeseq.tuning.control import KLControl, mixer_prefix
+from vaeseq.tuning.rewards import Function, RewardSum
+from vaeseq.tuning.run import Tuning
+from vaeseq.tuning.settings import TuneSettings, TuningRecord
 
 PIECES = np.array(list(itertools.product(range(small.NUM_SYMBOLS), repeat=2)), np.int32)
 NO_LATENTS = tf.zeros([len(PIECES), 2, 0])
@@ -48,10 +55,12 @@ def tuning(models):
     return _Tuning(models)
 
 
-def _ops(models, rewards, **options):
+def _ops(models, rewards, loss=None, **options):
+    model = models[0]
+    loss = loss or SequenceLoss(model.agent, model.core, bounds.ELBO())
     options = {"num_samples": 256, "length": 2, "learning_rate": lambda step: 0.015,
                "control": KLControl(1.0), **options}
-    return policy.TuneOps(*models, bounds.ELBO(), rewards=rewards, seed=seeds.make(3), **options)
+    return policy.TuneOps(*models, loss, rewards=rewards, seed=seeds.make(3), **options)
 
 
 def _nothing(samples):
@@ -235,3 +244,50 @@ def test_a_prefix_is_given_and_its_likelihood_is_learnt(vae_type):
     assert received[-1].prefix == 0
     with pytest.raises(ValueError, match="at least 2 sequences, one for each 2 of 4 samples"):
         ops(tf.nest.map_structure(lambda leaf: leaf[:1], data))
+
+
+class Logarithms(encoders.Flatten):
+    """Features that zeros, such as those of padding, have none of."""
+
+    def __init__(self):
+        super().__init__(small.REAL)
+        self._layer = networks.MLP((2,))
+
+    def __call__(self, observation):
+        return self._layer(tf.math.log(observation))
+
+
+def test_padding_outside_of_the_domain_keeps_the_gradients_finite():
+    pair = [small.gen_core("RNN", lambda: (Logarithms(), decoders.Normal(small.REAL)))
+            for _ in range(2)]
+    lengths = np.array([4, 2], np.int32)
+    observed = np.exp(small.reals(2, 4).numpy())
+    observed[1, 2:] = 0
+    ops = _ops(pair, _nothing, length=4, num_samples=2, samples_per_prefix=2, likelihood=1.0,
+               prefix=lambda update: 4)  # likelihood alone
+    assert np.isfinite(ops(Batch(observed, lengths, np.ones(2, bool))).gradient_norm)
+    with tf.GradientTape() as tape:
+        density = policy.log_density(
+            pair[0], tf.constant(observed), tf.zeros([2, 4, 0]), tf.constant(lengths))
+    gradients = tape.gradient(density, pair[0].trainable_variables)
+    assert all(np.isfinite(each).all() for each in gradients)
+
+
+def test_the_model_is_tuned_by_the_loss_that_it_is_trained_by(tmp_path):
+    class Reals(small.Reals):
+        def make_loss(self, bound):
+            return SequenceLoss(
+                self.gen_core.agent, self.gen_core.core, bound, context_dropout=0.5)
+
+    data = [small.reals(5).numpy()]
+    tuning = Tuning(
+        LogDir(tmp_path, Reals.program), TuningRecord("", (), TuneSettings()),
+        RewardSum([(1.0, Function(len, "length"))]),
+        lambda: Reals(small.HPARAMS.replace(vae_type="RNN"), tmp_path), data, [], length=2,
+        num_steps=1, valid_steps=0, seed=0)
+    loss, batch = tuning.model.make_loss(bounds.ELBO()), tuning.model.data_set(data).batch(0)
+    first, second = (loss(batch, loss.initial_state(3), seed=seed)[0].nats_per_step
+                     for seed in (1, 2))
+    assert float(first) != float(second)
+    nats, *_ = tuning._ops._train(as_tensors(batch, small.REAL), seeds.make(1))
+    np.testing.assert_allclose(nats, first, rtol=1e-5)

@@ -161,3 +161,12 @@ def test_controls_need_contexts():
     moved, unmoved = (core.smooth(X[None], contexts=np.full([1, 5, 3], value, np.float32)).log_prob
                     for value in (1.0, 0.0))
     assert not np.allclose(moved, unmoved)
+
+
+def test_a_core_reads_contexts_if_its_dynamics_have_controls():
+    for controls in (True, False):
+        dynamics = kvae.LinearDynamics(3, 2, 2, RecurrentStack((4,)), controls=controls)
+        core = vae.KVAE(decoders.Normal(SPEC), encoders.Flatten(SPEC), dynamics,
+                        latent.DiagonalNormal(2), MLP(()))
+        features, _ = core.encode_contexts(tf.zeros([1, 5, 3]), ())
+        assert features.shape == [1, 5, 3 if controls else 0]

@@ -10,6 +10,7 @@ from vaeseq import bounds
 from vaeseq.codec.decoders import NormalParams
 from vaeseq.data import Batch
 from vaeseq.runs import warm_start
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import TrainOps
 from vaeseq.train.optimizers import Adam
 from vaeseq.vae import pretrained
@@ -74,13 +75,13 @@ def test_a_decoder_that_is_reset_keeps_its_initial_weights():
 def test_updates_of_the_encoder_need_a_core_that_names_it():
     model = gen_core("VRNN", latent_size=2)
     with pytest.raises(ValueError, match="without inference_variables, got 2 for VRNN"):
-        TrainOps(model.agent, model.core, bounds.make("elbo"), learning_rate=0.1,
+        TrainOps(SequenceLoss(model.agent, model.core, bounds.ELBO()), learning_rate=0.1,
                  encoder_updates=2, seed=0)
 
 
 def test_the_encoder_is_updated_alone_before_each_update_of_all_weights():
     model = gen_core("SEQAE", cell="gru")
-    ops = TrainOps(model.agent, model.core, bounds.make("elbo"), optimizer=Adam(0.01),
+    ops = TrainOps(SequenceLoss(model.agent, model.core, bounds.ELBO()), optimizer=Adam(0.01),
                    encoder_updates=2, encoder_steps=6, jit_compile=False, seed=0)
     batch = Batch(OBSERVED[:, :2].numpy(), np.full([3], 2, np.int32), np.ones([3], bool))
     ops.build(batch)

@@ -20,6 +20,7 @@ import numpy as np
 _PENALTY = 0.02  # of the lasso, for variables of variance 1
 _SWEEPS = 200
 _TOLERANCE = 1e-6
+_NUM_BINS = 20
 
 
 class DCI(NamedTuple):
@@ -72,20 +73,17 @@ def dci(z: np.ndarray, factors: np.ndarray) -> DCI:
         float(1 - errors.mean()), importances)
 
 
-def mutual_information_gap(
-    z: np.ndarray, factors: np.ndarray, *, num_bins: int = 20
-) -> float:
+def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> float:
     """Returns the mean over factors of the gap, 0 to 1.
 
     Args:
-      z: latents, `[N, Z]`, Z at least 2; each dimension is divided into bins of equal counts.
-      factors: `[N, K]`; those with more than `num_bins` different values are divided, too.
-      num_bins: of each variable.
+      z: latents, `[N, Z]`, Z at least 2; each dimension is divided into 20 bins of equal counts.
+      factors: `[N, K]`; those with more than 20 different values are divided, too.
     """
-    bins = [_bins(column, num_bins) for column in np.asarray(z).T]
+    bins = [_bins(column) for column in np.asarray(z).T]
     gaps = []
     for column in np.asarray(factors).T:
-        factor = _bins(column, num_bins)
+        factor = _bins(column)
         second, best = np.sort([mutual_information(one, factor) for one in bins])[-2:]
         gaps.append((best - second) / max(mutual_information(factor, factor), 1e-12))
     return float(np.mean(gaps))
@@ -107,11 +105,11 @@ def traverse(z: np.ndarray, dimension: int, values: np.ndarray) -> np.ndarray:
     return points
 
 
-def _bins(column: np.ndarray, num_bins: int) -> np.ndarray:
+def _bins(column: np.ndarray) -> np.ndarray:
     different, numbers = np.unique(column, return_inverse=True)
-    if len(different) <= num_bins:
+    if len(different) <= _NUM_BINS:
         return numbers
-    edges = np.quantile(column, np.linspace(0, 1, num_bins + 1)[1:-1])
+    edges = np.quantile(column, np.linspace(0, 1, _NUM_BINS + 1)[1:-1])
     return np.searchsorted(edges, column, side="right")
 
 

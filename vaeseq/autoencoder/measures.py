@@ -29,6 +29,7 @@ from vaeseq.evaluate import samples
 ACTIVE_VARIANCE = 0.01  # of a dimension's mean over sequences, above which it counts as active
 COLLAPSED_NATS = 0.01  # per step: what shuffled latents must cost at least
 _MOST_FOR_MMD = 2000
+_MOST_DECODED = 200
 _MOST_FOR_MIXTURE = 4000  # posteriors in q(z), whose density takes time for each pair of them
 
 
@@ -84,9 +85,9 @@ class Report(NamedTuple):
             self.shuffled_nats_per_step - self.nats_per_step < COLLAPSED_NATS)
 
 
-def active_units(means: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
-    """Returns the number of dimensions whose mean `[N, Z]` has a variance over the threshold."""
-    return int((np.var(np.asarray(means, np.float64), axis=0) > threshold).sum())
+def active_units(means: np.ndarray) -> int:
+    """Returns the number of dimensions whose mean `[N, Z]` has a variance over 0.01."""
+    return int((np.var(np.asarray(means, np.float64), axis=0) > ACTIVE_VARIANCE).sum())
 
 
 def information(means: np.ndarray, stddevs: np.ndarray, *, seed: int = 0) -> Information:
@@ -139,15 +140,13 @@ def accuracy(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def report(
-    autoencoder: Autoencoder, sequences: Sequence[np.ndarray], *, num_decoded: int = 200,
-    seed: int = 0,
+    autoencoder: Autoencoder, sequences: Sequence[np.ndarray], *, seed: int = 0
 ) -> Report:
     """Measures an autoencoder on held-out sequences.
 
     Args:
       autoencoder: the trained model.
-      sequences: at least two.
-      num_decoded: the first so many are decoded free-running.
+      sequences: at least two; the first 200 are decoded free-running.
       seed: of samples and of the order in which latents are shuffled.
 
     Raises:
@@ -163,13 +162,13 @@ def report(
     right = edits = None
     if (isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind in "iub"
             and not data.has_masks(sequences)):
-        frames = samples.FrameSymbols(sequences[:num_decoded])
-        originals = [frames.encode(sequence) for sequence in sequences[:num_decoded]]
+        frames = samples.FrameSymbols(sequences[:_MOST_DECODED])
+        originals = [frames.encode(sequence) for sequence in sequences[:_MOST_DECODED]]
         shortest, longest = (pick(map(len, originals)) for pick in (min, max))
         # Sequences that are all equally long do not end by themselves.
         length = longest if shortest == longest else 2 * longest
         decoded = [frames.encode(one) for one in autoencoder.decode_greedily(
-            encoded.mean[:num_decoded], length=length, seed=seed)]
+            encoded.mean[:_MOST_DECODED], length=length, seed=seed)]
         if shortest < longest and min(map(len, decoded)) == length:  # the agent ends no sequence
             decoded = [copy[:len(one)] for one, copy in zip(originals, decoded, strict=True)]
         sizes = sum(map(len, originals))

@@ -5,10 +5,10 @@ MMD^2(p, q) = E k(x, x') + E k(y, y') - 2 E k(x, y) for independent x, x' ~ p an
 et al., JMLR 2012). The kernel is a sum of inverse multiquadrics, as for Wasserstein autoencoders
 (Tolstikhin et al., arXiv:1711.01558):
 
-    k(x, y) = sum_s C_s / (C_s + |x - y|^2),   C_s = 2 s Z stddev^2,  s = 0.1, 0.2, 0.5, 1, 2, 5, 10
+    k(x, y) = sum_s C_s / (C_s + |x - y|^2),   C_s = 2 s Z,  s = 0.1, 0.2, 0.5, 1, 2, 5, 10
 
-2 Z stddev^2 is the mean of |x - y|^2 for two draws of N(0, stddev^2 I). The largest possible value
-is 14, between distributions that are points far apart.
+2 Z is the mean of |x - y|^2 for two draws of N(0, I). The largest possible value is 14, between
+distributions that are points far apart.
 """
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ from vaeseq.types import Tensor
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def kernel(x: Tensor, y: Tensor, *, stddev: float = 1.0) -> Tensor:
+def kernel(x: Tensor, y: Tensor) -> Tensor:
     """Returns k of all pairs, `[N, M]`, of points `[N, Z]` and `[M, Z]`."""
     distances = tf.maximum(
         tf.reduce_sum(x ** 2, -1)[:, tf.newaxis] + tf.reduce_sum(y ** 2, -1)
         - 2 * tf.matmul(x, y, transpose_b=True), 0)
-    base = 2 * x.shape[-1] * stddev ** 2
+    base = 2 * x.shape[-1]
     return tf.add_n([scale * base / (scale * base + distances) for scale in _SCALES])
 
 
-def squared_mmd(
-    x: Tensor, y: Tensor, *, is_valid: Tensor | None = None, stddev: float = 1.0
-) -> Tensor:
+def squared_mmd(x: Tensor, y: Tensor, *, is_valid: Tensor | None = None) -> Tensor:
     """Returns the unbiased estimate of MMD^2 from as many samples of each; it may be negative.
 
     sum_{i != j} [k(x_i, x_j) + k(y_i, y_j)] / n(n - 1) - 2 sum_{i, j} k(x_i, y_j) / n^2
@@ -40,7 +38,6 @@ def squared_mmd(
       y: samples of the other, `[N, Z]`.
       is_valid: which of the N count in both, bool `[N]`; all by default. With fewer than two the
         estimate is 0.
-      stddev: the scale of the kernels, that of the samples.
 
     Returns:
       A scalar.
@@ -51,7 +48,7 @@ def squared_mmd(
     count = tf.reduce_sum(valid)
     pairs = valid[:, tf.newaxis] * valid
     others = pairs * (1 - tf.eye(tf.shape(x)[0], dtype=x.dtype))
-    within = tf.reduce_sum(others * (kernel(x, x, stddev=stddev) + kernel(y, y, stddev=stddev)))
-    between = tf.reduce_sum(pairs * kernel(x, y, stddev=stddev))
+    within = tf.reduce_sum(others * (kernel(x, x) + kernel(y, y)))
+    between = tf.reduce_sum(pairs * kernel(x, y))
     return (within / tf.maximum(count * (count - 1), 1)
             - 2 * between / tf.maximum(count ** 2, 1)) * tf.cast(count > 1, x.dtype)

@@ -11,7 +11,6 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import nest
 from vaeseq.codec import distributions, heads
 from vaeseq.codec.decoders import Normal, NormalParams
-from vaeseq.dist_module import check_temperature
 from vaeseq.nn.scan.matmul import as_parts
 from vaeseq.types import Tensor
 
@@ -29,10 +28,6 @@ class _NormalLatent(heads.TensorDecoder):
         """Returns the distribution over [Z], of batch shape [...] (see `normal` for padding)."""
         return normal(params)
 
-    def temper(self, params: NormalParams, temperature: float | Tensor) -> NormalParams:
-        root = tf.sqrt(check_temperature(temperature, params.scale.dtype))
-        return params._replace(scale=params.scale * root)
-
 
 class DiagonalNormal(_NormalLatent):
     """A latent [Z] of independent normals: features -> `NormalParams` of [..., Z].
@@ -41,16 +36,14 @@ class DiagonalNormal(_NormalLatent):
     """
 
     def __init__(self, size: int, hidden_sizes: Sequence[int] = (), *, activation: str = "relu",
-                 dropout: float = 0.0, positive_projection: str = "softplus",
-                 positive_eps: float = 1e-5, initial_scale: float = 1.0,
-                 name: str | None = None) -> None:
+                 positive_projection: str = "softplus", positive_eps: float = 1e-5,
+                 initial_scale: float = 1.0, name: str | None = None) -> None:
         """Builds the network; its variables are created by the first call.
 
         Args:
           size: Z.
           hidden_sizes: units of the layers between features and parameters.
           activation: of those layers, a name as for `networks.MLP`.
-          dropout: dropout rate of their units, inside `dropout.enable_dropout`.
           positive_projection: the function that makes a scale positive: "softplus", or "exp"
             (constant above e^30).
           positive_eps: lower limit of the scale, above 0.
@@ -62,7 +55,7 @@ class DiagonalNormal(_NormalLatent):
         """
         super().__init__(size, name=name)
         self._normal = Normal(
-            self.event_spec, hidden_sizes=hidden_sizes, activation=activation, dropout=dropout,
+            self.event_spec, hidden_sizes=hidden_sizes, activation=activation,
             positive_projection=positive_projection, positive_eps=positive_eps,
             initial_scale=initial_scale)
 

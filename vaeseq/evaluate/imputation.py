@@ -30,6 +30,8 @@ from vaeseq.types import Nest, Seed, Tensor
 from vaeseq.vae.base import require_steps
 from vaeseq.vae.gen_core import GenCore, complete
 
+_RESAMPLE_BELOW = 0.5  # effective sample size, as a share of the particles
+
 
 class Imputed(NamedTuple):
     """Weighted completions of sequences.
@@ -50,7 +52,7 @@ class Imputed(NamedTuple):
 
 def impute(
     gen_core: GenCore, observed: Masked, lengths: Tensor | None = None, *, inputs: Nest = (),
-    num_particles: int, lag: int | None = None, resample_below: float = 0.5, seed: int | Seed,
+    num_particles: int, lag: int | None = None, seed: int | Seed,
 ) -> Imputed:
     """Samples the unseen values of sequences.
 
@@ -61,7 +63,6 @@ def impute(
       inputs: the agent's external inputs, a nest of `[B, T, ...]`.
       num_particles: S.
       lag: how many later steps count; None for all of them.
-      resample_below: the share of S under which the effective sample size leads to resampling.
       seed: a number or int32 `[2]`.
 
     Raises:
@@ -86,7 +87,7 @@ def impute(
     feature_seed, scan_seed, last_seed = seeds.split(seeds.make(seed), 3)
     observed = fill(nest.mask_time(observed, lengths))
     features = _features(gen_core, observed, inputs, lengths, feature_seed)
-    criterion = resampling.when_ess_below(resample_below)
+    criterion = resampling.when_ess_below(_RESAMPLE_BELOW)
 
     def step(step_inputs: tuple, particles: tuple) -> tuple[tuple, tuple]:
         x, feature, external, step_seed = step_inputs

@@ -1,9 +1,9 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
-"""Writers of metrics, samples, images and audio: terminal, JSON lines, TensorBoard.
+"""Writers of metrics, samples, images and audio: JSON lines, TensorBoard.
 
 All writers have the same methods and ignore what they cannot show:
 
-    with MultiWriter([Terminal(), JsonLines(path, last_step=-1), TensorBoard(directory)]) as writer:
+    with MultiWriter([JsonLines(path, last_step=-1), TensorBoard(directory)]) as writer:
         writer.scalars(100, {"loss": 1.9, "nats_per_char": 1.8})
         writer.text(100, "sample", "To be ...")
 
@@ -18,7 +18,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,23 +55,6 @@ class Writer(abc.ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-class Terminal(Writer):
-    """Prints scalars on one line, and texts, with a function such as `Progress.write`."""
-
-    def __init__(self, write: Callable[[str], None] = print) -> None:
-        self._write = write
-
-    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """Prints "step 100: loss 1.9, nats_per_char 1.8"."""
-        shown = ", ".join(f"{name} {_number(value):.5g}" for name, value in values.items())
-        self._write(f"step {step}: {shown}")
-
-    def text(self, step: int, name: str, text: str) -> None:
-        """Prints the text without control characters, which a terminal could interpret."""
-        safe = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-        self._write(f"--- {name}, step {step}\n{safe}\n---")
 
 
 class JsonLines(Writer):

@@ -1,7 +1,7 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """One training step: from a batch to a bound to an update of the weights.
 
-`TrainOps` takes any agent, core and bound. A step computes, with teacher forcing,
+`TrainOps` takes the loss of any agent, core and bound. A step computes, with teacher forcing,
 
     contexts = agent.contexts(observed)
     loss     = -sum(bound(core, contexts, observed).objective) / number of steps + regularization
@@ -23,7 +23,6 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import bounds, seeds
-from vaeseq.agent import Agent
 from vaeseq.bounds import Bound
 from vaeseq.compilation import compiled
 from vaeseq.data import Batch, as_tensors
@@ -38,7 +37,6 @@ from vaeseq.train.weight_dropout import WeightDropout
 from vaeseq.train.weight_posterior import GaussianWeights
 from vaeseq.types import Seed, Tensor
 from vaeseq.vae import GenCore
-from vaeseq.vae.base import SequenceCore
 
 Schedule = Callable[[int], float]
 Precision = Literal["float32", "float64", "bfloat16"]
@@ -142,26 +140,21 @@ class TrainOps(snt.Module):
     """
 
     def __init__(
-        self, loss: SequenceLoss | Agent, core: SequenceCore | None = None,
-        bound: Bound | None = None, *, learning_rate: Schedule | float | None = None,
+        self, loss: SequenceLoss, *, learning_rate: Schedule | float | None = None,
         kl_weight: Schedule | float = 1.0,
         optimizer: Optimizer | None = None, extra_loss: Callable[[], Tensor] | None = None,
         accumulate: int = 1, weight_average: float = 0.0, weight_dropout: float = 0.0,
         weight_stddev: float = 0.0, weight_cost: float = 1.0, num_data_steps: int = 0,
         encoder_updates: int = 0, encoder_steps: int = 0, clip_gradient_norm: float = 1.0,
         l1_regularization: float = 0.0, l2_regularization: float = 0.0,
-        weight_decay: float = 0.0, context_dropout: float = 0.0,
-        adam_beta2: float = 0.999, precision: Precision = "float32",
+        weight_decay: float = 0.0, adam_beta2: float = 0.999, precision: Precision = "float32",
         check_numerics: bool = True, num_shards: int = 1, jit_compile: bool = True,
         seed: int | Seed, strategy: Strategy = SINGLE_PROCESS, name: str | None = None,
     ):
         """Creates the operations; `build` creates the variables.
 
         Args:
-          loss: the loss of a batch; or the agent that computes the contexts, followed by `core`
-            and `bound`, from which the loss is made.
-          core: the model.
-          bound: the bound to maximise.
+          loss: computes the loss of a batch.
           learning_rate: a number, or maps a step, from 0, to its learning rate; without it a given
             optimizer uses its own.
           kl_weight: a number, or maps a step to the weight of the KL term (KL annealing).
@@ -190,7 +183,6 @@ class TrainOps(snt.Module):
           l2_regularization: weight of sum w^2 / 2 over the same weights.
           weight_decay: decoupled weight decay of the same weights as in AdamW (arXiv:1711.05101),
             multiplied by the learning rate.
-          context_dropout: dropout rate of the contexts; a given `loss` has its own.
           adam_beta2: decay of Adam's second-moment average (arXiv:1412.6980).
           precision: "bfloat16" computes the layers' matrix products in it (see
             `vaeseq.nn.scan.matmul`); all else has the dtype in which the core was built.
@@ -205,10 +197,6 @@ class TrainOps(snt.Module):
             are to train with an optimizer of one's own.
         """
         super().__init__(name=name)
-        if not isinstance(loss, SequenceLoss):
-            if core is None or bound is None:
-                raise ValueError("expected a SequenceLoss, or an agent, a core and a bound.")
-            loss = SequenceLoss(loss, core, bound, context_dropout=context_dropout)
         if learning_rate is None and (optimizer is None or weight_decay):
             raise ValueError(
                 "expected a learning_rate, a number or a function of the step, for Adam and for "
@@ -315,9 +303,8 @@ class TrainOps(snt.Module):
                 half=schedules.kl_half(h.divergence_strength_half, num_steps)),
             "clip_gradient_norm": h.clip_gradient_norm, "l1_regularization": h.l1_regularization,
             "l2_regularization": h.l2_regularization, "weight_decay": h.weight_decay,
-            "context_dropout": h.context_dropout, "adam_beta2": h.adam_beta2,
-            "accumulate": h.accumulate, "weight_average": h.weight_average,
-            "weight_dropout": h.weight_dropout,
+            "adam_beta2": h.adam_beta2, "accumulate": h.accumulate,
+            "weight_average": h.weight_average, "weight_dropout": h.weight_dropout,
             "weight_stddev": h.weight_stddev if h.weight_posterior == "gaussian" else 0.0,
             "weight_cost": h.weight_cost, "num_data_steps": num_data_steps,
             "encoder_updates": h.seqae_encoder_updates, "encoder_steps": h.seqae_encoder_steps,
@@ -326,9 +313,9 @@ class TrainOps(snt.Module):
             "precision": h.precision, "jit_compile": jit_compile, "seed": seed,
             "strategy": strategy}
         bound = training_bound(h)
-        if make_loss is not None:
-            return cls(make_loss(bound), **{**arguments, **overrides})
-        return cls(gen_core.agent, gen_core.core, bound, **{**arguments, **overrides})
+        loss = make_loss(bound) if make_loss else SequenceLoss(
+            gen_core.agent, gen_core.core, bound, context_dropout=h.context_dropout)
+        return cls(loss, **{**arguments, **overrides})
 
     @property
     def variables_to_train(self) -> tuple[tf.Variable, ...]:

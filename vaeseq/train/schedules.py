@@ -1,9 +1,8 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """KL annealing and learning-rate schedules as pure functions of the training step.
 
-Each function maps a Python number to a float, and a tensor of any shape to a tensor of that shape
-(of the step's dtype if that is floating, else float32), also inside a `tf.function`. The first step
-is step 0. `warmup`, `cosine` and `exponential` return factors of a peak learning rate.
+The first step is step 0. `warmup`, `cosine` and `exponential` return factors of a peak learning
+rate.
 
 The half-life "auto" of a hyperparameter is a share of the run's number of updates, `kl_half` and
 `learning_rate_half`.
@@ -12,11 +11,7 @@ The half-life "auto" of a hyperparameter is a share of the run's number of updat
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeVar
-
-import tensorflow as tf
-
-Number = TypeVar("Number", float, tf.Tensor)
+from typing import Literal
 
 _KL_SHARE = 0.1  # after a run of ten half-lives the weight is 0.999
 _MOST_KL_HALF = 1000.0
@@ -43,7 +38,7 @@ def learning_rate_half(half: float | Literal["auto"], num_steps: int) -> float:
     return _LEARNING_RATE_SHARE * num_steps if half == "auto" else float(half)
 
 
-def kl_weight(step: Number, *, start: float, half: float) -> Number:
+def kl_weight(step: float, *, start: float, half: float) -> float:
     """Returns the KL weight of exponential annealing: `1 - (1 - start) * 0.5 ** (step / half)`.
 
     Args:
@@ -54,37 +49,37 @@ def kl_weight(step: Number, *, start: float, half: float) -> Number:
     _check("start", start, 0.0, 1.0)
     _check("half", half, 0.0, math.inf)
     if half == 0:
-        return _real(step) * 0 + 1
-    return 1 - (1 - start) * 0.5 ** (_real(step) / half)
+        return 1.0
+    return 1 - (1 - start) * 0.5 ** (step / half)
 
 
-def warmup(step: Number, *, num_steps: int) -> Number:
+def warmup(step: float, *, num_steps: int) -> float:
     """Returns a linear warm-up factor: `1 / (num_steps + 1)` at step 0, 1 from `num_steps` on."""
     _check("num_steps", num_steps, 0, math.inf)
-    return _minimum((_real(step) + 1) / (num_steps + 1), 1.0)
+    return min((step + 1) / (num_steps + 1), 1.0)
 
 
-def cosine(step: Number, *, num_steps: int, final: float) -> Number:
+def cosine(step: float, *, num_steps: int, final: float) -> float:
     """Returns a cosine decay factor: 1 at step 0, `final` from `num_steps` on.
 
     This is SGDR without restarts (Loshchilov and Hutter, https://arxiv.org/abs/1608.03983).
     """
     _check("num_steps", num_steps, 1, math.inf)
     _check("final", final, 0.0, 1.0)
-    fraction = _minimum(_real(step) / num_steps, 1.0)
-    return final + (1 - final) * 0.5 * (1 + _cos(math.pi * fraction))
+    fraction = min(step / num_steps, 1.0)
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-def exponential(step: Number, *, half: float) -> Number:
+def exponential(step: float, *, half: float) -> float:
     """Returns an exponential decay factor: 1 at step 0, halved every `half` steps."""
     _check("half", half, 0.0, math.inf)
     if half == 0:
         raise ValueError("half: expected a number of steps above 0; got 0")
-    return 0.5 ** (_real(step) / half)
+    return 0.5 ** (step / half)
 
 
 def learning_rate(
-    step: Number,
+    step: float,
     *,
     highest: float,
     schedule: str = "constant",
@@ -92,7 +87,7 @@ def learning_rate(
     warmup_steps: int = 0,
     final: float = 0.0,
     half: float = 1.0,
-) -> Number:
+) -> float:
     """Returns the learning rate of a step: `highest` times warm-up times schedule.
 
     Args:
@@ -120,23 +115,3 @@ def learning_rate(
 def _check(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name}: expected a number from {low:g} to {high:g}; got {value!r}")
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, (tf.Tensor, tf.Variable))
-
-
-def _real(step: Number) -> Number:
-    """Returns the step as a floating-point number."""
-    if not _is_tensor(step):
-        return float(step)
-    tensor = tf.convert_to_tensor(step)
-    return tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float32)
-
-
-def _minimum(value: Number, most: float) -> Number:
-    return tf.minimum(value, most) if _is_tensor(value) else min(value, most)
-
-
-def _cos(angle: Number) -> Number:
-    return tf.cos(angle) if _is_tensor(angle) else math.cos(angle)

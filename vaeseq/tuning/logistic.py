@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 _STEPS = 50  # of Newton's method at most
+_MOST_ITERATIONS = 40  # of variances
 _GAIN = 1e-3  # nats of evidence below which variances have converged
 _RANGE = 1e-8, 1e3  # of variances
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
@@ -84,7 +85,7 @@ def laplace(
 
 
 def fit_variances(
-    inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int], *, num_steps: int = 40
+    inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]
 ) -> np.ndarray:
     """Returns the prior variances of groups of weights that maximise the evidence, `[F]`.
 
@@ -95,12 +96,11 @@ def fit_variances(
       inputs: X, `[M, F]`.
       targets: y from 0 to 1, `[M]`.
       sizes: number of features of each group, in order.
-      num_steps: largest number of iterations.
     """
     groups = np.repeat(np.arange(len(sizes)), sizes)
     variances = 1.0 / np.maximum(sizes, 1)
     best, best_evidence = variances, -np.inf
-    for _ in range(num_steps):
+    for _ in range(_MOST_ITERATIONS):
         posterior = laplace(inputs, targets, np.zeros(len(groups)), np.sqrt(variances[groups]))
         gain = posterior.log_evidence - best_evidence
         if gain > 0:

@@ -38,9 +38,8 @@ import sonnet as snt
 import tensorflow as tf
 
 from vaeseq import nest, seeds
-from vaeseq.bounds import Bound
 from vaeseq.data import Batch, as_tensors
-from vaeseq.nn.dropout import enable_dropout
+from vaeseq.train.loss import LossOutput, SequenceLoss
 from vaeseq.train.ops import NumericsError, Schedule
 from vaeseq.tuning.control import KLControl
 from vaeseq.tuning.settings import SAMPLES_PER_PREFIX
@@ -117,6 +116,7 @@ def log_density(
       state: before the first step; by default that of the beginning of a sequence.
     """
     agent, core = gen_core.agent, gen_core.core
+    observed = nest.fill_time(observed, lengths)
     if state is None:
         state = gen_core.initial_state(nest.leading_dim(latents))
     # The agent is deterministic: any seed does.
@@ -126,7 +126,7 @@ def log_density(
     inferred = core.infer_given(
         context_features, features, latents, state.core.latent, lengths)
     density = core.log_prob(inferred.outputs, observed) + inferred.prior.log_prob(latents)
-    return nest.mask_time(density, lengths) if lengths is not None else density
+    return nest.mask_time(density, lengths)
 
 
 def advantages(rewards: np.ndarray, discount: float, group: int | None = None) -> np.ndarray:
@@ -176,7 +176,7 @@ class TuneOps(snt.Module):
     """
 
     def __init__(
-        self, policy: GenCore, prior: GenCore, bound: Bound, *,
+        self, policy: GenCore, prior: GenCore, loss: SequenceLoss, *,
         rewards: Callable[[Samples], np.ndarray], num_samples: int, length: int,
         control: KLControl, discount: float = 1.0, likelihood: float = 0.0,
         learning_rate: Schedule, clip_gradient_norm: float = 0.0, epochs: int = 1,
@@ -188,13 +188,13 @@ class TuneOps(snt.Module):
         Args:
           policy: the model that is tuned.
           prior: the model before tuning; it is not changed.
-          bound: the bound on the likelihood of training data.
+          loss: the loss of the policy on training data.
           rewards: maps samples to rewards of each step, `[B, P + T]`.
           num_samples: number of samples of an update, B; at least 2.
           length: steps of a sample, its prefix included.
           control: the strength of the reward against the KL divergence.
           discount: factor on a reward for each step before it.
-          likelihood: weight of the bound.
+          likelihood: weight of the loss.
           learning_rate: maps the number of an update, from 0, to the learning rate of Adam.
           clip_gradient_norm: maximum of the gradients' global norm; 0 for none.
           epochs: passes over the samples of an update.
@@ -220,7 +220,7 @@ class TuneOps(snt.Module):
                 f"samples_per_prefix={samples_per_prefix}.")
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
         self.control = control
-        self._policy, self._bound = policy, bound
+        self._policy, self._loss = policy, loss
         self._rewards = rewards
         self._num_samples, self._length, self._group = num_samples, length, group
         self._discount, self._likelihood = discount, likelihood
@@ -346,30 +346,20 @@ class TuneOps(snt.Module):
             objective = tf.reduce_sum(clipped_objective(
                 log_p, rollouts.log_prob, advantage, self._clip_ratio))
             objective /= _count(rollouts.lengths, objective.dtype)
-            nats, likelihood = self._likelihood_terms(batch, seed)
-            loss = -objective - self._likelihood * likelihood
-        return nats, *self._apply(tape, loss)
+            out = self._data_loss(batch, seed)
+            loss = -objective + self._likelihood * out.loss
+        return out.nats_per_step, *self._apply(tape, loss)
 
     def _make_likelihood_update(self, batch: Batch, seed: Seed) -> tuple[Tensor, Tensor, Tensor]:
         with tf.GradientTape() as tape:
-            nats, likelihood = self._likelihood_terms(batch, seed)
-            loss = -self._likelihood * likelihood
-        return nats, *self._apply(tape, loss)
+            out = self._data_loss(batch, seed)
+            loss = self._likelihood * out.loss
+        return out.nats_per_step, *self._apply(tape, loss)
 
-    def _likelihood_terms(self, batch: Batch, seed: Seed) -> tuple[Tensor, Tensor]:
-        """Returns the negative bound and the objective of training data, in nats per step."""
-        agent, core = self._policy.agent, self._policy.core
-        rows = batch.lengths.shape[0]
-        agent_seed, bound_seed, dropout_seed = seeds.split(seed, 3)
-        with enable_dropout(dropout_seed):
-            contexts, _ = agent.contexts(
-                batch.observed, agent.initial_state(rows), lengths=batch.lengths, seed=agent_seed)
-            result = self._bound(
-                core, contexts, batch.observed, self._bound.initial_state(core, rows),
-                batch.lengths, seed=bound_seed)
-        count = _count(batch.lengths, result.objective.dtype)
-        return (-tf.reduce_sum(result.increments) / count,
-                tf.reduce_sum(result.objective) / count)
+    def _data_loss(self, batch: Batch, seed: Seed) -> LossOutput:
+        """Returns the loss of a batch whose rows begin sequences."""
+        out, _ = self._loss(batch, self._loss.initial_state(batch.lengths.shape[0]), seed=seed)
+        return out
 
     def _apply(self, tape: tf.GradientTape, loss: Tensor) -> tuple[Tensor, Tensor]:
         """Updates the weights if the gradient is finite; returns its norm and whether it is."""

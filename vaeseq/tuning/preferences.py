@@ -30,6 +30,9 @@ from vaeseq.tuning.rewards import Reward, Sample
 from vaeseq.types import Nest
 
 _CANDIDATES = 1000  # random pairs among which the most informative are taken
+# Standard deviations of a reward that are subtracted from its mean, so that tuning does not seek
+# what choices say nothing of (Coste et al., arXiv:2310.02743).
+_PESSIMISM = 0.5
 
 
 class Pair(NamedTuple):
@@ -137,27 +140,17 @@ class PreferenceModel(tf.Module):
 class Preference(Reward):
     """The reward of a `PreferenceModel`, with a penalty on its uncertainty."""
 
-    def __init__(
-        self, model: PreferenceModel, *, label: str = "choices", pessimism: float = 0.5
-    ):
-        """Creates the reward.
-
-        Args:
-          model: learnt from choices.
-          label: names it in reports.
-          pessimism: standard deviations of the reward that are subtracted from its mean, so that
-            tuning does not seek what choices say nothing of (Coste et al., arXiv:2310.02743).
-        """
+    def __init__(self, model: PreferenceModel, *, label: str = "choices"):
+        """Args: model: learnt from choices; label: names the reward in reports."""
         super().__init__(label)
         self.model = model
-        self._pessimism = pessimism
 
     def score(
         self, samples: Sequence[Sample], references: Sequence[Sample]
     ) -> Sequence[float | np.ndarray]:
         del references
         mean, variance = self.model.rewards([sample.observed for sample in samples])
-        return list(mean - self._pessimism * np.sqrt(variance))
+        return list(mean - _PESSIMISM * np.sqrt(variance))
 
 
 def next_pairs(

@@ -299,7 +299,7 @@ class Tuning:
         hparams, settings = self.model.hparams, self._record.settings
         return TuneOps(
             self.model.gen_core, self._prior.gen_core,
-            training_bound(hparams),
+            self.model.make_loss(training_bound(hparams)),
             rewards=self._rewards, num_samples=settings.batch_size, length=self._length,
             control=KLControl(settings.strength, target=settings.kl_target,
                               budget=settings.kl_budget),

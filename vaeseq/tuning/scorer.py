@@ -23,6 +23,8 @@ from vaeseq.nn.networks import Linear, RecurrentStack
 from vaeseq.train.optimizers import Adam
 from vaeseq.types import Nest, Tensor
 
+_MOST_GRADIENT_NORM = 1.0
+
 
 class SequenceScorer(snt.Module):
     """Maps sequences to features, and these to a number.
@@ -70,8 +72,7 @@ class Minimizer(tf.Module):
     """Adam with decoupled weight decay of matrices, for losses of small networks."""
 
     def __init__(
-        self, variables: Sequence[tf.Variable], *, learning_rate: float, weight_decay: float,
-        clip_gradient_norm: float = 1.0,
+        self, variables: Sequence[tf.Variable], *, learning_rate: float, weight_decay: float
     ):
         """Creates Adam; the learning rate multiplies `weight_decay`, as in AdamW
         (arXiv:1711.05101).
@@ -79,7 +80,6 @@ class Minimizer(tf.Module):
         super().__init__(name="minimizer")
         self._variables = list(variables)
         self._decay = learning_rate * weight_decay
-        self._clip = clip_gradient_norm
         self._adam = Adam(learning_rate)
         self._adam._initialize(self._variables)
 
@@ -90,7 +90,7 @@ class Minimizer(tf.Module):
         gradients = tape.gradient(
             value, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients, _ = tf.clip_by_global_norm(
-            [tf.convert_to_tensor(gradient) for gradient in gradients], self._clip)
+            [tf.convert_to_tensor(gradient) for gradient in gradients], _MOST_GRADIENT_NORM)
         for variable in self._variables:
             if variable.shape.rank > 1:
                 variable.assign_sub(self._decay * variable)

@@ -145,7 +145,14 @@ class _Scale(snt.Module):
 
 
 class LinearDynamics(Described, snt.Module):
-    """K linear-Gaussian dynamics and the network that mixes them."""
+    """K linear-Gaussian dynamics and the network that mixes them.
+
+    Attributes:
+      state_size: Z.
+      encoding_size: A.
+      d_core: the recurrence over encodings.
+      has_controls: whether contexts move the state.
+    """
 
     def __init__(
         self, state_size: int, encoding_size: int, num_dynamics: int, d_core: RecurrentStack, *,
@@ -164,6 +171,7 @@ class LinearDynamics(Described, snt.Module):
         super().__init__(name=name)
         self.state_size, self.encoding_size = state_size, encoding_size
         self.d_core = d_core
+        self.has_controls = controls
         self._num_dynamics = num_dynamics
         self._weights = Linear(num_dynamics, name="weights")
         self._transition = Linear(
@@ -237,8 +245,7 @@ class KVAE(VAECore):
 
     def __init__(
         self, decoder: DistModule, encoder: Encoder, dynamics: LinearDynamics,
-        q_a: latent.DiagonalNormal, emission: MLP, *, controls: bool = False,
-        name: str | None = None,
+        q_a: latent.DiagonalNormal, emission: MLP, *, name: str | None = None,
     ):
         """Creates the core.
 
@@ -248,7 +255,6 @@ class KVAE(VAECore):
           dynamics: of z_t and a_t.
           q_a: from features of x_t to the distribution of a_t.
           emission: from a_t to what the decoder reads.
-          controls: whether contexts move the state; `dynamics` must have controls then.
         """
         z, a = dynamics.state_size, dynamics.encoding_size
         dtype = q_a.event_spec.dtype
@@ -261,7 +267,6 @@ class KVAE(VAECore):
         self.dynamics = dynamics
         self._q_a = q_a
         self._emission = emission
-        self._controls = controls
 
     @classmethod
     def from_hparams(cls, hparams: HParams, decoder: DistModule, encoder: Encoder) -> KVAE:
@@ -285,12 +290,12 @@ class KVAE(VAECore):
         emission = MLP(hparams.latent_decoder_fc_layers, activation=hparams.activation,
                        activate_final=True, name="emission")
         return cls(decoder, encoder, dynamics, _builders.diagonal_normal(hparams, "q_a"),
-                   emission, controls=hparams.kvae_controls)
+                   emission)
 
     def encode_contexts(
         self, contexts: Tensor, state: Nest, lengths: Tensor | None = None
     ) -> tuple[Tensor, Nest]:
-        return (contexts if self._controls else contexts[..., :0]), state
+        return (contexts if self.dynamics.has_controls else contexts[..., :0]), state
 
     def encode_observed(
         self, context_features: Nest, observed: Nest, lengths: Tensor | None = None
@@ -337,7 +342,7 @@ class KVAE(VAECore):
         Raises:
           ValueError: a core with controls gets no contexts.
         """
-        if self._controls and contexts is None:
+        if self.dynamics.has_controls and contexts is None:
             raise ValueError("KVAE with controls expects their contexts [B, T, F], got None.")
         encodings = tf.cast(encodings, self.dtype)
         contexts = encodings[..., :0] if contexts is None else tf.cast(contexts, self.dtype)

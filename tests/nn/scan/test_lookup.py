@@ -16,6 +16,7 @@ from vaeseq.nn import cells
 from vaeseq.nn.scan import lookup, matmul, unroll
 from vaeseq.nn.scan import plan as plan_lib
 from vaeseq.nn.scan.lookup import Lookup
+from vaeseq.train.loss import SequenceLoss
 from vaeseq.train.ops import TrainOps
 
 V, F, B, T = 5, 3, 4, 6
@@ -143,7 +144,7 @@ def test_training_a_text_model_multiplies_the_table(monkeypatch, table_products,
 
     def updated():
         model = small.gen_core("RNN", small.symbol_codec)
-        ops = TrainOps(model.agent, model.core, ELBO(), learning_rate=lambda step: 0.1,
+        ops = TrainOps(SequenceLoss(model.agent, model.core, ELBO()), learning_rate=0.1,
                        clip_gradient_norm=0.0, seed=small.SEED)
         ops.build(batch)
         step, _ = ops(batch, ops.initial_state(2))
