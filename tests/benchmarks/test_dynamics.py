@@ -435,6 +435,26 @@ def test_the_torque_before_a_frame_is_what_the_motion_lacks():
     assert not torques[:, 0].any()
 
 
+def test_continued_frames_depend_on_the_torque_before_them_alone(tmp_path):
+    split = pendulum.draw(2, np.random.default_rng(0))
+    model = pendulum.DrivenFrames(HParams(
+        vae_type="DMM", dmm_augmented=True, latent_size=3, rnn_hidden_sizes=(4,),
+        latent_decoder_fc_layers=(8,)), tmp_path)
+    changed = split._replace(torques=split.torques + 5 * (np.arange(15) == 8)[:, np.newaxis]
+                             .astype(np.float32))
+    frames, other = (pendulum.continued(model, one, seed=1) for one in (split, changed))
+    assert frames.shape == (2, 10, 16, 16)
+    np.testing.assert_array_equal(frames[:, :3], other[:, :3])  # frames 5 to 7
+    assert np.all(np.abs(frames[:, 3:] - other[:, 3:]).max((2, 3)) > 1e-6)
+    late = split.frames[:, 4:14]
+    assert pendulum.frame_errors(split.frames[:, 5:], split) == {
+        "error_1": 0, "error_5": 0, "error_10": 0}
+    np.testing.assert_allclose(
+        list(pendulum.frame_errors(late, split).values()),
+        [np.mean(((split.frames[:, t] - split.frames[:, t - 1]) ** 2).sum((1, 2)))
+         for t in (5, 9, 14)], rtol=1e-5)
+
+
 def test_least_squares_and_logistic_regression_find_what_is_linear():
     rng = np.random.default_rng(0)
     features, weights = rng.normal(size=[300, 2, 3]), rng.normal(size=[3, 2])
