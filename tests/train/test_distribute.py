@@ -338,7 +338,7 @@ def test_a_worker_that_has_its_data_does_not_extend_the_wait_for_another():
     first, second, third = make_workers(3)
 
     def start_again():
-        for seconds in (8, 4):  # the second time, nobody sends anything
+        for seconds in (8, 4):  # the second time, no data arrives
             with contextlib.suppress(LostWorkerError):
                 data_sharing.receive(second, lambda header: io.BytesIO(), seconds)
 

@@ -29,7 +29,7 @@ from vaeseq.evaluate import samples
 ACTIVE_VARIANCE = 0.01  # of a dimension's mean over sequences, above which it counts as active
 COLLAPSED_NATS = 0.01  # per step: what shuffled latents must cost at least
 _MOST_FOR_MMD = 2000
-_MOST_DECODED = 200
+_MAX_DECODED = 200
 _MOST_FOR_MIXTURE = 4000  # posteriors in q(z), whose density takes time for each pair of them
 
 
@@ -162,13 +162,13 @@ def report(
     right = edits = None
     if (isinstance(sequences[0], np.ndarray) and sequences[0].dtype.kind in "iub"
             and not data.has_masks(sequences)):
-        frames = samples.FrameSymbols(sequences[:_MOST_DECODED])
-        originals = [frames.encode(sequence) for sequence in sequences[:_MOST_DECODED]]
+        frames = samples.FrameSymbols(sequences[:_MAX_DECODED])
+        originals = [frames.encode(sequence) for sequence in sequences[:_MAX_DECODED]]
         shortest, longest = (pick(map(len, originals)) for pick in (min, max))
         # Sequences that are all equally long do not end by themselves.
         length = longest if shortest == longest else 2 * longest
         decoded = [frames.encode(one) for one in autoencoder.decode_greedily(
-            encoded.mean[:_MOST_DECODED], length=length, seed=seed)]
+            encoded.mean[:_MAX_DECODED], length=length, seed=seed)]
         if shortest < longest and min(map(len, decoded)) == length:  # the agent ends no sequence
             decoded = [copy[:len(one)] for one, copy in zip(originals, decoded, strict=True)]
         sizes = sum(map(len, originals))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 _STEPS = 50  # of Newton's method at most
-_MOST_ITERATIONS = 40  # of variances
+_MAX_ITERATIONS = 40  # of variances
 _GAIN = 1e-3  # nats of evidence below which variances have converged
 _RANGE = 1e-8, 1e3  # of variances
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
@@ -100,7 +100,7 @@ def fit_variances(
     groups = np.repeat(np.arange(len(sizes)), sizes)
     variances = 1.0 / np.maximum(sizes, 1)
     best, best_evidence = variances, -np.inf
-    for _ in range(_MOST_ITERATIONS):
+    for _ in range(_MAX_ITERATIONS):
         posterior = laplace(inputs, targets, np.zeros(len(groups)), np.sqrt(variances[groups]))
         gain = posterior.log_evidence - best_evidence
         if gain > 0:

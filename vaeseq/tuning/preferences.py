@@ -141,7 +141,12 @@ class Preference(Reward):
     """The reward of a `PreferenceModel`, with a penalty on its uncertainty."""
 
     def __init__(self, model: PreferenceModel, *, label: str = "choices"):
-        """Args: model: learnt from choices; label: names the reward in reports."""
+        """Creates the reward.
+
+        Args:
+          model: learnt from choices.
+          label: names the reward in reports.
+        """
         super().__init__(label)
         self.model = model
 

@@ -23,7 +23,7 @@ from vaeseq.nn.networks import Linear, RecurrentStack
 from vaeseq.train.optimizers import Adam
 from vaeseq.types import Nest, Tensor
 
-_MOST_GRADIENT_NORM = 1.0
+_MAX_GRADIENT_NORM = 1.0
 
 
 class SequenceScorer(snt.Module):
@@ -90,7 +90,7 @@ class Minimizer(tf.Module):
         gradients = tape.gradient(
             value, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients, _ = tf.clip_by_global_norm(
-            [tf.convert_to_tensor(gradient) for gradient in gradients], _MOST_GRADIENT_NORM)
+            [tf.convert_to_tensor(gradient) for gradient in gradients], _MAX_GRADIENT_NORM)
         for variable in self._variables:
             if variable.shape.rank > 1:
                 variable.assign_sub(self._decay * variable)

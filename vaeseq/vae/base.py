@@ -421,7 +421,7 @@ class VAECore(SequenceCore):
 
 
 class WrappedCore(VAECore):
-    """Another core, of which a subclass overrides some methods.
+    """Calls the methods of another core; subclasses override some of them.
 
     Attributes:
       core: the other core.

@@ -5,7 +5,7 @@ The video is that of KVAE's paper (arXiv:1710.05741) made without its physics en
 pixels, a ball of radius 3 that starts at N(16, 10^2), clipped to the box, in a uniform direction at
 a speed from U(10, 15), moves 0.2 units of time a frame and is reflected where its rim reaches the
 walls, 2 pixels from the border. 5,000 sequences of 20 frames for training (NumPy's
-default_rng(1234)), of which the last 100 are for validation, and 100 for the test
+default_rng(1234)), the last 100 of them for validation, and 100 for the test
 (default_rng(5678)).
 
 Frames 8 to 13 of each test sequence are missing. The estimate of a pixel is whether more than half
@@ -37,7 +37,7 @@ _LOW, _HIGH, _INTERVAL = 2 + RADIUS, SIZE - 2 - RADIUS, 0.2
 
 
 class Video(vaeseq.Model):
-    """A model of binary frames, of which some may be missing."""
+    """A model of binary frames; some may be missing."""
 
     observation_spec = tf.TensorSpec([SIZE, SIZE], tf.float32)
 
@@ -74,7 +74,7 @@ def render(centres: np.ndarray) -> np.ndarray:
 
 
 def with_gap(frames: np.ndarray) -> np.ma.MaskedArray:
-    """Returns frames of which those of the gap are masked."""
+    """Masks the frames of the gap."""
     mask = np.zeros(frames.shape, bool)
     mask[..., GAP, :, :] = True
     return np.ma.masked_array(frames, mask)

@@ -146,6 +146,7 @@ def run(name: str, settings: Settings) -> dict[str, Any]:
 
 def continued(model: Frames, split: Split, seed: int) -> np.ndarray:
     """Returns the mean of sampled frames after the first ones, `[N, max(_AHEAD), SIZE, SIZE]`."""
+    # Not by Model.generate, which passes no inputs to the agent.
     gen_core, num_steps = model.gen_core, max(_AHEAD)
 
     @tf.function(jit_compile=True, autograph=False)
