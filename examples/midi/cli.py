@@ -91,24 +91,11 @@ def _fill_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _latent_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
     _add_trained(parser)
     _add_output(parser)
-    add("--from", dest="start", metavar="FILE.mid",
-        help="the piece that latents are inferred from (default: draw them from the prior)")
-    add("--to", dest="goal", metavar="FILE.mid",
-        help="a second piece: walk from the latents of the first to its latents")
-    add("--swap", action="store_true",
-        help="of vae_type=DSAE: play both pieces, and each with the other's latent of the whole "
-             "sequence, instead of the walk")
-    add("--dimension", type=arguments.whole(0, 1 << 16), default=0, metavar="N",
-        help="without --to: the dimension that is moved; the others are fixed")
-    add("--range", type=arguments.real(Range(0, 100, open_low=True)), default=3.0, metavar="X",
-        help="largest movement, in both directions")
-    add("--num-samples", "--samples", type=arguments.whole(2, 100), default=5, metavar="N",
-        help="number of samples on the way")
-    add("--length", type=_seconds, default=15.0, metavar="SECONDS",
-        help="duration of each sample")
+    options.add_latent(parser, "piece", "FILE.mid")
+    parser.add_argument("--length", type=_seconds, default=15.0, metavar="SECONDS",
+                        help="duration of each sample")
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -74,6 +74,18 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         help="write to a file instead of the terminal")
 
 
+def _latent_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_trained(parser)
+    options.add_latent(parser, "text", "TEXT")
+    add("--length", type=arguments.whole(1, 1 << 16), default=200, metavar="N",
+        help="most symbols of each sample")
+    add("--temperature", type=arguments.temperature, default=1.0, metavar="T",
+        help="below 1 more predictable, above 1 more surprising")
+    options.add_truncation(parser)
+    add("--seed", type=arguments.seed, default=0, help="the same seed gives the same texts")
+
+
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _add_trained(parser)
     options.add_export(parser, window=128)
@@ -154,6 +166,8 @@ program = Program(
             ("export", "export a trained model for TensorFlow Serving and other programs",
              _export_arguments)),
         *autoencoding.commands(_add_trained),
+        *deferred_commands(
+            _COMMANDS, ("latent", "read what a trained model's latents mean", _latent_arguments)),
         *deferred_commands(
             _COMMANDS,
             ("tune", "tune a trained model towards rewards", _tune_arguments),

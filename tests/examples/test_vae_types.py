@@ -92,6 +92,12 @@ def test_every_core_trains_and_generates_in_the_programs(name, tmp_path, capsys)
     assert text("train", "--log-dir", tmp_path / "text", "--train-corpus", tmp_path / "corpus.txt",
                 "--num-steps", 2, "--hparams", f"{TEXTS},vae_type={name}").status == 0
     assert text("generate", "--log-dir", tmp_path / "text", "--length", 8).status == 0
+    swapped = text("latent", "--log-dir", tmp_path / "text", "--length", 8, "--swap", "--from",
+                   TEXT[:8], "--to", TEXT[8:16])
+    if name == "DSAE":
+        assert swapped.status == 0
+    else:
+        assert_one_line(swapped, f"vae_type={name}")
     options = ["--train-files", tmp_path, "--num-steps", 2, "--hparams"]
     ended = midi("train", "--log-dir", tmp_path / "midi", *options, f"{MIDI},vae_type={name}")
     if name == "TDVAE":

@@ -81,6 +81,24 @@ def add_export(
              "seed gives other samples")
 
 
+def add_latent(parser: argparse.ArgumentParser, thing: str, metavar: str) -> None:
+    """Adds the options that choose latents to decode; `thing` is a sequence, such as `text`."""
+    add = parser.add_argument
+    add("--from", dest="start", metavar=metavar,
+        help=f"the {thing} that latents are inferred from (default: draw them from the prior)")
+    add("--to", dest="goal", metavar=metavar,
+        help=f"a second {thing}: walk from the latents of the first to its latents")
+    add("--swap", action="store_true",
+        help=f"of vae_type=DSAE: decode both {thing}s, and each with the other's latent of the "
+             "whole sequence, instead of the walk")
+    add("--dimension", type=arguments.whole(0, 1 << 16), default=0, metavar="N",
+        help="without --to: the dimension that is moved; the others are fixed")
+    add("--range", type=arguments.real(Range(0, 100, open_low=True)), default=3.0, metavar="X",
+        help="largest movement, in both directions")
+    add("--num-samples", "--samples", type=arguments.whole(2, 100), default=5, metavar="N",
+        help="number of samples on the way")
+
+
 def add_truncation(parser: argparse.ArgumentParser, *, top_k: int = 0) -> None:
     """Adds the options that leave unlikely classes out of sampling; `top_k` is a default."""
     add = parser.add_argument

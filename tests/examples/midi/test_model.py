@@ -1,7 +1,6 @@
 # Copyright 2026 The vaeseq Authors. SPDX-License-Identifier: Apache-2.0
 """The model of music: exact densities by enumeration, the history agent, given latents, sound."""
 
-import argparse
 import itertools
 import wave
 
@@ -10,17 +9,16 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from examples.midi.commands import latent
 from examples.midi.data import parts, piano_roll
 from examples.midi.data.piano_roll import Grid
 from examples.midi.hparams import MidiHParams
 from examples.midi.model import MidiModel, observations
-from examples.midi.model.fixed_latents import FixedLatents
 from examples.midi.model.observations import Scored
 from examples.midi.output import audio, plots, roll_statistics
 from tests import small
-from vaeseq import data, seeds, vae
+from vaeseq import data, seeds
 from vaeseq.bounds import ELBO
+from vaeseq.evaluate import latents
 
 TINY = MidiHParams().parse(
     "lowest_note=60,highest_note=63,rnn_hidden_sizes=[5],masked_hidden_size=8,most_notes=2,"
@@ -64,9 +62,8 @@ def test_a_model_in_float64_is_so_throughout(tmp_path):
 def test_latents_of_a_model_in_float64_are_so_too(tmp_path):
     hparams = TINY.parse("precision=float64,vae_type=VRNN,latent_size=3")
     model = MidiModel(hparams, tmp_path / "log", mean=MEAN)
-    args = argparse.Namespace(seed=0, temperature=1.0)
-    samples = list(latent._decode(model, ["a", "b"], np.zeros([2, 3, 3], np.float32), args))
-    assert [sample.caption for sample in samples] == ["a", "b"]
+    decoded = list(latents.decode(model.gen_core, np.zeros([2, 3, 3])))
+    assert [observed.dtype for observed in decoded] == [np.float64, np.float64]
 
 
 def test_the_density_of_scores_is_beta_times_categorical():
@@ -165,23 +162,6 @@ def test_a_model_without_recurrent_layers_is_built(tmp_path):
 def test_contradictory_hyperparameters_are_refused(overrides, message):
     with pytest.raises(ValueError, match=message):
         TINY.parse(overrides)
-
-
-@pytest.mark.parametrize("vae_type", ["ISEQ", "SRNN", "VRNN"])
-def test_fixed_latents_replace_the_draws_of_the_prior(vae_type):
-    gen_core = small.gen_core(vae_type, small.symbol_codec)
-
-    def generate(gen_core):
-        return gen_core.generate(6, gen_core.initial_state(2), seed=seeds.make(5))[0]
-
-    def generate_from(latents):
-        return generate(vae.GenCore(gen_core.agent, FixedLatents(gen_core.core, latents)))
-
-    generated = generate(gen_core)
-    fixed = generate_from(generated.latents)
-    small.close(fixed.latents, generated.latents)
-    small.same(fixed.observed, generated.observed)
-    small.close(generate_from(generated.latents + 3.0).latents, generated.latents + 3.0)
 
 
 @pytest.mark.parametrize("pitches", [(69,), (60, 64, 67)])
