@@ -455,6 +455,27 @@ def test_continued_frames_depend_on_the_torque_before_them_alone(tmp_path):
          for t in (5, 9, 14)], rtol=1e-5)
 
 
+def test_training_goes_on_from_the_best_of_several_starts(tmp_path):
+    hparams = small.HPARAMS.replace(vae_type="RNN")
+    seeds = []
+
+    def make(log_dir, seed):
+        seeds.append(seed)
+        return small.Reals(hparams, log_dir, seed=seed)
+
+    sequences = list(small.reals(4, 5).numpy())
+    settings = table.Settings(seed=2, updates=5, max_minutes=10, log_dir=tmp_path)
+    model, figures = table.train_best_start(
+        make, settings, sequences, sequences, starts=3, start_updates=2)
+    scores = figures["start_nats_per_step"]
+    assert seeds == [6, 7, 8] and len(set(scores)) == 3 and figures["updates"] == 5
+    best = int(np.argmin(scores))
+    assert model.log_dir.path == tmp_path / f"start-{best}"
+    steps = [small.Reals(hparams, tmp_path / f"start-{number}", seed=seeds[number]).train(
+        sequences, num_steps=2, valid=sequences).step for number in range(3)]
+    assert steps == [5 if number == best else 2 for number in range(3)]
+
+
 def test_least_squares_and_logistic_regression_find_what_is_linear():
     rng = np.random.default_rng(0)
     features, weights = rng.normal(size=[300, 2, 3]), rng.normal(size=[3, 2])

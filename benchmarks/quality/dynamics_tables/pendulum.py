@@ -25,13 +25,21 @@ summed over pixels; "copy" is the fifth frame.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 import vaeseq
-from benchmarks.quality.dynamics_tables.table import Settings, Table, draw_latents, r_squared, train
+from benchmarks.quality.dynamics_tables.table import (
+    Settings,
+    Table,
+    draw_latents,
+    r_squared,
+    train,
+    train_best_start,
+)
 from vaeseq import agent, nest, seeds, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, DataSet
@@ -40,6 +48,7 @@ from vaeseq.types import Nest, Seed, Tensor
 SIZE, STEPS, COUNT, SCALE = 16, 15, 500, 0.2
 _INTERVAL, _SUBSTEPS, _RADIUS = 0.1, 10, 5.0
 _PRIME, _AHEAD, _SAMPLES = 5, (1, 5, 10), 16
+_STARTS, _START_UPDATES = 8, 2000
 
 
 class Frames(vaeseq.Model):
@@ -130,9 +139,17 @@ def run(name: str, settings: Settings) -> dict[str, Any]:
     def sequences(split: Split) -> list[Nest]:
         return list(zip(split.frames, split.torques) if is_driven else split.frames)
 
-    model = (DrivenFrames if is_driven else Frames)(
-        vaeseq.HParams().parse(str(TABLE.models[name])), settings.log_dir, seed=settings.seed)
-    figures = train(model, settings, sequences(training), sequences(valid))
+    hparams = vaeseq.HParams().parse(str(TABLE.models[name]))
+
+    def make(log_dir: Path, seed: int) -> Frames:
+        return (DrivenFrames if is_driven else Frames)(hparams, log_dir, seed=seed)
+
+    if name.startswith("kvae-local"):
+        model, figures = train_best_start(make, settings, sequences(training), sequences(valid),
+                                          starts=_STARTS, start_updates=_START_UPDATES)
+    else:
+        model = make(settings.log_dir, settings.seed)
+        figures = train(model, settings, sequences(training), sequences(valid))
     score = model.evaluator().score(
         model.validation_batches(sequences(test)), seed=seeds.make(settings.seed))
     figures["elbo"] = -STEPS * score.nats_per_step
@@ -188,8 +205,12 @@ def _latents(model: Frames, split: Split, seed: int) -> np.ndarray:
     return z
 
 
-_COMMON = ("rnn_hidden_sizes=[64],latent_decoder_fc_layers=[128],batch_size=50,"
-           "sequence_size=15,learning_rate=0.002,learning_rate_final=0.01,num_shards=1")
+_TRAINED = ("latent_decoder_fc_layers=[128],batch_size=50,sequence_size=15,learning_rate=0.002,"
+            "learning_rate_final=0.01,num_shards=1")
+_COMMON = f"rnn_hidden_sizes=[64],{_TRAINED}"
+# The last encoding alone weighs the dynamics, so that only the state can know the velocity.
+_LOCAL = (f"rnn_hidden_sizes=[],{_TRAINED},divergence_strength_half=200,vae_type=KVAE,"
+          "latent_size=2,kvae_state_size=3,kvae_dynamics=8")
 _QUICK = "divergence_strength_half=200"
 _SLOW = "divergence_strength_start=0,divergence_strength_half=1500"
 TABLE = Table(
@@ -200,6 +221,8 @@ TABLE = Table(
      "dmm": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3",
      "dmm-st-lr": f"{_COMMON},{_SLOW},vae_type=DMM,latent_size=3,dmm_inference=ST-LR",
      "kvae-wide": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8",
+     "kvae-local-torque": f"{_LOCAL},kvae_controls=true",
+     "kvae-local": _LOCAL,
      "kvae-torque": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=4,kvae_state_size=8,"
                     "kvae_controls=true",
      "kvae-small-torque": f"{_COMMON},{_QUICK},vae_type=KVAE,latent_size=2,kvae_state_size=4,"

@@ -66,6 +66,41 @@ def train(
             "train_seconds": round(sessions.seconds)}
 
 
+def train_best_start(
+    make: Callable[[Path, int], vaeseq.Model], settings: Settings, sequences: Sequence[Nest],
+    valid: Sequence[Nest], *, starts: int, start_updates: int,
+) -> tuple[vaeseq.Model, dict[str, Any]]:
+    """Trains from several initial weights, and goes on from the best by the validation score.
+
+    Args:
+      make: from a folder and a seed to a model.
+      settings: the limit of the time is that of all starts together.
+      sequences: for training.
+      valid: for validation.
+      starts: their number; their seeds begin with `starts` times that of the settings.
+      start_updates: number of updates of each start.
+
+    Returns:
+      The model, and what `train` returns, with the score of each start in nats per step.
+    """
+    models, scores = [], []
+    with Sessions(settings.log_dir) as sessions:
+        for number in range(starts):
+            model = make(settings.log_dir / f"start-{number}", starts * settings.seed + number)
+            trained = model.train(
+                sequences, num_steps=min(start_updates, settings.updates), valid=valid,
+                max_minutes=settings.max_minutes / starts, periods=Periods(valid=200))
+            models.append(model)
+            scores.append(trained.best)
+    model = models[int(np.argmin(scores))]
+    rest = settings._replace(
+        log_dir=model.log_dir.path,
+        max_minutes=max(0.0, settings.max_minutes - sessions.seconds / 60))
+    figures = train(model, rest, sequences, valid)
+    figures["train_seconds"] += round(sessions.seconds)
+    return model, {**figures, "start_nats_per_step": scores}
+
+
 class Filtered(NamedTuple):
     """Expectations under the filtering distribution of a model."""
 
