@@ -138,4 +138,4 @@ TABLE = Table(
     {"copy": None, "interpolate": None,
      "kvae": f"{_COMMON},vae_type=KVAE,latent_size=2,kvae_state_size=4,kvae_dynamics=3",
      "dmm": f"{_COMMON},vae_type=DMM,latent_size=8"},
-    1500, run)
+    6000, run)
