@@ -26,13 +26,13 @@ SEEN = np.array([True, False, True, False, True])
 
 
 @functools.cache
-def make_core(num_dynamics, *, masked=False):
+def make_core(num_dynamics, *, masked=False, layers=(4,)):
     """A KVAE of a three-dimensional state; decoder and posterior add noise to a_t and to x_t."""
     decoder, encoder = decoders.Normal(SPEC), encoders.Flatten(SPEC)
     if masked:
         decoder = missing.MaskedDecoder(decoder, per_dimension=False)
         encoder = missing.MaskedEncoder(encoder, decoder.event_spec)
-    dynamics = kvae.LinearDynamics(3, 2, num_dynamics, RecurrentStack((4,)))
+    dynamics = kvae.LinearDynamics(3, 2, num_dynamics, RecurrentStack(layers))
     core = vae.KVAE(decoder, encoder, dynamics, latent.DiagonalNormal(2), MLP(()))
     run(core, ELBO(), 1, masked=masked)
     small.set_weights(core)
@@ -152,6 +152,19 @@ def test_missing_frames_are_imputed_as_the_kalman_smoother_does():
     assert np.all(np.abs(values.mean(0) - expected)[~SEEN] < 4 * error[~SEEN])
     evidence = np.exp(imputed.log_prob.numpy() - float(model.log_prob(X, mask=~SEEN)))
     assert abs(evidence.mean() - 1) < 4 * evidence.std() / np.sqrt(rows)
+
+
+@pytest.mark.parametrize(("layers", "is_local"), [((), True), ((4,), False)])
+def test_without_recurrent_layers_the_last_encoding_alone_weighs_the_dynamics(layers, is_local):
+    core = make_core(3, layers=layers)
+    transitions = []
+    for first in (0.0, 2.0):
+        state = core.initial_state(1).latent
+        for a in ([first, -first], [0.5, 1.0]):
+            _, state = core.update(core.hidden(tf.zeros([1, 0]), state), tf.constant([a]))
+        transitions.append(core.hidden(tf.zeros([1, 0]), state).transition)
+    difference = np.abs(transitions[0] - transitions[1]).max()
+    assert difference < 1e-7 if is_local else difference > 1e-3
 
 
 def test_controls_need_contexts():
