@@ -31,6 +31,8 @@ from examples.midi.hparams import MidiHParams
 from tests import small
 from tests.in_process import runner
 from vaeseq.hparams import HParams
+from vaeseq.runs.log_dir import LogDir
+from vaeseq.train.trainer import TrainResult
 
 
 @pytest.mark.parametrize("name", dynamics.NAMES)
@@ -455,25 +457,32 @@ def test_continued_frames_depend_on_the_torque_before_them_alone(tmp_path):
          for t in (5, 9, 14)], rtol=1e-5)
 
 
+class Recorder:
+    """Stands in for a model: records its training, and scores the better the closer to seed 7."""
+
+    def __init__(self, log_dir, seed):
+        self.log_dir, self.seed, self.step, self.sessions = LogDir(log_dir), seed, 0, []
+
+    def train(self, sequences, *, num_steps, valid, max_minutes, periods):
+        self.step = num_steps
+        self.sessions.append((num_steps, max_minutes))
+        return TrainResult(num_steps, "done", abs(self.seed - 7), 0.0)
+
+
 def test_training_goes_on_from_the_best_of_several_starts(tmp_path):
-    hparams = small.HPARAMS.replace(vae_type="RNN")
-    seeds = []
+    made = []
 
     def make(log_dir, seed):
-        seeds.append(seed)
-        return small.Reals(hparams, log_dir, seed=seed)
+        made.append(Recorder(log_dir, seed))
+        return made[-1]
 
-    sequences = list(small.reals(4, 5).numpy())
-    settings = table.Settings(seed=2, updates=5, max_minutes=10, log_dir=tmp_path)
-    model, figures = table.train_best_start(
-        make, settings, sequences, sequences, starts=3, start_updates=2)
-    scores = figures["start_nats_per_step"]
-    assert seeds == [6, 7, 8] and len(set(scores)) == 3 and figures["updates"] == 5
-    best = int(np.argmin(scores))
-    assert model.log_dir.path == tmp_path / f"start-{best}"
-    steps = [small.Reals(hparams, tmp_path / f"start-{number}", seed=seeds[number]).train(
-        sequences, num_steps=2, valid=sequences).step for number in range(3)]
-    assert steps == [5 if number == best else 2 for number in range(3)]
+    settings = table.Settings(seed=2, updates=50, max_minutes=9, log_dir=tmp_path)
+    model, figures = table.train_best_start(make, settings, [], [], starts=3, start_updates=20)
+    assert [one.seed for one in made] == [6, 7, 8] and model is made[1]
+    assert len({one.log_dir.path for one in made}) == 3
+    assert made[0].sessions == made[2].sessions == [(20, 3)]
+    assert model.sessions == [(20, 3), (50, pytest.approx(9, abs=0.1))]
+    assert figures["start_nats_per_step"] == [1, 0, 1] and figures["updates"] == 50
 
 
 def test_least_squares_and_logistic_regression_find_what_is_linear():
