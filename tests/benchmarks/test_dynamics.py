@@ -470,17 +470,17 @@ class Recorder:
 
 
 def test_training_goes_on_from_the_best_of_several_starts(tmp_path):
-    made = []
+    recorders = []
 
     def make(log_dir, seed):
-        made.append(Recorder(log_dir, seed))
-        return made[-1]
+        recorders.append(Recorder(log_dir, seed))
+        return recorders[-1]
 
     settings = table.Settings(seed=2, updates=50, max_minutes=9, log_dir=tmp_path)
     model, figures = table.train_best_start(make, settings, [], [], starts=3, start_updates=20)
-    assert [one.seed for one in made] == [6, 7, 8] and model is made[1]
-    assert len({one.log_dir.path for one in made}) == 3
-    assert made[0].sessions == made[2].sessions == [(20, 3)]
+    assert [one.seed for one in recorders] == [6, 7, 8] and model is recorders[1]
+    assert len({one.log_dir.path for one in recorders}) == 3
+    assert recorders[0].sessions == recorders[2].sessions == [(20, 3)]
     assert model.sessions == [(20, 3), (50, pytest.approx(9, abs=0.1))]
     assert figures["start_nats_per_step"] == [1, 0, 1] and figures["updates"] == 50
 

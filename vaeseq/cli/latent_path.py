@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaeseq import seeds, vae
+from vaeseq import compilation, seeds, vae
 from vaeseq.cli.arguments import UsageError
 from vaeseq.evaluate import latents
 from vaeseq.types import Nest
@@ -57,7 +57,8 @@ def from_options(
     core = _check_core(args, gen_core.core, vae_type)
 
     def infer(value: str, option: str) -> np.ndarray:
-        return latents.infer(gen_core, [read(value, option)], seed=args.seed)[0]
+        with compilation.without_xla():  # compiling takes longer than one sequence without it
+            return latents.infer(gen_core, [read(value, option)], seed=args.seed)[0]
 
     if args.start is not None:
         start = infer(args.start, "--from")

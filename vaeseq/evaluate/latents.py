@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import data, seeds
+from vaeseq import data, nest, seeds
 from vaeseq.compilation import compiled
 from vaeseq.truncation import Truncation
 from vaeseq.types import Nest, Seed, Tensor
@@ -58,26 +58,35 @@ class FixedLatents(WrappedCore):
         return outputs, (latent, tf.roll(remaining, -1, axis=1))
 
 
-def infer(gen_core: GenCore, sequences: Sequence[Nest], *, seed: int | Seed = 0) -> np.ndarray:
+def infer(
+    gen_core: GenCore, sequences: Sequence[Nest], inputs: Nest = (), *, seed: int | Seed = 0
+) -> np.ndarray:
     """Draws the latents of sequences from the posterior.
 
     Args:
-      gen_core: the agent, which gets no external inputs, and the core.
+      gen_core: the agent and the core.
       sequences: nests of arrays `[T, ...]`, all of one length.
+      inputs: of the agent, a nest of `[N, T, ...]`.
       seed: of the draws.
 
     Returns:
       `[N, T, Z]`.
     """
     agent, core = gen_core.agent, gen_core.stepwise
-    rows, seed = len(sequences), seeds.make(seed)
     batch = data.pad(sequences, int(data.sizes(sequences)[0]))
+
+    @compiled
+    def draw(observed: Nest, inputs: Nest, seed: Seed) -> Tensor:
+        rows = nest.leading_dim(observed)
+        contexts, _ = agent.contexts(observed, agent.initial_state(rows), inputs, seed=seed)
+        state = core.initial_state(rows)
+        context_features, _ = core.encode_contexts(contexts, state.context)
+        features = core.encode_observed(context_features, observed)
+        return core.infer(context_features, features, state.latent, seed=seed).latents
+
     observed = data.as_tensors(batch, core.observation_spec).observed
-    contexts, _ = agent.contexts(observed, agent.initial_state(rows), seed=seed)
-    state = core.initial_state(rows)
-    context_features, _ = core.encode_contexts(contexts, state.context)
-    features = core.encode_observed(context_features, observed)
-    return core.infer(context_features, features, state.latent, seed=seed).latents.numpy()
+    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
+    return draw(observed, inputs, seeds.make(seed)).numpy()
 
 
 def decode(

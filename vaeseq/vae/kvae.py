@@ -28,8 +28,8 @@ the prior is the filter's prediction,
 and the sum of its log-densities over a sequence is the exact evidence log p(a_1:T). Every bound is
 thus one on log p(x_1:T) with z integrated out, as is the paper's (equation 6). An observation of
 which nothing was seen (`Masked`) is inferred from the prediction alone: q(a_t) = p(a_t | a_1:t-1).
-`KVAE.smooth` computes p(z_t | a_1:T). Without recurrent layers (`rnn_hidden_sizes=[]`) d_t is a_t-1,
-so that the last encoding alone weighs the dynamics, and what it lacks, z_t has to carry.
+`KVAE.smooth` computes p(z_t | a_1:T). Without recurrent layers (`rnn_hidden_sizes=[]`) d_t is
+a_t-1, so that the last encoding alone weighs the dynamics, and what it lacks, z_t has to carry.
 
 Deviations: Q and R are diagonal and learnt, from the paper's values; d_1 reads zeros in place of a
 learnt a_0; matrices start near the identity (A) and from N(0, 1 / Z) (C); controls B_t c_t are read

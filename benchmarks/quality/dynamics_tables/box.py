@@ -31,12 +31,12 @@ import vaeseq
 from benchmarks.quality.dynamics_tables.table import (
     Settings,
     Table,
-    draw_latents,
     r_squared,
     train_best_start,
 )
 from vaeseq import vae
 from vaeseq.codec import decoders, encoders
+from vaeseq.evaluate import latents
 
 SIZE, STEPS, RADIUS, TEST_SIZE = 32, 20, 3.0, 100
 GAP = slice(8, 14)
@@ -125,7 +125,7 @@ def run(name: str, settings: Settings) -> dict[str, Any]:
         figures[f"hamming_{d}"] = _hamming(imagined[:, d - 1], frames[:, _PRIME + d - 1])
     figures["elbo"] = -STEPS * model.evaluate(list(frames), seed=settings.seed).nats_per_step
     core, half = model.gen_core.core, TEST_SIZE // 2
-    states = draw_latents(model, frames, settings.seed)
+    states = latents.infer(model.gen_core, list(frames), seed=settings.seed)
     if isinstance(core, vae.KVAE):
         states = core.smooth(tf.constant(states)).mean.numpy()
     figures["r2_position"] = float(np.mean(

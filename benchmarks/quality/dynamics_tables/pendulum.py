@@ -38,7 +38,6 @@ import vaeseq
 from benchmarks.quality.dynamics_tables.table import (
     Settings,
     Table,
-    draw_latents,
     r_squared,
     train,
     train_best_start,
@@ -46,6 +45,7 @@ from benchmarks.quality.dynamics_tables.table import (
 from vaeseq import agent, nest, seeds, vae
 from vaeseq.codec import decoders, encoders
 from vaeseq.data import Batch, DataSet
+from vaeseq.evaluate import latents
 from vaeseq.types import Nest, Seed, Tensor
 
 SIZE, STEPS, COUNT, SCALE = 16, 15, 500, 0.2
@@ -194,7 +194,7 @@ def frame_errors(estimate: np.ndarray, split: Split) -> dict[str, Any]:
 def _latents(model: Frames, split: Split, seed: int) -> np.ndarray:
     """Returns z, `[N, STEPS, Z]`."""
     inputs = split.torques if isinstance(model, DrivenFrames) else ()
-    z = draw_latents(model, split.frames, seed, inputs)
+    z = latents.infer(model.gen_core, list(split.frames), inputs, seed=seed)
     core = model.gen_core.core
     if isinstance(core, vae.KVAE):
         smoothed = core.smooth(tf.constant(z), contexts=inputs if len(inputs) else None)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import vaeseq
 from benchmarks.report import Sessions
-from vaeseq import data, nest, seeds
+from vaeseq import nest, seeds
 from vaeseq.bounds import resampling
 from vaeseq.nn.scan import unroll
 from vaeseq.train.trainer import Periods
@@ -56,14 +56,15 @@ def train(
     """Trains a model, which then has the weights with the best validation score.
 
     Returns:
-      The number of updates, the best one, and the seconds of training in all sessions.
+      The number of updates, the best one and its validation score, and the seconds of training in
+      all sessions.
     """
     with Sessions(settings.log_dir) as sessions:
         trained = model.train(
             sequences, num_steps=settings.updates, valid=valid, max_minutes=settings.max_minutes,
             periods=Periods(valid=valid_every))
     return {"updates": trained.step, "best_step": model.step,
-            "train_seconds": round(sessions.seconds)}
+            "valid_nats_per_step": trained.best, "train_seconds": round(sessions.seconds)}
 
 
 def train_best_start(
@@ -83,22 +84,22 @@ def train_best_start(
     Returns:
       The model, and what `train` returns, with the score of each start in nats per step.
     """
-    models, scores = [], []
-    with Sessions(settings.log_dir) as sessions:
-        for number in range(starts):
-            model = make(settings.log_dir / f"start-{number}", starts * settings.seed + number)
-            trained = model.train(
-                sequences, num_steps=min(start_updates, settings.updates), valid=valid,
-                max_minutes=settings.max_minutes / starts, periods=Periods(valid=200))
-            models.append(model)
-            scores.append(trained.best)
-    model = models[int(np.argmin(scores))]
-    rest = settings._replace(
-        log_dir=model.log_dir.path,
-        max_minutes=max(0.0, settings.max_minutes - sessions.seconds / 60))
-    figures = train(model, rest, sequences, valid)
-    figures["train_seconds"] += round(sessions.seconds)
-    return model, {**figures, "start_nats_per_step": scores}
+    models, figures = [], []
+    for number in range(starts):
+        log_dir = settings.log_dir / f"start-{number}"
+        models.append(make(log_dir, starts * settings.seed + number))
+        figures.append(train(models[-1], settings._replace(
+            log_dir=log_dir, updates=min(start_updates, settings.updates),
+            max_minutes=settings.max_minutes / starts), sequences, valid))
+    scores = [one["valid_nats_per_step"] for one in figures]
+    best = int(np.argmin(scores))
+    seconds = sum(one["train_seconds"] for one in figures)
+    final = train(models[best], settings._replace(
+        log_dir=settings.log_dir / f"start-{best}",
+        max_minutes=max(0.0, settings.max_minutes - seconds / 60)), sequences, valid)
+    # Those of the best start are within its own.
+    final["train_seconds"] += seconds - figures[best]["train_seconds"]
+    return models[best], {**final, "start_nats_per_step": scores}
 
 
 class Filtered(NamedTuple):
@@ -175,32 +176,6 @@ def _mean(weights: Tensor, values: Tensor, num_particles: int) -> Tensor:
     values = nest.split_samples(values, num_particles)
     shape = [*nest.shape_of(weights), *[1] * (values.shape.rank - 2)]
     return tf.reduce_sum(tf.reshape(weights, shape) * values, 1)
-
-
-def draw_latents(
-    model: vaeseq.Model, observed: np.ndarray, seed: int, inputs: Nest = ()
-) -> np.ndarray:
-    """Draws latents `[B, T, Z]` of whole sequences of one length from the posterior.
-
-    Args:
-      model: the model.
-      observed: `[B, T, *E]`.
-      seed: for the samples.
-      inputs: of the agent, a nest of `[B, T, ...]`.
-    """
-    agent, core = model.gen_core.agent, model.gen_core.core
-    batch = data.as_tensors(data.pad(list(observed), observed.shape[1]), core.observation_spec)
-
-    @tf.function(jit_compile=True, autograph=False)
-    def latents(observed: Nest, inputs: Nest, seed: Seed) -> Tensor:
-        rows = nest.leading_dim(observed)
-        contexts, _ = agent.contexts(observed, agent.initial_state(rows), inputs, seed=seed)
-        state = core.initial_state(rows)
-        context_features, _ = core.encode_contexts(contexts, state.context)
-        features = core.encode_observed(context_features, observed)
-        return core.infer(context_features, features, state.latent, seed=seed).latents
-
-    return latents(batch.observed, inputs, seeds.make(seed)).numpy()
 
 
 def r_squared(
